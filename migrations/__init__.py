@@ -1,0 +1,1 @@
+"""The schema of Callgate's database as Alembic migrations in plain SQL, expand first, contract later."""

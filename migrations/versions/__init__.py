@@ -1,0 +1,1 @@
+"""One file a revision. One statement per `execute`; nothing here imports the service."""

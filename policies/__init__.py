@@ -1,0 +1,43 @@
+"""The public surface for policy authors: everything a policy plugin needs, re-exported.
+
+The built-in policies live beside it and enter through the same entry-point group as a
+stranger's. Nothing here may import `service`.
+"""
+
+from policies.contract import (
+    AccessPolicy,
+    AccessRequest,
+    CallFacts,
+    Effect,
+    OnFailure,
+    OrganizationFacts,
+    Override,
+    PhoneNumberFacts,
+    SubscriptionPlan,
+    Trial,
+    Verdict,
+    abstain,
+    allow,
+    deny,
+)
+from policies.hookspecs import GROUP, hookimpl, hookspec
+
+__all__ = [
+    "GROUP",
+    "AccessPolicy",
+    "AccessRequest",
+    "CallFacts",
+    "Effect",
+    "OnFailure",
+    "OrganizationFacts",
+    "Override",
+    "PhoneNumberFacts",
+    "SubscriptionPlan",
+    "Trial",
+    "Verdict",
+    "abstain",
+    "allow",
+    "deny",
+    "hookimpl",
+    "hookspec",
+]

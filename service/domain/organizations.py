@@ -1,0 +1,27 @@
+"""The tenant: an organization with what entitles it to call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from policies.contract import Override, SubscriptionPlan, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """One tenant as stored. `assistant_ids` are Vapi assistants that are its own, for calls that
+    carry no phone number id (web calls)."""
+
+    id: UUID
+    name: str
+    external_id: str | None = None
+    blocked_message: str | None = None
+    forward_url: str | None = None
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    assistant_ids: tuple[str, ...] = ()
+    plan: SubscriptionPlan | None = None
+    trial: Trial | None = None
+    override: Override | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None

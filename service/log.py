@@ -1,0 +1,98 @@
+"""Logging: events with keys, one line each, and a last net that keeps secrets out of them.
+
+Code must not log secrets, control URLs, full caller numbers or raw bodies in the first place; the
+net catches what a library's message or a traceback might carry.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+
+REDACTED = "[redacted]"
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+PHONE_NUMBER = re.compile(r"(?<![\w+-])\+\d{6,13}(\d{2})(?!\d)")
+CREDENTIALS = re.compile(r"(?i)\b(bearer\s+|postgres(?:ql)?://[^:@/\s]+:)[^\s@'\"]+")
+CONTROL_URL = re.compile(r"(?i)https?://[^\s'\"]+/control\b[^\s'\"]*")
+
+Event = MutableMapping[str, Any]
+
+
+class Redactor:
+    """A processor that cleans every text of an event: known secrets, numbers, URLs, controls."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self.secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+
+    def clean(self, text: str) -> str:
+        """Mask what must not be read, and make what could forge a line visible."""
+        for secret in self.secrets:
+            text = text.replace(secret, REDACTED)
+        text = CREDENTIALS.sub(rf"\1{REDACTED}", text)
+        text = CONTROL_URL.sub(REDACTED, text)
+        text = PHONE_NUMBER.sub(r"…\1", text)
+        return CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+    def walk(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, dict):
+            return {self.walk(key): self.walk(item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set):
+            return [self.walk(item) for item in value]
+        return value
+
+    def __call__(self, _logger: object, _method: str, event: Event) -> Event:
+        trace = event.pop("exception", None)
+        cleaned = {key: self.walk(value) for key, value in event.items()}
+        if trace is not None:
+            cleaned["exception"] = "\n".join(self.clean(line) for line in str(trace).split("\n"))
+        return cleaned
+
+
+def dump(event: object, default: object = None) -> str:
+    """One JSON object a line, the mission's own signs unescaped."""
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def configure_logging(*, style: str, level: str, secrets: Iterable[str] = ()) -> None:
+    """Send every event, ours and the libraries', to standard error.
+
+    `style` is `json`, `console` or empty: console on a terminal, else json.
+    """
+    console = style == "console" or (not style and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        Redactor(secrets),
+    ]
+    render: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if console
+        else structlog.processors.JSONRenderer(serializer=dump)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # Their info lines repeat what our own events say, with less in them.
+    for noisy in ("aiohttp.access", "pgqueuer", "alembic", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Numbers' webhooks at Vapi: observe, compare with the desired state, repair, read back, record."""
