@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 WEBHOOK_PATH = "/api/vapi/webhook"
-PLACEHOLDER_HOSTS = ("your-domain.com", "yourdomain.com", "example.com", "example.org", "changeme")
+PLACEHOLDER_HOSTS = ("your-domain.com", "yourdomain.com", "your-app.com", "changeme")
 DEFAULT_BLOCKED_MESSAGE = "This number is not in service at the moment. Goodbye."
 
 Words = Annotated[tuple[str, ...], NoDecode]

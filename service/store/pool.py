@@ -1,0 +1,51 @@
+"""Connections to PostgreSQL: the pool that everybody shares and the lone ones for listening."""
+
+from typing import Any
+
+import asyncpg
+import orjson
+
+Connection = asyncpg.Connection[Any]
+Pool = asyncpg.Pool[Any]
+
+CONNECT_SECONDS = 3.0
+COMMAND_SECONDS = 10.0
+UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+"""What asyncpg raises when PostgreSQL is away, going away or too slow; anything else is a fault."""
+
+
+def dump_json(value: object) -> str:
+    """JSON for a `jsonb` column; UUIDs, instants and dataclasses are written as the API does."""
+    return orjson.dumps(value, default=str).decode()
+
+
+async def prepare(connection: Connection) -> None:
+    """Let `jsonb` columns take and give Python values."""
+    await connection.set_type_codec(
+        "jsonb", encoder=dump_json, decoder=orjson.loads, schema="pg_catalog"
+    )
+
+
+async def create_pool(dsn: str, size: int) -> Pool:
+    """Open a pool. A command may take `COMMAND_SECONDS`; the caller closes the pool."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        init=prepare,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={"application_name": "callgate", "timezone": "UTC"},
+    )
+
+
+async def connect(dsn: str) -> Connection:
+    """Open a connection outside the pool, for LISTEN or a lock that a session holds."""
+    connection: Connection = await asyncpg.connect(
+        dsn,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={"application_name": "callgate", "timezone": "UTC"},
+    )
+    await prepare(connection)
+    return connection
