@@ -196,7 +196,8 @@ STATEMENTS = (
     # One row: when the next request to Vapi may go out, for all replicas together.
     """
     CREATE TABLE callgate.vapi_budget (
-        only boolean PRIMARY KEY DEFAULT true CONSTRAINT vapi_budget_only_check CHECK (only),
+        singleton boolean PRIMARY KEY DEFAULT true
+            CONSTRAINT vapi_budget_singleton_check CHECK (singleton),
         next_request_at timestamptz NOT NULL DEFAULT '-infinity'
     )
     """,

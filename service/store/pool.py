@@ -1,12 +1,18 @@
 """Connections to PostgreSQL: the pool that everybody shares and the lone ones for listening."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 import orjson
 
-Connection = asyncpg.Connection[Any]
-Pool = asyncpg.Pool[Any]
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
+    Pool: TypeAlias = asyncpg.Pool[Any]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
 
 CONNECT_SECONDS = 3.0
 COMMAND_SECONDS = 10.0

@@ -1,0 +1,131 @@
+"""The access directory: in memory, whose number it is and what entitles its organization.
+
+It is filled and kept fresh by `service.access.feed`; looking up does no I/O and never waits.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from service.domain.decisions import Basis
+from service.domain.organizations import Organization
+from service.domain.phone_numbers import PhoneNumber
+from service.store.directory import DirectoryEntry
+
+FRESH_SECONDS = 6.0
+"""How old the last proof of a working notification path may be: three heartbeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Whose call it is; without a number when an assistant told."""
+
+    organization: Organization
+    phone_number: PhoneNumber | None
+
+
+class DatabaseClock:
+    """The database's time, carried forward by this machine's monotonic clock between readings.
+
+    A wrong or jumping wall clock of a replica therefore changes no decision.
+    """
+
+    def __init__(self) -> None:
+        self.offset = time.time() - time.monotonic()
+
+    def set(self, database_time: datetime, read_at: float) -> None:
+        """Take a reading: the database said `database_time` at monotonic `read_at`."""
+        self.offset = database_time.timestamp() - read_at
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(0, UTC) + timedelta(seconds=time.monotonic() + self.offset)
+
+
+class AccessDirectory:
+    """Organizations by the ids that a message may carry."""
+
+    def __init__(self) -> None:
+        self.clock = DatabaseClock()
+        self.loaded = False
+        self.proved_at = float("-inf")
+        self.entries: dict[UUID, DirectoryEntry] = {}
+        self.numbers: dict[str, tuple[UUID, PhoneNumber]] = {}
+        self.assistants: dict[str, UUID] = {}
+        self.answering: dict[str, set[UUID]] = {}
+
+    def now(self) -> datetime:
+        """The instant that decisions are made at."""
+        return self.clock.now()
+
+    @property
+    def age_seconds(self) -> float:
+        """Since when nothing proves that changes still reach us."""
+        return time.monotonic() - self.proved_at
+
+    @property
+    def basis(self) -> Basis:
+        return "fresh" if self.age_seconds < FRESH_SECONDS else "last_known_good"
+
+    def prove(self) -> None:
+        """Note that a change made before this moment would have been seen."""
+        self.proved_at = time.monotonic()
+
+    def find(
+        self, phone_number_ids: Iterable[str], assistant_ids: Iterable[str]
+    ) -> Registration | None:
+        """The registration of the first id that anybody registered, numbers before assistants."""
+        for number_id in phone_number_ids:
+            if (found := self.numbers.get(number_id)) is not None:
+                return Registration(self.entries[found[0]].organization, found[1])
+        for assistant_id in assistant_ids:
+            if (owner := self.owner_of_assistant(assistant_id)) is not None:
+                return Registration(self.entries[owner].organization, None)
+        return None
+
+    def owner_of_assistant(self, assistant_id: str) -> UUID | None:
+        """The organization that registered the assistant, or the only one whose numbers it answers.
+
+        An assistant that answers for several organizations tells nothing about whose call it is.
+        """
+        if (owner := self.assistants.get(assistant_id)) is not None:
+            return owner
+        answering = self.answering.get(assistant_id, ())
+        return next(iter(answering)) if len(answering) == 1 else None
+
+    def put(self, entry: DirectoryEntry) -> None:
+        """Add or replace an organization."""
+        self.remove(entry.organization.id)
+        owner = entry.organization.id
+        self.entries[owner] = entry
+        for number in entry.phone_numbers:
+            self.numbers[number.vapi_phone_number_id] = (owner, number)
+            assistant_id = (number.answer_with or {}).get("assistantId")
+            if isinstance(assistant_id, str):
+                self.answering.setdefault(assistant_id, set()).add(owner)
+        for assistant_id in entry.organization.assistant_ids:
+            self.assistants[assistant_id] = owner
+
+    def remove(self, organization_id: UUID) -> None:
+        """Forget an organization. What moved to another one meanwhile stays there."""
+        entry = self.entries.pop(organization_id, None)
+        if entry is None:
+            return
+        for number in entry.phone_numbers:
+            if self.numbers.get(number.vapi_phone_number_id, (None,))[0] == organization_id:
+                del self.numbers[number.vapi_phone_number_id]
+            assistant_id = (number.answer_with or {}).get("assistantId")
+            if isinstance(assistant_id, str) and (owners := self.answering.get(assistant_id)):
+                owners.discard(organization_id)
+                if not owners:
+                    del self.answering[assistant_id]
+        for assistant_id in entry.organization.assistant_ids:
+            if self.assistants.get(assistant_id) == organization_id:
+                del self.assistants[assistant_id]
+
+    def replace(self, other: "AccessDirectory") -> None:
+        """Take over what a full read has built, in one step that no lookup can see halfway."""
+        self.entries, self.numbers = other.entries, other.numbers
+        self.assistants, self.answering = other.assistants, other.answering
+        self.loaded = True

@@ -1,0 +1,90 @@
+"""Reading what the access directory holds: organizations with all that entitles and names them."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from policies.contract import Override, SubscriptionPlan, Trial
+from service.domain.organizations import Organization
+from service.domain.phone_numbers import PhoneNumber
+from service.store.pool import Connection, Pool
+
+CHANNEL = "callgate_directory"
+BATCH = 1000
+
+ENTRIES = """
+SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
+    p.code, p.status, p.current_period_end, p.grace_period_end,
+    t.starts_at AS trial_starts_at, t.ends_at AS trial_ends_at,
+    v.effect, v.reason, v.author, v.starts_at, v.expires_at,
+    (SELECT array_agg(a.vapi_assistant_id ORDER BY a.vapi_assistant_id)
+        FROM callgate.assistants a WHERE a.organization_id = o.id) AS assistant_ids,
+    (SELECT jsonb_agg(jsonb_build_array(
+            n.id, n.vapi_phone_number_id, n.number, n.label, n.gate, n.answer_with))
+        FROM callgate.phone_numbers n
+        WHERE n.organization_id = o.id AND n.released_at IS NULL) AS numbers
+FROM callgate.organizations o
+LEFT JOIN callgate.plans p ON p.organization_id = o.id
+LEFT JOIN callgate.trials t ON t.organization_id = o.id
+LEFT JOIN callgate.overrides v ON v.organization_id = o.id
+"""
+
+SOME_ENTRIES = ENTRIES + "WHERE o.id = ANY($1::uuid[])"
+
+NOW = "SELECT clock_timestamp()"
+
+BEAT = "SELECT clock_timestamp(), pg_notify('callgate_directory', $1)"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """One organization with its registered numbers, as the directory keeps it."""
+
+    organization: Organization
+    phone_numbers: tuple[PhoneNumber, ...]
+
+
+def entry_of(row: Any) -> DirectoryEntry:
+    """Build an entry from a row of `ENTRIES`."""
+    plan = trial = override = None
+    if row["status"] is not None:
+        plan = SubscriptionPlan(
+            row["code"], row["status"], row["current_period_end"], row["grace_period_end"]
+        )
+    if row["trial_ends_at"] is not None:
+        trial = Trial(row["trial_starts_at"], row["trial_ends_at"])
+    if row["effect"] is not None:
+        override = Override(
+            row["effect"], row["reason"], row["author"], row["starts_at"], row["expires_at"]
+        )
+    organization = Organization(
+        id=row["id"],
+        name=row["name"],
+        external_id=row["external_id"],
+        blocked_message=row["blocked_message"],
+        forward_url=row["forward_url"],
+        attributes=row["attributes"],
+        assistant_ids=tuple(row["assistant_ids"] or ()),
+        plan=plan,
+        trial=trial,
+        override=override,
+    )
+    numbers = tuple(
+        PhoneNumber(UUID(number[0]), row["id"], *number[1:]) for number in row["numbers"] or ()
+    )
+    return DirectoryEntry(organization, numbers)
+
+
+async def read_all(connection: Connection) -> AsyncIterator[list[DirectoryEntry]]:
+    """Every entry, in batches of one consistent snapshot."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        cursor = await connection.cursor(ENTRIES)
+        while rows := await cursor.fetch(BATCH):
+            yield [entry_of(row) for row in rows]
+
+
+async def read_some(pool: Pool, organization_ids: Sequence[UUID]) -> dict[UUID, DirectoryEntry]:
+    """The entries of these organizations; one that is gone is missing from the answer."""
+    rows = await pool.fetch(SOME_ENTRIES, list(organization_ids))
+    return {row["id"]: entry_of(row) for row in rows}
