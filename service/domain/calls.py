@@ -56,7 +56,9 @@ class NewCall:
 
     @property
     def blocked(self) -> bool:
-        return not self.decision.allowed
+        """Whether something is stopped: a stranger's call is refused where it asks, never hung up."""
+        known = self.organization_id is not None
+        return not self.decision.allowed and (known or self.gate == "request")
 
 
 @dataclass(frozen=True, slots=True)

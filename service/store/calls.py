@@ -128,7 +128,7 @@ def row_of(call: NewCall) -> tuple[object, ...]:
     """The parameters of `INSERT`, in its order."""
     ended = call.ended_at is not None
     status = "ended" if ended else "in-progress"
-    if call.blocked and call.organization_id is not None:
+    if call.blocked:
         status = "failed"
     hangup = None if call.hangup_after_seconds is None else HangupState.PENDING.value
     return (

@@ -1,0 +1,328 @@
+"""The gate: one decision per call, recorded before it is acted on, whatever order messages come in.
+
+Two replicas, duplicates and restarts: the row in PostgreSQL is the decision; what is in memory here
+is a copy in front of it. With PostgreSQL away memory decides, the spool records, and the first
+hang-up is tried all the same: a blocked call must not talk, and a paying one must not be blocked.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID, uuid4
+
+import structlog
+
+from policies.contract import AccessRequest, CallFacts, Effect
+from service.access.directory import AccessDirectory, Registration
+from service.access.explain import build_request
+from service.domain.calls import CallEnd, GateName, NewCall
+from service.domain.decisions import Basis, Decision
+from service.store.call_writer import CallWriter, RecordsUnavailableError
+from service.store.calls import StoredDecision, record_end, reopen_hangup
+from service.store.pool import UNAVAILABLE, Pool
+from service.store.spool import Entry, Spool
+from service.vapi.messages import ServerMessage
+
+BLOCKED = "[Webhook] ⛔⛔⛔ CALL BLOCKED"
+HANGING_UP = "[Webhook] Attempting to hang up call"
+UNKNOWN_REASON = "unknown_phone_number"
+
+ANSWER_SECONDS = 2.3
+"""How long the answer to an assistant-request may take in all; Vapi gives 7.5 s end to end."""
+RECORD_SECONDS = 2.0
+REFUSAL_SECONDS = 8.0
+"""How long Vapi may take to speak a refusal before we look whether the call is really over."""
+AGAIN_SECONDS = 2.0
+KNOWN_CALLS = 50_000
+
+log = structlog.get_logger()
+
+
+class Chain(Protocol):
+    """The policies, as the gate asks them."""
+
+    async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
+
+
+HangUpNow = Callable[[str, str | None], Awaitable[object]]
+"""The first attempt from memory, when PostgreSQL cannot take the job."""
+
+
+@dataclass(slots=True)
+class KnownCall:
+    """What this replica remembers of a call. `hung_up_at` is monotonic."""
+
+    decision_id: UUID
+    allowed: bool
+    reason: str
+    organization_id: UUID | None
+    gate: str
+    ended: bool = False
+    hung_up_at: float = 0.0
+    had_control_url: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """How to answer a message: `registration` is None for a number that nobody registered."""
+
+    registration: Registration | None
+    allowed: bool
+    reason: str
+    decision_id: UUID
+
+
+@dataclass(slots=True)
+class Gate:
+    """Decides and enforces; the webhook only turns rulings into replies."""
+
+    directory: AccessDirectory
+    chain: Chain
+    writer: CallWriter
+    spool: Spool
+    pool: Pool
+    hang_up_now: HangUpNow
+    known: OrderedDict[str, KnownCall] = field(default_factory=OrderedDict)
+    deciding: dict[str, asyncio.Future[KnownCall]] = field(default_factory=dict)
+    background: set[asyncio.Task[object]] = field(default_factory=set)
+
+    async def handle(self, message: ServerMessage) -> Ruling:
+        """Rule on one message of a call and do what follows from it."""
+        registration = self.directory.find(message.phone_number_ids, message.assistant_ids)
+        if message.call_id is None:
+            decision = await self.decide(message, registration)
+            return Ruling(registration, decision.allowed, decision.reason, decision.id)
+        known = self.known.get(message.call_id)
+        if known is None or (known.organization_id is None and registration is not None):
+            known = await self.first_seen(message.call_id, message, registration)
+        else:
+            self.known.move_to_end(message.call_id)
+            await self.seen_again(message.call_id, known, message)
+        if known.organization_id is None and registration is not None:
+            registration = None
+        return Ruling(registration, known.allowed, known.reason, known.decision_id)
+
+    async def first_seen(
+        self, call_id: str, message: ServerMessage, registration: Registration | None
+    ) -> KnownCall:
+        """Decide a call that this replica has not seen; copies that come meanwhile wait for it."""
+        under_way = self.deciding.get(call_id)
+        if under_way is not None:
+            known = await asyncio.shield(under_way)
+            await self.seen_again(call_id, known, message)
+            return known
+        future: asyncio.Future[KnownCall] = asyncio.get_running_loop().create_future()
+        self.deciding[call_id] = future
+        try:
+            known, first = await self.record(call_id, message, registration)
+        except BaseException as exc:
+            future.set_exception(exc if isinstance(exc, Exception) else RecordsUnavailableError())
+            future.exception()
+            raise
+        finally:
+            del self.deciding[call_id]
+        self.remember(call_id, known)
+        future.set_result(known)
+        if not first:
+            await self.seen_again(call_id, known, message)
+        return known
+
+    async def record(
+        self, call_id: str, message: ServerMessage, registration: Registration | None
+    ) -> tuple[KnownCall, bool]:
+        """Make the decision, or learn the one that was made; True if it is ours and the first."""
+        began = time.monotonic()
+        decision = await self.decide(message, registration)
+        call = self.new_call(call_id, message, registration, decision)
+        seconds = RECORD_SECONDS
+        if message.type == "assistant-request":
+            seconds = max(ANSWER_SECONDS - (time.monotonic() - began), 0.1)
+        try:
+            recorded = await self.writer.record(call, seconds)
+        except RecordsUnavailableError:
+            await self.spool.keep(Entry(call=call))
+            known = known_from(call)
+            self.announce(call)
+            if call.hangup_after_seconds == 0:
+                self.start(self.hang_up_now(call_id, call.control_url))
+            return known, True
+        if recorded.first:
+            self.announce(call)
+            return known_from(call), True
+        return known_from_stored(recorded.stored), False
+
+    async def decide(
+        self, message: ServerMessage, registration: Registration | None
+    ) -> Decision:
+        """Ask the chain; a number that nobody registered is denied without it."""
+        at = self.directory.now()
+        if registration is None:
+            basis = self.directory.basis
+            return Decision(uuid4(), Effect.DENY, UNKNOWN_REASON, None, basis, (), at)
+        facts = None
+        if message.call_id is not None:
+            facts = CallFacts(
+                message.call_id,
+                message.call_type,
+                message.caller_number,
+                message.assistant_ids[0] if message.assistant_ids else None,
+            )
+        request = build_request(registration.organization, at, registration.phone_number, facts)
+        return await self.chain.decide(request, basis=self.directory.basis)
+
+    def new_call(
+        self,
+        call_id: str,
+        message: ServerMessage,
+        registration: Registration | None,
+        decision: Decision,
+    ) -> NewCall:
+        """The row for a call's first message."""
+        asked = message.type == "assistant-request"
+        gate: GateName = "request" if asked else "event"
+        now = self.directory.now()
+        ended_at = (message.ended_at or message.at or now) if message.ends_call else None
+        hangup_after = None
+        if registration is not None and not decision.allowed and ended_at is None:
+            hangup_after = REFUSAL_SECONDS if asked else 0.0
+        number = registration.phone_number if registration else None
+        return NewCall(
+            vapi_call_id=call_id,
+            organization_id=registration.organization.id if registration else None,
+            phone_number_id=number.id if number else None,
+            vapi_phone_number_id=next(iter(message.phone_number_ids), None),
+            type=message.call_type,
+            gate=gate,
+            decision=decision,
+            started_at=started_at(message, now),
+            control_url=message.control_url,
+            hangup_after_seconds=hangup_after,
+            ended_at=ended_at,
+            ended_reason=message.ended_reason if ended_at else None,
+            duration_seconds=message.duration_seconds if ended_at else None,
+            cost=message.cost if ended_at else None,
+        )
+
+    def announce(self, call: NewCall) -> None:
+        """The mission's log lines, once a call."""
+        keys = {
+            "call_id": call.vapi_call_id,
+            "organization_id": call.organization_id,
+            "phone_number_id": call.phone_number_id,
+            "decision_id": call.decision.id,
+            "reason": call.decision.reason,
+            "gate": call.gate,
+            "basis": call.decision.basis,
+        }
+        if call.organization_id is None:
+            log.warning("call.unknown_phone_number", **keys)
+        elif call.blocked:
+            log.warning(BLOCKED, determined_by=call.decision.determined_by, **keys)
+            if call.hangup_after_seconds is not None:
+                log.warning(HANGING_UP, **keys)
+        else:
+            log.info("call.allowed", **keys)
+
+    async def seen_again(self, call_id: str, known: KnownCall, message: ServerMessage) -> None:
+        """A later message: it may end the call, or show that a blocked one still talks."""
+        if message.ends_call:
+            known.ended = True
+            await self.end(call_id, message)
+        elif not known.allowed and known.organization_id is not None and not known.ended:
+            fresh_url = message.control_url is not None and not known.had_control_url
+            waited = time.monotonic() - known.hung_up_at
+            if message.type != "assistant-request" and (fresh_url or waited > AGAIN_SECONDS):
+                known.hung_up_at = time.monotonic()
+                known.had_control_url = known.had_control_url or message.control_url is not None
+                self.start(self.hang_up_again(call_id, message.control_url))
+
+    async def end(self, call_id: str, message: ServerMessage) -> None:
+        """Close the call; told only after it is kept."""
+        end = CallEnd(
+            call_id,
+            message.ended_at or message.at or self.directory.now(),
+            message.ended_reason,
+            message.duration_seconds,
+            message.cost,
+        )
+        try:
+            if not self.writer.available:
+                raise TimeoutError
+            async with asyncio.timeout(RECORD_SECONDS):
+                await record_end(self.pool, end)
+        except UNAVAILABLE:
+            self.writer.rest()
+            await self.spool.keep(Entry(end=end))
+
+    async def hang_up_again(self, call_id: str, control_url: str | None) -> None:
+        """Start the ladder of a blocked call again; one at a time, which the queue sees to."""
+        try:
+            if not self.writer.available:
+                raise TimeoutError
+            async with asyncio.timeout(RECORD_SECONDS):
+                if await reopen_hangup(self.pool, call_id, control_url):
+                    log.warning("call.hangup_restarted", call_id=call_id)
+        except UNAVAILABLE:
+            self.writer.rest()
+            await self.hang_up_now(call_id, control_url)
+
+    def remember(self, call_id: str, known: KnownCall) -> None:
+        self.known[call_id] = known
+        while len(self.known) > KNOWN_CALLS:
+            self.known.popitem(last=False)
+
+    def start(self, work: Awaitable[object]) -> None:
+        """Run beside the reply, which never waits for a hang-up."""
+
+        async def run() -> object:
+            try:
+                return await work
+            except Exception:
+                log.exception("call.hangup_failed")
+                return None
+
+        task: asyncio.Task[object] = asyncio.create_task(run())
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+
+    async def drain(self, seconds: float) -> None:
+        """Let what was started finish."""
+        if self.background:
+            await asyncio.wait(self.background, timeout=seconds)
+
+
+def started_at(message: ServerMessage, now: datetime) -> datetime:
+    """When the call began, as far as the message tells; never later than now."""
+    return min(message.started_at or message.at or now, now)
+
+
+def known_from(call: NewCall) -> KnownCall:
+    """What to remember of a call that was just decided here."""
+    return KnownCall(
+        call.decision.id,
+        call.decision.allowed,
+        call.decision.reason,
+        call.organization_id,
+        call.gate,
+        ended=call.ended_at is not None,
+        hung_up_at=time.monotonic(),
+        had_control_url=call.control_url is not None,
+    )
+
+
+def known_from_stored(stored: StoredDecision) -> KnownCall:
+    """What to remember of a call that was decided elsewhere or before a restart."""
+    return KnownCall(
+        stored.decision.id,
+        stored.decision.allowed,
+        stored.decision.reason,
+        stored.organization_id,
+        stored.gate,
+        ended=stored.ended,
+        hung_up_at=time.monotonic(),
+        had_control_url=stored.gate == "event",
+    )

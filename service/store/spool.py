@@ -1,0 +1,140 @@
+"""The spool: records that PostgreSQL could not take, on this machine's disk until it can.
+
+A reply is only sent when its record is in PostgreSQL or here, so that a crash loses neither. One
+file a process; the file of a process that is gone is taken over by the next one that starts.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import structlog
+
+from service.domain.calls import CallEnd, NewCall
+from service.store.calls import record_calls, record_end
+from service.store.pool import UNAVAILABLE, Pool
+
+DRAIN_SECONDS = 1.0
+BATCH = 200
+
+log = structlog.get_logger()
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One line of the file: a new call or the end of one."""
+
+    call: NewCall | None = None
+    end: CallEnd | None = None
+
+
+DECODER = msgspec.json.Decoder(Entry)
+
+
+class Spool:
+    """An append-only file and the task that empties it into PostgreSQL."""
+
+    def __init__(self, folder: Path, pool: Pool) -> None:
+        self.folder = folder
+        self.pool = pool
+        self.lock = asyncio.Lock()
+        self.path = folder / f"{uuid4()}.jsonl"
+        self.file: int | None = None
+        self.waiting = 0
+
+    async def keep(self, entry: Entry) -> None:
+        """Write an entry to disk; it is safe when this returns."""
+        line = msgspec.json.encode(entry) + b"\n"
+        async with self.lock:
+            await asyncio.to_thread(self.append, line)
+            self.waiting += 1
+
+    def append(self, line: bytes) -> None:
+        if self.file is None:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.file = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+            )
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(self.file, line)
+        os.fdatasync(self.file)
+
+    async def run(self) -> None:
+        """Take over what gone processes left, then empty our own file whenever it has something."""
+        while True:
+            try:
+                for path in await asyncio.to_thread(self.left_behind):
+                    await self.drain_file(path)
+                if self.waiting:
+                    await self.drain_own()
+            except UNAVAILABLE:
+                pass
+            except Exception:
+                log.exception("spool.failed")
+            await asyncio.sleep(DRAIN_SECONDS)
+
+    def left_behind(self) -> list[Path]:
+        """Files that nobody holds."""
+        found = []
+        for path in sorted(self.folder.glob("*.jsonl")):
+            if path == self.path:
+                continue
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found.append(path)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(descriptor)
+        return found
+
+    async def drain_own(self) -> None:
+        """Empty our file; new entries wait meanwhile, so none falls between."""
+        async with self.lock:
+            await self.write(await asyncio.to_thread(self.path.read_bytes))
+            if self.file is not None:
+                await asyncio.to_thread(os.ftruncate, self.file, 0)
+            self.waiting = 0
+
+    async def drain_file(self, path: Path) -> None:
+        """Empty and remove another's file. Two replicas doing it at once is harmless: every entry
+        is recorded at most once."""
+        await self.write(await asyncio.to_thread(path.read_bytes))
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def write(self, content: bytes) -> None:
+        """Bring entries into PostgreSQL. A line cut short by a crash was never answered for."""
+        entries: list[Entry] = []
+        for line in content.splitlines():
+            try:
+                entries.append(DECODER.decode(line))
+            except msgspec.MsgspecError:
+                log.warning("spool.line_unreadable")
+        calls = [entry.call for entry in entries if entry.call is not None]
+        for start in range(0, len(calls), BATCH):
+            await self.record(calls[start : start + BATCH])
+        for entry in entries:
+            if entry.end is not None:
+                await record_end(self.pool, entry.end)
+        if entries:
+            log.info("spool.drained", entries=len(entries))
+
+    async def record(self, calls: Sequence[NewCall]) -> None:
+        unique = {call.vapi_call_id: call for call in reversed(calls)}
+        async with self.pool.acquire() as connection:
+            await record_calls(connection, list(unique.values()))
+
+    def close(self) -> None:
+        """Give the file up; an empty one is removed."""
+        if self.file is not None:
+            if os.fstat(self.file).st_size == 0:
+                self.path.unlink(missing_ok=True)
+            os.close(self.file)
+            self.file = None

@@ -1,0 +1,62 @@
+"""The probes. Liveness touches nothing; readiness tells what works, and fails only when a call
+could not be decided: losing PostgreSQL degrades a replica, it does not make it useless."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import orjson
+from aiohttp import web
+
+Level = Literal["ok", "degraded", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part's state, with a sentence for people."""
+
+    name: str
+    level: Level
+    detail: str = ""
+
+
+Probe = Callable[[], Awaitable[list[Check]]]
+
+
+@dataclass(slots=True)
+class Health:
+    """Collects the checks of every part; `draining` is set when the service is told to end."""
+
+    probes: list[Probe] = field(default_factory=list)
+    draining: bool = False
+
+    async def alive(self, _request: web.Request) -> web.Response:
+        """GET /healthz."""
+        return answer(200, {"status": "alive"})
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """GET /readyz."""
+        checks = [check for probe in self.probes for check in await probe()]
+        if self.draining:
+            checks.append(Check("shutdown", "failed", "The service is ending."))
+        levels = {check.level for check in checks}
+        status = "not_ready" if "failed" in levels else "ready"
+        if status == "ready" and "degraded" in levels:
+            status = "degraded"
+        body = {
+            "status": status,
+            "checks": [
+                {"name": check.name, "level": check.level, "detail": check.detail}
+                for check in checks
+            ],
+        }
+        return answer(503 if status == "not_ready" else 200, body)
+
+
+def answer(status: int, body: object) -> web.Response:
+    return web.Response(
+        status=status,
+        body=orjson.dumps(body),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )

@@ -1,0 +1,48 @@
+"""Around every request: nothing leaves as a bare error, and nothing unexpected goes unlogged."""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from service.domain.errors import CallgateError
+from service.store.pool import UNAVAILABLE
+from service.web.problems import from_error, problem
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+log = structlog.get_logger()
+
+
+@web.middleware
+async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into a problem document."""
+    try:
+        return await handler(request)
+    except web.HTTPException as exc:
+        if exc.status < 400:
+            raise
+        response = problem(exc.status, CODES.get(exc.status, "http_error"), exc.reason)
+        if "Allow" in exc.headers:
+            response.headers["Allow"] = exc.headers["Allow"]
+        return response
+    except CallgateError as exc:
+        return from_error(exc)
+    except UNAVAILABLE as exc:
+        log.warning("request.unavailable", path=request.path, error=type(exc).__name__)
+        response = problem(503, "unavailable", "The database does not answer. Try again.")
+        response.headers["Retry-After"] = "2"
+        return response
+    except Exception:
+        log.exception("request.failed", method=request.method)
+        return problem(500, "internal_error")
+
+
+@web.middleware
+async def security_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What every answer carries, whoever made it."""
+    response = await handler(request)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    return response

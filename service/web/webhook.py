@@ -1,0 +1,128 @@
+"""POST /api/vapi/webhook: prove, read, ask the gate, reply by the contract's table."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from aiohttp import web
+
+from service.access.gate import Gate, Ruling
+from service.settings import WEBHOOK_PATH
+from service.vapi import replies
+from service.vapi.authenticity import (
+    AuthenticityError,
+    AuthenticityRules,
+    verify,
+    verify_headers_early,
+)
+from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
+from service.web.metrics import Metrics
+from service.web.problems import problem
+
+UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
+UNANSWERED_MESSAGE = "Nobody is assigned to answer this number yet. Please try again later."
+
+log = structlog.get_logger()
+
+
+class BodyTooLargeError(Exception):
+    """The body is over the limit."""
+
+
+def reply(body: object) -> web.Response:
+    """A 200 in JSON, as Vapi wants its answers."""
+    return web.Response(body=orjson.dumps(body, default=str), content_type="application/json")
+
+
+@dataclass(slots=True)
+class Webhook:
+    """The handler with what it needs; `max_body_bytes` is judged before and while reading."""
+
+    gate: Gate
+    rules: AuthenticityRules
+    metrics: Metrics
+    max_body_bytes: int
+    blocked_message: str
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Answer one message. Everything but a broken connection ends in a reply."""
+        began = time.perf_counter()
+        try:
+            verify_headers_early(request.raw_headers, self.rules)
+            body = await self.read(request)
+            verify(request.raw_headers, body, self.rules, time.time())
+        except AuthenticityError as exc:
+            self.metrics.webhook("none", 401, began)
+            log.warning("webhook.refused", reason=str(exc), remote=request.remote)
+            return problem(401, "unauthorized", str(exc))
+        except BodyTooLargeError:
+            self.metrics.webhook("none", 413, began)
+            return problem(413, "body_too_large", f"The limit is {self.max_body_bytes} bytes.")
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return problem(415, "unsupported_encoding", "Send the body as it is.")
+        try:
+            message = parse_message(body)
+        except MalformedMessageError as exc:
+            self.metrics.webhook("none", 400, began)
+            return problem(400, "malformed_message", str(exc))
+        response = await self.answer(message)
+        self.metrics.webhook(message.type, response.status, began)
+        return response
+
+    async def read(self, request: web.Request) -> bytes:
+        """The raw body, never more than the limit in memory."""
+        if (request.content_length or 0) > self.max_body_bytes:
+            raise BodyTooLargeError
+        parts = bytearray()
+        async for part in request.content.iter_any():
+            parts += part
+            if len(parts) > self.max_body_bytes:
+                raise BodyTooLargeError
+        return bytes(parts)
+
+    async def answer(self, message: ServerMessage) -> web.Response:
+        """The reply table of the contract, row by row."""
+        asked = message.type == "assistant-request"
+        if not message.has_call and not (asked and message.phone_number_ids):
+            return reply(replies.NO_ANSWER)
+        # The decision goes on when the sender hangs up the request: its effects must not be lost.
+        ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))
+        if ruling.registration is None and not ruling.allowed:
+            return self.answer_unknown(message)
+        if asked:
+            return reply(self.answer_request(ruling))
+        if not ruling.allowed:
+            return problem(
+                403,
+                "access_denied",
+                "This organization has no access to calls.",
+                reason=ruling.reason,
+                decision_id=str(ruling.decision_id),
+            )
+        return reply(replies.NO_ANSWER)
+
+    def answer_unknown(self, message: ServerMessage) -> web.Response:
+        if message.type == "assistant-request":
+            return reply(replies.refusal(UNKNOWN_MESSAGE))
+        if not replies.is_known(message.type):
+            return reply(replies.NO_ANSWER)
+        return problem(
+            404,
+            "unknown_phone_number",
+            "Nobody registered this phone number: add it, or point its webhook elsewhere.",
+        )
+
+    def answer_request(self, ruling: Ruling) -> dict[str, object]:
+        registration = ruling.registration
+        if not ruling.allowed:
+            own = registration.organization.blocked_message if registration else None
+            return replies.refusal(own or self.blocked_message)
+        number = registration.phone_number if registration else None
+        if number is not None and number.answer_with:
+            return replies.answer(number.answer_with)
+        return replies.refusal(UNANSWERED_MESSAGE)
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post(WEBHOOK_PATH, self.post)]
