@@ -163,7 +163,9 @@ class DirectoryFeed:
         except UNAVAILABLE as exc:
             log.warning("directory.refresh_failed", error=type(exc).__name__)
 
-    def on_notification(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+    def on_notification(
+        self, _connection: object, _pid: int, _channel: str, payload: object
+    ) -> None:
         text = str(payload)
         if text.startswith(BEAT):
             self.beats.add(text)

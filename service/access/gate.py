@@ -155,9 +155,7 @@ class Gate:
             return known_from(call), True
         return known_from_stored(recorded.stored), False
 
-    async def decide(
-        self, message: ServerMessage, registration: Registration | None
-    ) -> Decision:
+    async def decide(self, message: ServerMessage, registration: Registration | None) -> Decision:
         """Ask the chain; a number that nobody registered is denied without it."""
         at = self.directory.now()
         if registration is None:

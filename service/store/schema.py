@@ -68,9 +68,7 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
     async def creator() -> Any:
         return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
 
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=creator, poolclass=NullPool
-    )
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
 
     def run(connection: SyncConnection) -> None:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})

@@ -1,0 +1,51 @@
+"""Building the question for the chain out of what is stored; what policies get cannot be changed."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from policies.contract import AccessRequest, CallFacts, OrganizationFacts, PhoneNumberFacts
+from service.domain.organizations import Organization
+from service.domain.phone_numbers import PhoneNumber
+
+
+def build_request(
+    organization: Organization,
+    at: datetime,
+    phone_number: PhoneNumber | None = None,
+    call: CallFacts | None = None,
+) -> AccessRequest:
+    """The access request for an organization at an instant; number and call where there are any."""
+    number = None
+    if phone_number is not None:
+        number = PhoneNumberFacts(
+            phone_number.id,
+            phone_number.vapi_phone_number_id,
+            phone_number.number,
+            phone_number.label,
+        )
+    return AccessRequest(
+        at=at,
+        organization=OrganizationFacts(
+            organization.id,
+            organization.name,
+            organization.external_id,
+            MappingProxyType(
+                {key: freeze(value) for key, value in organization.attributes.items()}
+            ),
+        ),
+        plan=organization.plan,
+        trial=organization.trial,
+        override=organization.override,
+        phone_number=number,
+        call=call,
+    )
+
+
+def freeze(value: object) -> object:
+    """The same value with nothing in it that could be changed."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: freeze(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(freeze(item) for item in value)
+    return value

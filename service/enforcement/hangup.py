@@ -1,0 +1,139 @@
+"""The ladder that ends a blocked call: command it, ask Vapi whether it is over, and again.
+
+One round here never sleeps: what has to wait is a job that comes back later, so that a crash loses
+nothing. Commands may be sent twice without harm; `DELETE` and `PATCH /call` hang nobody up and are
+never used (Vapi's documentation of the two).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from service.domain.calls import HangupState
+from service.store.calls import HangupTarget
+from service.vapi.client import Priority, VapiClient
+from service.vapi.control import ControlClient, HostileUrlError
+from service.vapi.errors import VapiError, VapiNotFoundError
+from service.vapi.resources import CallView
+
+DELAYS = (0.7, 1.5, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds from one round to the next: about nine minutes, then a later message starts anew."""
+
+log = structlog.get_logger()
+
+
+class Records(Protocol):
+    """Where the state of a hang-up is kept."""
+
+    async def find(self, vapi_call_id: str) -> HangupTarget | None: ...
+
+    async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round came to: final, or to be looked at again after `again_after` seconds."""
+
+    state: HangupState
+    again_after: float | None = None
+
+
+def next_delay(rounds: int) -> float | None:
+    """Seconds until round `rounds` + 1, or None when it is time to give up."""
+    return DELAYS[rounds] if rounds < len(DELAYS) else None
+
+
+@dataclass(frozen=True, slots=True)
+class HangupLadder:
+    """Climbs one round for one call."""
+
+    client: VapiClient
+    control: ControlClient
+    records: Records
+
+    async def climb(self, vapi_call_id: str, rounds: int) -> Round:
+        """Round number `rounds` (from 0) for a call. Raises only when the records are away."""
+        target = await self.records.find(vapi_call_id)
+        if target is None or target.ended_at is not None:
+            if target is not None:
+                await self.records.record(
+                    vapi_call_id, HangupState.CONFIRMED, target.hangup_attempts
+                )
+            return Round(HangupState.CONFIRMED)
+        attempts, accepted = target.hangup_attempts, 0
+        # A refused assistant-request has no line to cut yet, and an accepted command wants proof.
+        url = target.control_url
+        if url is not None and rounds == 0:
+            attempts, accepted = await self.command(vapi_call_id, url, attempts)
+        if not accepted:
+            over, url = await self.look(vapi_call_id)
+            if over:
+                await self.records.record(vapi_call_id, HangupState.CONFIRMED, attempts)
+                log.info("call.hangup_confirmed", call_id=vapi_call_id, attempts=attempts)
+                return Round(HangupState.CONFIRMED)
+            url = url or target.control_url
+            if url is not None and (rounds > 0 or target.control_url is None):
+                attempts, accepted = await self.command(vapi_call_id, url, attempts)
+        return await self.outcome(vapi_call_id, rounds, attempts)
+
+    async def outcome(self, vapi_call_id: str, rounds: int, attempts: int) -> Round:
+        """Not proved over yet: come back, or give up and say how far it got."""
+        delay = next_delay(rounds)
+        if delay is not None:
+            await self.records.record(vapi_call_id, HangupState.PENDING, attempts)
+            return Round(HangupState.PENDING, delay)
+        state = HangupState.UNCONFIRMED if attempts else HangupState.FAILED
+        await self.records.record(vapi_call_id, state, attempts)
+        log.error("call.hangup_given_up", call_id=vapi_call_id, state=state, attempts=attempts)
+        return Round(state)
+
+    async def command(self, vapi_call_id: str, url: str, attempts: int) -> tuple[int, int]:
+        """Send the command, a second time on a fresh connection if the first got nowhere.
+
+        Returns the attempts in all and how many of these Vapi took. A URL that is not Vapi's is
+        never connected.
+        """
+        for _ in range(2):
+            try:
+                await self.control.end_call(url)
+            except HostileUrlError as exc:
+                log.error("call.control_url_refused", call_id=vapi_call_id, error=str(exc))
+                return attempts, 0
+            except VapiNotFoundError:
+                # Unknown to the control host: it is over, or the URL is old. Vapi knows which.
+                return attempts + 1, 0
+            except VapiError as exc:
+                attempts += 1
+                log.warning("call.hangup_attempt_failed", call_id=vapi_call_id, error=str(exc))
+            else:
+                log.info("call.hangup_sent", call_id=vapi_call_id, attempts=attempts + 1)
+                return attempts + 1, 1
+        return attempts, 0
+
+    async def look(self, vapi_call_id: str) -> tuple[bool, str | None]:
+        """Whether Vapi says that the call is over, and its control URL if not."""
+        try:
+            view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP))
+        except VapiNotFoundError:
+            return True, None
+        except VapiError as exc:
+            log.warning("call.look_failed", call_id=vapi_call_id, error=str(exc))
+            return False, None
+        return view.is_over, view.control_url
+
+    async def attempt_now(self, vapi_call_id: str, control_url: str | None) -> bool:
+        """The first attempt when PostgreSQL is away; True if a command was taken or none is needed.
+
+        Never raises. The job follows from the spool when PostgreSQL is back.
+        """
+        accepted = 0
+        if control_url is not None:
+            _, accepted = await self.command(vapi_call_id, control_url, 0)
+        if not accepted:
+            over, url = await self.look(vapi_call_id)
+            if over:
+                return True
+            if url is not None:
+                _, accepted = await self.command(vapi_call_id, url, 0)
+        return bool(accepted)

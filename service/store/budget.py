@@ -1,0 +1,52 @@
+"""The budget of requests to Vapi: one for all replicas, kept in PostgreSQL.
+
+A single row holds when the next request may go out (the generic cell rate algorithm): every request
+moves it on by one interval, and whoever comes too early waits. Hang-ups count and never wait.
+"""
+
+import asyncio
+import time
+
+from service.store.pool import UNAVAILABLE, Pool
+from service.vapi.client import Priority
+
+BURST = 5
+ADMIN_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
+
+# $1: the interval between requests in seconds; $2: how many may go out at once.
+TAKE = """
+UPDATE callgate.vapi_budget
+SET next_request_at = greatest(next_request_at, clock_timestamp()) + make_interval(secs => $1)
+RETURNING extract(epoch FROM next_request_at - clock_timestamp()) - $1 * $2 AS wait
+"""
+
+
+class Budget:
+    """Paces this replica's requests so that all together stay within the rate."""
+
+    def __init__(self, pool: Pool, requests_per_second: float) -> None:
+        self.pool = pool
+        self.interval = 1 / requests_per_second
+        self.local_next = float("-inf")
+
+    async def pace(self, priority: Priority) -> None:
+        """Return when a request of this priority may go out."""
+        wait = await self.take()
+        if priority is Priority.HANGUP:
+            return
+        if priority is Priority.ADMIN:
+            wait = min(wait, ADMIN_SECONDS)
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    async def take(self) -> float:
+        """Count one request; seconds to wait for it. With PostgreSQL away this replica paces
+        itself at the same rate."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return float(await self.pool.fetchval(TAKE, self.interval, BURST))
+        except UNAVAILABLE:
+            now = time.monotonic()
+            self.local_next = max(self.local_next, now) + self.interval
+            return self.local_next - now - self.interval * BURST

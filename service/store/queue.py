@@ -1,0 +1,87 @@
+"""The queue of durable jobs: pgqueuer's tables in our schema, and the jobs we put there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.qb import (
+    QueryBuilderEnvironment,
+    QueryQueueBuilder,
+    QuerySchedulerBuilder,
+)
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.domain.settings import DBSettings
+
+from service.store.pool import Connection, Pool
+
+CHANNEL = "callgate_queue"
+HANGUP = "hangup"
+
+# A job that waits for later is wanted now: no second one, the first comes forward.
+BRING_FORWARD = """
+UPDATE callgate.pgqueuer SET execute_after = now()
+WHERE entrypoint = 'hangup' AND status = 'queued' AND execute_after > now()
+    AND dedupe_key = ANY($1::text[])
+"""
+
+DEPTH = "SELECT count(*) FROM callgate.pgqueuer WHERE entrypoint = 'hangup'"
+
+CLEAN_LOG = "DELETE FROM callgate.pgqueuer_log WHERE created < now() - interval '1 day'"
+
+
+@dataclass(frozen=True, slots=True)
+class HangupJob:
+    """A call to be hung up, not before `after_seconds` from now. What is needed for it stands in
+    the call's row: a control URL has no business in a queue."""
+
+    vapi_call_id: str
+    after_seconds: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return f"hangup:{self.vapi_call_id}"
+
+
+def queue_settings() -> DBSettings:
+    """Where the queue lives; never from the environment, which is the operator's."""
+    return DBSettings(db_schema="callgate", channel=CHANNEL)
+
+
+def queries_on(connection: Any) -> Queries:
+    """pgqueuer's statements on one of our connections, inside its transaction if it has one."""
+    settings = queue_settings()
+    return Queries(
+        AsyncpgDriver(connection),
+        qbe=QueryBuilderEnvironment(settings),
+        qbq=QueryQueueBuilder(settings),
+        qbs=QuerySchedulerBuilder(settings),
+    )
+
+
+async def enqueue_hangups(connection: Connection, jobs: Sequence[HangupJob]) -> None:
+    """Enqueue hang-ups in the caller's transaction; a call has at most one job at a time."""
+    await queries_on(connection).enqueue(
+        [HANGUP] * len(jobs),
+        [orjson.dumps({"vapi_call_id": job.vapi_call_id}) for job in jobs],
+        [0] * len(jobs),
+        execute_after=[timedelta(seconds=job.after_seconds) for job in jobs],
+        dedupe_key=[job.key for job in jobs],
+        on_conflict="skip",
+    )
+    now = [job.key for job in jobs if job.after_seconds == 0]
+    if now:
+        await connection.execute(BRING_FORWARD, now)
+
+
+async def depth(pool: Pool) -> int:
+    """How many hang-ups wait or run."""
+    found = await pool.fetchval(DEPTH)
+    return int(found)
+
+
+async def clean_log(pool: Pool) -> None:
+    """Forget finished jobs of more than a day ago; the calls' own rows tell what became of them."""
+    await pool.execute(CLEAN_LOG)
