@@ -67,13 +67,13 @@ class HangupLadder:
         if url is not None and rounds == 0:
             attempts, accepted = await self.command(vapi_call_id, url, attempts)
         if not accepted:
-            over, url = await self.look(vapi_call_id)
+            over, fresh_url = await self.look(vapi_call_id)
             if over:
                 await self.records.record(vapi_call_id, HangupState.CONFIRMED, attempts)
                 log.info("call.hangup_confirmed", call_id=vapi_call_id, attempts=attempts)
                 return Round(HangupState.CONFIRMED)
-            url = url or target.control_url
-            if url is not None and (rounds > 0 or target.control_url is None):
+            url = fresh_url or (url if rounds > 0 else None)
+            if url is not None:
                 attempts, accepted = await self.command(vapi_call_id, url, attempts)
         return await self.outcome(vapi_call_id, rounds, attempts)
 

@@ -13,6 +13,7 @@ from service.vapi.client import Priority
 BURST = 5
 ADMIN_SECONDS = 1.0
 PATIENCE_SECONDS = 1.0
+HANGUP_PATIENCE_SECONDS = 0.1
 
 # $1: the interval between requests in seconds; $2: how many may go out at once.
 TAKE = """
@@ -32,19 +33,20 @@ class Budget:
 
     async def pace(self, priority: Priority) -> None:
         """Return when a request of this priority may go out."""
-        wait = await self.take()
         if priority is Priority.HANGUP:
+            await self.take(HANGUP_PATIENCE_SECONDS)
             return
+        wait = await self.take(PATIENCE_SECONDS)
         if priority is Priority.ADMIN:
             wait = min(wait, ADMIN_SECONDS)
         if wait > 0:
             await asyncio.sleep(wait)
 
-    async def take(self) -> float:
+    async def take(self, patience: float) -> float:
         """Count one request; seconds to wait for it. With PostgreSQL away this replica paces
         itself at the same rate."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(patience):
                 return float(await self.pool.fetchval(TAKE, self.interval, BURST))
         except UNAVAILABLE:
             now = time.monotonic()

@@ -14,6 +14,7 @@ from pgqueuer.adapters.persistence.qb import (
 )
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain.settings import DBSettings
+from pgqueuer.domain.types import Channel
 
 from service.store.pool import Connection, Pool
 
@@ -47,7 +48,7 @@ class HangupJob:
 
 def queue_settings() -> DBSettings:
     """Where the queue lives; never from the environment, which is the operator's."""
-    return DBSettings(db_schema="callgate", channel=CHANNEL)
+    return DBSettings(db_schema="callgate", channel=Channel(CHANNEL))
 
 
 def queries_on(connection: Any) -> Queries:

@@ -1,0 +1,35 @@
+"""The desired state of a number's webhook: what we own in Vapi's `server` block. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.settings import Settings
+
+SECRET_HEADER = "X-Vapi-Secret"
+TIMEOUT_SECONDS = 20
+
+# Without the exclusions every 403 of ours would be sent again, up to three times (Vapi's docs on
+# backoffPlan: each non-2xx is retried unless excluded).
+BACKOFF_PLAN: Mapping[str, Any] = {
+    "type": "exponential",
+    "maxRetries": 3,
+    "baseDelaySeconds": 1,
+    "excludedStatusCodes": [400, 401, 403, 404, 413, 422],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredWebhook:
+    """The owned values. `secret` is None when Vapi proves itself by a credential of its own."""
+
+    url: str
+    secret: str | None
+    timeout_seconds: int = TIMEOUT_SECONDS
+    backoff_plan: Mapping[str, Any] = BACKOFF_PLAN
+
+
+def desired_webhook(settings: Settings) -> DesiredWebhook:
+    """What every registered number's webhook should be. In `hmac` mode no header is ours."""
+    secret = settings.webhook_secrets[0] if settings.vapi_webhook_auth == "secret" else None
+    return DesiredWebhook(settings.webhook_url, secret)
