@@ -14,7 +14,7 @@ def retry_after(
     `jitter` is in 0…1 and spreads attempts over ±20 %, so that a thousand numbers that failed
     together do not come back together. `asked` is Vapi's own Retry-After, which is a minimum.
     """
-    base = min(FIRST_SECONDS * 2 ** min(failures - 1, 20), LONGEST_SECONDS)
+    base = min(FIRST_SECONDS * 2.0 ** min(failures - 1, 20), LONGEST_SECONDS)
     if permanent:
         base = PERMANENT_SECONDS
     return max(base * (0.8 + 0.4 * jitter), asked or 0.0)

@@ -1,0 +1,158 @@
+"""Registered phone numbers as rows, together with the state of their webhooks."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from service.domain.errors import ConflictError, InvalidError
+from service.domain.phone_numbers import PhoneNumber
+from service.store.pool import Connection, Pool
+from service.store.webhook_states import sync_of
+
+COLUMNS = """
+SELECT n.id, n.organization_id, n.vapi_phone_number_id, n.number, n.label, n.gate, n.answer_with,
+    n.created_at, n.updated_at, s.state, s.level, s.drift, s.last_checked_at, s.last_error,
+    s.next_attempt_at
+FROM callgate.phone_numbers n
+JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+WHERE n.released_at IS NULL
+"""
+
+FIND = COLUMNS + "AND n.id = $1"
+
+FIND_BY_VAPI_ID = COLUMNS + "AND n.vapi_phone_number_id = $1"
+
+LIST = (
+    COLUMNS
+    + """
+AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
+    AND ($3::uuid IS NULL OR n.id > $3)
+ORDER BY n.id LIMIT $4
+"""
+)
+
+# A number that is being released is taken over, with what was at Vapi before us.
+INSERT = """
+INSERT INTO callgate.phone_numbers AS n (
+    organization_id, vapi_phone_number_id, number, label, gate, answer_with)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT ON CONSTRAINT phone_numbers_vapi_phone_number_id_key DO UPDATE SET
+    organization_id = excluded.organization_id, label = excluded.label, gate = excluded.gate,
+    answer_with = excluded.answer_with, released_at = NULL, updated_at = now()
+WHERE n.released_at IS NOT NULL
+RETURNING id
+"""
+
+MAKE_DUE = """
+INSERT INTO callgate.webhook_states (phone_number_id) VALUES ($1)
+ON CONFLICT (phone_number_id) DO UPDATE SET state = 'pending', drift = '[]', last_error = NULL,
+    failures = 0, next_attempt_at = now()
+"""
+
+UPDATE = """
+UPDATE callgate.phone_numbers SET organization_id = $2, label = $3, gate = $4, answer_with = $5,
+    updated_at = now()
+WHERE id = $1
+"""
+
+RELEASE = """
+UPDATE callgate.phone_numbers SET released_at = now(), organization_id = NULL, updated_at = now()
+WHERE id = $1
+"""
+
+
+def phone_number_of(row: Any) -> PhoneNumber:
+    """A phone number out of a row of `COLUMNS`."""
+    return PhoneNumber(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        vapi_phone_number_id=row["vapi_phone_number_id"],
+        number=row["number"],
+        label=row["label"],
+        gate=row["gate"],
+        answer_with=row["answer_with"],
+        sync=sync_of(row),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+async def find(database: Pool | Connection, phone_number_id: UUID) -> PhoneNumber | None:
+    """One registered number."""
+    row = await database.fetchrow(FIND, phone_number_id)
+    return None if row is None else phone_number_of(row)
+
+
+async def find_by_vapi_id(database: Pool | Connection, vapi_id: str) -> PhoneNumber | None:
+    """One registered number by its id at Vapi."""
+    row = await database.fetchrow(FIND_BY_VAPI_ID, vapi_id)
+    return None if row is None else phone_number_of(row)
+
+
+async def list_page(
+    pool: Pool,
+    *,
+    organization_id: UUID | None,
+    sync_state: str | None,
+    after: UUID | None,
+    limit: int,
+) -> list[PhoneNumber]:
+    """Registered numbers in a stable order."""
+    rows = await pool.fetch(LIST, organization_id, sync_state, after, limit)
+    return [phone_number_of(row) for row in rows]
+
+
+async def insert(connection: Connection, number: Mapping[str, Any]) -> UUID:
+    """Register a number and make its configuration due; raises `ConflictError` if it is taken."""
+    try:
+        found: UUID | None = await connection.fetchval(
+            INSERT,
+            number["organization_id"],
+            number["vapi_phone_number_id"],
+            number["number"],
+            number["label"],
+            number["gate"],
+            number["answer_with"],
+        )
+    except asyncpg.ForeignKeyViolationError as exc:
+        raise organization_missing() from exc
+    if found is None:
+        raise taken()
+    await connection.execute(MAKE_DUE, found)
+    return found
+
+
+def taken() -> ConflictError:
+    return ConflictError("This phone number is registered already.", code="phone_number_taken")
+
+
+def organization_missing() -> InvalidError:
+    return InvalidError("There is no such organization.", code="organization_not_found")
+
+
+async def update(connection: Connection, phone_number_id: UUID, number: Mapping[str, Any]) -> None:
+    """Write what an admin may change; raises `InvalidError` for an unknown organization."""
+    try:
+        await connection.execute(
+            UPDATE,
+            phone_number_id,
+            number["organization_id"],
+            number["label"],
+            number["gate"],
+            number["answer_with"],
+        )
+    except asyncpg.ForeignKeyViolationError as exc:
+        raise organization_missing() from exc
+
+
+async def make_due(connection: Connection | Pool, phone_number_id: UUID) -> None:
+    """Bring the number's next look to now."""
+    await connection.execute(MAKE_DUE, phone_number_id)
+
+
+async def release(connection: Connection, phone_number_id: UUID) -> None:
+    """Give the number up; its row stays, unseen, until the former webhook is back at Vapi."""
+    await connection.execute(RELEASE, phone_number_id)
+    await connection.execute(MAKE_DUE, phone_number_id)
