@@ -14,7 +14,9 @@ import orjson
 import structlog
 
 REDACTED = "[redacted]"
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(
+    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 PHONE_NUMBER = re.compile(r"(?<![\w+-])\+\d{6,13}(\d{2})(?!\d)")
 CREDENTIALS = re.compile(r"(?i)\b(bearer\s+|postgres(?:ql)?://[^:@/\s]+:)[^\s@'\"]+")
 CONTROL_URL = re.compile(r"(?i)https?://[^\s'\"]+/control\b[^\s'\"]*")

@@ -1,0 +1,34 @@
+"""Who asks for a change, and what the three roles may do."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.domain.errors import ForbiddenError
+from service.store.tokens import Role
+
+SUPPORT_OVERRIDE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A signed-in admin or a token. `source` is where the change came in: api, web, cli, system."""
+
+    name: str
+    role: Role
+    source: str
+
+    def require_admin(self) -> None:
+        """Raise `ForbiddenError` for everybody but admins."""
+        if self.role != "admin":
+            raise ForbiddenError(f"The role {self.role} may not do this; admin may.")
+
+    def require_override(self, expires_at: datetime | None, now: datetime) -> None:
+        """Support may make exceptions that end by themselves within a week."""
+        if self.role == "admin":
+            return
+        if self.role != "support":
+            raise ForbiddenError(f"The role {self.role} may not set overrides.")
+        if expires_at is None or expires_at > now + SUPPORT_OVERRIDE:
+            raise ForbiddenError(
+                "The role support may set overrides that expire within 7 days: give expires_at."
+            )

@@ -1,0 +1,91 @@
+"""Use cases around API tokens, and telling who a token is."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.admin.actor import Actor
+from service.domain.errors import NotFoundError
+from service.store import tokens as store
+from service.store.audit import record_audit
+from service.store.pool import Pool
+from service.store.tokens import ApiToken, Role
+
+PREFIX = "cg_"
+MAX_LENGTH = 256
+
+
+def hash_of(token: str) -> bytes:
+    """What is kept of a token. It is random and long, so one round of SHA-256 is enough."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens in the database, and the one that the environment brings for the first steps."""
+
+    pool: Pool
+    bootstrap: str
+
+    async def authenticate(self, token: str, source: str) -> Actor | None:
+        """Who a token is, or None. The bootstrap token works with PostgreSQL away."""
+        if not token or len(token) > MAX_LENGTH:
+            return None
+        if self.bootstrap and hmac.compare_digest(token.encode(), self.bootstrap.encode()):
+            return Actor("admin-token", "admin", source)
+        found = await store.find_live(self.pool, hash_of(token))
+        return None if found is None else Actor(f"token:{found.name}", found.role, source)
+
+    async def create(
+        self, actor: Actor, *, name: str, role: Role, expires_at: datetime | None
+    ) -> tuple[ApiToken, str]:
+        """Make a token; its secret is returned here and never again."""
+        actor.require_admin()
+        secret = PREFIX + secrets.token_urlsafe(32)
+        async with self.pool.acquire() as connection, connection.transaction():
+            token_id = await store.insert(
+                connection,
+                name=name,
+                token_hash=hash_of(secret),
+                role=role,
+                created_by=actor.name,
+                expires_at=expires_at,
+            )
+            await record_audit(
+                connection,
+                actor=actor.name,
+                source=actor.source,
+                action="token.created",
+                object_type="token",
+                object_id=token_id,
+                after={"name": name, "role": role, "expires_at": expires_at},
+            )
+            created = await store.find(connection, token_id)
+        assert created is not None
+        return created, secret
+
+    async def list_page(self, actor: Actor, *, after: UUID | None, limit: int) -> list[ApiToken]:
+        """Tokens without their secrets."""
+        actor.require_admin()
+        return await store.list_page(self.pool, after=after, limit=limit)
+
+    async def revoke(self, actor: Actor, token_id: UUID) -> None:
+        """End a token at once; doing it twice is no error."""
+        actor.require_admin()
+        async with self.pool.acquire() as connection, connection.transaction():
+            found = await store.find(connection, token_id)
+            if found is None:
+                raise NotFoundError("There is no such token.", code="token_not_found")
+            await store.revoke(connection, token_id)
+            await record_audit(
+                connection,
+                actor=actor.name,
+                source=actor.source,
+                action="token.revoked",
+                object_type="token",
+                object_id=token_id,
+                before={"name": found.name, "role": found.role},
+            )
