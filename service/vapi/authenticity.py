@@ -1,16 +1,20 @@
 """Proving that a webhook comes from Vapi, over its raw bytes. No I/O; time is an argument.
 
-Two modes. `secret`: the header that the reconciler installs (`server.headers["X-Vapi-Secret"]`).
-`hmac`: a signature made by Vapi's HMAC credential, whose shape is configurable on both sides. For
-Standard Webhooks set CALLGATE_HMAC_SIGNATURE_HEADER=webhook-signature,
-CALLGATE_HMAC_TIMESTAMP_HEADER=webhook-timestamp, CALLGATE_HMAC_PREFIX="v1,",
-CALLGATE_HMAC_ENCODING=base64 and CALLGATE_HMAC_PAYLOAD={id}.{timestamp}.{body}.
+Two modes. `secret`: the header that the reconciler installs (`server.headers["X-Vapi-Secret"]`), or
+the same secret as `Authorization: Bearer` (a credential made in Vapi's dashboard) where that header
+is absent. `hmac`: a signature by Vapi's HMAC credential, whose shape is configurable on both sides.
+
+For Standard Webhooks set CALLGATE_HMAC_SIGNATURE_HEADER=webhook-signature,
+CALLGATE_HMAC_TIMESTAMP_HEADER=webhook-timestamp, CALLGATE_HMAC_PREFIX=v1,
+CALLGATE_HMAC_ENCODING=base64 and CALLGATE_HMAC_PAYLOAD={id}.{timestamp}.{body}; a secret written
+as `whsec_` and base64 is decoded.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +22,16 @@ from typing import Literal
 from service.settings import Settings
 
 SECRET_HEADER = b"x-vapi-secret"
+PLACEHOLDER = re.compile(rb"(\{timestamp\}|\{body\}|\{id\})")
+VAPI_ID = b"{svix-id}"
+"""Vapi's own name for `{id}` in a payload format."""
+
+TIMESTAMP = re.compile(rb"[0-9]{1,16}")
+MESSAGE_ID = re.compile(rb"[\x21-\x7e]{1,256}")
+FIRST_MILLISECONDS = 10**11
+"""From here a timestamp counts as milliseconds: as seconds it would be the year 5138."""
+MAX_SIGNATURES = 10
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -52,15 +66,21 @@ def rules_from(settings: Settings) -> AuthenticityRules:
         id_header=settings.callgate_hmac_id_header.lower().encode(),
         prefix=settings.callgate_hmac_prefix.encode(),
         encoding=settings.callgate_hmac_encoding,
-        payload=settings.callgate_hmac_payload.encode(),
+        payload=settings.callgate_hmac_payload.encode().replace(VAPI_ID, b"{id}"),
         tolerance=settings.callgate_hmac_tolerance,
     )
 
 
 def verify_headers_early(headers: Headers, rules: AuthenticityRules) -> None:
-    """Refuse before the body is read, where the mode allows: nobody uploads 32 MiB unproved."""
+    """Refuse before the body is read what no body could mend: nobody uploads 32 MiB unproved.
+
+    Mode `secret` is judged in full, of `hmac` only whether everything needed is there.
+    """
     if rules.mode == "secret":
         verify_secret(headers, rules)
+    else:
+        signatures(headers, rules)
+        signed_fields(headers, rules)
 
 
 def verify(headers: Headers, body: bytes, rules: AuthenticityRules, now: float) -> int:
@@ -78,102 +98,109 @@ def single(headers: Headers, name: bytes) -> bytes | None:
     values = [value for key, value in headers if key.lower() == name]
     if len(values) > 1:
         raise AuthenticityError(f"The header {name.decode(errors='replace')} is there twice.")
-    return values[0].strip() if values else None
+    return values[0].strip(b" \t") if values else None
 
 
 def verify_secret(headers: Headers, rules: AuthenticityRules) -> int:
-    """Compare the header with every secret, on bytes: text would raise on non-ASCII input."""
+    """Compare the header with every secret, on bytes: text would raise on non-ASCII input.
+
+    An X-Vapi-Secret that is there, even empty, decides alone.
+    """
     given = single(headers, SECRET_HEADER)
     if given is None:
-        # A Bearer credential made in Vapi's dashboard carries the same secret.
         scheme, _, token = (single(headers, b"authorization") or b"").partition(b" ")
-        given = token.strip() if scheme.lower() == b"bearer" else b""
+        given = token.strip(b" \t") if scheme.lower() == b"bearer" else b""
     if not given:
         raise AuthenticityError("The webhook secret is missing.")
-    return match(given, rules.secrets)
+    found = match(given, rules.secrets)
+    if found is None:
+        raise AuthenticityError("The webhook secret is wrong.")
+    return found
 
 
-def match(given: bytes, expected: Sequence[bytes]) -> int:
+def match(given: bytes, expected: Sequence[bytes]) -> int | None:
     """The place of the value that fits, in a time that does not tell which or how nearly."""
     fits = [hmac.compare_digest(given, value) for value in expected]
-    if not any(fits):
-        raise AuthenticityError("The webhook secret or signature is wrong.")
-    return fits.index(True)
+    return fits.index(True) if any(fits) else None
 
 
 def verify_signature(headers: Headers, body: bytes, rules: AuthenticityRules, now: float) -> int:
-    given = single(headers, rules.signature_header)
-    if not given:
-        raise AuthenticityError("The signature is missing.")
-    payload = rules.payload
-    # The body goes in last, so that nothing in it is taken for a placeholder.
-    head, _, tail = payload.partition(b"{body}")
+    """Compare every signature sent with that of every live key over the raw bytes."""
+    given = signatures(headers, rules)
+    fields = signed_fields(headers, rules)
+    sent = fields.get(b"{timestamp}")
+    if sent is not None and abs(now - seconds(sent)) > rules.tolerance:
+        raise AuthenticityError("The timestamp is too far from now.")
+    fields[b"{body}"] = body
+    # One pass over the template: what a value contains is never taken for a placeholder.
+    signed = b"".join(fields.get(part, part) for part in PLACEHOLDER.split(rules.payload))
+    expected = [hmac.digest(signing_key(key), signed, rules.algorithm) for key in rules.secrets]
+    found = [match(signature, expected) for signature in given]
+    for place in found:
+        if place is not None:
+            return place
+    raise AuthenticityError("The signature is wrong.")
+
+
+def signed_fields(headers: Headers, rules: AuthenticityRules) -> dict[bytes, bytes]:
+    """What the payload template needs besides the body, as it was sent."""
     fields = {}
-    if b"{timestamp}" in payload:
-        fields[b"{timestamp}"] = timestamp(headers, rules, now)
-    if b"{id}" in payload:
-        fields[b"{id}"] = message_id(headers, rules)
-    for placeholder, value in fields.items():
-        head, tail = head.replace(placeholder, value), tail.replace(placeholder, value)
-    signed = head + body + tail
-    digests = [
-        hmac.digest(signing_key(secret), signed, rules.algorithm) for secret in rules.secrets
-    ]
-    for candidate in candidates(given, rules):
-        try:
-            return match(candidate, digests)
-        except AuthenticityError:
-            continue
-    raise AuthenticityError("The webhook secret or signature is wrong.")
+    if b"{timestamp}" in rules.payload:
+        text = single(headers, rules.timestamp_header)
+        if not text or not TIMESTAMP.fullmatch(text):
+            raise AuthenticityError("The timestamp is missing or not a number.")
+        fields[b"{timestamp}"] = text
+    if b"{id}" in rules.payload:
+        text = single(headers, rules.id_header)
+        if not text or not MESSAGE_ID.fullmatch(text):
+            raise AuthenticityError("The message id is missing or malformed.")
+        fields[b"{id}"] = text
+    return fields
+
+
+def seconds(timestamp: bytes) -> float:
+    """Seconds since 1970. Vapi documents neither seconds nor milliseconds: both are accepted."""
+    sent = int(timestamp)
+    return sent / 1000 if sent >= FIRST_MILLISECONDS else float(sent)
 
 
 def signing_key(secret: bytes) -> bytes:
     """The key itself; Standard Webhooks writes it as `whsec_` and base64."""
-    if secret.startswith(b"whsec_"):
-        try:
-            return base64.b64decode(secret[6:], validate=True)
-        except binascii.Error:
-            return secret
-    return secret
+    if not secret.startswith(b"whsec_"):
+        return secret
+    try:
+        # An empty key would let everybody sign.
+        return base64.b64decode(secret.removeprefix(b"whsec_"), validate=True) or secret
+    except binascii.Error:
+        return secret
 
 
-def candidates(given: bytes, rules: AuthenticityRules) -> list[bytes]:
-    """The signatures in a header, decoded; several may stand there while a key is rotated."""
-    size = hashlib.new(rules.algorithm).digest_size
-    found = []
-    for part in given.split()[:10]:
-        if rules.prefix and not part.startswith(rules.prefix):
-            continue
-        text = part.removeprefix(rules.prefix)
-        try:
-            if rules.encoding == "hex":
-                digest = binascii.unhexlify(text)
-            else:
-                digest = base64.b64decode(text, validate=True)
-        except ValueError:
-            continue
-        if len(digest) == size:
-            found.append(digest)
+def signatures(headers: Headers, rules: AuthenticityRules) -> list[bytes]:
+    """The signatures in the header, decoded; several may stand there while a key is rotated."""
+    given = single(headers, rules.signature_header)
+    if not given:
+        raise AuthenticityError("The signature is missing.")
+    size = hashlib.new(rules.algorithm, usedforsecurity=False).digest_size
+    parts = given.split()[:MAX_SIGNATURES]
+    found = [decoded for part in parts if len(decoded := decode(part, rules)) == size]
+    if not found:
+        raise AuthenticityError("The signature is malformed.")
     return found
 
 
-def timestamp(headers: Headers, rules: AuthenticityRules, now: float) -> bytes:
-    """The signed time as it was sent, if it is near enough to `now`, before or after.
+def decode(part: bytes, rules: AuthenticityRules) -> bytes:
+    """One signature without its prefix as bytes, empty if it is none.
 
-    Vapi does not document seconds or milliseconds: both are accepted.
+    The prefix may be configured with or without the sign that ends it (`sha256=`, `v1,`).
     """
-    text = single(headers, rules.timestamp_header)
-    if not text or not text.isdigit() or len(text) > 16:
-        raise AuthenticityError("The timestamp is missing or not a number.")
-    sent = int(text)
-    seconds = sent / 1000 if sent >= 10**11 else float(sent)
-    if abs(now - seconds) > rules.tolerance:
-        raise AuthenticityError("The timestamp is too far from now.")
-    return text
-
-
-def message_id(headers: Headers, rules: AuthenticityRules) -> bytes:
-    text = single(headers, rules.id_header)
-    if not text or len(text) > 256:
-        raise AuthenticityError("The message id is missing.")
-    return text
+    if not part.startswith(rules.prefix):
+        return b""
+    text = part.removeprefix(rules.prefix)
+    if rules.prefix and text[:1] in (b"=", b","):
+        text = text[1:]
+    try:
+        if rules.encoding == "hex":
+            return binascii.unhexlify(text)
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""

@@ -8,52 +8,75 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from service.vapi import errors
+from service.vapi.client import parse_retry_after
+from service.vapi.errors import (
+    HostileUrlError,
+    VapiNotFoundError,
+    VapiRejectedError,
+    VapiThrottledError,
+    VapiUnavailableError,
+)
+
+__all__ = ["ControlClient", "HostileUrlError", "PublicResolver", "check_control_url"]
 
 ATTEMPT_SECONDS = 2.5
 """Hard limit of one attempt: one in forty cold connects to Vapi's control hosts stalls."""
 
 END_CALL = {"type": "end-call"}
-HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})+")
-
-
-class HostileUrlError(Exception):
-    """The control URL points to where it must not; nothing was connected."""
+MAX_URL = 2048
+FORBIDDEN = re.compile(r"[^\x21-\x7e]|[\\#]")
+HOST = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})+")
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def check_control_url(url: str, hosts: Sequence[str]) -> URL:
     """Return the URL if it is one of Vapi's; raise `HostileUrlError` otherwise.
 
-    `hosts` are suffixes such as `.vapi.ai` (https on the usual port only) or whole origins such
-    as `http://127.0.0.1:9000`.
+    `hosts` are suffixes such as `.vapi.ai` (names below it, https, the usual port) or whole origins
+    such as `http://127.0.0.1:9000` (scheme, host and port to the letter).
     """
-    if len(url) > 2048 or not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise HostileUrlError("The control URL has characters that do not belong there.")
+    if len(url) > MAX_URL or FORBIDDEN.search(url):
+        raise HostileUrlError("The control URL is too long or has characters out of place.")
     try:
-        parts = urlsplit(url)
+        parts, read = urlsplit(url), URL(url, encoded=True)
         host, port = parts.hostname or "", parts.port
+        # aiohttp connects where yarl reads: two readers that disagree are being played.
+        seen = (read.scheme, (read.raw_host or "").lower(), read.explicit_port)
+        agreed = seen == (parts.scheme, host, port)
     except ValueError:
-        raise HostileUrlError("The control URL cannot be read.") from None
-    if "@" in parts.netloc or parts.fragment or "#" in url or not host:
-        raise HostileUrlError("The control URL carries what no control URL carries.")
+        agreed, host, port = False, "", None
+    if not agreed or not host or "@" in parts.netloc:
+        raise HostileUrlError("The control URL cannot be read.")
     origin = f"{parts.scheme}://{parts.netloc}".lower()
-    if any("://" in entry and origin == entry.rstrip("/").lower() for entry in hosts):
-        return URL(url, encoded=True)
-    suffixes = [entry.lower() for entry in hosts if "://" not in entry]
-    fits = HOST.fullmatch(host) and any(host.endswith(suffix) for suffix in suffixes)
-    if parts.scheme != "https" or port not in (None, 443) or not fits or is_address(host):
-        raise HostileUrlError("The control URL is not one of Vapi's.")
-    return URL(url, encoded=True)
+    if origin in origins(hosts):
+        return read
+    if parts.scheme != "https" or port not in (None, 443) or parts.netloc.endswith(":"):
+        raise HostileUrlError("The control URL is not https on the usual port.")
+    if not HOST.fullmatch(host) or is_address(host) or not is_below(host, hosts):
+        raise HostileUrlError("The control URL's host is not one of VAPI_CONTROL_HOSTS.")
+    return read
+
+
+def origins(hosts: Sequence[str]) -> tuple[str, ...]:
+    """The entries that are whole origins."""
+    return tuple(entry.rstrip("/").lower() for entry in hosts if "://" in entry)
+
+
+def is_below(host: str, hosts: Sequence[str]) -> bool:
+    """Whether a name ends in a suffix, at a dot: `evilvapi.ai` is not below `.vapi.ai`."""
+    names = (entry.strip(".").lower() for entry in hosts if "://" not in entry)
+    return any(name and host.endswith("." + name) for name in names)
 
 
 def is_address(host: str) -> bool:
+    """Whether a host is a literal address, which no suffix vouches for."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -61,37 +84,63 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_public(text: str) -> bool:
+    """Whether an address is out on the internet, looking through the IPv6 forms of IPv4 ones."""
+    address: Address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        carried = address.ipv4_mapped or address.sixtofour
+        if address in NAT64:
+            carried = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        address = address if carried is None else carried
+    return address.is_global and not address.is_multicast
+
+
 class PublicResolver(AbstractResolver):
     """Resolves names, and refuses those that lead inside: a name is only as good as its DNS.
 
-    aiohttp never asks a resolver about literal addresses, so origins for local tests still work.
+    `trusted` are the (host, port) pairs of the whole origins in the settings. aiohttp never asks a
+    resolver about literal addresses.
     """
 
-    def __init__(self) -> None:
-        self.inner = aiohttp.ThreadedResolver()
+    def __init__(
+        self, trusted: frozenset[tuple[str, int]], inner: AbstractResolver | None = None
+    ) -> None:
+        self.trusted = trusted
+        self.inner = inner or aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
+        """The addresses that may be connected; `OSError` when there are none."""
         found = await self.inner.resolve(host, port, family)
-        if host != "localhost":
-            found = [entry for entry in found if ipaddress.ip_address(entry["host"]).is_global]
+        if (host, port) not in self.trusted:
+            found = [entry for entry in found if is_public(entry["host"])]
         if not found:
             raise OSError("the name leads to no public address")
         return found
 
     async def close(self) -> None:
+        """Let go of the inner resolver."""
         await self.inner.close()
 
 
 class ControlClient:
-    """Posts commands to control URLs, each on a connection of its own."""
+    """Posts commands to control URLs, each on a connection of its own, without cookies or keys.
 
-    def __init__(self, hosts: Sequence[str]) -> None:
+    Made inside the running loop, and to be closed. `hosts` as in `check_control_url`; `resolver`
+    is for those who bring DNS of their own.
+    """
+
+    def __init__(self, hosts: Sequence[str], resolver: AbstractResolver | None = None) -> None:
         self.hosts = tuple(hosts)
+        urls = [URL(origin) for origin in origins(hosts)]
+        trusted = frozenset((url.host or "", url.port or 0) for url in urls)
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                force_close=True, limit=100, resolver=PublicResolver(), use_dns_cache=False
+                force_close=True,
+                limit=100,
+                resolver=PublicResolver(trusted, resolver),
+                use_dns_cache=False,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=ATTEMPT_SECONDS),
@@ -100,27 +149,35 @@ class ControlClient:
     async def end_call(self, url: str) -> None:
         """Ask Vapi to end the call. Returning means that Vapi took the command, no more.
 
-        Raises `HostileUrlError` before connecting, `VapiNotFoundError` when Vapi no longer knows
-        the call, another `VapiError` otherwise.
+        Raises `HostileUrlError` before connecting, `VapiNotFoundError` when the control host does
+        not know the call (any more), another `VapiError` otherwise.
         """
-        await self.post(url, END_CALL)
-
-    async def post(self, url: str, command: dict[str, Any]) -> None:
         checked = check_control_url(url, self.hosts)
         try:
-            async with self.session.post(checked, json=command, allow_redirects=False) as response:
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise errors.VapiUnavailableError(
+            async with self.session.post(checked, json=END_CALL, allow_redirects=False) as response:
+                status, wait = response.status, response.headers.get("Retry-After")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
+            # Its text has the URL in it: only the kind of failure is passed on.
+            raise VapiUnavailableError(
                 f"The control host does not answer ({type(exc).__name__})."
             ) from None
-        if 200 <= status < 300:
-            return
-        if status in (400, 404, 410):
-            raise errors.VapiNotFoundError(f"The control host knows no such call ({status}).")
-        if status < 500 and status != 429:
-            raise errors.VapiRejectedError(f"The control host refuses the command ({status}).")
-        raise errors.VapiUnavailableError(f"The control host is in trouble ({status}).")
+        refuse_status(status, wait)
 
     async def close(self) -> None:
+        """Close what is still connected."""
         await self.session.close()
+
+
+def refuse_status(status: int, retry_after: str | None) -> None:
+    """Raise what a control host's status means; a 2xx means nothing. Its body is never read."""
+    if 200 <= status < 300:
+        return
+    if status in (400, 404, 410):
+        raise VapiNotFoundError(f"The control host knows no such call ({status}).")
+    if status == 429:
+        raise VapiThrottledError(
+            "The control host asks for fewer requests (429).", parse_retry_after(retry_after)
+        )
+    if 300 <= status < 500 and status != 408:
+        raise VapiRejectedError(f"The control host refuses the command ({status}).")
+    raise VapiUnavailableError(f"The control host is in trouble ({status}).")

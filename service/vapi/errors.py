@@ -17,13 +17,20 @@ class VapiRejectedError(VapiError):
     """Another 4xx: Vapi understood and does not want it. Trying the same again does not help."""
 
 
+class HostileUrlError(VapiError):
+    """The control URL points to where it must not; nothing was connected."""
+
+
 class VapiUnavailableError(VapiError):
-    """5xx, a time-out, no connection, or an answer that is not what Vapi documents."""
+    """5xx, a time-out, no connection, or an answer that is not what Vapi documents.
 
-
-class VapiThrottledError(VapiUnavailableError):
-    """429: come back after `retry_after` seconds, when Vapi said so."""
+    `retry_after` is in seconds, None unless the answer named a time.
+    """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class VapiThrottledError(VapiUnavailableError):
+    """429: too many requests; come back after `retry_after` seconds, when Vapi said so."""

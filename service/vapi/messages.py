@@ -1,11 +1,15 @@
 """Parsing Vapi's server messages: bytes in, the few facts we need out. No I/O.
 
-Vapi's recorded messages do not fit its own published spec, so everything that is not needed is
-ignored, and what is nice to have never fails. What says whose call it is must be well-formed.
-Where a key appears twice the last one counts, as in most JSON readers.
+Vapi's recorded messages do not fit its own published spec, so what is not needed is ignored and
+what is nice to have never fails: of the wrong type or out of range it counts as absent, as do a
+`monitor`, `customer` or `assistant` that is no object. What says whose call it is must be
+well-formed: `call` and `phoneNumber` are objects or null, ids are printable ASCII of 1 to 128
+characters or null.
+
+Where a key appears twice the last one counts, as in most JSON readers. A number that no double
+holds (1e999, 100,000 digits) is malformed where we look and ignored elsewhere.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +22,12 @@ from service.vapi.replies import EXPECTING_ANSWER
 
 ID = re.compile(r"[\x21-\x7e]{1,128}")
 UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
+MAX_URL = 2048
+MAX_SECONDS = 10_000_000
+MAX_COST = 10**9
+NUMBERS = (int, float)
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC).timestamp()
 LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
@@ -75,6 +83,7 @@ class RawBody(msgspec.Struct):
 
 BODY = msgspec.json.Decoder(RawBody)
 ASSISTANT = msgspec.json.Decoder(RawObject)
+NO_CALL = RawCall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +121,11 @@ class ServerMessage:
 
 def parse_message(body: bytes) -> ServerMessage:
     """Read one webhook body; raises `MalformedMessageError` and nothing else."""
-    try:
-        if not body.isascii():
-            body.decode()
-        raw = BODY.decode(body).message
-    except UnicodeDecodeError:
-        raise MalformedMessageError("The body is not UTF-8.") from None
-    except RecursionError:
-        raise MalformedMessageError("The body is nested too deeply.") from None
-    except (msgspec.MsgspecError, ValueError) as exc:
-        raise MalformedMessageError(f"The body is no server message{place(exc)}.") from None
+    raw = decode(body)
     kind = plain(raw.type, 100)
-    if not kind:
+    if kind is None:
         raise MalformedMessageError("message.type is missing, empty or no text.")
-    call = raw.call or RawCall()
+    call = raw.call or NO_CALL
     started_at = instant(raw.started_at) or instant(call.started_at)
     ended_at = instant(raw.ended_at) or instant(call.ended_at)
     return ServerMessage(
@@ -133,13 +133,16 @@ def parse_message(body: bytes) -> ServerMessage:
         has_call=raw.call is not None,
         call_id=identifier(call.id, "message.call.id"),
         call_type=plain(call.type, 40),
-        phone_number_ids=identifiers(
-            (call.phone_number_id, "message.call.phoneNumberId"),
-            (raw.phone_number.id if raw.phone_number else None, "message.phoneNumber.id"),
+        phone_number_ids=distinct(
+            identifier(call.phone_number_id, "message.call.phoneNumberId"),
+            identifier(
+                raw.phone_number.id if raw.phone_number is not None else None,
+                "message.phoneNumber.id",
+            ),
         ),
-        assistant_ids=identifiers(
-            (call.assistant_id, "message.call.assistantId"),
-            (assistant_id(raw.assistant), "message.assistant.id"),
+        assistant_ids=distinct(
+            identifier(call.assistant_id, "message.call.assistantId"),
+            identifier(assistant_id(raw.assistant), "message.assistant.id"),
         ),
         status=plain(raw.status, 40),
         control_url=control_url(call.monitor),
@@ -149,14 +152,29 @@ def parse_message(body: bytes) -> ServerMessage:
         ended_at=ended_at,
         ended_reason=plain(raw.ended_reason, 200) or plain(call.ended_reason, 200),
         duration_seconds=duration(raw, started_at, ended_at),
-        cost=money(raw.cost) if raw.cost is not None else money(call.cost),
+        cost=money(raw.cost, call.cost),
     )
 
 
+def decode(body: bytes) -> RawMessage:
+    """The parts we look at, untouched."""
+    try:
+        # msgspec does not look into the strings of what it skips.
+        if not body.isascii():
+            body.decode()
+        return BODY.decode(body).message
+    except UnicodeDecodeError:
+        raise MalformedMessageError("The body is not UTF-8.") from None
+    except RecursionError:
+        raise MalformedMessageError("The body is nested too deeply.") from None
+    except (msgspec.MsgspecError, ValueError) as exc:
+        raise MalformedMessageError(f"The body is no server message{place(exc)}.") from None
+
+
 def place(error: Exception) -> str:
-    """Where in the body the fault is, as far as the decoder tells without naming values."""
-    found = re.search(r"at `\$?([.\w\[\]]*)`$", str(error))
-    return f": {found[1].lstrip('.')} has the wrong type" if found and found[1] else ""
+    """Where in the body the fault is: paths of fields that we name, never a value or a sent key."""
+    found = re.search(r"at `\$\.([.\w]+)(?:\[\.\.\.\])*`$", str(error))
+    return f": {found[1]} has the wrong type or range" if found else ""
 
 
 def identifier(value: object, name: str) -> str | None:
@@ -168,17 +186,22 @@ def identifier(value: object, name: str) -> str | None:
     return value
 
 
-def identifiers(*candidates: tuple[object, str]) -> tuple[str, ...]:
+def distinct(first: str | None, second: str | None) -> tuple[str, ...]:
     """The ids that are there, in order, each once."""
-    found = [identifier(value, name) for value, name in candidates]
-    return tuple(dict.fromkeys(value for value in found if value))
+    if first is None:
+        return () if second is None else (second,)
+    return (first,) if second is None or second == first else (first, second)
 
 
 def assistant_id(raw: msgspec.Raw) -> object:
-    """The id of a saved assistant; a transient one has none, and its shape is its owner's."""
+    """The id of a saved assistant; a transient one has none, and what is no object is none."""
+    if not raw:
+        return None
     try:
         return ASSISTANT.decode(raw).id
-    except (msgspec.MsgspecError, RecursionError, ValueError):
+    except msgspec.MsgspecError:
+        if bytes(raw).lstrip().startswith(b"{"):
+            raise MalformedMessageError("message.assistant.id is not an id.") from None
         return None
 
 
@@ -186,61 +209,64 @@ def plain(value: object, length: int) -> str | None:
     """Text for people and logs: no control, bidi or surrogate characters, cut to `length`."""
     if not isinstance(value, str):
         return None
-    return UNSAFE.sub("", value)[:length].strip() or None
+    if value.isascii() and value.isprintable():
+        return value[:length].strip() or None
+    return UNSAFE.sub("", value[: 4 * length])[:length].strip() or None
 
 
 def control_url(monitor: object) -> str | None:
+    """As sent, unchecked; only what a URL can be made of, for a database takes no NUL."""
     value = monitor.get("controlUrl") if isinstance(monitor, dict) else None
-    return value if isinstance(value, str) and 0 < len(value) <= 2048 else None
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_URL:
+        return None
+    return value if value.isascii() and value.isprintable() else None
 
 
 def caller_number(customer: object) -> str | None:
-    value = customer.get("number") if isinstance(customer, dict) else None
-    return plain(value, 40)
+    return plain(customer.get("number"), 40) if isinstance(customer, dict) else None
 
 
-def number(value: object) -> float | None:
-    """A finite number; Vapi writes some as text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+def within(value: object, least: float, limit: float) -> float | None:
+    """A number from `least` to below `limit`, so neither NaN nor infinity; True is no number."""
+    if not isinstance(value, NUMBERS) or isinstance(value, bool) or not least <= value < limit:
         return None
-    try:
-        found = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
+    return float(value)
 
 
 def instant(value: object) -> datetime | None:
     """Milliseconds since 1970 (since 2024-12) or an ISO text (before); None outside 2015–2100."""
+    if value is None:
+        return None
     if isinstance(value, str):
         try:
             parsed = datetime.fromisoformat(value[:40])
-            seconds = parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp()
+            moment = parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
         except (ValueError, OverflowError):
             return None
-    else:
-        found = number(value)
-        if found is None:
-            return None
-        seconds = found / 1000
-    if not EARLIEST <= seconds < LATEST:
-        return None
-    return datetime.fromtimestamp(seconds, UTC)
+        return moment if EARLIEST <= moment.timestamp() < LATEST else None
+    milliseconds = within(value, EARLIEST * 1000, LATEST * 1000)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds is not None else None
 
 
 def duration(
     raw: RawMessage, started_at: datetime | None, ended_at: datetime | None
 ) -> float | None:
     """Seconds that the call lasted, from the best source there is; None if none is sane."""
-    found = number(raw.duration_seconds)
-    if found is None and (milliseconds := number(raw.duration_ms)) is not None:
-        found = milliseconds / 1000
-    if found is None and started_at is not None and ended_at is not None:
-        found = (ended_at - started_at).total_seconds()
-    return found if found is not None and 0 <= found < 10**7 else None
+    seconds = within(raw.duration_seconds, 0, MAX_SECONDS)
+    if seconds is not None:
+        return seconds
+    milliseconds = within(raw.duration_ms, 0, MAX_SECONDS * 1000)
+    if milliseconds is not None:
+        return milliseconds / 1000
+    if started_at is None or ended_at is None:
+        return None
+    return within((ended_at - started_at).total_seconds(), 0, MAX_SECONDS)
 
 
-def money(value: object) -> Decimal | None:
-    """A cost in Vapi's currency, US dollars."""
-    found = number(value)
-    return Decimal(str(round(found, 6))) if found is not None and abs(found) < 10**9 else None
+def money(*candidates: object) -> Decimal | None:
+    """The first sane cost, in US dollars to the millionth."""
+    for candidate in candidates:
+        found = within(candidate, 0, MAX_COST)
+        if found is not None:
+            return Decimal(str(round(found, 6)))
+    return None
