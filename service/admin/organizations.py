@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from policies.contract import Override, SubscriptionPlan
+from policies.contract import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
 from service.domain.decisions import Decision
 from service.domain.errors import NotFoundError
@@ -58,9 +58,9 @@ def own_fields(organization: Organization) -> dict[str, Any]:
     return {**values, "assistant_ids": list(organization.assistant_ids)}
 
 
-def dump(value: SubscriptionPlan | Override | object | None) -> dict[str, Any] | None:
+def dump(value: SubscriptionPlan | Trial | Override | None) -> dict[str, Any] | None:
     """An entitlement as the audit keeps it."""
-    return None if value is None else asdict(value)  # type: ignore[call-overload, no-any-return]
+    return None if value is None else asdict(value)
 
 
 @dataclass(frozen=True, slots=True)

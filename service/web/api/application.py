@@ -1,0 +1,90 @@
+"""The admin API as one aiohttp application: authentication, routes, the document and its page."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+from importlib.resources import files
+
+import orjson
+from aiohttp import web
+
+from service.admin.actor import Actor
+from service.admin.tokens import Tokens
+from service.store.pool import UNAVAILABLE
+from service.web.api.openapi import build_openapi
+from service.web.api.operations import InputError, Operation
+from service.web.problems import problem
+
+STATIC = files("service.web.api") / "static"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+FILES = {"docs.js": "text/javascript", "docs.css": "text/css"}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def unauthorized(detail: str) -> web.Response:
+    response = problem(401, "unauthorized", detail)
+    response.headers["WWW-Authenticate"] = 'Bearer realm="callgate"'
+    return response
+
+
+def bearer(request: web.Request) -> str | None:
+    """The one bearer token of a request; two headers or another scheme are none."""
+    values = request.headers.getall("Authorization", [])
+    if len(values) != 1:
+        return None
+    scheme, _, token = values[0].partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip().isascii() else None
+
+
+def guarded(operation: Operation, tokens: Tokens) -> Handler:
+    """A handler that knows who asks before it reads anything else."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        token = bearer(request)
+        if token is None:
+            return unauthorized("Send an API token: Authorization: Bearer cg_…")
+        actor: Actor | None = await tokens.authenticate(token, "api")
+        if actor is None:
+            return unauthorized("The token is unknown, revoked or expired.")
+        try:
+            # A change goes on when the client goes away: half of one helps nobody.
+            return await asyncio.shield(asyncio.ensure_future(operation.serve(request, actor)))
+        except InputError as exc:
+            return exc.response
+        except UNAVAILABLE:
+            response = problem(503, "unavailable", "The database does not answer. Try again.")
+            response.headers["Retry-After"] = "2"
+            return response
+
+    return handle
+
+
+def build_api(operations: Sequence[Operation], tokens: Tokens) -> web.Application:
+    """The application to be mounted at /api."""
+    app = web.Application(client_max_size=2**20)
+    for operation in operations:
+        app.router.add_route(operation.method, f"/v1{operation.path}", guarded(operation, tokens))
+    document = orjson.dumps(build_openapi(operations, version("callgate")))
+
+    async def openapi(_request: web.Request) -> web.Response:
+        return web.Response(body=document, content_type="application/json")
+
+    async def docs(_request: web.Request) -> web.Response:
+        page = (STATIC / "docs.html").read_text()
+        headers = {"Content-Security-Policy": POLICY}
+        return web.Response(text=page, content_type="text/html", headers=headers)
+
+    async def asset(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in FILES:
+            raise web.HTTPNotFound
+        return web.Response(text=(STATIC / name).read_text(), content_type=FILES[name])
+
+    app.router.add_get("/openapi.json", openapi)
+    app.router.add_get("/docs", docs)
+    app.router.add_get("/docs/{name}", asset)
+    return app

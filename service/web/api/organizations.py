@@ -1,0 +1,232 @@
+"""The API's operations on organizations and what entitles them."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from policies.contract import Override, SubscriptionPlan
+from service.admin.organizations import AccessPreview, Organizations
+from service.domain.decisions import Decision
+from service.domain.organizations import Organization
+from service.web.api import shapes
+from service.web.api.operations import (
+    Asked,
+    InputError,
+    Operation,
+    Page,
+    PageQuery,
+    Query,
+    Run,
+    read_cursor,
+    write_cursor,
+)
+
+
+class OrganizationsQuery(PageQuery):
+    """`query` is any part of the name or the external id; `allowed` asks the chain."""
+
+    query: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
+    allowed: bool | None = None
+
+
+class AccessQuery(Query):
+    """What to ask about: a number of the organization, another instant."""
+
+    phone_number_id: UUID | None = None
+    at: shapes.Instant | None = None
+
+
+def organization_shape(organization: Organization, decision: Decision) -> shapes.Organization:
+    """An organization with its access at this moment."""
+    access = shapes.Access(
+        allowed=decision.allowed, policy=decision.determined_by, reason=decision.reason
+    )
+    values = {
+        name: getattr(organization, name)
+        for name in shapes.Organization.model_fields
+        if name != "access"
+    }
+    return shapes.Organization.model_validate(
+        {**values, "assistant_ids": list(organization.assistant_ids), "access": access}
+    )
+
+
+def decision_values(decision: Decision) -> dict[str, object]:
+    """A decision's fields as the API names them."""
+    return {
+        "id": decision.id,
+        "effect": decision.effect.value,
+        "determined_by": decision.determined_by,
+        "reason": decision.reason,
+        "basis": decision.basis,
+        "trace": [shapes.TraceEntry.model_validate(entry) for entry in decision.trace],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationOperations:
+    """Reads requests, calls the use cases, shapes answers."""
+
+    organizations: Organizations
+    preview: AccessPreview
+    relay_hosts: tuple[str, ...]
+
+    async def shaped(self, organization: Organization) -> shapes.Organization:
+        return organization_shape(organization, await self.preview.decide(organization))
+
+    async def create(self, asked: Asked) -> BaseModel:
+        values = asked.body.model_dump()
+        self.check(values)
+        return await self.shaped(await self.organizations.create(asked.actor, values))
+
+    def check(self, values: dict[str, object]) -> None:
+        url = values.get("forward_url")
+        if isinstance(url, str):
+            try:
+                shapes.check_forward_url(url, self.relay_hosts)
+            except ValueError as exc:
+                raise InputError(422, "invalid_body", f"{exc}.") from None
+
+    async def list_page(self, asked: Asked) -> BaseModel:
+        query: OrganizationsQuery = asked.query
+        after = read_cursor(query.cursor, str, UUID)
+        found = await self.organizations.list_page(
+            query=query.query,
+            allowed=query.allowed,
+            after=(after[0], after[1]) if after else None,
+            limit=query.limit + 1,
+        )
+        more = found[query.limit - 1][0] if len(found) > query.limit else None
+        return Page[shapes.Organization](
+            items=[organization_shape(*pair) for pair in found[: query.limit]],
+            next_cursor=write_cursor(more.name.lower(), more.id) if more else None,
+        )
+
+    async def get(self, asked: Asked) -> BaseModel:
+        return await self.shaped(await self.organizations.get(asked.ids["organization_id"]))
+
+    async def patch(self, asked: Asked) -> BaseModel:
+        values = asked.body.model_dump(include=asked.body.model_fields_set)
+        self.check(values)
+        return await self.shaped(
+            await self.organizations.change(asked.actor, asked.ids["organization_id"], values)
+        )
+
+    async def delete(self, asked: Asked) -> None:
+        await self.organizations.delete(asked.actor, asked.ids["organization_id"])
+
+    async def access(self, asked: Asked) -> BaseModel:
+        query: AccessQuery = asked.query
+        decision = await self.organizations.access(
+            asked.ids["organization_id"], at=query.at, phone_number_id=query.phone_number_id
+        )
+        return shapes.AccessExplained.model_validate(
+            {
+                **decision_values(decision),
+                "allowed": decision.allowed,
+                "policy": decision.determined_by,
+                "decided_at": decision.decided_at,
+            }
+        )
+
+    async def put_plan(self, asked: Asked) -> BaseModel:
+        plan = SubscriptionPlan(**asked.body.model_dump(mode="python"))
+        return await self.shaped(
+            await self.organizations.put_plan(asked.actor, asked.ids["organization_id"], plan)
+        )
+
+    async def put_trial(self, asked: Asked) -> BaseModel:
+        body: shapes.TrialBody = asked.body
+        return await self.shaped(
+            await self.organizations.put_trial(
+                asked.actor, asked.ids["organization_id"], body.starts_at, body.ends_at
+            )
+        )
+
+    async def put_override(self, asked: Asked) -> BaseModel:
+        body: shapes.OverrideBody = asked.body
+        override = Override(
+            body.effect, body.reason, asked.actor.name, body.starts_at, body.expires_at
+        )
+        return await self.shaped(
+            await self.organizations.put_override(
+                asked.actor, asked.ids["organization_id"], override
+            )
+        )
+
+    def deleting(self, kind: str) -> Run:
+        async def delete(asked: Asked) -> BaseModel:
+            return await self.shaped(
+                await self.organizations.delete_entitlement(
+                    asked.actor, asked.ids["organization_id"], kind
+                )
+            )
+
+        return delete
+
+    def operations(self) -> list[Operation]:
+        one, gives = "/organizations/{organization_id}", shapes.Organization
+        bodies = {
+            "plan": (self.put_plan, shapes.PlanBody),
+            "trial": (self.put_trial, shapes.TrialBody),
+            "override": (self.put_override, shapes.OverrideBody),
+        }
+        entitlements = [
+            operation
+            for kind, (put, body) in bodies.items()
+            for operation in (
+                Operation("PUT", f"{one}/{kind}", f"Set the {kind}", put, gives, body=body),
+                Operation(
+                    "DELETE", f"{one}/{kind}", f"Remove the {kind}", self.deleting(kind), gives
+                ),
+            )
+        ]
+        return [
+            Operation(
+                "POST",
+                "/organizations",
+                "Add an organization",
+                self.create,
+                gives,
+                status=201,
+                body=shapes.OrganizationBody,
+                problems=(409,),
+            ),
+            Operation(
+                "GET",
+                "/organizations",
+                "List organizations by name",
+                self.list_page,
+                Page[shapes.Organization],
+                query=OrganizationsQuery,
+            ),
+            Operation("GET", one, "Read an organization", self.get, gives),
+            Operation(
+                "PATCH",
+                one,
+                "Change an organization",
+                self.patch,
+                gives,
+                body=shapes.OrganizationPatch,
+                problems=(409,),
+            ),
+            Operation(
+                "DELETE",
+                one,
+                "Remove an organization without numbers",
+                self.delete,
+                None,
+                status=204,
+                problems=(409,),
+            ),
+            *entitlements,
+            Operation(
+                "GET",
+                f"{one}/access",
+                "Explain an organization's access",
+                self.access,
+                shapes.AccessExplained,
+                query=AccessQuery,
+            ),
+        ]
