@@ -1,0 +1,111 @@
+"""What can go wrong with an API, on order: rules that match requests and spoil their answers.
+
+Pure matching and counting here; `server` acts on what is found.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
+
+from service.sandbox.shelf import Json
+
+
+@dataclass(slots=True)
+class Fault:
+    """One rule. `pattern` is `METHOD /path` with `*`, such as `PATCH /phone-number/*`.
+
+    What happens: wait `latency` seconds and go on; hold the request for `stall` seconds and drop
+    it; `reset` the connection; answer `status` (with `retry_after`, as `html` or JSON); answer 200
+    with `html`; cut the real answer in half (`truncated`); for control URLs, `lie`: answer 200 and
+    end nothing; for GET, `stale`: answer what was there before the last change. With `done` the
+    request takes effect first, and only its answer is lost.
+    When: for the first `times` matches (None: always), and only each `every`-th of them.
+    """
+
+    pattern: str
+    times: int | None = None
+    every: int = 1
+    status: int | None = None
+    retry_after: float | None = None
+    html: bool = False
+    truncated: bool = False
+    stall: float | None = None
+    reset: bool = False
+    latency: float = 0.0
+    lie: bool = False
+    stale: bool = False
+    done: bool = False
+    seen: int = field(default=0)
+    hits: int = field(default=0)
+
+    def matches(self, method: str, path: str) -> bool:
+        wanted, _, pattern = self.pattern.partition(" ")
+        if not pattern:
+            wanted, pattern = "*", self.pattern
+        return fnmatchcase(method, wanted.upper()) and fnmatchcase(path, pattern)
+
+    def strikes(self) -> bool:
+        """Count a match; whether the fault acts on this one."""
+        if self.times is not None and self.hits >= self.times:
+            return False
+        self.seen += 1
+        if self.seen % self.every:
+            return False
+        self.hits += 1
+        return True
+
+    @property
+    def spent(self) -> bool:
+        return self.times is not None and self.hits >= self.times
+
+
+class Faults:
+    """The rules in force, in the order they were given; the first that strikes acts."""
+
+    def __init__(self) -> None:
+        self.rules: list[Fault] = []
+
+    def add(self, fault: Fault) -> Fault:
+        if fault.every < 1:
+            raise ValueError("every must be at least 1")
+        self.rules.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        self.rules.clear()
+
+    def strike(self, method: str, path: str) -> Fault | None:
+        """The fault that acts on a request, if any. Spent rules go."""
+        found = None
+        for fault in self.rules:
+            if fault.matches(method, path) and fault.strikes():
+                found = fault
+                break
+        self.rules = [fault for fault in self.rules if not fault.spent]
+        return found
+
+    def described(self) -> list[Json]:
+        return [asdict(fault) for fault in self.rules]
+
+
+def parse_fault(data: Json) -> Fault:
+    """A rule from JSON. Raises `ValueError` that names what is wrong."""
+    known = {item.name: item.type for item in fields(Fault) if item.name not in ("seen", "hits")}
+    if unknown := sorted(set(data) - set(known)):
+        raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+    if not data.get("pattern"):
+        raise ValueError("pattern is missing, such as 'PATCH /phone-number/*'")
+    check_types(data, ("pattern",), str)
+    check_types(data, ("html", "truncated", "reset", "lie", "stale", "done"), bool)
+    check_types(data, ("times", "every", "status"), int)
+    check_types(data, ("retry_after", "stall", "latency"), (int, float))
+    if not 100 <= data.get("status", 500) <= 599:
+        raise ValueError("status must be an HTTP status")
+    return Fault(**data)
+
+
+def check_types(data: Json, names: Iterable[str], kind: type | tuple[type, ...]) -> None:
+    for name in names:
+        value = data.get(name)
+        if name in data and (not isinstance(value, kind) or (kind is not bool and value is True)):
+            raise ValueError(f"{name} has the wrong type")

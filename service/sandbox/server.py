@@ -1,0 +1,298 @@
+"""The stand-in for Vapi as a server on a port of its own, and its Python side for tests."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from service.sandbox import payloads
+from service.sandbox.call_routes import CallRoutes
+from service.sandbox.calls import Delivery, Hangup, SandboxCall
+from service.sandbox.clock import Clock, to_iso
+from service.sandbox.credentials import Credential
+from service.sandbox.delivery import Courier
+from service.sandbox.faults import Fault, Faults
+from service.sandbox.own_routes import OwnRoutes
+from service.sandbox.resources import Resources, create_assistants, create_phone_numbers
+from service.sandbox.shelf import Json, Shelf
+from service.sandbox.state_file import StateFile
+from service.sandbox.switchboard import Switchboard
+from service.sandbox.traffic import LoggedRequest, Traffic
+
+ORG_ID = "5a3d0000-0000-4000-8000-0000000000a0"
+CALLER = "+15550100199"
+
+
+class SandboxVapi:
+    """A stateful Vapi. `time_scale` is real seconds per simulated second (conversation, delays of
+    retries); `timeout_scale` the same for how long it waits for an answer to a message.
+
+    `seed` fills an empty sandbox at its start; with `state_path` numbers and assistants outlive it.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str = "sandbox-private-key",
+        public_key: str = "sandbox-public-key",
+        org_id: str = ORG_ID,
+        org_server: Json | None = None,
+        allow_http: bool = True,
+        time_scale: float = 1.0,
+        timeout_scale: float = 1.0,
+        state_path: Path | None = None,
+        seed: "Callable[[SandboxVapi], None] | None" = None,
+    ) -> None:
+        self.api_key = api_key
+        self.public_key = public_key
+        self.org_id = org_id
+        self.seed = seed
+        self.clock = Clock()
+        self.numbers, self.assistants = Shelf(self.save), Shelf(self.save)
+        self.squads, self.workflows = Shelf(self.save), Shelf(self.save)
+        self.courier = Courier(time_scale, timeout_scale)
+        self.switchboard = Switchboard(
+            org_id,
+            self.clock,
+            self.numbers,
+            self.assistants,
+            self.squads,
+            self.workflows,
+            self.courier,
+            time_scale,
+            allow_http,
+            org_server,
+        )
+        self.traffic = Traffic(api_key)
+        shelves = {
+            "numbers": self.numbers,
+            "assistants": self.assistants,
+            "squads": self.squads,
+            "workflows": self.workflows,
+        }
+        self.state_file = StateFile(state_path, shelves) if state_path else None
+        self.saving = False
+        self.phone_number_api = create_phone_numbers(
+            self.numbers, self.clock, org_id, allow_http=allow_http
+        )
+        self.assistant_api = create_assistants(
+            self.assistants, self.clock, org_id, allow_http=allow_http
+        )
+        self.runner: web.AppRunner | None = None
+        self.site: web.TCPSite | None = None
+        self.host, self.port = "127.0.0.1", 0
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens; also the origin of its control URLs. Known once it is started."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def calls(self) -> dict[str, SandboxCall]:
+        return self.switchboard.calls
+
+    @property
+    def hangups(self) -> list[Hangup]:
+        """Every accepted order to end a call, in order."""
+        return self.switchboard.hangups
+
+    @property
+    def faults(self) -> Faults:
+        return self.traffic.faults
+
+    @property
+    def credentials(self) -> dict[str, Credential]:
+        """What a server's `credentialId` stands for."""
+        return self.courier.credentials
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Read the kept state, or seed, then listen."""
+        if not (self.state_file and self.state_file.load()) and self.seed:
+            self.seed(self)
+        self.saving = self.state_file is not None
+        self.save()
+        await self.courier.open()
+        self.host, self.port = host, port
+        self.runner = web.AppRunner(self.create_app(), shutdown_timeout=0.5, access_log=None)
+        await self.runner.setup()
+        await self.up()
+
+    async def stop(self) -> None:
+        """Drop all lines and stop listening."""
+        self.traffic.stopping.set()
+        await self.switchboard.stop()
+        if self.runner is not None:
+            await self.runner.cleanup()
+            self.runner = self.site = None
+        await self.courier.close()
+
+    async def up(self) -> None:
+        """Listen, after a `down` on the same port."""
+        if self.runner is None:
+            raise RuntimeError("the sandbox is not started")
+        if self.site is None:
+            self.site = web.TCPSite(self.runner, self.host, self.port)
+            await self.site.start()
+            self.port = self.runner.addresses[0][1]
+            self.switchboard.base_url = self.base_url
+
+    async def down(self) -> None:
+        """Vapi cannot be reached: no new connections, and those that are open are reset."""
+        if self.site is not None and self.runner is not None and self.runner.server is not None:
+            await self.site.stop()
+            self.site = None
+            for connection in list(self.runner.server.connections):
+                if connection.transport is not None:
+                    connection.transport.abort()
+
+    def create_app(self) -> web.Application:
+        """The URL table."""
+        app = web.Application(middlewares=[self.traffic.middleware()], client_max_size=2**24)
+        squads = Resources("Squad", self.squads, self.clock, self.org_id)
+        workflows = Resources("Workflow", self.workflows, self.clock, self.org_id)
+        for path, kind in (
+            ("/phone-number", self.phone_number_api),
+            ("/assistant", self.assistant_api),
+            ("/squad", squads),
+            ("/workflow", workflows),
+        ):
+            app.router.add_get(path, kind.list_bare)
+            app.router.add_post(path, kind.post)
+            app.router.add_get(path + "/{id}", kind.get_one)
+            app.router.add_patch(path + "/{id}", kind.patch)
+            app.router.add_delete(path + "/{id}", kind.delete)
+        app.router.add_get("/v2/phone-number", self.phone_number_api.list_page)
+        calls = CallRoutes(self.switchboard, self.public_key)
+        app.router.add_get("/call", calls.list_all)
+        app.router.add_get("/call/{id}", calls.get_one)
+        app.router.add_patch("/call/{id}", calls.patch)
+        app.router.add_delete("/call/{id}", calls.delete)
+        app.router.add_post("/{id}/control", calls.control)
+        OwnRoutes(self.switchboard, self.traffic, self.place_call, self.live_call).register(app)
+        return app
+
+    def save(self) -> None:
+        if self.saving and self.state_file is not None:
+            self.state_file.save()
+
+    def add_number(self, **fields: Any) -> Json:
+        """Put a number there as it might be at Vapi, unjudged: old fields and odd ones too."""
+        return self.numbers.put(self.planted({"provider": "vapi", "status": "active"} | fields))
+
+    def add_numbers(self, count: int, **fields: Any) -> list[str]:
+        """Many numbers at once; their ids, oldest first."""
+        saving, self.saving = self.saving, False
+        made = [
+            self.add_number(number=f"+1555{index:07d}", name=f"Line {index}", **fields)["id"]
+            for index in range(count)
+        ]
+        self.saving = saving
+        self.save()
+        return made
+
+    def edit_number(self, phone_number_id: str, **fields: Any) -> Json:
+        """Somebody changes a number by another way than ours: nothing is judged, None clears.
+
+        Raises `KeyError`.
+        """
+        old = self.numbers.records[phone_number_id].data
+        merged = {key: value for key, value in (old | fields).items() if value is not None}
+        return self.numbers.put(merged | {"updatedAt": to_iso(self.clock.tick())})
+
+    def add_assistant(self, **fields: Any) -> Json:
+        return self.assistants.put(self.planted({"name": "Assistant"} | fields))
+
+    def add_squad(self, **fields: Any) -> Json:
+        return self.squads.put(self.planted({"members": []} | fields))
+
+    def add_workflow(self, **fields: Any) -> Json:
+        return self.workflows.put(self.planted({"nodes": [], "edges": []} | fields))
+
+    def planted(self, fields: Json) -> Json:
+        now = to_iso(self.clock.tick())
+        return {
+            "id": str(uuid4()),
+            "orgId": self.org_id,
+            "createdAt": now,
+            "updatedAt": now,
+        } | fields
+
+    def place_call(
+        self,
+        phone_number_id: str | None = None,
+        *,
+        caller: str | None = CALLER,
+        type: str = "inboundPhoneCall",  # noqa: A002 - Vapi's word
+        assistant_id: str | None = None,
+        duration: float = 30.0,
+    ) -> SandboxCall:
+        """Somebody calls (or is called); the call then runs by itself. The caller leaves after
+        `duration` simulated seconds. Await `call.ended()` or `call.settled()`.
+
+        Raises `KeyError` for a number or assistant that does not exist.
+        """
+        call = self.switchboard.open_call(
+            phone_number_id, caller=caller, type=type, assistant_id=assistant_id
+        )
+        self.switchboard.start(call, duration=duration)
+        return call
+
+    def live_call(
+        self,
+        phone_number_id: str | None,
+        *,
+        caller: str | None = CALLER,
+        type: str = "inboundPhoneCall",  # noqa: A002 - Vapi's word
+        assistant_id: str | None = None,
+        kind: str = "status-update",
+        reports_end: bool = False,
+    ) -> Json:
+        """A call that is on the line and silent; its first message, for somebody else to post.
+
+        `kind` is `status-update` (in-progress, with a control URL that works) or
+        `assistant-request` (the call still rings). With `reports_end` the messages of its end are
+        sent. Raises `KeyError`.
+        """
+        call = self.switchboard.open_call(
+            phone_number_id, caller=caller, type=type, assistant_id=assistant_id
+        )
+        number = self.numbers.find(phone_number_id)
+        if kind == "assistant-request" and number:
+            return payloads.build_assistant_request(call, number, self.clock.tick())
+        if number and call.assistant is None:
+            self.switchboard.attach(call, number)
+        call.connect()
+        if reports_end:
+            self.switchboard.report_when_ended(call)
+        return payloads.build_status_update(call, number, self.clock.tick(), "in-progress")
+
+    async def emit(self, call_id: str, kind: str, **extra: Any) -> Delivery | None:
+        """Send any message of a call where its messages go. Raises `KeyError`."""
+        call = self.calls[call_id]
+        number = self.switchboard.number_of(call)
+        body = payloads.build_message(kind, call, number, self.clock.tick(), **extra)
+        return await self.switchboard.emit(call, body)
+
+    def hang_up(self, call_id: str) -> None:
+        """The caller leaves. Raises `KeyError`."""
+        self.switchboard.hang_up(self.calls[call_id])
+
+    def fail(self, pattern: str, **fault: Any) -> Fault:
+        """Spoil every request that matches, until `faults.clear()`; see `Fault`."""
+        return self.faults.add(Fault(pattern, **fault))
+
+    def fail_next(self, pattern: str, times: int = 1, **fault: Any) -> Fault:
+        """Spoil the next `times` requests that match; see `Fault`."""
+        return self.fail(pattern, times=times, **fault)
+
+    def requests(self, pattern: str = "*") -> list[LoggedRequest]:
+        """The logged requests that fit `METHOD /path` with `*`, oldest first."""
+        return [request for request in self.traffic.requests if request.matches(pattern)]
+
+    async def settled(self, calls: Iterable[SandboxCall], timeout: float = 10.0) -> None:
+        """Wait until all these calls are over and their messages delivered."""
+        await asyncio.gather(*(call.settled(timeout) for call in calls))

@@ -1,0 +1,291 @@
+"""Where simulated calls run: who answers, what is sent, who hangs up.
+
+An inbound call rings, meets the number's hooks, is answered by what is attached to the number or
+named by the answer to an assistant-request, emits its messages, and ends.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.sandbox import answers, hooks, payloads
+from service.sandbox.answers import Failed, Forwarded, Joined, Known, Refused
+from service.sandbox.calls import Delivery, Hangup, SandboxCall
+from service.sandbox.clock import Clock
+from service.sandbox.delivery import Courier, choose_server
+from service.sandbox.dtos import DEFAULT_MESSAGE_TYPES, ENDING_REASONS
+from service.sandbox.errors import VapiProblem
+from service.sandbox.shelf import Json, Shelf
+
+ASSISTANT_REQUEST_SECONDS = 7.5
+LETTERS_PER_SECOND = 15
+
+
+@dataclass
+class Switchboard:
+    """All calls of one organization. `time_scale` is real seconds per simulated second."""
+
+    org_id: str
+    clock: Clock
+    numbers: Shelf
+    assistants: Shelf
+    squads: Shelf
+    workflows: Shelf
+    courier: Courier
+    time_scale: float = 1.0
+    allow_http: bool = True
+    org_server: Json | None = None
+    base_url: str = ""
+    calls: dict[str, SandboxCall] = field(default_factory=dict)
+    hangups: list[Hangup] = field(default_factory=list)
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def number_of(self, call: SandboxCall) -> Json | None:
+        return self.numbers.find(call.phone_number_id)
+
+    def open_call(
+        self,
+        phone_number_id: str | None,
+        *,
+        caller: str | None,
+        type: str,  # noqa: A002 - Vapi's word
+        assistant_id: str | None,
+    ) -> SandboxCall:
+        """Register a call; nothing happens on it yet. Raises `KeyError` for what does not exist."""
+        number = None
+        if phone_number_id is not None:
+            number = self.numbers.records[phone_number_id].data
+        if number is None and type != "webCall":
+            raise KeyError("a phone call needs a phone number")
+        assistant = self.assistants.records[assistant_id].data if assistant_id else None
+        call = SandboxCall(
+            type=type,
+            org_id=self.org_id,
+            clock=self.clock,
+            phone_number_id=phone_number_id,
+            provider=(number or {}).get("provider", "vapi"),
+            caller=caller if type != "webCall" else None,
+            assistant=assistant,
+            control_base=self.base_url,
+        )
+        if type == "inboundPhoneCall":
+            call.ring()
+        self.calls[call.id] = call
+        return call
+
+    def start(self, call: SandboxCall, *, duration: float) -> None:
+        """Let a call run by itself; the caller leaves after `duration` simulated seconds."""
+        task = asyncio.create_task(self.run(call, duration))
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+        self.keep(call, task)
+
+    async def stop(self) -> None:
+        """Drop every line without a word."""
+        tasks = list(self.running)
+        for call in self.calls.values():
+            tasks.extend(call.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def run(self, call: SandboxCall, duration: float) -> None:
+        number = self.number_of(call)
+        if call.type != "inboundPhoneCall":
+            call.ring()
+            await self.converse(call, duration)
+            return
+        assert number is not None  # noqa: S101 - open_call saw it
+        action = hooks.ringing_action(number, call.caller)
+        if action is not None:
+            self.act(call, action, "call.ringing")
+            return
+        attached = self.attach(call, number)
+        if isinstance(attached, str):
+            call.hear(answers.NO_ASSISTANT_SENTENCE)
+            await self.close(call, attached)
+        elif attached or await self.ask(call, number):
+            await self.converse(call, duration)
+
+    def attach(self, call: SandboxCall, number: Json) -> bool | str:
+        """Whether the number brings what answers the call; an ended reason if that is broken."""
+        if assistant_id := number.get("assistantId"):
+            call.assistant = self.assistants.find(assistant_id)
+            return True if call.assistant else "call.start.error-get-assistant"
+        call.squad_id, call.workflow_id = number.get("squadId"), number.get("workflowId")
+        return bool(call.squad_id or call.workflow_id)
+
+    async def ask(self, call: SandboxCall, number: Json) -> bool:
+        """Send the assistant-request and follow its answer. True: somebody takes the call."""
+        server = choose_server(call, number, self.org_server)
+        delivery = None
+        if server is not None:
+            body = payloads.build_assistant_request(call, number, self.clock.tick())
+            delivery = await self.courier.deliver(
+                call, server, body, within=ASSISTANT_REQUEST_SECONDS
+            )
+        known = Known(self.assistants, self.squads, self.workflows, self.allow_http)
+        outcome = answers.judge(delivery, known)
+        if not call.live:
+            return False
+        if isinstance(outcome, Joined):
+            call.assistant, call.assistant_overrides = outcome.assistant, outcome.overrides
+            call.squad_id, call.workflow_id = outcome.squad_id, outcome.workflow_id
+            return True
+        await self.turn_away(call, number, outcome)
+        return False
+
+    async def turn_away(
+        self, call: SandboxCall, number: Json, outcome: Refused | Forwarded | Failed
+    ) -> None:
+        """The call is not joined: speak, forward, or fall back, then end it."""
+        debug: Json = {}
+        if isinstance(outcome, Forwarded):
+            call.forwarded_to, reason = outcome.destination, outcome.reason
+        elif isinstance(outcome, Refused):
+            call.hear(outcome.spoken)
+            call.refusal, reason = outcome.spoken, outcome.reason
+            if outcome.debug:
+                debug = {"assistantRequestError": outcome.debug}
+        else:
+            reason, debug = "assistant-request-failed", {"assistantRequestError": outcome.error}
+            if fallback := number.get("fallbackDestination"):
+                call.forwarded_to = fallback
+            else:
+                call.hear(answers.NO_ASSISTANT_SENTENCE)
+        await self.close(call, reason, debug)
+
+    def act(self, call: SandboxCall, action: Json, event: str) -> None:
+        """Run a hook's action; it ends the call without any message."""
+        if action["type"] == "say":
+            call.hear(action["exact"])
+        else:
+            call.forwarded_to = action.get("destination")
+        call.end(f"{event}.hook-executed-{action['type']}")
+
+    async def converse(self, call: SandboxCall, duration: float) -> None:
+        """Somebody took the call: messages flow until it is hung up or its time is over."""
+        call.connect()
+        self.send(call, payloads.build_status_update, "in-progress")
+        longest = call.max_duration_seconds
+        stop_at = time.monotonic() + min(duration, longest) * self.time_scale
+        turn = 0
+        while not await self.silence(call, min(self.time_scale, stop_at - time.monotonic())):
+            if time.monotonic() >= stop_at:
+                call.end("exceeded-max-duration" if duration > longest else "customer-ended-call")
+                break
+            # Recorded calls: about one message a second, speech and conversation in turn.
+            if turn % 2 == 0:
+                self.send(call, payloads.build_speech_update, turn // 2)
+            else:
+                self.send(call, payloads.build_conversation_update, turn)
+            turn += 1
+        self.report_end(call)
+
+    async def silence(self, call: SandboxCall, seconds: float) -> bool:
+        """Wait a while. True as soon as the call is over."""
+        try:
+            async with asyncio.timeout(max(seconds, 0)):
+                await call.hung_up.wait()
+        except TimeoutError:
+            return not call.live
+        return True
+
+    async def close(self, call: SandboxCall, reason: str, debug: Json | None = None) -> None:
+        """End a call that nobody joined, after the number's call.ending hook had its say."""
+        number = self.number_of(call)
+        action = (
+            hooks.ending_action(number, reason) if number and reason in ENDING_REASONS else None
+        )
+        if action is not None:
+            self.act(call, action, "call.ending")
+        call.end(reason)
+        self.report_end(call, debug)
+
+    def report_end(self, call: SandboxCall, debug: Json | None = None) -> None:
+        extra = {"inboundPhoneCallDebuggingArtifacts": debug} if debug else {}
+        self.send(
+            call, payloads.build_status_update, "ended", endedReason=call.ended_reason, **extra
+        )
+        self.send(call, payloads.build_end_of_call_report)
+
+    def report_when_ended(self, call: SandboxCall) -> None:
+        """Send the messages of the end of a call that does not run by itself."""
+
+        async def wait_and_report() -> None:
+            await call.hung_up.wait()
+            self.report_end(call)
+
+        self.keep(call, asyncio.create_task(wait_and_report()))
+
+    def send(self, call: SandboxCall, build: Any, *given: Any, **extra: Any) -> None:
+        """Deliver a message in the background: a slow server does not hold up the call."""
+        body = build(call, self.number_of(call), self.clock.tick(), *given, **extra)
+        wanted = (call.assistant_overrides or {}).get("serverMessages")
+        wanted = wanted or (call.assistant or {}).get("serverMessages") or DEFAULT_MESSAGE_TYPES
+        if body["message"]["type"] in wanted:
+            self.keep(call, asyncio.create_task(self.emit(call, body)))
+
+    async def emit(self, call: SandboxCall, body: Json) -> Delivery | None:
+        """Bring any message of a call to where its messages go; None if that is nowhere."""
+        server = choose_server(call, self.number_of(call), self.org_server, self.joined(call))
+        return await self.courier.deliver(call, server, body) if server else None
+
+    def joined(self, call: SandboxCall) -> Json | None:
+        """The squad's first member or the workflow that took the call: its server comes first."""
+        if squad := self.squads.find(call.squad_id):
+            member: Json = next(iter(squad.get("members") or []), {})
+            return self.assistants.find(member.get("assistantId")) or member.get("assistant")
+        return self.workflows.find(call.workflow_id)
+
+    def keep(self, call: SandboxCall, task: asyncio.Task[Any]) -> None:
+        call.tasks.add(task)
+        task.add_done_callback(call.tasks.discard)
+
+    def hang_up(self, call: SandboxCall) -> None:
+        """The caller leaves."""
+        call.end("customer-ended-call")
+
+    def control(self, call_id: str, order: Json, *, lie: bool = False) -> None:
+        """Follow an order to a control URL. Raises `VapiProblem` where Vapi answers 400.
+
+        A lie answers like the real thing and does nothing.
+        """
+        call = self.calls.get(call_id)
+        if call is None or not call.live or call.control_url is None:
+            raise VapiProblem(400, "Call not found or not active.")
+        kind = order.get("type")
+        if kind == "end-call":
+            if not lie:
+                self.hangups.append(Hangup(call_id, time.monotonic()))
+                call.end("assistant-ended-call")
+        elif kind == "say":
+            self.say(call, order, lie=lie)
+        elif kind == "transfer":
+            if not lie:
+                call.forwarded_to = order.get("destination")
+                call.end("assistant-forwarded-call")
+        elif kind not in ("add-message", "control"):
+            raise VapiProblem(400, "Invalid control message.")
+
+    def say(self, call: SandboxCall, order: Json, *, lie: bool) -> None:
+        """Speak to the caller, then hang up if the order says so."""
+        content = order.get("content")
+        if not isinstance(content, str) or not content:
+            raise VapiProblem(400, "Invalid control message.")
+        if lie:
+            return
+        call.hear(content)
+        if order.get("endCallAfterSpoken") is True:
+            self.hangups.append(Hangup(call.id, time.monotonic(), content))
+            self.later(call, len(content) / LETTERS_PER_SECOND)
+
+    def later(self, call: SandboxCall, seconds: float) -> None:
+        """End a call once a sentence of so many simulated seconds is spoken."""
+
+        async def finish() -> None:
+            if not await self.silence(call, seconds * self.time_scale):
+                call.end("assistant-ended-call-after-message-spoken")
+
+        self.keep(call, asyncio.create_task(finish()))

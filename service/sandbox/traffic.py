@@ -1,0 +1,145 @@
+"""What every request to the sandbox passes: the log, the faults, the key, Vapi's error shape."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from hmac import compare_digest
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from service.sandbox.call_routes import LIE
+from service.sandbox.errors import VapiProblem, unauthorized
+from service.sandbox.faults import Fault, Faults
+from service.sandbox.resources import STALE
+
+OWN_PREFIX = "/_sandbox"
+HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
+KEPT_REQUESTS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRequest:
+    """One request that reached the sandbox. `status` is 0 where no answer left. `at` is
+    `time.monotonic()`. Neither headers nor bodies are kept: they carry secrets."""
+
+    method: str
+    path: str
+    status: int
+    at: float
+
+    def matches(self, pattern: str) -> bool:
+        """Whether it fits `METHOD /path` with `*`."""
+        return fnmatchcase(f"{self.method} {self.path}", pattern)
+
+
+class DroppedError(Exception):
+    """The connection was closed instead of an answer."""
+
+
+@dataclass
+class Traffic:
+    """The middleware and its state."""
+
+    api_key: str
+    faults: Faults = field(default_factory=Faults)
+    requests: deque[LoggedRequest] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def middleware(self) -> Middleware:
+        @web.middleware
+        async def pass_through(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.path.startswith(OWN_PREFIX):
+                return await answered(request, handler)
+            at, status = time.monotonic(), 0
+            try:
+                response = await self.handle(request, handler)
+                status = response.status
+            except DroppedError:
+                # Nobody reads this: the connection is gone.
+                response = web.Response(status=500)
+            finally:
+                self.requests.append(LoggedRequest(request.method, request.path, status, at))
+            return response
+
+        return pass_through
+
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        fault = self.faults.strike(request.method, request.path)
+        if fault is None:
+            return await self.serve(request, handler)
+        await self.wait(fault.latency)
+        if fault.lie:
+            request[LIE] = True
+        if fault.stale:
+            request[STALE] = True
+        if fault.done:
+            await self.serve(request, handler)
+        return await self.spoil(fault, request, handler)
+
+    async def spoil(
+        self, fault: Fault, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        """Answer wrongly, or not at all, as the fault says."""
+        if fault.stall is not None:
+            await self.wait(fault.stall)
+            drop(request)
+        if fault.reset:
+            drop(request)
+        if fault.html:
+            return web.Response(status=fault.status or 200, text=HTML, content_type="text/html")
+        if fault.status is not None:
+            headers = {}
+            if fault.retry_after is not None:
+                headers["Retry-After"] = f"{fault.retry_after:g}"
+            return VapiProblem(fault.status, "A fault that was asked for.").response(headers)
+        response = await self.serve(request, handler)
+        if fault.truncated and isinstance(response, web.Response):
+            body = response.body if isinstance(response.body, bytes) else b"{}"
+            return web.Response(
+                status=response.status,
+                body=body[: len(body) // 2],
+                content_type="application/json",
+            )
+        return response
+
+    async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The real answer, if the key fits. A control URL is its own key."""
+        if not (request.method == "POST" and request.path.endswith("/control")):
+            given = request.headers.get("Authorization", "").encode()
+            if not compare_digest(given, f"Bearer {self.api_key}".encode()):
+                return unauthorized().response()
+        return await answered(request, handler)
+
+    async def wait(self, seconds: float) -> None:
+        """Let real time pass, but not beyond the sandbox's end."""
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.stopping.wait()
+
+
+async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The handler's answer, errors in Vapi's shape."""
+    try:
+        return await handler(request)
+    except VapiProblem as exc:
+        return exc.response()
+    except web.HTTPException as exc:
+        return VapiProblem(exc.status, f"Cannot {request.method} {request.path}").response()
+
+
+def drop(request: web.Request) -> None:
+    """Close the connection with a reset. Raises `DroppedError` always."""
+    if request.transport is not None:
+        sock = request.transport.get_extra_info("socket")
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    raise DroppedError
