@@ -1,7 +1,8 @@
 """The desired state of a number's webhook: what we own in Vapi's `server` block. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from service.settings import Settings
@@ -11,12 +12,14 @@ TIMEOUT_SECONDS = 20
 
 # Without the exclusions every 403 of ours would be sent again, up to three times (Vapi's docs on
 # backoffPlan: each non-2xx is retried unless excluded).
-BACKOFF_PLAN: Mapping[str, Any] = {
-    "type": "exponential",
-    "maxRetries": 3,
-    "baseDelaySeconds": 1,
-    "excludedStatusCodes": [400, 401, 403, 404, 413, 422],
-}
+BACKOFF_PLAN: Mapping[str, Any] = MappingProxyType(
+    {
+        "type": "exponential",
+        "maxRetries": 3,
+        "baseDelaySeconds": 1,
+        "excludedStatusCodes": [400, 401, 403, 404, 413, 422],
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class DesiredWebhook:
     url: str
     secret: str | None
     timeout_seconds: int = TIMEOUT_SECONDS
-    backoff_plan: Mapping[str, Any] = BACKOFF_PLAN
+    backoff_plan: Mapping[str, Any] = field(default_factory=lambda: BACKOFF_PLAN)
 
 
 def desired_webhook(settings: Settings) -> DesiredWebhook:

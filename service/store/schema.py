@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from service.store.pool import CONNECT_SECONDS, Connection, Pool
+from service.store.pool import CONNECT_SECONDS, Connection, Pool, connect
 
 LOCK = 0x63616C6C67617465
 """The advisory lock of migrations: "callgate" in ASCII. A session holds it while it migrates."""
@@ -50,7 +50,7 @@ def known_revisions() -> set[str]:
 
 
 async def migrate(dsn: str, revision: str = "head") -> None:
-    """Bring the schema to `revision`. Several replicas may do it at once: one works, others wait."""
+    """Bring the schema to `revision`. Replicas may do it at once: one works, the others wait."""
     await change(dsn, lambda config: command.upgrade(config, revision))
 
 
@@ -84,6 +84,15 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
             await connection.run_sync(run)
     finally:
         await engine.dispose()
+
+
+async def is_empty(dsn: str) -> bool:
+    """Whether nobody has ever put Callgate's schema into this database."""
+    connection = await connect(dsn)
+    try:
+        return not await connection.fetchval(FIND_VERSION_TABLE)
+    finally:
+        await connection.close()
 
 
 async def check_schema(database: Pool | Connection) -> None:

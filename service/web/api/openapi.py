@@ -35,7 +35,10 @@ def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, An
         for model in dict.fromkeys(models)
     ]
     named, definitions = models_json_schema(modes, ref_template=REF)
-    references = {model: schema for (model, _), schema in named.items()}
+    references: dict[type[BaseModel], Any] = {}
+    for (model, _), schema in named.items():
+        assert issubclass(model, BaseModel)
+        references[model] = schema
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         item = paths.setdefault(PREFIX + operation.path, {})

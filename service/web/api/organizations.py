@@ -167,7 +167,7 @@ class OrganizationOperations:
 
     def operations(self) -> list[Operation]:
         one, gives = "/organizations/{organization_id}", shapes.Organization
-        bodies = {
+        bodies: dict[str, tuple[Run, type[BaseModel]]] = {
             "plan": (self.put_plan, shapes.PlanBody),
             "trial": (self.put_trial, shapes.TrialBody),
             "override": (self.put_override, shapes.OverrideBody),

@@ -1,0 +1,5 @@
+"""`python -m service` is `callgate`."""
+
+from service.cli import main
+
+main()

@@ -1,0 +1,200 @@
+"""The command line: `callgate …`. Each command reads settings, calls a use case, prints."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.access.chain import AccessChain
+from service.access.explain import build_request
+from service.access.plugins import load_policies
+from service.admin.actor import Actor
+from service.admin.tokens import Tokens
+from service.app import serve as serve_app
+from service.domain.errors import CallgateError
+from service.domain.organizations import Organization
+from service.lifecycle import StartError
+from service.log import configure_logging
+from service.settings import Settings, SettingsError, load_settings
+from service.store import organizations
+from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError, find_running
+from service.store.pool import UNAVAILABLE, Pool, create_pool
+from service.store.schema import SchemaError, check_schema
+from service.store.schema import migrate as migrate_schema
+from service.store.tokens import Role
+
+app = typer.Typer(
+    help="No plan, no call: the access gate for voice assistants on Vapi.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
+
+Result = TypeVar("Result")
+
+
+def settings_for(*, sandbox: bool = False, serving: bool = False, **given: object) -> Settings:
+    """Read the settings and set up logging, with every secret known to the net."""
+    settings = load_settings(sandbox=sandbox, serving=serving, **given)
+    configure_logging(
+        style=settings.callgate_log_format,
+        level=settings.callgate_log_level,
+        secrets=[
+            settings.vapi_api_key.get_secret_value(),
+            settings.callgate_admin_token.get_secret_value(),
+            *settings.webhook_secrets,
+        ],
+    )
+    return settings
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The DSN to work on: the configured one, the running service's, or one started for us."""
+    dsn = settings.database_url.get_secret_value() or find_running(settings.callgate_data_dir)
+    if dsn:
+        yield dsn
+        return
+    embedded = EmbeddedPostgres(settings.callgate_data_dir)
+    try:
+        yield embedded.start()
+    finally:
+        embedded.stop()
+
+
+def with_pool(settings: Settings, work: Callable[[Pool], Awaitable[Result]]) -> Result:
+    """Run work on a checked database."""
+
+    async def run(dsn: str) -> Result:
+        pool = await create_pool(dsn, 2)
+        try:
+            await check_schema(pool)
+            return await work(pool)
+        finally:
+            await pool.close()
+
+    with database(settings) as dsn:
+        return asyncio.run(run(dsn))
+
+
+@app.command()
+def serve(
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="A local stand-in for Vapi and sample data.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+    reuse_port: Annotated[bool, typer.Option("--reuse-port", hidden=True)] = False,
+) -> None:
+    """Run the service."""
+    settings = settings_for(sandbox=sandbox, serving=True, callgate_host=host, callgate_port=port)
+    serve_app(settings, workers=workers, reuse_port=reuse_port)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    settings = settings_for()
+    with database(settings) as dsn:
+        asyncio.run(migrate_schema(dsn))
+    typer.echo("The schema is up to date.")
+
+
+@app.command()
+def policies() -> None:
+    """List the chain of access policies in order."""
+    loaded = load_policies()
+    table = Table("order", "policy", "plugin", "version", "on failure", box=None)
+    for policy in loaded.policies:
+        table.add_row(
+            str(policy.order), policy.name, policy.plugin, policy.version, policy.on_failure
+        )
+    Console().print(table)
+    for fault in loaded.problems:
+        typer.echo(f"not loaded: {fault.plugin} {fault.version}: {fault.message}", err=True)
+    if loaded.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    organization: Annotated[str, typer.Argument(help="Its id or external id.")],
+    at: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S"], help="Another instant, UTC.")
+    ] = None,
+) -> None:
+    """Say whether an organization may have calls, and why."""
+
+    async def work(pool: Pool) -> tuple[Organization | None, datetime]:
+        try:
+            found = await organizations.find(pool, UUID(organization))
+        except ValueError:
+            found = await organizations.find_by_external_id(pool, organization)
+        return found, await organizations.now(pool)
+
+    found, now = with_pool(settings_for(), work)
+    if found is None:
+        typer.echo(f"There is no organization {organization!r}.", err=True)
+        raise typer.Exit(1)
+    instant = at.replace(tzinfo=UTC) if at else now
+    chain = AccessChain(load_policies().policies)
+    decision = asyncio.run(chain.decide(build_request(found, instant), basis="fresh"))
+    verdict = "allowed" if decision.allowed else "denied"
+    by = f" by {decision.determined_by}" if decision.determined_by else ""
+    typer.echo(f"{found.name}: {verdict}, {decision.reason}{by} (at {instant.isoformat()})")
+    table = Table("policy", "verdict", "reason", box=None)
+    for entry in decision.trace:
+        table.add_row(entry.policy, entry.effect, entry.reason or "")
+    Console().print(table)
+
+
+@token_app.command("create")
+def create_token(
+    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    role: Annotated[str, typer.Option(help="viewer, support or admin.")] = "viewer",
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+) -> None:
+    """Make an API token; it is printed once."""
+    roles: dict[str, Role] = {"viewer": "viewer", "support": "support", "admin": "admin"}
+    if role not in roles:
+        raise typer.BadParameter("choose viewer, support or admin", param_hint="--role")
+
+    async def work(pool: Pool) -> str:
+        expires_at = await organizations.now(pool) + timedelta(days=days) if days else None
+        _, secret = await Tokens(pool, "").create(
+            Actor("command line", "admin", "cli"),
+            name=name,
+            role=roles[role],
+            expires_at=expires_at,
+        )
+        return secret
+
+    typer.echo(with_pool(settings_for(), work))
+
+
+def main() -> None:
+    """Run a command; what an operator can mend is said in a sentence and ends with 1."""
+    try:
+        app()
+    except (
+        SettingsError,
+        StartError,
+        EmbeddedPostgresError,
+        SchemaError,
+        CallgateError,
+    ) as exc:
+        sys.stderr.write(f"{exc}\n")
+        sys.exit(1)
+    except UNAVAILABLE as exc:
+        sys.stderr.write(f"The database does not answer ({type(exc).__name__}).\n")
+        sys.exit(1)

@@ -1,0 +1,256 @@
+"""The composition root: builds every part once, starts what runs in the background, ends it all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from service.access.chain import AccessChain
+from service.access.directory import AccessDirectory
+from service.access.feed import DirectoryFeed
+from service.access.gate import Gate
+from service.access.plugins import LoadedPolicies, load_policies
+from service.access.preview import ChainPreview
+from service.admin.organizations import Organizations
+from service.admin.phone_numbers import PhoneNumbers
+from service.admin.tokens import Tokens
+from service.enforcement.hangup import HangupLadder
+from service.enforcement.worker import HangupWorker, StoredHangups
+from service.reconcile.desired import desired_webhook
+from service.reconcile.loop import ReconcileLoop
+from service.reconcile.reconciler import Reconciler
+from service.settings import Settings
+from service.store.budget import Budget
+from service.store.call_writer import CallWriter
+from service.store.pool import UNAVAILABLE, Pool, create_pool
+from service.store.schema import SchemaError, check_schema, is_empty, migrate
+from service.store.spool import Spool
+from service.vapi.authenticity import rules_from
+from service.vapi.client import VapiClient
+from service.vapi.control import ControlClient
+from service.web.api.application import build_api
+from service.web.api.organizations import OrganizationOperations
+from service.web.api.phone_numbers import PhoneNumberOperations
+from service.web.api.records import RecordOperations
+from service.web.health import Check, Health
+from service.web.metrics import Metrics
+from service.web.routes import build_web
+from service.web.webhook import Webhook
+
+START_SECONDS = 30.0
+LOAD_SECONDS = 20.0
+READY_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The service cannot start; the message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Service:
+    """One replica: what it is made of, and the tasks that keep it going."""
+
+    settings: Settings
+    pool: Pool
+    session: aiohttp.ClientSession
+    loaded: LoadedPolicies
+    directory: AccessDirectory
+    feed: DirectoryFeed
+    spool: Spool
+    gate: Gate
+    control: ControlClient
+    worker: HangupWorker
+    loop: ReconcileLoop
+    health: Health
+    metrics: Metrics
+    app: web.Application
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
+
+    async def start(self) -> None:
+        """Load the directory, then start the rest; raises `StartError` if that takes too long."""
+        self.start_task(self.feed.run())
+        self.start_task(self.spool.run())
+        self.start_task(self.worker.run())
+        self.start_task(self.loop.run())
+        try:
+            async with asyncio.timeout(LOAD_SECONDS):
+                while not self.directory.loaded:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise StartError("The access directory could not be read from PostgreSQL.") from None
+
+    async def stop(self) -> None:
+        """Let what runs finish, give claims back, close everything."""
+        self.health.draining = True
+        await self.worker.stop()
+        await self.loop.stop()
+        await self.gate.drain(3.0)
+        await asyncio.wait(self.tasks, timeout=3.0)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.spool.close()
+        await self.control.close()
+        await self.session.close()
+        try:
+            async with asyncio.timeout(3.0):
+                await self.pool.close()
+        except (TimeoutError, *UNAVAILABLE):
+            self.pool.terminate()
+
+    async def checks(self) -> list[Check]:
+        """What readiness tells. Only a replica that cannot decide is not ready."""
+        found = [
+            Check(
+                "directory",
+                "ok" if self.directory.loaded else "failed",
+                "" if self.directory.loaded else "The access directory is not loaded yet.",
+            )
+        ]
+        if self.directory.loaded and self.directory.basis != "fresh":
+            age = round(self.directory.age_seconds)
+            text = f"Changes may not arrive: last proof {age} s ago; deciding from what is known."
+            found.append(Check("notifications", "degraded", text))
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await self.pool.fetchval("SELECT 1")
+            found.append(Check("database", "ok"))
+        except UNAVAILABLE:
+            found.append(Check("database", "degraded", "PostgreSQL does not answer."))
+        if not self.worker.alive:
+            found.append(Check("hangups", "degraded", "The hang-up worker is being restarted."))
+        if self.spool.waiting:
+            text = f"{self.spool.waiting} records wait on disk for PostgreSQL."
+            found.append(Check("spool", "degraded", text))
+        found.extend(
+            Check("plugins", "degraded", f"{problem.plugin}: {problem.message}")
+            for problem in self.loaded.problems
+        )
+        return found
+
+
+async def prepare_database(dsn: str, *, own: bool) -> None:
+    """See that the schema fits. Our own embedded server, and an empty database, are migrated; any
+    other is refused with the command that mends it. PostgreSQL may take a moment to come up.
+
+    Raises `StartError`.
+    """
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    while True:
+        try:
+            if own or await is_empty(dsn):
+                await migrate(dsn)
+            pool = await create_pool(dsn, 2)
+            try:
+                await check_schema(pool)
+            finally:
+                await pool.close()
+        except SchemaError as exc:
+            raise StartError(str(exc)) from exc
+        except UNAVAILABLE as exc:
+            if asyncio.get_running_loop().time() > deadline:
+                raise StartError(
+                    f"PostgreSQL does not answer ({type(exc).__name__}): check DATABASE_URL."
+                ) from None
+            await asyncio.sleep(0.5)
+        else:
+            return
+
+
+async def build(settings: Settings, dsn: str) -> Service:
+    """Put the parts together; nothing runs yet."""
+    pool = await create_pool(dsn, settings.callgate_pool_size)
+    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+    budget = Budget(pool, settings.callgate_vapi_requests_per_second)
+    client = VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, budget.pace)
+    control = ControlClient(settings.vapi_control_hosts)
+    loaded = load_policies()
+    for fault in loaded.problems:
+        log.error("plugin.refused", plugin=fault.plugin, error=fault.message)
+    chain = AccessChain(loaded.policies)
+    directory = AccessDirectory()
+    feed = DirectoryFeed(dsn, pool, directory)
+    preview = ChainPreview(chain, directory)
+    ladder = HangupLadder(client, control, StoredHangups(pool))
+    worker = HangupWorker(dsn, pool, ladder)
+    spool = Spool(settings.callgate_data_dir / "spool", pool)
+    gate = Gate(directory, chain, CallWriter(pool), spool, pool, ladder.attempt_now)
+    reconciler = Reconciler(pool, client, desired_webhook(settings))
+    health, metrics = Health(), Metrics()
+    webhook = Webhook(
+        gate,
+        rules_from(settings),
+        metrics,
+        settings.callgate_max_body_bytes,
+        settings.callgate_blocked_message,
+    )
+    organizations = Organizations(pool, feed.freshen, preview)
+    tokens = Tokens(pool, settings.callgate_admin_token.get_secret_value())
+    operations = [
+        *OrganizationOperations(organizations, preview, settings.callgate_relay_hosts).operations(),
+        *PhoneNumberOperations(PhoneNumbers(pool, feed.freshen, reconciler)).operations(),
+        *RecordOperations(pool, tokens, chain.describe).operations(),
+    ]
+    service = Service(
+        settings=settings,
+        pool=pool,
+        session=session,
+        loaded=loaded,
+        directory=directory,
+        feed=feed,
+        spool=spool,
+        gate=gate,
+        control=control,
+        worker=worker,
+        loop=ReconcileLoop(dsn, pool, reconciler),
+        health=health,
+        metrics=metrics,
+        app=build_web(
+            webhook=webhook, health=health, metrics=metrics, api=build_api(operations, tokens)
+        ),
+    )
+    health.probes.append(service.checks)
+    metrics.gauge(
+        "callgate_directory_age_seconds",
+        "Seconds since changes were last proved to arrive.",
+        lambda: directory.age_seconds,
+    )
+    metrics.gauge(
+        "callgate_directory_organizations",
+        "Organizations in the access directory.",
+        lambda: len(directory.entries),
+    )
+    metrics.gauge(
+        "callgate_spool_records",
+        "Records that wait on disk for PostgreSQL.",
+        lambda: spool.waiting,
+    )
+    metrics.gauge(
+        "callgate_hangup_worker_alive",
+        "1 while the hang-up worker has its connection.",
+        lambda: float(worker.alive),
+    )
+    log.info("service.built", version=version("callgate"), policies=len(loaded.policies))
+    return service
+
+
+@asynccontextmanager
+async def running(settings: Settings, dsn: str) -> AsyncIterator[Service]:
+    """A started service, stopped on the way out whatever happens."""
+    service = await build(settings, dsn)
+    try:
+        await service.start()
+        yield service
+    finally:
+        await service.stop()

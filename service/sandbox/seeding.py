@@ -1,0 +1,80 @@
+"""Putting the sample organizations into a service, over its own API, as a user would."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+
+from service.sandbox.samples import SAMPLE_ORGANIZATIONS, SampleOrganization
+
+
+class SeedingError(Exception):
+    """The service did not take the sample data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seeding:
+    """A client of one service with an admin's token."""
+
+    session: aiohttp.ClientSession
+    base_url: str
+    token: str
+
+    async def call(self, method: str, path: str, body: object = None) -> Any:
+        """One request; raises `SeedingError` when it is not taken."""
+        async with self.session.request(
+            method,
+            f"{self.base_url}/api/v1{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self.token}"},
+        ) as response:
+            answer = await response.json(content_type=None)
+            if response.status >= 300:
+                raise SeedingError(f"{method} {path}: {response.status} {answer}")
+            return answer
+
+    async def run(self) -> None:
+        """Add what is missing; doing it again changes nothing."""
+        for sample in SAMPLE_ORGANIZATIONS:
+            await self.put(sample)
+
+    async def put(self, sample: SampleOrganization) -> None:
+        found = await self.call("GET", f"/organizations?query={sample.external_id}")
+        if found["items"]:
+            organization = found["items"][0]
+        else:
+            organization = await self.create(sample)
+        numbers = await self.call("GET", f"/phone-numbers?organization_id={organization['id']}")
+        if not numbers["items"]:
+            await self.call(
+                "POST",
+                "/phone-numbers",
+                {
+                    "organization_id": organization["id"],
+                    "vapi_phone_number_id": sample.vapi_phone_number_id,
+                    "label": f"{sample.name}, main line",
+                },
+            )
+        for number in numbers["items"]:
+            # The service may listen elsewhere than the last time.
+            await self.call("POST", f"/phone-numbers/{number['id']}/sync")
+
+    async def create(self, sample: SampleOrganization) -> Any:
+        organization = await self.call(
+            "POST",
+            "/organizations",
+            {
+                "name": sample.name,
+                "external_id": sample.external_id,
+                "blocked_message": sample.blocked_message,
+            },
+        )
+        path = f"/organizations/{organization['id']}"
+        if sample.plan_code is not None:
+            plan = {"code": sample.plan_code, "status": sample.plan_status}
+            await self.call("PUT", f"{path}/plan", plan)
+        if sample.trial_ends_in is not None:
+            ends_at = (datetime.now(UTC) + sample.trial_ends_in).isoformat()
+            await self.call("PUT", f"{path}/trial", {"ends_at": ends_at})
+        return organization
