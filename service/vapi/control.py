@@ -57,7 +57,7 @@ def check_control_url(url: str, hosts: Sequence[str]) -> URL:
     origin = f"{parts.scheme}://{parts.netloc}".lower()
     if origin in origins(hosts):
         return read
-    if parts.scheme != "https" or port not in (None, 443) or parts.netloc.endswith(":"):
+    if parts.scheme != "https" or parts.netloc.lower() not in (host, f"{host}:443"):
         raise HostileUrlError("The control URL is not https on the usual port.")
     if not HOST.fullmatch(host) or is_address(host) or not is_below(host, hosts):
         raise HostileUrlError("The control URL's host is not one of VAPI_CONTROL_HOSTS.")

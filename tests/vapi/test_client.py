@@ -1,0 +1,370 @@
+"""The client against real servers: what each answer, of Vapi or of what is before it, means."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from service.vapi import client as module
+from service.vapi.client import Priority, VapiClient, parse_retry_after
+from service.vapi.errors import (
+    VapiError,
+    VapiNotFoundError,
+    VapiRejectedError,
+    VapiThrottledError,
+    VapiUnauthorizedError,
+    VapiUnavailableError,
+)
+
+KEY = "private-key-5f0c"
+NUMBER: dict[str, Any] = {"id": "n1", "provider": "vapi", "unknown": {"kept": 1}}
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Vapi:
+    """A server that answers every request in one way, and the client that asks it."""
+
+    client: VapiClient
+    answer: Answer
+    requests: list[web.Request] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    paced: list[Priority] = field(default_factory=list)
+
+    def answers(
+        self,
+        body: object = None,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> None:
+        content = json.dumps(body).encode() if raw is None else raw
+
+        async def answer(_request: web.Request) -> web.Response:
+            return web.Response(body=content, status=status, headers=headers)
+
+        self.answer = answer
+
+
+@pytest.fixture
+async def vapi() -> AsyncIterator[Vapi]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        found.requests.append(request)
+        found.bodies.append(await request.read())
+        return await found.answer(request)
+
+    async def pace(priority: Priority) -> None:
+        found.paced.append(priority)
+
+    app = web.Application()
+    app.router.add_route("*", r"/{path:[\s\S]*}", handle)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        client = VapiClient(session, str(server.make_url("/")), SecretStr(KEY), pace)
+        found = Vapi(client, handle)
+        yield found
+
+
+async def test_a_phone_number_is_asked_for_with_the_key_and_kept_whole(vapi: Vapi) -> None:
+    vapi.answers(NUMBER)
+    assert await vapi.client.get_phone_number("n1", Priority.ADMIN) == NUMBER
+    (request,) = vapi.requests
+    assert (request.method, request.raw_path) == ("GET", "/phone-number/n1")
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert vapi.paced == [Priority.ADMIN]
+
+
+async def test_every_method_asks_at_its_own_address(vapi: Vapi) -> None:
+    vapi.answers(NUMBER)
+    client = vapi.client
+    await client.get_phone_number("n1")
+    await client.patch_phone_number("n1", {"server": None})
+    await client.get_assistant("n1")
+    await client.patch_assistant("n1", {"server": {"url": "https://a.example"}})
+    await client.get_call("n1")
+    assert [(request.method, request.raw_path) for request in vapi.requests] == [
+        ("GET", "/phone-number/n1"),
+        ("PATCH", "/phone-number/n1"),
+        ("GET", "/assistant/n1"),
+        ("PATCH", "/assistant/n1"),
+        ("GET", "/call/n1"),
+    ]
+    assert json.loads(vapi.bodies[1]) == {"server": None}
+    assert json.loads(vapi.bodies[3]) == {"server": {"url": "https://a.example"}}
+    assert vapi.paced == [Priority.REPAIR] * 4 + [Priority.HANGUP]
+
+
+async def test_ids_are_encoded_and_cannot_lead_elsewhere(vapi: Vapi) -> None:
+    for item_id in ("../call/x", "a/b?c=d#e", "a b\r\nX: y", "%2e%2e", "ü"):
+        vapi.answers({"id": item_id})
+        assert await vapi.client.get_phone_number(item_id) == {"id": item_id}
+    assert [request.raw_path for request in vapi.requests] == [
+        "/phone-number/..%2Fcall%2Fx",
+        "/phone-number/a%2Fb%3Fc%3Dd%23e",
+        "/phone-number/a%20b%0D%0AX%3A%20y",
+        "/phone-number/%252e%252e",
+        "/phone-number/%C3%BC",
+    ]
+
+
+@pytest.mark.parametrize("item_id", ["", ".", ".."])
+async def test_ids_that_are_paths_are_not_asked_for(vapi: Vapi, item_id: str) -> None:
+    vapi.answers(NUMBER)
+    with pytest.raises(VapiNotFoundError):
+        await vapi.client.get_call(item_id)
+    assert vapi.requests == []
+
+
+async def test_a_page_of_numbers(vapi: Vapi) -> None:
+    metadata = {"itemsPerPage": 2, "totalItems": 5, "currentPage": 2}
+    vapi.answers({"results": [NUMBER, {"id": "n2"}], "metadata": metadata})
+    page = await vapi.client.list_phone_numbers_page(2, limit=2)
+    assert [view.raw for view in page.numbers] == [NUMBER, {"id": "n2"}]
+    assert page.has_next
+    (request,) = vapi.requests
+    assert request.path == "/v2/phone-number"
+    assert dict(request.query) == {
+        "page": "2",
+        "limit": "2",
+        "sortBy": "createdAt",
+        "sortOrder": "ASC",
+    }
+
+
+async def test_a_page_never_asks_for_more_than_vapi_allows(vapi: Vapi) -> None:
+    vapi.answers({"results": [], "metadata": {}})
+    assert not (await vapi.client.list_phone_numbers_page(1, limit=5000)).has_next
+    assert vapi.requests[0].query["limit"] == "1000"
+
+
+@pytest.mark.parametrize("body", [{}, {"results": None}, {"results": ["n1"]}, []])
+async def test_what_is_no_page_is_no_answer(vapi: Vapi, body: object) -> None:
+    vapi.answers(body)
+    with pytest.raises(VapiUnavailableError):
+        await vapi.client.list_phone_numbers_page(1)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, VapiUnavailableError),
+        (304, VapiUnavailableError),
+        (400, VapiRejectedError),
+        (401, VapiUnauthorizedError),
+        (403, VapiUnauthorizedError),
+        (404, VapiNotFoundError),
+        (408, VapiUnavailableError),
+        (409, VapiRejectedError),
+        (422, VapiRejectedError),
+        (429, VapiThrottledError),
+        (500, VapiUnavailableError),
+        (502, VapiUnavailableError),
+        (503, VapiUnavailableError),
+        (599, VapiUnavailableError),
+    ],
+)
+async def test_each_status_has_its_error_after_one_request(
+    vapi: Vapi, status: int, kind: type[VapiError]
+) -> None:
+    vapi.answers({"message": "no"}, status, {"Location": "/elsewhere"})
+    with pytest.raises(VapiError) as caught:
+        await vapi.client.get_call("c1")
+    assert type(caught.value) is kind
+    assert len(vapi.requests) == 1
+
+
+async def test_a_redirect_never_takes_the_key_along(vapi: Vapi) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        raise web.HTTPFound("/phone-number/n2")
+
+    vapi.answer = answer
+    with pytest.raises(VapiUnavailableError):
+        await vapi.client.get_phone_number("n1")
+    assert len(vapi.requests) == 1
+
+
+@pytest.mark.parametrize("raw", [b"<!DOCTYPE html><h1>Not found</h1>", b"\n <html>"])
+async def test_a_page_of_the_network_in_front_proves_nothing_gone(vapi: Vapi, raw: bytes) -> None:
+    vapi.answers(status=404, raw=raw)
+    with pytest.raises(VapiUnavailableError):
+        await vapi.client.get_call("c1")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"ok",
+        b"<html>502</html>",
+        b'{"id": "n1"',
+        b"[]",
+        b"null",
+        b'"n1"',
+        b"{}",
+        b'{"id": null}',
+        b'{"id": "n2"}',
+        b'{"id": 1e999}',
+        b'\xff{"id":"n1"}',
+        b"[" * 100_000,
+        b'{"id":"n1","x":NaN}',
+    ],
+)
+async def test_an_answer_that_is_not_the_thing_asked_for_is_none(vapi: Vapi, raw: bytes) -> None:
+    vapi.answers(raw=raw)
+    with pytest.raises(VapiUnavailableError):
+        await vapi.client.get_phone_number("n1")
+
+
+async def test_ids_in_another_case_are_the_same_id(vapi: Vapi) -> None:
+    vapi.answers({"id": "AB-1"})
+    assert await vapi.client.get_phone_number("ab-1") == {"id": "AB-1"}
+
+
+async def test_half_an_answer_is_none(vapi: Vapi) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b'{"id": "n1"}')
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    vapi.answer = answer
+    with pytest.raises(VapiUnavailableError):
+        await vapi.client.get_phone_number("n1")
+
+
+async def test_an_endless_answer_is_given_up(vapi: Vapi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100_000)
+    vapi.answers({"id": "n1", "name": "x" * 99_000})
+    assert (await vapi.client.get_phone_number("n1"))["id"] == "n1"
+    vapi.answers({"id": "n1", "name": "x" * 200_000})
+    with pytest.raises(VapiUnavailableError, match="too large"):
+        await vapi.client.get_phone_number("n1")
+    bomb = gzip.compress(json.dumps({"id": "n1", "name": "x" * 10_000_000}).encode())
+    vapi.answers(raw=bomb, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(VapiUnavailableError, match="too large"):
+        await vapi.client.get_phone_number("n1")
+
+
+async def test_a_stalled_server_is_given_up(vapi: Vapi, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    vapi.answer = answer
+    assert (module.TIMEOUT.total, module.TIMEOUT.connect) == (10, 3)
+    monkeypatch.setattr(module, "TIMEOUT", aiohttp.ClientTimeout(total=0.1))
+    with pytest.raises(VapiUnavailableError, match="TimeoutError"):
+        await vapi.client.get_phone_number("n1")
+
+
+async def test_a_server_that_is_away_is_unavailable(unused_tcp_port: int) -> None:
+    async def pace(_priority: Priority) -> None: ...
+
+    async with aiohttp.ClientSession() as session:
+        base_url = f"http://127.0.0.1:{unused_tcp_port}"
+        client = VapiClient(session, base_url, SecretStr(KEY), pace)
+        with pytest.raises(VapiUnavailableError) as caught:
+            await client.get_call("c1")
+    assert str(caught.value) == "Vapi does not answer (ClientConnectorError)."
+
+
+async def test_a_refusal_names_the_fault_without_secrets(vapi: Vapi) -> None:
+    vapi.answers(
+        {
+            "message": [
+                "server.url must be https\r\n",
+                f"key {KEY}",
+                "header hook-secret",
+                "x" * 999,
+            ],
+            "error": "Bad Request",
+            "statusCode": 400,
+        },
+        status=400,
+    )
+    body = {"server": {"url": "http://a", "headers": {"X-Vapi-Secret": "hook-secret", "n": 7}}}
+    with pytest.raises(VapiRejectedError) as caught:
+        await vapi.client.patch_phone_number("n1", body)
+    text = str(caught.value)
+    assert text.startswith("Vapi refuses the request (400): server.url must be https??; key [reda")
+    assert KEY not in text
+    assert "hook-secret" not in text
+    assert len(text) < 350
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"<html>", "no reason given"),
+        (b"", "no reason given"),
+        (b"[1]", "no reason given"),
+        (b'{"error": "Bad Request"}', "Bad Request"),
+        (b'{"message": {"x": 1}}', "{'x': 1}"),
+    ],
+)
+async def test_a_refusal_in_any_shape_is_told(vapi: Vapi, raw: bytes, reason: str) -> None:
+    vapi.answers(status=400, raw=raw)
+    with pytest.raises(VapiRejectedError, match=rf"\(400\): {reason}"):
+        await vapi.client.get_call("c1")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7), ("1.5", 1.5), ("99999", 300), ("soon", None), ("-1", None), ("", None)],
+)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_the_time_to_come_back_is_passed_on(
+    vapi: Vapi, value: str, seconds: float | None, status: int
+) -> None:
+    vapi.answers({}, status, {"Retry-After": value})
+    with pytest.raises(VapiUnavailableError) as caught:
+        await vapi.client.get_call("c1")
+    assert caught.value.retry_after == seconds
+
+
+def test_the_time_to_come_back_may_be_a_date() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    seconds = parse_retry_after(soon)
+    assert seconds is not None
+    assert 55 < seconds <= 60
+    assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert parse_retry_after("Wed, 21 Oct 2500 07:28:00 GMT") == 300
+
+
+@given(st.one_of(st.text(max_size=60), st.from_regex(r"\w{3}, \d+ \w{3} \d+ [\d:]+ [-+\w]+")))
+def test_any_time_to_come_back_is_seconds_or_nothing(value: str) -> None:
+    seconds = parse_retry_after(value)
+    assert seconds is None or 0 <= seconds <= 300
+
+
+async def test_errors_never_hold_the_key(vapi: Vapi) -> None:
+    for status in (302, 400, 401, 403, 404, 409, 429, 500):
+        vapi.answers({"message": f"your key {KEY} is {KEY}"}, status, {"Location": f"/{KEY}"})
+        with pytest.raises(VapiError) as caught:
+            await vapi.client.get_call("c1")
+        assert KEY not in f"{caught.value!r} {caught.value}"
+
+
+async def test_the_budget_is_asked_before_anything_is_sent(vapi: Vapi) -> None:
+    async def refuse(_priority: Priority) -> None:
+        raise TimeoutError
+
+    vapi.answers(NUMBER)
+    vapi.client.pace = refuse
+    with pytest.raises(TimeoutError):
+        await vapi.client.get_phone_number("n1")
+    assert vapi.requests == []
