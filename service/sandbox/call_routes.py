@@ -6,7 +6,7 @@ from hmac import compare_digest
 import orjson
 from aiohttp import web
 
-from service.sandbox import listing
+from service.sandbox import listing, orders
 from service.sandbox.calls import SandboxCall
 from service.sandbox.clock import to_iso
 from service.sandbox.errors import VapiProblem, not_found, unauthorized
@@ -76,7 +76,7 @@ class CallRoutes:
             if not compare_digest(given, f"Bearer {self.public_key}".encode()):
                 raise unauthorized()
         order = await read_object(request)
-        self.switchboard.control(call_id, order, lie=LIE in request)
+        orders.follow(self.switchboard, call_id, order, lie=LIE in request)
         response = json_response(b'{"success":true}')
         response.force_close()
         return response

@@ -18,90 +18,10 @@ from service.sandbox.rules import (
     flag,
     string_map,
 )
-
-# What a caller can be forwarded because of; the only filter that a call.ending hook knows.
-ENDING_REASONS = (
-    "assistant-request-failed",
-    "assistant-request-returned-error",
-    "assistant-request-returned-unspeakable-error",
-    "assistant-request-returned-invalid-assistant",
-    "assistant-request-returned-no-assistant",
-    "assistant-request-returned-forwarding-phone-number",
-)
-
-MESSAGE_TYPES = (
-    "assistant.started",
-    "assistant.speechStarted",
-    "conversation-update",
-    "end-of-call-report",
-    "function-call",
-    "hang",
-    "language-changed",
-    "language-change-detected",
-    "model-output",
-    "phone-call-control",
-    "speech-update",
-    "status-update",
-    "transcript",
-    'transcript[transcriptType="final"]',
-    "tool-calls",
-    "transfer-destination-request",
-    "handoff-destination-request",
-    "transfer-update",
-    "user-interrupted",
-    "voice-input",
-    "chat.created",
-    "chat.deleted",
-    "session.created",
-    "session.updated",
-    "session.deleted",
-    "call.deleted",
-    "call.delete.failed",
-    "call.artifact.upload",
-)
-
-DEFAULT_MESSAGE_TYPES = (
-    "conversation-update",
-    "end-of-call-report",
-    "function-call",
-    "hang",
-    "speech-update",
-    "status-update",
-    "tool-calls",
-    "transfer-destination-request",
-    "handoff-destination-request",
-    "user-interrupted",
-    "assistant.started",
-)
-
-# Fields of an assistant that exist at Vapi and mean nothing here: carried, not judged.
-OTHER_ASSISTANT_FIELDS = (
-    "analysisPlan",
-    "artifactPlan",
-    "backgroundDenoisingEnabled",
-    "backgroundSound",
-    "backgroundSpeechDenoisingPlan",
-    "clientMessages",
-    "compliancePlan",
-    "credentialIds",
-    "credentials",
-    "endCallMessage",
-    "endCallPhrases",
-    "firstMessage",
-    "firstMessageInterruptionsEnabled",
-    "firstMessageMode",
-    "hooks",
-    "keypadInputPlan",
-    "model",
-    "modelOutputInMessagesEnabled",
-    "observabilityPlan",
-    "startSpeakingPlan",
-    "stopSpeakingPlan",
-    "transcriber",
-    "transportConfigurations",
-    "voice",
-    "voicemailDetection",
-    "voicemailMessage",
+from service.sandbox.vocabulary import (
+    ENDING_REASONS,
+    MESSAGE_TYPES,
+    OTHER_ASSISTANT_FIELDS,
 )
 
 TEXT = Text()

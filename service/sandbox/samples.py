@@ -6,14 +6,12 @@ numbers and assistants only.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import NAMESPACE_DNS, uuid5
 
 from service.sandbox.clock import to_iso
 from service.sandbox.shelf import Json
-
-if TYPE_CHECKING:
-    from service.sandbox.server import SandboxVapi
+from service.sandbox.world import World
 
 CREATED_MS = 1_767_225_600_000
 
@@ -133,11 +131,11 @@ def vapi(number_id: str, name: str, index: int, attached: Json) -> Json:
     return number | {"number": f"+1555010020{index}"} | attached
 
 
-def seed(sandbox: "SandboxVapi") -> None:
+def seed(world: World) -> None:
     """Put the sample world into an empty sandbox."""
     for index, assistant in enumerate(sample_assistants()):
         at = to_iso(CREATED_MS + index)
-        sandbox.add_assistant(**assistant, createdAt=at, updatedAt=at)
+        world.add_assistant(**assistant, createdAt=at, updatedAt=at)
     for index, number in enumerate(sample_numbers()):
         at = to_iso(CREATED_MS + 60_000 * (index + 1))
-        sandbox.add_number(**number, createdAt=at, updatedAt=at)
+        world.add_number(**number, createdAt=at, updatedAt=at)

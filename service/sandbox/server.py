@@ -4,29 +4,27 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from aiohttp import web
 
 from service.sandbox import payloads
 from service.sandbox.call_routes import CallRoutes
 from service.sandbox.calls import Delivery, Hangup, SandboxCall
-from service.sandbox.clock import Clock, to_iso
 from service.sandbox.credentials import Credential
 from service.sandbox.delivery import Courier
 from service.sandbox.faults import Fault, Faults
 from service.sandbox.own_routes import OwnRoutes
 from service.sandbox.resources import Resources, create_assistants, create_phone_numbers
-from service.sandbox.shelf import Json, Shelf
-from service.sandbox.state_file import StateFile
+from service.sandbox.shelf import Json
 from service.sandbox.switchboard import Switchboard
 from service.sandbox.traffic import LoggedRequest, Traffic
+from service.sandbox.world import World
 
 ORG_ID = "5a3d0000-0000-4000-8000-0000000000a0"
 CALLER = "+15550100199"
 
 
-class SandboxVapi:
+class SandboxVapi(World):
     """A stateful Vapi. `time_scale` is real seconds per simulated second (conversation, delays of
     retries); `timeout_scale` the same for how long it waits for an answer to a message.
 
@@ -44,15 +42,12 @@ class SandboxVapi:
         time_scale: float = 1.0,
         timeout_scale: float = 1.0,
         state_path: Path | None = None,
-        seed: "Callable[[SandboxVapi], None] | None" = None,
+        seed: Callable[[World], None] | None = None,
     ) -> None:
+        super().__init__(org_id, state_path)
         self.api_key = api_key
         self.public_key = public_key
-        self.org_id = org_id
         self.seed = seed
-        self.clock = Clock()
-        self.numbers, self.assistants = Shelf(self.save), Shelf(self.save)
-        self.squads, self.workflows = Shelf(self.save), Shelf(self.save)
         self.courier = Courier(time_scale, timeout_scale)
         self.switchboard = Switchboard(
             org_id,
@@ -67,14 +62,6 @@ class SandboxVapi:
             org_server,
         )
         self.traffic = Traffic(api_key)
-        shelves = {
-            "numbers": self.numbers,
-            "assistants": self.assistants,
-            "squads": self.squads,
-            "workflows": self.workflows,
-        }
-        self.state_file = StateFile(state_path, shelves) if state_path else None
-        self.saving = False
         self.phone_number_api = create_phone_numbers(
             self.numbers, self.clock, org_id, allow_http=allow_http
         )
@@ -111,7 +98,7 @@ class SandboxVapi:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Read the kept state, or seed, then listen."""
-        if not (self.state_file and self.state_file.load()) and self.seed:
+        if not self.load() and self.seed:
             self.seed(self)
         self.saving = self.state_file is not None
         self.save()
@@ -174,52 +161,6 @@ class SandboxVapi:
         app.router.add_post("/{id}/control", calls.control)
         OwnRoutes(self.switchboard, self.traffic, self.place_call, self.live_call).register(app)
         return app
-
-    def save(self) -> None:
-        if self.saving and self.state_file is not None:
-            self.state_file.save()
-
-    def add_number(self, **fields: Any) -> Json:
-        """Put a number there as it might be at Vapi, unjudged: old fields and odd ones too."""
-        return self.numbers.put(self.planted({"provider": "vapi", "status": "active"} | fields))
-
-    def add_numbers(self, count: int, **fields: Any) -> list[str]:
-        """Many numbers at once; their ids, oldest first."""
-        saving, self.saving = self.saving, False
-        made = [
-            self.add_number(number=f"+1555{index:07d}", name=f"Line {index}", **fields)["id"]
-            for index in range(count)
-        ]
-        self.saving = saving
-        self.save()
-        return made
-
-    def edit_number(self, phone_number_id: str, **fields: Any) -> Json:
-        """Somebody changes a number by another way than ours: nothing is judged, None clears.
-
-        Raises `KeyError`.
-        """
-        old = self.numbers.records[phone_number_id].data
-        merged = {key: value for key, value in (old | fields).items() if value is not None}
-        return self.numbers.put(merged | {"updatedAt": to_iso(self.clock.tick())})
-
-    def add_assistant(self, **fields: Any) -> Json:
-        return self.assistants.put(self.planted({"name": "Assistant"} | fields))
-
-    def add_squad(self, **fields: Any) -> Json:
-        return self.squads.put(self.planted({"members": []} | fields))
-
-    def add_workflow(self, **fields: Any) -> Json:
-        return self.workflows.put(self.planted({"nodes": [], "edges": []} | fields))
-
-    def planted(self, fields: Json) -> Json:
-        now = to_iso(self.clock.tick())
-        return {
-            "id": str(uuid4()),
-            "orgId": self.org_id,
-            "createdAt": now,
-            "updatedAt": now,
-        } | fields
 
     def place_call(
         self,

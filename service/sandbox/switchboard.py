@@ -14,12 +14,10 @@ from service.sandbox.answers import Failed, Forwarded, Joined, Known, Refused
 from service.sandbox.calls import Delivery, Hangup, SandboxCall
 from service.sandbox.clock import Clock
 from service.sandbox.delivery import Courier, choose_server
-from service.sandbox.dtos import DEFAULT_MESSAGE_TYPES, ENDING_REASONS
-from service.sandbox.errors import VapiProblem
 from service.sandbox.shelf import Json, Shelf
+from service.sandbox.vocabulary import DEFAULT_MESSAGE_TYPES, ENDING_REASONS
 
 ASSISTANT_REQUEST_SECONDS = 7.5
-LETTERS_PER_SECOND = 15
 
 
 @dataclass
@@ -246,46 +244,3 @@ class Switchboard:
     def hang_up(self, call: SandboxCall) -> None:
         """The caller leaves."""
         call.end("customer-ended-call")
-
-    def control(self, call_id: str, order: Json, *, lie: bool = False) -> None:
-        """Follow an order to a control URL. Raises `VapiProblem` where Vapi answers 400.
-
-        A lie answers like the real thing and does nothing.
-        """
-        call = self.calls.get(call_id)
-        if call is None or not call.live or call.control_url is None:
-            raise VapiProblem(400, "Call not found or not active.")
-        kind = order.get("type")
-        if kind == "end-call":
-            if not lie:
-                self.hangups.append(Hangup(call_id, time.monotonic()))
-                call.end("assistant-ended-call")
-        elif kind == "say":
-            self.say(call, order, lie=lie)
-        elif kind == "transfer":
-            if not lie:
-                call.forwarded_to = order.get("destination")
-                call.end("assistant-forwarded-call")
-        elif kind not in ("add-message", "control"):
-            raise VapiProblem(400, "Invalid control message.")
-
-    def say(self, call: SandboxCall, order: Json, *, lie: bool) -> None:
-        """Speak to the caller, then hang up if the order says so."""
-        content = order.get("content")
-        if not isinstance(content, str) or not content:
-            raise VapiProblem(400, "Invalid control message.")
-        if lie:
-            return
-        call.hear(content)
-        if order.get("endCallAfterSpoken") is True:
-            self.hangups.append(Hangup(call.id, time.monotonic(), content))
-            self.later(call, len(content) / LETTERS_PER_SECOND)
-
-    def later(self, call: SandboxCall, seconds: float) -> None:
-        """End a call once a sentence of so many simulated seconds is spoken."""
-
-        async def finish() -> None:
-            if not await self.silence(call, seconds * self.time_scale):
-                call.end("assistant-ended-call-after-message-spoken")
-
-        self.keep(call, asyncio.create_task(finish()))
