@@ -1,11 +1,10 @@
 """The composition root: builds every part once, starts what runs in the background, ends it all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
 
 import aiohttp
 import structlog
@@ -72,17 +71,13 @@ class Service:
     health: Health
     metrics: Metrics
     app: web.Application
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        self.tasks.append(asyncio.create_task(work))
+    endless: list[asyncio.Task[None]] = field(default_factory=list)
+    stoppable: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Load the directory, then start the rest; raises `StartError` if that takes too long."""
-        self.start_task(self.feed.run())
-        self.start_task(self.spool.run())
-        self.start_task(self.worker.run())
-        self.start_task(self.loop.run())
+        self.endless = [asyncio.create_task(part.run()) for part in (self.feed, self.spool)]
+        self.stoppable = [asyncio.create_task(part.run()) for part in (self.worker, self.loop)]
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 while not self.directory.loaded:
@@ -96,10 +91,11 @@ class Service:
         await self.worker.stop()
         await self.loop.stop()
         await self.gate.drain(3.0)
-        await asyncio.wait(self.tasks, timeout=3.0)
-        for task in self.tasks:
+        if self.stoppable:
+            await asyncio.wait(self.stoppable, timeout=3.0)
+        for task in (*self.endless, *self.stoppable):
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*self.endless, *self.stoppable, return_exceptions=True)
         self.spool.close()
         await self.control.close()
         await self.session.close()

@@ -25,7 +25,9 @@ from service.store.pool import UNAVAILABLE, Pool, connect
 
 HEARTBEAT_SECONDS = 6.0
 """After this long without a sign of life a worker's job is another's."""
-POLL_SECONDS = 5.0
+POLL_SECONDS = 0.5
+"""pgqueuer's trigger tells of new jobs only; one that comes back later is found by looking."""
+SHORTEST_WAIT = timedelta(milliseconds=5)
 BATCH = 10
 AT_ONCE = 40
 RESTART_SECONDS = 0.5
@@ -88,6 +90,7 @@ class HangupWorker:
         connection = await connect(self.dsn)
         try:
             manager = QueueManager(queue.queries_on(connection), channel=Channel(queue.CHANNEL))
+            manager.min_dequeue_poll_interval = SHORTEST_WAIT
             manager.entrypoint(queue.HANGUP, accepts_context=False)(self.job)
             connection.add_termination_listener(lambda _connection: manager.shutdown.set())
             self.manager = manager

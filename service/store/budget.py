@@ -18,8 +18,8 @@ HANGUP_PATIENCE_SECONDS = 0.1
 # $1: the interval between requests in seconds; $2: how many may go out at once.
 TAKE = """
 UPDATE callgate.vapi_budget
-SET next_request_at = greatest(next_request_at, clock_timestamp()) + make_interval(secs => $1)
-RETURNING extract(epoch FROM next_request_at - clock_timestamp()) - $1 * $2 AS wait
+SET next_request_at = greatest(next_request_at, clock_timestamp()) + make_interval(secs => $1::float8)
+RETURNING extract(epoch FROM next_request_at - clock_timestamp()) - $1::float8 * $2::float8 AS wait
 """
 
 

@@ -28,6 +28,13 @@ WHERE entrypoint = 'hangup' AND status = 'queued' AND execute_after > now()
     AND dedupe_key = ANY($1::text[])
 """
 
+# pgqueuer's own trigger is silent about updates, so the workers are told in its words.
+WAKE = """
+SELECT pg_notify('callgate_queue', json_build_object('channel', 'callgate_queue',
+    'operation', 'update', 'sent_at', now(), 'table', 'pgqueuer',
+    'type', 'table_changed_event')::text)
+"""
+
 DEPTH = "SELECT count(*) FROM callgate.pgqueuer WHERE entrypoint = 'hangup'"
 
 CLEAN_LOG = "DELETE FROM callgate.pgqueuer_log WHERE created < now() - interval '1 day'"
@@ -74,7 +81,9 @@ async def enqueue_hangups(connection: Connection, jobs: Sequence[HangupJob]) -> 
     )
     now = [job.key for job in jobs if job.after_seconds == 0]
     if now:
-        await connection.execute(BRING_FORWARD, now)
+        status = await connection.execute(BRING_FORWARD, now)
+        if status != "UPDATE 0":
+            await connection.execute(WAKE)
 
 
 async def depth(pool: Pool) -> int:

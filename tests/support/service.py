@@ -1,0 +1,148 @@
+"""The whole service over real HTTP: real PostgreSQL, the sandbox as Vapi, one replica or several."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from service.lifecycle import Service, running
+from service.sandbox.server import SandboxVapi
+from service.settings import Settings, load_settings
+
+SECRET = "the-webhook-secret"
+TOKEN = "cg_the-admin-token"
+UNSET_URL = "http://127.0.0.1:9/unset"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply, read."""
+
+    status: int
+    json: Any
+    headers: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One running replica and a client of it."""
+
+    service: Service
+    session: aiohttp.ClientSession
+    url: str
+
+    async def api(
+        self, method: str, path: str, body: object = None, *, token: str = TOKEN
+    ) -> Answer:
+        """A request to the admin API."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self.session.request(
+            method, f"{self.url}/api/v1{path}", json=body, headers=headers
+        ) as response:
+            return Answer(response.status, await response.json(content_type=None), response.headers)
+
+    async def post(self, message: object, *, secret: str = SECRET) -> Answer:
+        """A message from Vapi."""
+        async with self.session.post(
+            f"{self.url}/api/vapi/webhook", json=message, headers={"X-Vapi-Secret": secret}
+        ) as response:
+            return Answer(response.status, await response.json(content_type=None), response.headers)
+
+    async def add_organization(self, name: str = "Bakery", **fields: object) -> str:
+        answer = await self.api("POST", "/organizations", {"name": name, **fields})
+        assert answer.status == 201, answer.json
+        return str(answer.json["id"])
+
+    async def add_number(self, organization_id: str, vapi_id: str, **fields: object) -> Any:
+        body = {"organization_id": organization_id, "vapi_phone_number_id": vapi_id, **fields}
+        answer = await self.api("POST", "/phone-numbers", body)
+        assert answer.status == 201, answer.json
+        return answer.json
+
+    async def call(self, vapi_call_id: str) -> Any:
+        """What is recorded of a call; exactly one record, or None."""
+        answer = await self.api("GET", f"/calls?vapi_call_id={vapi_call_id}")
+        assert answer.status == 200, answer.json
+        assert len(answer.json["items"]) <= 1
+        return answer.json["items"][0] if answer.json["items"] else None
+
+
+Start = Callable[..., Awaitable[Replica]]
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+    """Wait until `check` gives something true, and return it."""
+    async with asyncio.timeout(seconds):
+        while not (found := await check()):
+            await asyncio.sleep(0.02)
+        return found
+
+
+def settings_for(vapi: SandboxVapi, data_dir: Path, **given: object) -> Settings:
+    """Settings of a replica that speaks to the sandbox."""
+    values: dict[str, object] = {
+        "vapi_api_key": vapi.api_key,
+        "vapi_api_url": vapi.base_url,
+        "vapi_control_hosts": vapi.base_url,
+        "vapi_webhook_url": UNSET_URL,
+        "vapi_webhook_secret": SECRET,
+        "callgate_admin_token": TOKEN,
+        "callgate_data_dir": data_dir,
+        "callgate_allow_insecure_webhook_url": True,
+        "callgate_vapi_requests_per_second": 1000,
+    }
+    return load_settings(**{**values, **given})
+
+
+@asynccontextmanager
+async def replica(settings: Settings, dsn: str, *, port: int = 0) -> AsyncIterator[Replica]:
+    """A replica that listens on a port of its own; Vapi is told the same URL by all of them."""
+    site_port = port or unused_port()
+    url = f"http://127.0.0.1:{site_port}"
+    if settings.vapi_webhook_url == UNSET_URL:
+        settings = settings.model_copy(update={"vapi_webhook_url": f"{url}/api/vapi/webhook"})
+    async with AsyncExitStack() as stack:
+        service = await stack.enter_async_context(running(settings, dsn))
+        runner = web.AppRunner(
+            service.app, access_log=None, shutdown_timeout=1, auto_decompress=False
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", site_port).start()
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        yield Replica(service, session, url)
+
+
+def unused_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def start_replica(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts replicas on one database, each with a data folder of its own."""
+    async with AsyncExitStack() as stack:
+        count = 0
+
+        async def start(**given: object) -> Replica:
+            nonlocal count
+            count += 1
+            settings = settings_for(vapi, tmp_path / f"replica-{count}", **given)
+            return await stack.enter_async_context(replica(settings, dsn))
+
+        yield start
+
+
+@pytest.fixture
+async def callgate(start_replica: Start) -> Replica:
+    """One replica."""
+    return await start_replica()
