@@ -97,7 +97,7 @@ class SandboxVapi(World):
         return self.courier.credentials
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Read the kept state, or seed, then listen."""
+        """Read the kept state, or seed, then listen. Raises `OSError` if the port is taken."""
         if not self.load() and self.seed:
             self.seed(self)
         self.saving = self.state_file is not None
@@ -105,8 +105,12 @@ class SandboxVapi(World):
         await self.courier.open()
         self.host, self.port = host, port
         self.runner = web.AppRunner(self.create_app(), shutdown_timeout=0.5, access_log=None)
-        await self.runner.setup()
-        await self.up()
+        try:
+            await self.runner.setup()
+            await self.up()
+        except OSError:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Drop all lines and stop listening."""

@@ -111,6 +111,13 @@ async def test_down_and_up_on_the_same_port(vapi: SandboxVapi, vapi_api: VapiApi
     assert (await vapi_api.ask("GET", path)).status == 200
 
 
+async def test_a_taken_port_is_said_and_leaves_nothing_open(vapi: SandboxVapi) -> None:
+    second = SandboxVapi()
+    with pytest.raises(OSError, match="address already in use"):
+        await second.start(port=vapi.port)
+    assert second.runner is None
+
+
 async def test_the_log_keeps_no_secret(vapi: SandboxVapi, vapi_api: VapiApi) -> None:
     number = vapi.add_number()
     server = {"url": "https://gate.example.com/", "headers": {"X-Vapi-Secret": "hush hush"}}
