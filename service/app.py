@@ -219,7 +219,7 @@ async def until_ready(settings: Settings, ending: asyncio.Event) -> None:
 def base_url(settings: Settings) -> str:
     """Where a browser on this machine finds us."""
     host = settings.callgate_host
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{host}:{settings.callgate_port}"
 
 

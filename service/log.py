@@ -56,7 +56,7 @@ class Redactor:
         return cleaned
 
 
-def dump(event: object, default: object = None) -> str:
+def dump(event: object, **_: object) -> str:
     """One JSON object a line, the mission's own signs unescaped."""
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 

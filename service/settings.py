@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 WEBHOOK_PATH = "/api/vapi/webhook"
 PLACEHOLDER_HOSTS = ("your-domain.com", "yourdomain.com", "your-app.com", "changeme")
+ALLOW_INSECURE = "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL=1"
 DEFAULT_BLOCKED_MESSAGE = "This number is not in service at the moment. Goodbye."
 
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -164,10 +165,7 @@ class Settings(BaseSettings):
             return [f"{names} still points to the placeholder host {host!r}."]
         insecure = self.sandbox or self.callgate_allow_insecure_webhook_url
         if parts.scheme != "https" and not insecure:
-            return [
-                f"{names} must be https, not {url!r}. For a local test set "
-                "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL=1."
-            ]
+            return [f"{names} must be https, not {url!r} ({ALLOW_INSECURE} for a local test)."]
         return []
 
     def address_faults(self) -> list[str]:

@@ -10,9 +10,10 @@ from typing import Protocol
 
 import structlog
 
+from service.domain.budget import Priority
 from service.domain.calls import HangupState
 from service.store.calls import HangupTarget
-from service.vapi.client import Priority, VapiClient
+from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient, HostileUrlError
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import CallView

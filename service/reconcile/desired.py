@@ -7,7 +7,7 @@ from typing import Any
 
 from service.settings import Settings
 
-SECRET_HEADER = "X-Vapi-Secret"
+SECRET_HEADER = "X-Vapi-Secret"  # noqa: S105 - the name of a header
 TIMEOUT_SECONDS = 20
 
 # Without the exclusions every 403 of ours would be sent again, up to three times (Vapi's docs on

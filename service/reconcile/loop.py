@@ -10,10 +10,10 @@ from uuid import UUID
 
 import structlog
 
+from service.domain.budget import Priority
 from service.reconcile.reconciler import Reconciler
 from service.store import webhook_states as states
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
-from service.vapi.client import Priority
 
 POLL_SECONDS = 10.0
 SHORTEST_SECONDS = 0.05

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from service.domain.budget import Priority
 from service.domain.errors import InvalidError
 from service.domain.phone_numbers import FieldDrift, Sync, SyncState
 from service.reconcile import diff
@@ -20,7 +21,7 @@ from service.reconcile.schedule import retry_after
 from service.store import webhook_states as states
 from service.store.pool import Pool
 from service.store.webhook_states import Claim, Finding
-from service.vapi.client import Priority, VapiClient
+from service.vapi.client import VapiClient
 from service.vapi.errors import (
     VapiError,
     VapiNotFoundError,

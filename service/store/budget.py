@@ -7,8 +7,8 @@ moves it on by one interval, and whoever comes too early waits. Hang-ups count a
 import asyncio
 import time
 
+from service.domain.budget import Priority
 from service.store.pool import UNAVAILABLE, Pool
-from service.vapi.client import Priority
 
 BURST = 5
 ADMIN_SECONDS = 1.0

@@ -6,7 +6,6 @@ still hold the newest claim, so a replica that was thought dead cannot overwrite
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ import msgspec
 from pydantic import SecretStr
 from yarl import URL
 
+from service.domain.budget import Priority
 from service.vapi import errors
 from service.vapi.resources import PhoneNumberPage
 
@@ -22,14 +22,6 @@ MAX_RETRY_AFTER = 300.0
 MAX_PAGE = 1000
 MAX_WORDS = 300
 REDACTED = "[redacted]"
-
-
-class Priority(Enum):
-    """Who goes first when the request budget is short."""
-
-    HANGUP = "hangup"
-    ADMIN = "admin"
-    REPAIR = "repair"
 
 
 Pace = Callable[[Priority], Awaitable[None]]

@@ -97,7 +97,7 @@ def settings_for(vapi: SandboxVapi, data_dir: Path, **given: object) -> Settings
         "callgate_allow_insecure_webhook_url": True,
         "callgate_vapi_requests_per_second": 1000,
     }
-    return load_settings(**{**values, **given})
+    return load_settings(sandbox=False, serving=True, **{**values, **given})
 
 
 @asynccontextmanager

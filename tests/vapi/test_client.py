@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from service.domain.budget import Priority
 from service.vapi import client as module
-from service.vapi.client import Priority, VapiClient, parse_retry_after
+from service.vapi.client import VapiClient, parse_retry_after
 from service.vapi.errors import (
     VapiError,
     VapiNotFoundError,
