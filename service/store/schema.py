@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -11,6 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -19,38 +21,40 @@ from service.store.pool import CONNECT_SECONDS, Connection, Pool, connect
 LOCK = 0x63616C6C67617465
 """The advisory lock of migrations: "callgate" in ASCII. A session holds it while it migrates."""
 
+OLDEST_POSTGRES = 14
+
+FIND_POSTGRES_VERSION = "SELECT current_setting('server_version_num')::integer / 10000"
+FIND_SCHEMA = "SELECT to_regnamespace('callgate') IS NOT NULL"
 FIND_VERSION_TABLE = "SELECT to_regclass('callgate.alembic_version') IS NOT NULL"
-FIND_REVISION = "SELECT version_num FROM callgate.alembic_version"
+FIND_REVISION = "SELECT max(version_num) FROM callgate.alembic_version"
+CREATE_SCHEMA = "CREATE SCHEMA callgate"
+TAKE_LOCK = "SELECT pg_advisory_lock(:key)"
 
 
 class SchemaError(Exception):
-    """The database's schema is not the one this code was written for."""
+    """The database's schema is not the one this code was written for, or cannot become it."""
 
 
 def alembic_config() -> Config:
     """Alembic's configuration, in code: the revisions travel inside the package."""
     config = Config()
-    config.set_main_option("script_location", str(files("migrations")))
+    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def head() -> str:
-    """The revision that this code needs."""
-    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    assert revision is not None
-    return revision
-
-
-def known_revisions() -> set[str]:
-    return {
-        revision.revision
-        for revision in ScriptDirectory.from_config(alembic_config()).walk_revisions()
-    }
+@cache
+def revisions() -> tuple[str, ...]:
+    """Every revision that this code knows, the one it needs first."""
+    script = ScriptDirectory.from_config(alembic_config())
+    return tuple(revision.revision for revision in script.walk_revisions())
 
 
 async def migrate(dsn: str, revision: str = "head") -> None:
-    """Bring the schema to `revision`. Replicas may do it at once: one works, the others wait."""
+    """Bring the schema to `revision`. Replicas may do it at once: one works, the others wait.
+
+    Raises `SchemaError` if the database is ahead of this code or refuses a statement.
+    """
     await change(dsn, lambda config: command.upgrade(config, revision))
 
 
@@ -66,22 +70,35 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
     """
 
     async def creator() -> Any:
-        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
-
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
+        return await asyncpg.connect(
+            dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": "callgate migrate"}
+        )
 
     def run(connection: SyncConnection) -> None:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
-        connection.execute(text("CREATE SCHEMA IF NOT EXISTS callgate"))
+        connection.execute(text(TAKE_LOCK), {"key": LOCK})
+        check_known(
+            connection.scalar(text(FIND_POSTGRES_VERSION)),
+            connection.scalar(text(FIND_REVISION))
+            if connection.scalar(text(FIND_VERSION_TABLE))
+            else None,
+        )
+        # Asked first, as IF NOT EXISTS wants the right to create even where nothing is created.
+        if not connection.scalar(text(FIND_SCHEMA)):
+            connection.execute(text(CREATE_SCHEMA))
         connection.commit()
         config = alembic_config()
         config.attributes["connection"] = connection
         work(config)
         connection.commit()
 
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(run)
+    except DBAPIError as exc:
+        if exc.connection_invalidated:
+            raise ConnectionError("PostgreSQL went away during a migration.") from exc
+        raise SchemaError(f"The database refused a migration: {exc.orig}") from exc
     finally:
         await engine.dispose()
 
@@ -97,18 +114,24 @@ async def is_empty(dsn: str) -> bool:
 
 async def check_schema(database: Pool | Connection) -> None:
     """Raise `SchemaError`, with the command that mends it, unless the schema fits this code."""
-    needed = await asyncio.to_thread(head)
+    needed = (await asyncio.to_thread(revisions))[0]
     found = None
     if await database.fetchval(FIND_VERSION_TABLE):
         found = await database.fetchval(FIND_REVISION)
-    if found == needed:
-        return
-    if found is None or found in known_revisions():
+    check_known(await database.fetchval(FIND_POSTGRES_VERSION), found)
+    if found != needed:
         state = "empty" if found is None else f"at revision {found}"
         raise SchemaError(
             f"The database is {state} and this code needs {needed}: run `callgate migrate`."
         )
-    raise SchemaError(
-        f"The database is at revision {found}, which is newer than this code ({needed}): "
-        "install the Callgate that made it, or restore a backup from before."
-    )
+
+
+def check_known(version: int | None, found: str | None) -> None:
+    """Refuse a PostgreSQL that is too old, and a schema that this code knows nothing of."""
+    if version is not None and version < OLDEST_POSTGRES:
+        raise SchemaError(f"This is PostgreSQL {version}; Callgate needs {OLDEST_POSTGRES}.")
+    if found is not None and found not in revisions():
+        raise SchemaError(
+            f"The database is at revision {found}, which is newer than this code "
+            f"({revisions()[0]}): run the Callgate that made it, or restore a backup from before."
+        )

@@ -1,0 +1,62 @@
+"""Short-lived folders of a running server outside its data folder.
+
+For what cannot be inside: a socket whose path would be too long, programs that the server's user
+could not reach. Each is written down in the data folder, so that the next start removes what a
+killed service left.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+PLACES = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - mkdtemp makes them private
+PREFIX = "callgate-"
+
+
+class RunFolders:
+    """The folders of one server; `record` is the file that lists them."""
+
+    def __init__(self, record: Path, owners: frozenset[int]) -> None:
+        self.record = record
+        self.owners = owners
+        self.made: list[Path] = []
+        self.locks: list[int] = []
+
+    def make(self, place: str) -> Path:
+        """A new private folder with a short path. Raises `OSError` where that cannot be."""
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        self.made.append(folder)
+        self.record.write_text("".join(f"{made}\n" for made in self.made))
+        # Those who tidy temporary folders spare one that is locked.
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.locks.append(lock)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return folder
+
+    def remove_left(self) -> None:
+        """Remove what an earlier service left, as far as it is still ours."""
+        with contextlib.suppress(FileNotFoundError):
+            for line in self.record.read_text().splitlines():
+                self.remove_one(Path(line))
+            self.record.unlink()
+
+    def remove_all(self) -> None:
+        """Remove our folders. Safe to call twice."""
+        for lock in self.locks:
+            os.close(lock)
+        for folder in self.made:
+            self.remove_one(folder)
+        if self.made:
+            self.record.unlink(missing_ok=True)
+        self.made, self.locks = [], []
+
+    def remove_one(self, folder: Path) -> None:
+        """After a reboot the name may be somebody else's: who owns it decides."""
+        if str(folder.parent) not in PLACES or not folder.name.startswith(PREFIX):
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if folder.lstat().st_uid in self.owners:
+                shutil.rmtree(folder, ignore_errors=True)
