@@ -11,7 +11,10 @@ SUPPORT_OVERRIDE = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A signed-in admin or a token. `source` is where the change came in: api, web, cli, system."""
+    """A signed-in admin or a token. `source` is where the change came in: api, web, cli, system.
+
+    Everybody who is known may read, tokens excepted.
+    """
 
     name: str
     role: Role
@@ -22,13 +25,17 @@ class Actor:
         if self.role != "admin":
             raise ForbiddenError(f"The role {self.role} may not do this; admin may.")
 
-    def require_override(self, expires_at: datetime | None, now: datetime) -> None:
-        """Support may make exceptions that end by themselves within a week."""
+    def require_support(self) -> None:
+        """Raise `ForbiddenError` for those who may not even make short exceptions."""
+        if self.role not in ("support", "admin"):
+            raise ForbiddenError(f"The role {self.role} may not do this; support and admin may.")
+
+    def require_short(self, expires_at: datetime | None, now: datetime) -> None:
+        """Support may touch overrides that end by themselves within a week, admins all."""
         if self.role == "admin":
             return
-        if self.role != "support":
-            raise ForbiddenError(f"The role {self.role} may not set overrides.")
         if expires_at is None or expires_at > now + SUPPORT_OVERRIDE:
             raise ForbiddenError(
-                "The role support may set overrides that expire within 7 days: give expires_at."
+                "The role support may only set, replace and remove overrides that expire within "
+                "7 days (expires_at)."
             )

@@ -1,28 +1,28 @@
 """Use cases around organizations: each change is rows and audit in one transaction."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
-
-import structlog
 
 from policies.contract import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
+from service.admin.changes import Freshen, freshen_all, record, transaction
 from service.domain.decisions import Decision
 from service.domain.errors import NotFoundError
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store import organizations as store
 from service.store import phone_numbers
-from service.store.audit import record_audit
 from service.store.pool import Connection, Pool
 
-Freshen = Callable[[UUID], Awaitable[None]]
-"""Lets this replica's access directory read an organization again, after a commit."""
+LIST_SECONDS = 3.0
+"""How long a filtered list looks for more before it gives what it has, with the way to go on."""
+
+LIST_CHUNK = 200
 
 OWN_FIELDS = (
     "name",
@@ -33,7 +33,8 @@ OWN_FIELDS = (
     "assistant_ids",
 )
 
-log = structlog.get_logger()
+Entitlement = Literal["plan", "trial", "override"]
+Position = tuple[str, UUID]
 
 
 class AccessPreview(Protocol):
@@ -46,6 +47,28 @@ class AccessPreview(Protocol):
         at: datetime | None = None,
         phone_number: PhoneNumber | None = None,
     ) -> Decision: ...
+
+
+@dataclass(slots=True)
+class Change:
+    """A change under way: what was there, and, once it is through, what is there now."""
+
+    connection: Connection
+    before: Organization
+    result: Organization | None = None
+
+    @property
+    def after(self) -> Organization:
+        assert self.result is not None
+        return self.result
+
+
+@dataclass(slots=True)
+class Listing:
+    """A part of the list; `next` is the name and id after which it goes on."""
+
+    found: list[tuple[Organization, Decision]] = field(default_factory=list)
+    next: Position | None = None
 
 
 def organization_not_found() -> NotFoundError:
@@ -63,6 +86,16 @@ def dump(value: SubscriptionPlan | Trial | Override | None) -> dict[str, Any] | 
     return None if value is None else asdict(value)
 
 
+def audited(organization: Organization) -> dict[str, Any]:
+    """All of an organization that can change, as the audit shows it."""
+    return {
+        **own_fields(organization),
+        "plan": dump(organization.plan),
+        "trial": dump(organization.trial),
+        "override": dump(organization.override),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Organizations:
     """What admins do with organizations."""
@@ -73,36 +106,31 @@ class Organizations:
 
     async def get(self, organization_id: UUID) -> Organization:
         """One organization; raises `NotFoundError`."""
-        found = await store.find(self.pool, organization_id)
-        if found is None:
-            raise organization_not_found()
-        return found
+        return await stored(self.pool, organization_id)
 
     async def list_page(
-        self,
-        *,
-        query: str | None,
-        allowed: bool | None,
-        after: tuple[str, UUID] | None,
-        limit: int,
-    ) -> list[tuple[Organization, Decision]]:
+        self, *, query: str | None, allowed: bool | None, after: Position | None, limit: int
+    ) -> Listing:
         """Organizations by name with their access now.
 
-        `allowed` is no column: the chain says it, so pages are read until enough are found.
+        `allowed` is no column: the chain says it, so pages are read until enough are found, or
+        until `LIST_SECONDS` are over: a page may then be short and still have a successor.
         """
-        found: list[tuple[Organization, Decision]] = []
-        while len(found) < limit:
-            size = limit - len(found) if allowed is None else max(limit, 100)
+        listing = Listing()
+        size = limit + 1 if allowed is None else max(limit + 1, LIST_CHUNK)
+        ends_at = time.monotonic() + LIST_SECONDS
+        while True:
             page = await store.list_page(self.pool, query=query, after=after, limit=size)
             for organization in page:
+                if len(listing.found) == limit or time.monotonic() > ends_at:
+                    listing.next = after
+                    return listing
                 decision = await self.preview.decide(organization)
+                after = (organization.name, organization.id)
                 if allowed in (None, decision.allowed):
-                    found.append((organization, decision))
+                    listing.found.append((organization, decision))
             if len(page) < size:
-                break
-            after = (page[-1].name.lower(), page[-1].id)
-            await asyncio.sleep(0)
-        return found[:limit]
+                return listing
 
     async def access(
         self, organization_id: UUID, *, at: datetime | None, phone_number_id: UUID | None
@@ -119,116 +147,122 @@ class Organizations:
         return await self.preview.decide(organization, at=at, phone_number=number)
 
     async def create(self, actor: Actor, values: Mapping[str, Any]) -> Organization:
-        """Add an organization."""
+        """Add an organization; raises `ConflictError`."""
         actor.require_admin()
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with transaction(self.pool) as connection:
             organization_id = await store.insert(connection, values)
-            created = await self.stored(connection, organization_id)
-            await record_audit(
+            created = await stored(connection, organization_id)
+            await record(
                 connection,
-                actor=actor.name,
-                source=actor.source,
-                action="organization.created",
-                object_type="organization",
-                object_id=organization_id,
+                actor,
+                "organization.created",
+                "organization",
+                organization_id,
                 after=own_fields(created),
             )
-        await self.freshen(organization_id)
+        await freshen_all(self.freshen, [organization_id])
         return created
 
     async def change(
         self, actor: Actor, organization_id: UUID, changes: Mapping[str, Any]
     ) -> Organization:
-        """Change the given fields only."""
+        """Change the given fields only; raises `ConflictError`."""
         actor.require_admin()
-        async with self.changing(actor, organization_id, "organization.changed") as connection:
-            before = await self.stored(connection, organization_id)
-            await store.update(connection, organization_id, {**own_fields(before), **changes})
-        return await self.get(organization_id)
+        async with self.changing(actor, organization_id, "organization.changed") as change:
+            values = {**own_fields(change.before), **changes}
+            await store.update(change.connection, organization_id, values)
+        return change.after
 
     async def delete(self, actor: Actor, organization_id: UUID) -> None:
-        """Remove an organization that has no phone numbers left."""
+        """Remove an organization; raises `ConflictError` while it has phone numbers."""
         actor.require_admin()
-        async with self.changing(actor, organization_id, "organization.deleted") as connection:
-            await store.delete(connection, organization_id)
+        async with self.changing(actor, organization_id, "organization.deleted") as change:
+            await store.delete(change.connection, organization_id)
 
     async def put_plan(
         self, actor: Actor, organization_id: UUID, plan: SubscriptionPlan
     ) -> Organization:
         """Set the subscription plan."""
         actor.require_admin()
-        async with self.changing(actor, organization_id, "plan.put") as connection:
-            await store.put_plan(connection, organization_id, plan)
-        return await self.get(organization_id)
+        async with self.changing(actor, organization_id, "plan.put") as change:
+            await store.put_plan(change.connection, organization_id, plan)
+        return change.after
 
     async def put_trial(
         self, actor: Actor, organization_id: UUID, starts_at: datetime | None, ends_at: datetime
     ) -> Organization:
-        """Set the trial; it begins now unless told otherwise."""
+        """Set the trial; it begins now unless told otherwise. Raises `InvalidError`."""
         actor.require_admin()
-        async with self.changing(actor, organization_id, "trial.put") as connection:
-            await store.put_trial(connection, organization_id, starts_at, ends_at)
-        return await self.get(organization_id)
+        async with self.changing(actor, organization_id, "trial.put") as change:
+            await store.put_trial(change.connection, organization_id, starts_at, ends_at)
+        return change.after
 
     async def put_override(
         self, actor: Actor, organization_id: UUID, override: Override
     ) -> Organization:
-        """Set the override; its author is the actor."""
-        actor.require_override(override.expires_at, await store.now(self.pool))
-        async with self.changing(actor, organization_id, "override.put") as connection:
-            await store.put_override(connection, organization_id, override)
-        return await self.get(organization_id)
+        """Set the override; raises `InvalidError`.
+
+        What support may not set it may not replace either, or a week's exception could do away
+        with a standing one.
+        """
+        actor.require_support()
+        async with self.changing(actor, organization_id, "override.put") as change:
+            now = await store.now(change.connection)
+            actor.require_short(override.expires_at, now)
+            if change.before.override is not None:
+                actor.require_short(change.before.override.expires_at, now)
+            await store.put_override(change.connection, organization_id, override)
+        return change.after
 
     async def delete_entitlement(
-        self, actor: Actor, organization_id: UUID, kind: str
+        self, actor: Actor, organization_id: UUID, kind: Entitlement
     ) -> Organization:
         """Take the plan, trial or override away; doing it twice is no error."""
-        if kind == "override" and actor.role == "support":
-            now = await store.now(self.pool)
-            current = (await self.get(organization_id)).override
-            actor.require_override(current.expires_at if current else now, now)
+        if kind == "override":
+            actor.require_support()
         else:
             actor.require_admin()
-        async with self.changing(actor, organization_id, f"{kind}.deleted") as connection:
-            await store.delete_entitlement(connection, organization_id, kind)
-        return await self.get(organization_id)
-
-    async def stored(self, connection: Connection, organization_id: UUID) -> Organization:
-        found = await store.find(connection, organization_id)
-        if found is None:
-            raise organization_not_found()
-        return found
+        async with self.changing(actor, organization_id, f"{kind}.deleted") as change:
+            override = change.before.override
+            if kind == "override" and override is not None:
+                actor.require_short(override.expires_at, await store.now(change.connection))
+            await store.delete_entitlement(change.connection, organization_id, kind)
+        return change.after
 
     @asynccontextmanager
     async def changing(
         self, actor: Actor, organization_id: UUID, action: str
-    ) -> AsyncIterator[Connection]:
-        """One transaction around a change, with what was before and after in the audit."""
-        async with self.pool.acquire() as connection, connection.transaction():
+    ) -> AsyncIterator[Change]:
+        """One transaction around a change. What changed is audited; nothing changed, nothing said.
+
+        Raises `NotFoundError`.
+        """
+        async with transaction(self.pool) as connection:
             await store.lock(connection, organization_id)
-            before = audited(await self.stored(connection, organization_id))
-            yield connection
+            change = Change(connection, await stored(connection, organization_id))
+            yield change
+            before = audited(change.before)
             found = await store.find(connection, organization_id)
             after = None if found is None else audited(found)
-            changed = {name for name in before if after is None or before[name] != after[name]}
-            await record_audit(
-                connection,
-                actor=actor.name,
-                source=actor.source,
-                action=action,
-                object_type="organization",
-                object_id=organization_id,
-                before={name: before[name] for name in before if name in changed},
-                after=after and {name: after[name] for name in after if name in changed},
-            )
-        await self.freshen(organization_id)
+            differing = [name for name in before if after is None or before[name] != after[name]]
+            if differing:
+                await store.touch(connection, organization_id)
+                await record(
+                    connection,
+                    actor,
+                    action,
+                    "organization",
+                    organization_id,
+                    before={name: before[name] for name in differing},
+                    after=None if after is None else {name: after[name] for name in differing},
+                )
+            change.result = await store.find(connection, organization_id)
+        if differing:
+            await freshen_all(self.freshen, [organization_id])
 
 
-def audited(organization: Organization) -> dict[str, Any]:
-    """All of an organization that can change, as the audit shows it."""
-    return {
-        **own_fields(organization),
-        "plan": dump(organization.plan),
-        "trial": dump(organization.trial),
-        "override": dump(organization.override),
-    }
+async def stored(database: Pool | Connection, organization_id: UUID) -> Organization:
+    found = await store.find(database, organization_id)
+    if found is None:
+        raise organization_not_found()
+    return found

@@ -9,16 +9,18 @@ from uuid import UUID
 import structlog
 
 from service.admin.actor import Actor
-from service.admin.organizations import Freshen
-from service.domain.errors import NotFoundError
+from service.admin.changes import Freshen, freshen_all, record, transaction
+from service.domain.errors import CallgateError, NotFoundError
 from service.domain.phone_numbers import PhoneNumber, Sync
 from service.store import organizations
 from service.store import phone_numbers as store
-from service.store.audit import record_audit
 from service.store.pool import UNAVAILABLE, Connection, Pool
 
 RECONCILE_SECONDS = 6.0
 """How long an admin's request waits for Vapi; afterwards the loop goes on with it."""
+
+AT_VAPI = frozenset({"gate", "answer_with"})
+"""What a change of calls for another look at Vapi; whose number it is and its label do not."""
 
 FIELDS = ("organization_id", "vapi_phone_number_id", "label", "gate", "answer_with")
 
@@ -95,30 +97,38 @@ class PhoneNumbers:
         if await organizations.find(self.pool, values["organization_id"]) is None:
             raise store.organization_missing()
         probed = await self.probe(vapi_id)
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with transaction(self.pool) as connection:
             phone_number_id = await store.insert(
                 connection, {**values, "number": probed.number if probed else None}
             )
             created = await self.stored(connection, phone_number_id)
             await self.audit(connection, actor, "phone_number.created", None, created)
-        await self.freshen(created.organization_id)
+        await freshen_all(self.freshen, [created.organization_id])
         await self.reconcile(phone_number_id)
-        return await self.get(phone_number_id)
+        try:
+            return await self.get(phone_number_id)
+        except (NotFoundError, *UNAVAILABLE):
+            return created  # it was added, whatever happened since
 
     async def change(
         self, actor: Actor, phone_number_id: UUID, changes: Mapping[str, Any]
     ) -> PhoneNumber:
-        """Change the given fields only, and see that Vapi follows."""
+        """Change the given fields only, and see that Vapi follows. Raises `InvalidError`."""
         actor.require_admin()
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with transaction(self.pool) as connection:
+            await store.lock(connection, phone_number_id)
             before = await self.stored(connection, phone_number_id)
+            changed = {name for name in changes if getattr(before, name) != changes[name]}
+            if not changed:
+                return before
             await store.update(connection, phone_number_id, {**audited(before), **changes})
-            await store.make_due(connection, phone_number_id)
+            if changed & AT_VAPI:
+                await store.make_due(connection, phone_number_id)
             after = await self.stored(connection, phone_number_id)
             await self.audit(connection, actor, "phone_number.changed", before, after)
-        for organization_id in {before.organization_id, after.organization_id}:
-            await self.freshen(organization_id)
-        await self.reconcile(phone_number_id)
+        await freshen_all(self.freshen, [before.organization_id, after.organization_id])
+        if changed & AT_VAPI:
+            await self.reconcile(phone_number_id)
         return await self.get(phone_number_id)
 
     async def delete(self, actor: Actor, phone_number_id: UUID) -> None:
@@ -127,11 +137,12 @@ class PhoneNumbers:
         The number is gone for everybody at once; putting back goes on until Vapi has taken it.
         """
         actor.require_admin()
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with transaction(self.pool) as connection:
+            await store.lock(connection, phone_number_id)
             before = await self.stored(connection, phone_number_id)
             await store.release(connection, phone_number_id)
             await self.audit(connection, actor, "phone_number.released", before, None)
-        await self.freshen(before.organization_id)
+        await freshen_all(self.freshen, [before.organization_id])
         await self.reconcile(phone_number_id)
 
     async def sync(self, actor: Actor, phone_number_id: UUID) -> PhoneNumber:
@@ -142,11 +153,17 @@ class PhoneNumbers:
         return await self.get(phone_number_id)
 
     async def probe(self, vapi_id: str) -> Probed | None:
+        """What Vapi says of a number; None while it cannot be asked. Raises `InvalidError`."""
         try:
             async with asyncio.timeout(RECONCILE_SECONDS):
                 return await self.webhooks.probe(vapi_id)
-        except TimeoutError:
-            return None
+        except CallgateError:
+            raise
+        except UNAVAILABLE as exc:
+            log.warning("webhook.probe_unfinished", error=type(exc).__name__)
+        except Exception:
+            log.exception("webhook.probe_failed")
+        return None
 
     async def reconcile(self, phone_number_id: UUID) -> None:
         """One pass, as long as an admin can be kept waiting; what fails is retried by the loop."""
@@ -174,13 +191,12 @@ class PhoneNumbers:
     ) -> None:
         subject = after or before
         assert subject is not None
-        await record_audit(
+        await record(
             connection,
-            actor=actor.name,
-            source=actor.source,
-            action=action,
-            object_type="phone_number",
-            object_id=subject.id,
+            actor,
+            action,
+            "phone_number",
+            subject.id,
             before=None if before is None else audited(before),
             after=None if after is None else audited(after),
         )

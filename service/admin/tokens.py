@@ -8,9 +8,10 @@ from datetime import datetime
 from uuid import UUID
 
 from service.admin.actor import Actor
-from service.domain.errors import NotFoundError
+from service.admin.changes import record, transaction
+from service.domain.errors import InvalidError, NotFoundError
+from service.store import organizations
 from service.store import tokens as store
-from service.store.audit import record_audit
 from service.store.pool import Pool
 from service.store.tokens import ApiToken, Role
 
@@ -20,7 +21,7 @@ MAX_LENGTH = 256
 
 def hash_of(token: str) -> bytes:
     """What is kept of a token. It is random and long, so one round of SHA-256 is enough."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +33,23 @@ class Tokens:
 
     async def authenticate(self, token: str, source: str) -> Actor | None:
         """Who a token is, or None. The bootstrap token works with PostgreSQL away."""
-        if not token or len(token) > MAX_LENGTH:
-            return None
-        if self.bootstrap and hmac.compare_digest(token.encode(), self.bootstrap.encode()):
+        given = hash_of(token)
+        if self.bootstrap and hmac.compare_digest(given, hash_of(self.bootstrap)):
             return Actor("admin-token", "admin", source)
-        found = await store.find_live(self.pool, hash_of(token))
+        if not token.startswith(PREFIX) or len(token) > MAX_LENGTH:
+            return None
+        found = await store.find_live(self.pool, given)
         return None if found is None else Actor(f"token:{found.name}", found.role, source)
 
     async def create(
         self, actor: Actor, *, name: str, role: Role, expires_at: datetime | None
     ) -> tuple[ApiToken, str]:
-        """Make a token; its secret is returned here and never again."""
+        """Make a token; its secret is returned here and never again. Raises `InvalidError`."""
         actor.require_admin()
         secret = PREFIX + secrets.token_urlsafe(32)
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with transaction(self.pool) as connection:
+            if expires_at is not None and expires_at <= await organizations.now(connection):
+                raise InvalidError("A token must expire in the future.", code="bad_period")
             token_id = await store.insert(
                 connection,
                 name=name,
@@ -54,13 +58,12 @@ class Tokens:
                 created_by=actor.name,
                 expires_at=expires_at,
             )
-            await record_audit(
+            await record(
                 connection,
-                actor=actor.name,
-                source=actor.source,
-                action="token.created",
-                object_type="token",
-                object_id=token_id,
+                actor,
+                "token.created",
+                "token",
+                token_id,
                 after={"name": name, "role": role, "expires_at": expires_at},
             )
             created = await store.find(connection, token_id)
@@ -75,17 +78,17 @@ class Tokens:
     async def revoke(self, actor: Actor, token_id: UUID) -> None:
         """End a token at once; doing it twice is no error."""
         actor.require_admin()
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with transaction(self.pool) as connection:
             found = await store.find(connection, token_id)
             if found is None:
                 raise NotFoundError("There is no such token.", code="token_not_found")
-            await store.revoke(connection, token_id)
-            await record_audit(
+            if not await store.revoke(connection, token_id):
+                return
+            await record(
                 connection,
-                actor=actor.name,
-                source=actor.source,
-                action="token.revoked",
-                object_type="token",
-                object_id=token_id,
+                actor,
+                "token.revoked",
+                "token",
+                token_id,
                 before={"name": found.name, "role": found.role},
             )

@@ -14,8 +14,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 LIST = """
 SELECT id, at, actor, source, action, object_type, object_id, before, after FROM callgate.audit
-WHERE ($1::text IS NULL OR object_type = $1) AND ($2::text IS NULL OR object_id = $2)
-    AND ($3::text IS NULL OR actor = $3) AND ($4::bigint IS NULL OR id < $4)
+WHERE id < coalesce($4::bigint, 9223372036854775807)
+    AND ($1::text IS NULL OR object_type = $1) AND ($2::text IS NULL OR object_id = $2)
+    AND ($3::text IS NULL OR actor = $3)
 ORDER BY id DESC LIMIT $5
 """
 

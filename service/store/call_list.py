@@ -20,7 +20,8 @@ FIND = COLUMNS + "WHERE id = $1"
 FIND_BY_VAPI_ID = COLUMNS + "WHERE vapi_call_id = $1"
 
 # One statement a filter, so that each is answered from its own index.
-PAGE = "($1::timestamptz IS NULL OR (created_at, id) < ($1, $2::uuid))"
+PAGE = """(created_at, id) < (coalesce($1::timestamptz, 'infinity'),
+    coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))"""
 ORDER = " ORDER BY created_at DESC, id DESC LIMIT $3"
 LIST = COLUMNS + "WHERE " + PAGE + ORDER
 LIST_BLOCKED = COLUMNS + "WHERE blocked AND " + PAGE + ORDER

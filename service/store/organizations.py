@@ -38,8 +38,8 @@ LOCK = "SELECT 1 FROM callgate.organizations WHERE id = $1 FOR UPDATE"
 LIST = (
     COLUMNS
     + """
-WHERE ($1::text IS NULL OR o.name ILIKE $1 OR o.external_id ILIKE $1)
-    AND ($2::text IS NULL OR (lower(o.name), o.id) > ($2, $3::uuid))
+WHERE (lower(o.name), o.id) > (lower($2), $3::uuid)
+    AND ($1::text IS NULL OR o.name ILIKE $1 OR o.external_id ILIKE $1)
 ORDER BY lower(o.name), o.id LIMIT $4
 """
 )
@@ -51,16 +51,31 @@ VALUES ($1, $2, $3, $4, $5) RETURNING id
 
 UPDATE = """
 UPDATE callgate.organizations SET name = $2, external_id = $3, blocked_message = $4,
-    forward_url = $5, attributes = $6, updated_at = now()
+    forward_url = $5, attributes = $6
 WHERE id = $1
 """
 
+# An organization's own fields and its entitlements are one thing to those who read it.
+TOUCH = "UPDATE callgate.organizations SET updated_at = now() WHERE id = $1"
+
+FIRST = ("", UUID(int=0))
+"""Before every organization: names are never empty. So one statement serves all pages by index."""
+
 DELETE = "DELETE FROM callgate.organizations WHERE id = $1"
 
-DELETE_ASSISTANTS = "DELETE FROM callgate.assistants WHERE organization_id = $1"
+DELETE_ASSISTANTS = """
+DELETE FROM callgate.assistants
+WHERE organization_id = $1 AND vapi_assistant_id <> ALL($2::text[])
+"""
 
-INSERT_ASSISTANT = """
-INSERT INTO callgate.assistants (organization_id, vapi_assistant_id) VALUES ($1, $2)
+# In order, so that two changes that name the same assistants wait for each other, not in a ring.
+INSERT_ASSISTANTS = """
+INSERT INTO callgate.assistants (organization_id, vapi_assistant_id)
+SELECT $1, given FROM unnest($2::text[]) AS given
+WHERE NOT EXISTS (
+    SELECT FROM callgate.assistants a
+    WHERE a.vapi_assistant_id = given AND a.organization_id = $1)
+ORDER BY given
 """
 
 PUT_PLAN = """
@@ -144,12 +159,16 @@ async def lock(connection: Connection, organization_id: UUID) -> None:
 async def list_page(
     pool: Pool, *, query: str | None, after: tuple[str, UUID] | None, limit: int
 ) -> list[Organization]:
-    """Organizations by name; `query` is any part of the name or external id."""
+    """Organizations by name; `query` is any part of the name or external id.
+
+    `after` is the name and id of the last one seen. The database lowers the name: its idea of
+    small letters and ours differ.
+    """
     pattern = None
     if query:
         escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         pattern = f"%{escaped}%"
-    rows = await pool.fetch(LIST, pattern, *(after or (None, None)), limit)
+    rows = await pool.fetch(LIST, pattern, *(after or FIRST), limit)
     return [organization_of(row) for row in rows]
 
 
@@ -184,7 +203,6 @@ async def update(
             organization["forward_url"],
             organization["attributes"],
         )
-        await connection.execute(DELETE_ASSISTANTS, organization_id)
         await put_assistants(connection, organization_id, organization["assistant_ids"])
     except asyncpg.IntegrityConstraintViolationError as exc:
         raise explained(exc) from exc
@@ -193,8 +211,15 @@ async def update(
 async def put_assistants(
     connection: Connection, organization_id: UUID, assistant_ids: Sequence[str]
 ) -> None:
-    rows = [(organization_id, assistant_id) for assistant_id in sorted(set(assistant_ids))]
-    await connection.executemany(INSERT_ASSISTANT, rows)
+    """Make these, and no others, the organization's assistants."""
+    given = list(dict.fromkeys(assistant_ids))
+    await connection.execute(DELETE_ASSISTANTS, organization_id, given)
+    await connection.execute(INSERT_ASSISTANTS, organization_id, given)
+
+
+async def touch(connection: Connection, organization_id: UUID) -> None:
+    """Note that an organization, or what entitles it, has changed."""
+    await connection.execute(TOUCH, organization_id)
 
 
 async def delete(connection: Connection, organization_id: UUID) -> None:

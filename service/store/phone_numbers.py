@@ -27,8 +27,8 @@ FIND_BY_VAPI_ID = COLUMNS + "AND n.vapi_phone_number_id = $1"
 LIST = (
     COLUMNS
     + """
-AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
-    AND ($3::uuid IS NULL OR n.id > $3)
+AND n.id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
+    AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
 ORDER BY n.id LIMIT $4
 """
 )
@@ -39,8 +39,9 @@ INSERT INTO callgate.phone_numbers AS n (
     organization_id, vapi_phone_number_id, number, label, gate, answer_with)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT ON CONSTRAINT phone_numbers_vapi_phone_number_id_key DO UPDATE SET
-    organization_id = excluded.organization_id, label = excluded.label, gate = excluded.gate,
-    answer_with = excluded.answer_with, released_at = NULL, updated_at = now()
+    organization_id = excluded.organization_id, number = coalesce(excluded.number, n.number),
+    label = excluded.label, gate = excluded.gate, answer_with = excluded.answer_with,
+    released_at = NULL, created_at = now(), updated_at = now()
 WHERE n.released_at IS NOT NULL
 RETURNING id
 """
@@ -50,6 +51,8 @@ INSERT INTO callgate.webhook_states (phone_number_id) VALUES ($1)
 ON CONFLICT (phone_number_id) DO UPDATE SET state = 'pending', drift = '[]', last_error = NULL,
     failures = 0, next_attempt_at = now()
 """
+
+LOCK = "SELECT 1 FROM callgate.phone_numbers WHERE id = $1 FOR UPDATE"
 
 UPDATE = """
 UPDATE callgate.phone_numbers SET organization_id = $2, label = $3, gate = $4, answer_with = $5,
@@ -89,6 +92,11 @@ async def find_by_vapi_id(database: Pool | Connection, vapi_id: str) -> PhoneNum
     """One registered number by its id at Vapi."""
     row = await database.fetchrow(FIND_BY_VAPI_ID, vapi_id)
     return None if row is None else phone_number_of(row)
+
+
+async def lock(connection: Connection, phone_number_id: UUID) -> None:
+    """Let changes of one number follow each other, so that none undoes another unseen."""
+    await connection.execute(LOCK, phone_number_id)
 
 
 async def list_page(

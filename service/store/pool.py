@@ -16,8 +16,16 @@ else:
 
 CONNECT_SECONDS = 3.0
 COMMAND_SECONDS = 10.0
-UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
-"""What asyncpg raises when PostgreSQL is away, going away or too slow; anything else is a fault."""
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""What asyncpg raises when PostgreSQL is away, going away, full or too slow; all else is a fault."""
 
 
 def dump_json(value: object) -> str:

@@ -29,7 +29,10 @@ INSERT INTO callgate.api_tokens (name, token_hash, role, created_by, expires_at)
 VALUES ($1, $2, $3, $4, $5) RETURNING id
 """
 
-REVOKE = "UPDATE callgate.api_tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL"
+REVOKE = """
+UPDATE callgate.api_tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL
+RETURNING true
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +76,6 @@ async def insert(
     return found
 
 
-async def revoke(connection: Connection, token_id: UUID) -> None:
-    await connection.execute(REVOKE, token_id)
+async def revoke(connection: Connection, token_id: UUID) -> bool:
+    """End a token; False when it had ended before."""
+    return bool(await connection.fetchval(REVOKE, token_id))

@@ -5,15 +5,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 
+import asyncpg
 import orjson
+import structlog
 from aiohttp import web
 
 from service.admin.actor import Actor
 from service.admin.tokens import Tokens
 from service.store.pool import UNAVAILABLE
+from service.web.api.errors import InputError
 from service.web.api.openapi import build_openapi
-from service.web.api.operations import InputError, Operation
+from service.web.api.operations import Operation
 from service.web.problems import problem
+
+REQUEST_SECONDS = 30.0
 
 STATIC = files("service.web.api") / "static"
 POLICY = (
@@ -24,10 +29,18 @@ FILES = {"docs.js": "text/javascript", "docs.css": "text/css"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+log = structlog.get_logger()
+
 
 def unauthorized(detail: str) -> web.Response:
     response = problem(401, "unauthorized", detail)
     response.headers["WWW-Authenticate"] = 'Bearer realm="callgate"'
+    return response
+
+
+def busy(detail: str) -> web.Response:
+    response = problem(503, "unavailable", detail)
+    response.headers["Retry-After"] = "2"
     return response
 
 
@@ -37,7 +50,7 @@ def bearer(request: web.Request) -> str | None:
     if len(values) != 1:
         return None
     scheme, _, token = values[0].partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip().isascii() else None
+    return token.strip(" ") or None if scheme.lower() == "bearer" else None
 
 
 def guarded(operation: Operation, tokens: Tokens) -> Handler:
@@ -47,18 +60,19 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
         token = bearer(request)
         if token is None:
             return unauthorized("Send an API token: Authorization: Bearer cg_…")
-        actor: Actor | None = await tokens.authenticate(token, "api")
-        if actor is None:
-            return unauthorized("The token is unknown, revoked or expired.")
         try:
-            # A change goes on when the client goes away: half of one helps nobody.
-            return await asyncio.shield(asyncio.ensure_future(operation.serve(request, actor)))
+            async with asyncio.timeout(REQUEST_SECONDS):
+                actor: Actor | None = await tokens.authenticate(token, "api")
+                if actor is None:
+                    return unauthorized("The token is unknown, revoked or expired.")
+                return await operation.serve(request, actor)
         except InputError as exc:
             return exc.response
-        except UNAVAILABLE:
-            response = problem(503, "unavailable", "The database does not answer. Try again.")
-            response.headers["Retry-After"] = "2"
-            return response
+        except UNAVAILABLE as exc:
+            log.warning("request.unavailable", path=operation.path, error=type(exc).__name__)
+            return busy("The database does not answer. Try again.")
+        except asyncpg.TransactionRollbackError:
+            return busy("Two changes got in each other's way. Try again.")
 
     return handle
 
@@ -67,7 +81,10 @@ def build_api(operations: Sequence[Operation], tokens: Tokens) -> web.Applicatio
     """The application to be mounted at /api."""
     app = web.Application(client_max_size=2**20)
     for operation in operations:
-        app.router.add_route(operation.method, f"/v1{operation.path}", guarded(operation, tokens))
+        handler = guarded(operation, tokens)
+        app.router.add_route(operation.method, f"/v1{operation.path}", handler)
+        if operation.method == "GET":
+            app.router.add_route("HEAD", f"/v1{operation.path}", handler)
     document = orjson.dumps(build_openapi(operations, version("callgate")))
 
     async def openapi(_request: web.Request) -> web.Response:

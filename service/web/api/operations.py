@@ -4,31 +4,23 @@ The same table builds the routes and the OpenAPI document, so that neither can d
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from service.admin.actor import Actor
-from service.web.problems import problem
+from service.web.api.errors import InputError, faults
+from service.web.api.fields import CANONICAL_UUID, digits_of
+from service.web.api.json_body import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class InputError(Exception):
-    """The request cannot be read as asked: status, code and a list of what is wrong."""
-
-    def __init__(
-        self, status: int, code: str, detail: str, errors: list[Any] | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.response = problem(status, code, detail, **({"errors": errors} if errors else {}))
 
 
 class Query(BaseModel):
@@ -40,8 +32,8 @@ class Query(BaseModel):
 class PageQuery(Query):
     """Paging: `cursor` is what the page before gave as `next_cursor`."""
 
-    limit: int = Field(default=50, ge=1, le=200)
-    cursor: str | None = Field(default=None, max_length=1000)
+    limit: Annotated[int, BeforeValidator(digits_of)] = Field(default=50, ge=1, le=200)
+    cursor: str | None = Field(default=None, max_length=2000)
 
 
 class Page(BaseModel, Generic[Model]):
@@ -77,7 +69,6 @@ class Operation:
     status: int = 200
     query: type[Query] | None = None
     body: type[BaseModel] | None = None
-    tag: str = ""
     problems: tuple[int, ...] = ()
 
     @property
@@ -92,6 +83,8 @@ class Operation:
         asked.query = read_query(request, self.query or Query)
         if self.body is not None:
             asked.body = await read_body(request, self.body)
+        else:
+            await refuse_body(request)
         found = await self.run(asked)
         if found is None:
             return web.Response(status=self.status)
@@ -109,7 +102,7 @@ class Operation:
 def path_id(request: web.Request, name: str) -> UUID:
     """An id in the path; what is no UUID names nothing."""
     text = request.match_info[name]
-    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+    if not re.fullmatch(CANONICAL_UUID, text):
         raise InputError(404, "not_found", "There is nothing at this address: the id is no UUID.")
     return UUID(text)
 
@@ -119,7 +112,7 @@ def read_query(request: web.Request, shape: type[Query]) -> Query:
     values: dict[str, str] = {}
     for name, value in request.query.items():
         if name in values:
-            raise InputError(422, "invalid_query", f"The parameter {name!r} is there twice.")
+            raise InputError(422, "invalid_query", "A parameter is there twice.")
         values[name] = value
     try:
         return shape.model_validate(values)
@@ -131,12 +124,10 @@ async def read_body(request: web.Request, shape: type[Model]) -> Model:
     """The JSON body, in the shape that the operation takes."""
     if request.content_type != "application/json":
         raise InputError(415, "unsupported_media_type", "Send JSON, as application/json.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise InputError(415, "unsupported_media_type", "Send the body without compression.")
     content = await request.read()
-    try:
-        value = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        raise InputError(400, "malformed_json", "The body is not JSON.") from None
-    if not isinstance(value, dict):
+    if not isinstance(read_json(content), dict):
         raise InputError(422, "invalid_body", "The body must be a JSON object.")
     try:
         return shape.model_validate_json(content)
@@ -144,12 +135,10 @@ async def read_body(request: web.Request, shape: type[Model]) -> Model:
         raise InputError(422, "invalid_body", "The body is not valid.", faults(exc)) from None
 
 
-def faults(error: ValidationError) -> list[dict[str, str]]:
-    """What is wrong and where, without repeating values."""
-    return [
-        {"field": ".".join(str(part) for part in fault["loc"]), "message": str(fault["msg"])}
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
+async def refuse_body(request: web.Request) -> None:
+    """A body that nobody reads was meant for another request; an empty object is none."""
+    if request.body_exists and (await request.read()).strip() not in (b"", b"{}"):
+        raise InputError(400, "unexpected_body", "This request takes no body.")
 
 
 def write_cursor(*parts: object) -> str:
@@ -162,9 +151,24 @@ def read_cursor(cursor: str | None, *kinds: Callable[[str], Any]) -> tuple[Any, 
     if cursor is None:
         return None
     try:
-        parts = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        parts = orjson.loads(base64.b64decode(cursor.encode("ascii"), b"-_", validate=True))
         if not isinstance(parts, list) or len(parts) != len(kinds) or "\x00" in "".join(parts):
             raise ValueError("not ours")
         return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
-    except (ValueError, TypeError, binascii.Error, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         raise InputError(422, "invalid_cursor", "The cursor is not one of ours.") from None
+
+
+def place_in_time(text: str) -> datetime:
+    """The instant in a cursor of ours: PostgreSQL's, so it has its zone."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None or not 1 < found.year < 9999:
+        raise ValueError("not ours")
+    return found
+
+
+def place_in_log(text: str) -> int:
+    """The number in a cursor of ours."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError("not ours")
+    return int(text)

@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from policies.contract import Override, SubscriptionPlan
-from service.admin.organizations import AccessPreview, Organizations
+from service.admin.forward_urls import check_forward_url
+from service.admin.organizations import AccessPreview, Entitlement, Organizations
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
 from service.web.api import shapes
+from service.web.api.fields import Id, Instant, Searched, Truth
 from service.web.api.operations import (
     Asked,
-    InputError,
     Operation,
     Page,
     PageQuery,
@@ -26,15 +27,15 @@ from service.web.api.operations import (
 class OrganizationsQuery(PageQuery):
     """`query` is any part of the name or the external id; `allowed` asks the chain."""
 
-    query: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
-    allowed: bool | None = None
+    query: Searched | None = None
+    allowed: Truth | None = None
 
 
 class AccessQuery(Query):
     """What to ask about: a number of the organization, another instant."""
 
-    phone_number_id: UUID | None = None
-    at: shapes.Instant | None = None
+    phone_number_id: Id | None = None
+    at: Instant | None = None
 
 
 def organization_shape(organization: Organization, decision: Decision) -> shapes.Organization:
@@ -83,24 +84,20 @@ class OrganizationOperations:
     def check(self, values: dict[str, object]) -> None:
         url = values.get("forward_url")
         if isinstance(url, str):
-            try:
-                shapes.check_forward_url(url, self.relay_hosts)
-            except ValueError as exc:
-                raise InputError(422, "invalid_body", f"{exc}.") from None
+            check_forward_url(url, self.relay_hosts)
 
     async def list_page(self, asked: Asked) -> BaseModel:
         query: OrganizationsQuery = asked.query
         after = read_cursor(query.cursor, str, UUID)
-        found = await self.organizations.list_page(
+        listing = await self.organizations.list_page(
             query=query.query,
             allowed=query.allowed,
             after=(after[0], after[1]) if after else None,
-            limit=query.limit + 1,
+            limit=query.limit,
         )
-        more = found[query.limit - 1][0] if len(found) > query.limit else None
         return Page[shapes.Organization](
-            items=[organization_shape(*pair) for pair in found[: query.limit]],
-            next_cursor=write_cursor(more.name.lower(), more.id) if more else None,
+            items=[organization_shape(*pair) for pair in listing.found],
+            next_cursor=write_cursor(*listing.next) if listing.next else None,
         )
 
     async def get(self, asked: Asked) -> BaseModel:
@@ -131,7 +128,7 @@ class OrganizationOperations:
         )
 
     async def put_plan(self, asked: Asked) -> BaseModel:
-        plan = SubscriptionPlan(**asked.body.model_dump(mode="python"))
+        plan = SubscriptionPlan(**asked.body.model_dump())
         return await self.shaped(
             await self.organizations.put_plan(asked.actor, asked.ids["organization_id"], plan)
         )
@@ -155,7 +152,7 @@ class OrganizationOperations:
             )
         )
 
-    def deleting(self, kind: str) -> Run:
+    def deleting(self, kind: Entitlement) -> Run:
         async def delete(asked: Asked) -> BaseModel:
             return await self.shaped(
                 await self.organizations.delete_entitlement(
@@ -167,7 +164,7 @@ class OrganizationOperations:
 
     def operations(self) -> list[Operation]:
         one, gives = "/organizations/{organization_id}", shapes.Organization
-        bodies: dict[str, tuple[Run, type[BaseModel]]] = {
+        bodies: dict[Entitlement, tuple[Run, type[BaseModel]]] = {
             "plan": (self.put_plan, shapes.PlanBody),
             "trial": (self.put_trial, shapes.TrialBody),
             "override": (self.put_override, shapes.OverrideBody),

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from service.admin.phone_numbers import PhoneNumbers
 from service.domain.phone_numbers import PhoneNumber
 from service.web.api import shapes
+from service.web.api.fields import Id
 from service.web.api.operations import (
     Asked,
     Operation,
@@ -22,7 +23,7 @@ from service.web.api.operations import (
 class PhoneNumbersQuery(PageQuery):
     """Filters: whose, and in which state of synchronisation."""
 
-    organization_id: UUID | None = None
+    organization_id: Id | None = None
     sync_state: (
         Literal["pending", "in_sync", "drifted", "shadowed", "missing", "failed", "paused"] | None
     ) = None
@@ -41,9 +42,7 @@ class PhoneNumberOperations:
 
     async def create(self, asked: Asked) -> BaseModel:
         body: shapes.PhoneNumberBody = asked.body
-        values = body.model_dump(exclude={"answer_with"})
-        values["answer_with"] = dump_answer(body.answer_with)
-        return phone_number_shape(await self.numbers.create(asked.actor, values))
+        return phone_number_shape(await self.numbers.create(asked.actor, body.model_dump()))
 
     async def list_page(self, asked: Asked) -> BaseModel:
         query: PhoneNumbersQuery = asked.query
@@ -65,9 +64,7 @@ class PhoneNumberOperations:
 
     async def patch(self, asked: Asked) -> BaseModel:
         body: shapes.PhoneNumberPatch = asked.body
-        values = body.model_dump(include=body.model_fields_set - {"answer_with"})
-        if "answer_with" in body.model_fields_set:
-            values["answer_with"] = dump_answer(body.answer_with)
+        values = body.model_dump(include=body.model_fields_set)
         return phone_number_shape(
             await self.numbers.change(asked.actor, asked.ids["phone_number_id"], values)
         )
@@ -120,8 +117,3 @@ class PhoneNumberOperations:
             ),
             Operation("POST", f"{one}/sync", "Look at a phone number now", self.sync, gives),
         ]
-
-
-def dump_answer(answer: shapes.AnswerWith | None) -> dict[str, object] | None:
-    """What answers a granted call, without what was not given."""
-    return None if answer is None else answer.model_dump(exclude_none=True)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, StringConstraints
 
 from service.admin.tokens import Tokens
 from service.domain.calls import Call
@@ -14,11 +14,14 @@ from service.store import call_list
 from service.store.audit import list_audit
 from service.store.pool import Pool
 from service.web.api import shapes
+from service.web.api.fields import SEARCHABLE, Id, Searched, Truth
 from service.web.api.operations import (
     Asked,
     Operation,
     Page,
     PageQuery,
+    place_in_log,
+    place_in_time,
     read_cursor,
     write_cursor,
 )
@@ -28,17 +31,17 @@ from service.web.api.organizations import decision_values
 class CallsQuery(PageQuery):
     """Filters: one call, one organization, blocked or not."""
 
-    vapi_call_id: str | None = Field(default=None, max_length=128, pattern=r"^[\x21-\x7e]+$")
-    organization_id: UUID | None = None
-    blocked: bool | None = None
+    vapi_call_id: Searched | None = None
+    organization_id: Id | None = None
+    blocked: Truth | None = None
 
 
 class AuditQuery(PageQuery):
     """Filters: what was changed, and who changed it."""
 
-    object_type: str | None = Field(default=None, max_length=100, pattern=r"^[^\x00]*$")
-    object_id: str | None = Field(default=None, max_length=100, pattern=r"^[^\x00]*$")
-    actor: str | None = Field(default=None, max_length=300, pattern=r"^[^\x00]*$")
+    object_type: Searched | None = None
+    object_id: Searched | None = None
+    actor: Annotated[str, StringConstraints(max_length=300, pattern=SEARCHABLE)] | None = None
 
 
 def call_shape(call: Call) -> shapes.Call:
@@ -57,7 +60,7 @@ class RecordOperations:
 
     async def calls(self, asked: Asked) -> BaseModel:
         query: CallsQuery = asked.query
-        after = read_cursor(query.cursor, datetime.fromisoformat, UUID)
+        after = read_cursor(query.cursor, place_in_time, UUID)
         found = await call_list.list_page(
             self.pool,
             vapi_call_id=query.vapi_call_id,
@@ -80,20 +83,25 @@ class RecordOperations:
             raise NotFoundError("There is no such call.", code="call_not_found")
         return call_shape(found)
 
-    async def policies(self, _asked: Asked) -> BaseModel:
+    async def policies(self, asked: Asked) -> BaseModel:
+        query: PageQuery = asked.query
+        after = read_cursor(query.cursor, place_in_log)
+        start = after[0] if after else 0
+        found = [shapes.Policy.model_validate(policy) for policy in self.describe()]
+        end = start + query.limit
         return Page[shapes.Policy](
-            items=[shapes.Policy.model_validate(policy) for policy in self.describe()]
+            items=found[start:end], next_cursor=write_cursor(end) if end < len(found) else None
         )
 
     async def audit(self, asked: Asked) -> BaseModel:
         query: AuditQuery = asked.query
-        after = read_cursor(query.cursor, int)
+        after = read_cursor(query.cursor, place_in_log)
         found = await list_audit(
             self.pool,
             object_type=query.object_type,
             object_id=query.object_id,
             actor=query.actor,
-            before_id=min(after[0], 2**62) if after else None,
+            before_id=after[0] if after else None,
             limit=query.limit + 1,
         )
         items = [shapes.AuditEntry.model_validate(entry) for entry in found[: query.limit]]
@@ -136,7 +144,12 @@ class RecordOperations:
             ),
             Operation("GET", "/calls/{call_id}", "Read a call", self.call, shapes.Call),
             Operation(
-                "GET", "/policies", "List the chain in order", self.policies, Page[shapes.Policy]
+                "GET",
+                "/policies",
+                "List the chain in order",
+                self.policies,
+                Page[shapes.Policy],
+                query=PageQuery,
             ),
             Operation(
                 "GET",

@@ -1,78 +1,42 @@
 """The shapes of the admin API: what is taken, strictly, and what is given."""
 
-import ipaddress
-import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from uuid import UUID
 
-import orjson
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from service.web.api.fields import (
+    Answer,
+    Attributes,
+    Id,
+    Instant,
+    Name,
+    Sentence,
+    Slug,
+    Url,
+    VapiId,
 )
 
-# Control, bidi and zero-width characters forge lines and names; surrogates are no text at all.
-SAFE = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$"
-LINE = re.compile(SAFE.replace(r"^", "", 1)[:-1])
-MAX_ATTRIBUTES_BYTES = 16 * 1024
-
-
-def visible(value: str) -> str:
-    """Refuse what cannot be seen, and a text of nothing but spaces."""
-    if not LINE.fullmatch(value):
-        raise ValueError("contains control, bidirectional or invisible characters")
-    if not value.strip():
-        raise ValueError("is empty")
-    return value
-
-
-def storable(value: datetime) -> datetime:
-    """An instant that survives every time zone and the database."""
-    if not 1970 <= value.year <= 9000:
-        raise ValueError("must lie between 1970 and 9000")
-    return value.astimezone(UTC)
-
-
-def in_utc(value: datetime) -> str:
-    """RFC 3339 in UTC with a Z."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def storable_attributes(value: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object that PostgreSQL can keep, and small: it travels with every decision."""
-    dumped = orjson.dumps(value)
-    if len(dumped) > MAX_ATTRIBUTES_BYTES:
-        raise ValueError(f"must not be larger than {MAX_ATTRIBUTES_BYTES} bytes")
-    if b"\\u0000" in dumped:
-        raise ValueError("must not contain null characters")
-    return value
-
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(visible)]
-Sentence = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(visible)]
-Url = Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(visible)]
-VapiId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
-Instant = Annotated[
-    AwareDatetime, AfterValidator(storable), PlainSerializer(in_utc, return_type=str)
-]
-Attributes = Annotated[dict[str, Any], AfterValidator(storable_attributes)]
-Slug = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible)]
+AssistantIds = Annotated[list[VapiId], Field(max_length=1000)]
 
 
 class Taken(BaseModel):
     """A request body: strict types, no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def without_defaults(schema: dict[str, Any]) -> None:
+    """What a change leaves out stays as it is: it has no default."""
+    for part in schema["properties"].values():
+        part.pop("default", None)
+
+
+class TakenPart(Taken):
+    """A change: only the fields that are sent count, whatever stands for the others here."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
 
 class Given(BaseModel):
@@ -87,16 +51,16 @@ class OrganizationBody(Taken):
     blocked_message: Sentence | None = None
     forward_url: Url | None = None
     attributes: Attributes = Field(default_factory=dict)
-    assistant_ids: Annotated[list[VapiId], Field(max_length=1000)] = Field(default_factory=list)
+    assistant_ids: AssistantIds = Field(default_factory=list)
 
 
-class OrganizationPatch(Taken):
+class OrganizationPatch(TakenPart):
     name: Name = ""
     external_id: Name | None = None
     blocked_message: Sentence | None = None
     forward_url: Url | None = None
     attributes: Attributes = Field(default_factory=dict)
-    assistant_ids: Annotated[list[VapiId], Field(max_length=1000)] = Field(default_factory=list)
+    assistant_ids: AssistantIds = Field(default_factory=list)
 
 
 class PlanBody(Taken):
@@ -118,37 +82,19 @@ class OverrideBody(Taken):
     expires_at: Instant | None = None
 
 
-class AnswerWith(Taken):
-    """What answers a granted call: exactly one of the three, in Vapi's words."""
-
-    assistantId: VapiId | None = None  # noqa: N815
-    squadId: VapiId | None = None  # noqa: N815
-    workflowId: VapiId | None = None  # noqa: N815
-    assistantOverrides: Attributes | None = None  # noqa: N815
-
-    @model_validator(mode="after")
-    def exactly_one(self) -> "AnswerWith":
-        if (
-            sum(value is not None for value in (self.assistantId, self.squadId, self.workflowId))
-            != 1
-        ):
-            raise ValueError("give exactly one of assistantId, squadId and workflowId")
-        return self
-
-
 class PhoneNumberBody(Taken):
-    organization_id: UUID
+    organization_id: Id
     vapi_phone_number_id: VapiId
     label: Name | None = None
     gate: Literal["event", "request"] = "event"
-    answer_with: AnswerWith | None = None
+    answer_with: Answer | None = None
 
 
-class PhoneNumberPatch(Taken):
-    organization_id: UUID = UUID(int=0)
+class PhoneNumberPatch(TakenPart):
+    organization_id: Id = UUID(int=0)
     label: Name | None = None
     gate: Literal["event", "request"] = "event"
-    answer_with: AnswerWith | None = None
+    answer_with: Answer | None = None
 
 
 class TokenBody(Taken):
@@ -308,8 +254,15 @@ class NewToken(Token):
     token: str
 
 
+class Fault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: str
+    message: str
+
+
 class Problem(BaseModel):
-    """RFC 9457."""
+    """RFC 9457; `code` is stable."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -317,30 +270,5 @@ class Problem(BaseModel):
     title: str
     status: int
     code: str
-    detail: str = ""
-
-
-def check_forward_url(url: str, relay_hosts: Sequence[str]) -> None:
-    """Raise `ValueError` unless events may be sent there.
-
-    https to a public name; what is private or on this machine only where the operator has listed
-    its host (CALLGATE_RELAY_HOSTS).
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError as exc:
-        raise ValueError("forward_url is not a URL") from exc
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise ValueError("forward_url must not carry a user name, a password or a fragment")
-    if host and host in relay_hosts and parts.scheme in ("https", "http"):
-        return
-    if parts.scheme != "https" or not host or host == "localhost" or " " in url or "\\" in url:
-        raise ValueError("forward_url must be an absolute https URL")
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return
-    if not address.is_global:
-        raise ValueError("forward_url must not point to a private or loopback address")
+    detail: str | None = None
+    errors: list[Fault] | None = None

@@ -1,0 +1,78 @@
+"""Where the events of a call may be relayed to: https and public, unless the operator lists a host.
+
+Names are judged as they are written; what they resolve to is the relay's to check when it connects.
+"""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from service.domain.errors import InvalidError
+
+PLAIN = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+")
+"""The ASCII that a URL may hold: no space, control, quote, backslash, caret, bracket or brace."""
+
+NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
+PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".intranet")
+
+
+def refuse(reason: str) -> InvalidError:
+    return InvalidError(f"forward_url {reason}.", code="invalid_forward_url")
+
+
+def check_forward_url(url: str, relay_hosts: Sequence[str]) -> None:
+    """Raise `InvalidError` unless events may be sent there.
+
+    `relay_hosts` are hosts, or `host:port`, that may be private and reached over http
+    (CALLGATE_RELAY_HOSTS).
+    """
+    if not PLAIN.fullmatch(url):
+        raise refuse("has characters that do not belong into a URL; write a host as punycode")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise refuse("is not a URL") from None
+    host = (parts.hostname or "").lower()
+    if parts.scheme not in ("https", "http") or not host or port == 0:
+        raise refuse("must be an absolute https URL")
+    if "@" in parts.netloc:
+        raise refuse("must not carry a user name or password")
+    if parts.fragment or url.endswith("#"):
+        raise refuse("must not have a fragment")
+    listed = {entry.lower() for entry in relay_hosts}
+    if host in listed or f"{host}:{port or standard_port(parts)}" in listed:
+        return
+    if parts.scheme != "https":
+        raise refuse("must be https")
+    if not is_public(host.rstrip(".")):
+        raise refuse("must not point to a private host; list it in CALLGATE_RELAY_HOSTS if it may")
+
+
+def standard_port(parts: SplitResult) -> int:
+    return 443 if parts.scheme == "https" else 80
+
+
+def is_public(host: str) -> bool:
+    """Whether a host, as written, can only be somebody on the public network."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # `127.1`, `2130706433` and `0x7f.1` are addresses to a resolver: no name ends in digits.
+        last = host.rpartition(".")[2]
+        numeric = last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last) is not None
+        private = f".{host}".endswith(PRIVATE_SUFFIXES)
+        return NAME.fullmatch(host) is not None and not numeric and not private
+    if isinstance(address, ipaddress.IPv6Address):
+        embedded = address.ipv4_mapped or address.sixtofour or translated(address)
+        if embedded is not None:
+            address = embedded
+    return address.is_global and not address.is_multicast
+
+
+def translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address behind a NAT64 one (64:ff9b::/96)."""
+    if address in ipaddress.IPv6Network("64:ff9b::/96"):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None

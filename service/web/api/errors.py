@@ -1,0 +1,35 @@
+"""A request that cannot be read as asked, on its way to becoming a problem document."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from service.web.problems import problem
+
+MAX_FAULTS = 20
+
+
+class InputError(Exception):
+    """Status and code of the problem, and for the sender a list of what is wrong where."""
+
+    def __init__(self, status: int, code: str, detail: str, errors: Sequence[object] = ()) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.errors = status, code, detail, errors
+
+    @property
+    def response(self) -> web.Response:
+        extra = {"errors": self.errors} if self.errors else {}
+        return problem(self.status, self.code, self.detail, **extra)
+
+
+def faults(error: ValidationError) -> list[dict[str, str]]:
+    """What is wrong and where, without repeating values; names of fields are cut short."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [
+        {
+            "field": ".".join(str(part) for part in fault["loc"])[:100],
+            "message": fault["msg"].removeprefix("Value error, "),
+        }
+        for fault in found[:MAX_FAULTS]
+    ]

@@ -1,0 +1,145 @@
+"""The kinds of values that the API takes and gives, each with the JSON Schema that says the same."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+MAX_ATTRIBUTES_BYTES = 16 * 1024
+MAX_ANSWER_BYTES = 64 * 1024
+
+# Control and bidi characters forge lines and names. Joiners stay: some scripts need them.
+UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+VISIBLE = rf"^[^{UNSAFE}]*[^{UNSAFE}\s][^{UNSAFE}]*$"
+SEARCHABLE = r"^[^\x00]*$"
+VAPI_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
+CANONICAL_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def visible(value: str) -> str:
+    """Refuse what cannot be seen, and a text of nothing but spaces."""
+    if not re.fullmatch(VISIBLE, value):
+        raise ValueError("has control or direction characters, or nothing to be seen")
+    return value
+
+
+def uuid_of(value: object) -> UUID:
+    """The one way to write a UUID that every reader knows."""
+    if isinstance(value, UUID):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(CANONICAL_UUID, value):
+        raise ValueError("must be a UUID")
+    return UUID(value)
+
+
+def instant_of(value: object) -> datetime:
+    """RFC 3339 with its zone, in UTC. The years at the ends of the calendar fit no other zone."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+        raise ValueError("must be an RFC 3339 instant with its zone, like 2030-01-31T12:00:00Z")
+    try:
+        found = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is not an instant of the calendar") from None
+    if not 1 < found.year < 9999:
+        raise ValueError("must lie between the years 2 and 9998")
+    return found
+
+
+def in_utc(value: datetime) -> str:
+    """RFC 3339 in UTC with a Z."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def small(value: dict[str, Any]) -> dict[str, Any]:
+    """Attributes travel with every decision."""
+    if len(orjson.dumps(value)) > MAX_ATTRIBUTES_BYTES:
+        raise ValueError(f"must not be larger than {MAX_ATTRIBUTES_BYTES} bytes as JSON")
+    return value
+
+
+def answer_of(value: dict[str, Any]) -> dict[str, Any]:
+    """What answers a call, in Vapi's words: one of three ids, perhaps with overrides."""
+    names = [name for name in ANSWERS if name in value]
+    overrides = value.get("assistantOverrides", {})
+    if len(names) != 1 or not value.keys() <= {*names, "assistantOverrides"}:
+        raise ValueError(f"must have exactly one of {', '.join(ANSWERS)}")
+    target = value[names[0]]
+    if not isinstance(target, str) or not re.fullmatch(VAPI_ID, target):
+        raise ValueError(f"{names[0]} must be an id of Vapi's")
+    if not isinstance(overrides, dict):
+        raise ValueError("assistantOverrides must be an object")  # noqa: TRY004
+    if len(orjson.dumps(value)) > MAX_ANSWER_BYTES:
+        raise ValueError(f"must not be larger than {MAX_ANSWER_BYTES} bytes as JSON")
+    return value
+
+
+def truth_of(value: object) -> object:
+    """A truth value in a query: `true` or `false`, no other word for it."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def digits_of(value: object) -> object:
+    """An integer in a query, in plain digits."""
+    plain = isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value)
+    return int(str(value)) if plain else value
+
+
+ANSWERS = ("assistantId", "squadId", "workflowId")
+ANSWER_SCHEMA = {
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {
+                name: {"type": "string", "pattern": VAPI_ID},
+                "assistantOverrides": {"type": "object"},
+            },
+            "required": [name],
+            "additionalProperties": False,
+        }
+        for name in ANSWERS
+    ]
+}
+
+Visible = Annotated[str, AfterValidator(visible), Field(json_schema_extra={"pattern": VISIBLE})]
+Name = Annotated[Visible, StringConstraints(min_length=1, max_length=200)]
+Sentence = Annotated[Visible, StringConstraints(min_length=1, max_length=1000)]
+Slug = Annotated[Visible, StringConstraints(min_length=1, max_length=100)]
+VapiId = Annotated[str, StringConstraints(pattern=VAPI_ID)]
+Searched = Annotated[str, StringConstraints(max_length=200, pattern=SEARCHABLE)]
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000),
+    WithJsonSchema(
+        {"type": "string", "format": "uri", "maxLength": 2000, "pattern": r"^https?://"}
+    ),
+]
+Id = Annotated[UUID, BeforeValidator(uuid_of), WithJsonSchema({"type": "string", "format": "uuid"})]
+Instant = Annotated[
+    datetime,
+    PlainValidator(instant_of),
+    PlainSerializer(in_utc, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Attributes = Annotated[
+    dict[str, Any],
+    AfterValidator(small),
+    WithJsonSchema({"type": "object", "description": "Your own facts, at most 16 KiB as JSON."}),
+]
+Answer = Annotated[dict[str, Any], AfterValidator(answer_of), WithJsonSchema(ANSWER_SCHEMA)]
+Truth = Annotated[bool, BeforeValidator(truth_of), WithJsonSchema({"type": "boolean"})]

@@ -1,0 +1,146 @@
+"""The whole service over real HTTP on a fresh database, and a client that speaks to its admin API."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import orjson
+from aiohttp import web
+from yarl import URL
+
+from service.lifecycle import Service, build
+from service.settings import Settings, load_settings
+
+ADMIN_TOKEN = "admin-token-of-the-tests"
+
+
+def settings_for(data_dir: Path, vapi_url: str, **given: Any) -> Settings:
+    """Settings of a service that speaks to a stand-in for Vapi."""
+    return load_settings(
+        sandbox=True,
+        **{
+            "vapi_api_url": vapi_url,
+            "vapi_api_key": "sandbox-private-key",
+            "vapi_webhook_secret": "the-webhook-secret",
+            "callgate_admin_token": ADMIN_TOKEN,
+            "callgate_data_dir": data_dir,
+            "callgate_vapi_requests_per_second": 1000,
+            **given,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The stable code of a problem document."""
+        assert self.headers["Content-Type"] == "application/problem+json", self.body
+        found = self.json
+        assert found["status"] == self.status
+        assert found["title"]
+        code: str = found["code"]
+        return code
+
+
+@dataclass(frozen=True)
+class ApiClient:
+    """Speaks to `/api/v1` with a token, the admin's unless told otherwise."""
+
+    service: Service
+    base_url: str
+    session: aiohttp.ClientSession
+    token: str | None = ADMIN_TOKEN
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def with_token(self, token: str | None) -> "ApiClient":
+        return replace(self, token=token)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        root: str = "/api/v1",
+    ) -> Reply:
+        """One request. `body` is sent as JSON, `raw` as it is; `path` is sent without quoting."""
+        sent = dict(self.headers)
+        if self.token is not None:
+            sent["Authorization"] = f"Bearer {self.token}"
+        data = raw
+        if body is not None:
+            data = orjson.dumps(body)
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+        sent.update(headers or {})
+        url = URL(self.base_url + root + path, encoded=True)
+        async with self.session.request(
+            method, url, data=data, headers=sent, allow_redirects=False
+        ) as response:
+            return Reply(response.status, response.headers.copy(), await response.read())
+
+    async def get(self, path: str) -> Any:
+        """The body of a GET that has to succeed."""
+        reply = await self.ask("GET", path)
+        assert reply.status == 200, reply.body
+        return reply.json
+
+    async def organization(self, name: str = "Acme", **fields: Any) -> Any:
+        """A new organization."""
+        reply = await self.ask("POST", "/organizations", {"name": name, **fields})
+        assert reply.status == 201, reply.body
+        return reply.json
+
+    async def issue_token(self, role: str, **fields: Any) -> Any:
+        """A new token, with its secret."""
+        reply = await self.ask("POST", "/tokens", {"name": f"a {role}", "role": role, **fields})
+        assert reply.status == 201, reply.body
+        return reply.json
+
+    async def as_role(self, role: str) -> "ApiClient":
+        """The same client with a new token of a role."""
+        return self.with_token((await self.issue_token(role))["token"])
+
+    async def audit(self, object_id: str | UUID) -> list[Any]:
+        """What the audit says of an object, newest first."""
+        found: list[Any] = (await self.get(f"/audit?object_id={object_id}"))["items"]
+        return found
+
+
+@asynccontextmanager
+async def serving(settings: Settings, dsn: str) -> AsyncIterator[ApiClient]:
+    """The service's web part on a port of its own. Its background tasks do not run: what an answer
+    promises must hold without them."""
+    service = await build(settings, dsn)
+    runner = web.AppRunner(
+        service.app, shutdown_timeout=0.5, access_log=None, auto_decompress=False
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            yield ApiClient(service, f"http://127.0.0.1:{port}", session)
+    finally:
+        await runner.cleanup()
+        await service.control.close()
+        await service.session.close()
+        service.pool.terminate()

@@ -1,0 +1,297 @@
+"""Organizations over the API: what is sent is what is kept, and only what is sent changes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+
+from tests.support.api import ApiClient
+
+
+def ahead(**parts: float) -> str:
+    """An instant from now, as RFC 3339."""
+    return (datetime.now(UTC) + timedelta(**parts)).isoformat().replace("+00:00", "Z")
+
+
+FULL: dict[str, Any] = {
+    "name": "Zoë's Pizzeria & Söhne 🍕",
+    "external_id": "crm-17",
+    "blocked_message": "Please call again later.",
+    "forward_url": "https://hooks.example.com/vapi?a=b",
+    "attributes": {"tier": 3, "tags": ["a", None, 1.5], "nested": {"ok": True}},
+    "assistant_ids": ["asst-1", "asst-2"],
+}
+
+
+async def test_a_new_organization_is_returned_whole_and_found_at_its_location(
+    api: ApiClient,
+) -> None:
+    reply = await api.ask("POST", "/organizations", FULL)
+    assert reply.status == 201
+    made = reply.json
+    assert {key: made[key] for key in FULL} == FULL
+    assert made["plan"] is made["trial"] is made["override"] is None
+    assert made["access"] == {"allowed": False, "policy": None, "reason": "no_plan_or_trial"}
+    assert made["created_at"].endswith("Z")
+    assert reply.headers["Location"] == f"/api/v1/organizations/{made['id']}"
+    assert (await api.ask("GET", reply.headers["Location"], root="")).json == made
+
+
+async def test_the_fields_that_may_be_left_out_are_null_or_empty(api: ApiClient) -> None:
+    made = await api.organization("Acme")
+    assert made["external_id"] is made["blocked_message"] is made["forward_url"] is None
+    assert made["attributes"] == {}
+    assert made["assistant_ids"] == []
+
+
+async def test_a_patch_changes_only_what_is_sent(api: ApiClient) -> None:
+    made = await api.organization(**FULL)
+    path = f"/organizations/{made['id']}"
+    for field in ("external_id", "blocked_message", "forward_url"):
+        reply = await api.ask("PATCH", path, {field: None})
+        assert reply.status == 200
+        assert reply.json[field] is None
+    reply = await api.ask("PATCH", path, {"name": "New", "attributes": {"a": 1}})
+    expected = {
+        **made,
+        "name": "New",
+        "attributes": {"a": 1},
+        "external_id": None,
+        "blocked_message": None,
+        "forward_url": None,
+    }
+    found = await api.get(path)
+    assert found["updated_at"] > made["updated_at"]
+    assert found == {**expected, "updated_at": found["updated_at"]}
+    assert reply.json == found
+
+
+async def test_an_empty_patch_changes_nothing_and_leaves_no_trace(api: ApiClient) -> None:
+    made = await api.organization()
+    reply = await api.ask("PATCH", f"/organizations/{made['id']}", {})
+    assert reply.status == 200
+    assert reply.json == made
+    assert len(await api.audit(made["id"])) == 1
+
+
+@pytest.mark.parametrize("field", ["name", "attributes", "assistant_ids"])
+async def test_what_cannot_be_empty_cannot_be_cleared(api: ApiClient, field: str) -> None:
+    made = await api.organization()
+    reply = await api.ask("PATCH", f"/organizations/{made['id']}", {field: None})
+    assert reply.status == 422
+    assert await api.get(f"/organizations/{made['id']}") == made
+
+
+async def test_a_deleted_organization_is_gone(api: ApiClient) -> None:
+    made = await api.organization()
+    path = f"/organizations/{made['id']}"
+    reply = await api.ask("DELETE", path)
+    assert (reply.status, reply.body) == (204, b"")
+    for method in ("GET", "DELETE"):
+        reply = await api.ask(method, path)
+        assert (reply.status, reply.code) == (404, "organization_not_found")
+    assert (await api.ask("PATCH", path, {"name": "x"})).code == "organization_not_found"
+
+
+async def test_an_external_id_belongs_to_one_organization(api: ApiClient) -> None:
+    await api.organization("One", external_id="x")
+    other = await api.organization("Two")
+    for reply in (
+        await api.ask("POST", "/organizations", {"name": "Three", "external_id": "x"}),
+        await api.ask("PATCH", f"/organizations/{other['id']}", {"external_id": "x"}),
+    ):
+        assert (reply.status, reply.code) == (409, "external_id_taken")
+    assert [item["name"] for item in (await api.get("/organizations"))["items"]] == ["One", "Two"]
+
+
+async def test_an_assistant_belongs_to_one_organization(api: ApiClient) -> None:
+    await api.organization("One", assistant_ids=["a"])
+    reply = await api.ask("POST", "/organizations", {"name": "Two", "assistant_ids": ["b", "a"]})
+    assert (reply.status, reply.code) == (409, "assistant_taken")
+    assert len((await api.get("/organizations"))["items"]) == 1
+
+
+async def test_the_list_pages_through_every_organization_once(api: ApiClient) -> None:
+    names = [f"{first}{rest}" for first in "aBcÄßİ" for rest in ("", "a", "B")]
+    for name in names:
+        await api.organization(name)
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = await api.get(f"/organizations?limit=4{cursor}")
+        seen += [item["name"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        assert len(page["items"]) == 4
+        cursor = f"&cursor={quote(page['next_cursor'])}"
+    assert sorted(seen) == sorted(names)
+
+
+async def test_a_page_that_ends_exactly_has_no_successor(api: ApiClient) -> None:
+    await api.organization("One")
+    await api.organization("Two")
+    page = await api.get("/organizations?limit=2")
+    assert len(page["items"]) == 2
+    assert page["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("PIZZ", ["Pizza 100%"]),
+        ("100%", ["Pizza 100%"]),
+        ("%", ["Pizza 100%"]),
+        ("_", ["under_score"]),
+        ("\\", ["back\\slash"]),
+        ("crm-", ["under_score"]),
+        ("nobody", []),
+        ("", ["back\\slash", "Pizza 100%", "under_score"]),
+    ],
+)
+async def test_the_query_finds_any_part_of_name_or_external_id(
+    api: ApiClient, query: str, found: list[str]
+) -> None:
+    await api.organization("Pizza 100%")
+    await api.organization("under_score", external_id="CRM-9")
+    await api.organization("back\\slash")
+    page = await api.get(f"/organizations?query={quote(query)}")
+    assert [item["name"] for item in page["items"]] == found
+
+
+async def test_the_list_filters_by_access_and_fills_its_pages(api: ApiClient) -> None:
+    for number in range(12):
+        made = await api.organization(f"org {number:02}")
+        if number % 3 == 0:
+            await api.ask(
+                "PUT", f"/organizations/{made['id']}/plan", {"code": "pro", "status": "active"}
+            )
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = await api.get(f"/organizations?allowed=true&limit=3{cursor}")
+        assert all(item["access"]["allowed"] for item in page["items"])
+        seen += [item["name"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        assert len(page["items"]) == 3
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == ["org 00", "org 03", "org 06", "org 09"]
+    denied = await api.get("/organizations?allowed=false&query=org%200")
+    assert len(denied["items"]) == 6
+
+
+async def test_access_is_explained_at_any_instant_without_side_effects(api: ApiClient) -> None:
+    made = await api.organization()
+    path = f"/organizations/{made['id']}"
+    ends = datetime.now(UTC) + timedelta(days=3)
+    await api.ask("PUT", f"{path}/trial", {"ends_at": ends.isoformat()})
+    changes = len(await api.audit(made["id"]))
+    now = await api.get(f"{path}/access")
+    assert (now["effect"], now["determined_by"], now["reason"]) == (
+        "allow",
+        "trial",
+        "trial_active",
+    )
+    assert now["allowed"] is True
+    assert [entry["policy"] for entry in now["trace"]] == ["admin_override", "plan", "trial"]
+    later = await api.get(f"{path}/access?at={quote((ends + timedelta(days=1)).isoformat())}")
+    assert (later["allowed"], later["reason"]) == (False, "trial_expired")
+    assert len(await api.audit(made["id"])) == changes
+    assert (await api.get("/calls"))["items"] == []
+
+
+async def test_access_can_be_asked_for_a_number_of_the_organization_only(api: ApiClient) -> None:
+    made = await api.organization()
+    reply = await api.ask("GET", f"/organizations/{made['id']}/access?phone_number_id={uuid4()}")
+    assert reply.code == "phone_number_not_found"
+
+
+async def test_entitlements_are_set_replaced_and_removed(api: ApiClient) -> None:
+    made = await api.organization()
+    path = f"/organizations/{made['id']}"
+    plan = {
+        "code": "pro",
+        "status": "canceled",
+        "current_period_end": "2031-01-01T00:00:00Z",
+        "grace_period_end": "2031-02-01T00:00:00.250000Z",
+    }
+    reply = await api.ask("PUT", f"{path}/plan", plan)
+    assert reply.status == 200
+    assert reply.json["plan"] == plan
+    assert reply.json["access"] == {"allowed": True, "policy": "plan", "reason": "plan_paid_until"}
+    assert reply.json["updated_at"] > made["updated_at"]
+    reply = await api.ask("PUT", f"{path}/plan", {"code": "pro", "status": "past_due"})
+    assert reply.json["plan"]["current_period_end"] is None
+    assert reply.json["access"]["reason"] == "plan_past_due"
+    trial = {"starts_at": "2026-01-01T01:00:00+01:00", "ends_at": "2026-02-01T00:00:00Z"}
+    reply = await api.ask("PUT", f"{path}/trial", trial)
+    assert reply.json["trial"] == {
+        "starts_at": "2026-01-01T00:00:00Z",
+        "ends_at": "2026-02-01T00:00:00Z",
+    }
+    override = {"effect": "deny", "reason": "fraud", "starts_at": None, "expires_at": None}
+    reply = await api.ask("PUT", f"{path}/override", override)
+    assert reply.json["override"] == {**override, "author": "admin-token"}
+    assert reply.json["access"]["reason"] == "override_deny"
+    for kind in ("override", "plan", "trial"):
+        for _ in range(2):
+            reply = await api.ask("DELETE", f"{path}/{kind}")
+            assert reply.status == 200
+            assert reply.json[kind] is None
+    assert reply.json["access"]["reason"] == "no_plan_or_trial"
+
+
+async def test_a_trial_begins_now_by_the_databases_clock(api: ApiClient) -> None:
+    made = await api.organization()
+    reply = await api.ask("PUT", f"/organizations/{made['id']}/trial", {"ends_at": ahead(days=1)})
+    assert reply.json["trial"]["starts_at"] == reply.json["updated_at"]
+    assert reply.json["access"]["reason"] == "trial_active"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("trial", {"ends_at": "2020-01-01T00:00:00Z"}),
+        ("trial", {"starts_at": "2031-01-01T00:00:00Z", "ends_at": "2031-01-01T00:00:00Z"}),
+        (
+            "override",
+            {
+                "effect": "allow",
+                "reason": "x",
+                "starts_at": "2031-01-02T00:00:00Z",
+                "expires_at": "2031-01-01T00:00:00Z",
+            },
+        ),
+    ],
+)
+async def test_what_ends_before_it_begins_is_refused(
+    api: ApiClient, kind: str, body: dict[str, str]
+) -> None:
+    made = await api.organization()
+    reply = await api.ask("PUT", f"/organizations/{made['id']}/{kind}", body)
+    assert (reply.status, reply.code) == (422, "bad_period")
+    assert await api.get(f"/organizations/{made['id']}") == made
+
+
+async def test_what_has_ended_may_still_be_recorded(api: ApiClient) -> None:
+    made = await api.organization()
+    body = {"starts_at": "2020-01-01T00:00:00Z", "ends_at": "2020-02-01T00:00:00Z"}
+    reply = await api.ask("PUT", f"/organizations/{made['id']}/trial", body)
+    assert (reply.status, reply.json["access"]["reason"]) == (200, "trial_expired")
+
+
+async def test_entitlements_of_nobody_are_not_found(api: ApiClient) -> None:
+    path = f"/organizations/{uuid4()}"
+    for method, kind, body in [
+        ("PUT", "plan", {"code": "pro", "status": "active"}),
+        ("PUT", "trial", {"ends_at": ahead(days=1)}),
+        ("PUT", "override", {"effect": "allow", "reason": "x"}),
+        ("DELETE", "plan", None),
+        ("DELETE", "trial", None),
+        ("DELETE", "override", None),
+        ("GET", "access", None),
+    ]:
+        reply = await api.ask(method, f"{path}/{kind}", body)
+        assert (reply.status, reply.code) == (404, "organization_not_found")
