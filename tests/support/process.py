@@ -1,0 +1,81 @@
+"""The service as a process of its own, to be killed and started again."""
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from service.sandbox.server import SandboxVapi
+from tests.support.service import SECRET, TOKEN, unused_port
+
+START_SECONDS = 40.0
+
+
+@dataclass
+class ServiceProcess:
+    """`callgate serve` with an embedded PostgreSQL, on the sandbox of the test."""
+
+    vapi: SandboxVapi
+    data_dir: Path
+    port: int = field(default_factory=unused_port)
+    options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir.with_suffix(".log")
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        given = {
+            "VAPI_API_KEY": self.vapi.api_key,
+            "VAPI_API_URL": self.vapi.base_url,
+            "VAPI_CONTROL_HOSTS": self.vapi.base_url,
+            "VAPI_WEBHOOK_SECRET": SECRET,
+            "VAPI_WEBHOOK_URL": f"{self.url}/api/vapi/webhook",
+            "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL": "1",
+            "CALLGATE_ADMIN_TOKEN": TOKEN,
+            "CALLGATE_DATA_DIR": str(self.data_dir),
+            "CALLGATE_VAPI_REQUESTS_PER_SECOND": "1000",
+        }
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "service", "serve", "--port", str(self.port), *self.options),
+                env={**os.environ, **given, **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as session:
+            while not await self.ready(session):
+                assert self.process.returncode is None, self.log.read_text()
+                await asyncio.sleep(0.05)
+
+    async def ready(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            async with session.get(f"{self.url}/readyz") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def kill(self) -> None:
+        """SIGKILL: no goodbye of any kind."""
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    async def end(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        return await self.process.wait()
