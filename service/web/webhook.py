@@ -124,5 +124,11 @@ class Webhook:
             return replies.answer(number.answer_with)
         return replies.refusal(UNANSWERED_MESSAGE)
 
+    async def refuse_method(self, _request: web.Request) -> web.Response:
+        """Everything but POST; without a route of its own the admin API beside it would say 404."""
+        response = problem(405, "method_not_allowed", "Vapi posts here; nothing else does.")
+        response.headers["Allow"] = "POST"
+        return response
+
     def routes(self) -> list[web.RouteDef]:
-        return [web.post(WEBHOOK_PATH, self.post)]
+        return [web.post(WEBHOOK_PATH, self.post), web.route("*", WEBHOOK_PATH, self.refuse_method)]

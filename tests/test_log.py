@@ -1,0 +1,72 @@
+"""Logging: one line an event, nothing in it that must not be read, nothing that forges a line."""
+
+import logging
+
+import orjson
+import pytest
+import structlog
+
+from service.log import configure_logging
+
+
+@pytest.fixture(autouse=True)
+def restored() -> object:
+    """Give the test run its own logging back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield None
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
+    root.setLevel(level)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [orjson.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_the_missions_lines_stand_to_the_letter(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(style="json", level="INFO")
+    structlog.get_logger().warning("[Webhook] ⛔⛔⛔ CALL BLOCKED", call_id="c")
+    assert '"[Webhook] ⛔⛔⛔ CALL BLOCKED"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_secrets_are_caught_wherever_they_turn_up(
+    capsys: pytest.CaptureFixture[str], style: str
+) -> None:
+    configure_logging(style=style, level="INFO", secrets=["the-private-key", "the-secret"])
+    log = structlog.get_logger()
+    log.info("a.b", text="key the-private-key", nested={"x": ["the-secret"]})
+    log.info("a.c", url="https://phone-call-websocket.vapi.ai/1/control?x=1", number="+15550101234")
+    log.info("a.d", dsn="postgresql://me:hunter2@db/x", header="Bearer abcdefghijk")
+    try:
+        raise RuntimeError("Authorization: Bearer the-private-key")
+    except RuntimeError:
+        log.exception("a.e")
+    logging.getLogger("somebody").warning("their the-secret")
+    text = capsys.readouterr().err
+    for word in (
+        "the-private-key",
+        "the-secret",
+        "/control",
+        "+15550101234",
+        "hunter2",
+        "abcdefghijk",
+    ):
+        assert word not in text, word
+
+
+def test_control_characters_cannot_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(style="console", level="INFO")
+    structlog.get_logger().info("a.b", name="x\r\nfake line\u202e\x1b[31m")
+    text = capsys.readouterr().err
+    assert len(text.splitlines()) == 1
+    assert "\u202e" not in text
+    assert "\x1b[31m" not in text
+
+
+def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(style="json", level="INFO")
+    logging.getLogger("asyncpg").error("lost %s", "it")
+    (line,) = lines(capsys)
+    assert (line["event"], line["level"]) == ("lost it", "error")

@@ -1,0 +1,107 @@
+"""Settings: every fault in one message, no secret in it, and the README's table complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, SettingsError, load_settings
+
+README = Path(__file__).parents[1] / "README.md"
+GOOD = {
+    "VAPI_API_KEY": "private-key-1",
+    "VAPI_WEBHOOK_SECRET": "one-secret,another-secret",
+    "VAPI_WEBHOOK_URL": "https://calls.agency.net/api/vapi/webhook",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but what a test sets."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_a_usable_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.webhook_secrets == ("one-secret", "another-secret")
+    assert settings.webhook_url == GOOD["VAPI_WEBHOOK_URL"]
+
+
+def test_the_app_url_makes_the_webhook_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("VAPI_WEBHOOK_URL")
+    monkeypatch.setenv("NEXT_PUBLIC_APP_URL", "https://app.agency.net/")
+    assert load_settings().webhook_url == "https://app.agency.net/api/vapi/webhook"
+
+
+def test_all_faults_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLGATE_PORT", "eighty")
+    monkeypatch.setenv("CALLGATE_RECONCILE_INTERVALL", "5")
+    monkeypatch.setenv("VAPI_CONTROL_HOSTS", "vapi.ai")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    text = str(caught.value)
+    for name in (
+        "VAPI_API_KEY",
+        "VAPI_WEBHOOK_SECRET",
+        "VAPI_WEBHOOK_URL",
+        "NEXT_PUBLIC_APP_URL",
+        "CALLGATE_PORT",
+        "CALLGATE_RECONCILE_INTERVALL",
+        "VAPI_CONTROL_HOSTS",
+    ):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://calls.agency.net/api/vapi/webhook",
+        "https://your-domain.com/api/vapi/webhook",
+        "https://app.your-domain.com/hook",
+        "not a url",
+        "https://user:pw@calls.agency.net/",
+        "https://[::1",
+        "ftp://calls.agency.net/",
+    ],
+)
+def test_a_webhook_url_that_vapi_cannot_use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    for name, value in {**GOOD, "VAPI_WEBHOOK_URL": url}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="VAPI_WEBHOOK_URL.*NEXT_PUBLIC_APP_URL"):
+        load_settings()
+
+
+def test_http_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**GOOD, "VAPI_WEBHOOK_URL": "http://10.0.0.1/hook"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CALLGATE_ALLOW_INSECURE_WEBHOOK_URL", "1")
+    assert load_settings().webhook_url == "http://10.0.0.1/hook"
+
+
+def test_no_secret_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("VAPI_WEBHOOK_SECRET", "schlüssel-wort")
+    monkeypatch.setenv("DATABASE_URL", "mysql://root:hunter2@db/x")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "wort" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_sandbox_needs_nothing() -> None:
+    settings = load_settings(sandbox=True)
+    assert settings.webhook_url == "http://127.0.0.1:8080/api/vapi/webhook"
+    assert settings.callgate_admin_token.get_secret_value().startswith("cg_")
+
+
+def test_the_readme_lists_every_setting() -> None:
+    table = set(re.findall(r"`((?:VAPI|CALLGATE|NEXT|DATABASE)_[A-Z_]+)`", README.read_text()))
+    known = {name.upper() for name in Settings.model_fields if name != "sandbox"}
+    assert known <= table
+    assert {name for name in table if name.startswith("CALLGATE_")} <= known
