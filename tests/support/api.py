@@ -1,5 +1,6 @@
 """The whole service over real HTTP on a fresh database, and a client that speaks to its admin API."""
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -84,9 +85,9 @@ class ApiClient:
         sent = dict(self.headers)
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
-        data = raw
-        if body is not None:
-            data = orjson.dumps(body)
+        data: io.BytesIO | None = None
+        if body is not None or raw is not None:
+            data = io.BytesIO(orjson.dumps(body) if raw is None else raw)
         if data is not None:
             sent["Content-Type"] = "application/json"
         sent.update(headers or {})

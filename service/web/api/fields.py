@@ -89,15 +89,18 @@ def answer_of(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def truth_of(value: object) -> object:
-    """A truth value in a query: `true` or `false`, no other word for it."""
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+def truth_of(value: str) -> bool:
+    """A truth value in a query."""
+    if value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return value == "true"
 
 
-def digits_of(value: object) -> object:
-    """An integer in a query, in plain digits."""
-    plain = isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value)
-    return int(str(value)) if plain else value
+def digits_of(value: str) -> int:
+    """An integer in a query."""
+    if not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ValueError("must be a number in plain digits")
+    return int(value)
 
 
 ANSWERS = ("assistantId", "squadId", "workflowId")

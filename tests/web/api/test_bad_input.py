@@ -1,0 +1,401 @@
+"""What cannot be read, kept or meant: a clear 4xx with a stable code, and nothing changed."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.web.api.errors import InputError
+from service.web.api.json_body import read_json
+from tests.support.api import ApiClient
+
+DEEP = b'{"name":"x","attributes":' + b'{"a":' * 40 + b"1" + b"}" * 41
+VERY_DEEP = b'{"name":"x","attributes":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
+
+
+async def unchanged(api: ApiClient) -> bool:
+    return bool((await api.get("/organizations"))["items"] == [])
+
+
+UNFIT: list[tuple[bytes, int, str]] = [
+    (b"", 400, "malformed_json"),
+    (b"name=x", 400, "malformed_json"),
+    (b'{"name":"x"', 400, "malformed_json"),
+    (b'{"name":"x"} {}', 400, "malformed_json"),
+    (b'\xef\xbb\xbf{"name":"x"}', 400, "malformed_json"),
+    (b'{"name":"\xff"}', 400, "malformed_json"),
+    ('{"name":"x"}'.encode("utf-16"), 400, "malformed_json"),
+    (b'{"name":"x","attributes":{"a":NaN}}', 400, "malformed_json"),
+    (b'{"name":"x","attributes":{"a":-Infinity}}', 400, "malformed_json"),
+    (b'{"name":"x","name":"y"}', 400, "malformed_json"),
+    (b'{"name":"x","attributes":{"a":1,"a":2}}', 400, "malformed_json"),
+    (b'{"name":"\\ud800"}', 422, "unfit_value"),
+    (b'{"name":"x","attributes":{"\\udfff":1}}', 422, "unfit_value"),
+    (b'{"name":"a\\u0000b"}', 422, "unfit_value"),
+    (b'{"name":"x","attributes":{"a":["\\u0000"]}}', 422, "unfit_value"),
+    (b'{"name":"x","attributes":{"a":1e999}}', 422, "unfit_value"),
+    (b'{"name":"x","attributes":{"a":9223372036854775808}}', 422, "unfit_value"),
+    (b'{"name":"x","attributes":{"a":' + b"9" * 5000 + b"}}", 422, "unfit_value"),
+    (DEEP, 422, "unfit_value"),
+    (VERY_DEEP, 422, "unfit_value"),
+    (b"[]", 422, "invalid_body"),
+    (b"null", 422, "invalid_body"),
+    (b'"name"', 422, "invalid_body"),
+    (b"7", 422, "invalid_body"),
+]
+
+
+async def test_a_body_that_is_no_fit_json_object_is_refused(api: ApiClient) -> None:
+    for case in UNFIT:
+        raw, status, code = case
+        reply = await api.ask("POST", "/organizations", raw=raw)
+        assert (reply.status, reply.code) == (status, code), case
+        assert await unchanged(api)
+
+
+SENSELESS: list[dict[str, Any]] = [
+    {},
+    {"name": None},
+    {"name": ""},
+    {"name": "   "},
+    {"name": 7},
+    {"name": ["x"]},
+    {"name": "x" * 201},
+    {"name": "line\nbreak"},
+    {"name": "carriage\rreturn"},
+    {"name": "tab\tbed"},
+    {"name": "bell\x07"},
+    {"name": "csi\x9b"},
+    {"name": "moc.elgoog\u202e"},
+    {"name": "a\u2066b"},
+    {"name": "a\u200eb"},
+    {"name": "a\u2028b"},
+    {"name": "\ufeffa"},
+    {"name": "x", "unknown": 1},
+    {"name": "x", "id": "00000000-0000-0000-0000-000000000000"},
+    {"name": "x", "plan": None},
+    {"name": "x", "external_id": ""},
+    {"name": "x", "external_id": 7},
+    {"name": "x", "blocked_message": "x" * 1001},
+    {"name": "x", "blocked_message": "a\u202eb"},
+    {"name": "x", "attributes": None},
+    {"name": "x", "attributes": []},
+    {"name": "x", "attributes": "{}"},
+    {"name": "x", "attributes": {"a": "x" * 16_400}},
+    {"name": "x", "assistant_ids": "asst"},
+    {"name": "x", "assistant_ids": [1]},
+    {"name": "x", "assistant_ids": ["../call"]},
+    {"name": "x", "assistant_ids": [""]},
+]
+
+
+async def test_an_organization_that_makes_no_sense_is_refused(api: ApiClient) -> None:
+    for body in SENSELESS:
+        reply = await api.ask("POST", "/organizations", body)
+        assert (reply.status, reply.code) == (422, "invalid_body"), body
+        assert reply.json["errors"][0]["field"].split(".")[0] in {"name", *body}
+        assert reply.json["errors"][0]["message"]
+        assert await unchanged(api)
+
+
+HOSTILE_URLS: list[str] = [
+    "http://example.com/",
+    "ftp://example.com/",
+    "//example.com/",
+    "example.com",
+    "javascript:alert(1)",
+    "https://",
+    "https:///path",
+    "https://user@example.com/",
+    "https://user:pw@example.com/",
+    "https://@example.com/",
+    "https://example.com:0/",
+    "https://example.com:99999/",
+    "https://example.com:x/",
+    "https://example.com/#fragment",
+    "https://exa mple.com/",
+    "https://example.com\\@evil.example/",
+    "https://example.com/\r\nX: y",
+    "https://bücher.example/",
+    "https://localhost/",
+    "https://LOCALHOST./",
+    "https://api.localhost/",
+    "https://intranet/",
+    "https://db.internal/",
+    "https://printer.local/",
+    "https://127.0.0.1/",
+    "https://127.1/",
+    "https://2130706433/",
+    "https://0x7f.0.0.1/",
+    "https://0x7f000001/",
+    "https://0177.0.0.1/",
+    "https://10.0.0.8/",
+    "https://192.168.1.1:8443/",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://100.64.0.1/",
+    "https://0.0.0.0/",
+    "https://224.0.0.1/",
+    "https://[::1]/",
+    "https://[::]/",
+    "https://[fe80::1]/",
+    "https://[fe80::1%25eth0]/",
+    "https://[fd00::1]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[2002:7f00:1::]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[::1/",
+]
+
+
+async def test_events_are_not_relayed_to_hostile_urls(api: ApiClient) -> None:
+    for url in HOSTILE_URLS:
+        reply = await api.ask("POST", "/organizations", {"name": "x", "forward_url": url})
+        assert (reply.status, reply.code) == (422, "invalid_forward_url"), url
+        assert await unchanged(api)
+
+
+PUBLIC_URLS: list[str] = [
+    "https://hooks.example.com/vapi?a=b&c=d",
+    "https://HOOKS.example.com:8443",
+    "https://8.8.8.8/",
+    "https://[2606:4700:4700::1111]/x",
+    "https://xn--bcher-kva.example/",
+]
+
+
+async def test_events_may_be_relayed_to_public_hosts(api: ApiClient) -> None:
+    for url in PUBLIC_URLS:
+        assert (await api.organization(forward_url=url))["forward_url"] == url
+
+
+SENSELESS_ENTITLEMENTS: list[tuple[str, dict[str, Any], str]] = [
+    ("plan", {}, "code"),
+    ("plan", {"code": "x", "status": "gone"}, "status"),
+    ("plan", {"code": "", "status": "active"}, "code"),
+    ("plan", {"code": "x", "status": "active", "trial": 1}, "trial"),
+    ("trial", {}, "ends_at"),
+    ("trial", {"ends_at": None}, "ends_at"),
+    ("override", {"effect": "abstain", "reason": "x"}, "effect"),
+    ("override", {"effect": "allow"}, "reason"),
+    ("override", {"effect": "allow", "reason": "x", "author": "me"}, "author"),
+]
+
+
+async def test_an_entitlement_that_makes_no_sense_is_refused(api: ApiClient) -> None:
+    for case in SENSELESS_ENTITLEMENTS:
+        kind, body, field = case
+        made = await api.organization()
+        reply = await api.ask("PUT", f"/organizations/{made['id']}/{kind}", body)
+        assert (reply.status, reply.code) == (422, "invalid_body"), case
+        assert field in {fault["field"] for fault in reply.json["errors"]}
+        assert await api.get(f"/organizations/{made['id']}") == made
+
+
+NO_INSTANTS: list[object] = [
+    "2030-01-01T00:00:00",
+    "2030-01-01",
+    "2030-01-01 00:00:00Z",
+    "2030-02-30T00:00:00Z",
+    "2030-01-01T24:00:01Z",
+    "2030-01-01T00:00:00+24:00",
+    "0000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+01:00",
+    "9999-12-31T23:59:59-01:00",
+    "9999-12-31T23:59:59.999999Z",
+    "12030-01-01T00:00:00Z",
+    "٢٠٣٠-01-01T00:00:00Z",
+    "1893456000",
+    "tomorrow",
+    "",
+    1893456000,
+    1893456000.5,
+    True,
+    {},
+    ["2030-01-01T00:00:00Z"],
+]
+
+
+async def test_an_instant_is_rfc_3339_with_its_zone(api: ApiClient) -> None:
+    for instant in NO_INSTANTS:
+        made = await api.organization()
+        path = f"/organizations/{made['id']}"
+        for kind, body in [
+            ("trial", {"starts_at": "2020-01-01T00:00:00Z", "ends_at": instant}),
+            ("plan", {"code": "x", "status": "active", "current_period_end": instant}),
+        ]:
+            reply = await api.ask("PUT", f"{path}/{kind}", body)
+            assert (reply.status, reply.code) == (422, "invalid_body"), instant
+        if isinstance(instant, str):
+            reply = await api.ask("GET", f"{path}/access?at={quote(instant)}")
+            assert (reply.status, reply.code) == (422, "invalid_query"), instant
+        assert await api.get(path) == made
+
+
+ADDRESSES: list[tuple[str, int, str]] = [
+    ("/organizations?unknown=1", 422, "invalid_query"),
+    ("/organizations?limit=0", 422, "invalid_query"),
+    ("/organizations?limit=201", 422, "invalid_query"),
+    ("/organizations?limit=-1", 422, "invalid_query"),
+    ("/organizations?limit=1.0", 422, "invalid_query"),
+    ("/organizations?limit=%2B5", 422, "invalid_query"),
+    ("/organizations?limit=", 422, "invalid_query"),
+    ("/organizations?limit=" + "9" * 5000, 422, "invalid_query"),
+    ("/organizations?limit=%D9%A3", 422, "invalid_query"),
+    ("/organizations?limit=5&limit=5", 422, "invalid_query"),
+    ("/organizations?allowed=yes", 422, "invalid_query"),
+    ("/organizations?allowed=True", 422, "invalid_query"),
+    ("/organizations?allowed=1", 422, "invalid_query"),
+    ("/organizations?allowed", 422, "invalid_query"),
+    ("/organizations?query=%00", 422, "invalid_query"),
+    ("/organizations?query=" + "x" * 201, 422, "invalid_query"),
+    ("/organizations?cursor=", 422, "invalid_cursor"),
+    ("/organizations?cursor=x", 422, "invalid_cursor"),
+    ("/organizations?cursor=%00", 422, "invalid_cursor"),
+    ("/organizations?cursor=W10=", 422, "invalid_cursor"),
+    ("/organizations?cursor=WyIiLCAiIl0=", 422, "invalid_cursor"),
+    ("/audit?cursor=WyItMSJd", 422, "invalid_cursor"),
+    ("/audit?cursor=WyI5OTk5OTk5OTk5OTk5OTk5OTk5OTkiXQ==", 422, "invalid_cursor"),
+    ("/calls?blocked=maybe", 422, "invalid_query"),
+    ("/calls?organization_id=7", 422, "invalid_query"),
+    ("/calls?organization_id={00000000-0000-0000-0000-000000000000}", 422, "invalid_query"),
+    ("/calls?vapi_call_id=%00", 422, "invalid_query"),
+    ("/phone-numbers?sync_state=fine", 422, "invalid_query"),
+    ("/policies?x=1", 422, "invalid_query"),
+    ("/organizations/1", 404, "not_found"),
+    ("/organizations/not-a-uuid/access", 404, "not_found"),
+    ("/organizations/%00", 404, "not_found"),
+    ("/organizations/00000000000000000000000000000000", 404, "not_found"),
+    ("/organizations/00000000-0000-0000-0000-000000000000?x=1", 422, "invalid_query"),
+    ("/organizations/00000000-0000-0000-0000-000000000000", 404, "organization_not_found"),
+    ("/phone-numbers/00000000-0000-0000-0000-000000000000", 404, "phone_number_not_found"),
+    ("/calls/00000000-0000-0000-0000-000000000000", 404, "call_not_found"),
+    ("/organizations/", 404, "not_found"),
+    ("/nothing", 404, "not_found"),
+]
+
+
+async def test_an_address_that_makes_no_sense_is_refused(api: ApiClient) -> None:
+    for case in ADDRESSES:
+        path, status, code = case
+        reply = await api.ask("GET", path)
+        assert (reply.status, reply.code) == (status, code), case
+
+
+async def test_a_query_that_is_no_utf_8_changes_nothing(api: ApiClient) -> None:
+    for raw in ("%ff", "%ed%a0%80", "%"):
+        reply = await api.ask("GET", f"/organizations?query={raw}")
+        assert reply.status in (200, 400, 422)
+
+
+async def test_only_json_is_taken(api: ApiClient) -> None:
+    raw = orjson.dumps({"name": "x"})
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "text/json", ""):
+        reply = await api.ask(
+            "POST", "/organizations", raw=raw, headers={"Content-Type": content_type}
+        )
+        assert (reply.status, reply.code) == (415, "unsupported_media_type")
+    reply = await api.ask("POST", "/organizations", raw=raw, headers={"Content-Encoding": "gzip"})
+    assert reply.code == "unsupported_media_type"
+    assert await unchanged(api)
+    reply = await api.ask(
+        "POST",
+        "/organizations",
+        raw=raw,
+        headers={"Content-Type": "Application/JSON; charset=utf-8"},
+    )
+    assert reply.status == 201
+
+
+async def test_a_body_where_none_belongs_is_refused(api: ApiClient) -> None:
+    made = await api.organization()
+    for method, path in [
+        ("GET", "/organizations"),
+        ("GET", f"/organizations/{made['id']}"),
+        ("DELETE", f"/organizations/{made['id']}"),
+    ]:
+        reply = await api.ask(method, path, {"name": "x"})
+        assert (reply.status, reply.code) == (400, "unexpected_body")
+    assert await api.get(f"/organizations/{made['id']}") == made
+
+
+async def test_a_large_body_is_refused(api: ApiClient) -> None:
+    raw = b'{"name":"' + b"x" * 2**20 + b'"}'
+    reply = await api.ask("POST", "/organizations", raw=raw)
+    assert (reply.status, reply.code) == (413, "body_too_large")
+    made = await api.organization()
+    reply = await api.ask("DELETE", f"/organizations/{made['id']}", raw=raw)
+    assert (reply.status, reply.code) == (413, "body_too_large")
+    assert await api.get(f"/organizations/{made['id']}") == made
+
+
+async def test_a_method_that_is_not_there_is_refused_with_those_that_are(api: ApiClient) -> None:
+    reply = await api.ask("PUT", "/organizations")
+    assert (reply.status, reply.code) == (405, "method_not_allowed")
+    assert set(reply.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
+
+
+async def test_head_answers_like_get_without_a_body(api: ApiClient) -> None:
+    reply = await api.ask("HEAD", "/organizations")
+    assert (reply.status, reply.body) == (200, b"")
+
+
+async def test_attributes_come_back_as_they_were_sent(api: ApiClient) -> None:
+    attributes = {
+        "int": 2**63 - 1,
+        "negative": -(2**63) + 1,
+        "float": 1.0000000000000002,
+        "tiny": 5e-324,
+        "huge": 1.7976931348623157e308,
+        "text": "\\u0000 ü 🍕 \u202e",
+        "": [None, True, {"x": []}],
+    }
+    made = await api.organization(attributes=attributes)
+    assert made["attributes"] == attributes
+    assert (await api.get(f"/organizations/{made['id']}"))["attributes"] == attributes
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    ["name", "external_id", "blocked_message", "forward_url", "attributes", "assistant_ids", "x"]
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(data=st.data())
+def test_no_body_whatever_makes_the_service_fail(data: st.DataObject) -> None:
+    """Fuzzes the reader; what it lets through PostgreSQL can keep and JSON can say."""
+    raw = data.draw(st.binary() | st.text().map(lambda text: text.encode("utf-8", "replace")))
+    with contextlib.suppress(InputError):
+        json.dumps(read_json(raw)).encode()
+
+
+async def test_no_field_whatever_makes_the_service_fail(api: ApiClient) -> None:
+    """Fuzzes every field of an organization through HTTP and PostgreSQL."""
+    bodies: list[dict[str, Any]] = []
+
+    @settings(max_examples=150, deadline=None, derandomize=True, database=None)
+    @given(st.dictionaries(FIELDS, JSON, max_size=4))
+    def collect(body: dict[str, Any]) -> None:
+        bodies.append(body)
+
+    await asyncio.to_thread(collect)
+    for body in bodies:
+        raw = json.dumps({"name": "fuzz", **body}).encode()
+        reply = await api.ask("POST", "/organizations", raw=raw)
+        assert reply.status in (201, 400, 409, 422), (raw, reply.body)
+        if reply.status == 201:
+            assert (await api.get(f"/organizations/{reply.json['id']}")) == reply.json
