@@ -39,6 +39,7 @@ from service.web.api.phone_numbers import PhoneNumberOperations
 from service.web.api.records import RecordOperations
 from service.web.health import Check, Health
 from service.web.metrics import Metrics
+from service.web.relay import Relay
 from service.web.routes import build_web
 from service.web.webhook import Webhook
 
@@ -66,6 +67,7 @@ class Service:
     spool: Spool
     gate: Gate
     control: ControlClient
+    relay: Relay
     worker: HangupWorker
     loop: ReconcileLoop
     health: Health
@@ -98,6 +100,7 @@ class Service:
         await asyncio.gather(*self.endless, *self.stoppable, return_exceptions=True)
         self.spool.close()
         await self.control.close()
+        await self.relay.close()
         await self.session.close()
         try:
             async with asyncio.timeout(3.0):
@@ -184,10 +187,12 @@ async def build(settings: Settings, dsn: str) -> Service:
     gate = Gate(directory, chain, CallWriter(pool), spool, pool, ladder.attempt_now)
     reconciler = Reconciler(pool, client, desired_webhook(settings))
     health, metrics = Health(), Metrics()
+    relay = Relay(settings.callgate_relay_hosts)
     webhook = Webhook(
         gate,
         rules_from(settings),
         metrics,
+        relay,
         settings.callgate_max_body_bytes,
         settings.callgate_blocked_message,
     )
@@ -208,6 +213,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         spool=spool,
         gate=gate,
         control=control,
+        relay=relay,
         worker=worker,
         loop=ReconcileLoop(dsn, pool, reconciler),
         health=health,

@@ -20,6 +20,7 @@ from service.vapi.authenticity import (
 from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
 from service.web.metrics import Metrics
 from service.web.problems import problem
+from service.web.relay import REQUEST_SECONDS, Relay, passed_on
 
 UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
 UNANSWERED_MESSAGE = "Nobody is assigned to answer this number yet. Please try again later."
@@ -43,6 +44,7 @@ class Webhook:
     gate: Gate
     rules: AuthenticityRules
     metrics: Metrics
+    relay: Relay
     max_body_bytes: int
     blocked_message: str
 
@@ -67,7 +69,7 @@ class Webhook:
         except MalformedMessageError as exc:
             self.metrics.webhook("none", 400, began)
             return problem(400, "malformed_message", str(exc))
-        response = await self.answer(message)
+        response = await self.answer(message, body, request)
         self.metrics.webhook(message.type, response.status, began)
         return response
 
@@ -82,7 +84,9 @@ class Webhook:
                 raise BodyTooLargeError
         return bytes(parts)
 
-    async def answer(self, message: ServerMessage) -> web.Response:
+    async def answer(
+        self, message: ServerMessage, body: bytes, request: web.Request
+    ) -> web.Response:
         """The reply table of the contract, row by row."""
         asked = message.type == "assistant-request"
         if not message.has_call and not (asked and message.phone_number_ids):
@@ -92,7 +96,7 @@ class Webhook:
         if ruling.registration is None and not ruling.allowed:
             return self.answer_unknown(message)
         if asked:
-            return reply(self.answer_request(ruling))
+            return reply(await self.answer_request(ruling, body, request))
         if not ruling.allowed:
             return problem(
                 403,
@@ -101,6 +105,13 @@ class Webhook:
                 reason=ruling.reason,
                 decision_id=str(ruling.decision_id),
             )
+        url = ruling.registration.organization.forward_url if ruling.registration else None
+        if url is None:
+            return reply(replies.NO_ANSWER)
+        headers = passed_on(request, self.rules.secrets)
+        if message.expects_answer:
+            return reply(await self.relay.ask(url, body, headers) or replies.NO_ANSWER)
+        self.relay.tell(url, body, headers)
         return reply(replies.NO_ANSWER)
 
     def answer_unknown(self, message: ServerMessage) -> web.Response:
@@ -114,14 +125,24 @@ class Webhook:
             "Nobody registered this phone number: add it, or point its webhook elsewhere.",
         )
 
-    def answer_request(self, ruling: Ruling) -> dict[str, object]:
-        registration = ruling.registration
+    async def answer_request(
+        self, ruling: Ruling, body: bytes, request: web.Request
+    ) -> dict[str, object]:
+        """What answers the call: the number's own setting, else the organization's server."""
+        organization = ruling.registration.organization if ruling.registration else None
         if not ruling.allowed:
-            own = registration.organization.blocked_message if registration else None
+            own = organization.blocked_message if organization else None
             return replies.refusal(own or self.blocked_message)
-        number = registration.phone_number if registration else None
+        number = ruling.registration.phone_number if ruling.registration else None
         if number is not None and number.answer_with:
             return replies.answer(number.answer_with)
+        if organization is not None and organization.forward_url is not None:
+            headers = passed_on(request, self.rules.secrets)
+            answer = await self.relay.ask(
+                organization.forward_url, body, headers, seconds=REQUEST_SECONDS
+            )
+            if answer:
+                return answer
         return replies.refusal(UNANSWERED_MESSAGE)
 
     async def refuse_method(self, _request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from service.sandbox.server import SandboxVapi
 from tests.support.service import SECRET, Replica, Start
@@ -90,7 +91,7 @@ async def test_a_new_kind_of_message_of_a_blocked_call_is_refused_like_any(
 async def test_doubled_and_missing_secrets(callgate: Replica) -> None:
     body = b'{"message": {"type": "hang"}}'
     doubled = [("X-Vapi-Secret", SECRET), ("X-Vapi-Secret", SECRET)]
-    assert await post(callgate, body, aiohttp.client.CIMultiDict(doubled)) == 401
+    assert await post(callgate, body, CIMultiDict(doubled)) == 401
     assert await post(callgate, body, {"X-Other": "1"}) == 401
     assert await post(callgate, body, {"X-Vapi-Secret": "wrong"}) == 401
     assert await post(callgate, body) == 200
