@@ -44,6 +44,8 @@ class DataDir:
 
         Raises `UnsafeDataDirError` or `DataDirInUseError`.
         """
+        # Before, so that nothing is made where nothing may be; after, as the umask may be generous.
+        check_parents(self.path)
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_parents(self.path)
         self.folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -136,7 +138,10 @@ def is_alive(pid: int) -> bool:
 def check_parents(path: Path) -> None:
     """Refuse a place where anybody could rename our folder away and put theirs there."""
     for parent in {*path.parents, *path.resolve().parents}:
-        mode = parent.stat().st_mode
+        try:
+            mode = parent.stat().st_mode
+        except FileNotFoundError:
+            continue
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise UnsafeDataDirError(
                 f"CALLGATE_DATA_DIR {path} lies in {parent}, which everybody may write to: they "
