@@ -72,7 +72,7 @@ def test_all_faults_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_webhook_url_that_vapi_cannot_use(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     for name, value in {**GOOD, "VAPI_WEBHOOK_URL": url}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match="VAPI_WEBHOOK_URL.*NEXT_PUBLIC_APP_URL"):
+    with pytest.raises(SettingsError, match=r"VAPI_WEBHOOK_URL.*NEXT_PUBLIC_APP_URL"):
         load_settings()
 
 

@@ -94,7 +94,7 @@ class Switchboard:
             call.ring()
             await self.converse(call, duration)
             return
-        assert number is not None  # noqa: S101 - open_call saw it
+        assert number is not None
         action = hooks.ringing_action(number, call.caller)
         if action is not None:
             self.act(call, action, "call.ringing")

@@ -42,7 +42,7 @@ class Server:
             if not entry.name.isdigit():
                 continue
             try:
-                fits = Path(os.readlink(entry / "cwd")) == self.data_dir / "postgres"
+                fits = (entry / "cwd").readlink() == self.data_dir / "postgres"
                 if fits and b"postgres" in (entry / "cmdline").read_bytes():
                     os.kill(int(entry.name), number)
             except OSError:

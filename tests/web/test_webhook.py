@@ -5,7 +5,6 @@ import gzip
 import io
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -138,10 +137,7 @@ JSON = st.recursive(
 )
 CALL = st.fixed_dictionaries(
     {},
-    optional={
-        name: JSON
-        for name in ("id", "type", "phoneNumberId", "assistantId", "monitor", "customer", "cost")
-    },
+    optional=dict.fromkeys(("id", "type", "phoneNumberId", "assistantId", "monitor", "customer", "cost"), JSON),
 )
 MESSAGE = st.fixed_dictionaries(
     {"type": st.sampled_from(["status-update", "assistant-request", "hang", "end-of-call-report"])},
