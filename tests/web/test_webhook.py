@@ -137,7 +137,9 @@ JSON = st.recursive(
 )
 CALL = st.fixed_dictionaries(
     {},
-    optional=dict.fromkeys(("id", "type", "phoneNumberId", "assistantId", "monitor", "customer", "cost"), JSON),
+    optional=dict.fromkeys(
+        ("id", "type", "phoneNumberId", "assistantId", "monitor", "customer", "cost"), JSON
+    ),
 )
 MESSAGE = st.fixed_dictionaries(
     {"type": st.sampled_from(["status-update", "assistant-request", "hang", "end-of-call-report"])},
