@@ -119,6 +119,15 @@ class ApiClient:
         """The same client with a new token of a role."""
         return self.with_token((await self.issue_token(role))["token"])
 
+    async def operations(self) -> list[tuple[str, str]]:
+        """Method and path of every operation, out of the served document."""
+        document = (await self.ask("GET", "/api/openapi.json", root="")).json
+        return [
+            (method.upper(), path.removeprefix("/api/v1"))
+            for path, item in document["paths"].items()
+            for method in item
+        ]
+
     async def audit(self, object_id: str | UUID) -> list[Any]:
         """What the audit says of an object, newest first."""
         found: list[Any] = (await self.get(f"/audit?object_id={object_id}"))["items"]

@@ -1,0 +1,354 @@
+"""Phone numbers over the API, with a stand-in for Vapi at the other end: both sides are looked at."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from service.admin import phone_numbers
+from service.sandbox.server import SandboxVapi
+from service.settings import WEBHOOK_PATH
+from tests.support.api import ApiClient
+
+BEFORE = {"url": "https://customer.example/hook", "timeoutSeconds": 7}
+
+
+async def add(api: ApiClient, organization: Any, vapi_id: str, **fields: Any) -> Any:
+    reply = await api.ask(
+        "POST",
+        "/phone-numbers",
+        {"organization_id": organization["id"], "vapi_phone_number_id": vapi_id, **fields},
+    )
+    assert reply.status == 201, reply.body
+    return reply.json
+
+
+def server(vapi: SandboxVapi, vapi_id: str) -> Any:
+    """The webhook that Vapi holds for a number."""
+    found = vapi.numbers.find(vapi_id)
+    assert found is not None
+    return found.get("server")
+
+
+def is_ours(api: ApiClient, block: Any) -> bool:
+    """Whether a webhook is the one that our settings ask for."""
+    ours = bool(block) and block["url"] == api.service.settings.webhook_url
+    if ours:
+        assert block["url"].endswith(WEBHOOK_PATH)
+        assert block["headers"]["X-Vapi-Secret"] == "the-webhook-secret"
+    return ours
+
+
+async def test_adding_a_number_configures_it_at_vapi_at_once(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi", number="+15550100002", server=BEFORE)["id"]
+    organization = await api.organization()
+    body = {
+        "organization_id": organization["id"],
+        "vapi_phone_number_id": vapi_id,
+        "label": "Front desk",
+        "gate": "request",
+        "answer_with": {"assistantId": "asst-1", "assistantOverrides": {"a": None, "b": [1]}},
+    }
+    reply = await api.ask("POST", "/phone-numbers", body)
+    assert reply.status == 201
+    made = reply.json
+    assert {key: made[key] for key in body} == body
+    assert made["number"] == "+15550100002"
+    assert made["sync"]["state"] == "in_sync"
+    assert made["sync"]["level"] == "phone_number"
+    assert made["sync"]["drift"] == []
+    assert made["sync"]["last_error"] is None
+    assert made["sync"]["last_checked_at"].endswith("Z")
+    assert reply.headers["Location"] == f"/api/v1/phone-numbers/{made['id']}"
+    assert (await api.ask("GET", reply.headers["Location"], root="")).json == made
+    assert is_ours(api, server(vapi, vapi_id))
+    assert b"the-webhook-secret" not in reply.body
+
+
+async def test_removing_a_number_puts_back_what_was_there(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi", server=BEFORE)["id"]
+    made = await add(api, await api.organization(), vapi_id)
+    path = f"/phone-numbers/{made['id']}"
+    reply = await api.ask("DELETE", path)
+    assert (reply.status, reply.body) == (204, b"")
+    assert server(vapi, vapi_id)["url"] == BEFORE["url"]
+    for method, end in [("GET", ""), ("DELETE", ""), ("POST", "/sync")]:
+        reply = await api.ask(method, path + end)
+        assert (reply.status, reply.code) == (404, "phone_number_not_found")
+    assert (await api.get("/phone-numbers"))["items"] == []
+    assert await api.service.pool.fetchval("SELECT count(*) FROM callgate.phone_numbers") == 0
+
+
+async def test_vapi_does_not_know_the_number(api: ApiClient) -> None:
+    organization = await api.organization()
+    body = {"organization_id": organization["id"], "vapi_phone_number_id": str(uuid4())}
+    reply = await api.ask("POST", "/phone-numbers", body)
+    assert (reply.status, reply.code) == (422, "vapi_phone_number_not_found")
+    assert await api.service.pool.fetchval("SELECT count(*) FROM callgate.phone_numbers") == 0
+
+
+async def test_a_number_that_is_taken_is_refused_without_asking_vapi(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi")["id"]
+    made = await add(api, await api.organization("One"), vapi_id)
+    other = await api.organization("Two")
+    asked = len(vapi.requests())
+    body = {"organization_id": other["id"], "vapi_phone_number_id": vapi_id}
+    reply = await api.ask("POST", "/phone-numbers", body)
+    assert (reply.status, reply.code) == (409, "phone_number_taken")
+    assert len(vapi.requests()) == asked
+    assert await api.get(f"/phone-numbers/{made['id']}") == made
+
+
+async def test_two_that_add_one_number_at_once_do_not_both_get_it(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi", server=BEFORE)["id"]
+    organization = await api.organization()
+    body = {"organization_id": organization["id"], "vapi_phone_number_id": vapi_id}
+    replies = await asyncio.gather(*(api.ask("POST", "/phone-numbers", body) for _ in range(5)))
+    assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
+    assert len((await api.get("/phone-numbers"))["items"]) == 1
+
+
+async def test_a_number_of_nobody_is_refused_without_asking_vapi(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi")["id"]
+    body = {"organization_id": str(uuid4()), "vapi_phone_number_id": vapi_id}
+    reply = await api.ask("POST", "/phone-numbers", body)
+    assert (reply.status, reply.code) == (422, "organization_not_found")
+    assert vapi.requests() == []
+
+
+async def test_with_vapi_away_a_number_is_added_and_waits(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi")["id"]
+    organization = await api.organization()
+    await vapi.down()
+    made = await add(api, organization, vapi_id)
+    assert made["sync"]["state"] == "pending"
+    assert made["sync"]["last_error"]
+    assert made["sync"]["next_attempt_at"] is not None
+    assert made["number"] is None
+    await vapi.up()
+    reply = await api.ask("POST", f"/phone-numbers/{made['id']}/sync")
+    assert reply.status == 200
+    assert reply.json["sync"]["state"] == "in_sync"
+    assert is_ours(api, server(vapi, vapi_id))
+
+
+async def test_a_vapi_that_stalls_does_not_keep_an_admin_waiting(
+    api: ApiClient, vapi: SandboxVapi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phone_numbers, "RECONCILE_SECONDS", 0.3)
+    vapi_id = vapi.add_number(provider="vapi")["id"]
+    organization = await api.organization()
+    vapi.fail("* /phone-number/*", stall=20)
+    async with asyncio.timeout(5):
+        made = await add(api, organization, vapi_id)
+    assert made["sync"]["state"] == "pending"
+    vapi.faults.clear()
+    reply = await api.ask("POST", f"/phone-numbers/{made['id']}/sync")
+    assert reply.json["sync"]["state"] == "in_sync"
+
+
+async def test_a_number_being_released_can_be_added_again_and_keeps_what_was_before(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi", number="+15550100003", server=BEFORE)["id"]
+    first = await add(api, await api.organization("One"), vapi_id, label="old", gate="request")
+    await vapi.down()
+    assert (await api.ask("DELETE", f"/phone-numbers/{first['id']}")).status == 204
+    assert (await api.get("/phone-numbers"))["items"] == []
+    other = await api.organization("Two")
+    again = await add(api, other, vapi_id)
+    assert again["organization_id"] == other["id"]
+    assert (again["label"], again["gate"], again["number"]) == (None, "event", "+15550100003")
+    assert again["sync"]["state"] == "pending"
+    await vapi.up()
+    reply = await api.ask("POST", f"/phone-numbers/{again['id']}/sync")
+    assert reply.json["sync"]["state"] == "in_sync"
+    assert (await api.ask("DELETE", f"/phone-numbers/{again['id']}")).status == 204
+    assert server(vapi, vapi_id)["url"] == BEFORE["url"]
+
+
+async def test_an_organization_with_numbers_cannot_be_removed(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    organization = await api.organization()
+    made = await add(api, organization, vapi.add_number(provider="vapi")["id"])
+    path = f"/organizations/{organization['id']}"
+    reply = await api.ask("DELETE", path)
+    assert (reply.status, reply.code) == (409, "organization_has_phone_numbers")
+    assert (await api.get(path))["id"] == organization["id"]
+    await vapi.down()
+    await api.ask("DELETE", f"/phone-numbers/{made['id']}")
+    assert (await api.ask("DELETE", path)).status == 204
+
+
+async def test_a_patch_changes_only_what_is_sent(api: ApiClient, vapi: SandboxVapi) -> None:
+    made = await add(
+        api,
+        await api.organization("One"),
+        vapi.add_number(provider="vapi")["id"],
+        label="x",
+        answer_with={"squadId": "s"},
+    )
+    path = f"/phone-numbers/{made['id']}"
+    other = await api.organization("Two")
+    asked = len(vapi.requests())
+    for change in (
+        {"label": "new"},
+        {"label": None},
+        {"organization_id": other["id"]},
+        {},
+    ):
+        reply = await api.ask("PATCH", path, change)
+        assert reply.status == 200
+        expected = {**made, **change, "updated_at": reply.json["updated_at"]}
+        assert reply.json == expected
+        made = reply.json
+    assert len(vapi.requests()) == asked
+    for change in (
+        {"gate": "request"},
+        {"answer_with": {"workflowId": "w"}},
+        {"answer_with": None},
+    ):
+        reply = await api.ask("PATCH", path, change)
+        assert reply.json["sync"]["state"] == "in_sync"
+        made = {**made, **change, "updated_at": reply.json["updated_at"], "sync": None}
+        assert {**reply.json, "sync": None} == made
+
+
+async def test_a_number_that_moves_is_seen_by_the_gate_at_once(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi")["id"]
+    one, two = await api.organization("One"), await api.organization("Two")
+    made = await add(api, one, vapi_id)
+    directory = api.service.directory
+
+    def owner() -> str | None:
+        found = directory.find([vapi_id], [])
+        return str(found.organization.id) if found else None
+
+    assert owner() == one["id"]
+    await api.ask("PATCH", f"/phone-numbers/{made['id']}", {"organization_id": two["id"]})
+    assert owner() == two["id"]
+    await api.ask("DELETE", f"/phone-numbers/{made['id']}")
+    assert owner() is None
+
+
+async def test_concurrent_patches_of_different_fields_both_count(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    made = await add(api, await api.organization(), vapi.add_number(provider="vapi")["id"])
+    path = f"/phone-numbers/{made['id']}"
+    other = await api.organization("Two")
+    for number in range(5):
+        await asyncio.gather(
+            api.ask("PATCH", path, {"label": f"label {number}"}),
+            api.ask("PATCH", path, {"organization_id": other["id"]}),
+        )
+        found = await api.get(path)
+        assert (found["label"], found["organization_id"]) == (f"label {number}", other["id"])
+
+
+SENSELESS: list[dict[str, Any]] = [
+    {"organization_id": None},
+    {"organization_id": "1"},
+    {"organization_id": "{00000000-0000-0000-0000-000000000000}"},
+    {"organization_id": "urn:uuid:00000000-0000-0000-0000-000000000000"},
+    {"gate": "ring"},
+    {"gate": None},
+    {"label": ""},
+    {"label": "a\r\nb"},
+    {"label": "x" * 201},
+    {"answer_with": {}},
+    {"answer_with": []},
+    {"answer_with": "asst"},
+    {"answer_with": {"assistantId": None}},
+    {"answer_with": {"assistantId": ""}},
+    {"answer_with": {"assistantId": 7}},
+    {"answer_with": {"assistantId": "a/b"}},
+    {"answer_with": {"assistantId": "a", "squadId": "b"}},
+    {"answer_with": {"assistantId": "a", "destination": {}}},
+    {"answer_with": {"assistantOverrides": {}}},
+    {"answer_with": {"assistantId": "a", "assistantOverrides": None}},
+    {"answer_with": {"assistantId": "a", "assistantOverrides": []}},
+    {"answer_with": {"assistantId": "a", "assistantOverrides": {"x": "y" * 70_000}}},
+    {"number": "+15550100002"},
+    {"sync": {}},
+]
+
+
+async def test_a_number_that_makes_no_sense_is_refused(api: ApiClient, vapi: SandboxVapi) -> None:
+    organization = await api.organization()
+    made = await add(api, organization, vapi.add_number(provider="vapi")["id"])
+    free = vapi.add_number(provider="vapi")["id"]
+    asked = len(vapi.requests())
+    for fields in (*SENSELESS, {"vapi_phone_number_id": "../call/1"}):
+        body = {"organization_id": organization["id"], "vapi_phone_number_id": free, **fields}
+        reply = await api.ask("POST", "/phone-numbers", body)
+        assert (reply.status, reply.code) == (422, "invalid_body"), fields
+        reply = await api.ask("PATCH", f"/phone-numbers/{made['id']}", fields)
+        assert (reply.status, reply.code) == (422, "invalid_body"), fields
+    reply = await api.ask(
+        "PATCH", f"/phone-numbers/{made['id']}", {"organization_id": str(uuid4())}
+    )
+    assert (reply.status, reply.code) == (422, "organization_not_found")
+    assert (await api.get("/phone-numbers"))["items"] == [made]
+    assert len(vapi.requests()) == asked
+
+
+async def test_the_list_filters_and_pages(api: ApiClient, vapi: SandboxVapi) -> None:
+    one, two = await api.organization("One"), await api.organization("Two")
+    made = [
+        await add(api, organization, vapi.add_number(provider="vapi")["id"])
+        for organization in (one, two, one, two, one)
+    ]
+    await api.service.pool.execute(
+        "UPDATE callgate.webhook_states SET state = 'drifted' WHERE phone_number_id = $1",
+        made[0]["id"],
+    )
+    seen = []
+    cursor = ""
+    while True:
+        page = await api.get(f"/phone-numbers?limit=2{cursor}")
+        seen += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert sorted(seen) == sorted(number["id"] for number in made)
+    page = await api.get(f"/phone-numbers?organization_id={two['id']}")
+    assert {item["id"] for item in page["items"]} == {made[1]["id"], made[3]["id"]}
+    page = await api.get("/phone-numbers?sync_state=drifted")
+    assert [item["id"] for item in page["items"]] == [made[0]["id"]]
+    page = await api.get(f"/phone-numbers?organization_id={two['id']}&sync_state=drifted")
+    assert page["items"] == []
+
+
+async def test_every_change_of_a_number_is_audited(api: ApiClient, vapi: SandboxVapi) -> None:
+    made = await add(api, await api.organization(), vapi.add_number(provider="vapi")["id"])
+    path = f"/phone-numbers/{made['id']}"
+    await api.ask("PATCH", path, {"label": "x"})
+    await api.ask("DELETE", path)
+    entries = await api.audit(made["id"])
+    assert [entry["action"] for entry in entries] == [
+        "phone_number.released",
+        "phone_number.changed",
+        "phone_number.created",
+    ]
+    assert {entry["object_type"] for entry in entries} == {"phone_number"}
+    released, changed, created = entries
+    assert created["before"] is None
+    assert released["after"] is None
+    assert (changed["before"]["label"], changed["after"]["label"]) == (None, "x")
