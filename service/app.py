@@ -199,6 +199,7 @@ def worker_environment(settings: Settings, dsn: str) -> dict[str, str]:
             "VAPI_WEBHOOK_URL": settings.webhook_url,
             "CALLGATE_ADMIN_TOKEN": settings.callgate_admin_token.get_secret_value(),
             "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL": "1",
+            "CALLGATE_VAPI_REQUESTS_PER_SECOND": str(settings.callgate_vapi_requests_per_second),
         }
     return {**os.environ, **given}
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import structlog
 
-from service.domain.budget import Priority
 from service.reconcile.reconciler import Reconciler
 from service.store import webhook_states as states
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
@@ -78,7 +77,7 @@ class ReconcileLoop:
     async def one(self, phone_number_id: UUID) -> None:
         """One number's trouble is its own."""
         try:
-            await self.reconciler.reconcile(phone_number_id, Priority.REPAIR)
+            await self.reconciler.reconcile_due(phone_number_id)
         except UNAVAILABLE:
             raise
         except Exception:

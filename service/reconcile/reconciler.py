@@ -89,6 +89,12 @@ class Reconciler:
             await asyncio.sleep(HELD_SECONDS)
         return await states.find_sync(self.pool, phone_number_id)
 
+    async def reconcile_due(self, phone_number_id: UUID) -> None:
+        """One pass if the number is due and nobody works on it; for the loop, which never waits."""
+        held = await states.claim(self.pool, phone_number_id, due=True)
+        if held is not None:
+            await self.work(held, Priority.REPAIR)
+
     async def work(self, held: Claim, priority: Priority) -> None:
         """Do the pass under a claim, which is given back whatever happens."""
         try:

@@ -15,6 +15,7 @@ from service.store.pool import Pool
 LEASE_SECONDS = 45.0
 CHANNEL = "callgate_reconcile"
 
+# $3: only if it is due, so that the loop leaves alone what somebody else has just done.
 CLAIM = """
 UPDATE callgate.webhook_states s
 SET claim = s.claim + 1, claimed_until = now() + make_interval(secs => $2)
@@ -22,6 +23,7 @@ FROM callgate.phone_numbers n
 WHERE s.phone_number_id = (
         SELECT phone_number_id FROM callgate.webhook_states
         WHERE phone_number_id = $1 AND (claimed_until IS NULL OR claimed_until < now())
+            AND (NOT $3 OR next_attempt_at <= now())
         FOR UPDATE SKIP LOCKED)
     AND n.id = s.phone_number_id
 RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id, n.number,
@@ -65,7 +67,8 @@ DELETE FROM callgate.phone_numbers n USING callgate.webhook_states s
 WHERE n.id = $1 AND n.released_at IS NOT NULL AND s.phone_number_id = n.id AND s.claim = $2
 """
 
-UNCLAIM = """
+UN  # $3: only if it is due, so that the loop leaves alone what somebody else has just done.
+CLAIM = """
 UPDATE callgate.webhook_states SET claimed_until = NULL WHERE phone_number_id = $1 AND claim = $2
 """
 
@@ -121,9 +124,9 @@ def sync_of(row: Mapping[str, Any]) -> Sync:
     )
 
 
-async def claim(pool: Pool, phone_number_id: UUID) -> Claim | None:
-    """Claim a number; None when another holds it or it is gone."""
-    row = await pool.fetchrow(CLAIM, phone_number_id, LEASE_SECONDS)
+async def claim(pool: Pool, phone_number_id: UUID, *, due: bool = False) -> Claim | None:
+    """Claim a number, or one only if it is due; None when another holds it or it is gone."""
+    row = await pool.fetchrow(CLAIM, phone_number_id, LEASE_SECONDS, due)
     return None if row is None else Claim(**dict(row))
 
 
