@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +16,9 @@ from service.store.pool import Pool, create_pool
 from service.store.schema import migrate
 
 TEMPLATE = "callgate_template"
+
+# A test server may lose its data with the machine; many pools are open at once.
+OPTIONS = {"fsync": "off", "max_connections": "200", "autovacuum": "off"}
 
 
 def dsn_for(admin_dsn: str, database: str) -> str:
@@ -31,13 +35,22 @@ async def execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
+@asynccontextmanager
+async def fresh_database(admin_dsn: str, template: str) -> AsyncIterator[str]:
+    """A database of its own, dropped afterwards whoever is still connected."""
+    name = f"t_{uuid.uuid4().hex}"
+    await execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield dsn_for(admin_dsn, name)
+    finally:
+        await execute(admin_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A server for the session, with a migrated template database; yields the admin DSN."""
     folder = Path(tempfile.mkdtemp(prefix="callgate-tests-"))
-    server = EmbeddedPostgres(
-        folder, options={"fsync": "off", "max_connections": "200", "autovacuum": "off"}
-    )
+    server = EmbeddedPostgres(folder, options=OPTIONS)
     dsn = server.start()
     try:
         asyncio.run(execute(dsn, f"CREATE DATABASE {TEMPLATE}"))
@@ -51,10 +64,15 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 async def dsn(postgres_server: str) -> AsyncIterator[str]:
     """A fresh, migrated database."""
-    name = f"t_{uuid.uuid4().hex}"
-    await execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield dsn_for(postgres_server, name)
-    await execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    async with fresh_database(postgres_server, TEMPLATE) as made:
+        yield made
+
+
+@pytest.fixture
+async def empty_dsn(postgres_server: str) -> AsyncIterator[str]:
+    """A fresh database that nobody has migrated."""
+    async with fresh_database(postgres_server, "template0") as made:
+        yield made
 
 
 @pytest.fixture
