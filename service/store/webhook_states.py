@@ -67,8 +67,7 @@ DELETE FROM callgate.phone_numbers n USING callgate.webhook_states s
 WHERE n.id = $1 AND n.released_at IS NOT NULL AND s.phone_number_id = n.id AND s.claim = $2
 """
 
-UN  # $3: only if it is due, so that the loop leaves alone what somebody else has just done.
-CLAIM = """
+UNCLAIM = """
 UPDATE callgate.webhook_states SET claimed_until = NULL WHERE phone_number_id = $1 AND claim = $2
 """
 
