@@ -21,7 +21,10 @@ MAX_ANSWER_BYTES = 64 * 1024
 
 # Control and bidi characters forge lines and names. Joiners stay: some scripts need them.
 UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+HIDDEN = re.compile(f"[{UNSAFE}]")
 VISIBLE = rf"^[^{UNSAFE}]*[^{UNSAFE}\s][^{UNSAFE}]*$"
+"""What `visible` says, for the document: as a check it would take too long on many spaces."""
+
 SEARCHABLE = r"^[^\x00]*$"
 VAPI_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
 CANONICAL_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -32,7 +35,7 @@ RFC_3339 = re.compile(
 
 def visible(value: str) -> str:
     """Refuse what cannot be seen, and a text of nothing but spaces."""
-    if not re.fullmatch(VISIBLE, value):
+    if HIDDEN.search(value) or not value.strip():
         raise ValueError("has control or direction characters, or nothing to be seen")
     return value
 
@@ -119,10 +122,16 @@ ANSWER_SCHEMA = {
     ]
 }
 
-Visible = Annotated[str, AfterValidator(visible), Field(json_schema_extra={"pattern": VISIBLE})]
-Name = Annotated[Visible, StringConstraints(min_length=1, max_length=200)]
-Sentence = Annotated[Visible, StringConstraints(min_length=1, max_length=1000)]
-Slug = Annotated[Visible, StringConstraints(min_length=1, max_length=100)]
+SHOWN = Field(json_schema_extra={"pattern": VISIBLE})
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(visible), SHOWN
+]
+Sentence = Annotated[
+    str, StringConstraints(min_length=1, max_length=1000), AfterValidator(visible), SHOWN
+]
+Slug = Annotated[
+    str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible), SHOWN
+]
 VapiId = Annotated[str, StringConstraints(pattern=VAPI_ID)]
 Searched = Annotated[str, StringConstraints(max_length=200, pattern=SEARCHABLE)]
 Url = Annotated[

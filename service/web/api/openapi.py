@@ -5,79 +5,88 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.web.api.operations import Operation
 from service.web.api.shapes import Problem
 
 REF = "#/components/schemas/{model}"
 PREFIX = "/api/v1"
+DESCRIPTION = """\
+Organizations, what entitles them to call, their phone numbers, their calls, and who changed what.
+
+Instants are RFC 3339 in UTC, ids are UUIDs. Lists come in pages: pass `next_cursor` of one as
+`cursor` of the next until it is null. Errors are problem documents (RFC 9457) with a stable `code`.
+Unknown fields and parameters are refused. Roles: `viewer` reads; `support` also sets and removes
+overrides that expire within 7 days; `admin` does everything.
+"""
 PROBLEMS = {
-    400: "The body is not JSON.",
-    401: "The token is missing or not valid.",
+    400: "The body is not JSON, or there is one where none belongs.",
+    401: "The token is missing, unknown, revoked or expired.",
     403: "The role may not do this.",
     404: "There is no such thing.",
     409: "It contradicts what is there.",
-    413: "The body is too large.",
-    415: "The body is not application/json.",
+    413: "The body is larger than 1 MiB.",
+    415: "The body is not plain `application/json`.",
     422: "The request is not valid.",
     503: "PostgreSQL does not answer.",
 }
+HEADERS = {
+    401: ("WWW-Authenticate", "The scheme to use."),
+    503: ("Retry-After", "Seconds to wait."),
+}
+
+Json = dict[str, Any]
 
 
-def build_openapi(operations: Sequence[Operation], version: str) -> dict[str, Any]:
+def build_openapi(operations: Sequence[Operation], version: str) -> Json:
     """The whole document."""
-    models: list[type[BaseModel]] = [Problem]
+    modes: dict[type[BaseModel], JsonSchemaMode] = {Problem: "serialization"}
     for operation in operations:
-        models += [model for model in (operation.body, operation.gives) if model is not None]
-    modes: list[tuple[type[BaseModel], Any]] = [
-        (model, "validation" if is_body(model, operations) else "serialization")
-        for model in dict.fromkeys(models)
-    ]
-    named, definitions = models_json_schema(modes, ref_template=REF)
-    references: dict[type[BaseModel], Any] = {}
-    for (model, _), schema in named.items():
-        assert issubclass(model, BaseModel)
-        references[model] = schema
-    paths: dict[str, dict[str, Any]] = {}
+        if operation.body is not None:
+            modes[operation.body] = "validation"
+        if operation.gives is not None:
+            modes[operation.gives] = "serialization"
+    _, definitions = models_json_schema(list(modes.items()), ref_template=REF)
+    paths: dict[str, Json] = {}
     for operation in operations:
         item = paths.setdefault(PREFIX + operation.path, {})
-        item[operation.method.lower()] = describe(operation, references)
+        item[operation.method.lower()] = describe(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Callgate", "version": version, "description": "No plan, no call."},
+        "info": {"title": "Callgate", "version": version, "description": DESCRIPTION},
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": definitions.get("$defs", {}),
+            "schemas": definitions["$defs"],
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def is_body(model: type[BaseModel], operations: Sequence[Operation]) -> bool:
-    return any(operation.body is model for operation in operations)
-
-
-def describe(operation: Operation, references: dict[type[BaseModel], Any]) -> dict[str, Any]:
+def describe(operation: Operation) -> Json:
     """One operation with its parameters, body and answers."""
-    found: dict[str, Any] = {
+    words = re.findall(r"\w+", operation.path)
+    found: Json = {
         "summary": operation.summary,
-        "operationId": f"{operation.method.lower()}_"
-        + re.sub(r"\W+", "_", operation.path).strip("_"),
-        "tags": [operation.path.split("/")[1]],
+        "operationId": "_".join([operation.method.lower(), *words]),
+        "tags": [words[0]],
         "parameters": parameters(operation),
-        "responses": responses(operation, references),
+        "responses": responses(operation),
     }
     if operation.body is not None:
-        content = {"application/json": {"schema": references[operation.body]}}
-        found["requestBody"] = {"required": True, "content": content}
+        found["requestBody"] = {"required": True, "content": json_content(operation.body)}
     return found
 
 
-def parameters(operation: Operation) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+def json_content(model: type[BaseModel], media_type: str = "application/json") -> Json:
+    return {media_type: {"schema": {"$ref": REF.format(model=model.__name__)}}}
+
+
+def parameters(operation: Operation) -> list[Json]:
+    """Ids in the path, then the query."""
+    found: list[Json] = [
         {
             "name": name,
             "in": "path",
@@ -87,35 +96,44 @@ def parameters(operation: Operation) -> list[dict[str, Any]]:
         for name in operation.parameters
     ]
     if operation.query is not None:
-        schema = operation.query.model_json_schema()
+        properties = operation.query.model_json_schema()["properties"]
         found.extend(
-            {"name": name, "in": "query", "required": False, "schema": without_null(shape)}
-            for name, shape in schema["properties"].items()
+            {"name": name, "in": "query", "required": False, "schema": present(schema)}
+            for name, schema in properties.items()
         )
     return found
 
 
-def without_null(shape: dict[str, Any]) -> dict[str, Any]:
-    """A query parameter is absent, never null."""
-    options = [option for option in shape.get("anyOf", ()) if option.get("type") != "null"]
-    kept = {key: value for key, value in shape.items() if key not in ("anyOf", "default", "title")}
+def present(schema: Json) -> Json:
+    """A query parameter is there or not; it is never null."""
+    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    kept = {key: value for key, value in schema.items() if key not in ("anyOf", "title")}
+    if kept.get("default", ...) is None:
+        del kept["default"]
     return {**kept, **options[0]} if options else kept
 
 
-def responses(operation: Operation, references: dict[type[BaseModel], Any]) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": operation.summary}
+def responses(operation: Operation) -> Json:
+    success: Json = {"description": operation.summary}
     if operation.gives is not None:
-        success["content"] = {"application/json": {"schema": references[operation.gives]}}
-    statuses = {401, 403, 422, 503, *operation.problems}
+        success["content"] = json_content(operation.gives)
+    if operation.status == 201:
+        success["headers"] = header("Location", "Where the new thing is.")
+    statuses = {400, 401, 403, 413, 422, 503, *operation.problems}
     if operation.parameters:
         statuses.add(404)
     if operation.body is not None:
-        statuses |= {400, 413, 415}
-    content = {"application/problem+json": {"schema": references[Problem]}}
-    return {
-        str(operation.status): success,
-        **{
-            str(status): {"description": PROBLEMS[status], "content": content}
-            for status in sorted(statuses)
-        },
-    }
+        statuses.add(415)
+    found = {str(operation.status): success}
+    for status in sorted(statuses):
+        found[str(status)] = {
+            "description": PROBLEMS[status],
+            "content": json_content(Problem, "application/problem+json"),
+        }
+        if status in HEADERS:
+            found[str(status)]["headers"] = header(*HEADERS[status])
+    return found
+
+
+def header(name: str, description: str) -> Json:
+    return {name: {"description": description, "required": True, "schema": {"type": "string"}}}

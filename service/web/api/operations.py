@@ -40,7 +40,12 @@ class Page(BaseModel, Generic[Model]):
     """One page of a list."""
 
     items: list[Model]
-    next_cursor: str | None = None
+    next_cursor: str | None
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+        """The name in the document."""
+        return f"{params[0].__name__}Page"
 
 
 @dataclass(slots=True)
