@@ -5,6 +5,7 @@ import pwd
 import re
 import shutil
 import stat
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,7 @@ __all__ = [
 ROLE = "callgate"
 PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"
+UNFINISHED = "postgres.unfinished-"
 START_SECONDS = 60.0
 LAST_WORDS = 12
 
@@ -131,6 +133,9 @@ class EmbeddedPostgres:
             self.data_dir.root / "run_folders", frozenset({os.geteuid(), identity.uid})
         )
         folders.remove_left()
+        for left in cluster.parent.glob(f"{UNFINISHED}*"):
+            # An initdb that was interrupted a moment ago may be tidying up there as well.
+            shutil.rmtree(left, ignore_errors=True)
         self.run_folders = folders
         binaries, version = choose_binaries(self.binaries or find_binaries(), identity, folders)
         if exists:
@@ -182,10 +187,7 @@ class EmbeddedPostgres:
                 f"{self.cluster} is not empty and holds no PostgreSQL data. Choose another "
                 "CALLGATE_DATA_DIR."
             )
-        unfinished = cluster.with_name("postgres.unfinished")
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
-        unfinished.mkdir(mode=0o700)
+        unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=cluster.parent))
         os.chown(unfinished, identity.uid, identity.gid)
         durable = self.settings["fsync"] != "off"
         make_cluster(binaries, unfinished, identity, ROLE, durable=durable)

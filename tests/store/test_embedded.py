@@ -145,7 +145,7 @@ def test_a_pid_that_is_a_strangers_by_now_is_in_nobodys_way(
 def test_an_interrupted_first_start_is_begun_anew(
     server: Maker, ask: Maker, tmp_path: Path
 ) -> None:
-    unfinished = tmp_path / "data" / "postgres.unfinished"
+    unfinished = tmp_path / "data" / "postgres.unfinished-x"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
     assert ask(server(tmp_path / "data").start(), "SELECT 1") == 1
@@ -195,7 +195,7 @@ def test_leaves_no_file_open_and_no_folder_behind(server: Maker, tmp_path: Path)
     assert set(Path("/tmp").glob("callgate-*")) <= left
 
 
-@pytest.mark.parametrize("name", ["x" * 120, "a,b", "two words", "größe", "per%cent", "q?a=b&c"])
+@pytest.mark.parametrize("name", ["x" * 120, "a,b c größe", "per%cent q?a=b&c"])
 def test_works_wherever_the_folder_is(
     server: Maker, owner: Maker, ask: Maker, tmp_path: Path, name: str
 ) -> None:
