@@ -91,7 +91,11 @@ def is_public(text: str) -> bool:
         carried = address.ipv4_mapped or address.sixtofour
         if address in NAT64:
             carried = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        address = address if carried is None else carried
+        if carried is not None:
+            address = carried
+        elif address.is_site_local or address.is_reserved:
+            # Both count as global, yet hold old forms of inner addresses: fec0::1, ::127.0.0.1.
+            return False
     return address.is_global and not address.is_multicast
 
 

@@ -279,10 +279,16 @@ async def test_a_listener_that_is_not_configured_is_never_connected() -> None:
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
         "64:ff9b::7f00:1",
+        "64:ff9b:1::7f00:1",
+        "::127.0.0.1",
+        "fec0::1",
         "2002:7f00:1::1",
     ],
 )
 async def test_names_of_vapi_that_lead_inside_are_refused(address: str) -> None:
+    # Asked directly too: without IPv6 a connection to an inner address fails by itself.
+    with pytest.raises(OSError, match="no public address"):
+        await PublicResolver(frozenset(), Names(address)).resolve("a.vapi.ai", 443)
     client = ControlClient((".vapi.ai",), Names(address))
     with pytest.raises(VapiUnavailableError):
         await client.end_call("https://a.vapi.ai/control")
