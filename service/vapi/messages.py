@@ -6,8 +6,9 @@ what is nice to have never fails: of the wrong type or out of range it counts as
 well-formed: `call` and `phoneNumber` are objects or null, ids are printable ASCII of 1 to 128
 characters or null.
 
-Where a key appears twice the last one counts, as in most JSON readers. A number that no double
-holds (1e999, 100,000 digits) is malformed where we look and ignored elsewhere.
+Where a key appears twice the last one counts, as in most JSON readers. A fraction or power that no
+double holds (1e999) counts as infinity, so as insane; an integer of thousands of digits is malformed
+where we look and ignored elsewhere.
 """
 
 import re
@@ -81,7 +82,8 @@ class RawBody(msgspec.Struct):
     message: RawMessage
 
 
-BODY = msgspec.json.Decoder(RawBody)
+# Left alone, msgspec refuses the whole body for one cost of 1e999: then no end would be recorded.
+BODY = msgspec.json.Decoder(RawBody, float_hook=float)
 ASSISTANT = msgspec.json.Decoder(RawObject)
 NO_CALL = RawCall()
 

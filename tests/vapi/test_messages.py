@@ -33,16 +33,16 @@ def test_minimal_sip_assistant_request_names_call_and_number() -> None:
         call_id=CALL_ID,
         call_type="inboundPhoneCall",
         phone_number_ids=(NUMBER_ID,),
-        at=datetime(2026, 8, 19, 21, 2, 48, 682000, tzinfo=UTC),
+        at=datetime(2026, 8, 6, 7, 6, 40, 125000, tzinfo=UTC),
     )
 
 
 def test_iso_and_numeric_timestamps_are_read() -> None:
     assert fixture("assistant-request.twilio-2024").at == datetime(
-        2024, 7, 25, 18, 53, 47, 736000, tzinfo=UTC
+        2024, 7, 1, 10, 0, 0, 250000, tzinfo=UTC
     )
     assert fixture("assistant-request.twilio-2025").at == datetime(
-        2025, 3, 17, 16, 12, 47, 987000, tzinfo=UTC
+        2025, 3, 15, 0, 53, 20, 375000, tzinfo=UTC
     )
 
 
@@ -87,9 +87,9 @@ def test_early_report_ends_the_call_without_figures() -> None:
 
 def test_later_report_brings_times_duration_and_cost() -> None:
     message = fixture("end-of-call-report.2025")
-    assert message.started_at == datetime(2025, 6, 10, 9, 7, 0, 649000, tzinfo=UTC)
-    assert message.ended_at == datetime(2025, 6, 10, 9, 7, 25, 925000, tzinfo=UTC)
-    assert (message.duration_seconds, message.cost) == (25.276, Decimal("0.0394"))
+    assert message.started_at == datetime(2025, 6, 9, 20, 13, 20, tzinfo=UTC)
+    assert message.ended_at == datetime(2025, 6, 9, 20, 13, 50, 500000, tzinfo=UTC)
+    assert (message.duration_seconds, message.cost) == (30.5, Decimal("0.0625"))
     assert message.phone_number_ids == ()
 
 
@@ -227,6 +227,18 @@ def test_insane_costs_count_as_absent(value: object) -> None:
     assert parse({"type": "end-of-call-report", "cost": value}).cost is None
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" * 5000 + b".5", b"1e" + b"9" * 5000])
+def test_a_number_that_no_double_holds_costs_its_field_and_not_the_message(number: bytes) -> None:
+    facts = b",".join(
+        b'"%s":%s' % (name, number)
+        for name in (b"cost", b"durationSeconds", b"durationMs", b"timestamp", b"startedAt")
+    )
+    body = b'{"message":{"type":"end-of-call-report",%s,"customer":%s,"call":{"id":"c",%s}}}'
+    assert parse_message(body % (facts, number, facts)) == ServerMessage(
+        type="end-of-call-report", has_call=True, call_id="c"
+    )
+
+
 @pytest.mark.parametrize("value", [None, 7, "x", [], [{}], True, 1.5])
 @pytest.mark.parametrize("place", ["assistant", "customer", "artifact", "monitor", "analysis"])
 def test_lenient_parts_of_the_wrong_type_count_as_absent(place: str, value: object) -> None:
@@ -342,7 +354,6 @@ TRAPS = {
     "lone surrogate in assistant": b'{"message":{"type":"hang","assistant":{"x":"\\ud800"}}}',
     "nan": b'{"message":{"type":"hang","cost":NaN}}',
     "infinity": b'{"message":{"type":"hang","note":-Infinity}}',
-    "huge float": b'{"message":{"type":"hang","cost":1e999}}',
     "huge float as id": b'{"message":{"type":"hang","assistant":{"id":1e999}}}',
     "huge integer": b'{"message":{"type":"hang","cost":' + b"1" * DEEP + b"}}",
     "deep": b"[" * DEEP,
@@ -362,7 +373,7 @@ def test_traps_are_malformed(trap: str) -> None:
 
 def test_the_fault_is_named_without_sent_keys_or_values() -> None:
     with pytest.raises(MalformedMessageError) as caught:
-        parse_message(b'{"message":{"type":"hang","customer":{"sent-key":1e999}}}')
+        parse_message(b'{"message":{"type":"hang","customer":{"sent-key":' + b"1" * DEEP + b"}}}")
     assert str(caught.value) == (
         "The body is no server message: message.customer has the wrong type or range."
     )
