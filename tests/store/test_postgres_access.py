@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_another_user_is_refused_even_where_every_door_was_opened(
     dsn = embedded.start()
     folder = embedded.cluster
     if long:
-        folder = Path((embedded.data_dir.path / "run_folders").read_text().strip())
+        folder = Path(parse_qs(urlsplit(dsn).query)["host"][0])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for place in (embedded.data_dir.path, folder):
         place.chmod(0o755)
@@ -156,6 +157,9 @@ def test_programs_that_the_servers_user_cannot_reach_are_lent_to_it(
 def test_an_ordinary_user_runs_it_as_himself(open_place: Path, owner: Maker) -> None:
     uid = pwd.getpwnam("nobody").pw_uid
     python = find_python(uid)
+    readable = ["/usr/bin/test", "-x", str(find_binaries() / "postgres")]
+    if subprocess.run(readable, user=uid, check=False).returncode != 0:
+        pytest.skip("this user may not read the environment that the tests run in")
     data_dir = open_place / "data"
     data_dir.mkdir(mode=0o700)
     os.chown(data_dir, uid, uid)
