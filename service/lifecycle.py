@@ -99,14 +99,18 @@ class Service:
             task.cancel()
         await asyncio.gather(*self.endless, *self.stoppable, return_exceptions=True)
         self.spool.close()
-        await self.control.close()
-        await self.relay.close()
-        await self.session.close()
+        await self.close_clients()
         try:
             async with asyncio.timeout(3.0):
                 await self.pool.close()
         except (TimeoutError, *UNAVAILABLE):
             self.pool.terminate()
+
+    async def close_clients(self) -> None:
+        """Let go of everything that connects to others but PostgreSQL."""
+        await self.control.close()
+        await self.relay.close()
+        await self.session.close()
 
     async def checks(self) -> list[Check]:
         """What readiness tells. Only a replica that cannot decide is not ready."""

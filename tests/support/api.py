@@ -151,6 +151,5 @@ async def serving(settings: Settings, dsn: str) -> AsyncIterator[ApiClient]:
             yield ApiClient(service, f"http://127.0.0.1:{port}", session)
     finally:
         await runner.cleanup()
-        await service.control.close()
-        await service.session.close()
+        await service.close_clients()
         service.pool.terminate()
