@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from vapi.types.server import Server
 
 from service.sandbox.server import SandboxVapi
 from tests.support.service import SECRET, Replica, Start, eventually
@@ -49,6 +50,8 @@ async def test_every_provider(callgate: Replica, vapi: SandboxVapi, provider: st
     assert 403 in server["backoffPlan"]["excludedStatusCodes"]
     sent = {"provider": provider, "server": server}
     assert spec_errors(PROVIDERS[provider], sent) == []
+    # The SDK's own type; it wrongly refuses the plan's type, which the published spec allows.
+    Server.model_validate({key: value for key, value in server.items() if key != "backoffPlan"})
     assert (await callgate.api("DELETE", f"/phone-numbers/{number['id']}")).status == 204
     assert at_vapi(vapi, number_id)["server"] == former
     assert at_vapi(vapi, number_id)["name"] == "Line"
