@@ -1,0 +1,94 @@
+"""The command line as an operator uses it: real processes, real database, exit codes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+SETTINGS = {
+    "VAPI_API_KEY": "private-key",
+    "VAPI_WEBHOOK_SECRET": "webhook-secret",
+    "VAPI_WEBHOOK_URL": "https://calls.agency.net/api/vapi/webhook",
+    "CALLGATE_PORT": "0",
+}
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One command; nothing of this machine's own settings reaches it."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VAPI_", "CALLGATE_", "DATABASE_", "NEXT_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_policies_lists_the_chain() -> None:
+    done = run("policies")
+    assert done.returncode == 0
+    names = [line.split()[1] for line in done.stdout.splitlines()[1:]]
+    assert names == ["admin_override", "plan", "trial"]
+
+
+def test_serve_says_all_that_is_missing(tmp_path: Path) -> None:
+    done = run("serve", CALLGATE_DATA_DIR=str(tmp_path))
+    assert done.returncode == 1
+    for name in ("VAPI_API_KEY", "VAPI_WEBHOOK_SECRET", "VAPI_WEBHOOK_URL", "NEXT_PUBLIC_APP_URL"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_token_and_an_explanation(dsn: str) -> None:
+    made = run("token", "create", "support desk", "--role", "support", DATABASE_URL=dsn)
+    assert made.returncode == 0
+    assert made.stdout.startswith("cg_")
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "INSERT INTO callgate.organizations (name, external_id) VALUES ('Bakery', 'b-1')"
+    )
+    stored = await connection.fetchval("SELECT token_hash FROM callgate.api_tokens")
+    await connection.close()
+    assert made.stdout.strip().encode() not in stored
+    explained = run("explain", "b-1", DATABASE_URL=dsn)
+    assert explained.returncode == 0
+    assert "Bakery: denied, no_plan_or_trial" in explained.stdout
+    assert run("explain", "nobody", DATABASE_URL=dsn).returncode == 1
+    assert run("token", "create", "x", "--role", "king", DATABASE_URL=dsn).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("revision", "words"), [("0001", "callgate migrate"), ("9999", "newer than this code")]
+)
+async def test_serve_refuses_another_schema_and_names_the_remedy(
+    dsn: str, tmp_path: Path, revision: str, words: str
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("UPDATE callgate.alembic_version SET version_num = $1", revision)
+    await connection.close()
+    done = run("serve", DATABASE_URL=dsn, CALLGATE_DATA_DIR=str(tmp_path), **SETTINGS)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run("serve", CALLGATE_DATA_DIR=str(tmp_path), **{**SETTINGS, "CALLGATE_PORT": port})
+    assert done.returncode == 1
+    assert port in done.stderr
+    assert "--port" in done.stderr
