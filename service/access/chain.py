@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import uuid4
 
 from policies.contract import AccessRequest, Effect, Verdict
 from service.access.combine import FAILED_REASON, PolicyVerdict, combine
-from service.access.evaluation import Evaluator, PolicyFailure
-from service.access.plugins import RegisteredPolicy
+from service.access.evaluation import Evaluator
+from service.access.isolation import PolicyFailure
+from service.access.registration import RegisteredPolicy
 from service.domain.decisions import Basis, Decision, TraceEntry
 
 BUDGET_SECONDS = 2.0
@@ -53,10 +54,8 @@ class AccessChain:
             if decided and not policy.veto:
                 trace.append(TraceEntry(policy.name, "skipped"))
                 continue
-            began = time.perf_counter()
             verdict, entry = await self.ask(evaluator, request, ends_at - time.monotonic())
-            duration = round((time.perf_counter() - began) * 1000, 3)
-            trace.append(replace(entry, duration_ms=duration))
+            trace.append(entry)
             verdicts.append(PolicyVerdict(policy.name, verdict.effect, verdict.reason, policy.veto))
             decided = decided or verdict.effect is not Effect.ABSTAIN
         outcome = combine(verdicts)
@@ -75,13 +74,19 @@ class AccessChain:
     ) -> tuple[Verdict, TraceEntry]:
         """One policy's verdict, or what its failure counts as; with its line for the trace."""
         policy = evaluator.policy
+        began = time.perf_counter()
         try:
-            if seconds <= 0 and not evaluator.in_place:
-                raise PolicyFailure("late")
             verdict = await evaluator.evaluate(request, seconds)
         except PolicyFailure as exc:
             effect = COUNTED_AS[policy.on_failure]
             reason = None if effect is Effect.ABSTAIN else FAILED_REASON
-            entry = TraceEntry(policy.name, "failed", str(exc), policy.on_failure)
+            entry = TraceEntry(
+                policy.name, "failed", str(exc), policy.on_failure, milliseconds_since(began)
+            )
             return Verdict(effect, reason), entry
-        return verdict, TraceEntry(policy.name, verdict.effect.value, verdict.reason)
+        took = milliseconds_since(began)
+        return verdict, TraceEntry(policy.name, verdict.effect.value, verdict.reason, None, took)
+
+
+def milliseconds_since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)

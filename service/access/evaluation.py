@@ -1,44 +1,39 @@
-"""Asking one policy, whatever it does: in place, in a thread or as a task, never past its deadline.
+"""Asking one policy: the way of running that fits it, a look at its answer, and its breaker."""
 
-Everything a plugin can do wrong ends as a `PolicyFailure`; only our own cancellation passes through.
-"""
-
-import asyncio
 import inspect
 import re
-import threading
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import structlog
 
 from policies.contract import AccessRequest, Effect, Verdict
-from service.access.plugins import RegisteredPolicy
+from service.access.isolation import PolicyFailure, Tasks, Threads, call, call_in_place, raised
+from service.access.registration import RegisteredPolicy
 
 REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
 SLOW_SECONDS = 0.02
 SLOW_STRIKES = 3
-MAX_STUCK = 8
+FORGIVEN = 0.01
+"""How much of a slow call each quick one makes good: a busy machine can stop any function once."""
 BREAKER_FAILURES = 5
 BREAKER_SECONDS = 10.0
+FULL_TIME = 0.9
+"""Part of its own timeout that a late policy must have had to be blamed for it."""
 
 log = structlog.get_logger()
 
 
-class PolicyFailure(Exception):  # noqa: N818 - an outcome that is caught, not an error that escapes
-    """A policy gave no usable answer; the text is a slug for the trace."""
-
-
-@dataclass(slots=True)
 class Evaluator:
-    """One policy with what it has done so far: slow calls, failures in a row, stuck threads."""
+    """One policy with what it has done so far: slow calls, failures in a row, what is stuck."""
 
-    policy: RegisteredPolicy
-    slow: int = 0
-    failures: int = 0
-    open_until: float = float("-inf")
-    stuck: int = 0
+    def __init__(self, policy: RegisteredPolicy) -> None:
+        self.policy = policy
+        self.slow = 0.0
+        self.failures = 0
+        self.open_until = float("-inf")
+        self.threads = Threads(policy.name)
+        self.tasks = Tasks()
+        self.is_async = inspect.iscoroutinefunction(policy.evaluate)
 
     @property
     def in_place(self) -> bool:
@@ -47,123 +42,92 @@ class Evaluator:
 
     async def evaluate(self, request: AccessRequest, seconds: float) -> Verdict:
         """Ask the policy within `seconds`; raises `PolicyFailure`."""
-        if time.monotonic() < self.open_until:
-            raise PolicyFailure("breaker_open")
         try:
+            self.pass_breaker()
+            if seconds <= 0 and not self.in_place:
+                raise PolicyFailure("late", blamed=False)
             verdict = checked(await self.ask(request, seconds))
         except PolicyFailure as exc:
-            self.failures += 1
-            if self.failures >= BREAKER_FAILURES:
-                self.open_until = time.monotonic() + BREAKER_SECONDS
-            log.warning(
-                "policy.failed",
-                policy=self.policy.name,
-                plugin=self.policy.plugin,
-                error=str(exc),
-                failures=self.failures,
-            )
+            self.note(exc, seconds)
             raise
+        except Exception as exc:  # an answer that will not even be looked at
+            failure = raised(exc)
+            self.note(failure, seconds)
+            raise failure from exc
         self.failures = 0
         return verdict
 
+    def pass_breaker(self) -> None:
+        """Keep out of a policy that keeps failing, but for one probe at a time."""
+        if self.failures >= BREAKER_FAILURES:
+            now = time.monotonic()
+            if now < self.open_until:
+                raise PolicyFailure("breaker_open", blamed=False)
+            self.open_until = now + BREAKER_SECONDS
+
+    def note(self, failure: PolicyFailure, seconds: float) -> None:
+        """Log a failure and count it, unless it is the breaker's own or the chain took its time."""
+        slug = str(failure)
+        if slug == "breaker_open":
+            return
+        shortened = slug == "late" and seconds < self.policy.timeout_seconds * FULL_TIME
+        if failure.blamed and not shortened:
+            self.failures += 1
+        log.warning(
+            "policy.failed",
+            policy=self.policy.name,
+            plugin=self.policy.plugin,
+            error=slug,
+            failures=self.failures,
+        )
+        if failure.blamed and self.failures == BREAKER_FAILURES:
+            self.open_until = time.monotonic() + BREAKER_SECONDS
+            log.error(
+                "policy.suspended",
+                policy=self.policy.name,
+                plugin=self.policy.plugin,
+                seconds=BREAKER_SECONDS,
+            )
+
     async def ask(self, request: AccessRequest, seconds: float) -> object:
         deadline = time.monotonic() + min(seconds, self.policy.timeout_seconds)
-        evaluate = self.policy.evaluate
-        if inspect.iscoroutinefunction(evaluate):
-            answer: object = call(evaluate, request)
+        if self.is_async:
+            answer = call(self.policy.evaluate, request)
         elif self.in_place:
             answer = self.ask_in_place(request)
         else:
-            answer = await self.ask_in_thread(request, deadline)
-        if inspect.isawaitable(answer):
-            answer = await within(answer, deadline)
+            answer = await self.threads.run(self.policy.evaluate, request, deadline)
+        if type(answer) is not Verdict and inspect.isawaitable(answer):
+            answer = await self.tasks.run(answer, deadline)
         return answer
 
     def ask_in_place(self, request: AccessRequest) -> object:
         began = time.perf_counter()
         try:
-            return call(self.policy.evaluate, request)
+            return call_in_place(self.policy.evaluate, request)
         finally:
             if time.perf_counter() - began > SLOW_SECONDS:
                 self.slow += 1
-                log.warning("policy.slow", policy=self.policy.name, plugin=self.policy.plugin)
-
-    async def ask_in_thread(self, request: AccessRequest, deadline: float) -> object:
-        """A daemon thread: one that never returns must not keep the service from ending."""
-        if self.stuck >= MAX_STUCK:
-            raise PolicyFailure("busy")
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[object] = loop.create_future()
-
-        def settle(answer: object, failure: PolicyFailure | None) -> None:
-            self.stuck -= 1
-            if done.done():
-                return
-            if failure is not None:
-                done.set_exception(failure)
-            else:
-                done.set_result(answer)
-
-        def work() -> None:
-            answer, failure = None, None
-            try:
-                answer = call(self.policy.evaluate, request)
-            except PolicyFailure as exc:
-                failure = exc
-            try:
-                loop.call_soon_threadsafe(settle, answer, failure)
-            except RuntimeError:
-                return  # the loop is closed: the service has ended meanwhile
-
-        self.stuck += 1
-        threading.Thread(target=work, name=f"policy-{self.policy.name}", daemon=True).start()
-        await asyncio.wait({done}, timeout=max(deadline - time.monotonic(), 0))
-        if not done.done():
-            done.cancel()
-            raise PolicyFailure("late")
-        return done.result()
-
-
-def call(evaluate: Callable[[AccessRequest], object], request: AccessRequest) -> object:
-    """Call a plugin's function; whatever it raises, SystemExit too, is its own failure."""
-    try:
-        return evaluate(request)
-    except BaseException as exc:
-        raise PolicyFailure(f"raised:{type(exc).__name__}") from exc
-
-
-async def within(answer: Awaitable[object], deadline: float) -> object:
-    """Await in a task of its own, which is left behind when it will not end."""
-
-    async def run() -> object:
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            raise
-        except BaseException as exc:
-            raise PolicyFailure(f"raised:{type(exc).__name__}") from exc
-
-    task = asyncio.create_task(run())
-    try:
-        await asyncio.wait({task}, timeout=max(deadline - time.monotonic(), 0))
-    except asyncio.CancelledError:
-        task.cancel()
-        raise
-    if not task.done():
-        task.cancel()
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        raise PolicyFailure("late")
-    if task.cancelled():
-        raise PolicyFailure("raised:CancelledError")
-    return task.result()
+                log.warning(
+                    "policy.slow",
+                    policy=self.policy.name,
+                    plugin=self.policy.plugin,
+                    in_place=self.in_place,
+                )
+            elif self.slow:
+                self.slow = max(self.slow - FORGIVEN, 0.0)
 
 
 def checked(answer: object) -> Verdict:
-    """A verdict that can be stored and shown; anything else is a failure."""
-    if not isinstance(answer, Verdict) or not isinstance(answer.effect, Effect):
+    """A verdict that can be stored and shown; anything else is a failure.
+
+    Exactly the types of the contract: a subclass could answer differently each time it is read.
+    """
+    if type(answer) is not Verdict or type(answer.effect) is not Effect:
         raise PolicyFailure("no_verdict")
-    if answer.reason is None and answer.effect is Effect.ABSTAIN:
+    reason = answer.reason
+    if reason is None and answer.effect is Effect.ABSTAIN:
         return answer
-    if not isinstance(answer.reason, str) or not REASON.fullmatch(answer.reason):
+    if not isinstance(reason, str) or not REASON.fullmatch(reason):
         raise PolicyFailure("bad_reason")
-    return answer
+    return answer if type(reason) is str else Verdict(answer.effect, str.__str__(reason))

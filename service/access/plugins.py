@@ -3,41 +3,22 @@
 pluggy is the registry, not the evaluator: it never awaits, and one raising hook stops the rest.
 """
 
+import inspect
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint, distributions
+from itertools import islice
 
 import pluggy
 
 from policies import hookspecs
-from policies.contract import AccessRequest, OnFailure
+from service.access.registration import RegisteredPolicy, UnfitPolicyError, fit_policy
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 HOST = "callgate"
 BUILT_IN = ("admin_override", "plan", "trial")
-DEFAULT_TIMEOUT_SECONDS = 0.5
-MAX_TIMEOUT_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredPolicy:
-    """A policy that passed inspection, with where it comes from."""
-
-    name: str
-    order: int
-    evaluate: Callable[[AccessRequest], object] = field(repr=False)
-    plugin: str = HOST
-    version: str = ""
-    on_failure: OnFailure = "abstain"
-    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
-    pure: bool = False
-    veto: bool = False
-
-    @property
-    def rank(self) -> tuple[bool, int, str]:
-        """The place in the chain: vetoes first, then by order, ties by name."""
-        return (not self.veto, self.order, self.name)
+MAX_POLICIES = 100
+"""Of one plugin: a generator that never ends must not keep the service from starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +38,45 @@ class LoadedPolicies:
     problems: tuple[PluginProblem, ...]
 
 
-class UnfitPolicyError(Exception):
-    """A registered object is no policy; the message says what is wrong with it."""
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point of the group, and the distribution that it belongs to."""
+
+    distribution: str
+    version: str
+    entry: EntryPoint
 
 
 def load_policies() -> LoadedPolicies:
-    """Load every installed plugin and inspect what it registers. Never raises for a plugin."""
-    policies: dict[str, RegisteredPolicy] = {}
+    """Load every installed plugin and inspect what it registers. Never raises for a plugin.
+
+    The host's own plugins come first and the names of the built-in policies are theirs alone, so
+    that no stranger can take the place of `admin_override`. Among strangers the first keeps a
+    name, in the order of the distributions' names. Ctrl-C still ends a start.
+    """
     problems: list[PluginProblem] = []
-    # The host's own come first, so that no stranger can take the place of `admin_override`.
-    found = sorted(
-        entry_points(group=hookspecs.GROUP),
-        key=lambda e: (origin(e)[0] != HOST, *origin(e), e.name),
-    )
-    for entry in found:
-        plugin, version = origin(entry)
+    policies: dict[str, RegisteredPolicy] = {}
+    for plugin in sorted(find_plugins(problems), key=precedence):
+
+        def refuse(exc: BaseException, plugin: Plugin = plugin) -> None:
+            message = f"{plugin.entry.value}: {readable(exc)}"
+            problems.append(PluginProblem(plugin.distribution, plugin.version, message))
+
         try:
-            registered = register(entry)
+            registered = register(plugin.entry)
+        except KeyboardInterrupt:
+            raise
         except BaseException as exc:
-            problems.append(
-                PluginProblem(plugin, version, f"{entry.value}: {type(exc).__name__}: {exc}"[:300])
-            )
+            refuse(exc)
             continue
         for candidate in registered:
             try:
-                policy = inspect(candidate, plugin, version)
-                if policy.name in policies:
-                    taken = policies[policy.name].plugin
-                    raise UnfitPolicyError(f"the name {policy.name!r} is taken by {taken}")
-            except Exception as exc:
-                problems.append(PluginProblem(plugin, version, f"{entry.value}: {exc}"[:300]))
+                policy = fit_policy(candidate, plugin.distribution, plugin.version)
+                check_name_is_free(policy, policies)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:
+                refuse(exc)
             else:
                 policies[policy.name] = policy
     problems.extend(
@@ -99,11 +89,58 @@ def load_policies() -> LoadedPolicies:
     )
 
 
-def origin(entry: EntryPoint) -> tuple[str, str]:
-    """The distribution that an entry point belongs to, and its version."""
-    if entry.dist is None:
-        return "unknown", ""
-    return entry.dist.name, entry.dist.version
+def find_plugins(problems: list[PluginProblem]) -> Iterator[Plugin]:
+    """The group's entry points, distribution by distribution.
+
+    `importlib.metadata.entry_points` would raise for all if one distribution's files are damaged.
+    Of two copies of a distribution the first on the path counts, as for imports.
+    """
+    seen: set[str] = set()
+    for found in distributions():
+        try:
+            declared = declared_entries(found)
+            if not declared:
+                continue
+            name, version = canonical(found.name), str(found.version)
+        except Exception:
+            place = getattr(getattr(found, "_path", None), "name", "unknown")
+            problems.append(PluginProblem(place, "", "its metadata is damaged: install it again"))
+            continue
+        if name not in seen:
+            seen.add(name)
+            yield from (Plugin(found.name, version, entry) for entry in declared)
+
+
+def declared_entries(found: Distribution) -> list[EntryPoint]:
+    """A distribution's entry points in our group; its other metadata is read only if it has any."""
+    if f"[{hookspecs.GROUP}]" not in (found.read_text("entry_points.txt") or ""):
+        return []
+    return [entry for entry in found.entry_points if entry.group == hookspecs.GROUP]
+
+
+def precedence(plugin: Plugin) -> tuple[bool, str, str]:
+    return (
+        canonical(plugin.distribution) != HOST,
+        canonical(plugin.distribution),
+        plugin.entry.name,
+    )
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def readable(exc: BaseException) -> str:
+    """What a plugin's exception says, as one line of plain text, however it was meant."""
+    if isinstance(exc, UnfitPolicyError):
+        text = str(exc)
+    else:
+        try:
+            text = f"{type(exc).__name__}: {exc}"
+        except BaseException:  # even its message raises
+            text = "an exception without a readable message"
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return text[:300]
 
 
 def register(entry: EntryPoint) -> list[object]:
@@ -112,39 +149,26 @@ def register(entry: EntryPoint) -> list[object]:
     manager.add_hookspecs(hookspecs)
     manager.register(entry.load(), name=entry.name)
     manager.check_pending()
-    given = [item for result in manager.hook.register_access_policies() for item in result]
+    hook = manager.hook.register_access_policies
+    if not hook.get_hookimpls():
+        raise UnfitPolicyError("it has no register_access_policies marked with @hookimpl")
+    given: list[object] = []
+    for result in hook():
+        if inspect.iscoroutine(result):
+            result.close()
+            raise UnfitPolicyError("register_access_policies must be a plain function, not async")
+        given.extend(islice(result, MAX_POLICIES + 1))
     if not given:
         raise UnfitPolicyError("register_access_policies returned no policy")
+    if len(given) > MAX_POLICIES:
+        raise UnfitPolicyError(f"register_access_policies returned over {MAX_POLICIES} policies")
     return given
 
 
-def inspect(candidate: object, plugin: str, version: str) -> RegisteredPolicy:
-    """Check an object against the contract; raises `UnfitPolicyError` with what is wrong."""
-    name = getattr(candidate, "name", None)
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise UnfitPolicyError(f"name {name!r} is not a slug such as 'fair_use'")
-    order = getattr(candidate, "order", None)
-    if not isinstance(order, int) or isinstance(order, bool) or abs(order) > 10**6:
-        raise UnfitPolicyError(f"{name}: order {order!r} is not a whole number within ±1,000,000")
-    evaluate = getattr(candidate, "evaluate", None)
-    if not callable(evaluate):
-        raise UnfitPolicyError(f"{name}: evaluate is not callable")
-    on_failure: OnFailure = getattr(candidate, "on_failure", "abstain")
-    if on_failure not in ("abstain", "allow", "deny"):
-        raise UnfitPolicyError(f"{name}: on_failure {on_failure!r} is not abstain, allow or deny")
-    timeout = getattr(candidate, "timeout_seconds", DEFAULT_TIMEOUT_SECONDS)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise UnfitPolicyError(f"{name}: timeout_seconds {timeout!r} is not a number")
-    if not 0 < timeout <= MAX_TIMEOUT_SECONDS:
-        raise UnfitPolicyError(f"{name}: timeout_seconds must be over 0 and at most 2")
-    return RegisteredPolicy(
-        name=name,
-        order=order,
-        evaluate=evaluate,
-        plugin=plugin,
-        version=version,
-        on_failure=on_failure,
-        timeout_seconds=float(timeout),
-        pure=getattr(candidate, "pure", False) is True,
-        veto=getattr(candidate, "veto", False) is True,
-    )
+def check_name_is_free(policy: RegisteredPolicy, taken: dict[str, RegisteredPolicy]) -> None:
+    """Raises `UnfitPolicyError` if another has the name, or it is kept for a built-in policy."""
+    if policy.name in taken:
+        owner = taken[policy.name].plugin
+        raise UnfitPolicyError(f"the name {policy.name!r} is taken by {owner}")
+    if policy.name in BUILT_IN and canonical(policy.plugin) != HOST:
+        raise UnfitPolicyError(f"the name {policy.name!r} is kept for the built-in policy")

@@ -11,7 +11,7 @@ from policies import AccessRequest, Verdict, abstain, allow, deny
 from policies.testing import request
 from service.access import evaluation
 from service.access.chain import AccessChain
-from service.access.plugins import RegisteredPolicy
+from service.access.registration import RegisteredPolicy
 from service.domain.decisions import Decision
 
 

@@ -93,7 +93,7 @@ DISPLACING = (
         ("def (", "SyntaxError"),
         (RAISING, "RuntimeError"),
         (DISPLACING, "taken"),
-        ("x = 1", "no policy"),
+        ("x = 1", "no register_access_policies marked with @hookimpl"),
     ],
 )
 def test_a_broken_plugin_breaks_only_itself(installed: Path, module: str, message: str) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from policies import AccessRequest, Effect, Override, SubscriptionPlan, Trial, Verdict
 from policies.testing import NOW, request
 from service.access.chain import AccessChain
-from service.access.plugins import RegisteredPolicy, load_policies
+from service.access.plugins import load_policies
+from service.access.registration import RegisteredPolicy
 from service.domain.decisions import Decision
 
 BUILT_IN = load_policies().policies

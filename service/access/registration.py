@@ -1,0 +1,72 @@
+"""What a registered object must be to join the chain; every attribute it has is checked here."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from policies.contract import AccessRequest, OnFailure
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+DEFAULT_TIMEOUT_SECONDS = 0.5
+MAX_TIMEOUT_SECONDS = 2.0
+MAX_ORDER = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredPolicy:
+    """A policy that passed inspection, with where it comes from."""
+
+    name: str
+    order: int
+    evaluate: Callable[[AccessRequest], object] = field(repr=False)
+    plugin: str
+    version: str
+    on_failure: OnFailure = "abstain"
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    pure: bool = False
+    veto: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, int, str]:
+        """The place in the chain: vetoes first, then by order, ties by name."""
+        return (not self.veto, self.order, self.name)
+
+
+class UnfitPolicyError(Exception):
+    """A plugin or a registered object cannot be used; the message says what is wrong with it."""
+
+
+def fit_policy(candidate: object, plugin: str, version: str) -> RegisteredPolicy:
+    """Check an object against the contract; raises `UnfitPolicyError` with what is wrong."""
+    name = getattr(candidate, "name", None)
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UnfitPolicyError(f"name {name!r} is not a slug such as 'fair_use'")
+    order = getattr(candidate, "order", None)
+    if not isinstance(order, int) or isinstance(order, bool) or abs(order) > MAX_ORDER:
+        raise UnfitPolicyError(f"{name}: order {order!r} is not a whole number within ±1,000,000")
+    evaluate = getattr(candidate, "evaluate", None)
+    if not callable(evaluate):
+        raise UnfitPolicyError(f"{name}: evaluate is not callable")
+    on_failure: OnFailure = getattr(candidate, "on_failure", "abstain")
+    if on_failure not in ("abstain", "allow", "deny"):
+        raise UnfitPolicyError(f"{name}: on_failure {on_failure!r} is not abstain, allow or deny")
+    timeout = getattr(candidate, "timeout_seconds", DEFAULT_TIMEOUT_SECONDS)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise UnfitPolicyError(f"{name}: timeout_seconds {timeout!r} is not a number")
+    if not 0 < timeout <= MAX_TIMEOUT_SECONDS:
+        raise UnfitPolicyError(f"{name}: timeout_seconds must be over 0 and at most 2")
+    flags = {flag: getattr(candidate, flag, False) for flag in ("pure", "veto")}
+    for flag, value in flags.items():
+        if not isinstance(value, bool):
+            raise UnfitPolicyError(f"{name}: {flag} {value!r} is not True or False")
+    return RegisteredPolicy(
+        name=name,
+        order=order,
+        evaluate=evaluate,
+        plugin=plugin,
+        version=version,
+        on_failure=on_failure,
+        timeout_seconds=float(timeout),
+        pure=flags["pure"],
+        veto=flags["veto"],
+    )
