@@ -13,12 +13,21 @@ from uuid import UUID
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from service.admin.actor import Actor
 from service.web.api.errors import InputError, faults
 from service.web.api.fields import CANONICAL_UUID, digits_of
 from service.web.api.json_body import read_json
+
+CURSOR = r"^[A-Za-z0-9_=-]*$"
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -33,7 +42,7 @@ class PageQuery(Query):
     """Paging: `cursor` is what the page before gave as `next_cursor`."""
 
     limit: Annotated[int, BeforeValidator(digits_of)] = Field(default=50, ge=1, le=200)
-    cursor: str | None = Field(default=None, max_length=2000)
+    cursor: Annotated[str, StringConstraints(max_length=2000, pattern=CURSOR)] | None = None
 
 
 class Page(BaseModel, Generic[Model]):

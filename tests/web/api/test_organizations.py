@@ -282,6 +282,19 @@ async def test_what_has_ended_may_still_be_recorded(api: ApiClient) -> None:
     assert (reply.status, reply.json["access"]["reason"]) == (200, "trial_expired")
 
 
+async def test_instants_come_back_as_they_were_sent(api: ApiClient) -> None:
+    made = await api.organization()
+    for sent, kept in [
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+        ("2031-01-01t02:30:00.123456789+02:30", "2031-01-01T00:00:00.123456Z"),
+        ("2031-01-01T00:00:00-00:00", "2031-01-01T00:00:00Z"),
+        ("0001-01-02T00:00:00Z", "0001-01-02T00:00:00Z"),
+    ]:
+        body = {"code": "x", "status": "active", "current_period_end": sent}
+        reply = await api.ask("PUT", f"/organizations/{made['id']}/plan", body)
+        assert reply.json["plan"]["current_period_end"] == kept
+
+
 async def test_entitlements_of_nobody_are_not_found(api: ApiClient) -> None:
     path = f"/organizations/{uuid4()}"
     for method, kind, body in [
