@@ -76,15 +76,16 @@ class HangupLadder:
             url = fresh_url or (url if rounds > 0 else None)
             if url is not None:
                 attempts, accepted = await self.command(vapi_call_id, url, attempts)
-        return await self.outcome(vapi_call_id, rounds, attempts)
+        return await self.outcome(vapi_call_id, rounds, attempts, accepted > 0)
 
-    async def outcome(self, vapi_call_id: str, rounds: int, attempts: int) -> Round:
+    async def outcome(self, vapi_call_id: str, rounds: int, attempts: int, accepted: bool) -> Round:
         """Not proved over yet: come back, or give up and say how far it got."""
         delay = next_delay(rounds)
         if delay is not None:
             await self.records.record(vapi_call_id, HangupState.PENDING, attempts)
             return Round(HangupState.PENDING, delay)
-        state = HangupState.UNCONFIRMED if attempts else HangupState.FAILED
+        # Every round that does not find the call over commands again: the last one tells.
+        state = HangupState.UNCONFIRMED if accepted else HangupState.FAILED
         await self.records.record(vapi_call_id, state, attempts)
         log.error("call.hangup_given_up", call_id=vapi_call_id, state=state, attempts=attempts)
         return Round(state)
