@@ -69,7 +69,8 @@ def block(vapi: SandboxVapi, clients: Any, **changes: Any) -> Blocked:
         "gate": "event",
     }
     records = OneRecord(HangupTarget(**{**given, **changes}))
-    return Blocked(call["id"], records, HangupLadder(*clients, records))
+    client, control = clients
+    return Blocked(call["id"], records, HangupLadder(client, control, records))
 
 
 async def test_an_accepted_command_is_verified_later(vapi: SandboxVapi, clients: Any) -> None:
