@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, built from the same table as the routes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -37,6 +37,7 @@ HEADERS = {
 }
 
 Json = dict[str, Any]
+References = Mapping[Any, Json]
 
 
 def build_openapi(operations: Sequence[Operation], version: str) -> Json:
@@ -47,11 +48,12 @@ def build_openapi(operations: Sequence[Operation], version: str) -> Json:
             modes[operation.body] = "validation"
         if operation.gives is not None:
             modes[operation.gives] = "serialization"
-    _, definitions = models_json_schema(list(modes.items()), ref_template=REF)
+    named, definitions = models_json_schema(list(modes.items()), ref_template=REF)
+    references = {model: schema for (model, _), schema in named.items()}
     paths: dict[str, Json] = {}
     for operation in operations:
         item = paths.setdefault(PREFIX + operation.path, {})
-        item[operation.method.lower()] = describe(operation)
+        item[operation.method.lower()] = describe(operation, references)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Callgate", "version": version, "description": DESCRIPTION},
@@ -65,7 +67,7 @@ def build_openapi(operations: Sequence[Operation], version: str) -> Json:
     }
 
 
-def describe(operation: Operation) -> Json:
+def describe(operation: Operation, references: References) -> Json:
     """One operation with its parameters, body and answers."""
     words = re.findall(r"\w+", operation.path)
     found: Json = {
@@ -73,15 +75,14 @@ def describe(operation: Operation) -> Json:
         "operationId": "_".join([operation.method.lower(), *words]),
         "tags": [words[0]],
         "parameters": parameters(operation),
-        "responses": responses(operation),
+        "responses": responses(operation, references),
     }
     if operation.body is not None:
-        found["requestBody"] = {"required": True, "content": json_content(operation.body)}
+        found["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": references[operation.body]}},
+        }
     return found
-
-
-def json_content(model: type[BaseModel], media_type: str = "application/json") -> Json:
-    return {media_type: {"schema": {"$ref": REF.format(model=model.__name__)}}}
 
 
 def parameters(operation: Operation) -> list[Json]:
@@ -113,10 +114,10 @@ def present(schema: Json) -> Json:
     return {**kept, **options[0]} if options else kept
 
 
-def responses(operation: Operation) -> Json:
+def responses(operation: Operation, references: References) -> Json:
     success: Json = {"description": operation.summary}
     if operation.gives is not None:
-        success["content"] = json_content(operation.gives)
+        success["content"] = {"application/json": {"schema": references[operation.gives]}}
     if operation.status == 201:
         success["headers"] = header("Location", "Where the new thing is.")
     statuses = {400, 401, 403, 413, 422, 503, *operation.problems}
@@ -128,7 +129,7 @@ def responses(operation: Operation) -> Json:
     for status in sorted(statuses):
         found[str(status)] = {
             "description": PROBLEMS[status],
-            "content": json_content(Problem, "application/problem+json"),
+            "content": {"application/problem+json": {"schema": references[Problem]}},
         }
         if status in HEADERS:
             found[str(status)]["headers"] = header(*HEADERS[status])
