@@ -87,23 +87,22 @@ class CallWriter:
                 self.rest()
                 log.warning("calls.not_recorded", error=type(exc).__name__, calls=len(batch))
                 fail(batch, RecordsUnavailableError())
-            except Exception as exc:
+            except Exception:
+                # A fault of ours, or of the schema: the call is still decided, and kept on disk.
                 if len(batch) > 1:
                     await self.write_one_by_one(batch)
                 else:
                     log.exception("calls.refused")
-                    fail(batch, exc)
+                    fail(batch, RecordsUnavailableError())
 
     async def write_one_by_one(self, batch: list[Waiting]) -> None:
         """One record that PostgreSQL refuses must not take its neighbours along."""
         for waiting in batch:
             try:
                 await self.write([waiting])
-            except UNAVAILABLE:
-                fail([waiting], RecordsUnavailableError())
-            except Exception as exc:
+            except Exception:
                 log.exception("calls.refused")
-                fail([waiting], exc)
+                fail([waiting], RecordsUnavailableError())
 
     async def write(self, batch: list[Waiting]) -> None:
         """One transaction, bounded: a connection that hangs is thrown away, not waited for."""

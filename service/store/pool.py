@@ -24,6 +24,8 @@ UNAVAILABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.PostgresSystemError,
 )
 """What asyncpg raises when PostgreSQL is away, going away, full or too slow; all else is a fault."""
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -119,12 +120,35 @@ class Spool:
                 log.warning("spool.line_unreadable")
         calls = [entry.call for entry in entries if entry.call is not None]
         for start in range(0, len(calls), BATCH):
-            await self.record(calls[start : start + BATCH])
+            await self.record_all(calls[start : start + BATCH])
         for entry in entries:
             if entry.end is not None:
                 await record_end(self.pool, entry.end)
         if entries:
             log.info("spool.drained", entries=len(entries))
+
+    async def record_all(self, calls: Sequence[NewCall]) -> None:
+        """Record a batch. One that PostgreSQL will never take is put aside, not lost, and does not
+        hold up the others."""
+        try:
+            await self.record(calls)
+        except asyncpg.DataError as exc:
+            if len(calls) > 1:
+                for call in calls:
+                    await self.record_all([call])
+                return
+            log.error("spool.record_refused", call_id=calls[0].vapi_call_id, error=str(exc)[:200])
+            line = msgspec.json.encode(Entry(call=calls[0])) + b"\n"
+            await asyncio.to_thread(self.put_aside, line)
+
+    def put_aside(self, line: bytes) -> None:
+        """For a person to look at; only for ourselves to read: it may hold a control URL."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        file = os.open(self.folder / "refused", flags, 0o600)
+        try:
+            os.write(file, line)
+        finally:
+            os.close(file)
 
     async def record(self, calls: Sequence[NewCall]) -> None:
         unique = {call.vapi_call_id: call for call in reversed(calls)}

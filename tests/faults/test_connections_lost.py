@@ -111,3 +111,34 @@ async def test_a_cut_in_the_middle_of_a_burst_loses_no_answer(
         return found.status == 200 and len(found.json["items"]) == len(messages)
 
     await eventually(all_recorded, 20)
+
+
+async def test_a_failover_to_a_server_that_takes_no_writes_yet(
+    callgate: Replica, vapi: SandboxVapi, dsn: str
+) -> None:
+    """Reading works and writing does not: calls are decided and ended, and recorded afterwards."""
+    _, number_id = await prepare(callgate, vapi)
+    connection = await asyncpg.connect(dsn)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await connection.execute(CUT)
+    message = vapi.live_call(number_id)
+    call_id = message["message"]["call"]["id"]
+    assert (await callgate.post(message)).status == 403
+    await eventually(lambda: asyncio.sleep(0, not vapi.calls[call_id].live), 8)
+    ended = {"message": {**message["message"], "type": "end-of-call-report"}}
+    assert (await callgate.post(ended)).status == 403
+    await connection.execute("SET default_transaction_read_only = off")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+    await connection.execute(CUT)
+    await connection.close()
+
+    async def recorded() -> bool:
+        found = await callgate.api("GET", f"/calls?vapi_call_id={call_id}")
+        return (
+            found.status == 200
+            and bool(found.json["items"])
+            and bool(found.json["items"][0]["ended_at"])
+        )
+
+    await eventually(recorded, 20)
