@@ -68,11 +68,11 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
                 return await operation.serve(request, actor)
         except InputError as exc:
             return exc.response
+        except asyncpg.TransactionRollbackError:
+            return busy("Two changes got in each other's way. Try again.")
         except UNAVAILABLE as exc:
             log.warning("request.unavailable", path=operation.path, error=type(exc).__name__)
             return busy("The database does not answer. Try again.")
-        except asyncpg.TransactionRollbackError:
-            return busy("Two changes got in each other's way. Try again.")
 
     return handle
 
