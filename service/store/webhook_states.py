@@ -67,6 +67,12 @@ DELETE FROM callgate.phone_numbers n USING callgate.webhook_states s
 WHERE n.id = $1 AND n.released_at IS NOT NULL AND s.phone_number_id = n.id AND s.claim = $2
 """
 
+# What was added again while its former webhook went back has to be configured anew, at once.
+START_AGAIN = """
+UPDATE callgate.webhook_states SET claimed_until = NULL, next_attempt_at = now()
+WHERE phone_number_id = $1 AND claim = $2
+"""
+
 UNCLAIM = """
 UPDATE callgate.webhook_states SET claimed_until = NULL WHERE phone_number_id = $1 AND claim = $2
 """
@@ -171,8 +177,9 @@ async def learn_number(pool: Pool, phone_number_id: UUID, number: str) -> None:
 
 
 async def forget(pool: Pool, held: Claim) -> None:
-    """Remove a released number whose former webhook is back."""
+    """Remove a released number whose former webhook is back; one added again starts anew."""
     await pool.execute(FORGET, held.phone_number_id, held.claim)
+    await pool.execute(START_AGAIN, held.phone_number_id, held.claim)
 
 
 async def find_sync(pool: Pool, phone_number_id: UUID) -> Sync | None:

@@ -180,6 +180,24 @@ async def test_a_number_being_released_can_be_added_again_and_keeps_what_was_bef
     assert server(vapi, vapi_id)["url"] == BEFORE["url"]
 
 
+async def test_a_number_added_again_while_it_is_being_released_is_configured_anew(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi", server=BEFORE)["id"]
+    organization = await api.organization()
+    first = await add(api, organization, vapi_id)
+    slow = vapi.fail_next("PATCH /phone-number/*", latency=0.5)
+    releasing = asyncio.create_task(api.ask("DELETE", f"/phone-numbers/{first['id']}"))
+    while not slow.hits:
+        await asyncio.sleep(0.01)
+    again = await add(api, organization, vapi_id)
+    assert (await releasing).status == 204
+    assert again["sync"]["state"] == "in_sync"
+    assert is_ours(api, server(vapi, vapi_id))
+    assert (await api.ask("DELETE", f"/phone-numbers/{again['id']}")).status == 204
+    assert server(vapi, vapi_id)["url"] == BEFORE["url"]
+
+
 async def test_an_organization_with_numbers_cannot_be_removed(
     api: ApiClient, vapi: SandboxVapi
 ) -> None:
