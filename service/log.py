@@ -98,3 +98,6 @@ def configure_logging(*, style: str, level: str, secrets: Iterable[str] = ()) ->
     # Their info lines repeat what our own events say, with less in them.
     for noisy in ("aiohttp.access", "pgqueuer", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It logs a request that it cannot parse with its raw bytes, headers and all; every error of a
+    # handler is logged by our own middleware.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
