@@ -2,10 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -18,15 +16,15 @@ from service.access.plugins import load_policies
 from service.admin.actor import Actor
 from service.admin.tokens import Tokens
 from service.app import serve as serve_app
+from service.cli.running import database, settings_for, with_pool
 from service.domain.errors import CallgateError
 from service.domain.organizations import Organization
 from service.lifecycle import StartError
-from service.log import configure_logging
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import SettingsError
 from service.store import organizations
-from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError, find_running
-from service.store.pool import UNAVAILABLE, Pool, create_pool
-from service.store.schema import SchemaError, check_schema
+from service.store.embedded import EmbeddedPostgresError
+from service.store.pool import UNAVAILABLE, Pool
+from service.store.schema import SchemaError
 from service.store.schema import migrate as migrate_schema
 from service.store.tokens import Role
 
@@ -38,52 +36,6 @@ app = typer.Typer(
 )
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
-
-Result = TypeVar("Result")
-
-
-def settings_for(*, sandbox: bool = False, serving: bool = False, **given: object) -> Settings:
-    """Read the settings and set up logging, with every secret known to the net."""
-    settings = load_settings(sandbox=sandbox, serving=serving, **given)
-    configure_logging(
-        style=settings.callgate_log_format,
-        level=settings.callgate_log_level,
-        secrets=[
-            settings.vapi_api_key.get_secret_value(),
-            settings.callgate_admin_token.get_secret_value(),
-            *settings.webhook_secrets,
-        ],
-    )
-    return settings
-
-
-@contextmanager
-def database(settings: Settings) -> Iterator[str]:
-    """The DSN to work on: the configured one, the running service's, or one started for us."""
-    dsn = settings.database_url.get_secret_value() or find_running(settings.callgate_data_dir)
-    if dsn:
-        yield dsn
-        return
-    embedded = EmbeddedPostgres(settings.callgate_data_dir)
-    try:
-        yield embedded.start()
-    finally:
-        embedded.stop()
-
-
-def with_pool(settings: Settings, work: Callable[[Pool], Awaitable[Result]]) -> Result:
-    """Run work on a checked database."""
-
-    async def run(dsn: str) -> Result:
-        pool = await create_pool(dsn, 2)
-        try:
-            await check_schema(pool)
-            return await work(pool)
-        finally:
-            await pool.close()
-
-    with database(settings) as dsn:
-        return asyncio.run(run(dsn))
 
 
 @app.command()
