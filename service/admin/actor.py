@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.domain.errors import ForbiddenError
+from service.domain.phone_numbers import Order
 from service.store.tokens import Role
 
 SUPPORT_OVERRIDE = timedelta(days=7)
@@ -19,6 +20,11 @@ class Actor:
     name: str
     role: Role
     source: str
+
+    @property
+    def order(self) -> Order:
+        """Who is named as the cause of what is then changed at Vapi."""
+        return Order(self.name, self.source)
 
     def require_admin(self) -> None:
         """Raise `ForbiddenError` for everybody but admins."""

@@ -97,18 +97,27 @@ class PhoneNumbers:
         if await organizations.find(self.pool, values["organization_id"]) is None:
             raise store.organization_missing()
         probed = await self.probe(vapi_id)
+        created = await self.register(
+            actor, {**values, "number": probed.number if probed else None}
+        )
+        await self.reconcile(created.id)
+        try:
+            return await self.get(created.id)
+        except (NotFoundError, *UNAVAILABLE):
+            return created  # it was added, whatever happened since
+
+    async def register(self, actor: Actor, values: Mapping[str, Any]) -> PhoneNumber:
+        """Register a number that Vapi is known to have; the loop configures it a moment later.
+
+        `values` are those of `create` and `number`. Raises like it.
+        """
+        actor.require_admin()
         async with transaction(self.pool) as connection:
-            phone_number_id = await store.insert(
-                connection, {**values, "number": probed.number if probed else None}
-            )
+            phone_number_id = await store.insert(connection, values, actor.order)
             created = await self.stored(connection, phone_number_id)
             await self.audit(connection, actor, "phone_number.created", None, created)
         await freshen_all(self.freshen, [created.organization_id])
-        await self.reconcile(phone_number_id)
-        try:
-            return await self.get(phone_number_id)
-        except (NotFoundError, *UNAVAILABLE):
-            return created  # it was added, whatever happened since
+        return created
 
     async def change(
         self, actor: Actor, phone_number_id: UUID, changes: Mapping[str, Any]
@@ -123,7 +132,7 @@ class PhoneNumbers:
                 return before
             await store.update(connection, phone_number_id, {**audited(before), **changes})
             if changed & AT_VAPI:
-                await store.make_due(connection, phone_number_id)
+                await store.make_due(connection, phone_number_id, actor.order)
             after = await self.stored(connection, phone_number_id)
             await self.audit(connection, actor, "phone_number.changed", before, after)
         await freshen_all(self.freshen, [before.organization_id, after.organization_id])
@@ -140,7 +149,7 @@ class PhoneNumbers:
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
             before = await self.stored(connection, phone_number_id)
-            await store.release(connection, phone_number_id)
+            await store.release(connection, phone_number_id, actor.order)
             await self.audit(connection, actor, "phone_number.released", before, None)
         await freshen_all(self.freshen, [before.organization_id])
         await self.reconcile(phone_number_id)
@@ -148,7 +157,9 @@ class PhoneNumbers:
     async def sync(self, actor: Actor, phone_number_id: UUID) -> PhoneNumber:
         """Look at one number now."""
         actor.require_admin()
-        await self.get(phone_number_id)
+        async with transaction(self.pool) as connection:
+            await self.stored(connection, phone_number_id)
+            await store.allow_write(connection, phone_number_id, actor.order)
         await self.reconcile(phone_number_id)
         return await self.get(phone_number_id)
 

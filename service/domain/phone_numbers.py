@@ -48,6 +48,36 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """Who asked for a change at Vapi, and where it came in (api, web, cli)."""
+
+    by: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing is changed at Vapi while it lasts; `until` None: until somebody ends it."""
+
+    at: datetime
+    by: str
+    reason: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What an operator asks first of a number; None: not known yet.
+
+    `last_event_at` is the beginning of the last call that Vapi told us of.
+    """
+
+    configured: bool | None = None
+    unshadowed: bool | None = None
+    last_event_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneNumber:
     """One registered number. `answer_with` is what answers a granted call, in Vapi's words."""
 
@@ -59,5 +89,7 @@ class PhoneNumber:
     gate: Gate = "event"
     answer_with: Mapping[str, object] | None = None
     sync: Sync = field(default_factory=Sync)
+    pause: Pause | None = None
+    conditions: Conditions = field(default_factory=Conditions)
     created_at: datetime | None = None
     updated_at: datetime | None = None

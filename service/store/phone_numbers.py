@@ -7,14 +7,25 @@ from uuid import UUID
 import asyncpg
 
 from service.domain.errors import ConflictError, InvalidError
-from service.domain.phone_numbers import PhoneNumber
+from service.domain.phone_numbers import Conditions, Order, PhoneNumber, SyncState
 from service.store.pool import Connection, Pool
+from service.store.reconciliation import pause_of
 from service.store.webhook_states import sync_of
+
+CONDITIONS = {
+    SyncState.IN_SYNC: (True, True),
+    SyncState.SHADOWED: (True, False),
+    SyncState.DRIFTED: (False, None),
+    SyncState.MISSING: (False, None),
+}
 
 COLUMNS = """
 SELECT n.id, n.organization_id, n.vapi_phone_number_id, n.number, n.label, n.gate, n.answer_with,
     n.created_at, n.updated_at, s.state, s.level, s.drift, s.last_checked_at, s.last_error,
-    s.next_attempt_at
+    s.next_attempt_at, s.paused_at, s.paused_by, s.paused_reason, s.paused_until,
+    (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
+    (SELECT max(c.created_at) FROM callgate.calls c WHERE c.phone_number_id = n.id)
+        AS last_event_at
 FROM callgate.phone_numbers n
 JOIN callgate.webhook_states s ON s.phone_number_id = n.id
 WHERE n.released_at IS NULL
@@ -46,10 +57,24 @@ WHERE n.released_at IS NOT NULL
 RETURNING id
 """
 
+# A pause outlives it: what is paused waits for its end.
 MAKE_DUE = """
-INSERT INTO callgate.webhook_states (phone_number_id) VALUES ($1)
+INSERT INTO callgate.webhook_states (phone_number_id, ordered_by, ordered_from)
+VALUES ($1, $2, $3)
 ON CONFLICT (phone_number_id) DO UPDATE SET state = 'pending', drift = '[]', last_error = NULL,
-    failures = 0, next_attempt_at = now()
+    problem = NULL, failures = 0, next_attempt_at = now(),
+    ordered_by = excluded.ordered_by, ordered_from = excluded.ordered_from
+"""
+
+# A new owner begins anew: a pause was the former one's.
+UNPAUSE = """
+UPDATE callgate.webhook_states
+SET paused_at = NULL, paused_by = NULL, paused_reason = NULL, paused_until = NULL
+WHERE phone_number_id = $1
+"""
+
+ORDER = """
+UPDATE callgate.webhook_states SET ordered_by = $2, ordered_from = $3 WHERE phone_number_id = $1
 """
 
 LOCK = "SELECT 1 FROM callgate.phone_numbers WHERE id = $1 FOR UPDATE"
@@ -66,6 +91,12 @@ WHERE id = $1
 """
 
 
+def conditions_of(row: Mapping[str, Any]) -> Conditions:
+    """What the state says of the two questions; a state that hides them leaves them open."""
+    configured, unshadowed = CONDITIONS.get(SyncState(row["state"]), (None, None))
+    return Conditions(configured, unshadowed, row["last_event_at"])
+
+
 def phone_number_of(row: Any) -> PhoneNumber:
     """A phone number out of a row of `COLUMNS`."""
     return PhoneNumber(
@@ -77,6 +108,8 @@ def phone_number_of(row: Any) -> PhoneNumber:
         gate=row["gate"],
         answer_with=row["answer_with"],
         sync=sync_of(row),
+        pause=pause_of(row),
+        conditions=conditions_of(row),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
@@ -112,7 +145,7 @@ async def list_page(
     return [phone_number_of(row) for row in rows]
 
 
-async def insert(connection: Connection, number: Mapping[str, Any]) -> UUID:
+async def insert(connection: Connection, number: Mapping[str, Any], order: Order) -> UUID:
     """Register a number and make its configuration due; raises `ConflictError` if it is taken."""
     try:
         found: UUID | None = await connection.fetchval(
@@ -128,7 +161,8 @@ async def insert(connection: Connection, number: Mapping[str, Any]) -> UUID:
         raise organization_missing() from exc
     if found is None:
         raise taken()
-    await connection.execute(MAKE_DUE, found)
+    await make_due(connection, found, order)
+    await connection.execute(UNPAUSE, found)
     return found
 
 
@@ -155,12 +189,17 @@ async def update(connection: Connection, phone_number_id: UUID, number: Mapping[
         raise organization_missing() from exc
 
 
-async def make_due(connection: Connection | Pool, phone_number_id: UUID) -> None:
-    """Bring the number's next look to now."""
-    await connection.execute(MAKE_DUE, phone_number_id)
+async def make_due(connection: Connection, phone_number_id: UUID, order: Order) -> None:
+    """Bring the number's next look to now, by somebody's order."""
+    await connection.execute(MAKE_DUE, phone_number_id, order.by, order.source)
 
 
-async def release(connection: Connection, phone_number_id: UUID) -> None:
+async def allow_write(connection: Connection, phone_number_id: UUID, order: Order) -> None:
+    """Let the next look change Vapi by somebody's order."""
+    await connection.execute(ORDER, phone_number_id, order.by, order.source)
+
+
+async def release(connection: Connection, phone_number_id: UUID, order: Order) -> None:
     """Give the number up; its row stays, unseen, until the former webhook is back at Vapi."""
     await connection.execute(RELEASE, phone_number_id)
-    await connection.execute(MAKE_DUE, phone_number_id)
+    await make_due(connection, phone_number_id, order)

@@ -183,6 +183,19 @@ class Sync(Given):
     next_attempt_at: Instant | None
 
 
+class Pause(Given):
+    at: Instant
+    by: str
+    reason: str
+    until: Instant | None
+
+
+class Conditions(Given):
+    configured: bool | None
+    unshadowed: bool | None
+    last_event_at: Instant | None
+
+
 class PhoneNumber(Given):
     id: UUID
     organization_id: UUID
@@ -192,6 +205,8 @@ class PhoneNumber(Given):
     gate: Literal["event", "request"]
     answer_with: dict[str, Any] | None
     sync: Sync
+    pause: Pause | None
+    conditions: Conditions
     created_at: Instant
     updated_at: Instant
 
