@@ -16,9 +16,10 @@ class Fault:
 
     What happens: wait `latency` seconds and go on; hold the request for `stall` seconds and drop
     it; `reset` the connection; answer `status` (with `retry_after`, as `html` or JSON); answer 200
-    with `html`; cut the real answer in half (`truncated`); for control URLs, `lie`: answer 200 and
-    end nothing; for GET, `stale`: answer what was there before the last change. With `done` the
-    request takes effect first, and only its answer is lost.
+    with `html`; answer 200 with exactly the JSON value `answer` in place of the real one; cut the
+    real answer in half (`truncated`); for control URLs, `lie`: answer 200 and end nothing; for GET,
+    `stale`: answer what was there before the last change. With `done` the request takes effect
+    first, and only its answer is lost.
     When: for the first `times` matches (None: always), and only each `every`-th of them.
     """
 
@@ -28,6 +29,7 @@ class Fault:
     status: int | None = None
     retry_after: float | None = None
     html: bool = False
+    answer: object = None
     truncated: bool = False
     stall: float | None = None
     reset: bool = False
@@ -101,6 +103,8 @@ def parse_fault(data: Json) -> Fault:
     check_types(data, ("retry_after", "stall", "latency"), (int, float))
     if not 100 <= data.get("status", 500) <= 599:
         raise ValueError("status must be an HTTP status")
+    if "answer" in data and data["answer"] is None:
+        raise ValueError("answer must be a JSON value other than null")
     return Fault(**data)
 
 

@@ -83,6 +83,8 @@ class OwnRoutes:
             "orgId": self.switchboard.org_id,
             "phoneNumbers": len(self.switchboard.numbers),
             "assistants": len(self.switchboard.assistants),
+            "squads": len(self.switchboard.squads),
+            "workflows": len(self.switchboard.workflows),
             "calls": len(calls),
             "liveCalls": [call.id for call in calls if call.live][:100],
             "hangups": len(self.switchboard.hangups),
@@ -126,6 +128,8 @@ class OwnRoutes:
         return json_response(orjson.dumps(self.traffic.faults.described()))
 
     async def post_fault(self, request: web.Request) -> web.Response:
+        """Order a fault: the fields of `faults.Fault`, such as `{"pattern": "GET /assistant",
+        "times": 1, "answer": []}` for one list that is wrongly empty."""
         try:
             self.traffic.faults.add(parse_fault(await read_object(request)))
         except ValueError as exc:

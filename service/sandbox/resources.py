@@ -1,4 +1,4 @@
-"""HTTP handlers of what lies on shelves: phone numbers, assistants, squads, workflows."""
+"""HTTP handlers of what lies on shelves: phone numbers, assistants, squads, workflows, tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

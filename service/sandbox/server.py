@@ -28,7 +28,7 @@ class SandboxVapi(World):
     """A stateful Vapi. `time_scale` is real seconds per simulated second (conversation, delays of
     retries); `timeout_scale` the same for how long it waits for an answer to a message.
 
-    `seed` fills an empty sandbox at its start; with `state_path` numbers and assistants outlive it.
+    `seed` fills an empty sandbox at its start; with `state_path` all but calls outlives it.
     """
 
     def __init__(
@@ -145,11 +145,13 @@ class SandboxVapi(World):
         app = web.Application(middlewares=[self.traffic.middleware()], client_max_size=2**24)
         squads = Resources("Squad", self.squads, self.clock, self.org_id)
         workflows = Resources("Workflow", self.workflows, self.clock, self.org_id)
+        tools = Resources("Tool", self.tools, self.clock, self.org_id)
         for path, kind in (
             ("/phone-number", self.phone_number_api),
             ("/assistant", self.assistant_api),
             ("/squad", squads),
             ("/workflow", workflows),
+            ("/tool", tools),
         ):
             app.router.add_get(path, kind.list_bare)
             app.router.add_post(path, kind.post)

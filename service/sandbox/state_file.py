@@ -1,4 +1,4 @@
-"""Keeping numbers and assistants between two runs of the sandbox. Calls end with the process."""
+"""Keeping what lies on shelves between two runs of the sandbox. Calls end with the process."""
 
 import contextlib
 import os

@@ -13,7 +13,7 @@ from service.sandbox import answers, hooks, payloads
 from service.sandbox.answers import Failed, Forwarded, Joined, Known, Refused
 from service.sandbox.calls import Delivery, Hangup, SandboxCall
 from service.sandbox.clock import Clock
-from service.sandbox.delivery import Courier, choose_server
+from service.sandbox.delivery import Courier, choose_server, server_of
 from service.sandbox.shelf import Json, Shelf
 from service.sandbox.vocabulary import DEFAULT_MESSAGE_TYPES, ENDING_REASONS
 
@@ -231,10 +231,17 @@ class Switchboard:
         return await self.courier.deliver(call, server, body) if server else None
 
     def joined(self, call: SandboxCall) -> Json | None:
-        """The squad's first member or the workflow that took the call: its server comes first."""
+        """The squad's first member or the workflow that took the call: its server comes first.
+        What the squad changes about all members goes before what it changes about one."""
         if squad := self.squads.find(call.squad_id):
             member: Json = next(iter(squad.get("members") or []), {})
-            return self.assistants.find(member.get("assistantId")) or member.get("assistant")
+            saved = self.assistants.find(member.get("assistantId"))
+            levels = (
+                squad.get("membersOverrides"),
+                member.get("assistantOverrides"),
+                saved or member.get("assistant"),
+            )
+            return next((level for level in levels if server_of(level)), None)
         return self.workflows.find(call.workflow_id)
 
     def keep(self, call: SandboxCall, task: asyncio.Task[Any]) -> None:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hmac import compare_digest
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from service.sandbox.call_routes import LIE
 from service.sandbox.errors import VapiProblem, unauthorized
 from service.sandbox.faults import Fault, Faults
-from service.sandbox.resources import STALE
+from service.sandbox.resources import STALE, json_response
 
 OWN_PREFIX = "/_sandbox"
 HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
@@ -93,6 +94,8 @@ class Traffic:
             drop(request)
         if fault.html:
             return web.Response(status=fault.status or 200, text=HTML, content_type="text/html")
+        if fault.answer is not None:
+            return json_response(orjson.dumps(fault.answer), fault.status or 200)
         if fault.status is not None:
             headers = {}
             if fault.retry_after is not None:

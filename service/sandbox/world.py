@@ -1,5 +1,5 @@
-"""What is there: the organization's numbers, assistants, squads and workflows, and putting them
-there as somebody else would, unjudged. Judged changes come in over HTTP (`resources`)."""
+"""What is there: the organization's numbers, assistants, squads, workflows and tools, and putting
+them there as somebody else would, unjudged. Judged changes come in over HTTP (`resources`)."""
 
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ class World:
         self.clock = Clock()
         self.numbers, self.assistants = Shelf(self.save), Shelf(self.save)
         self.squads, self.workflows = Shelf(self.save), Shelf(self.save)
+        self.tools = Shelf(self.save)
         shelves = {
             "numbers": self.numbers,
             "assistants": self.assistants,
             "squads": self.squads,
             "workflows": self.workflows,
+            "tools": self.tools,
         }
         self.state_file = StateFile(state_path, shelves) if state_path else None
         self.saving = False
@@ -56,9 +58,16 @@ class World:
 
         Raises `KeyError`.
         """
-        old = self.numbers.records[phone_number_id].data
+        return self.edit(self.numbers, phone_number_id, fields)
+
+    def edit_assistant(self, assistant_id: str, **fields: Any) -> Json:
+        """Somebody changes an assistant, by the rules of `edit_number`. Raises `KeyError`."""
+        return self.edit(self.assistants, assistant_id, fields)
+
+    def edit(self, shelf: Shelf, key: str, fields: Json) -> Json:
+        old = shelf.records[key].data
         merged = {key: value for key, value in (old | fields).items() if value is not None}
-        return self.numbers.put(merged | {"updatedAt": to_iso(self.clock.tick())})
+        return shelf.put(merged | {"updatedAt": to_iso(self.clock.tick())})
 
     def add_assistant(self, **fields: Any) -> Json:
         return self.assistants.put(self.planted({"name": "Assistant"} | fields))
@@ -68,6 +77,9 @@ class World:
 
     def add_workflow(self, **fields: Any) -> Json:
         return self.workflows.put(self.planted({"nodes": [], "edges": []} | fields))
+
+    def add_tool(self, **fields: Any) -> Json:
+        return self.tools.put(self.planted({"type": "function"} | fields))
 
     def planted(self, fields: Json) -> Json:
         now = to_iso(self.clock.tick())

@@ -1,45 +1,56 @@
 """Vapi's REST API. One call here is one request: when to try again is the caller's schedule."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
-import msgspec
 from pydantic import SecretStr
 from yarl import URL
 
 from service.domain.budget import Priority
-from service.vapi import errors
-from service.vapi.resources import PhoneNumberPage
+from service.vapi import answers, errors
+from service.vapi.paging import MAX_PAGE, Walk
+from service.vapi.resources import (
+    AssistantView,
+    PhoneNumberPage,
+    ServerView,
+    SquadView,
+    WorkflowView,
+)
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
-MAX_ANSWER_BYTES = 16 * 2**20
 MAX_RETRY_AFTER = 300.0
-MAX_PAGE = 1000
-MAX_WORDS = 300
-REDACTED = "[redacted]"
-
+BACK_OFF_SECONDS = 1.0
 
 Pace = Callable[[Priority], Awaitable[None]]
+BackOff = Callable[[float], Awaitable[None]]
+View = TypeVar("View", bound=ServerView)
 
 
 class VapiClient:
     """Speaks to one Vapi organization with its private key.
 
-    `pace` is awaited before each request. What goes wrong on the way or at Vapi is a `VapiError`.
+    `pace` is awaited before each request, `back_off` with a number of seconds when Vapi throttles
+    the account. What goes wrong on the way or at Vapi is a `VapiError`.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, api_key: SecretStr, pace: Pace
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        api_key: SecretStr,
+        pace: Pace,
+        back_off: BackOff | None = None,
     ) -> None:
         self.session = session
         self.base_url = base_url.rstrip("/")
         self.api_key = api_key
         self.pace = pace
+        self.back_off = back_off
 
     async def get_phone_number(
         self, number_id: str, priority: Priority = Priority.REPAIR
@@ -79,6 +90,40 @@ class VapiClient:
         """Change a saved assistant, by the rules of `patch_phone_number`."""
         return await self.request_one("PATCH", "/assistant", assistant_id, priority, body)
 
+    def list_assistants(
+        self, priority: Priority = Priority.REPAIR
+    ) -> AsyncIterator[tuple[AssistantView, ...]]:
+        """All saved assistants, newest first, a page at a time; see `paging.Walk`."""
+        return self.list_all("/assistant", AssistantView, priority)
+
+    async def get_squad(
+        self, squad_id: str, priority: Priority = Priority.REPAIR
+    ) -> dict[str, Any]:
+        """One squad, with the members that it names or holds."""
+        return await self.request_one("GET", "/squad", squad_id, priority)
+
+    def list_squads(
+        self, priority: Priority = Priority.REPAIR
+    ) -> AsyncIterator[tuple[SquadView, ...]]:
+        """All squads, as `list_assistants`."""
+        return self.list_all("/squad", SquadView, priority)
+
+    async def get_workflow(
+        self, workflow_id: str, priority: Priority = Priority.REPAIR
+    ) -> dict[str, Any]:
+        """One workflow."""
+        return await self.request_one("GET", "/workflow", workflow_id, priority)
+
+    def list_workflows(
+        self, priority: Priority = Priority.REPAIR
+    ) -> AsyncIterator[tuple[WorkflowView, ...]]:
+        """All workflows, as `list_assistants`."""
+        return self.list_all("/workflow", WorkflowView, priority)
+
+    async def get_tool(self, tool_id: str, priority: Priority = Priority.REPAIR) -> dict[str, Any]:
+        """One saved tool."""
+        return await self.request_one("GET", "/tool", tool_id, priority)
+
     async def get_call(self, call_id: str, priority: Priority = Priority.HANGUP) -> dict[str, Any]:
         """One call with its live status and control URL."""
         return await self.request_one("GET", "/call", call_id, priority)
@@ -101,10 +146,26 @@ class VapiClient:
             raise errors.VapiUnavailableError("Vapi's answer is about something else.")
         return answer
 
+    async def list_all(
+        self, collection: str, view: Callable[[dict[str, Any]], View], priority: Priority
+    ) -> AsyncIterator[tuple[View, ...]]:
+        """Everything that lies in a bare list, a page at a time; empty pages are left out."""
+        walk = Walk()
+        while walk.query is not None:
+            content = await self.send("GET", f"{collection}?{walk.query}", priority)
+            if fresh := walk.take(answers.read_objects(content)):
+                yield tuple(view(item) for item in fresh)
+
     async def request(
         self, method: str, path: str, priority: Priority, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Send one request and read its JSON object; raises a `VapiError` for everything else."""
+        return answers.read_object(await self.send(method, path, priority, body))
+
+    async def send(
+        self, method: str, path: str, priority: Priority, body: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """Send one request; the body of its 2xx. Raises a `VapiError` for everything else."""
         await self.pace(priority)
         key = self.api_key.get_secret_value()
         try:
@@ -116,7 +177,7 @@ class VapiClient:
                 timeout=TIMEOUT,
                 allow_redirects=False,
             ) as response:
-                content = await read_limited(response.content)
+                content = await answers.read_limited(response.content)
                 status, wait = (
                     response.status,
                     parse_retry_after(response.headers.get("Retry-After")),
@@ -126,76 +187,18 @@ class VapiClient:
             raise errors.VapiUnavailableError(
                 f"Vapi does not answer ({type(exc).__name__})."
             ) from None
-        refuse_status(status, content, wait, secrets=(key, *sent_secrets(body)))
-        return read_object(content)
+        if status == 429:
+            await self.tell_throttled(priority, wait)
+        answers.refuse_status(status, content, wait, secrets=(key, *answers.sent_secrets(body)))
+        return content
 
+    async def tell_throttled(self, priority: Priority, wait: float | None) -> None:
+        """Vapi throttles the account as a whole: all who send have to hear of it.
 
-async def read_limited(stream: aiohttp.StreamReader) -> bytes:
-    """A whole answer, or the beginning of one that is too large: one byte over the limit."""
-    parts = bytearray()
-    while len(parts) <= MAX_ANSWER_BYTES:
-        part = await stream.read(MAX_ANSWER_BYTES + 1 - len(parts))
-        if not part:
-            break
-        parts += part
-    return bytes(parts)
-
-
-def refuse_status(
-    status: int, content: bytes, retry_after: float | None, secrets: Iterable[str] = ()
-) -> None:
-    """Raise what an answer's status means; a 2xx means nothing."""
-    if 200 <= status < 300:
-        return
-    if status in (401, 403):
-        raise errors.VapiUnauthorizedError("Vapi refuses the private key: check VAPI_API_KEY.")
-    if status == 404 and not content.lstrip().startswith(b"<"):
-        raise errors.VapiNotFoundError("Vapi knows nothing with this id.")
-    if status == 429:
-        raise errors.VapiThrottledError("Vapi asks for fewer requests (429).", retry_after)
-    if 400 <= status < 500 and status not in (404, 408):
-        reason = explanation(content, secrets)
-        raise errors.VapiRejectedError(f"Vapi refuses the request ({status}): {reason}")
-    # An HTML 404 is the network in front of Vapi: it proves no call over and no number gone.
-    raise errors.VapiUnavailableError(f"Vapi is in trouble (status {status}).", retry_after)
-
-
-def decode(content: bytes) -> object:
-    """Whatever JSON stands there; None for everything else, such as HTML or half a body."""
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        return None
-
-
-def read_object(content: bytes) -> dict[str, Any]:
-    """The JSON object that every answer of Vapi's is."""
-    if len(content) > MAX_ANSWER_BYTES:
-        raise errors.VapiUnavailableError("Vapi's answer is too large.")
-    value = decode(content)
-    if not isinstance(value, dict):
-        raise errors.VapiUnavailableError("Vapi's answer is not a JSON object.")
-    return value
-
-
-def explanation(content: bytes, secrets: Iterable[str]) -> str:
-    """Vapi's words for a refusal, which name the field at fault: no secrets, cleaned and cut."""
-    value = decode(content)
-    message = value.get("message") or value.get("error") if isinstance(value, dict) else None
-    if isinstance(message, list):
-        message = "; ".join(str(part) for part in message[:5])
-    text = str(message or "no reason given")
-    for secret in secrets:
-        text = text.replace(secret, REDACTED)
-    return re.sub(r"[^\x20-\x7e]", "?", text)[:MAX_WORDS]
-
-
-def sent_secrets(body: Mapping[str, Any] | None) -> list[str]:
-    """The values of the server headers in a request: the webhook secret is one of them."""
-    server = body.get("server") if body else None
-    headers = server.get("headers") if isinstance(server, Mapping) else None
-    values = headers.values() if isinstance(headers, Mapping) else ()
-    return [value for value in values if isinstance(value, str) and value]
+        A hang-up waits for nobody; the next request of another kind tells it as well.
+        """
+        if self.back_off is not None and priority is not Priority.HANGUP:
+            await self.back_off(BACK_OFF_SECONDS if wait is None else wait)
 
 
 def parse_retry_after(value: str | None) -> float | None:

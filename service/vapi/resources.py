@@ -10,9 +10,26 @@ def text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def mapping(value: object) -> Mapping[str, Any]:
+    """An object; an empty one where something else stands."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: object) -> tuple[Mapping[str, Any], ...]:
+    """The objects of a list; empty where something else stands."""
+    items = value if isinstance(value, list | tuple) else ()
+    return tuple(item for item in items if isinstance(item, Mapping))
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """The texts of a list; empty where something else stands."""
+    items = value if isinstance(value, list | tuple) else ()
+    return tuple(item for item in items if isinstance(item, str) and item)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """What numbers and assistants have in common: where their events go."""
+    """What all that can name a server have in common: where their events go."""
 
     raw: Mapping[str, Any]
 
@@ -23,6 +40,11 @@ class ServerView:
     @property
     def name(self) -> str | None:
         return text(self.raw.get("name"))
+
+    @property
+    def org_id(self) -> str | None:
+        """The organization at Vapi that it belongs to."""
+        return text(self.raw.get("orgId"))
 
     @property
     def server_url(self) -> str | None:
@@ -37,10 +59,111 @@ class ServerView:
             return server
         return {"url": self.server_url} if self.server_url else None
 
+    @property
+    def url(self) -> str | None:
+        """Where its events go, by the server block or by the legacy field."""
+        return text(mapping(self.raw.get("server")).get("url")) or self.server_url
+
+    @property
+    def url_field(self) -> str:
+        """The name of the field that `url` comes from."""
+        named = text(mapping(self.raw.get("server")).get("url"))
+        return "server.url" if named or not self.server_url else "serverUrl"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolView(ServerView):
+    """A tool as `GET /tool/{id}` gives it, or as it stands inside an assistant, then without id."""
+
+    @property
+    def name(self) -> str | None:
+        """What the model calls it, where it has no name of its own."""
+        return text(self.raw.get("name")) or text(mapping(self.raw.get("function")).get("name"))
+
 
 @dataclass(frozen=True, slots=True)
 class AssistantView(ServerView):
-    """An assistant as `GET /assistant/{id}` gives it."""
+    """An assistant as `GET /assistant/{id}` gives it; overrides of one have the same fields."""
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is named here: overrides that name one bring all its tools."""
+        return bool(mapping(self.raw.get("model")))
+
+    @property
+    def tools(self) -> tuple[ToolView, ...]:
+        """Tools that stand inside it."""
+        return tuple(ToolView(raw) for raw in mappings(mapping(self.raw.get("model")).get("tools")))
+
+    @property
+    def tool_ids(self) -> tuple[str, ...]:
+        """Saved tools that it names."""
+        return texts(mapping(self.raw.get("model")).get("toolIds"))
+
+    @property
+    def appended_tools(self) -> tuple[ToolView, ...]:
+        """Tools that overrides add to those of the assistant."""
+        return tuple(ToolView(raw) for raw in mappings(self.raw.get("tools:append")))
+
+
+@dataclass(frozen=True, slots=True)
+class SquadMemberView:
+    """A member of a squad: a saved assistant by its id, or one that stands here."""
+
+    raw: Mapping[str, Any]
+
+    @property
+    def assistant_id(self) -> str | None:
+        return text(self.raw.get("assistantId"))
+
+    @property
+    def assistant_version(self) -> str | None:
+        """The version that the member is pinned to; `GET /assistant/{id}` gives the latest."""
+        return text(self.raw.get("assistantVersion"))
+
+    @property
+    def assistant(self) -> AssistantView | None:
+        inline = self.raw.get("assistant")
+        return AssistantView(inline) if isinstance(inline, Mapping) else None
+
+    @property
+    def overrides(self) -> AssistantView:
+        """What this squad changes about the assistant; empty if nothing."""
+        return AssistantView(mapping(self.raw.get("assistantOverrides")))
+
+
+@dataclass(frozen=True, slots=True)
+class SquadView(ServerView):
+    """A squad as `GET /squad/{id}` gives it. It has no server: its members do, and its overrides."""
+
+    @property
+    def members(self) -> tuple[SquadMemberView, ...]:
+        return tuple(SquadMemberView(raw) for raw in mappings(self.raw.get("members")))
+
+    @property
+    def overrides(self) -> AssistantView:
+        """What the squad changes about all members; it goes before the members' own overrides."""
+        return AssistantView(mapping(self.raw.get("membersOverrides")))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowView(ServerView):
+    """A workflow as `GET /workflow/{id}` gives it."""
+
+    @property
+    def tools(self) -> tuple[ToolView, ...]:
+        """Tools that stand inside its nodes: a tool's own, and those that one of talking may use."""
+        nodes = mappings(self.raw.get("nodes"))
+        found = [raw for node in nodes for raw in (node.get("tool"), *mappings(node.get("tools")))]
+        return tuple(ToolView(raw) for raw in mappings(found))
+
+    @property
+    def tool_ids(self) -> tuple[str, ...]:
+        """Saved tools that its nodes name."""
+        nodes = mappings(self.raw.get("nodes"))
+        return texts(
+            [item for node in nodes for item in (node.get("toolId"), *texts(node.get("toolIds")))]
+        )
 
 
 @dataclass(frozen=True, slots=True)

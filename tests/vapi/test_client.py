@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from service.domain.budget import Priority
+from service.vapi import answers
 from service.vapi import client as module
 from service.vapi.client import VapiClient, parse_retry_after
 from service.vapi.errors import (
@@ -248,7 +249,7 @@ async def test_half_an_answer_is_none(vapi: Vapi) -> None:
 
 
 async def test_an_endless_answer_is_given_up(vapi: Vapi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", 100_000)
     vapi.answers({"id": "n1", "name": "x" * 99_000})
     assert (await vapi.client.get_phone_number("n1"))["id"] == "n1"
     vapi.answers({"id": "n1", "name": "x" * 200_000})

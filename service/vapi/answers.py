@@ -1,0 +1,96 @@
+"""Reading Vapi's answers: what each status means, and the JSON in a body. No requests are made here."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from service.vapi import errors
+
+MAX_ANSWER_BYTES = 16 * 2**20
+MAX_WORDS = 300
+REDACTED = "[redacted]"
+
+
+async def read_limited(stream: aiohttp.StreamReader) -> bytes:
+    """A whole answer, or the beginning of one that is too large: one byte over the limit."""
+    parts = bytearray()
+    while len(parts) <= MAX_ANSWER_BYTES:
+        part = await stream.read(MAX_ANSWER_BYTES + 1 - len(parts))
+        if not part:
+            break
+        parts += part
+    return bytes(parts)
+
+
+def refuse_status(
+    status: int, content: bytes, retry_after: float | None, secrets: Iterable[str] = ()
+) -> None:
+    """Raise what an answer's status means; a 2xx means nothing."""
+    if 200 <= status < 300:
+        return
+    if status in (401, 403):
+        raise errors.VapiUnauthorizedError("Vapi refuses the private key: check VAPI_API_KEY.")
+    if status == 404 and not content.lstrip().startswith(b"<"):
+        raise errors.VapiNotFoundError("Vapi knows nothing with this id.")
+    if status == 429:
+        raise errors.VapiThrottledError("Vapi asks for fewer requests (429).", retry_after)
+    if 400 <= status < 500 and status not in (404, 408):
+        reason = explanation(content, secrets)
+        raise errors.VapiRejectedError(f"Vapi refuses the request ({status}): {reason}")
+    # An HTML 404 is the network in front of Vapi: it proves no call over and no number gone.
+    raise errors.VapiUnavailableError(f"Vapi is in trouble (status {status}).", retry_after)
+
+
+def decode(content: bytes) -> object:
+    """Whatever JSON stands there; None for everything else, such as HTML or half a body."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+
+
+def read_object(content: bytes) -> dict[str, Any]:
+    """The JSON object that the answer about one thing, or a page of `/v2`, is."""
+    refuse_size(content)
+    value = decode(content)
+    if not isinstance(value, dict):
+        raise errors.VapiUnavailableError("Vapi's answer is not a JSON object.")
+    return value
+
+
+def read_objects(content: bytes) -> list[dict[str, Any]]:
+    """The bare array of objects that every other list is."""
+    refuse_size(content)
+    value = decode(content)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise errors.VapiUnavailableError("Vapi's answer is not a list of JSON objects.")
+    return value
+
+
+def refuse_size(content: bytes) -> None:
+    """Raise for a body that `read_limited` has cut."""
+    if len(content) > MAX_ANSWER_BYTES:
+        raise errors.VapiUnavailableError("Vapi's answer is too large.")
+
+
+def explanation(content: bytes, secrets: Iterable[str]) -> str:
+    """Vapi's words for a refusal, which name the field at fault: no secrets, cleaned and cut."""
+    value = decode(content)
+    message = value.get("message") or value.get("error") if isinstance(value, dict) else None
+    if isinstance(message, list):
+        message = "; ".join(str(part) for part in message[:5])
+    text = str(message or "no reason given")
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    return re.sub(r"[^\x20-\x7e]", "?", text)[:MAX_WORDS]
+
+
+def sent_secrets(body: Mapping[str, Any] | None) -> list[str]:
+    """The values of the server headers in a request: the webhook secret is one of them."""
+    server = body.get("server") if body else None
+    headers = server.get("headers") if isinstance(server, Mapping) else None
+    values = headers.values() if isinstance(headers, Mapping) else ()
+    return [value for value in values if isinstance(value, str) and value]

@@ -1,0 +1,69 @@
+"""Walking a bare list of Vapi's, which has no page parameter: by the oldest instant seen. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from service.vapi import errors
+from service.vapi.resources import text
+
+MAX_PAGE = 1000
+
+Item = Mapping[str, Any]
+
+
+class Walk:
+    """Asks for `query`, takes the page that it brought, and so on until there is no query left.
+
+    Lists are newest first. Each page begins where the last one ended, at the same instant, because
+    several objects may share it; those that were seen are left out. What a walk does not bring is
+    not proved gone.
+    """
+
+    def __init__(self, limit: int = MAX_PAGE) -> None:
+        self.limit = limit
+        self.query: str | None = f"limit={limit}"
+        self.until: datetime | None = None
+        self.border: set[str] = set()
+
+    def take(self, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What is new on a page. Raises `VapiUnavailableError` if it is not the page asked for."""
+        made = [created_at(item) for item in page]
+        if self.until is not None and any(at is not None and at > self.until for at in made):
+            # Walking on would bring the same page for ever.
+            raise errors.VapiUnavailableError("Vapi's answer is not the page that was asked for.")
+        fresh = self.without_seen(page)
+        self.query = self.following(page, made) if len(page) >= self.limit else None
+        return fresh
+
+    def without_seen(self, page: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The objects of a page, each once, without those of the last page's oldest instant."""
+        seen, fresh = set(self.border), []
+        for item in page:
+            if (item_id := text(item.get("id"))) and item_id not in seen:
+                seen.add(item_id)
+                fresh.append(item)
+        return fresh
+
+    def following(self, page: list[dict[str, Any]], made: list[datetime | None]) -> str:
+        """The query after a full page."""
+        known = [at for at in made if at is not None]
+        if not known:
+            raise errors.VapiUnavailableError("Vapi's list does not say when things were created.")
+        oldest = min(known)
+        at_oldest = [item for item, at in zip(page, made, strict=True) if at == oldest]
+        # A whole page at one instant would come again: the rest of that instant is given up.
+        comparison = "Lt" if oldest == self.until else "Le"
+        self.until = oldest
+        self.border = {str(item.get("id")) for item in at_oldest}
+        return f"limit={self.limit}&createdAt{comparison}={quote(at_oldest[0]['createdAt'])}"
+
+
+def created_at(item: Item) -> datetime | None:
+    """When something was created; None if it does not say so, or not understandably."""
+    try:
+        at = datetime.fromisoformat(text(item.get("createdAt")) or "")
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
