@@ -12,8 +12,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from service.domain.budget import Priority
-from service.vapi import answers, errors
-from service.vapi.paging import MAX_PAGE, Walk
+from service.vapi import answers, errors, paging
 from service.vapi.resources import (
     AssistantView,
     PhoneNumberPage,
@@ -23,6 +22,7 @@ from service.vapi.resources import (
 )
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
+MAX_PAGE = paging.MAX_PAGE
 MAX_RETRY_AFTER = 300.0
 BACK_OFF_SECONDS = 1.0
 
@@ -150,7 +150,7 @@ class VapiClient:
         self, collection: str, view: Callable[[dict[str, Any]], View], priority: Priority
     ) -> AsyncIterator[tuple[View, ...]]:
         """Everything that lies in a bare list, a page at a time; empty pages are left out."""
-        walk = Walk()
+        walk = paging.Walk()
         while walk.query is not None:
             content = await self.send("GET", f"{collection}?{walk.query}", priority)
             if fresh := walk.take(answers.read_objects(content)):

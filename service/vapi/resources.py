@@ -141,6 +141,11 @@ class SquadView(ServerView):
         return tuple(SquadMemberView(raw) for raw in mappings(self.raw.get("members")))
 
     @property
+    def assistant_ids(self) -> tuple[str, ...]:
+        """The saved assistants among its members, each once."""
+        return tuple(dict.fromkeys(item.assistant_id for item in self.members if item.assistant_id))
+
+    @property
     def overrides(self) -> AssistantView:
         """What the squad changes about all members; it goes before the members' own overrides."""
         return AssistantView(mapping(self.raw.get("membersOverrides")))

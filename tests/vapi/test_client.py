@@ -96,16 +96,22 @@ async def test_every_method_asks_at_its_own_address(vapi: Vapi) -> None:
     await client.get_assistant("n1")
     await client.patch_assistant("n1", {"server": {"url": "https://a.example"}})
     await client.get_call("n1")
+    await client.get_squad("n1")
+    await client.get_workflow("n1")
+    await client.get_tool("n1")
     assert [(request.method, request.raw_path) for request in vapi.requests] == [
         ("GET", "/phone-number/n1"),
         ("PATCH", "/phone-number/n1"),
         ("GET", "/assistant/n1"),
         ("PATCH", "/assistant/n1"),
         ("GET", "/call/n1"),
+        ("GET", "/squad/n1"),
+        ("GET", "/workflow/n1"),
+        ("GET", "/tool/n1"),
     ]
     assert json.loads(vapi.bodies[1]) == {"server": None}
     assert json.loads(vapi.bodies[3]) == {"server": {"url": "https://a.example"}}
-    assert vapi.paced == [Priority.REPAIR] * 4 + [Priority.HANGUP]
+    assert vapi.paced == [Priority.REPAIR] * 4 + [Priority.HANGUP] + [Priority.REPAIR] * 3
 
 
 async def test_ids_are_encoded_and_cannot_lead_elsewhere(vapi: Vapi) -> None:
@@ -370,3 +376,26 @@ async def test_the_budget_is_asked_before_anything_is_sent(vapi: Vapi) -> None:
     with pytest.raises(TimeoutError):
         await vapi.client.get_phone_number("n1")
     assert vapi.requests == []
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("0", 0.0), (None, 1.0)])
+async def test_a_throttled_account_is_told_to_all_before_the_error(
+    vapi: Vapi, header: str | None, seconds: float
+) -> None:
+    told: list[float] = []
+
+    async def back_off(wait: float) -> None:
+        told.append(wait)
+
+    vapi.client.back_off = back_off
+    vapi.answers({}, 429, {"Retry-After": header} if header else {})
+    with pytest.raises(VapiThrottledError):
+        await vapi.client.get_phone_number("n1")
+    assert told == [seconds]
+    with pytest.raises(VapiThrottledError):
+        await vapi.client.get_call("n1", Priority.HANGUP)
+    assert told == [seconds]
+    vapi.answers({}, 503, {"Retry-After": "9"})
+    with pytest.raises(VapiUnavailableError):
+        await vapi.client.get_phone_number("n1")
+    assert told == [seconds]
