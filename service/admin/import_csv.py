@@ -1,0 +1,279 @@
+"""A CSV file of phone numbers as rows, each judged on its own. Pure; what a row means for the
+database and for Vapi is `imports`' business."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from service.domain.errors import InvalidError
+from service.domain.phone_numbers import Gate
+
+MAX_BYTES = 16 * 2**20
+MAX_ROWS = 100_000
+MAX_LINE = 10_000
+MAX_TEXT = 200
+SHOWN = 60
+
+# The rules of the API's fields, which are above this layer: a test keeps the two equal.
+UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+HIDDEN = re.compile(f"[{UNSAFE}]")
+VAPI_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+BARE_DIGITS = re.compile(r"[0-9]{7,15}")
+SCIENTIFIC = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet would run
+BLANKS = " \u00a0"
+
+COLUMNS = ("phone_number", "organization", "label", "gate")
+REQUIRED = ("phone_number", "organization")
+ALIASES = {"vapi_phone_number_id": "phone_number", "number": "phone_number"}
+KNOWN = (
+    "Known columns: phone_number (or vapi_phone_number_id, or number) and organization; label "
+    "and gate may be left out."
+)
+GATES: dict[str, Gate] = {"event": "event", "request": "request"}
+
+
+class CsvError(InvalidError):
+    """The file as a whole cannot be read; nothing of it was used."""
+
+    code = "csv_unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """What one line asks for. `phone_number` is Vapi's id or E.164; None: not said."""
+
+    line: int
+    phone_number: str
+    organization: str
+    label: str | None = None
+    gate: Gate | None = None
+
+    @property
+    def is_e164(self) -> bool:
+        return self.phone_number.startswith("+")
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """A line that cannot be used, and why. The texts are safe to show."""
+
+    line: int
+    code: str
+    message: str
+    phone_number: str = ""
+    organization: str = ""
+
+
+class CellError(Exception):
+    """One cell is wrong; the line becomes a `RowFault`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How the lines are to be read: where each column is, and what parts the cells."""
+
+    delimiter: str
+    columns: Sequence[str]
+
+
+def parse_import(data: bytes) -> list[ImportRow | RowFault]:
+    """Every line that says something, in order. Raises `CsvError` when the file cannot be used.
+
+    UTF-8 or UTF-16 with its mark; cells parted by commas, semicolons or tabs; lines are numbered
+    from 1, the header's included. A number that was named before is a fault of the later line.
+    """
+    if len(data) > MAX_BYTES:
+        raise CsvError(f"The file is larger than {MAX_BYTES // 2**20} MiB: split it.")
+    header: Header | None = None
+    found: list[ImportRow | RowFault] = []
+    named: dict[str, int] = {}
+    for line, text in lines_of(data):
+        if text is not None and not text.strip():
+            continue
+        if header is None:
+            header = parse_header(line, text)
+            continue
+        row = parse_line(line, text, header)
+        if row is None:
+            continue
+        if len(found) == MAX_ROWS:
+            raise CsvError(f"The file has more than {MAX_ROWS:,} rows: split it.")
+        if isinstance(row, ImportRow):
+            first = named.setdefault(row.phone_number, line)
+            if first != line:
+                row = repeated(row, first)
+        found.append(row)
+    if header is None:
+        raise CsvError(f"The file is empty: its first line has to name the columns. {KNOWN}")
+    return found
+
+
+def repeated(row: ImportRow, first: int) -> RowFault:
+    message = f"The same number as in line {first}; this line is not used."
+    return RowFault(row.line, "duplicate_row", message, row.phone_number, row.organization)
+
+
+def lines_of(data: bytes) -> Iterator[tuple[int, str | None]]:
+    """Numbered lines; None for one that is not UTF-8. Raises `CsvError` for broken UTF-16.
+
+    A cell never has a line break in it here: so one open quote costs one line, not the rest.
+    """
+    if data.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        raise CsvError("The file is UTF-32: save it as CSV in UTF-8.")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            text = data.decode("utf-16")
+        except UnicodeDecodeError as exc:
+            line = data[: exc.start].decode("utf-16", "ignore").count("\n") + 1
+            raise CsvError(f"Line {line} is not UTF-16, though the file begins as such.") from exc
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        yield from ((line, part.rstrip("\n")) for line, part in enumerate(io.StringIO(text), 1))
+        return
+    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for line, raw in enumerate(io.BytesIO(data), 1):
+        try:
+            yield line, raw.rstrip(b"\n").decode()
+        except UnicodeDecodeError:
+            yield line, None
+
+
+def split(text: str, delimiter: str) -> list[str]:
+    """The cells of one line. Raises `CellError`."""
+    if len(text) > MAX_LINE:
+        raise CellError("line_too_long", f"The line has more than {MAX_LINE:,} characters.")
+    try:
+        return next(csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=True), [])
+    except csv.Error:
+        message = "The quotes do not match: a cell has to end on the line that it begins on."
+        raise CellError("csv_quotes", message) from None
+
+
+def parse_header(line: int, text: str | None) -> Header:
+    """The columns by name, in any order and case. Raises `CsvError` naming what is wrong."""
+    if text is None:
+        raise CsvError(f"Line {line} is not UTF-8: save the file as CSV in UTF-8.")
+    if "\x00" in text:
+        raise CsvError(f"Line {line} has NUL bytes in it: save the file as CSV in UTF-8.")
+    try:
+        headers = [Header(mark, [column_of(cell) for cell in split(text, mark)]) for mark in ",;\t"]
+    except CellError as exc:
+        raise CsvError(f"Line {line}, the header: {exc.message}") from None
+    header = max(headers, key=lambda one: sum(name in COLUMNS for name in one.columns))
+    unknown = [shown(name) for name in header.columns if name not in COLUMNS]
+    doubled = [name for name in COLUMNS if header.columns.count(name) > 1]
+    missing = [name for name in REQUIRED if name not in header.columns]
+    for words, names in (("Unknown", unknown), ("Doubled", doubled), ("Missing", missing)):
+        if names:
+            listed = ", ".join(name or "one without a name" for name in names[:10])
+            raise CsvError(f"{words} columns in line {line}: {listed}. {KNOWN}")
+    return header
+
+
+def column_of(cell: str) -> str:
+    """A column's own name: `Phone Number` is `phone_number`."""
+    name = re.sub(r"[\s-]+", "_", cell.strip().casefold())
+    return ALIASES.get(name, name)
+
+
+def parse_line(line: int, text: str | None, header: Header) -> ImportRow | RowFault | None:
+    """One line judged; None if all its cells are empty."""
+    if text is None:
+        message = "The line is not UTF-8: save the file as CSV in UTF-8."
+        return RowFault(line, "csv_encoding", message)
+    cells: dict[str, str] = {}
+    try:
+        parts = [part.strip(BLANKS) for part in split(text, header.delimiter)]
+        if not any(parts):
+            return None
+        cells = dict(zip(header.columns, parts, strict=False))
+        if len(parts) != len(header.columns):
+            message = f"{len(parts)} cells where the header has {len(header.columns)} columns."
+            raise CellError("wrong_cell_count", message)
+        return ImportRow(
+            line,
+            parse_phone_number(cells["phone_number"]),
+            parse_organization(cells["organization"]),
+            parse_label(cells.get("label", "")),
+            parse_gate(cells.get("gate", "")),
+        )
+    except CellError as exc:
+        given = (shown(cells.get(name, "")) for name in REQUIRED)
+        return RowFault(line, exc.code, exc.message, *given)
+
+
+def parse_phone_number(cell: str) -> str:
+    """Vapi's id or E.164. Raises `CellError`."""
+    code = "invalid_phone_number"
+    if SCIENTIFIC.fullmatch(cell):
+        raise CellError(
+            code,
+            f"{shown(cell)} was shortened by a spreadsheet: format the column as text and enter "
+            "the whole number again.",
+        )
+    if BARE_DIGITS.fullmatch(cell):
+        raise CellError(
+            code,
+            f"{shown(cell)} has no leading +: write +15551234567, and format the column as text.",
+        )
+    if UUID.fullmatch(cell):
+        return cell.lower()  # as Vapi writes it in its calls
+    if E164.fullmatch(cell) or VAPI_ID.fullmatch(cell):
+        return cell
+    given = f"{shown(cell)} is" if cell else "There is"
+    raise CellError(
+        code, f"{given} no phone number: write Vapi's id of it, or E.164 such as +15551234567."
+    )
+
+
+def parse_organization(cell: str) -> str:
+    """Our id, an external id or a name. Raises `CellError`."""
+    if not cell:
+        raise CellError("invalid_organization", "The organization is missing.")
+    require_plain(cell, "organization")
+    return cell
+
+
+def parse_label(cell: str) -> str | None:
+    """A label that is safe wherever it is shown; None if it is not said. Raises `CellError`."""
+    if cell.startswith(FORMULA):
+        raise CellError(
+            "invalid_label",
+            "The label begins like a formula (=, +, -, @ or a tab), which a spreadsheet would run "
+            "when it is exported again: begin it with a letter or a digit.",
+        )
+    require_plain(cell, "label")
+    return cell or None
+
+
+def parse_gate(cell: str) -> Gate | None:
+    """Raises `CellError`."""
+    if cell and cell.lower() not in GATES:
+        raise CellError("invalid_gate", f"The gate is event or request, not {shown(cell)}.")
+    return GATES.get(cell.lower())
+
+
+def require_plain(cell: str, name: str) -> None:
+    """Raise `CellError` for a text that is too long, or has in it what cannot be seen."""
+    if len(cell) > MAX_TEXT:
+        message = f"The {name} has more than {MAX_TEXT} characters."
+        raise CellError(f"invalid_{name}", message)
+    if HIDDEN.search(cell) or (cell and not cell.strip()):
+        message = f"The {name} has control or direction characters, or nothing to be seen."
+        raise CellError(f"invalid_{name}", message)
+
+
+def shown(text: str) -> str:
+    """A strange text, short and without what could forge a line."""
+    text = HIDDEN.sub("?", text)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
