@@ -65,6 +65,24 @@ async def test_squads_and_workflows_shadow_too(
     assert len({message["call"]["id"] for message in own.messages}) == 2
 
 
+@pytest.mark.parametrize("level", ["membersOverrides", "assistantOverrides", "assistant"])
+async def test_what_a_squad_overrides_goes_before_its_members(
+    vapi: SandboxVapi, open_webhook: OpenWebhook, level: str
+) -> None:
+    hooks = {name: await open_webhook() for name in ("assistant", "assistantOverrides")}
+    hooks["membersOverrides"] = await open_webhook()
+    blocks = {name: {"server": {"url": webhook.url}} for name, webhook in hooks.items()}
+    assistant = vapi.add_assistant(**blocks["assistant"])
+    member, squad = {"assistantId": assistant["id"]}, {}
+    if level != "assistant":
+        member["assistantOverrides"] = blocks["assistantOverrides"]
+    if level == "membersOverrides":
+        squad[level] = blocks[level]
+    made = vapi.add_squad(members=[member], **squad)
+    await vapi.place_call(vapi.add_number(squadId=made["id"])["id"], duration=1).settled()
+    assert [name for name, webhook in hooks.items() if webhook.messages] == [level]
+
+
 async def test_the_legacy_url_and_its_secret_still_work(
     vapi: SandboxVapi, open_webhook: OpenWebhook
 ) -> None:

@@ -57,6 +57,29 @@ async def test_bodies_can_be_html_or_cut(vapi: SandboxVapi, vapi_api: VapiApi) -
         _ = cut.json
 
 
+@pytest.mark.parametrize("answer", [[], {}, [{"id": "n2", "orgId": "o2"}], "", 0, False])
+async def test_an_answer_can_be_any_json(
+    vapi: SandboxVapi, vapi_api: VapiApi, answer: object
+) -> None:
+    number = vapi.add_number()
+    fault = {"pattern": "GET /phone-number", "times": 1, "answer": answer}
+    assert (await vapi_api.ask("POST", "/_sandbox/faults", fault)).status == 201
+    assert (await vapi_api.ask("GET", "/_sandbox/faults")).json[0]["answer"] == answer
+    reply = await vapi_api.ask("GET", "/phone-number")
+    assert (reply.status, reply.json) == (200, answer)
+    assert [item["id"] for item in (await vapi_api.ask("GET", "/phone-number")).json] == [
+        number["id"]
+    ]
+
+
+async def test_a_wrong_answer_can_hide_a_deed(vapi: SandboxVapi, vapi_api: VapiApi) -> None:
+    number = vapi.add_number(name="Before")
+    path = f"/phone-number/{number['id']}"
+    vapi.fail_next("PATCH *", answer={"id": number["id"], "name": "Before"}, done=True)
+    assert (await vapi_api.ask("PATCH", path, BODY)).json["name"] == "Before"
+    assert (await vapi_api.ask("GET", path)).json["name"] == "After"
+
+
 async def test_a_stall_ends_in_nothing_and_latency_in_an_answer(
     vapi: SandboxVapi, vapi_api: VapiApi
 ) -> None:
@@ -149,6 +172,7 @@ def test_the_first_rule_that_strikes_acts_and_spent_ones_go() -> None:
         {"pattern": "GET *", "status": 99},
         {"pattern": "GET *", "stall": True},
         {"pattern": "GET *", "reset": 1},
+        {"pattern": "GET *", "answer": None},
     ],
 )
 def test_a_rule_that_says_nothing_is_refused(data: dict[str, object]) -> None:

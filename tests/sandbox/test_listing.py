@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from service.sandbox import listing
 from service.sandbox.server import SandboxVapi
 from tests.support.vapi import VapiApi
 from tests.support.vapi_spec import spec_errors
@@ -31,6 +32,24 @@ async def test_the_bare_list_is_walked_by_the_oldest_seen(
         path = f"/phone-number?limit=60&createdAtLt={quote(page[-1]['createdAt'])}"
     assert len(seen) == 250
     assert set(seen) == ids
+
+
+@pytest.mark.parametrize("kind", ["assistant", "squad", "workflow", "tool"])
+async def test_every_bare_list_obeys_limits_and_instants(
+    vapi: SandboxVapi, vapi_api: VapiApi, kind: str
+) -> None:
+    made = [getattr(vapi, f"add_{kind}")() for _ in range(5)]
+    ids, at = [item["id"] for item in made], quote(made[2]["createdAt"])
+    for query, expected in (
+        ("limit=2", ids[:2:-1]),
+        (f"createdAtLe={at}", ids[2::-1]),
+        (f"createdAtLt={at}", ids[1::-1]),
+        (f"createdAtLe={at}&limit=1", [ids[2]]),
+        ("", ids[::-1]),
+    ):
+        found = (await vapi_api.ask("GET", f"/{kind}?{query}")).json
+        assert [item["id"] for item in found] == expected
+    assert (await vapi_api.ask("GET", f"/{kind}?page=2")).status == 400
 
 
 async def test_pages_say_where_they_stand(vapi: SandboxVapi, vapi_api: VapiApi) -> None:
@@ -96,3 +115,16 @@ async def test_ten_thousand_numbers_are_listed_quickly(
     assert seen == 10_000
     # Measured 0.15 s; the bound only catches a list that walks over everything for each page.
     assert time.monotonic() - began < 3
+
+
+async def test_a_page_of_a_hundred_thousand_numbers_takes_milliseconds(vapi: SandboxVapi) -> None:
+    vapi.add_numbers(100_000)
+    middle = vapi.numbers.slice(50_000, 1)[0].data["createdAt"]
+    queries = ({"page": "50"}, {"page": "99", "sortOrder": "ASC"})
+    began = time.perf_counter()
+    for given in queries:
+        listing.list_page(vapi.numbers, listing.parse_query({"limit": "1000"} | given, paged=True))
+    query = listing.parse_query({"limit": "1000", "createdAtLe": middle})
+    listing.list_bare(vapi.numbers, query)
+    # Measured 1 to 4 ms each; the bound only catches a list that walks over everything.
+    assert time.perf_counter() - began < 0.3

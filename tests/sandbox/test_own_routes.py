@@ -19,6 +19,7 @@ async def test_a_call_is_started_watched_and_hung_up(vapi: SandboxVapi, vapi_api
     assert watched["heard"] == watched["deliveries"] == []
     overview = (await vapi_api.ask("GET", "/_sandbox")).json
     assert (overview["calls"], overview["liveCalls"]) == (1, [])
+    assert (overview["assistants"], overview["squads"], overview["workflows"]) == (2, 0, 0)
     assert vapi.requests() == []
 
 

@@ -9,7 +9,7 @@ from service.sandbox import samples
 from service.sandbox.server import SandboxVapi
 
 
-async def test_numbers_and_assistants_outlive_a_run_and_calls_do_not(tmp_path: Path) -> None:
+async def test_what_is_on_shelves_outlives_a_run_and_calls_do_not(tmp_path: Path) -> None:
     path = tmp_path / "sandbox" / "state.json"
     first = SandboxVapi(state_path=path, seed=samples.seed)
     await first.start()
@@ -17,6 +17,7 @@ async def test_numbers_and_assistants_outlive_a_run_and_calls_do_not(tmp_path: P
     first.edit_number(samples.BLOCKED_NUMBER, server=server)
     first.numbers.remove(samples.SPARE_NUMBERS[0])
     added = first.add_assistant(name="Mine")
+    tool = first.add_tool(server={"url": "https://tool.example.com/"})
     first.live_call(samples.BLOCKED_NUMBER)
     kept = list(first.numbers)
     # No stop: a killed process writes nothing more.
@@ -25,6 +26,7 @@ async def test_numbers_and_assistants_outlive_a_run_and_calls_do_not(tmp_path: P
     try:
         assert list(second.numbers) == kept
         assert second.assistants.find(added["id"]) == added
+        assert second.tools.find(tool["id"]) == tool
         assert second.calls == {}
         assert path.stat().st_mode & 0o077 == 0
         assert [item.name for item in path.parent.iterdir()] == ["state.json"]
