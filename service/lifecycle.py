@@ -21,9 +21,8 @@ from service.admin.phone_numbers import PhoneNumbers
 from service.admin.tokens import Tokens
 from service.enforcement.hangup import HangupLadder
 from service.enforcement.worker import HangupWorker, StoredHangups
-from service.reconcile.desired import desired_webhook
+from service.reconcile.build import build_reconciling
 from service.reconcile.loop import ReconcileLoop
-from service.reconcile.reconciler import Reconciler
 from service.settings import Settings
 from service.store.budget import Budget
 from service.store.call_writer import CallWriter
@@ -176,7 +175,9 @@ async def build(settings: Settings, dsn: str) -> Service:
     pool = await create_pool(dsn, settings.callgate_pool_size)
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
     budget = Budget(pool, settings.callgate_vapi_requests_per_second)
-    client = VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, budget.pace)
+    client = VapiClient(
+        session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
+    )
     control = ControlClient(settings.vapi_control_hosts)
     loaded = load_policies()
     for fault in loaded.problems:
@@ -189,7 +190,7 @@ async def build(settings: Settings, dsn: str) -> Service:
     worker = HangupWorker(dsn, pool, ladder)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
     gate = Gate(directory, chain, CallWriter(pool), spool, pool, ladder.attempt_now)
-    reconciler = Reconciler(pool, client, desired_webhook(settings))
+    reconciling = build_reconciling(settings, pool, client)
     health, metrics = Health(), Metrics()
     relay = Relay(settings.callgate_relay_hosts)
     webhook = Webhook(
@@ -204,7 +205,9 @@ async def build(settings: Settings, dsn: str) -> Service:
     tokens = Tokens(pool, settings.callgate_admin_token.get_secret_value())
     operations = [
         *OrganizationOperations(organizations, preview, settings.callgate_relay_hosts).operations(),
-        *PhoneNumberOperations(PhoneNumbers(pool, feed.freshen, reconciler)).operations(),
+        *PhoneNumberOperations(
+            PhoneNumbers(pool, feed.freshen, reconciling.reconciler)
+        ).operations(),
         *RecordOperations(pool, tokens, chain.describe).operations(),
     ]
     service = Service(
@@ -219,7 +222,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         control=control,
         relay=relay,
         worker=worker,
-        loop=ReconcileLoop(dsn, pool, reconciler),
+        loop=ReconcileLoop(dsn, pool, reconciling, settings.callgate_reconcile_interval),
         health=health,
         metrics=metrics,
         app=build_web(

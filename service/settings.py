@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     callgate_data_dir: Path = Field(default_factory=default_data_dir)
     callgate_allow_insecure_webhook_url: bool = False
     callgate_reconcile_interval: float = Field(default=300, ge=0, le=86_400)
+    callgate_reconcile_mode: Literal["enforce", "observe"] = "enforce"
+    callgate_reconcile_max_changes: float = Field(default=0.3, ge=0, le=1)
+    callgate_assistant_webhooks: Literal["owned", "never"] = "owned"
     callgate_vapi_requests_per_second: float = Field(default=1.4, gt=0, le=1000)
     callgate_ring_gate: bool = False
     callgate_relay_hosts: Words = ()

@@ -9,8 +9,9 @@ depends_on = None
 
 STATEMENTS = (
     # `ordered_by` is who asked for the next write; without one it is the reconciler's own. `problem`
-    # is a slug for machines, `last_error` the sentence for people. `last_applied` is what we wrote
-    # last, the secret as a fingerprint. `bound` is what answers the number and where it listens.
+    # is a slug for machines, `last_error` the sentence for people. `settled_at` is since when a
+    # fight over the number counts, `assistant_ids` are assistants that carry its webhook. Sweeps
+    # touch every row: `seen_sweep` has no index, so that they stay cheap (heap-only updates).
     """
     ALTER TABLE callgate.webhook_states
         ADD COLUMN problem text,
@@ -25,13 +26,11 @@ STATEMENTS = (
         ADD COLUMN paused_reason text,
         ADD COLUMN paused_until timestamptz
     """,
-    "CREATE INDEX webhook_states_seen_idx ON callgate.webhook_states (seen_sweep)",
-    "CREATE INDEX webhook_states_state_idx ON callgate.webhook_states (state)",
     # Where a number's webhook is put on its assistant instead: `original` as for numbers.
     """
     CREATE TABLE callgate.assistant_webhooks (
         vapi_assistant_id text CONSTRAINT assistant_webhooks_pkey PRIMARY KEY,
-        original jsonb NOT NULL,
+        original jsonb,
         claim bigint NOT NULL DEFAULT 0,
         claimed_until timestamptz,
         created_at timestamptz NOT NULL DEFAULT now()
@@ -140,6 +139,5 @@ def downgrade() -> None:
     op.execute("DROP INDEX callgate.calls_phone_number_idx")
     for table in TABLES:
         op.execute(f"DROP TABLE callgate.{table}")
-    op.execute("DROP INDEX callgate.webhook_states_state_idx")
     for column in COLUMNS:
         op.execute(f"ALTER TABLE callgate.webhook_states DROP COLUMN {column}")

@@ -9,6 +9,8 @@ from uuid import UUID
 
 Gate = Literal["event", "request"]
 SyncLevel = Literal["phone_number", "assistant"]
+Cause = Literal["added", "desired_changed", "drift", "secret_rotated", "released", "rolled_back"]
+"""Why something was changed at Vapi: `drift` is somebody else's change, the others are ours."""
 
 
 class SyncState(StrEnum):

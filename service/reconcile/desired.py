@@ -24,15 +24,19 @@ BACKOFF_PLAN: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class DesiredWebhook:
-    """The owned values. `secret` is None when Vapi proves itself by a credential of its own."""
+    """The owned values. `secret` is None when Vapi proves itself by a credential of its own.
+
+    `accepted` are all secrets that we take: a number that carries another one of them still works.
+    """
 
     url: str
     secret: str | None
     timeout_seconds: int = TIMEOUT_SECONDS
     backoff_plan: Mapping[str, Any] = field(default_factory=lambda: BACKOFF_PLAN)
+    accepted: tuple[str, ...] = ()
 
 
 def desired_webhook(settings: Settings) -> DesiredWebhook:
     """What every registered number's webhook should be. In `hmac` mode no header is ours."""
     secret = settings.webhook_secrets[0] if settings.vapi_webhook_auth == "secret" else None
-    return DesiredWebhook(settings.webhook_url, secret)
+    return DesiredWebhook(settings.webhook_url, secret, accepted=settings.webhook_secrets)

@@ -13,10 +13,23 @@ from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
 
 MASK = "••••••"
 ABSENT = "(absent)"
+OWNED_KEYS = ("url", "timeoutSeconds", "backoffPlan")
+
+Server = Mapping[str, Any]
 
 
-def changes(desired: DesiredWebhook, observed: Mapping[str, Any] | None) -> tuple[FieldDrift, ...]:
-    """The owned fields whose observed value differs; empty when all is as it should be."""
+def changes(
+    desired: DesiredWebhook,
+    observed: Server | None,
+    *,
+    shown: object = None,
+    within: str = "server",
+) -> tuple[FieldDrift, ...]:
+    """The owned fields whose observed value differs; empty when all is as it should be.
+
+    `shown` is the form in which Vapi shows the desired secret, where it does not give it back as it
+    was written (`applied.shown_as`); `within` is what the fields' names begin with.
+    """
     server = observed or {}
     found = []
     for name, wanted in (
@@ -26,47 +39,121 @@ def changes(desired: DesiredWebhook, observed: Mapping[str, Any] | None) -> tupl
     ):
         seen = server.get(name, ABSENT)
         if canonical(seen) != canonical(wanted):
-            shown = canonical_backoff(seen) if name == "backoffPlan" else seen
-            found.append(FieldDrift(f"server.{name}", wanted, shown))
+            visible = without_nulls(seen) if isinstance(seen, Mapping) else seen
+            found.append(FieldDrift(f"{within}.{name}", plain(wanted), visible))
     if desired.secret is not None:
         seen = header_values(server.get("headers"))
-        if seen != [desired.secret]:
-            shown = MASK if seen else ABSENT
-            found.append(FieldDrift(f"server.headers.{SECRET_HEADER}", MASK, shown))
+        if seen != [desired.secret] and (shown is None or seen != shown):
+            masked = MASK if seen else ABSENT
+            found.append(FieldDrift(f"{within}.headers.{SECRET_HEADER}", MASK, masked))
     return tuple(found)
 
 
-def merged(desired: DesiredWebhook, observed: Mapping[str, Any] | None) -> dict[str, Any]:
+def merged(desired: DesiredWebhook, observed: Server | None) -> dict[str, Any]:
     """The whole block to send: ours over what is there. Vapi replaces a sent field whole."""
-    server = {key: value for key, value in (observed or {}).items() if value is not None}
+    server = dict(observed or {})
     server["url"] = desired.url
     server["timeoutSeconds"] = desired.timeout_seconds
-    server["backoffPlan"] = dict(desired.backoff_plan)
+    server["backoffPlan"] = plain(desired.backoff_plan)
     if desired.secret is not None:
-        headers = server.get("headers")
-        kept = headers if isinstance(headers, Mapping) else {}
-        server["headers"] = {
-            name: value for name, value in kept.items() if name.lower() != SECRET_HEADER.lower()
-        } | {SECRET_HEADER: desired.secret}
+        server["headers"] = {**foreign_headers(server), SECRET_HEADER: desired.secret}
     return server
 
 
-def is_ours(desired: DesiredWebhook, observed: Mapping[str, Any] | None) -> bool:
+def put_back(observed: Server | None, former: Server | None) -> dict[str, Any] | None:
+    """The block to send so that the owned fields are again what they were in `former`.
+
+    What others have changed in the block meanwhile stays. A block without a URL is no webhook: then
+    it is simply as it was.
+    """
+    if former is None or not former.get("url"):
+        return None if former is None else dict(former)
+    server = {key: value for key, value in (observed or {}).items() if key not in OWNED_KEYS}
+    server.update({key: former[key] for key in OWNED_KEYS if key in former})
+    headers = foreign_headers(observed or {}) | owned_headers(former)
+    if headers or "headers" in former:
+        server["headers"] = headers
+    else:
+        server.pop("headers", None)
+    return server
+
+
+def owned_differences(seen: Server | None, sent: Server | None) -> tuple[FieldDrift, ...]:
+    """The owned fields that a block to be sent changes, as the history shows them."""
+    before, after = seen or {}, sent or {}
+    found = [
+        FieldDrift(f"server.{key}", plain(after.get(key, ABSENT)), plain(before.get(key, ABSENT)))
+        for key in OWNED_KEYS
+        if canonical(before.get(key, ABSENT)) != canonical(after.get(key, ABSENT))
+    ]
+    old, new = header_values(before.get("headers")), header_values(after.get("headers"))
+    if old != new:
+        name = f"server.headers.{SECRET_HEADER}"
+        found.append(FieldDrift(name, MASK if new else ABSENT, MASK if old else ABSENT))
+    return tuple(found)
+
+
+def without_our_secret(desired: DesiredWebhook, observed: Server | None) -> dict[str, Any] | None:
+    """A block that posts elsewhere, without our secret; None if it carries none of ours."""
+    values = header_values((observed or {}).get("headers"))
+    if observed is None or not any(value in desired.accepted for value in values):
+        return None
+    return {**observed, "headers": foreign_headers(observed)}
+
+
+def is_ours(desired: DesiredWebhook, observed: Server | None) -> bool:
     """Whether the number still posts to us: only then is there something of ours to take back."""
     return observed is not None and canonical(observed.get("url")) == canonical(desired.url)
+
+
+def is_accepted(desired: DesiredWebhook, observed: Server | None, *, shown: object = None) -> bool:
+    """Whether what this block sends us gets in: it posts to us with a secret that we take."""
+    if not is_ours(desired, observed) or desired.secret is None:
+        return is_ours(desired, observed)
+    values = header_values((observed or {}).get("headers"))
+    one = len(values) == 1 and values[0] in (desired.secret, *desired.accepted)
+    return one or (shown is not None and values == shown)
+
+
+def masked(server: Server | None) -> dict[str, Any] | None:
+    """A block as it may be shown: what headers say stays hidden, ours and everybody else's."""
+    if server is None:
+        return None
+    headers = server.get("headers")
+    if not isinstance(headers, Mapping):
+        return dict(server)
+    return {**server, "headers": dict.fromkeys((str(name) for name in headers), MASK)}
 
 
 def header_values(headers: object) -> list[object]:
     """Every value of our header; HTTP does not care how its name is written."""
     if not isinstance(headers, Mapping):
         return []
-    return [value for name, value in headers.items() if str(name).lower() == SECRET_HEADER.lower()]
+    return [value for name, value in headers.items() if is_our_header(name)]
+
+
+def foreign_headers(server: Server) -> dict[str, Any]:
+    """Everybody else's headers in a block."""
+    headers = server.get("headers")
+    kept = headers if isinstance(headers, Mapping) else {}
+    return {name: value for name, value in kept.items() if not is_our_header(name)}
+
+
+def owned_headers(server: Server) -> dict[str, Any]:
+    """Our header in a block, as it is written there."""
+    headers = server.get("headers")
+    kept = headers if isinstance(headers, Mapping) else {}
+    return {name: value for name, value in kept.items() if is_our_header(name)}
+
+
+def is_our_header(name: object) -> bool:
+    return str(name).lower() == SECRET_HEADER.lower()
 
 
 def canonical(value: object) -> object:
     """One form for values that mean the same: 20 and 20.0, a plan and the same plan reordered."""
     if isinstance(value, Mapping):
-        return {key: canonical(item) for key, item in sorted(canonical_backoff(value).items())}
+        return {key: canonical(item) for key, item in sorted(without_nulls(value).items())}
     if isinstance(value, list | tuple):
         return sorted((canonical(item) for item in value), key=repr)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -74,8 +161,11 @@ def canonical(value: object) -> object:
     return float(value)
 
 
-def canonical_backoff(value: object) -> dict[str, Any]:
+def without_nulls(value: Mapping[Any, Any]) -> dict[str, Any]:
     """Without null members, which Vapi may add for what was never set."""
-    if not isinstance(value, Mapping):
-        return {}
     return {str(key): item for key, item in value.items() if item is not None}
+
+
+def plain(value: object) -> Any:
+    """A desired value as JSON has it."""
+    return dict(value) if isinstance(value, Mapping) else value

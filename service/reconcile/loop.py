@@ -1,16 +1,20 @@
 """The loop that brings numbers to their next look: woken by NOTIFY, by time, and now and then anyway.
 
 A wake-up only brings the look nearer; what is to be done is read afresh from PostgreSQL, so a missed
-notification costs time and nothing else.
+notification costs time and nothing else. The sweep over all numbers has its time here too.
 """
 
 import asyncio
 import contextlib
+import random
 from uuid import UUID
 
 import structlog
 
-from service.reconcile.reconciler import Reconciler
+from service.domain.errors import CallgateError
+from service.reconcile.build import Reconciling
+from service.reconcile.sweep import Ask
+from service.store import reconciliation
 from service.store import webhook_states as states
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
 
@@ -18,20 +22,33 @@ POLL_SECONDS = 10.0
 SHORTEST_SECONDS = 0.05
 RESTART_SECONDS = 1.0
 AT_ONCE = 8
+SPREAD = 0.1
+"""Sweeps come so much earlier or later than the interval, so that nothing falls into step."""
 
 log = structlog.get_logger()
 
 
 class ReconcileLoop:
-    """Works off due numbers until `stop`; replicas share them by claims."""
+    """Works off due numbers until `stop`; replicas share them, and the sweeps, by claims.
 
-    def __init__(self, dsn: str, pool: Pool, reconciler: Reconciler) -> None:
+    `interval` is in seconds; 0: no sweeps by the clock.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        pool: Pool,
+        parts: Reconciling,
+        interval: float,
+    ) -> None:
         self.dsn = dsn
         self.pool = pool
-        self.reconciler = reconciler
+        self.parts = parts
+        self.interval = interval
         self.woken = asyncio.Event()
         self.stopping = asyncio.Event()
         self.lost = False
+        self.sweeping: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         """Bring the next look nearer."""
@@ -49,6 +66,9 @@ class ReconcileLoop:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RESTART_SECONDS):
                     await self.stopping.wait()
+        if self.sweeping is not None:
+            self.sweeping.cancel()
+            await asyncio.gather(self.sweeping, return_exceptions=True)
 
     async def session(self) -> None:
         """Listen on one connection and work until it is lost."""
@@ -59,14 +79,55 @@ class ReconcileLoop:
             await connection.add_listener(states.CHANNEL, self.on_notification)
             while not self.stopping.is_set() and not self.lost:
                 self.woken.clear()
-                await self.work_off()
-                seconds = await states.seconds_to_next(self.pool)
-                pause = min(POLL_SECONDS, max(SHORTEST_SECONDS, seconds or POLL_SECONDS))
+                pause = await self.look()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
+                    async with asyncio.timeout(min(POLL_SECONDS, max(SHORTEST_SECONDS, pause))):
                         await self.woken.wait()
         finally:
             connection.terminate()
+
+    async def look(self) -> float:
+        """Do what is due; seconds until something is due again."""
+        if (closed := await self.parts.key.seconds_closed()) > 0:
+            # Vapi refuses our key: asking for every number in turn would help nobody.
+            return closed
+        await self.begin_sweep()
+        await self.work_off()
+        seconds = await states.seconds_to_next(self.pool)
+        pause = POLL_SECONDS if seconds is None else seconds
+        if self.interval and self.sweeping is None:
+            pause = min(pause, await reconciliation.seconds_to_sweep(self.pool))
+        return pause
+
+    async def begin_sweep(self) -> None:
+        """Take the sweep if it is due; it runs beside the loop, so that changes need not wait."""
+        if self.sweeping is not None and self.sweeping.done():
+            self.sweeping = None
+        if not self.interval or self.sweeping is not None:
+            return
+        claim = await reconciliation.claim_sweep(self.pool)
+        if claim is not None:
+            self.sweeping = asyncio.create_task(self.sweep(claim))
+
+    async def sweep(self, claim: int) -> None:
+        """One sweep under a claim, which is given back whatever comes of it."""
+
+        async def alive() -> bool:
+            return await reconciliation.hold_on(self.pool, claim)
+
+        try:
+            await self.parts.sweeper.sweep(Ask(alive=alive))
+        except CallgateError:
+            pass  # said in the log, and kept with the sweep
+        except UNAVAILABLE as exc:
+            log.warning("sweep.lost", error=type(exc).__name__)
+        except Exception:
+            log.exception("sweep.failed")
+        finally:
+            spread = 1 + random.uniform(-SPREAD, SPREAD)  # noqa: S311
+            with contextlib.suppress(*UNAVAILABLE):
+                await reconciliation.end_sweep(self.pool, claim, self.interval * spread)
+            self.wake()
 
     async def work_off(self) -> None:
         """Look at everything that is due, a few numbers at a time."""
@@ -77,7 +138,7 @@ class ReconcileLoop:
     async def one(self, phone_number_id: UUID) -> None:
         """One number's trouble is its own."""
         try:
-            await self.reconciler.reconcile_due(phone_number_id)
+            await self.parts.reconciler.reconcile_due(phone_number_id)
         except UNAVAILABLE:
             raise
         except Exception:

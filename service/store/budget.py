@@ -14,12 +14,20 @@ BURST = 5
 ADMIN_SECONDS = 1.0
 PATIENCE_SECONDS = 1.0
 HANGUP_PATIENCE_SECONDS = 0.1
+LONGEST_BACK_OFF = 60.0
 
 # $1: the interval between requests in seconds; $2: how many may go out at once.
 TAKE = """
 UPDATE callgate.vapi_budget
 SET next_request_at = greatest(next_request_at, clock_timestamp()) + make_interval(secs => $1::float8)
 RETURNING extract(epoch FROM next_request_at - clock_timestamp()) - $1::float8 * $2::float8 AS wait
+"""
+
+
+# A request to slow down moves the next one on; hang-ups do not wait for it.
+BACK_OFF = """
+UPDATE callgate.vapi_budget SET next_request_at =
+    greatest(next_request_at, clock_timestamp() + make_interval(secs => $1::float8 * $2::float8 + $3))
 """
 
 
@@ -41,6 +49,16 @@ class Budget:
             wait = min(wait, ADMIN_SECONDS)
         if wait > 0:
             await asyncio.sleep(wait)
+
+    async def back_off(self, seconds: float) -> None:
+        """Vapi asks for fewer requests: nobody sends one for so long, hang-ups excepted."""
+        seconds = min(seconds, LONGEST_BACK_OFF)
+        self.local_next = max(self.local_next, time.monotonic() + seconds + self.interval * BURST)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.pool.execute(BACK_OFF, self.interval, BURST, seconds)
+        except UNAVAILABLE:
+            pass  # this replica slows down by itself
 
     async def take(self, patience: float) -> float:
         """Count one request; seconds to wait for it. With PostgreSQL away this replica paces

@@ -63,7 +63,7 @@ INSERT INTO callgate.webhook_states (phone_number_id, ordered_by, ordered_from)
 VALUES ($1, $2, $3)
 ON CONFLICT (phone_number_id) DO UPDATE SET state = 'pending', drift = '[]', last_error = NULL,
     problem = NULL, failures = 0, next_attempt_at = now(),
-    ordered_by = excluded.ordered_by, ordered_from = excluded.ordered_from
+    ordered_by = excluded.ordered_by, ordered_from = excluded.ordered_from, settled_at = now()
 """
 
 # A new owner begins anew: a pause was the former one's.
@@ -74,7 +74,8 @@ WHERE phone_number_id = $1
 """
 
 ORDER = """
-UPDATE callgate.webhook_states SET ordered_by = $2, ordered_from = $3 WHERE phone_number_id = $1
+UPDATE callgate.webhook_states SET ordered_by = $2, ordered_from = $3, settled_at = now()
+WHERE phone_number_id = $1
 """
 
 LOCK = "SELECT 1 FROM callgate.phone_numbers WHERE id = $1 FOR UPDATE"

@@ -52,10 +52,13 @@ UPDATE callgate.reconciliation
 SET paused_at = now(), paused_by = $1, paused_reason = $2, paused_until = $3
 """
 
+# What drifted meanwhile is looked for at once.
 RESUME = """
-UPDATE callgate.reconciliation
-SET paused_at = NULL, paused_by = NULL, paused_reason = NULL, paused_until = NULL
+UPDATE callgate.reconciliation SET paused_at = NULL, paused_by = NULL, paused_reason = NULL,
+    paused_until = NULL, next_sweep_at = now()
 """
+
+WAKE = "SELECT pg_notify('callgate_reconcile', '')"
 
 # Only the first refusal of a key counts from when; each one puts the next try off.
 REFUSE_KEY = """
@@ -147,8 +150,9 @@ async def pause_all(connection: Connection, by: str, reason: str, until: datetim
 
 
 async def resume_all(connection: Connection) -> None:
-    """End the pause of everything."""
+    """End the pause of everything, and let the loops know."""
     await connection.execute(RESUME)
+    await connection.execute(WAKE)
 
 
 async def refuse_key(pool: Pool, key: str, retry_in: float) -> None:

@@ -1,0 +1,51 @@
+"""Puts the reconciler's parts together, the same for a service and for a command."""
+
+from dataclasses import dataclass
+
+from service.domain.secrets import fingerprint
+from service.reconcile.at_assistants import AssistantWebhooks
+from service.reconcile.desired import desired_webhook
+from service.reconcile.key import KeyGuard
+from service.reconcile.observe import Observer
+from service.reconcile.reconciler import Reconciler
+from service.reconcile.release import Release
+from service.reconcile.repair import Repairer
+from service.reconcile.routing import Routing
+from service.reconcile.sweep import Sweeper
+from service.reconcile.tally import Tally
+from service.reconcile.writing import Writer
+from service.settings import Settings
+from service.store.pool import Pool
+from service.vapi.client import VapiClient
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """Everything that reconciles, for whoever runs it."""
+
+    reconciler: Reconciler
+    sweeper: Sweeper
+    key: KeyGuard
+    tally: Tally
+
+
+def build_reconciling(settings: Settings, pool: Pool, client: VapiClient) -> Reconciling:
+    """The parts, by the settings; nothing runs yet."""
+    desired, tally, observer = desired_webhook(settings), Tally(), Observer(client)
+    writer = Writer(pool, observer, desired)
+    assistants = AssistantWebhooks(pool, writer, desired)
+    key = fingerprint(settings.vapi_api_key.get_secret_value())
+    owned = settings.callgate_assistant_webhooks == "owned"
+    repairer = Repairer(
+        pool,
+        observer,
+        writer,
+        Routing(observer, assistants, desired, tally, owned),
+        desired,
+        tally,
+        key,
+        settings.callgate_reconcile_mode == "enforce",
+    )
+    reconciler = Reconciler(pool, observer, repairer, Release(writer, assistants, desired))
+    sweeper = Sweeper(pool, client, reconciler, settings.callgate_reconcile_max_changes)
+    return Reconciling(reconciler, sweeper, KeyGuard(pool, client, key), tally)

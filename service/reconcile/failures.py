@@ -1,0 +1,54 @@
+"""What a failure of Vapi's means for a number: its state, a slug, and when to look again. Pure."""
+
+import random
+
+from service.domain.phone_numbers import SyncState
+from service.reconcile.schedule import retry_after
+from service.store.webhook_claims import Claim, Finding
+from service.vapi.errors import (
+    VapiError,
+    VapiNotFoundError,
+    VapiRejectedError,
+    VapiThrottledError,
+    VapiUnauthorizedError,
+    VapiUnavailableError,
+)
+
+MISSING = "Vapi no longer has this phone number: remove it here, or import it again."
+
+
+def finding_of(exc: VapiError, held: Claim) -> Finding:
+    """Permanent failures are looked at now and then, the others with growing pauses."""
+    failures = held.failures + 1
+    if isinstance(exc, VapiNotFoundError):
+        return Finding(
+            SyncState.MISSING,
+            error=MISSING,
+            problem="missing",
+            failures=failures,
+            retry_in=retry_in(held, permanent=True),
+        )
+    if isinstance(exc, VapiUnauthorizedError | VapiRejectedError):
+        refused = isinstance(exc, VapiUnauthorizedError)
+        return Finding(
+            SyncState.FAILED,
+            error=str(exc),
+            problem="unauthorized" if refused else "rejected",
+            failures=failures,
+            retry_in=retry_in(held, permanent=True),
+            checked=False,
+        )
+    asked = exc.retry_after if isinstance(exc, VapiUnavailableError) else None
+    return Finding(
+        SyncState.PENDING,
+        error=str(exc),
+        problem="throttled" if isinstance(exc, VapiThrottledError) else "unavailable",
+        failures=failures,
+        retry_in=retry_in(held, asked=asked),
+        checked=False,
+    )
+
+
+def retry_in(held: Claim, *, permanent: bool = False, asked: float | None = None) -> float:
+    """Seconds until the next look after one more failure."""
+    return retry_after(held.failures + 1, random.random(), permanent=permanent, asked=asked)  # noqa: S311

@@ -1,0 +1,138 @@
+"""What a sweep finds on the pages: each registered number compared with its desired state. No writes
+at Vapi; what is found is recorded page by page."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import UUID
+
+from service.domain.phone_numbers import FieldDrift, SyncState
+from service.domain.reconciliation import Repair, SweepReport
+from service.reconcile import brakes, diff
+from service.reconcile.applied import is_rotation, seen_form
+from service.reconcile.observe import Listing
+from service.reconcile.repair import Repairer
+from service.reconcile.route import route_of
+from service.reconcile.routing import Sight, drift_of, judge
+from service.store import sweeps
+from service.store.pool import Pool
+from service.store.sweeps import SeenNumber
+from service.vapi.resources import PhoneNumberPage, PhoneNumberView
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the pages showed. `expected` repairs surprise nobody: somebody ordered them, or there is
+    only a new secret. `recheck`: what is said of these numbers is out of date."""
+
+    everything_paused: bool
+    unasked: bool
+    checked: int = 0
+    in_sync: int = 0
+    shadowed: int = 0
+    paused: int = 0
+    busy: int = 0
+    pages: int = 0
+    expected: int = 0
+    repairs: list[Repair] = field(default_factory=list)
+    left: list[Repair] = field(default_factory=list)
+    recheck: list[UUID] = field(default_factory=list)
+
+    def fill(self, report: SweepReport, unseen: int, missing: int) -> None:
+        """Write the counts into a report."""
+        report.checked = self.checked + unseen + missing
+        report.in_sync = self.in_sync
+        report.drifted = len(self.repairs) + len(self.left)
+        report.shadowed, report.paused, report.pages = self.shadowed, self.paused, self.pages
+        report.missing = report.failed = missing
+        report.remaining = self.busy + unseen
+        report.repairs, report.left = self.repairs, self.left
+        report.plan = brakes.plan_of(self.repairs)
+
+
+@dataclass(frozen=True, slots=True)
+class PageLook:
+    """Looks at pages for one sweep."""
+
+    pool: Pool
+    rules: Repairer
+    sweep_id: int
+    listing: Listing
+    found: Findings
+
+    async def look_at(self, page: PhoneNumberPage) -> None:
+        """The registered numbers of a page: what is as it should be, and what is not."""
+        views = {view.id: view for view in page.numbers if view.id}
+        seen = await sweeps.find_seen(self.pool, list(views))
+        in_sync: list[UUID] = []
+        entries: list[dict[str, Any]] = []
+        for number in seen:
+            self.found.checked += 1
+            view = views[number.vapi_phone_number_id]
+            entry = await self.compare(number, view)
+            if entry is None:
+                in_sync.append(number.id)
+            elif entry:
+                entries.append({"id": str(number.id), "claim": number.claim, **entry})
+        await sweeps.mark_seen(self.pool, self.sweep_id, [number.id for number in seen], in_sync)
+        if entries:
+            await sweeps.record_drift(self.pool, entries)
+
+    async def compare(self, number: SeenNumber, view: PhoneNumberView) -> dict[str, Any] | None:
+        """One number: None when it is in sync; what to record of its drift, empty for nothing."""
+        desired, found = self.rules.desired, self.found
+        if number.busy:
+            found.busy += 1
+            return {}
+        drift: tuple[FieldDrift, ...] = ()
+        if number.problem != "number_refused":
+            shown = seen_form(number.last_applied, desired, view.server)
+            drift = diff.changes(desired, view.server, shown=shown)
+        sight = await self.sight_of(number, view)
+        if drift or not sight.well:
+            return self.note(number, view, drift, sight)
+        found.in_sync += 1
+        if number.state is SyncState.IN_SYNC:
+            return None
+        if number.state is SyncState.PAUSED:
+            return {"state": "paused", "drift": [], "error": None, "problem": None}
+        found.recheck.append(number.id)
+        return {}
+
+    def note(
+        self,
+        number: SeenNumber,
+        view: PhoneNumberView,
+        drift: tuple[FieldDrift, ...],
+        sight: Sight,
+    ) -> dict[str, Any]:
+        """Count drift, plan its repair if we may repair it, and say what to record."""
+        routing, desired, found = self.rules.routing, self.rules.desired, self.found
+        mendable = routing.is_mendable(number.owned_assistants, sight)
+        shadowed = not sight.well and not mendable
+        repair = Repair(number.id, (*drift, *drift_of(desired, sight)))
+        found.shadowed += shadowed
+        if number.paused or found.everything_paused:
+            found.paused += 1
+            found.left.append(repair)
+        elif (not drift and not mendable) or (number.waiting and found.unasked):
+            found.left.append(repair)
+            if number.waiting:
+                return {}
+        else:
+            found.repairs.append(repair)
+            found.expected += number.ordered or is_rotation(repair.changes, view.server, desired)
+        only_shadowed = shadowed and not drift
+        return {
+            "state": (SyncState.SHADOWED if only_shadowed else SyncState.DRIFTED).value,
+            "drift": [asdict(entry) for entry in repair.changes],
+            "error": routing.remedy(sight) if shadowed else None,
+            "problem": "shadowed" if only_shadowed else None,
+        }
+
+    async def sight_of(self, number: SeenNumber, view: PhoneNumberView) -> Sight:
+        """What answers a number of a page, and what is wrong with that."""
+        desired = self.rules.desired
+        bound = await self.listing.bound(view)
+        route = route_of(desired.url, view, bound)
+        only_assistants = number.problem == "number_refused"
+        return judge(desired, bound, route, number.assistant_ids, all_of_them=only_assistants)

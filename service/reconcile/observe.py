@@ -1,0 +1,156 @@
+"""Looking at Vapi: one number with what answers it, or all of them by pages. Reads only."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.domain.budget import Priority
+from service.reconcile.route import Bound
+from service.vapi.client import VapiClient
+from service.vapi.errors import VapiNotFoundError, VapiUnavailableError
+from service.vapi.resources import (
+    AssistantView,
+    PhoneNumberPage,
+    PhoneNumberView,
+    SquadView,
+    ToolView,
+    WorkflowView,
+)
+
+PAGE = 1000
+MOST_MEMBERS = 20
+MOST_TOOLS = 20
+MOST_PAGES = 10_000
+
+PLAIN = AssistantView({})
+"""An assistant without a server of its own: it takes nothing away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Asks about one number at a time."""
+
+    client: VapiClient
+
+    async def number(self, vapi_id: str, priority: Priority) -> PhoneNumberView:
+        """The number as it is at Vapi now."""
+        return PhoneNumberView(await self.client.get_phone_number(vapi_id, priority))
+
+    async def bound(
+        self, number: PhoneNumberView, priority: Priority, *, tools: bool = False
+    ) -> Bound:
+        """What answers the number; what does not exist is left out. `tools`: theirs too."""
+        squad = workflow = None
+        ids = [number.assistant_id] if number.assistant_id else []
+        if number.squad_id:
+            raw = await self.found(self.client.get_squad, number.squad_id, priority)
+            squad = SquadView(raw) if raw else None
+            ids += member_ids(squad)[:MOST_MEMBERS]
+        if number.workflow_id:
+            raw = await self.found(self.client.get_workflow, number.workflow_id, priority)
+            workflow = WorkflowView(raw) if raw else None
+        assistants = {}
+        for assistant_id in dict.fromkeys(ids):
+            raw = await self.found(self.client.get_assistant, assistant_id, priority)
+            if raw:
+                assistants[assistant_id] = AssistantView(raw)
+        known: dict[str, ToolView] = {}
+        if tools:
+            wanted = [tool for one in assistants.values() for tool in one.tool_ids]
+            for tool_id in list(dict.fromkeys(wanted))[:MOST_TOOLS]:
+                raw = await self.found(self.client.get_tool, tool_id, priority)
+                if raw:
+                    known[tool_id] = ToolView(raw)
+        return Bound(assistants, squad, workflow, known)
+
+    async def assistant(self, assistant_id: str, priority: Priority) -> AssistantView:
+        """One assistant as it is at Vapi now."""
+        return AssistantView(await self.client.get_assistant(assistant_id, priority))
+
+    async def found(self, get: Any, item_id: str, priority: Priority) -> Mapping[str, Any]:
+        """The object, or an empty one where there is none with this id."""
+        try:
+            found: Mapping[str, Any] = await get(item_id, priority)
+        except VapiNotFoundError:
+            return {}
+        return found
+
+
+@dataclass(slots=True)
+class Listing:
+    """Everything by pages, for one sweep: 1,000 numbers a request.
+
+    What answers them is listed too, once and only if some number is bound to it; of assistants only
+    what has a server of its own is kept, so that a hundred thousand of them fit.
+    """
+
+    client: VapiClient
+    priority: Priority
+    assistants: dict[str, AssistantView] | None = None
+    squads: dict[str, SquadView | None] = field(default_factory=dict)
+    workflows: dict[str, WorkflowView | None] = field(default_factory=dict)
+
+    async def pages(self) -> AsyncIterator[PhoneNumberPage]:
+        """The pages of numbers, oldest first. Raises `VapiUnavailableError` for a list without end."""
+        for page in range(1, MOST_PAGES):
+            found = await self.client.list_phone_numbers_page(page, PAGE, self.priority)
+            yield found
+            if not found.has_next:
+                return
+        raise VapiUnavailableError("Vapi's list of phone numbers does not end.")
+
+    async def bound(self, number: PhoneNumberView) -> Bound:
+        """What answers a number of a page."""
+        squad = workflow = None
+        if number.squad_id:
+            squad = await self.squad(number.squad_id)
+        if number.workflow_id:
+            workflow = await self.workflow(number.workflow_id)
+        ids = [number.assistant_id] if number.assistant_id else []
+        ids += member_ids(squad)
+        if not ids:
+            return Bound({}, squad, workflow)
+        listed = await self.listed()
+        return Bound({one: listed.get(one, PLAIN) for one in ids}, squad, workflow)
+
+    async def listed(self) -> dict[str, AssistantView]:
+        """The assistants that have a server of their own, read at the first need."""
+        if self.assistants is None:
+            found: dict[str, AssistantView] = {}
+            async for page in self.client.list_assistants(self.priority):
+                for one in page:
+                    if one.id and one.url:
+                        found[one.id] = AssistantView(trimmed(one.raw))
+            self.assistants = found
+        return self.assistants
+
+    async def squad(self, squad_id: str) -> SquadView | None:
+        """A squad, asked for once; None if there is none with this id."""
+        if squad_id not in self.squads:
+            try:
+                raw = await self.client.get_squad(squad_id, self.priority)
+                self.squads[squad_id] = SquadView(raw)
+            except VapiNotFoundError:
+                self.squads[squad_id] = None
+        return self.squads[squad_id]
+
+    async def workflow(self, workflow_id: str) -> WorkflowView | None:
+        """A workflow, asked for once; None if there is none with this id."""
+        if workflow_id not in self.workflows:
+            try:
+                raw = await self.client.get_workflow(workflow_id, self.priority)
+                self.workflows[workflow_id] = WorkflowView(trimmed(raw))
+            except VapiNotFoundError:
+                self.workflows[workflow_id] = None
+        return self.workflows[workflow_id]
+
+
+def member_ids(squad: SquadView | None) -> list[str]:
+    """The saved assistants of a squad."""
+    members = squad.members if squad else ()
+    return [member.assistant_id for member in members if member.assistant_id]
+
+
+def trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Where something posts to, and what it is called: prompts and voices are not kept."""
+    return {key: raw[key] for key in ("id", "name", "server", "serverUrl") if key in raw}

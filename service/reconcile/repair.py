@@ -1,0 +1,148 @@
+"""The pass over a registered number: what it needs, whether we may, and doing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.domain.budget import Priority
+from service.domain.phone_numbers import FieldDrift, SyncState
+from service.reconcile import brakes, diff
+from service.reconcile.applied import applied_of, cause_of, seen_form
+from service.reconcile.desired import DesiredWebhook
+from service.reconcile.failures import finding_of, retry_in
+from service.reconcile.observe import Observer
+from service.reconcile.routing import Routing, Visit
+from service.reconcile.tally import Tally
+from service.reconcile.writing import Target, Writer
+from service.store import reconciliation, webhook_claims
+from service.store.pool import Pool
+from service.store.webhook_claims import Claim, Finding
+from service.vapi.errors import VapiError, VapiRejectedError, VapiUnauthorizedError
+from service.vapi.resources import PhoneNumberView
+
+KEY_RETRY_SECONDS = 30.0
+
+OBSERVED = (
+    "Found and left as it is: CALLGATE_RECONCILE_MODE is observe. Sync the number to repair it."
+)
+UNKEPT = "Vapi took the change and does not show it: somebody else may be changing it back."
+
+
+@dataclass(frozen=True, slots=True)
+class Repairer:
+    """Looks after one number under a claim.
+
+    `enforcing`: drift is repaired unasked; else only what an admin ordered is written. `key` is the
+    fingerprint of the private key.
+    """
+
+    pool: Pool
+    observer: Observer
+    writer: Writer
+    routing: Routing
+    desired: DesiredWebhook
+    tally: Tally
+    key: str
+    enforcing: bool = True
+
+    async def look_after(self, held: Claim, priority: Priority) -> Finding:
+        """Bring the number to the desired state, or say why not."""
+        seen = await self.observer.number(held.vapi_phone_number_id, priority)
+        await webhook_claims.learn(self.pool, held.phone_number_id, seen.number, seen.org_id)
+        drift = self.drift_of(held, seen)
+        applied, refused = held.last_applied, None
+        if drift:
+            if (left := self.left_alone(held, seen, drift)) is not None:
+                return left
+            try:
+                seen, applied = await self.write(held, seen, drift, priority)
+            except VapiRejectedError as exc:
+                refused = exc
+            else:
+                drift = self.drift_of(held, seen, applied)
+                if drift:
+                    return self.not_in_sync(held, drift, UNKEPT, "unkept")
+        elif held.original is None:
+            # Set up by hand to post to us: releasing must still not leave it so.
+            await webhook_claims.keep_original(self.pool, held, {"server": None})
+        visit = Visit(held, seen, applied, refused, priority, self.may_write(held))
+        return await self.routing.settle(visit)
+
+    def may_write(self, held: Claim) -> bool:
+        """Whether anything may be changed for this number now."""
+        return not held.paused and (self.enforcing or held.ordered_by is not None)
+
+    def drift_of(
+        self, held: Claim, seen: PhoneNumberView, applied: Mapping[str, Any] | None = None
+    ) -> tuple[FieldDrift, ...]:
+        """What differs on the number itself; nothing where Vapi refuses a webhook on it."""
+        if held.problem == "number_refused" and held.ordered_by is None:
+            return ()
+        shown = seen_form(applied or held.last_applied, self.desired, seen.server)
+        return diff.changes(self.desired, seen.server, shown=shown)
+
+    def left_alone(
+        self, held: Claim, seen: PhoneNumberView, drift: tuple[FieldDrift, ...]
+    ) -> Finding | None:
+        """Why the drift must not be repaired now; None when it may."""
+        if held.paused:
+            return Finding(SyncState.PAUSED, drift, retry_in=held.pause_left)
+        if not self.may_write(held):
+            return Finding(SyncState.DRIFTED, drift, OBSERVED, "observe")
+        cause = cause_of(drift, seen.server, held.last_applied, self.desired)
+        if cause == "drift" and brakes.is_fight(held.fights):
+            fields = ", ".join(entry.field for entry in drift)
+            return Finding(
+                SyncState.DRIFTED,
+                drift,
+                f"Somebody else keeps changing {fields} back ({brakes.REVERTS_AN_HOUR} times within "
+                "an hour): left alone for now. Find what writes it (another tool, another "
+                "Callgate with the same key), then sync the number.",
+                "fight",
+                held.failures + 1,
+                held.fight_left,
+            )
+        return None
+
+    def not_in_sync(
+        self, held: Claim, drift: tuple[FieldDrift, ...], error: str, problem: str
+    ) -> Finding:
+        """Drift that stayed although we tried."""
+        return Finding(SyncState.DRIFTED, drift, error, problem, held.failures + 1, retry_in(held))
+
+    async def write(
+        self,
+        held: Claim,
+        seen: PhoneNumberView,
+        drift: tuple[FieldDrift, ...],
+        priority: Priority,
+    ) -> tuple[PhoneNumberView, Mapping[str, Any]]:
+        """Write the owned fields on the number; what Vapi has then, and what to remember."""
+        ours = diff.is_ours(self.desired, seen.server)
+        former = None if ours or seen.server is None else dict(seen.server)
+        await webhook_claims.keep_original(self.pool, held, {"server": former})
+        written = await self.writer.write(
+            held,
+            Target("phone_number", held.vapi_phone_number_id),
+            seen,
+            diff.merged(self.desired, seen.server),
+            cause=cause_of(drift, seen.server, held.last_applied, self.desired),
+            fields=drift,
+            priority=priority,
+        )
+        applied = applied_of(self.desired, written.shown)
+        view = PhoneNumberView(written.view.raw)
+        if not self.drift_of(held, view, applied):
+            await self.writer.confirm(written)
+            self.tally.repaired("phone_number")
+        return view, applied
+
+    async def failed(self, exc: VapiError, held: Claim) -> Finding:
+        """What a failure means for the number; a refused key means something for all of them."""
+        if isinstance(exc, VapiUnauthorizedError):
+            await self.refuse_key()
+        return finding_of(exc, held)
+
+    async def refuse_key(self) -> None:
+        """Let all replicas know that Vapi refuses our key: they stop asking for a while."""
+        await reconciliation.refuse_key(self.pool, self.key, KEY_RETRY_SECONDS)

@@ -1,0 +1,196 @@
+"""One look at all numbers, by pages: what drifted is handed to the loops of all replicas to repair.
+
+A sweep itself writes nothing at Vapi. It reads 1,000 numbers a request, believes no list that shows
+implausibly little, and stops to ask before it would change unexpectedly many.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from service.domain.budget import Priority
+from service.domain.errors import ConflictError, UnavailableError
+from service.domain.phone_numbers import Order, SyncState
+from service.domain.reconciliation import SweepReport
+from service.reconcile import brakes
+from service.reconcile.findings import Findings, PageLook
+from service.reconcile.observe import Listing
+from service.reconcile.reconciler import Reconciler
+from service.store import reconciliation, sweeps, webhook_states
+from service.store.pool import Pool
+from service.vapi.client import VapiClient
+from service.vapi.errors import VapiError, VapiUnauthorizedError
+
+AT_ONCE = 8
+SAMPLE = 10
+"""How many unseen numbers are asked about one by one when a list shows implausibly few."""
+LOOK_SECONDS = 0.1
+
+Progress = Callable[[str, int, int], None]
+"""What is being done (`look` or `repair`), how much of it, out of how much."""
+
+log = structlog.get_logger()
+
+
+def untold(_what: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is wanted of a sweep.
+
+    `order`: who asks for it; None: it is its time. `plan` names repairs that may exceed the brake.
+    `seconds`: how long to take part in the repairs and wait for them; None: until all are done.
+    `alive` is asked at each page whether to go on.
+    """
+
+    order: Order | None = None
+    dry_run: bool = False
+    plan: str | None = None
+    seconds: float | None = 0.0
+    progress: Progress = untold
+    alive: Callable[[], Awaitable[bool]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Runs sweeps. `share` is the part of all numbers that one may change without asking."""
+
+    pool: Pool
+    client: VapiClient
+    reconciler: Reconciler
+    share: float = 0.3
+
+    async def sweep(self, ask: Ask) -> SweepReport:
+        """Look at everything, and let what drifted be repaired.
+
+        Raises `UnavailableError` (`vapi_unavailable`, `vapi_key_refused`, `vapi_list_implausible`,
+        `sweep_lost`) and `ConflictError` (`too_many_changes`, `plan_changed`).
+        """
+        began = time.monotonic()
+        by = ask.order.by if ask.order else "schedule"
+        sweep_id, registered = await sweeps.begin(self.pool, by, dry_run=ask.dry_run)
+        report = SweepReport(dry_run=ask.dry_run, limit=brakes.most_changes(registered, self.share))
+        outcome: sweeps.Outcome = "failed"
+        error: str | None = None
+        try:
+            await self.run(sweep_id, registered, report, ask)
+            if not ask.dry_run:
+                await self.repair(report, ask)
+            outcome = "done"
+        except (ConflictError, UnavailableError) as exc:
+            outcome, error = "held" if report.held else "failed", exc.message
+            log.warning("sweep.stopped", sweep_id=sweep_id, by=by, error=error, held=report.held)
+            raise
+        except BaseException as exc:
+            error = type(exc).__name__
+            raise
+        finally:
+            report.seconds = time.monotonic() - began
+            await sweeps.end(self.pool, sweep_id, outcome, report.figures, error)
+        log.info("sweep.finished", sweep_id=sweep_id, by=by, **report.counts)
+        return report
+
+    async def run(self, sweep_id: int, registered: int, report: SweepReport, ask: Ask) -> None:
+        """Look by pages, judge what was not seen, and make due what is to be repaired."""
+        state = await reconciliation.get(self.pool)
+        found = Findings(everything_paused=state.pause is not None, unasked=ask.order is None)
+        if registered:
+            await self.look(sweep_id, registered, found, ask)
+        unseen = await sweeps.find_unseen(self.pool, sweep_id)
+        found.fill(report, len(unseen), await sweeps.count_missing(self.pool, sweep_id))
+        if len(unseen) > report.limit:
+            await sweeps.make_due(self.pool, unseen[:SAMPLE], None)
+            raise UnavailableError(
+                f"Vapi lists only {found.checked} of {registered} registered numbers. That is taken "
+                "for a mistake (another Vapi organization's key, a broken answer), and nothing was "
+                "changed.",
+                code="vapi_list_implausible",
+            )
+        if ask.dry_run:
+            return
+        await self.brake(report, found, ask.plan, registered)
+        if ask.order is None and not self.reconciler.repairer.enforcing:
+            found.repairs.clear()
+        wanted = [repair.phone_number_id for repair in found.repairs]
+        await sweeps.make_due(self.pool, wanted, ask.order)
+        await sweeps.make_due(self.pool, [*found.recheck, *unseen], None)
+        report.remaining += len(wanted)
+
+    async def look(self, sweep_id: int, registered: int, found: Findings, ask: Ask) -> None:
+        """Every page once. Raises `UnavailableError`."""
+        listing = Listing(self.client, Priority.REPAIR)
+        look = PageLook(self.pool, self.reconciler.repairer, sweep_id, listing, found)
+        try:
+            async for page in listing.pages():
+                found.pages += 1
+                await look.look_at(page)
+                await sweeps.advance(self.pool, sweep_id, found.checked)
+                ask.progress("look", min(found.checked, registered), registered)
+                if ask.alive is not None and not await ask.alive():
+                    raise UnavailableError(
+                        "Another replica took the sweep over.", code="sweep_lost"
+                    )
+        except VapiUnauthorizedError as exc:
+            await self.reconciler.repairer.refuse_key()
+            raise UnavailableError(str(exc), code="vapi_key_refused") from None
+        except VapiError as exc:
+            raise UnavailableError(f"{exc} Nothing was changed.", code="vapi_unavailable") from None
+
+    async def brake(
+        self, report: SweepReport, found: Findings, plan: str | None, registered: int
+    ) -> None:
+        """Stop and ask before unexpectedly many numbers are changed. Raises `ConflictError`."""
+        if plan is not None:
+            await reconciliation.set_held(self.pool, None)
+            if plan != report.plan:
+                raise ConflictError(
+                    "What there is to repair is no longer what this plan says. Look again.",
+                    code="plan_changed",
+                )
+            return
+        if len(found.repairs) - found.expected <= report.limit:
+            await reconciliation.set_held(self.pool, None)
+            return
+        report.held = True
+        await reconciliation.set_held(self.pool, report.figures)
+        raise ConflictError(
+            f"{len(found.repairs)} of {registered} numbers would be changed, more than the "
+            f"{report.limit} that a sweep may change unasked. Look at the dry run, and if it is "
+            f'right, reconcile with "plan": "{report.plan}".',
+            code="too_many_changes",
+        )
+
+    async def repair(self, report: SweepReport, ask: Ask) -> None:
+        """Take part in the repairs, watch those that other replicas do, and count what came of it."""
+        wanted = [repair.phone_number_id for repair in report.repairs]
+        if not wanted or ask.seconds == 0:
+            return
+        deadline = float("inf") if ask.seconds is None else time.monotonic() + ask.seconds
+        waiting = list(wanted)
+        while waiting:
+            for start in range(0, len(waiting), AT_ONCE):
+                if time.monotonic() > deadline:
+                    break
+                batch = waiting[start : start + AT_ONCE]
+                await asyncio.gather(*(self.reconciler.reconcile_due(one) for one in batch))
+                ask.progress("repair", len(wanted) - len(waiting) + start, len(wanted))
+            known = await sweeps.outcomes(self.pool, wanted)
+            waiting = [number_id for number_id, _, busy in known if busy]
+            over = [state for _, state, busy in known if not busy]
+            report.repaired = over.count(SyncState.IN_SYNC)
+            report.failed = report.missing + len(over) - report.repaired
+            report.remaining = len(waiting)
+            if waiting and time.monotonic() > deadline:
+                return
+            await asyncio.sleep(LOOK_SECONDS if waiting else 0)
+        ask.progress("repair", len(wanted), len(wanted))
+
+    async def work_off(self) -> None:
+        """Look at all that is due, where no service runs that would."""
+        while due := await webhook_states.find_due(self.pool, AT_ONCE):
+            await asyncio.gather(*(self.reconciler.reconcile_due(one) for one in due))

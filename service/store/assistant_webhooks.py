@@ -1,0 +1,73 @@
+"""`callgate.assistant_webhooks`: assistants that carry numbers' webhooks, and what was there before.
+
+Several numbers may share an assistant: it has a claim of its own, and is given back with the last.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from service.store.pool import Pool
+
+LEASE_SECONDS = 45.0
+
+CLAIM = """
+INSERT INTO callgate.assistant_webhooks AS a (vapi_assistant_id, claim, claimed_until)
+VALUES ($1, 1, now() + make_interval(secs => $2))
+ON CONFLICT ON CONSTRAINT assistant_webhooks_pkey DO UPDATE SET
+    claim = a.claim + 1, claimed_until = excluded.claimed_until
+WHERE a.claimed_until IS NULL OR a.claimed_until < now()
+RETURNING claim, original
+"""
+
+KEEP_ORIGINAL = """
+UPDATE callgate.assistant_webhooks SET original = $3
+WHERE vapi_assistant_id = $1 AND claim = $2 AND original IS NULL
+"""
+
+UNCLAIM = """
+UPDATE callgate.assistant_webhooks SET claimed_until = NULL
+WHERE vapi_assistant_id = $1 AND claim = $2
+"""
+
+FORGET = """
+DELETE FROM callgate.assistant_webhooks WHERE vapi_assistant_id = $1 AND claim = $2
+"""
+
+USED_BY_OTHERS = """
+SELECT EXISTS (
+    SELECT FROM callgate.webhook_states s
+    JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+    WHERE $1 = ANY(s.assistant_ids) AND n.released_at IS NULL AND n.id <> $2)
+"""
+
+
+async def claim(pool: Pool, assistant_id: str) -> tuple[int, Mapping[str, Any] | None] | None:
+    """Claim an assistant: the claim, and what was there before as far as it is kept already.
+
+    None while somebody else works on it.
+    """
+    row = await pool.fetchrow(CLAIM, assistant_id, LEASE_SECONDS)
+    return None if row is None else (row["claim"], row["original"])
+
+
+async def keep_original(
+    pool: Pool, assistant_id: str, claim: int, original: Mapping[str, Any]
+) -> None:
+    """Keep what was there before our first change."""
+    await pool.execute(KEEP_ORIGINAL, assistant_id, claim, dict(original))
+
+
+async def unclaim(pool: Pool, assistant_id: str, claim: int) -> None:
+    """Give a claim back."""
+    await pool.execute(UNCLAIM, assistant_id, claim)
+
+
+async def forget(pool: Pool, assistant_id: str, claim: int) -> None:
+    """Forget an assistant that carries nothing of ours any more."""
+    await pool.execute(FORGET, assistant_id, claim)
+
+
+async def is_used_by_others(pool: Pool, assistant_id: str, phone_number_id: UUID) -> bool:
+    """Whether another registered number needs the webhook on this assistant."""
+    return bool(await pool.fetchval(USED_BY_OTHERS, assistant_id, phone_number_id))

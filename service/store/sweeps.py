@@ -1,0 +1,216 @@
+"""`callgate.sweeps`, and what a sweep reads and writes: registered numbers by the pages of Vapi."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from service.domain.phone_numbers import Order, SyncLevel, SyncState
+from service.store.pool import Pool
+
+Outcome = Literal["running", "done", "held", "failed"]
+
+BEGIN = """
+INSERT INTO callgate.sweeps (started_by, dry_run, registered)
+SELECT $1, $2, count(*) FROM callgate.phone_numbers WHERE released_at IS NULL
+RETURNING id, registered
+"""
+
+ADVANCE = "UPDATE callgate.sweeps SET seen = $2 WHERE id = $1"
+
+END = """
+UPDATE callgate.sweeps
+SET outcome = $2, figures = $3, error = $4, finished_at = now()
+WHERE id = $1
+"""
+
+LAST = """
+SELECT id, started_at, finished_at, started_by, dry_run, outcome, registered, seen, figures, error
+FROM callgate.sweeps ORDER BY id DESC LIMIT 1
+"""
+
+LAST_FULL = """
+SELECT finished_at, extract(epoch FROM finished_at - started_at)::float8 AS seconds,
+    extract(epoch FROM now() - finished_at)::float8 AS age
+FROM callgate.sweeps WHERE outcome = 'done' ORDER BY finished_at DESC LIMIT 1
+"""
+
+# A month of sweeps is history enough.
+TRIM = "DELETE FROM callgate.sweeps WHERE started_at < now() - interval '30 days'"
+
+SEEN = """
+SELECT s.phone_number_id AS id, n.vapi_phone_number_id, s.claim, s.state, s.level, s.problem,
+    s.last_applied, s.assistant_ids,
+    coalesce(s.claimed_until > now(), false) AS busy,
+    coalesce(s.next_attempt_at > now(), false) AS waiting, s.ordered_by IS NOT NULL AS ordered,
+    (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
+    ARRAY(SELECT a.vapi_assistant_id FROM callgate.assistants a
+        WHERE a.organization_id = n.organization_id) AS owned_assistants
+FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+WHERE n.vapi_phone_number_id = ANY($1::text[]) AND n.released_at IS NULL
+"""
+
+MARK_SEEN = """
+UPDATE callgate.webhook_states SET seen_sweep = greatest(seen_sweep, $1),
+    last_checked_at = CASE WHEN phone_number_id = ANY($3::uuid[]) AND state = 'in_sync'
+        AND claimed_until IS NULL THEN now() ELSE last_checked_at END
+WHERE phone_number_id = ANY($2::uuid[])
+"""
+
+# Only what nobody has worked on since it was read, and a number's own pause is not overwritten.
+RECORD_DRIFT = """
+UPDATE callgate.webhook_states s
+SET state = CASE WHEN s.state = 'paused' THEN s.state ELSE x.state END, drift = x.drift,
+    last_error = x.error, problem = x.problem, last_checked_at = now()
+FROM jsonb_to_recordset($1) AS x (
+    id uuid, claim bigint, state text, drift jsonb, error text, problem text)
+WHERE s.phone_number_id = x.id AND s.claim = x.claim
+    AND (s.claimed_until IS NULL OR s.claimed_until < now())
+"""
+
+MAKE_DUE = """
+UPDATE callgate.webhook_states SET next_attempt_at = now(),
+    ordered_by = coalesce($2, ordered_by), ordered_from = coalesce($3, ordered_from)
+WHERE phone_number_id = ANY($1::uuid[]) AND state <> 'paused'
+    AND (claimed_until IS NULL OR claimed_until < now())
+"""
+
+UNSEEN = """
+SELECT s.phone_number_id FROM callgate.webhook_states s
+JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+JOIN callgate.sweeps w ON w.id = $1
+WHERE n.released_at IS NULL AND s.seen_sweep < $1 AND n.created_at < w.started_at
+    AND s.state NOT IN ('missing', 'pending')
+ORDER BY n.created_at
+"""
+
+COUNT_MISSING = """
+SELECT count(*) FROM callgate.webhook_states s
+JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+WHERE n.released_at IS NULL AND s.state = 'missing' AND s.seen_sweep < $1
+"""
+
+OUTCOMES = """
+SELECT phone_number_id AS id, state,
+    coalesce(next_attempt_at <= now() OR claimed_until > now(), false) AS busy
+FROM callgate.webhook_states WHERE phone_number_id = ANY($1::uuid[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenNumber:
+    """A registered number that is on a page. `busy`: somebody works on it. `waiting`: its next look has
+    a time of its own. `ordered`: an admin waits for it."""
+
+    id: UUID
+    vapi_phone_number_id: str
+    claim: int
+    state: SyncState
+    level: SyncLevel
+    problem: str | None
+    last_applied: Mapping[str, Any] | None
+    assistant_ids: Sequence[str]
+    busy: bool
+    waiting: bool
+    ordered: bool
+    paused: bool
+    owned_assistants: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One sweep as it is kept. `seen` grows while it runs."""
+
+    id: int
+    started_at: datetime
+    finished_at: datetime | None
+    started_by: str
+    dry_run: bool
+    outcome: Outcome
+    registered: int
+    seen: int
+    figures: Mapping[str, Any]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastSweep:
+    """The last sweep that came to its end; seconds it took, and since then."""
+
+    finished_at: datetime
+    seconds: float
+    age: float
+
+
+async def begin(pool: Pool, started_by: str, *, dry_run: bool) -> tuple[int, int]:
+    """A new sweep: its id and how many numbers are registered."""
+    row = await pool.fetchrow(BEGIN, started_by, dry_run)
+    assert row is not None, "INSERT … RETURNING gives a row"
+    return row["id"], row["registered"]
+
+
+async def advance(pool: Pool, sweep_id: int, seen: int) -> None:
+    """Show how far a sweep has come."""
+    await pool.execute(ADVANCE, sweep_id, seen)
+
+
+async def end(
+    pool: Pool, sweep_id: int, outcome: Outcome, figures: Mapping[str, Any], error: str | None
+) -> None:
+    """Close a sweep, and forget those of long ago."""
+    await pool.execute(END, sweep_id, outcome, dict(figures), error)
+    await pool.execute(TRIM)
+
+
+async def find_last(pool: Pool) -> Sweep | None:
+    """The newest sweep, running or over."""
+    row = await pool.fetchrow(LAST)
+    return None if row is None else Sweep(**dict(row))
+
+
+async def find_last_full(pool: Pool) -> LastSweep | None:
+    """The newest sweep that saw everything."""
+    row = await pool.fetchrow(LAST_FULL)
+    return None if row is None else LastSweep(**dict(row))
+
+
+async def find_seen(pool: Pool, vapi_ids: Sequence[str]) -> list[SeenNumber]:
+    """The registered ones among the numbers of a page."""
+    rows = await pool.fetch(SEEN, list(vapi_ids))
+    return [SeenNumber(**{**dict(row), "state": SyncState(row["state"])}) for row in rows]
+
+
+async def mark_seen(
+    pool: Pool, sweep_id: int, seen: Sequence[UUID], in_sync: Sequence[UUID]
+) -> None:
+    """Note that Vapi still lists these, and that those of them are as they should be."""
+    await pool.execute(MARK_SEEN, sweep_id, list(seen), list(in_sync))
+
+
+async def record_drift(pool: Pool, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Write what a sweep found: id, claim, state, drift, error and problem of each number."""
+    await pool.execute(RECORD_DRIFT, list(entries))
+
+
+async def make_due(pool: Pool, ids: Sequence[UUID], order: Order | None) -> None:
+    """Let the loops of all replicas work on these numbers, by somebody's order if there is one."""
+    await pool.execute(
+        MAKE_DUE, list(ids), order.by if order else None, order.source if order else None
+    )
+
+
+async def find_unseen(pool: Pool, sweep_id: int) -> list[UUID]:
+    """Numbers that no page showed; not those that are known to be missing."""
+    return [row["phone_number_id"] for row in await pool.fetch(UNSEEN, sweep_id)]
+
+
+async def count_missing(pool: Pool, sweep_id: int) -> int:
+    """Numbers that are known to be missing, and that this sweep did not see either."""
+    return int(await pool.fetchval(COUNT_MISSING, sweep_id))
+
+
+async def outcomes(pool: Pool, ids: Sequence[UUID]) -> list[tuple[UUID, SyncState, bool]]:
+    """Id, state, and whether it is still being worked on, of each of these numbers."""
+    rows = await pool.fetch(OUTCOMES, list(ids))
+    return [(row["id"], SyncState(row["state"]), bool(row["busy"])) for row in rows]

@@ -1,0 +1,199 @@
+"""The right to work on one number's webhook, and writing down what the work came to.
+
+A claim is a number that only grows and a time until which it holds. Whoever writes an outcome must
+still hold the newest claim, so a replica that was thought dead cannot overwrite its successor's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from service.domain.phone_numbers import FieldDrift, SyncLevel, SyncState
+from service.store.pool import Pool
+
+LEASE_SECONDS = 45.0
+
+# $3: only if it is due, so that the loop leaves alone what somebody else has just done.
+# A pause is the number's own or that of everything; the later end counts. `fights` are our repairs
+# that somebody undid within the hour, since an admin last looked.
+CLAIM = """
+UPDATE callgate.webhook_states s
+SET claim = s.claim + 1, claimed_until = now() + make_interval(secs => $2)
+FROM callgate.phone_numbers n, callgate.reconciliation r
+WHERE s.phone_number_id = (
+        SELECT phone_number_id FROM callgate.webhook_states
+        WHERE phone_number_id = $1 AND (claimed_until IS NULL OR claimed_until < now())
+            AND (NOT $3 OR next_attempt_at <= now())
+        FOR UPDATE SKIP LOCKED)
+    AND n.id = s.phone_number_id
+RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id, n.number,
+    n.released_at IS NOT NULL AS released, s.level, s.problem, s.last_applied, s.assistant_ids,
+    s.ordered_by, s.ordered_from,
+    (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now()))
+        OR (r.paused_at IS NOT NULL AND (r.paused_until IS NULL OR r.paused_until > now()))
+        AS paused,
+    CASE WHEN (s.paused_at IS NOT NULL AND s.paused_until IS NULL)
+            OR (r.paused_at IS NOT NULL AND r.paused_until IS NULL) THEN NULL
+        ELSE extract(epoch FROM greatest(s.paused_until, r.paused_until) - now())::float8
+        END AS pause_left,
+    ARRAY(SELECT a.vapi_assistant_id FROM callgate.assistants a
+        WHERE a.organization_id = n.organization_id) AS owned_assistants,
+    (SELECT count(*) FROM callgate.webhook_changes c
+        WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
+            AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fights,
+    (SELECT extract(epoch FROM min(c.at) + interval '1 hour' - now())::float8
+        FROM callgate.webhook_changes c
+        WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
+            AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fight_left
+"""
+
+# What was there before is kept once and for ever: a second look would find our own block.
+KEEP_ORIGINAL = """
+UPDATE callgate.webhook_states SET original = $3
+WHERE phone_number_id = $1 AND claim = $2 AND original IS NULL
+"""
+
+KEEP_ASSISTANTS = """
+UPDATE callgate.webhook_states SET assistant_ids = $3 WHERE phone_number_id = $1 AND claim = $2
+"""
+
+# An order is carried out once the number is in sync. Changes that were on their way when a replica
+# died are known to have arrived when the number is.
+RECORD = """
+WITH done AS (
+    UPDATE callgate.webhook_states SET
+        state = $3, level = $4, drift = $5, last_error = $6, problem = $7, failures = $8,
+        next_attempt_at = now() + make_interval(secs => $9),
+        last_checked_at = CASE WHEN $10 THEN now() ELSE last_checked_at END,
+        last_applied = coalesce($11, last_applied),
+        ordered_by = CASE WHEN $3 = 'in_sync' THEN NULL ELSE ordered_by END,
+        ordered_from = CASE WHEN $3 = 'in_sync' THEN NULL ELSE ordered_from END,
+        claimed_until = NULL
+    WHERE phone_number_id = $1 AND claim = $2
+    RETURNING phone_number_id)
+UPDATE callgate.webhook_changes c SET applied_at = now() FROM done
+WHERE $3 = 'in_sync' AND c.phone_number_id = done.phone_number_id AND c.applied_at IS NULL
+"""
+
+LEARN = """
+WITH org AS (
+    UPDATE callgate.webhook_states SET vapi_org_id = $3
+    WHERE phone_number_id = $1 AND vapi_org_id IS DISTINCT FROM $3)
+UPDATE callgate.phone_numbers SET number = $2
+WHERE id = $1 AND $2::text IS NOT NULL AND number IS DISTINCT FROM $2
+"""
+
+# A number that was added again meanwhile is no longer released, and stays.
+FORGET = """
+DELETE FROM callgate.phone_numbers n USING callgate.webhook_states s
+WHERE n.id = $1 AND n.released_at IS NOT NULL AND s.phone_number_id = n.id AND s.claim = $2
+"""
+
+# What was added again while its former webhook went back has to be configured anew, at once.
+START_AGAIN = """
+UPDATE callgate.webhook_states SET claimed_until = NULL, next_attempt_at = now()
+WHERE phone_number_id = $1 AND claim = $2
+"""
+
+UNCLAIM = """
+UPDATE callgate.webhook_states SET claimed_until = NULL WHERE phone_number_id = $1 AND claim = $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on one number, with what the work needs.
+
+    `pause_left` and `fight_left` are seconds; None for a pause that somebody has to end.
+    """
+
+    phone_number_id: UUID
+    claim: int
+    failures: int
+    original: Mapping[str, Any] | None
+    vapi_phone_number_id: str
+    number: str | None
+    released: bool
+    level: SyncLevel
+    problem: str | None
+    last_applied: Mapping[str, Any] | None
+    assistant_ids: list[str]
+    ordered_by: str | None
+    ordered_from: str | None
+    paused: bool
+    pause_left: float | None
+    owned_assistants: list[str]
+    fights: int
+    fight_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look came to. `retry_in` is in seconds; None: nothing more to do by itself.
+
+    `problem` is the slug of `error`. `checked` tells whether Vapi was seen at all. `applied` is what
+    we know Vapi to hold of ours.
+    """
+
+    state: SyncState
+    drift: tuple[FieldDrift, ...] = ()
+    error: str | None = None
+    problem: str | None = None
+    failures: int = 0
+    retry_in: float | None = None
+    checked: bool = True
+    level: SyncLevel = "phone_number"
+    applied: Mapping[str, Any] | None = None
+
+
+async def claim(pool: Pool, phone_number_id: UUID, *, due: bool = False) -> Claim | None:
+    """Claim a number, or one only if it is due; None when another holds it or it is gone."""
+    row = await pool.fetchrow(CLAIM, phone_number_id, LEASE_SECONDS, due)
+    return None if row is None else Claim(**dict(row))
+
+
+async def unclaim(pool: Pool, held: Claim) -> None:
+    """Give a claim back without an outcome."""
+    await pool.execute(UNCLAIM, held.phone_number_id, held.claim)
+
+
+async def keep_original(pool: Pool, held: Claim, original: Mapping[str, Any]) -> None:
+    """Keep what was there before our first change."""
+    await pool.execute(KEEP_ORIGINAL, held.phone_number_id, held.claim, dict(original))
+
+
+async def keep_assistants(pool: Pool, held: Claim, assistant_ids: list[str]) -> None:
+    """Keep which assistants carry the number's webhook, before the first of them is changed."""
+    await pool.execute(KEEP_ASSISTANTS, held.phone_number_id, held.claim, assistant_ids)
+
+
+async def record(pool: Pool, held: Claim, finding: Finding) -> None:
+    """Write an outcome and give the claim back; without effect when the claim is no longer ours."""
+    await pool.execute(
+        RECORD,
+        held.phone_number_id,
+        held.claim,
+        finding.state.value,
+        finding.level,
+        [asdict(entry) for entry in finding.drift],
+        finding.error,
+        finding.problem,
+        finding.failures,
+        finding.retry_in,
+        finding.checked,
+        None if finding.applied is None else dict(finding.applied),
+    )
+
+
+async def learn(
+    pool: Pool, phone_number_id: UUID, number: str | None, vapi_org_id: str | None
+) -> None:
+    """Take over from Vapi what it knows: the number's digits and whose account it is in."""
+    await pool.execute(LEARN, phone_number_id, number, vapi_org_id)
+
+
+async def forget(pool: Pool, held: Claim) -> None:
+    """Remove a released number whose former webhook is back; one added again starts anew."""
+    await pool.execute(FORGET, held.phone_number_id, held.claim)
+    await pool.execute(START_AGAIN, held.phone_number_id, held.claim)
