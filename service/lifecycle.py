@@ -18,7 +18,9 @@ from service.access.plugins import LoadedPolicies, load_policies
 from service.access.preview import ChainPreview
 from service.admin.organizations import Organizations
 from service.admin.phone_numbers import PhoneNumbers
+from service.admin.reconciliation import ReconciliationCases
 from service.admin.tokens import Tokens
+from service.admin.webhooks import Webhooks
 from service.enforcement.hangup import HangupLadder
 from service.enforcement.worker import HangupWorker, StoredHangups
 from service.reconcile.build import build_reconciling
@@ -35,7 +37,9 @@ from service.vapi.control import ControlClient
 from service.web.api.application import build_api
 from service.web.api.organizations import OrganizationOperations
 from service.web.api.phone_numbers import PhoneNumberOperations
+from service.web.api.reconcile import ReconcileOperations
 from service.web.api.records import RecordOperations
+from service.web.figures import ReconcileFigures
 from service.web.health import Check, Health
 from service.web.metrics import Metrics
 from service.web.relay import Relay
@@ -71,13 +75,16 @@ class Service:
     loop: ReconcileLoop
     health: Health
     metrics: Metrics
+    figures: ReconcileFigures
     app: web.Application
     endless: list[asyncio.Task[None]] = field(default_factory=list)
     stoppable: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Load the directory, then start the rest; raises `StartError` if that takes too long."""
-        self.endless = [asyncio.create_task(part.run()) for part in (self.feed, self.spool)]
+        self.endless = [
+            asyncio.create_task(part.run()) for part in (self.feed, self.spool, self.figures)
+        ]
         self.stoppable = [asyncio.create_task(part.run()) for part in (self.worker, self.loop)]
         try:
             async with asyncio.timeout(LOAD_SECONDS):
@@ -130,6 +137,14 @@ class Service:
             found.append(Check("database", "ok"))
         except UNAVAILABLE:
             found.append(Check("database", "degraded", "PostgreSQL does not answer."))
+        last = self.figures.last
+        if last.key_refused:
+            text = "Vapi refuses VAPI_API_KEY: calls are decided, webhooks cannot be repaired."
+            found.append(Check("vapi_key", "degraded", text))
+        if last.held:
+            found.append(Check("reconcile", "degraded", last.held_text))
+        if last.paused:
+            found.append(Check("reconcile", "degraded", last.pause_text))
         if not self.worker.alive:
             found.append(Check("hangups", "degraded", "The hang-up worker is being restarted."))
         if self.spool.waiting:
@@ -203,10 +218,15 @@ async def build(settings: Settings, dsn: str) -> Service:
     )
     organizations = Organizations(pool, feed.freshen, preview)
     tokens = Tokens(pool, settings.callgate_admin_token.get_secret_value())
+    mode = settings.callgate_reconcile_mode
     operations = [
         *OrganizationOperations(organizations, preview, settings.callgate_relay_hosts).operations(),
         *PhoneNumberOperations(
             PhoneNumbers(pool, feed.freshen, reconciling.reconciler)
+        ).operations(),
+        *ReconcileOperations(
+            ReconciliationCases(pool, reconciling.sweeper, mode),
+            Webhooks(pool, reconciling.reconciler),
         ).operations(),
         *RecordOperations(pool, tokens, chain.describe).operations(),
     ]
@@ -225,11 +245,13 @@ async def build(settings: Settings, dsn: str) -> Service:
         loop=ReconcileLoop(dsn, pool, reconciling, settings.callgate_reconcile_interval),
         health=health,
         metrics=metrics,
+        figures=ReconcileFigures(pool, reconciling.tally, reconciling.key.fingerprint),
         app=build_web(
             webhook=webhook, health=health, metrics=metrics, api=build_api(operations, tokens)
         ),
     )
     health.probes.append(service.checks)
+    metrics.add(service.figures)
     metrics.gauge(
         "callgate_directory_age_seconds",
         "Seconds since changes were last proved to arrive.",

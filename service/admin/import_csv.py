@@ -26,6 +26,7 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 BARE_DIGITS = re.compile(r"[0-9]{7,15}")
 SCIENTIFIC = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet would run
+DELIMITERS = ",;\t"
 BLANKS = " \u00a0"
 
 COLUMNS = ("phone_number", "organization", "label", "gate")
@@ -165,11 +166,9 @@ def parse_header(line: int, text: str | None) -> Header:
         raise CsvError(f"Line {line} is not UTF-8: save the file as CSV in UTF-8.")
     if "\x00" in text:
         raise CsvError(f"Line {line} has NUL bytes in it: save the file as CSV in UTF-8.")
-    try:
-        headers = [Header(mark, [column_of(cell) for cell in split(text, mark)]) for mark in ",;\t"]
-    except CellError as exc:
-        raise CsvError(f"Line {line}, the header: {exc.message}") from None
-    header = max(headers, key=lambda one: sum(name in COLUMNS for name in one.columns))
+    header = max(
+        headers_of(line, text), key=lambda one: sum(name in COLUMNS for name in one.columns)
+    )
     unknown = [shown(name) for name in header.columns if name not in COLUMNS]
     doubled = [name for name in COLUMNS if header.columns.count(name) > 1]
     missing = [name for name in REQUIRED if name not in header.columns]
@@ -178,6 +177,19 @@ def parse_header(line: int, text: str | None) -> Header:
             listed = ", ".join(name or "one without a name" for name in names[:10])
             raise CsvError(f"{words} columns in line {line}: {listed}. {KNOWN}")
     return header
+
+
+def headers_of(line: int, text: str) -> list[Header]:
+    """What the header would be with each delimiter. Raises `CsvError` if it is none with any."""
+    found, faults = list[Header](), list[CellError]()
+    for mark in DELIMITERS:
+        try:
+            found.append(Header(mark, [column_of(cell) for cell in split(text, mark)]))
+        except CellError as exc:  # quotes fit together with the right delimiter only
+            faults.append(exc)
+    if not found:
+        raise CsvError(f"Line {line}, the header: {faults[0].message}")
+    return found
 
 
 def column_of(cell: str) -> str:
@@ -275,5 +287,5 @@ def require_plain(cell: str, name: str) -> None:
 
 def shown(text: str) -> str:
     """A strange text, short and without what could forge a line."""
-    text = HIDDEN.sub("?", text)
+    text = "".join(sign if sign.isprintable() else "?" for sign in text[: SHOWN + 1])
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -17,6 +17,7 @@ from service.admin.actor import Actor
 from service.admin.tokens import Tokens
 from service.app import serve as serve_app
 from service.cli.numbers import numbers_app
+from service.cli.reconcile import reconcile
 from service.cli.running import database, settings_for, with_pool
 from service.domain.errors import CallgateError
 from service.domain.organizations import Organization
@@ -38,6 +39,7 @@ app = typer.Typer(
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(numbers_app, name="numbers")
+app.command()(reconcile)
 
 
 @app.command()

@@ -88,7 +88,7 @@ def print_json(plan: ImportPlan, *, applied: bool, pending: int) -> None:
 
 
 def write_json(value: object) -> None:
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
 
 
 def show_numbers(numbers: Sequence[VapiNumber]) -> None:

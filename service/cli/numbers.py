@@ -189,7 +189,7 @@ async def carry_out(imports: Imports, plan: ImportPlan, asked: Asked) -> int:
 def confirm(plan: ImportPlan, asked: Asked) -> None:
     """Ask, where there is somebody to answer. Raises `typer.Abort`."""
     if not asked.yes and sys.stdin.isatty() and sys.stdout.isatty():
-        typer.confirm(f"Change {plan.to_do} numbers?", abort=True, err=True)
+        typer.confirm(f"Go ahead with these changes ({plan.to_do})?", abort=True, err=True)
 
 
 async def apply_plan(imports: Imports, plan: ImportPlan) -> ImportPlan:

@@ -2,13 +2,15 @@
 
 
 class CallgateError(Exception):
-    """The root. `code` is the stable slug that the API, the log and the docs use."""
+    """The root. `code` is the stable slug that the API, the log and the docs use; `facts` are for
+    programs that read the error."""
 
     code = "internal_error"
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    def __init__(self, message: str, *, code: str | None = None, **facts: object) -> None:
         super().__init__(message)
         self.message = message
+        self.facts = facts
         if code is not None:
             self.code = code
 

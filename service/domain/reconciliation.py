@@ -1,11 +1,35 @@
-"""What a sweep over all numbers found and did."""
+"""What is wanted of a sweep over all numbers, and what it found and did."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from service.domain.phone_numbers import FieldDrift
+from service.domain.phone_numbers import FieldDrift, Order
+
+Progress = Callable[[str, int, int], None]
+"""What is being done (`look` or `repair`), how much of it, out of how much."""
+
+
+def untold(_what: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is wanted of a sweep.
+
+    `order`: who asks for it; None: it is its time. `plan` names repairs that may exceed the brake.
+    `seconds`: how long to take part in the repairs and wait for them; None: until all are done.
+    `alive` is asked at each page whether to go on.
+    """
+
+    order: Order | None = None
+    dry_run: bool = False
+    plan: str | None = None
+    seconds: float | None = 0.0
+    progress: Progress = untold
+    alive: Callable[[], Awaitable[bool]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

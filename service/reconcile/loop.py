@@ -12,8 +12,8 @@ from uuid import UUID
 import structlog
 
 from service.domain.errors import CallgateError
+from service.domain.reconciliation import Ask
 from service.reconcile.build import Reconciling
-from service.reconcile.sweep import Ask
 from service.store import reconciliation
 from service.store import webhook_states as states
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect

@@ -143,6 +143,7 @@ class Reconciler:
             finding = await self.attempt(held, priority)
         except ClaimLostError:
             log.info("webhook.claim_lost", phone_number_id=held.phone_number_id)
+            await webhook_claims.unclaim(self.pool, held)
             return
         except BaseException:
             # Not shielded from a crash: the lease runs out, and the pass is done again.

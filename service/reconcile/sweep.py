@@ -6,15 +6,14 @@ implausibly little, and stops to ask before it would change unexpectedly many.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 
 from service.domain.budget import Priority
 from service.domain.errors import ConflictError, UnavailableError
-from service.domain.phone_numbers import Order, SyncState
-from service.domain.reconciliation import SweepReport
+from service.domain.phone_numbers import SyncState
+from service.domain.reconciliation import Ask, SweepReport
 from service.reconcile import brakes
 from service.reconcile.findings import Findings, PageLook
 from service.reconcile.observe import Listing
@@ -29,31 +28,7 @@ SAMPLE = 10
 """How many unseen numbers are asked about one by one when a list shows implausibly few."""
 LOOK_SECONDS = 0.1
 
-Progress = Callable[[str, int, int], None]
-"""What is being done (`look` or `repair`), how much of it, out of how much."""
-
 log = structlog.get_logger()
-
-
-def untold(_what: str, _done: int, _total: int) -> None:
-    """Progress that nobody watches."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What is wanted of a sweep.
-
-    `order`: who asks for it; None: it is its time. `plan` names repairs that may exceed the brake.
-    `seconds`: how long to take part in the repairs and wait for them; None: until all are done.
-    `alive` is asked at each page whether to go on.
-    """
-
-    order: Order | None = None
-    dry_run: bool = False
-    plan: str | None = None
-    seconds: float | None = 0.0
-    progress: Progress = untold
-    alive: Callable[[], Awaitable[bool]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +126,7 @@ class Sweeper:
                 raise ConflictError(
                     "What there is to repair is no longer what this plan says. Look again.",
                     code="plan_changed",
+                    plan=report.plan,
                 )
             return
         if len(found.repairs) - found.expected <= report.limit:
@@ -163,6 +139,9 @@ class Sweeper:
             f"{report.limit} that a sweep may change unasked. Look at the dry run, and if it is "
             f'right, reconcile with "plan": "{report.plan}".',
             code="too_many_changes",
+            plan=report.plan,
+            drifted=report.drifted,
+            limit=report.limit,
         )
 
     async def repair(self, report: SweepReport, ask: Ask) -> None:

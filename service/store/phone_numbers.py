@@ -1,6 +1,6 @@
 """Registered phone numbers as rows, together with the state of their webhooks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -78,6 +78,11 @@ UPDATE callgate.webhook_states SET ordered_by = $2, ordered_from = $3, settled_a
 WHERE phone_number_id = $1
 """
 
+FIND_LABELS = """
+SELECT id, coalesce(label, number, vapi_phone_number_id) AS name FROM callgate.phone_numbers
+WHERE id = ANY($1::uuid[])
+"""
+
 LOCK = "SELECT 1 FROM callgate.phone_numbers WHERE id = $1 FOR UPDATE"
 
 UPDATE = """
@@ -126,6 +131,12 @@ async def find_by_vapi_id(database: Pool | Connection, vapi_id: str) -> PhoneNum
     """One registered number by its id at Vapi."""
     row = await database.fetchrow(FIND_BY_VAPI_ID, vapi_id)
     return None if row is None else phone_number_of(row)
+
+
+async def find_labels(pool: Pool, ids: Sequence[UUID]) -> dict[str, str]:
+    """What people call these numbers, by id."""
+    rows = await pool.fetch(FIND_LABELS, list(ids))
+    return {str(row["id"]): row["name"] for row in rows}
 
 
 async def lock(connection: Connection, phone_number_id: UUID) -> None:

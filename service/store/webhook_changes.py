@@ -14,11 +14,14 @@ from service.domain.phone_numbers import Cause, FieldDrift, SyncLevel
 from service.store.pool import Pool
 from service.store.webhook_claims import Claim
 
+# A pause of everything that began after the claim counts too; what goes back is never held up.
 BEGIN = """
 INSERT INTO callgate.webhook_changes (
     phone_number_id, level, vapi_id, cause, actor, source, fields, before, after)
 SELECT s.phone_number_id, $3, $4, $5, $6, $7, $8, $9, $10
-FROM callgate.webhook_states s WHERE s.phone_number_id = $1 AND s.claim = $2
+FROM callgate.webhook_states s, callgate.reconciliation r
+WHERE s.phone_number_id = $1 AND s.claim = $2
+    AND ($5 IN ('released', 'rolled_back') OR r.paused_at IS NULL OR r.paused_until <= now())
 RETURNING id
 """
 
@@ -73,7 +76,8 @@ async def begin(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> int | None:
-    """Write down a change that is about to be made; None when the claim is no longer ours."""
+    """Write down a change that is about to be made; None when it must not be: the claim is no longer
+    ours, or everything was paused meanwhile."""
     found: int | None = await pool.fetchval(
         BEGIN,
         held.phone_number_id,

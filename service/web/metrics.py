@@ -6,6 +6,7 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from service.vapi.replies import KNOWN_TYPES
 
@@ -34,6 +35,10 @@ class Metrics:
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody looks."""
         Gauge(name, text, registry=self.registry).set_function(read)
+
+    def add(self, collector: Collector) -> None:
+        """Show what another part collects."""
+        self.registry.register(collector)
 
     def webhook(self, message_type: str, status: int, began: float) -> None:
         """Count a reply; types that we do not know share one label."""

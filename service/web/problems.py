@@ -7,6 +7,8 @@ from aiohttp import web
 
 from service.domain import errors
 
+RETRY_SECONDS = "2"
+
 STATUS_OF: dict[type[errors.CallgateError], int] = {
     errors.NotFoundError: 404,
     errors.ConflictError: 409,
@@ -37,5 +39,8 @@ def from_error(error: errors.CallgateError) -> web.Response:
     """The problem document of a domain error, by its nearest known class."""
     for kind in type(error).__mro__:
         if status := STATUS_OF.get(kind):
-            return problem(status, error.code, error.message)
+            response = problem(status, error.code, error.message, **error.facts)
+            if status == 503:
+                response.headers["Retry-After"] = RETRY_SECONDS
+            return response
     return problem(500, "internal_error")

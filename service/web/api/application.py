@@ -18,8 +18,6 @@ from service.web.api.openapi import build_openapi
 from service.web.api.operations import Operation
 from service.web.problems import problem
 
-REQUEST_SECONDS = 30.0
-
 STATIC = files("service.web.api") / "static"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -61,7 +59,7 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
         if token is None:
             return unauthorized("Send an API token: Authorization: Bearer cg_…")
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(operation.seconds):
                 actor: Actor | None = await tokens.authenticate(token, "api")
                 if actor is None:
                     return unauthorized("The token is unknown, revoked or expired.")

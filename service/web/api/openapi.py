@@ -29,7 +29,7 @@ PROBLEMS = {
     413: "The body is larger than 1 MiB.",
     415: "The body is not plain `application/json`.",
     422: "The request is not valid.",
-    503: "PostgreSQL does not answer.",
+    503: "PostgreSQL or Vapi does not answer.",
 }
 HEADERS = {
     401: ("WWW-Authenticate", "The scheme to use."),

@@ -73,7 +73,7 @@ Run = Callable[[Asked], Awaitable[BaseModel | None]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`gives` is None for an empty 204."""
+    """`gives` is None for an empty 204. `seconds` is how long it may take."""
 
     method: str
     path: str
@@ -84,6 +84,7 @@ class Operation:
     query: type[Query] | None = None
     body: type[BaseModel] | None = None
     problems: tuple[int, ...] = ()
+    seconds: float = 30.0
 
     @property
     def parameters(self) -> list[str]:

@@ -1,0 +1,158 @@
+"""`callgate reconcile`: the sweep by hand, with its plan as a table or as JSON."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import aiohttp
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from service.cli.running import settings_for, with_pool
+from service.domain.errors import CallgateError, ConflictError
+from service.domain.phone_numbers import FieldDrift, Order
+from service.domain.reconciliation import Ask, Repair, SweepReport
+from service.reconcile.build import build_reconciling
+from service.settings import Settings
+from service.store import phone_numbers
+from service.store.budget import Budget
+from service.store.pool import Pool
+from service.vapi.client import VapiClient
+
+IN_SYNC, FAILED, DRIFT = 0, 1, 2
+MOST_ROWS = 200
+WORDS = {"look": "Looking", "repair": "Repairing"}
+
+Labels = dict[str, str]
+
+
+def reconcile(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be changed.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+    plan: Annotated[
+        str | None, typer.Option(help="Repair more than usual: the plan that a dry run named.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Repair more than usual unasked.")] = False,
+) -> None:
+    """Compare all numbers with Vapi and repair what drifted.
+
+    Ends with 0 when all are in sync, 2 when a dry run found drift, 1 on failure.
+    """
+    settings = settings_for(serving=True)
+    with watched(show=not as_json) as progress:
+        ask = Ask(Order("command line", "cli"), dry_run, plan, None, progress)
+        try:
+            report, labels = run(settings, ask)
+        except ConflictError as exc:
+            found = exc.facts.get("plan")
+            if exc.code != "too_many_changes" or not (yes or confirmed(exc, as_json=as_json)):
+                raise
+            ask = Ask(ask.order, dry_run, str(found), None, progress)
+            report, labels = run(settings, ask)
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        show(report, labels)
+    raise typer.Exit(exit_code(report))
+
+
+def run(settings: Settings, ask: Ask) -> tuple[SweepReport, Labels]:
+    """The sweep itself, and what its numbers are called."""
+
+    async def work(pool: Pool) -> tuple[SweepReport, Labels]:
+        budget = Budget(pool, settings.callgate_vapi_requests_per_second)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            client = VapiClient(
+                session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
+            )
+            parts = build_reconciling(settings, pool, client)
+            report = await parts.sweeper.sweep(ask)
+            if not ask.dry_run:
+                # Without a running service nobody else would: what was added, released, or failed.
+                await parts.sweeper.work_off()
+        shown = [repair.phone_number_id for repair in (*report.repairs, *report.left)[:MOST_ROWS]]
+        return report, await phone_numbers.find_labels(pool, shown)
+
+    return with_pool(settings, work)
+
+
+def exit_code(report: SweepReport) -> int:
+    """The contract's: drift is 2 only where nothing was to be done about it."""
+    if report.dry_run:
+        return FAILED if report.failed else DRIFT if report.drifted or report.remaining else IN_SYNC
+    unrepaired = report.drifted - report.repaired - report.paused
+    return FAILED if report.failed or unrepaired > 0 else IN_SYNC
+
+
+def confirmed(exc: CallgateError, *, as_json: bool) -> bool:
+    """Ask on a terminal whether so many changes are meant; without one nobody can answer."""
+    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    typer.echo(exc.message)
+    return typer.confirm("Repair them all?")
+
+
+@contextmanager
+def watched(*, show: bool) -> Iterator[Any]:
+    """Progress on a terminal; elsewhere nothing."""
+    console = Console(stderr=True)
+    if not show or not console.is_terminal:
+        yield lambda *_: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks = {}
+
+        def note(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(WORDS[what])
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield note
+
+
+def show(report: SweepReport, labels: Labels) -> None:
+    """The plan as a table, then the counts in a line."""
+    console = Console()
+    rows = [("repair", one) for one in report.repairs] + [("leave", one) for one in report.left]
+    if rows:
+        table = Table("number", "", "field", "at Vapi", "desired", box=None)
+        for action, repair in rows[:MOST_ROWS]:
+            add_rows(table, action, repair, labels)
+        console.print(table)
+    if len(rows) > MOST_ROWS:
+        console.print(f"… and {len(rows) - MOST_ROWS} more (--json shows all).")
+    names = ("checked", "in_sync", "drifted", "repaired", "shadowed", "missing", "paused", "failed")
+    counts = [f"{getattr(report, name)} {name.replace('_', ' ')}" for name in names]
+    console.print(", ".join(counts), highlight=False)
+    if report.dry_run and report.repairs:
+        console.print(f"Nothing was changed. Plan: {report.plan}", highlight=False)
+
+
+def add_rows(table: Table, action: str, repair: Repair, labels: Labels) -> None:
+    """One number, a row a field."""
+    name = labels.get(str(repair.phone_number_id), str(repair.phone_number_id))
+    style = "yellow" if action == "leave" else "green"
+    for place, entry in enumerate(repair.changes):
+        table.add_row(
+            Text(name if place == 0 else ""),
+            Text(action if place == 0 else "", style),
+            Text(entry.field),
+            Text(short(entry, "observed"), "red"),
+            Text(short(entry, "desired"), "green"),
+        )
+
+
+def short(entry: FieldDrift, side: str) -> str:
+    """A value in a cell."""
+    value = getattr(entry, side)
+    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    return text if len(text) <= 60 else text[:57] + "…"
