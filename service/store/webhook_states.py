@@ -55,6 +55,8 @@ UPDATE callgate.webhook_states SET state = 'pending', paused_at = NULL, paused_b
 WHERE phone_number_id = $1
 """
 
+WAKE = "SELECT pg_notify('callgate_reconcile', '')"
+
 # After a pause of everything: numbers that have a pause of their own keep it.
 WAKE_PAUSED = """
 UPDATE callgate.webhook_states SET state = 'pending', next_attempt_at = now()
@@ -111,8 +113,9 @@ async def count_special(pool: Pool) -> tuple[int, int]:
 async def pause(
     connection: Connection, phone_number_id: UUID, by: str, reason: str, until: datetime | None
 ) -> None:
-    """Let nothing be changed at Vapi for this number."""
+    """Let nothing be changed at Vapi for this number; the loops learn when to look again."""
     await connection.execute(PAUSE, phone_number_id, by, reason, until)
+    await connection.execute(WAKE)
 
 
 async def resume(connection: Connection, phone_number_id: UUID) -> None:
