@@ -19,6 +19,7 @@ SHOWN = 60
 # The rules of the API's fields, which are above this layer: a test keeps the two equal.
 UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
 HIDDEN = re.compile(f"[{UNSAFE}]")
+HALF = re.compile("[\ud800-\udfff]")  # half a character, as arguments of a command may have
 VAPI_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -280,7 +281,7 @@ def require_plain(cell: str, name: str) -> None:
     if len(cell) > MAX_TEXT:
         message = f"The {name} has more than {MAX_TEXT} characters."
         raise CellError(f"invalid_{name}", message)
-    if HIDDEN.search(cell) or (cell and not cell.strip()):
+    if HIDDEN.search(cell) or HALF.search(cell) or (cell and not cell.strip()):
         message = f"The {name} has control or direction characters, or nothing to be seen."
         raise CellError(f"invalid_{name}", message)
 

@@ -9,11 +9,17 @@ from dataclasses import dataclass, replace
 import structlog
 
 from service.admin.actor import Actor
-from service.admin.import_csv import CellError, ImportRow, RowFault, parse_label
+from service.admin.import_csv import (
+    CellError,
+    ImportRow,
+    RowFault,
+    parse_label,
+    parse_organization,
+)
 from service.admin.import_plan import ImportPlan, Judge, Naming, PlannedRow, taken
 from service.admin.phone_numbers import PhoneNumbers
 from service.admin.vapi_numbers import Known, VapiNumber, VapiNumbers
-from service.domain.errors import CallgateError, UnavailableError
+from service.domain.errors import CallgateError, InvalidError, UnavailableError
 from service.store import registered
 from service.store.pool import UNAVAILABLE, Pool
 from service.vapi.client import VapiClient
@@ -53,6 +59,10 @@ class Imports:
 
         Raises `InvalidError` for the organization, `UnavailableError` while Vapi cannot be asked.
         """
+        try:
+            organization = parse_organization(organization)
+        except CellError as exc:
+            raise InvalidError(exc.message, code=exc.code) from None
         found = await registered.find_organizations(self.pool, [organization])
         Naming(found).find(organization)
         known, rows = Known(), list[ImportRow]()

@@ -47,7 +47,9 @@ def show_failures(plan: ImportPlan, applied: ImportPlan) -> None:
 
 
 def table_of(rows: Sequence[PlannedRow]) -> Table:
-    table = Table("line", "number", "organization", "action", "message", box=None)
+    table = Table(box=None)
+    for name in ("line", "number", "organization", "action", "message"):
+        table.add_column(name, overflow="fold")  # a cut id is no id
     for row in rows:
         style = STYLES[row.action]
         number = row.phone_number
@@ -93,7 +95,9 @@ def write_json(value: object) -> None:
 
 def show_numbers(numbers: Sequence[VapiNumber]) -> None:
     """Print what is at Vapi and not registered."""
-    table = Table("id", "number", "name", "answered by", "webhook", box=None)
+    table = Table(box=None)
+    for name in ("id", "number", "name", "answered by", "webhook"):
+        table.add_column(name, overflow="fold")
     for found in numbers:
         bound = ", ".join(f"{name} {value}" for name, value in found.answered_by.items())
         cells = (found.id, found.number, found.name, bound, found.webhook_url)

@@ -365,6 +365,8 @@ async def test_all_of_vapis_for_one_organization(
     vapi.edit_number(ids[0], name="=Odd")
     with pytest.raises(InvalidError, match="no such organization"):
         await imports.plan_unregistered("Bakery")
+    with pytest.raises(InvalidError, match="control"):
+        await imports.plan_unregistered("Bak\udcffery")
     bakery = await add_organization(pool, "Bakery")
     plan = await imports.plan_unregistered("Bakery")
     await apply(imports, admin, plan)
