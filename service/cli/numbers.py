@@ -141,7 +141,9 @@ async def open_imports(settings: Settings, pool: Pool) -> AsyncIterator[Imports]
     """The use case with a client of Vapi's that shares the budget of requests."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         budget = Budget(pool, settings.callgate_vapi_requests_per_second)
-        client = VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, budget.pace)
+        client = VapiClient(
+            session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
+        )
         yield Imports(pool, client, PhoneNumbers(pool, leave_to_notifications, Later()))
 
 
