@@ -28,7 +28,7 @@ async def get(callgate: Replica, number: Any) -> Any:
 async def test_nothing_is_registered_and_vapi_is_not_asked(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:
-    answer = await callgate.api("POST", "/reconcile", {})
+    answer = await callgate.api("POST", "/reconcile")
     assert answer.status == 200
     assert answer.json["checked"] == answer.json["drifted"] == 0
     assert vapi.requests("GET /v2/phone-number") == []

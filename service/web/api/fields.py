@@ -40,6 +40,11 @@ def visible(value: str) -> str:
     return value
 
 
+def whole(value: object) -> object:
+    """JSON knows one kind of number: 7.0 is as whole as 7."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def uuid_of(value: object) -> UUID:
     """The one way to write a UUID that every reader knows."""
     if isinstance(value, UUID):

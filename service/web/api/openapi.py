@@ -79,7 +79,7 @@ def describe(operation: Operation, references: References) -> Json:
     }
     if operation.body is not None:
         found["requestBody"] = {
-            "required": True,
+            "required": not operation.body_optional,
             "content": {"application/json": {"schema": references[operation.body]}},
         }
     return found

@@ -73,7 +73,8 @@ Run = Callable[[Asked], Awaitable[BaseModel | None]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`gives` is None for an empty 204. `seconds` is how long it may take."""
+    """`gives` is None for an empty 204. A body that is optional counts as an empty object where there
+    is none. `seconds` is how long it may take."""
 
     method: str
     path: str
@@ -84,6 +85,7 @@ class Operation:
     query: type[Query] | None = None
     body: type[BaseModel] | None = None
     problems: tuple[int, ...] = ()
+    body_optional: bool = False
     seconds: float = 30.0
 
     @property
@@ -96,8 +98,10 @@ class Operation:
         asked = Asked(actor, request)
         asked.ids = {name: path_id(request, name) for name in self.parameters}
         asked.query = read_query(request, self.query or Query)
-        if self.body is not None:
+        if self.body is not None and not (self.body_optional and not request.body_exists):
             asked.body = await read_body(request, self.body)
+        elif self.body is not None:
+            asked.body = self.body()
         else:
             await refuse_body(request)
         found = await self.run(asked)

@@ -118,6 +118,7 @@ class ReconcileOperations:
                 reconcile_shapes.SweepReport,
                 body=reconcile_shapes.ReconcileBody,
                 problems=(409,),
+                body_optional=True,
                 seconds=SWEEP_SECONDS,
             ),
             Operation(

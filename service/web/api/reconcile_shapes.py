@@ -3,9 +3,9 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
-from service.web.api.fields import Instant, Sentence
+from service.web.api.fields import Instant, Sentence, whole
 from service.web.api.shapes import FieldDrift, Given, Pause, Taken
 
 PlanName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
@@ -22,7 +22,7 @@ class PauseBody(Taken):
 
 
 class RollbackBody(Taken):
-    change_id: Annotated[int, Field(ge=1, le=2**53)]
+    change_id: Annotated[int, Field(ge=1, le=2**53), BeforeValidator(whole)]
 
 
 class Repair(Given):

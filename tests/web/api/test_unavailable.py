@@ -34,6 +34,9 @@ async def ask_everything(api: ApiClient, organization_id: str) -> None:
             "vapi_phone_number_id": "pn",
         },
         ("PATCH", "/phone-numbers/{phone_number_id}"): {"label": "x"},
+        ("PUT", "/phone-numbers/{phone_number_id}/pause"): {"reason": "x"},
+        ("POST", "/phone-numbers/{phone_number_id}/rollback"): {"change_id": 1},
+        ("PUT", "/reconcile/pause"): {"reason": "x"},
         ("POST", "/tokens"): {"name": "x", "role": "viewer"},
     }
     for method, template in await api.operations():
