@@ -27,6 +27,8 @@ from service.vapi.client import VapiClient
 
 IN_SYNC, FAILED, DRIFT = 0, 1, 2
 MOST_ROWS = 200
+WIDTH = 200
+"""Columns of a table that goes to a file or a pipe."""
 WORDS = {"look": "Looking", "repair": "Repairing"}
 
 Labels = dict[str, str]
@@ -58,7 +60,8 @@ def reconcile(
             ask = Ask(ask.order, dry_run, str(found), None, progress)
             report, labels = run(settings, ask)
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2) + b"\n")
+        shown = orjson.dumps(asdict(report), default=str, option=orjson.OPT_INDENT_2)
+        sys.stdout.write(shown.decode() + "\n")
     else:
         show(report, labels)
     raise typer.Exit(exit_code(report))
@@ -121,7 +124,7 @@ def watched(*, show: bool) -> Iterator[Any]:
 
 def show(report: SweepReport, labels: Labels) -> None:
     """The plan as a table, then the counts in a line."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     rows = [("repair", one) for one in report.repairs] + [("leave", one) for one in report.left]
     if rows:
         table = Table("number", "", "field", "at Vapi", "desired", box=None)
@@ -132,9 +135,9 @@ def show(report: SweepReport, labels: Labels) -> None:
         console.print(f"… and {len(rows) - MOST_ROWS} more (--json shows all).")
     names = ("checked", "in_sync", "drifted", "repaired", "shadowed", "missing", "paused", "failed")
     counts = [f"{getattr(report, name)} {name.replace('_', ' ')}" for name in names]
-    console.print(", ".join(counts), highlight=False)
+    typer.echo(", ".join(counts))
     if report.dry_run and report.repairs:
-        console.print(f"Nothing was changed. Plan: {report.plan}", highlight=False)
+        typer.echo(f"Nothing was changed. Plan: {report.plan}")
 
 
 def add_rows(table: Table, action: str, repair: Repair, labels: Labels) -> None:
