@@ -31,7 +31,12 @@ OWN_FIELDS = (
     "forward_url",
     "attributes",
     "assistant_ids",
+    "handling",
+    "blocked_messages",
 )
+
+CHOICES: Mapping[str, Any] = {"handling": {}, "blocked_messages": []}
+"""What an organization that made no choice has."""
 
 Entitlement = Literal["plan", "trial", "override"]
 Position = tuple[str, UUID]
@@ -78,7 +83,12 @@ def organization_not_found() -> NotFoundError:
 def own_fields(organization: Organization) -> dict[str, Any]:
     """The fields that an admin sets, as they are kept and audited."""
     values = {name: getattr(organization, name) for name in OWN_FIELDS}
-    return {**values, "assistant_ids": list(organization.assistant_ids)}
+    return {
+        **values,
+        "assistant_ids": list(organization.assistant_ids),
+        "handling": organization.handling.stored(),
+        "blocked_messages": [asdict(message) for message in organization.blocked_messages],
+    }
 
 
 def dump(value: SubscriptionPlan | Trial | Override | None) -> dict[str, Any] | None:
@@ -152,7 +162,7 @@ class Organizations:
         """Add an organization; raises `ConflictError`."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
-            organization_id = await store.insert(connection, values)
+            organization_id = await store.insert(connection, {**CHOICES, **values})
             created = await stored(connection, organization_id)
             await record(
                 connection,
@@ -168,10 +178,15 @@ class Organizations:
     async def change(
         self, actor: Actor, organization_id: UUID, changes: Mapping[str, Any]
     ) -> Organization:
-        """Change the given fields only; raises `ConflictError`."""
+        """Change the given fields, and of `handling` the given choices, only.
+
+        Raises `ConflictError`.
+        """
         actor.require_admin()
         async with self.changing(actor, organization_id, "organization.changed") as change:
-            values = {**own_fields(change.before), **changes}
+            before = own_fields(change.before)
+            values = {**before, **changes}
+            values["handling"] = {**before["handling"], **changes.get("handling", {})}
             await store.update(change.connection, organization_id, values)
         return change.after
 

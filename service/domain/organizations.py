@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan, Trial
+from service.domain.handling import BlockedMessage, Handling
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Organization:
     forward_url: str | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
     assistant_ids: tuple[str, ...] = ()
+    handling: Handling = field(default_factory=Handling)
+    blocked_messages: tuple[BlockedMessage, ...] = ()
     plan: SubscriptionPlan | None = None
     trial: Trial | None = None
     override: Override | None = None

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan, Trial
+from service.domain.handling import BlockedMessage, Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.pool import Connection, Pool
@@ -15,6 +16,7 @@ BATCH = 1000
 
 ENTRIES = """
 SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
+    o.handling, o.blocked_messages,
     p.code, p.status, p.current_period_end, p.grace_period_end,
     t.starts_at AS trial_starts_at, t.ends_at AS trial_ends_at,
     v.effect, v.reason, v.author, v.starts_at, v.expires_at,
@@ -66,6 +68,8 @@ def entry_of(row: Any) -> DirectoryEntry:
         forward_url=row["forward_url"],
         attributes=row["attributes"],
         assistant_ids=tuple(row["assistant_ids"] or ()),
+        handling=Handling.parse(row["handling"]),
+        blocked_messages=tuple(BlockedMessage(**entry) for entry in row["blocked_messages"]),
         plan=plan,
         trial=trial,
         override=override,

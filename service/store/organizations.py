@@ -16,6 +16,7 @@ from service.store.pool import Connection, Pool
 
 COLUMNS = """
 SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
+    o.handling, o.blocked_messages,
     o.created_at, o.updated_at,
     p.code, p.status, p.current_period_end, p.grace_period_end,
     t.starts_at AS trial_starts_at, t.ends_at AS trial_ends_at,
@@ -45,13 +46,14 @@ ORDER BY lower(o.name), o.id LIMIT $4
 )
 
 INSERT = """
-INSERT INTO callgate.organizations (name, external_id, blocked_message, forward_url, attributes)
-VALUES ($1, $2, $3, $4, $5) RETURNING id
+INSERT INTO callgate.organizations (
+    name, external_id, blocked_message, forward_url, attributes, handling, blocked_messages)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
 """
 
 UPDATE = """
 UPDATE callgate.organizations SET name = $2, external_id = $3, blocked_message = $4,
-    forward_url = $5, attributes = $6
+    forward_url = $5, attributes = $6, handling = $7, blocked_messages = $8
 WHERE id = $1
 """
 
@@ -76,6 +78,13 @@ WHERE NOT EXISTS (
     SELECT FROM callgate.assistants a
     WHERE a.vapi_assistant_id = given AND a.organization_id = $1)
 ORDER BY given
+"""
+
+# Whose an assistant is decides whether the webhook may be put on it, or has to come off it.
+WAKE_SHADOWED = """
+UPDATE callgate.webhook_states s SET next_attempt_at = now() FROM callgate.phone_numbers n
+WHERE n.organization_id = $1 AND n.released_at IS NULL AND s.phone_number_id = n.id
+    AND (s.state = 'shadowed' OR s.assistant_ids <> '{}')
 """
 
 PUT_PLAN = """
@@ -182,6 +191,8 @@ async def insert(connection: Connection, organization: Mapping[str, Any]) -> UUI
             organization["blocked_message"],
             organization["forward_url"],
             organization["attributes"],
+            organization["handling"],
+            organization["blocked_messages"],
         )
         await put_assistants(connection, found, organization["assistant_ids"])
     except asyncpg.IntegrityConstraintViolationError as exc:
@@ -202,6 +213,8 @@ async def update(
             organization["blocked_message"],
             organization["forward_url"],
             organization["attributes"],
+            organization["handling"],
+            organization["blocked_messages"],
         )
         await put_assistants(connection, organization_id, organization["assistant_ids"])
     except asyncpg.IntegrityConstraintViolationError as exc:
@@ -215,6 +228,7 @@ async def put_assistants(
     given = list(dict.fromkeys(assistant_ids))
     await connection.execute(DELETE_ASSISTANTS, organization_id, given)
     await connection.execute(INSERT_ASSISTANTS, organization_id, given)
+    await connection.execute(WAKE_SHADOWED, organization_id)
 
 
 async def touch(connection: Connection, organization_id: UUID) -> None:

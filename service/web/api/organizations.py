@@ -49,7 +49,12 @@ def organization_shape(organization: Organization, decision: Decision) -> shapes
         if name != "access"
     }
     return shapes.Organization.model_validate(
-        {**values, "assistant_ids": list(organization.assistant_ids), "access": access}
+        {
+            **values,
+            "assistant_ids": list(organization.assistant_ids),
+            "blocked_messages": list(organization.blocked_messages),
+            "access": access,
+        }
     )
 
 
@@ -104,7 +109,10 @@ class OrganizationOperations:
         return await self.shaped(await self.organizations.get(asked.ids["organization_id"]))
 
     async def patch(self, asked: Asked) -> BaseModel:
-        values = asked.body.model_dump(include=asked.body.model_fields_set)
+        body: shapes.OrganizationPatch = asked.body
+        values = body.model_dump(include=body.model_fields_set)
+        if "handling" in values:
+            values["handling"] = body.handling.model_dump(include=body.handling.model_fields_set)
         self.check(values)
         return await self.shaped(
             await self.organizations.change(asked.actor, asked.ids["organization_id"], values)

@@ -4,7 +4,14 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 
 from service.web.api.fields import (
     Answer,
@@ -16,8 +23,12 @@ from service.web.api.fields import (
     Slug,
     Url,
     VapiId,
+    whole,
 )
 
+MaxDuration = Annotated[int, Field(ge=10, le=43_200), BeforeValidator(whole)]
+E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 AssistantIds = Annotated[list[VapiId], Field(max_length=1000)]
 
 
@@ -45,6 +56,27 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid", from_attributes=True)
 
 
+class HandlingBody(Taken):
+    """Choices that change nothing unless they are made; what a change leaves out stays."""
+
+    ring_gate: bool | None = None
+    goodbye: bool = False
+    when_access_ends: Literal["finish", "hang_up"] = "finish"
+    take_events: bool = False
+    max_duration_seconds: MaxDuration | None = None
+    transfer_when_down: E164 | None = None
+    language: Language | None = None
+
+
+class BlockedMessageBody(Taken):
+    text: Sentence
+    reason: Slug | None = None
+    language: Language | None = None
+
+
+BlockedMessages = Annotated[list[BlockedMessageBody], Field(max_length=200)]
+
+
 class OrganizationBody(Taken):
     name: Name
     external_id: Name | None = None
@@ -52,6 +84,8 @@ class OrganizationBody(Taken):
     forward_url: Url | None = None
     attributes: Attributes = Field(default_factory=dict)
     assistant_ids: AssistantIds = Field(default_factory=list)
+    handling: HandlingBody = Field(default_factory=HandlingBody)
+    blocked_messages: BlockedMessages = Field(default_factory=list)
 
 
 class OrganizationPatch(TakenPart):
@@ -61,6 +95,8 @@ class OrganizationPatch(TakenPart):
     forward_url: Url | None = None
     attributes: Attributes = Field(default_factory=dict)
     assistant_ids: AssistantIds = Field(default_factory=list)
+    handling: HandlingBody = Field(default_factory=HandlingBody)
+    blocked_messages: BlockedMessages = Field(default_factory=list)
 
 
 class PlanBody(Taken):
@@ -129,6 +165,22 @@ class Access(Given):
     reason: str
 
 
+class Handling(Given):
+    ring_gate: bool | None
+    goodbye: bool
+    when_access_ends: Literal["finish", "hang_up"]
+    take_events: bool
+    max_duration_seconds: int | None
+    transfer_when_down: str | None
+    language: str | None
+
+
+class BlockedMessage(Given):
+    text: str
+    reason: str | None
+    language: str | None
+
+
 class Organization(Given):
     id: UUID
     name: str
@@ -137,6 +189,8 @@ class Organization(Given):
     forward_url: str | None
     attributes: dict[str, Any]
     assistant_ids: list[str]
+    handling: Handling
+    blocked_messages: list[BlockedMessage]
     plan: Plan | None
     trial: Trial | None
     override: Override | None
