@@ -13,7 +13,8 @@ class Handling:
 
     `ring_gate`: numbers without access are blocked by Vapi itself, before we are asked; None: as
     CALLGATE_RING_GATE says. `goodbye`: a blocked call hears the blocked message before it is hung up.
-    `when_access_ends`: what becomes of calls under way. `take_events`: events of calls that the
+    `when_access_ends`: what becomes of calls under way. `decision_metadata`: a call that the request
+    gate let in carries `metadata.callgate_decision_id`. `take_events`: events of calls that the
     request gate let in come to us although the assistant has a server of its own.
     `max_duration_seconds`: Vapi itself ends such a call then (10 to 43,200). `transfer_when_down`: an
     E.164 number that Vapi sends paying callers to when we do not answer; None: nothing is set.
@@ -23,6 +24,7 @@ class Handling:
     ring_gate: bool | None = None
     goodbye: bool = False
     when_access_ends: WhenAccessEnds = "finish"
+    decision_metadata: bool = False
     take_events: bool = False
     max_duration_seconds: int | None = None
     transfer_when_down: str | None = None

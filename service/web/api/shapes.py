@@ -62,6 +62,7 @@ class HandlingBody(Taken):
     ring_gate: bool | None = None
     goodbye: bool = False
     when_access_ends: Literal["finish", "hang_up"] = "finish"
+    decision_metadata: bool = False
     take_events: bool = False
     max_duration_seconds: MaxDuration | None = None
     transfer_when_down: E164 | None = None
@@ -169,6 +170,7 @@ class Handling(Given):
     ring_gate: bool | None
     goodbye: bool
     when_access_ends: Literal["finish", "hang_up"]
+    decision_metadata: bool
     take_events: bool
     max_duration_seconds: int | None
     transfer_when_down: str | None
