@@ -16,6 +16,7 @@ from service.access.feed import DirectoryFeed
 from service.access.gate import Gate
 from service.access.plugins import LoadedPolicies, load_policies
 from service.access.preview import ChainPreview
+from service.access.standing import StoredStandings
 from service.admin.organizations import Organizations
 from service.admin.phone_numbers import PhoneNumbers
 from service.admin.reconciliation import ReconciliationCases
@@ -205,7 +206,10 @@ async def build(settings: Settings, dsn: str) -> Service:
     worker = HangupWorker(dsn, pool, ladder)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
     gate = Gate(directory, chain, CallWriter(pool), spool, pool, ladder.attempt_now)
-    reconciling = build_reconciling(settings, pool, client)
+    standings = StoredStandings(
+        pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
+    )
+    reconciling = build_reconciling(settings, pool, client, standings)
     health, metrics = Health(), Metrics()
     relay = Relay(settings.callgate_relay_hosts)
     webhook = Webhook(

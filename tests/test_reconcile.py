@@ -181,9 +181,9 @@ async def test_each_change_is_kept_and_can_be_rolled_back(
     assert len(found) == 1
     change = found[0]
     assert (change["cause"], change["actor"], change["source"]) == ("added", "admin-token", "api")
-    assert change["before"]["url"] == ELSEWHERE["url"]
-    assert change["before"]["headers"] == {"X-Theirs": "••••••"}
-    assert change["after"]["url"] == f"{callgate.url}/api/vapi/webhook"
+    assert change["before"]["server"]["url"] == ELSEWHERE["url"]
+    assert change["before"]["server"]["headers"] == {"X-Theirs": "••••••"}
+    assert change["after"]["server"]["url"] == f"{callgate.url}/api/vapi/webhook"
     assert change["applied_at"] is not None
     assert SECRET not in str(found)
     assert "keep" not in str(found)

@@ -47,7 +47,8 @@ STATEMENTS = (
             CONSTRAINT webhook_changes_level_check CHECK (level IN ('phone_number', 'assistant')),
         vapi_id text NOT NULL,
         cause text NOT NULL CONSTRAINT webhook_changes_cause_check CHECK (cause IN
-            ('added', 'desired_changed', 'drift', 'secret_rotated', 'released', 'rolled_back')),
+            ('added', 'desired_changed', 'access_changed', 'drift', 'secret_rotated', 'released',
+                'rolled_back')),
         actor text NOT NULL,
         source text NOT NULL,
         fields jsonb NOT NULL,

@@ -28,15 +28,31 @@ STATEMENTS = (
         WHERE status <> 'ended' AND ended_at IS NULL
     """,
     # `watched`: the number's desired state depends on its organization's access, so that a change of
-    # that makes it due. `ring_texts` are what our ringing hooks ever said on it: hooks carry no id,
-    # and this is how ours are told from the customer's. `ring_on` and `fallback_on` are what we last
-    # saw at Vapi.
+    # that makes it due. `ring_texts` are what our ringing hooks may say on it: hooks carry no id, and
+    # this is how ours are told from the customer's; `fallback_numbers` the same for our transfers.
+    # `unbound` is what answered the number before the request gate took its place. `ring_on`: a hook
+    # of ours may be there. `wakes` counts what made the number due, so that a pass under way does
+    # not forget what came meanwhile.
     """
     ALTER TABLE callgate.webhook_states
         ADD COLUMN watched boolean NOT NULL DEFAULT false,
         ADD COLUMN ring_texts text[] NOT NULL DEFAULT '{}',
         ADD COLUMN ring_on boolean NOT NULL DEFAULT false,
-        ADD COLUMN fallback_on boolean NOT NULL DEFAULT false
+        ADD COLUMN fallback_numbers text[] NOT NULL DEFAULT '{}',
+        ADD COLUMN unbound jsonb,
+        ADD COLUMN wakes bigint NOT NULL DEFAULT 0
+    """,
+    """
+    CREATE FUNCTION callgate.count_wake() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.wakes := OLD.wakes + 1;
+        RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE TRIGGER webhook_states_count_wake BEFORE UPDATE OF next_attempt_at
+        ON callgate.webhook_states
+        FOR EACH ROW WHEN (NEW.next_attempt_at <= now()) EXECUTE FUNCTION callgate.count_wake()
     """,
     """
     CREATE FUNCTION callgate.wake_watched() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -104,7 +120,14 @@ STATEMENTS = (
 COLUMNS = {
     "organizations": ("handling", "blocked_messages"),
     "calls": ("lived_seconds", "cut_at", "cut_reason", "missed"),
-    "webhook_states": ("watched", "ring_texts", "ring_on", "fallback_on"),
+    "webhook_states": (
+        "watched",
+        "ring_texts",
+        "ring_on",
+        "fallback_numbers",
+        "unbound",
+        "wakes",
+    ),
 }
 
 
@@ -117,6 +140,8 @@ def downgrade() -> None:
     for table in ("organizations", "plans", "trials", "overrides"):
         op.execute(f"DROP TRIGGER {table}_wake ON callgate.{table}")
     op.execute("DROP FUNCTION callgate.wake_watched()")
+    op.execute("DROP TRIGGER webhook_states_count_wake ON callgate.webhook_states")
+    op.execute("DROP FUNCTION callgate.count_wake()")
     op.execute("DROP TABLE callgate.call_watch")
     op.execute("DROP TABLE callgate.unknown_numbers")
     op.execute("DROP INDEX callgate.calls_live_idx")

@@ -14,6 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from service.access.chain import AccessChain
+from service.access.plugins import load_policies
+from service.access.standing import StoredStandings
 from service.cli.running import settings_for, with_pool
 from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
@@ -76,7 +79,11 @@ def run(settings: Settings, ask: Ask) -> tuple[SweepReport, Labels]:
             client = VapiClient(
                 session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
             )
-            parts = build_reconciling(settings, pool, client)
+            chain = AccessChain(load_policies().policies)
+            standings = StoredStandings(
+                pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
+            )
+            parts = build_reconciling(settings, pool, client, standings)
             report = await parts.sweeper.sweep(ask)
             if not ask.dry_run:
                 # Without a running service nobody else would: what was added, released, or failed.

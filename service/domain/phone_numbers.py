@@ -9,7 +9,15 @@ from uuid import UUID
 
 Gate = Literal["event", "request"]
 SyncLevel = Literal["phone_number", "assistant"]
-Cause = Literal["added", "desired_changed", "drift", "secret_rotated", "released", "rolled_back"]
+Cause = Literal[
+    "added",
+    "desired_changed",
+    "access_changed",
+    "drift",
+    "secret_rotated",
+    "released",
+    "rolled_back",
+]
 """Why something was changed at Vapi: `drift` is somebody else's change, the others are ours."""
 
 

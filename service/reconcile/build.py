@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from service.domain.secrets import fingerprint
 from service.reconcile.at_assistants import AssistantWebhooks
 from service.reconcile.desired import desired_webhook
+from service.reconcile.gating import Gating, Standings
 from service.reconcile.key import KeyGuard
 from service.reconcile.observe import Observer
 from service.reconcile.reconciler import Reconciler
@@ -29,8 +30,11 @@ class Reconciling:
     tally: Tally
 
 
-def build_reconciling(settings: Settings, pool: Pool, client: VapiClient) -> Reconciling:
-    """The parts, by the settings; nothing runs yet."""
+def build_reconciling(
+    settings: Settings, pool: Pool, client: VapiClient, standings: Standings | None = None
+) -> Reconciling:
+    """The parts, by the settings; nothing runs yet. Without `standings` what depends on access, such
+    as ringing hooks, is left as it is."""
     desired, tally, observer = desired_webhook(settings), Tally(), Observer(client)
     writer = Writer(pool, observer, desired)
     assistants = AssistantWebhooks(pool, writer, desired)
@@ -40,6 +44,7 @@ def build_reconciling(settings: Settings, pool: Pool, client: VapiClient) -> Rec
         pool,
         observer,
         writer,
+        Gating(pool, writer, standings),
         Routing(observer, assistants, desired, tally, owned),
         desired,
         tally,

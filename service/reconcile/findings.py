@@ -1,22 +1,33 @@
 """What a sweep finds on the pages: each registered number compared with its desired state. No writes
 at Vapi; what is found is recorded page by page."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
 from service.domain.phone_numbers import FieldDrift, SyncState
 from service.domain.reconciliation import Repair, SweepReport
+from service.domain.standing import Standing
 from service.reconcile import brakes, diff
 from service.reconcile.applied import is_rotation, seen_form
+from service.reconcile.gates import desired_gates, gate_changes, is_unblocking
 from service.reconcile.observe import Listing
 from service.reconcile.repair import Repairer
-from service.reconcile.route import route_of
+from service.reconcile.route import Bound, Route, route_of
 from service.reconcile.routing import Sight, drift_of, judge
 from service.store import sweeps
 from service.store.pool import Pool
 from service.store.sweeps import SeenNumber
+from service.store.webhook_claims import Gates
 from service.vapi.resources import PhoneNumberPage, PhoneNumberView
+
+BREATH = 50
+"""After so many numbers the event loop may do something else: calls wait for their decision."""
+
+ALONE = Sight(Bound({}), Route("assistant_request", (), True, (), None), (), ())
+"""Nothing answers the number but what we name: then only its own webhook counts."""
 
 
 @dataclass(slots=True)
@@ -62,13 +73,18 @@ class PageLook:
     async def look_at(self, page: PhoneNumberPage) -> None:
         """The registered numbers of a page: what is as it should be, and what is not."""
         views = {view.id: view for view in page.numbers if view.id}
-        seen = await sweeps.find_seen(self.pool, list(views))
+        seen = await sweeps.find_seen(self.pool, self.sweep_id, list(views))
+        standings = await self.standings_of(seen)
         in_sync: list[UUID] = []
         entries: list[dict[str, Any]] = []
-        for number in seen:
+        for place, number in enumerate(seen):
+            if place % BREATH == 0:
+                await asyncio.sleep(0)
+            if number.again:
+                continue
             self.found.checked += 1
             view = views[number.vapi_phone_number_id]
-            entry = await self.compare(number, view)
+            entry = await self.compare(number, view, standings)
             if entry is None:
                 in_sync.append(number.id)
             elif entry:
@@ -77,21 +93,32 @@ class PageLook:
         if entries:
             await sweeps.record_drift(self.pool, entries)
 
-    async def compare(self, number: SeenNumber, view: PhoneNumberView) -> dict[str, Any] | None:
+    async def standings_of(self, seen: Sequence[SeenNumber]) -> Mapping[UUID, Standing]:
+        """How the organizations of a page stand."""
+        known = self.rules.gating.standings
+        if known is None:
+            return {}
+        return await known.of(list({number.organization_id for number in seen}))
+
+    async def compare(
+        self, number: SeenNumber, view: PhoneNumberView, standings: Mapping[UUID, Standing]
+    ) -> dict[str, Any] | None:
         """One number: None when it is in sync; what to record of its drift, empty for nothing."""
-        desired, found = self.rules.desired, self.found
+        found = self.found
         if number.busy:
             found.busy += 1
             return {}
         drift: tuple[FieldDrift, ...] = ()
         if number.problem != "number_refused":
-            shown = seen_form(number.last_applied, desired, view.server)
-            drift = diff.changes(desired, view.server, shown=shown)
+            drift = self.webhook_drift(number, view)
+        kept = Gates(tuple(number.ring_texts), tuple(number.fallback_numbers), number.unbound)
+        desired = desired_gates(number.gate, standings.get(number.organization_id))
+        drift += gate_changes(desired, view.raw, kept).drift
         sight = await self.sight_of(number, view)
         if drift or not sight.well:
             return self.note(number, view, drift, sight)
         found.in_sync += 1
-        if number.state is SyncState.IN_SYNC:
+        if number.state is SyncState.IN_SYNC and not self.is_outlived(number, sight):
             return None
         if number.state is SyncState.PAUSED:
             return {"state": "paused", "drift": [], "error": None, "problem": None}
@@ -120,7 +147,8 @@ class PageLook:
                 return {}
         else:
             found.repairs.append(repair)
-            found.expected += number.ordered or is_rotation(repair.changes, view.server, desired)
+            expected = number.ordered or is_rotation(repair.changes, view.server, desired)
+            found.expected += expected or is_unblocking(repair.changes)
         only_shadowed = shadowed and not drift
         return {
             "state": (SyncState.SHADOWED if only_shadowed else SyncState.DRIFTED).value,
@@ -129,9 +157,27 @@ class PageLook:
             "problem": "shadowed" if only_shadowed else None,
         }
 
+    def webhook_drift(self, number: SeenNumber, view: PhoneNumberView) -> tuple[FieldDrift, ...]:
+        """What differs on the number itself; of the many it is quickly seen that nothing does."""
+        desired = self.rules.desired
+        if view.server == diff.merged(desired, view.server):
+            return ()
+        shown = seen_form(number.last_applied, desired, view.server)
+        return diff.changes(desired, view.server, shown=shown)
+
+    def is_outlived(self, number: SeenNumber, sight: Sight) -> bool:
+        """Whether the webhook is on assistants that no longer answer the number: it is to be taken
+        back from them, or to be put elsewhere."""
+        if number.problem == "number_refused" and not sight.bound.assistants:
+            return True
+        left = set(number.assistant_ids) - set(sight.bound.assistants)
+        return bool(left) and self.rules.enforcing and not self.found.everything_paused
+
     async def sight_of(self, number: SeenNumber, view: PhoneNumberView) -> Sight:
         """What answers a number of a page, and what is wrong with that."""
         desired = self.rules.desired
+        if not (view.assistant_id or view.squad_id or view.workflow_id):
+            return ALONE
         bound = await self.listing.bound(view)
         route = route_of(desired.url, view, bound)
         only_assistants = number.problem == "number_refused"

@@ -1,7 +1,7 @@
 """Looking at Vapi: one number with what answers it, or all of them by pages. Reads only."""
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from service.domain.budget import Priority
@@ -22,8 +22,17 @@ MOST_MEMBERS = 20
 MOST_TOOLS = 20
 MOST_PAGES = 10_000
 
+KEPT = ("id", "name", "server", "serverUrl", "assistantId", "assistantVersion")
+HOLDING = ("members", "membersOverrides", "assistant", "assistantOverrides")
+
 PLAIN = AssistantView({})
 """An assistant without a server of its own: it takes nothing away."""
+
+Beat = Callable[[], Awaitable[None]]
+
+
+async def unwatched() -> None:
+    """A sweep that nobody else may take over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +87,31 @@ class Observer:
 
 @dataclass(slots=True)
 class Listing:
-    """Everything by pages, for one sweep: 1,000 numbers a request.
+    """Everything by pages, for one sweep: 1,000 objects a request.
 
-    What answers them is listed too, once and only if some number is bound to it; of assistants only
-    what has a server of its own is kept, so that a hundred thousand of them fit.
+    What answers the numbers is listed too, once and only if some number is bound to its kind. Only
+    where events go is kept, so that a hundred thousand of them fit. `beat` is awaited after each
+    answer: a long list must not look like a dead sweep.
     """
 
     client: VapiClient
     priority: Priority
+    beat: Beat = unwatched
     assistants: dict[str, AssistantView] | None = None
-    squads: dict[str, SquadView | None] = field(default_factory=dict)
-    workflows: dict[str, WorkflowView | None] = field(default_factory=dict)
+    squads: dict[str, SquadView | None] | None = None
+    workflows: dict[str, WorkflowView | None] | None = None
 
     async def pages(self) -> AsyncIterator[PhoneNumberPage]:
-        """The pages of numbers, oldest first. Raises `VapiUnavailableError` for a list without end."""
+        """The pages of numbers, oldest first. Raises `VapiUnavailableError` for a list that does not
+        end, or does not go on."""
+        former: str | None = None
         for page in range(1, MOST_PAGES):
             found = await self.client.list_phone_numbers_page(page, PAGE, self.priority)
+            await self.beat()
+            first = found.numbers[0].id if found.numbers else None
+            if first is not None and first == former:
+                raise VapiUnavailableError("Vapi's answer is not the page that was asked for.")
+            former = first
             yield found
             if not found.has_next:
                 return
@@ -107,7 +125,7 @@ class Listing:
         if number.workflow_id:
             workflow = await self.workflow(number.workflow_id)
         ids = [number.assistant_id] if number.assistant_id else []
-        ids += member_ids(squad)
+        ids += member_ids(squad)[:MOST_MEMBERS]
         if not ids:
             return Bound({}, squad, workflow)
         listed = await self.listed()
@@ -118,6 +136,7 @@ class Listing:
         if self.assistants is None:
             found: dict[str, AssistantView] = {}
             async for page in self.client.list_assistants(self.priority):
+                await self.beat()
                 for one in page:
                     if one.id and one.url:
                         found[one.id] = AssistantView(trimmed(one.raw))
@@ -125,24 +144,36 @@ class Listing:
         return self.assistants
 
     async def squad(self, squad_id: str) -> SquadView | None:
-        """A squad, asked for once; None if there is none with this id."""
+        """A squad; None if there is none with this id, which the list alone does not prove."""
+        if self.squads is None:
+            found: dict[str, SquadView | None] = {}
+            async for page in self.client.list_squads(self.priority):
+                await self.beat()
+                found.update({one.id: SquadView(trimmed(one.raw)) for one in page if one.id})
+            self.squads = found
         if squad_id not in self.squads:
-            try:
-                raw = await self.client.get_squad(squad_id, self.priority)
-                self.squads[squad_id] = SquadView(raw)
-            except VapiNotFoundError:
-                self.squads[squad_id] = None
+            raw = await self.one(self.client.get_squad, squad_id)
+            self.squads[squad_id] = SquadView(trimmed(raw)) if raw else None
         return self.squads[squad_id]
 
     async def workflow(self, workflow_id: str) -> WorkflowView | None:
-        """A workflow, asked for once; None if there is none with this id."""
+        """A workflow, by the rules of `squad`."""
+        if self.workflows is None:
+            found: dict[str, WorkflowView | None] = {}
+            async for page in self.client.list_workflows(self.priority):
+                await self.beat()
+                found.update({one.id: WorkflowView(trimmed(one.raw)) for one in page if one.id})
+            self.workflows = found
         if workflow_id not in self.workflows:
-            try:
-                raw = await self.client.get_workflow(workflow_id, self.priority)
-                self.workflows[workflow_id] = WorkflowView(trimmed(raw))
-            except VapiNotFoundError:
-                self.workflows[workflow_id] = None
+            raw = await self.one(self.client.get_workflow, workflow_id)
+            self.workflows[workflow_id] = WorkflowView(trimmed(raw)) if raw else None
         return self.workflows[workflow_id]
+
+    async def one(self, get: Any, item_id: str) -> Mapping[str, Any]:
+        """What the list did not show; empty where there is none with this id."""
+        found = await Observer(self.client).found(get, item_id, self.priority)
+        await self.beat()
+        return found
 
 
 def member_ids(squad: SquadView | None) -> list[str]:
@@ -152,5 +183,13 @@ def member_ids(squad: SquadView | None) -> list[str]:
 
 
 def trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Where something posts to, and what it is called: prompts and voices are not kept."""
-    return {key: raw[key] for key in ("id", "name", "server", "serverUrl") if key in raw}
+    """Where something posts to, what it is called, and for a squad the same of all that it holds:
+    prompts and voices are not kept."""
+    kept = {key: raw[key] for key in KEPT if key in raw}
+    for key in HOLDING:
+        held = raw.get(key)
+        if isinstance(held, Mapping):
+            kept[key] = trimmed(held)
+        elif isinstance(held, list):
+            kept[key] = [trimmed(item) for item in held if isinstance(item, Mapping)]
+    return kept

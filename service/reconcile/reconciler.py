@@ -26,6 +26,8 @@ from service.vapi.errors import VapiError, VapiNotFoundError
 
 HELD_TRIES = 20
 HELD_SECONDS = 0.1
+SOON_SECONDS = 15.0
+"""What is due earlier than the loops would look by themselves is told to them."""
 
 log = structlog.get_logger()
 
@@ -154,6 +156,8 @@ class Reconciler:
             log.info("webhook.released", phone_number_id=held.phone_number_id)
             return
         await webhook_claims.record(self.pool, held, finding)
+        if finding.retry_in is not None and finding.retry_in < SOON_SECONDS:
+            await webhook_states.wake(self.pool)
         self.repairer.tally.note(finding)
         event = {"phone_number_id": held.phone_number_id, "state": finding.state.value}
         if finding.error:

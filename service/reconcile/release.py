@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -10,6 +11,8 @@ from service.domain.phone_numbers import SyncState
 from service.reconcile import diff
 from service.reconcile.at_assistants import AssistantWebhooks
 from service.reconcile.desired import DesiredWebhook
+from service.reconcile.gates import BINDINGS, gate_changes, released_gates
+from service.reconcile.gating import gates_of
 from service.reconcile.writing import Target, Writer
 from service.store.webhook_changes import WebhookChange
 from service.store.webhook_claims import Claim, Finding
@@ -34,40 +37,48 @@ class Release:
         await self.assistants.give_back(held, frozenset(), priority)
         target = Target("phone_number", held.vapi_phone_number_id)
         seen = await self.writer.read(target, priority)
-        if held.original is None:
+        # What answered the number comes back together with its webhook: in between nobody would.
+        gates = gate_changes(released_gates(), seen.raw, gates_of(held))
+        body = {**gates.body, **self.former_server(held, seen)}
+        if not body:
             return
-        if not self.posts_to_us(held, seen):
-            # Somebody else's webhook by now; our secret must not go on travelling there.
-            cleaned = diff.without_our_secret(self.desired, seen.server)
-            if cleaned is not None:
-                await self.write(held, target, seen, cleaned, priority)
-            return
-        former = diff.put_back(seen.server, held.original.get("server"))
         try:
-            view = await self.write(held, target, seen, former, priority)
+            view = await self.write(held, target, seen, body, priority)
         except VapiRejectedError as exc:
-            if former is None:
+            if body.get("server") is None:
                 raise
             # What was once accepted is not any more: a number without a webhook beats one of ours.
             log.error("webhook.original_refused", error=str(exc))
-            view = await self.write(held, target, seen, None, priority)
-        if self.posts_to_us(held, view):
+            view = await self.write(held, target, seen, {**body, "server": None}, priority)
+        left = gate_changes(released_gates(), view.raw, gates_of(held))
+        if left.drift or (held.original is not None and self.posts_to_us(held, view)):
             raise VapiUnavailableError(NOT_SHOWN)
+
+    def former_server(self, held: Claim, seen: ServerView) -> dict[str, Any]:
+        """The part of the change that takes our webhook away; empty where there is none of ours."""
+        if held.original is None:
+            return {}
+        if self.posts_to_us(held, seen):
+            return {"server": diff.put_back(seen.server, held.original.get("server"))}
+        # Somebody else's webhook by now; our secret must not go on travelling there.
+        cleaned = diff.without_our_secret(self.desired, seen.server)
+        return {} if cleaned is None else {"server": cleaned}
 
     async def write(
         self,
         held: Claim,
         target: Target,
         seen: ServerView,
-        server: Mapping[str, object] | None,
+        body: Mapping[str, Any],
         priority: Priority,
     ) -> ServerView:
         """One restoring change."""
+        server = body.get("server", seen.server)
         written = await self.writer.write(
             held,
             target,
             seen,
-            server,
+            body,
             cause="released",
             fields=diff.owned_differences(seen.server, server),
             priority=priority,
@@ -76,15 +87,22 @@ class Release:
         return written.view
 
     async def roll_back(self, held: Claim, change: WebhookChange, priority: Priority) -> Finding:
-        """Put the owned fields back to what they were before a change, and leave them so."""
+        """Put the owned fields back to what they were before a change, and leave them so.
+
+        Hooks are not: one of ours that came back would block, whoever pays.
+        """
         target = Target(change.level, change.vapi_id)
         seen = await self.writer.read(target, priority)
-        former = diff.put_back(seen.server, (change.before or {}).get("server"))
+        before = change.before or {}
+        body = {key: before[key] for key in (*BINDINGS, "fallbackDestination") if key in before}
+        former = seen.server
+        if "server" in before:
+            body["server"] = former = diff.put_back(seen.server, before["server"])
         written = await self.writer.write(
             held,
             target,
             seen,
-            former,
+            body,
             cause="rolled_back",
             fields=diff.owned_differences(seen.server, former),
             priority=priority,

@@ -1,15 +1,17 @@
 """The pass over a registered number: what it needs, whether we may, and doing it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.domain.budget import Priority
-from service.domain.phone_numbers import FieldDrift, SyncState
+from service.domain.phone_numbers import Cause, FieldDrift, SyncState
+from service.domain.standing import Standing
 from service.reconcile import brakes, diff
 from service.reconcile.applied import applied_of, cause_of, seen_form
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.failures import finding_of, retry_in
+from service.reconcile.gating import Gating, cause_of_gates, gates_of
 from service.reconcile.observe import Observer
 from service.reconcile.routing import Routing, Visit
 from service.reconcile.tally import Tally
@@ -21,6 +23,8 @@ from service.vapi.errors import VapiError, VapiRejectedError, VapiUnauthorizedEr
 from service.vapi.resources import PhoneNumberView
 
 KEY_RETRY_SECONDS = 30.0
+AFTERWARDS_SECONDS = 0.02
+"""How long after an entitlement's end to look: then it is over by any clock's rounding."""
 
 OBSERVED = (
     "Found and left as it is: CALLGATE_RECONCILE_MODE is observe. Sync the number to repair it."
@@ -39,6 +43,7 @@ class Repairer:
     pool: Pool
     observer: Observer
     writer: Writer
+    gating: Gating
     routing: Routing
     desired: DesiredWebhook
     tally: Tally
@@ -46,13 +51,33 @@ class Repairer:
     enforcing: bool = True
 
     async def look_after(self, held: Claim, priority: Priority) -> Finding:
-        """Bring the number to the desired state, or say why not."""
+        """Bring the number to the desired state, or say why not.
+
+        What depends on the organization's access is looked at again when that changes by itself.
+        """
         seen = await self.observer.number(held.vapi_phone_number_id, priority)
         await webhook_claims.learn(self.pool, held.phone_number_id, seen.number, seen.org_id)
+        standing = await self.gating.standing(held)
+        seen = await self.gating.unblock(held, seen, standing, priority)
+        finding = await self.settle(held, seen, standing, priority)
+        if standing is None or not standing.is_watched or standing.changes_in is None:
+            return finding
+        after = max(standing.changes_in, 0.0) + AFTERWARDS_SECONDS
+        return replace(finding, retry_in=min(after, finding.retry_in or after))
+
+    async def settle(
+        self,
+        held: Claim,
+        seen: PhoneNumberView,
+        standing: Standing | None,
+        priority: Priority,
+    ) -> Finding:
+        """The webhook on the number, then its gates, then what answers it."""
         drift = self.drift_of(held, seen)
         applied, refused = held.last_applied, None
         if drift:
-            if (left := self.left_alone(held, seen, drift)) is not None:
+            cause = cause_of(drift, seen.server, held.last_applied, self.desired)
+            if (left := self.left_alone(held, drift, cause)) is not None:
                 return left
             try:
                 seen, applied = await self.write(held, seen, drift, priority)
@@ -65,6 +90,18 @@ class Repairer:
         elif held.original is None:
             # Set up by hand to post to us: releasing must still not leave it so.
             await webhook_claims.keep_original(self.pool, held, {"server": None})
+        if refused is None:
+            # Who answers is taken off the number only once its assistant-requests come to us.
+            changes = self.gating.compare(held, seen, standing, gates_of(held))
+            if changes.drift:
+                cause = cause_of_gates(changes, gates_of(held))
+                if (left := self.left_alone(held, changes.drift, cause)) is not None:
+                    return left
+                seen = await self.gating.write(held, seen, changes, priority)
+                changes = self.gating.compare(held, seen, standing, changes.written)
+                if changes.drift:
+                    return self.not_in_sync(held, changes.drift, UNKEPT, "unkept")
+            await self.gating.keep(held, changes.kept)
         visit = Visit(held, seen, applied, refused, priority, self.may_write(held))
         return await self.routing.settle(visit)
 
@@ -82,14 +119,13 @@ class Repairer:
         return diff.changes(self.desired, seen.server, shown=shown)
 
     def left_alone(
-        self, held: Claim, seen: PhoneNumberView, drift: tuple[FieldDrift, ...]
+        self, held: Claim, drift: tuple[FieldDrift, ...], cause: Cause
     ) -> Finding | None:
         """Why the drift must not be repaired now; None when it may."""
         if held.paused:
             return Finding(SyncState.PAUSED, drift, retry_in=held.pause_left)
         if not self.may_write(held):
             return Finding(SyncState.DRIFTED, drift, OBSERVED, "observe")
-        cause = cause_of(drift, seen.server, held.last_applied, self.desired)
         if cause == "drift" and brakes.is_fight(held.fights):
             fields = ", ".join(entry.field for entry in drift)
             return Finding(
@@ -125,7 +161,7 @@ class Repairer:
             held,
             Target("phone_number", held.vapi_phone_number_id),
             seen,
-            diff.merged(self.desired, seen.server),
+            {"server": diff.merged(self.desired, seen.server)},
             cause=cause_of(drift, seen.server, held.last_applied, self.desired),
             fields=drift,
             priority=priority,

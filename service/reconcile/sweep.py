@@ -26,6 +26,8 @@ from service.vapi.errors import VapiError, VapiUnauthorizedError
 AT_ONCE = 8
 SAMPLE = 10
 """How many unseen numbers are asked about one by one when a list shows implausibly few."""
+MOST_ASKED = 100
+"""How many in any case: the budget is for repairs too, and the next sweep asks about the next ones."""
 LOOK_SECONDS = 0.1
 
 log = structlog.get_logger()
@@ -79,7 +81,8 @@ class Sweeper:
         unseen = await sweeps.find_unseen(self.pool, sweep_id)
         found.fill(report, len(unseen), await sweeps.count_missing(self.pool, sweep_id))
         if len(unseen) > report.limit:
-            await sweeps.make_due(self.pool, unseen[:SAMPLE], None)
+            if not ask.dry_run:
+                await sweeps.make_due(self.pool, unseen[:SAMPLE], None)
             raise UnavailableError(
                 f"Vapi lists only {found.checked} of {registered} registered numbers. That is taken "
                 "for a mistake (another Vapi organization's key, a broken answer), and nothing was "
@@ -88,17 +91,23 @@ class Sweeper:
             )
         if ask.dry_run:
             return
-        await self.brake(report, found, ask.plan, registered)
         if ask.order is None and not self.reconciler.repairer.enforcing:
+            found.left.extend(found.repairs)
             found.repairs.clear()
+        await self.brake(report, found, ask.plan, registered)
         wanted = [repair.phone_number_id for repair in found.repairs]
         await sweeps.make_due(self.pool, wanted, ask.order)
-        await sweeps.make_due(self.pool, [*found.recheck, *unseen], None)
+        await sweeps.make_due(self.pool, [*found.recheck, *unseen[:MOST_ASKED]], None)
         report.remaining += len(wanted)
 
     async def look(self, sweep_id: int, registered: int, found: Findings, ask: Ask) -> None:
         """Every page once. Raises `UnavailableError`."""
-        listing = Listing(self.client, Priority.REPAIR)
+
+        async def beat() -> None:
+            if ask.alive is not None and not await ask.alive():
+                raise UnavailableError("Another replica took the sweep over.", code="sweep_lost")
+
+        listing = Listing(self.client, Priority.REPAIR, beat)
         look = PageLook(self.pool, self.reconciler.repairer, sweep_id, listing, found)
         try:
             async for page in listing.pages():
@@ -106,10 +115,6 @@ class Sweeper:
                 await look.look_at(page)
                 await sweeps.advance(self.pool, sweep_id, found.checked)
                 ask.progress("look", min(found.checked, registered), registered)
-                if ask.alive is not None and not await ask.alive():
-                    raise UnavailableError(
-                        "Another replica took the sweep over.", code="sweep_lost"
-                    )
         except VapiUnauthorizedError as exc:
             await self.reconciler.repairer.refuse_key()
             raise UnavailableError(str(exc), code="vapi_key_refused") from None
@@ -120,20 +125,18 @@ class Sweeper:
         self, report: SweepReport, found: Findings, plan: str | None, registered: int
     ) -> None:
         """Stop and ask before unexpectedly many numbers are changed. Raises `ConflictError`."""
-        if plan is not None:
-            await reconciliation.set_held(self.pool, None)
-            if plan != report.plan:
-                raise ConflictError(
-                    "What there is to repair is no longer what this plan says. Look again.",
-                    code="plan_changed",
-                    plan=report.plan,
-                )
+        wrong = plan is not None and plan != report.plan
+        too_many = len(found.repairs) - found.expected > report.limit
+        report.held = too_many and (plan is None or wrong)
+        await reconciliation.set_held(self.pool, report.figures if report.held else None)
+        if wrong:
+            raise ConflictError(
+                "What there is to repair is no longer what this plan says. Look again.",
+                code="plan_changed",
+                plan=report.plan,
+            )
+        if not report.held:
             return
-        if len(found.repairs) - found.expected <= report.limit:
-            await reconciliation.set_held(self.pool, None)
-            return
-        report.held = True
-        await reconciliation.set_held(self.pool, report.figures)
         raise ConflictError(
             f"{len(found.repairs)} of {registered} numbers would be changed, more than the "
             f"{report.limit} that a sweep may change unasked. Look at the dry run, and if it is "

@@ -58,13 +58,17 @@ class Writer:
         held: Claim,
         target: Target,
         seen: ServerView,
-        server: Mapping[str, Any] | None,
+        body: Mapping[str, Any],
         *,
         cause: Cause,
         fields: tuple[FieldDrift, ...],
         priority: Priority,
+        urgent: bool = False,
     ) -> Written:
-        """Make a change and look whether it took; the caller judges what is there and confirms."""
+        """Make a change and look whether it took; the caller judges what is there and confirms.
+
+        `body` are whole fields of the object. An `urgent` change goes on in a pause of everything.
+        """
         change_id = await webhook_changes.begin(
             self.pool,
             held,
@@ -72,12 +76,13 @@ class Writer:
             vapi_id=target.vapi_id,
             cause=cause,
             fields=fields,
-            before={"server": None if seen.server is None else dict(seen.server)},
-            after={"server": self.shown_after(server)},
+            before={key: seen.server if key == "server" else seen.raw.get(key) for key in body},
+            after={**body, **({"server": shown_after(body["server"])} if "server" in body else {})},
+            urgent=urgent,
         )
         if change_id is None:
             raise ClaimLostError
-        answered = await self.patch(target, seen, {"server": server}, priority)
+        answered = await self.patch(target, seen, dict(body), priority)
         names = [entry.field for entry in fields]
         log.info(
             "webhook.repaired" if cause != "released" else "webhook.put_back",
@@ -112,9 +117,10 @@ class Writer:
             body = {"provider": provider, **body}
         return await client.patch_phone_number(target.vapi_id, body, priority)
 
-    def shown_after(self, server: Server | None) -> dict[str, Any] | None:
-        """What is kept of a block that we wrote: everything but our own secret."""
-        if server is None or not isinstance(server.get("headers"), Mapping):
-            return None if server is None else dict(server)
-        ours = dict.fromkeys(diff.owned_headers(server), diff.MASK)
-        return {**server, "headers": {**server["headers"], **ours}}
+
+def shown_after(server: Server | None) -> dict[str, Any] | None:
+    """What is kept of a block that we wrote: everything but our own secret."""
+    if server is None or not isinstance(server.get("headers"), Mapping):
+        return None if server is None else dict(server)
+    ours = dict.fromkeys(diff.owned_headers(server), diff.MASK)
+    return {**server, "headers": {**server["headers"], **ours}}

@@ -32,6 +32,8 @@ LEFT JOIN callgate.overrides v ON v.organization_id = o.id
 
 FIND = COLUMNS + "WHERE o.id = $1"
 
+FIND_MANY = COLUMNS + "WHERE o.id = ANY($1::uuid[])"
+
 FIND_BY_EXTERNAL_ID = COLUMNS + "WHERE o.external_id = $1"
 
 LOCK = "SELECT 1 FROM callgate.organizations WHERE id = $1 FOR UPDATE"
@@ -152,6 +154,12 @@ async def find(database: Pool | Connection, organization_id: UUID) -> Organizati
     """One organization with its entitlements."""
     row = await database.fetchrow(FIND, organization_id)
     return None if row is None else organization_of(row)
+
+
+async def find_many(pool: Pool, organization_ids: Sequence[UUID]) -> list[Organization]:
+    """Those of these organizations that there are."""
+    rows = await pool.fetch(FIND_MANY, list(organization_ids))
+    return [organization_of(row) for row in rows]
 
 
 async def find_by_external_id(database: Pool | Connection, external_id: str) -> Organization | None:

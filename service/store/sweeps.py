@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from service.domain.phone_numbers import Order, SyncLevel, SyncState
+from service.domain.phone_numbers import Gate, Order, SyncLevel, SyncState
 from service.store.pool import Pool
 
 Outcome = Literal["running", "done", "held", "failed"]
@@ -39,11 +39,15 @@ FROM callgate.sweeps WHERE outcome = 'done' ORDER BY finished_at DESC LIMIT 1
 # A month of sweeps is history enough.
 TRIM = "DELETE FROM callgate.sweeps WHERE started_at < now() - interval '30 days'"
 
+# What was missing and is on a page is there again: its time of its own no longer counts. `again`: an
+# earlier page of this sweep showed it too, as happens where the list shifts.
 SEEN = """
 SELECT s.phone_number_id AS id, n.vapi_phone_number_id, s.claim, s.state, s.level, s.problem,
-    s.last_applied, s.assistant_ids,
+    s.last_applied, s.assistant_ids, n.organization_id, n.gate, s.ring_texts, s.fallback_numbers,
+    s.unbound,
     coalesce(s.claimed_until > now(), false) AS busy,
-    coalesce(s.next_attempt_at > now(), false) AS waiting, s.ordered_by IS NOT NULL AS ordered,
+    coalesce(s.next_attempt_at > now(), false) AND s.state <> 'missing' AS waiting,
+    s.ordered_by IS NOT NULL AS ordered, s.seen_sweep = $2 AS again,
     (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
     ARRAY(SELECT a.vapi_assistant_id FROM callgate.assistants a
         WHERE a.organization_id = n.organization_id) AS owned_assistants
@@ -82,7 +86,7 @@ JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
 JOIN callgate.sweeps w ON w.id = $1
 WHERE n.released_at IS NULL AND s.seen_sweep < $1 AND n.created_at < w.started_at
     AND s.state NOT IN ('missing', 'pending')
-ORDER BY n.created_at
+ORDER BY s.last_checked_at NULLS FIRST, n.created_at
 """
 
 COUNT_MISSING = """
@@ -101,7 +105,7 @@ FROM callgate.webhook_states WHERE phone_number_id = ANY($1::uuid[])
 @dataclass(frozen=True, slots=True)
 class SeenNumber:
     """A registered number that is on a page. `busy`: somebody works on it. `waiting`: its next look has
-    a time of its own. `ordered`: an admin waits for it."""
+    a time of its own. `ordered`: an admin waits for it. `again`: the sweep has seen it before."""
 
     id: UUID
     vapi_phone_number_id: str
@@ -111,9 +115,15 @@ class SeenNumber:
     problem: str | None
     last_applied: Mapping[str, Any] | None
     assistant_ids: Sequence[str]
+    organization_id: UUID
+    gate: Gate
+    ring_texts: Sequence[str]
+    fallback_numbers: Sequence[str]
+    unbound: Mapping[str, Any] | None
     busy: bool
     waiting: bool
     ordered: bool
+    again: bool
     paused: bool
     owned_assistants: Sequence[str]
 
@@ -175,9 +185,9 @@ async def find_last_full(pool: Pool) -> LastSweep | None:
     return None if row is None else LastSweep(**dict(row))
 
 
-async def find_seen(pool: Pool, vapi_ids: Sequence[str]) -> list[SeenNumber]:
+async def find_seen(pool: Pool, sweep_id: int, vapi_ids: Sequence[str]) -> list[SeenNumber]:
     """The registered ones among the numbers of a page."""
-    rows = await pool.fetch(SEEN, list(vapi_ids))
+    rows = await pool.fetch(SEEN, list(vapi_ids), sweep_id)
     return [SeenNumber(**{**dict(row), "state": SyncState(row["state"])}) for row in rows]
 
 
@@ -201,7 +211,7 @@ async def make_due(pool: Pool, ids: Sequence[UUID], order: Order | None) -> None
 
 
 async def find_unseen(pool: Pool, sweep_id: int) -> list[UUID]:
-    """Numbers that no page showed; not those that are known to be missing."""
+    """Numbers that no page showed, longest unseen first; not those that are known to be missing."""
     return [row["phone_number_id"] for row in await pool.fetch(UNSEEN, sweep_id)]
 
 

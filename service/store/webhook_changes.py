@@ -21,7 +21,8 @@ INSERT INTO callgate.webhook_changes (
 SELECT s.phone_number_id, $3, $4, $5, $6, $7, $8, $9, $10
 FROM callgate.webhook_states s, callgate.reconciliation r
 WHERE s.phone_number_id = $1 AND s.claim = $2
-    AND ($5 IN ('released', 'rolled_back') OR r.paused_at IS NULL OR r.paused_until <= now())
+    AND ($11 OR $5 IN ('released', 'rolled_back')
+        OR r.paused_at IS NULL OR r.paused_until <= now())
 RETURNING id
 """
 
@@ -40,9 +41,9 @@ FIND = COLUMNS + "WHERE phone_number_id = $1 AND id = $2"
 
 @dataclass(frozen=True, slots=True)
 class WebhookChange:
-    """One change of a number's or assistant's `server`. `applied_at` None: not seen to have arrived.
+    """One change of a number or assistant. `applied_at` None: not seen to have arrived.
 
-    `before` and `after` are the object's `server` under that key; `after` has our secret masked.
+    `before` and `after` are the fields that were written, as `server`; `after` has our secret masked.
     """
 
     id: int
@@ -75,9 +76,10 @@ async def begin(
     fields: Sequence[FieldDrift],
     before: Mapping[str, Any],
     after: Mapping[str, Any],
+    urgent: bool = False,
 ) -> int | None:
     """Write down a change that is about to be made; None when it must not be: the claim is no longer
-    ours, or everything was paused meanwhile."""
+    ours, or everything was paused meanwhile; what is `urgent` no pause of everything holds up."""
     found: int | None = await pool.fetchval(
         BEGIN,
         held.phone_number_id,
@@ -90,6 +92,7 @@ async def begin(
         [asdict(entry) for entry in fields],
         dict(before),
         dict(after),
+        urgent,
     )
     return found
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from service.domain.phone_numbers import FieldDrift, SyncLevel, SyncState
+from service.domain.phone_numbers import FieldDrift, Gate, SyncLevel, SyncState
 from service.store.pool import Pool
 
 LEASE_SECONDS = 45.0
@@ -29,7 +29,8 @@ WHERE s.phone_number_id = (
     AND n.id = s.phone_number_id
 RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id, n.number,
     n.released_at IS NOT NULL AS released, s.level, s.problem, s.last_applied, s.assistant_ids,
-    s.ordered_by, s.ordered_from,
+    s.ordered_by, s.ordered_from, n.organization_id, n.gate, n.answer_with, s.watched, s.wakes,
+    s.ring_texts, s.ring_on, s.fallback_numbers, s.unbound,
     (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now()))
         OR (r.paused_at IS NOT NULL AND (r.paused_until IS NULL OR r.paused_until > now()))
         AS paused,
@@ -58,13 +59,15 @@ KEEP_ASSISTANTS = """
 UPDATE callgate.webhook_states SET assistant_ids = $3 WHERE phone_number_id = $1 AND claim = $2
 """
 
+# What made the number due while it was worked on ($12: when that began) makes it due again.
 # An order is carried out once the number is in sync. Changes that were on their way when a replica
 # died are known to have arrived when the number is.
 RECORD = """
 WITH done AS (
     UPDATE callgate.webhook_states SET
         state = $3, level = $4, drift = $5, last_error = $6, problem = $7, failures = $8,
-        next_attempt_at = now() + make_interval(secs => $9),
+        next_attempt_at = CASE WHEN wakes <> $12 THEN now()
+            ELSE now() + make_interval(secs => $9) END,
         last_checked_at = CASE WHEN $10 THEN now() ELSE last_checked_at END,
         last_applied = coalesce($11, last_applied),
         ordered_by = CASE WHEN $3 = 'in_sync' THEN NULL ELSE ordered_by END,
@@ -74,6 +77,19 @@ WITH done AS (
     RETURNING phone_number_id)
 UPDATE callgate.webhook_changes c SET applied_at = now() FROM done
 WHERE $3 = 'in_sync' AND c.phone_number_id = done.phone_number_id AND c.applied_at IS NULL
+"""
+
+WATCH = "UPDATE callgate.webhook_states SET watched = true WHERE phone_number_id = $1"
+
+KEEP_GATES = """
+UPDATE callgate.webhook_states SET ring_texts = $3, ring_on = $4, fallback_numbers = $5, unbound = $6
+WHERE phone_number_id = $1 AND claim = $2
+RETURNING true
+"""
+
+KEEP_ANSWER = """
+UPDATE callgate.phone_numbers SET answer_with = $2, updated_at = now()
+WHERE id = $1 AND answer_with IS NULL AND released_at IS NULL
 """
 
 LEARN = """
@@ -121,11 +137,30 @@ class Claim:
     assistant_ids: list[str]
     ordered_by: str | None
     ordered_from: str | None
+    organization_id: UUID | None
+    gate: Gate
+    answer_with: Mapping[str, Any] | None
+    watched: bool
+    wakes: int
+    ring_texts: list[str]
+    ring_on: bool
+    fallback_numbers: list[str]
+    unbound: Mapping[str, Any] | None
     paused: bool
     pause_left: float | None
     owned_assistants: list[str]
     fights: int
     fight_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What is ours on a number besides its webhook: texts of ringing hooks, where calls go while we
+    are away, and what has to be bound again."""
+
+    ring_texts: tuple[str, ...] = ()
+    fallback_numbers: tuple[str, ...] = ()
+    unbound: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +198,31 @@ async def keep_original(pool: Pool, held: Claim, original: Mapping[str, Any]) ->
     await pool.execute(KEEP_ORIGINAL, held.phone_number_id, held.claim, dict(original))
 
 
+async def watch(pool: Pool, held: Claim) -> None:
+    """From now on changes of the organization's access make the number due."""
+    await pool.execute(WATCH, held.phone_number_id)
+
+
+async def keep_gates(pool: Pool, held: Claim, kept: Gates) -> bool:
+    """Keep what is, or may be, ours on the number besides its webhook; False: the claim is lost."""
+    return bool(
+        await pool.fetchval(
+            KEEP_GATES,
+            held.phone_number_id,
+            held.claim,
+            list(kept.ring_texts),
+            bool(kept.ring_texts),
+            list(kept.fallback_numbers),
+            None if kept.unbound is None else dict(kept.unbound),
+        )
+    )
+
+
+async def keep_answer(pool: Pool, held: Claim, answer_with: Mapping[str, Any]) -> None:
+    """Let what answered the number at Vapi be our answer, unless an admin chose another one."""
+    await pool.execute(KEEP_ANSWER, held.phone_number_id, dict(answer_with))
+
+
 async def keep_assistants(pool: Pool, held: Claim, assistant_ids: list[str]) -> None:
     """Keep which assistants carry the number's webhook, before the first of them is changed."""
     await pool.execute(KEEP_ASSISTANTS, held.phone_number_id, held.claim, assistant_ids)
@@ -183,6 +243,7 @@ async def record(pool: Pool, held: Claim, finding: Finding) -> None:
         finding.retry_in,
         finding.checked,
         None if finding.applied is None else dict(finding.applied),
+        held.wakes,
     )
 
 

@@ -10,10 +10,11 @@ from service.store.pool import Connection, Pool
 
 CHANNEL = "callgate_reconcile"
 
+# A number that may carry our ringing hook comes first: if its organization pays, it is deaf.
 FIND_DUE = """
 SELECT phone_number_id FROM callgate.webhook_states
 WHERE next_attempt_at <= now() AND (claimed_until IS NULL OR claimed_until < now())
-ORDER BY next_attempt_at LIMIT $1
+ORDER BY ring_on DESC, next_attempt_at LIMIT $1
 """
 
 NEXT_DUE = """
@@ -116,6 +117,11 @@ async def pause(
     """Let nothing be changed at Vapi for this number; the loops learn when to look again."""
     await connection.execute(PAUSE, phone_number_id, by, reason, until)
     await connection.execute(WAKE)
+
+
+async def wake(pool: Pool) -> None:
+    """Let the loops look when the next number is due."""
+    await pool.execute(WAKE)
 
 
 async def resume(connection: Connection, phone_number_id: UUID) -> None:

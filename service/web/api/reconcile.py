@@ -33,13 +33,15 @@ def change_shape(change: WebhookChange) -> reconcile_shapes.WebhookChange:
     """A change without what headers say."""
     values = asdict(change)
     del values["phone_number_id"]
-    shown = {"before": masked_server(change.before), "after": masked_server(change.after)}
+    shown = {"before": masked_fields(change.before), "after": masked_fields(change.after)}
     return reconcile_shapes.WebhookChange.model_validate({**values, **shown})
 
 
-def masked_server(kept: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """A kept `server` block as it may be shown."""
-    return None if kept is None else masked(kept.get("server"))
+def masked_fields(kept: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The fields that were written as they may be shown."""
+    if kept is None or "server" not in kept:
+        return kept
+    return {**kept, "server": masked(kept["server"])}
 
 
 @dataclass(frozen=True, slots=True)

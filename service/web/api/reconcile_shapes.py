@@ -101,7 +101,15 @@ class WebhookChange(Given):
     at: Instant
     level: Literal["phone_number", "assistant"]
     vapi_id: str
-    cause: Literal["added", "desired_changed", "drift", "secret_rotated", "released", "rolled_back"]
+    cause: Literal[
+        "added",
+        "desired_changed",
+        "access_changed",
+        "drift",
+        "secret_rotated",
+        "released",
+        "rolled_back",
+    ]
     actor: str
     source: str
     fields: list[FieldDrift]

@@ -1,0 +1,139 @@
+"""The steps of a pass that are about a number's gates: unbinding, the ringing hook, the transfer.
+
+Nothing is written before it is known whose it will be: a hook of ours that we no longer recognise
+would block a client that pays.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from service.domain.budget import Priority
+from service.domain.phone_numbers import Cause
+from service.domain.standing import Standing
+from service.reconcile.gates import (
+    BINDINGS,
+    RING_FIELD,
+    GateChanges,
+    desired_gates,
+    gate_changes,
+    only_unblocking,
+)
+from service.reconcile.writing import ClaimLostError, Target, Writer
+from service.store import webhook_claims
+from service.store.pool import Pool
+from service.store.webhook_claims import Claim, Gates
+from service.vapi.resources import PhoneNumberView
+
+
+class Standings(Protocol):
+    """How organizations stand now, read from PostgreSQL."""
+
+    async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, Standing]: ...
+
+
+def gates_of(held: Claim) -> Gates:
+    """What is known to be ours on a number, as its claim says."""
+    return Gates(tuple(held.ring_texts), tuple(held.fallback_numbers), held.unbound)
+
+
+@dataclass(frozen=True, slots=True)
+class Gating:
+    """Without `standings` what depends on an organization's access is left as it is."""
+
+    pool: Pool
+    writer: Writer
+    standings: Standings | None = None
+
+    async def standing(self, held: Claim) -> Standing | None:
+        """How the number's organization stands; from now on a change of that makes it due."""
+        if self.standings is None or held.organization_id is None:
+            return None
+        found = (await self.standings.of([held.organization_id])).get(held.organization_id)
+        if found is None or held.watched or not (found.is_watched or held.ring_texts):
+            return found
+        # Watched before it is read again: a change in between is not missed.
+        await webhook_claims.watch(self.pool, held)
+        return (await self.standings.of([held.organization_id])).get(held.organization_id)
+
+    def compare(
+        self, held: Claim, seen: PhoneNumberView, standing: Standing | None, kept: Gates
+    ) -> GateChanges:
+        """What differs from what the number's gate and its organization's standing call for."""
+        return gate_changes(desired_gates(held.gate, standing), seen.raw, kept)
+
+    async def unblock(
+        self,
+        held: Claim,
+        seen: PhoneNumberView,
+        standing: Standing | None,
+        priority: Priority,
+    ) -> PhoneNumberView:
+        """Take our ringing hook off a number that has access, before all else and whatever else is
+        held up: a pause, a fight or a webhook that Vapi refuses must not keep it blocked."""
+        changes = self.compare(held, seen, standing, gates_of(held))
+        body = only_unblocking(changes)
+        if not body:
+            return seen
+        return await self.patch(held, seen, changes, body, priority, urgent=True)
+
+    async def write(
+        self,
+        held: Claim,
+        seen: PhoneNumberView,
+        changes: GateChanges,
+        priority: Priority,
+    ) -> PhoneNumberView:
+        """Bring the gates to the desired state."""
+        if held.gate == "request" and held.answer_with is None:
+            bound = {name: seen.raw[name] for name in BINDINGS if seen.raw.get(name)}
+            if bound:
+                # It has to be our answer before Vapi asks us for one.
+                name, value = next(iter(bound.items()))
+                await webhook_claims.keep_answer(self.pool, held, {name: value})
+        return await self.patch(held, seen, changes, changes.body, priority)
+
+    async def patch(
+        self,
+        held: Claim,
+        seen: PhoneNumberView,
+        changes: GateChanges,
+        body: Mapping[str, Any],
+        priority: Priority,
+        *,
+        urgent: bool = False,
+    ) -> PhoneNumberView:
+        """One change of the number, with what may be ours kept beforehand."""
+        if not await webhook_claims.keep_gates(self.pool, held, changes.written):
+            raise ClaimLostError
+        written = await self.writer.write(
+            held,
+            Target("phone_number", held.vapi_phone_number_id),
+            seen,
+            body,
+            cause=cause_of_gates(changes, gates_of(held)),
+            fields=changes.drift,
+            priority=priority,
+            urgent=urgent,
+        )
+        await self.writer.confirm(written)
+        return PhoneNumberView(written.view.raw)
+
+    async def keep(self, held: Claim, kept: Gates) -> None:
+        """Keep what is ours now that Vapi was seen to have it so."""
+        if kept != gates_of(held):
+            await webhook_claims.keep_gates(self.pool, held, kept)
+
+
+def cause_of_gates(changes: GateChanges, kept: Gates) -> Cause:
+    """Somebody bound an assistant again or took our hook off; or the access or the gate changed."""
+    theirs = False
+    for entry in changes.drift:
+        theirs |= entry.field in BINDINGS and entry.desired is None and kept.unbound is not None
+        ours_before = entry.desired is not None and kept.ring_texts == (entry.desired,)
+        theirs |= entry.field == RING_FIELD and ours_before
+    if theirs:
+        return "drift"
+    names = {entry.field for entry in changes.drift}
+    return "desired_changed" if names & set(BINDINGS) else "access_changed"
