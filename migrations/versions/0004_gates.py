@@ -58,9 +58,11 @@ STATEMENTS = (
     CREATE FUNCTION callgate.wake_watched() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
         changed uuid;
+        chosen boolean := false;
     BEGIN
         IF TG_TABLE_NAME = 'organizations' THEN
             changed := NEW.id;
+            chosen := NEW.handling IS DISTINCT FROM OLD.handling;
         ELSIF TG_OP = 'DELETE' THEN
             changed := OLD.organization_id;
         ELSE
@@ -69,7 +71,7 @@ STATEMENTS = (
         UPDATE callgate.webhook_states s SET next_attempt_at = now()
         FROM callgate.phone_numbers n
         WHERE n.organization_id = changed AND n.released_at IS NULL
-            AND s.phone_number_id = n.id AND s.watched;
+            AND s.phone_number_id = n.id AND (s.watched OR chosen);
         RETURN NULL;
     END $$
     """,

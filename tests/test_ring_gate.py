@@ -1,0 +1,204 @@
+"""The ring gate over real HTTP: Vapi itself blocks while an organization has no access, and a number
+that has access is never left with our hook."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from service.sandbox.server import SandboxVapi
+from tests.support.service import Replica, Start, eventually
+
+THEIRS = {"on": "call.ringing", "do": [{"type": "say", "exact": "Welcome to the bakery!"}]}
+MESSAGE = "This bakery takes no calls at the moment."
+
+
+def hooks(vapi: SandboxVapi, number_id: str) -> list[Any]:
+    return list((vapi.numbers.find(number_id) or {}).get("hooks") or [])
+
+
+def says(vapi: SandboxVapi, number_id: str) -> list[str]:
+    """What the ringing hooks of a number say, in order."""
+    return [hook["do"][0]["exact"] for hook in hooks(vapi, number_id)]
+
+
+async def ringing(callgate: Replica, vapi: SandboxVapi, **handling: object) -> tuple[str, str]:
+    """An organization with a ring gate and no access, and its number at Vapi."""
+    owner = await callgate.add_organization(
+        blocked_message=MESSAGE, handling={"ring_gate": True, **handling}
+    )
+    number_id = vapi.add_number(provider="vapi", hooks=[dict(THEIRS)])["id"]
+    await callgate.add_number(owner, number_id)
+    return owner, number_id
+
+
+async def test_the_hook_goes_on_when_the_number_is_added_and_before_theirs(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    _, number_id = await ringing(callgate, vapi)
+    assert says(vapi, number_id) == [MESSAGE, "Welcome to the bakery!"]
+
+
+async def test_it_goes_off_within_a_second_of_payment_and_on_within_one_of_the_end(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner, number_id = await ringing(callgate, vapi)
+
+    async def off() -> bool:
+        return says(vapi, number_id) == ["Welcome to the bakery!"]
+
+    async def on() -> bool:
+        return says(vapi, number_id) == [MESSAGE, "Welcome to the bakery!"]
+
+    plan = {"code": "pro", "status": "active"}
+    for _ in range(4):  # more often in an hour than any fight: access is no fight
+        await callgate.api("PUT", f"/organizations/{owner}/plan", plan)
+        await eventually(off, 1.0)
+        await callgate.api("DELETE", f"/organizations/{owner}/plan")
+        await eventually(on, 1.0)
+
+
+async def test_it_goes_on_at_the_moment_a_trial_ends(callgate: Replica, vapi: SandboxVapi) -> None:
+    owner, number_id = await ringing(callgate, vapi)
+    ends_at = datetime.now(UTC) + timedelta(seconds=2)
+    await callgate.api("PUT", f"/organizations/{owner}/trial", {"ends_at": ends_at.isoformat()})
+
+    async def off() -> bool:
+        return says(vapi, number_id) == ["Welcome to the bakery!"]
+
+    async def on() -> bool:
+        return says(vapi, number_id) == [MESSAGE, "Welcome to the bakery!"]
+
+    await eventually(off, 1.5)
+    await eventually(on, 3.5)
+    assert timedelta(0) <= datetime.now(UTC) - ends_at < timedelta(seconds=1)
+
+
+async def test_a_paused_number_is_still_unblocked(callgate: Replica, vapi: SandboxVapi) -> None:
+    owner, number_id = await ringing(callgate, vapi)
+    found = (await callgate.api("GET", f"/phone-numbers?organization_id={owner}")).json["items"][0]
+    await callgate.api("PUT", f"/phone-numbers/{found['id']}/pause", {"reason": "their test"})
+    await callgate.api("PUT", "/reconcile/pause", {"reason": "all of them"})
+    await callgate.api("PUT", f"/organizations/{owner}/plan", {"code": "pro", "status": "active"})
+
+    async def off() -> bool:
+        return says(vapi, number_id) == ["Welcome to the bakery!"]
+
+    await eventually(off, 1.0)
+    await callgate.api("DELETE", f"/organizations/{owner}/plan")
+    await callgate.api("DELETE", "/reconcile/pause")
+    await callgate.api("DELETE", f"/phone-numbers/{found['id']}/pause")
+
+    async def on() -> bool:
+        return says(vapi, number_id)[0] == MESSAGE
+
+    await eventually(on, 2.0)
+
+
+async def test_a_hook_that_somebody_took_off_comes_back(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    callgate = await start_replica(callgate_reconcile_interval=0.3)
+    _, number_id = await ringing(callgate, vapi)
+    vapi.edit_number(number_id, hooks=[dict(THEIRS)])
+
+    async def on() -> bool:
+        return says(vapi, number_id) == [MESSAGE, "Welcome to the bakery!"]
+
+    await eventually(on, 5.0)
+
+
+async def test_a_release_takes_the_hook_off_and_leaves_theirs(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner, number_id = await ringing(callgate, vapi)
+    found = (await callgate.api("GET", f"/phone-numbers?organization_id={owner}")).json["items"][0]
+    await callgate.api("DELETE", f"/phone-numbers/{found['id']}")
+    assert hooks(vapi, number_id) == [THEIRS]
+    assert vapi.numbers.find(number_id).get("server") is None
+
+
+async def test_the_setting_is_the_default_and_an_organization_overrides_it(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    callgate = await start_replica(callgate_ring_gate=True)
+    without = await callgate.add_organization("Default")
+    against = await callgate.add_organization("Against", handling={"ring_gate": False})
+    first, second = vapi.add_numbers(2, provider="vapi")
+    await callgate.add_number(without, first)
+    await callgate.add_number(against, second)
+    assert len(says(vapi, first)) == 1
+    assert says(vapi, second) == []
+    await callgate.api("PATCH", f"/organizations/{against}", {"handling": {"ring_gate": True}})
+    found = (await callgate.api("GET", f"/organizations/{against}")).json
+    assert found["handling"]["ring_gate"] is True
+
+    async def on() -> bool:
+        return len(says(vapi, second)) == 1
+
+    await eventually(on, 1.5)
+
+
+async def test_a_change_of_the_message_changes_the_hook(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner, number_id = await ringing(callgate, vapi)
+    await callgate.api("PATCH", f"/organizations/{owner}", {"blocked_message": "Closed for good."})
+
+    async def new() -> bool:
+        return says(vapi, number_id) == ["Closed for good.", "Welcome to the bakery!"]
+
+    await eventually(new, 2.0)
+
+
+async def test_calls_of_paying_callers_are_transferred_while_we_are_away(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner = await callgate.add_organization(handling={"transfer_when_down": "+15550100777"})
+    number_id = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number_id)
+    assert vapi.numbers.find(number_id).get("fallbackDestination") is None
+    await callgate.api("PUT", f"/organizations/{owner}/plan", {"code": "pro", "status": "active"})
+
+    async def set_up() -> bool:
+        found = vapi.numbers.find(number_id)
+        return bool(
+            found.get("fallbackDestination") == {"type": "number", "number": "+15550100777"}
+            and hooks(vapi, number_id)[0]["on"] == "call.ending"
+        )
+
+    await eventually(set_up, 1.5)
+    await callgate.api("DELETE", f"/organizations/{owner}/plan")
+
+    async def taken_away() -> bool:
+        found = vapi.numbers.find(number_id)
+        return found.get("fallbackDestination") is None and not hooks(vapi, number_id)
+
+    await eventually(taken_away, 1.5)
+
+
+async def test_the_request_gate_unbinds_and_a_release_binds_again(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    assistant = vapi.add_assistant(name="Order taker")["id"]
+    number_id = vapi.add_number(provider="vapi", assistantId=assistant)["id"]
+    owner = await callgate.add_organization()
+    number = await callgate.add_number(owner, number_id, gate="request")
+    assert number["sync"]["state"] == "in_sync"
+    assert number["answer_with"] == {"assistantId": assistant}
+    assert vapi.numbers.find(number_id).get("assistantId") is None
+    path = f"/phone-numbers/{number['id']}"
+
+    event = (await callgate.api("PATCH", path, {"gate": "event"})).json
+    assert event["sync"]["state"] == "in_sync"
+    assert vapi.numbers.find(number_id)["assistantId"] == assistant
+
+    await callgate.api("PATCH", path, {"gate": "request"})
+    assert vapi.numbers.find(number_id).get("assistantId") is None
+    other = vapi.add_assistant(name="Somebody's")["id"]
+    vapi.edit_number(number_id, assistantId=other)
+    await callgate.api("POST", "/reconcile")
+    assert vapi.numbers.find(number_id).get("assistantId") is None
+    assert (await callgate.api("GET", path)).json["answer_with"] == {"assistantId": assistant}
+
+    await callgate.api("DELETE", path)
+    found = vapi.numbers.find(number_id)
+    assert (found["assistantId"], found.get("server")) == (assistant, None)
