@@ -39,14 +39,16 @@ FROM callgate.sweeps WHERE outcome = 'done' ORDER BY finished_at DESC LIMIT 1
 # A month of sweeps is history enough.
 TRIM = "DELETE FROM callgate.sweeps WHERE started_at < now() - interval '30 days'"
 
-# What was missing and is on a page is there again: its time of its own no longer counts. `again`: an
-# earlier page of this sweep showed it too, as happens where the list shifts.
+# Only a failure makes a number wait: what is in sync may have a next look too (the end of a trial), and
+# what was missing and is on a page is there again. `again`: an earlier page of this sweep showed it
+# too, as happens where the list shifts.
 SEEN = """
 SELECT s.phone_number_id AS id, n.vapi_phone_number_id, s.claim, s.state, s.level, s.problem,
     s.last_applied, s.assistant_ids, n.organization_id, n.gate, s.ring_texts, s.fallback_numbers,
     s.unbound,
     coalesce(s.claimed_until > now(), false) AS busy,
-    coalesce(s.next_attempt_at > now(), false) AND s.state <> 'missing' AS waiting,
+    s.failures > 0 AND s.state <> 'missing' AND coalesce(s.next_attempt_at > now(), false)
+        AS waiting,
     s.ordered_by IS NOT NULL AS ordered, s.seen_sweep = $2 AS again,
     (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
     ARRAY(SELECT a.vapi_assistant_id FROM callgate.assistants a
@@ -104,8 +106,8 @@ FROM callgate.webhook_states WHERE phone_number_id = ANY($1::uuid[])
 
 @dataclass(frozen=True, slots=True)
 class SeenNumber:
-    """A registered number that is on a page. `busy`: somebody works on it. `waiting`: its next look has
-    a time of its own. `ordered`: an admin waits for it. `again`: the sweep has seen it before."""
+    """A registered number that is on a page. `busy`: somebody works on it. `waiting`: it failed, and
+    its next try has its time. `ordered`: an admin waits for it. `again`: the sweep saw it before."""
 
     id: UUID
     vapi_phone_number_id: str
