@@ -45,6 +45,7 @@ from service.web.health import Check, Health
 from service.web.metrics import Metrics
 from service.web.relay import Relay
 from service.web.routes import build_web
+from service.web.secret_uses import SecretUses
 from service.web.webhook import Webhook
 
 START_SECONDS = 30.0
@@ -77,15 +78,15 @@ class Service:
     health: Health
     metrics: Metrics
     figures: ReconcileFigures
+    uses: SecretUses
     app: web.Application
     endless: list[asyncio.Task[None]] = field(default_factory=list)
     stoppable: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Load the directory, then start the rest; raises `StartError` if that takes too long."""
-        self.endless = [
-            asyncio.create_task(part.run()) for part in (self.feed, self.spool, self.figures)
-        ]
+        parts = (self.feed, self.spool, self.figures, self.uses)
+        self.endless = [asyncio.create_task(part.run()) for part in parts]
         self.stoppable = [asyncio.create_task(part.run()) for part in (self.worker, self.loop)]
         try:
             async with asyncio.timeout(LOAD_SECONDS):
@@ -105,6 +106,7 @@ class Service:
         for task in (*self.endless, *self.stoppable):
             task.cancel()
         await asyncio.gather(*self.endless, *self.stoppable, return_exceptions=True)
+        await self.uses.flush()
         self.spool.close()
         await self.close_clients()
         try:
@@ -212,11 +214,13 @@ async def build(settings: Settings, dsn: str) -> Service:
     reconciling = build_reconciling(settings, pool, client, standings)
     health, metrics = Health(), Metrics()
     relay = Relay(settings.callgate_relay_hosts)
+    uses = SecretUses(pool, settings.webhook_secrets)
     webhook = Webhook(
         gate,
         rules_from(settings),
         metrics,
         relay,
+        uses,
         settings.callgate_max_body_bytes,
         settings.callgate_blocked_message,
     )
@@ -249,6 +253,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         loop=ReconcileLoop(dsn, pool, reconciling, settings.callgate_reconcile_interval),
         health=health,
         metrics=metrics,
+        uses=uses,
         figures=ReconcileFigures(pool, reconciling.tally, reconciling.key.fingerprint),
         app=build_web(
             webhook=webhook, health=health, metrics=metrics, api=build_api(operations, tokens)

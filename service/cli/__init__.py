@@ -16,9 +16,11 @@ from service.access.plugins import load_policies
 from service.admin.actor import Actor
 from service.admin.tokens import Tokens
 from service.app import serve as serve_app
+from service.cli.doctor import doctor
 from service.cli.numbers import numbers_app
 from service.cli.reconcile import reconcile
 from service.cli.running import database, settings_for, with_pool
+from service.cli.secrets import secrets
 from service.domain.errors import CallgateError
 from service.domain.organizations import Organization
 from service.lifecycle import StartError
@@ -40,6 +42,8 @@ token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 app.add_typer(numbers_app, name="numbers")
 app.command()(reconcile)
+app.command()(doctor)
+app.command()(secrets)
 
 
 @app.command()

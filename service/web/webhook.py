@@ -21,6 +21,7 @@ from service.vapi.messages import MalformedMessageError, ServerMessage, parse_me
 from service.web.metrics import Metrics
 from service.web.problems import problem
 from service.web.relay import REQUEST_SECONDS, Relay, passed_on
+from service.web.secret_uses import SecretUses
 
 UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
 UNANSWERED_MESSAGE = "Nobody is assigned to answer this number yet. Please try again later."
@@ -45,6 +46,7 @@ class Webhook:
     rules: AuthenticityRules
     metrics: Metrics
     relay: Relay
+    uses: SecretUses
     max_body_bytes: int
     blocked_message: str
 
@@ -54,7 +56,7 @@ class Webhook:
         try:
             verify_headers_early(request.raw_headers, self.rules)
             body = await self.read(request)
-            verify(request.raw_headers, body, self.rules, time.time())
+            self.uses.note(verify(request.raw_headers, body, self.rules, time.time()))
         except AuthenticityError as exc:
             self.metrics.webhook("none", 401, began)
             log.warning("webhook.refused", reason=str(exc), remote=request.remote)

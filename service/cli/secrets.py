@@ -1,0 +1,64 @@
+"""`callgate secrets`: how far the change of the webhook secret is."""
+
+import secrets as random_secrets
+import sys
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.admin.secret_rotation import SecretRotation, SecretStatus, is_done
+from service.cli.running import settings_for, with_pool
+from service.store.pool import Pool
+
+EVERY_SECONDS = 5.0
+DONE, IN_USE = 0, 2
+STEPS = """\
+1. Deploy VAPI_WEBHOOK_SECRET=<old>,<new> everywhere: both are accepted.
+2. Deploy VAPI_WEBHOOK_SECRET=<new>,<old>: the new one is written to every number.
+3. callgate secrets --watch, until the old one may be retired; then deploy <new> alone."""
+
+
+def secrets(
+    watch: Annotated[bool, typer.Option("--watch", help="Look again until it is done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Print a new secret and the steps.")] = False,
+) -> None:
+    """Show which webhook secrets numbers carry and Vapi uses.
+
+    Ends with 0 when every secret but the first may be retired, 2 while one is still in use.
+    """
+    if new:
+        typer.echo(random_secrets.token_urlsafe(32))
+        typer.echo(STEPS, err=True)
+        return
+    settings = settings_for()
+
+    async def work(pool: Pool) -> list[SecretStatus]:
+        return await SecretRotation(pool, settings.webhook_secrets).status()
+
+    while True:
+        statuses = with_pool(settings, work)
+        show(statuses, as_json=as_json)
+        if is_done(statuses) or not watch:
+            raise typer.Exit(DONE if is_done(statuses) else IN_USE)
+        time.sleep(EVERY_SECONDS)
+
+
+def show(statuses: list[SecretStatus], *, as_json: bool) -> None:
+    """The table, or the same as JSON."""
+    if as_json:
+        shown = orjson.dumps([asdict(one) for one in statuses], option=orjson.OPT_INDENT_2)
+        sys.stdout.write(shown.decode() + "\n")
+        return
+    table = Table("secret", "position", "numbers", "last used", "", box=None)
+    for one in statuses:
+        used = one.last_used_at.isoformat(timespec="seconds") if one.last_used_at else "never"
+        table.add_row(
+            one.fingerprint, str(one.position or "-"), str(one.numbers), used, one.verdict
+        )
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

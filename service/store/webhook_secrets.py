@@ -1,0 +1,42 @@
+"""`callgate.webhook_secrets`: which secrets Vapi uses, by fingerprint, and what numbers carry."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from service.store.pool import Pool
+
+NOTE = """
+INSERT INTO callgate.webhook_secrets (fingerprint) SELECT unnest($1::text[])
+ON CONFLICT ON CONSTRAINT webhook_secrets_pkey DO UPDATE SET last_used_at = now()
+"""
+
+USES = "SELECT fingerprint, last_used_at, now() AS now FROM callgate.webhook_secrets"
+
+CARRIED = """
+SELECT s.last_applied->>'secret' AS fingerprint, count(*) AS numbers
+FROM callgate.webhook_states s JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+WHERE n.released_at IS NULL AND s.last_applied->>'secret' IS NOT NULL
+GROUP BY 1
+"""
+
+
+async def note(pool: Pool, fingerprints: Sequence[str]) -> None:
+    """These secrets were used just now."""
+    await pool.execute(NOTE, list(fingerprints))
+
+
+async def uses(pool: Pool) -> Mapping[str, tuple[datetime, float]]:
+    """When each secret was last used, and how many seconds ago."""
+    rows = await pool.fetch(USES)
+    return {
+        row["fingerprint"]: (
+            row["last_used_at"],
+            (row["now"] - row["last_used_at"]).total_seconds(),
+        )
+        for row in rows
+    }
+
+
+async def carried(pool: Pool) -> Mapping[str, int]:
+    """How many numbers carry each secret, as far as we know."""
+    return {row["fingerprint"]: row["numbers"] for row in await pool.fetch(CARRIED)}

@@ -1,0 +1,48 @@
+"""Counts which webhook secrets Vapi uses, at no cost to the request; PostgreSQL is told now and then."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from service.domain.secrets import fingerprint
+from service.store import webhook_secrets
+from service.store.pool import UNAVAILABLE, Pool
+
+EVERY_SECONDS = 5.0
+WRITE_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class SecretUses:
+    """`secrets` are the accepted ones, in the order that `authenticity.verify` counts them."""
+
+    pool: Pool
+    secrets: tuple[str, ...]
+    used: set[int] = field(default_factory=set)
+
+    def note(self, place: int) -> None:
+        """A message came with this secret."""
+        self.used.add(place)
+
+    async def run(self) -> None:
+        """Write what was used, for ever."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was used since; with PostgreSQL away it is kept for the next time."""
+        used, self.used = self.used, set()
+        if not used:
+            return
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                names = [fingerprint(self.secrets[one]) for one in used]
+                await webhook_secrets.note(self.pool, names)
+        except UNAVAILABLE:
+            self.used |= used
+        except Exception:
+            log.exception("secret_uses.failed")
