@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.access.chain import AccessChain
 from service.access.explain import build_request
+from service.domain.access_times import next_change_at
 from service.domain.organizations import Organization
 from service.domain.standing import Standing
 from service.store import organizations
@@ -33,7 +34,7 @@ class StoredStandings:
         """Ask the chain as for a call that begins now, by the database's clock."""
         decision = await self.chain.decide(build_request(organization, now), basis="fresh")
         handling = organization.handling
-        changes_at: datetime | None = None
+        changes_at = next_change_at(organization, now)
         return Standing(
             allowed=decision.allowed,
             message=organization.blocked_message or self.blocked_message,

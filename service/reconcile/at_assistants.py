@@ -11,13 +11,15 @@ from service.domain.budget import Priority
 from service.reconcile import diff
 from service.reconcile.applied import cause_of
 from service.reconcile.desired import DesiredWebhook
+from service.reconcile.failures import UNSURE
 from service.reconcile.writing import Target, Writer
 from service.store import assistant_webhooks, webhook_claims
 from service.store.pool import Pool
 from service.store.webhook_claims import Claim
-from service.vapi.errors import VapiNotFoundError, VapiUnavailableError
+from service.vapi.errors import VapiNotFoundError, VapiUnavailableError, VapiUnsureError
 
 WITHIN = "assistant.server"
+NOT_OURS = "Vapi shows nothing of ours there: looking once more before that is believed."
 
 
 class AssistantBusyError(VapiUnavailableError):
@@ -108,6 +110,8 @@ class AssistantWebhooks:
         except VapiNotFoundError:
             return
         if not diff.is_ours(self.desired, seen.server):
+            if held.problem != UNSURE:
+                raise VapiUnsureError(NOT_OURS)
             return
         former = diff.put_back(seen.server, original.get("server"))
         written = await self.writer.write(

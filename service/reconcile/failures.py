@@ -12,7 +12,11 @@ from service.vapi.errors import (
     VapiThrottledError,
     VapiUnauthorizedError,
     VapiUnavailableError,
+    VapiUnsureError,
 )
+
+UNSURE = "unsure"
+"""The problem of a number that was seen to hold nothing of ours, once: the next look decides."""
 
 MISSING = "Vapi no longer has this phone number: remove it here, or import it again."
 
@@ -38,11 +42,14 @@ def finding_of(exc: VapiError, held: Claim) -> Finding:
             retry_in=retry_in(held, permanent=True),
             checked=False,
         )
+    problem = "throttled" if isinstance(exc, VapiThrottledError) else "unavailable"
+    if isinstance(exc, VapiUnsureError):
+        problem = UNSURE
     asked = exc.retry_after if isinstance(exc, VapiUnavailableError) else None
     return Finding(
         SyncState.PENDING,
         error=str(exc),
-        problem="throttled" if isinstance(exc, VapiThrottledError) else "unavailable",
+        problem=problem,
         failures=failures,
         retry_in=retry_in(held, asked=asked),
         checked=False,

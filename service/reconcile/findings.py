@@ -13,6 +13,7 @@ from service.domain.standing import Standing
 from service.reconcile import brakes, diff
 from service.reconcile.applied import is_rotation, seen_form
 from service.reconcile.gates import desired_gates, gate_changes, is_unblocking
+from service.reconcile.gating import gates_of
 from service.reconcile.observe import Listing
 from service.reconcile.repair import Repairer
 from service.reconcile.route import Bound, Route, route_of
@@ -20,7 +21,6 @@ from service.reconcile.routing import Sight, drift_of, judge
 from service.store import sweeps
 from service.store.pool import Pool
 from service.store.sweeps import SeenNumber
-from service.store.webhook_claims import Gates
 from service.vapi.resources import PhoneNumberPage, PhoneNumberView
 
 BREATH = 50
@@ -111,7 +111,7 @@ class PageLook:
         drift: tuple[FieldDrift, ...] = ()
         if number.problem != "number_refused":
             drift = self.webhook_drift(number, view)
-        kept = Gates(tuple(number.ring_texts), tuple(number.fallback_numbers), number.unbound)
+        kept = gates_of(number)
         desired = desired_gates(number.gate, standings.get(number.organization_id))
         drift += gate_changes(desired, view.raw, kept).drift
         sight = await self.sight_of(number, view)

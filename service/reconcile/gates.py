@@ -20,6 +20,8 @@ FALLBACK_FIELD = "fallbackDestination"
 FAILED_REQUESTS = ("assistant-request-failed",)
 """Why a call ends when our answer does not come; a refusal of ours ends calls in another way."""
 
+MOST_REMEMBERED = 20
+
 Raw = Mapping[str, Any]
 
 
@@ -65,22 +67,30 @@ def released_gates() -> DesiredGates:
     return DesiredGates(unbound=False, known=True)
 
 
-def gate_changes(desired: DesiredGates, raw: Raw, kept: Gates) -> GateChanges:
-    """Compare a number with what is desired. `kept` is what is known to be ours on it."""
-    found = Comparison(desired, raw, kept)
+def gate_changes(
+    desired: DesiredGates, raw: Raw, kept: Gates, *, written: bool = False
+) -> GateChanges:
+    """Compare a number with what is desired. `kept` is what is known to be ours on it; `written`:
+    this is a look at what was just written."""
+    found = Comparison(desired, raw, kept, written)
     unbound = found.compare_bindings()
-    texts, numbers = kept.ring_texts, kept.fallback_numbers
+    texts, numbers, ring_on = kept.ring_texts, kept.fallback_numbers, kept.ring_on
     if desired.known:
         transfer = found.compare_transfer()
         found.compare_hooks(transfer)
-        texts = (desired.ring,) if desired.ring else ()
-        numbers = (transfer,) if transfer else ()
-    written = Gates(
-        tuple(dict.fromkeys((*kept.ring_texts, *texts))),
-        tuple(dict.fromkeys((*kept.fallback_numbers, *numbers))),
-        unbound or kept.unbound,
-    )
-    return GateChanges(tuple(found.drift), found.body, written, Gates(texts, numbers, unbound))
+        texts, numbers = remembered(texts, desired.ring), remembered(numbers, transfer)
+        ring_on = desired.ring is not None
+    during = Gates(texts, kept.ring_on or ring_on, numbers, unbound or kept.unbound)
+    after = Gates(texts, ring_on, numbers, unbound)
+    return GateChanges(tuple(found.drift), found.body, during, after)
+
+
+def remembered(known: tuple[str, ...], value: str | None) -> tuple[str, ...]:
+    """What is ours by what it says, the newest last. It is not forgotten when it is taken off: an
+    answer of Vapi's that is out of date would make ours a stranger's, for good."""
+    if value is None:
+        return known
+    return (*(one for one in known if one != value), value)[-MOST_REMEMBERED:]
 
 
 @dataclass(slots=True)
@@ -90,6 +100,7 @@ class Comparison:
     desired: DesiredGates
     raw: Raw
     kept: Gates
+    written: bool
     drift: list[FieldDrift] = field(default_factory=list)
     body: dict[str, Any] = field(default_factory=dict)
 
@@ -100,9 +111,11 @@ class Comparison:
             for name, value in bound.items():
                 self.differs(name, None, value, name, None)
             return self.kept.unbound or bound or None
-        if self.kept.unbound and not bound:
-            for name, value in self.kept.unbound.items():
-                self.differs(name, value, ABSENT, name, value)
+        owed = dict(self.kept.unbound or {})
+        if owed and (not bound or (bound == owed and not self.written)):
+            # Written also where it seems to be there: what is seen may be from before we took it.
+            for name, value in owed.items():
+                self.differs(name, value, bound.get(name, ABSENT), name, value)
         # What somebody else bound meanwhile is what they want now.
         return None
 

@@ -23,6 +23,7 @@ from service.reconcile.gates import (
 from service.reconcile.writing import ClaimLostError, Target, Writer
 from service.store import webhook_claims
 from service.store.pool import Pool
+from service.store.sweeps import SeenNumber
 from service.store.webhook_claims import Claim, Gates
 from service.vapi.resources import PhoneNumberView
 
@@ -33,9 +34,9 @@ class Standings(Protocol):
     async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, Standing]: ...
 
 
-def gates_of(held: Claim) -> Gates:
-    """What is known to be ours on a number, as its claim says."""
-    return Gates(tuple(held.ring_texts), tuple(held.fallback_numbers), held.unbound)
+def gates_of(held: Claim | SeenNumber) -> Gates:
+    """What is known to be ours on a number."""
+    return Gates(tuple(held.ring_texts), held.ring_on, tuple(held.fallback_numbers), held.unbound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,17 @@ class Gating:
         return (await self.standings.of([held.organization_id])).get(held.organization_id)
 
     def compare(
-        self, held: Claim, seen: PhoneNumberView, standing: Standing | None, kept: Gates
+        self,
+        held: Claim,
+        seen: PhoneNumberView,
+        standing: Standing | None,
+        written: Gates | None = None,
     ) -> GateChanges:
-        """What differs from what the number's gate and its organization's standing call for."""
-        return gate_changes(desired_gates(held.gate, standing), seen.raw, kept)
+        """What differs from what the number's gate and its organization's standing call for;
+        `written`: after a write, of which this may be ours."""
+        desired = desired_gates(held.gate, standing)
+        kept = gates_of(held) if written is None else written
+        return gate_changes(desired, seen.raw, kept, written=written is not None)
 
     async def unblock(
         self,
@@ -72,7 +80,7 @@ class Gating:
     ) -> PhoneNumberView:
         """Take our ringing hook off a number that has access, before all else and whatever else is
         held up: a pause, a fight or a webhook that Vapi refuses must not keep it blocked."""
-        changes = self.compare(held, seen, standing, gates_of(held))
+        changes = self.compare(held, seen, standing)
         body = only_unblocking(changes)
         if not body:
             return seen
@@ -131,7 +139,7 @@ def cause_of_gates(changes: GateChanges, kept: Gates) -> Cause:
     theirs = False
     for entry in changes.drift:
         theirs |= entry.field in BINDINGS and entry.desired is None and kept.unbound is not None
-        ours_before = entry.desired is not None and kept.ring_texts == (entry.desired,)
+        ours_before = kept.ring_on and kept.ring_texts[-1:] == (entry.desired,)
         theirs |= entry.field == RING_FIELD and ours_before
     if theirs:
         return "drift"

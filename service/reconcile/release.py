@@ -9,14 +9,15 @@ import structlog
 from service.domain.budget import Priority
 from service.domain.phone_numbers import SyncState
 from service.reconcile import diff
-from service.reconcile.at_assistants import AssistantWebhooks
+from service.reconcile.at_assistants import NOT_OURS, AssistantWebhooks
 from service.reconcile.desired import DesiredWebhook
+from service.reconcile.failures import UNSURE
 from service.reconcile.gates import BINDINGS, gate_changes, released_gates
 from service.reconcile.gating import gates_of
 from service.reconcile.writing import Target, Writer
 from service.store.webhook_changes import WebhookChange
 from service.store.webhook_claims import Claim, Finding
-from service.vapi.errors import VapiRejectedError, VapiUnavailableError
+from service.vapi.errors import VapiRejectedError, VapiUnavailableError, VapiUnsureError
 from service.vapi.resources import ServerView
 
 NOT_SHOWN = "Vapi took the former webhook and does not show it."
@@ -41,6 +42,8 @@ class Release:
         gates = gate_changes(released_gates(), seen.raw, gates_of(held))
         body = {**gates.body, **self.former_server(held, seen)}
         if not body:
+            if held.original is not None and held.problem != UNSURE:
+                raise VapiUnsureError(NOT_OURS)
             return
         try:
             view = await self.write(held, target, seen, body, priority)
@@ -50,7 +53,7 @@ class Release:
             # What was once accepted is not any more: a number without a webhook beats one of ours.
             log.error("webhook.original_refused", error=str(exc))
             view = await self.write(held, target, seen, {**body, "server": None}, priority)
-        left = gate_changes(released_gates(), view.raw, gates_of(held))
+        left = gate_changes(released_gates(), view.raw, gates_of(held), written=True)
         if left.drift or (held.original is not None and self.posts_to_us(held, view)):
             raise VapiUnavailableError(NOT_SHOWN)
 

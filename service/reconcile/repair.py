@@ -23,6 +23,7 @@ from service.vapi.errors import VapiError, VapiRejectedError, VapiUnauthorizedEr
 from service.vapi.resources import PhoneNumberView
 
 KEY_RETRY_SECONDS = 30.0
+SECOND_LOOK_SECONDS = 5.0
 AFTERWARDS_SECONDS = 0.02
 """How long after an entitlement's end to look: then it is over by any clock's rounding."""
 
@@ -30,6 +31,11 @@ OBSERVED = (
     "Found and left as it is: CALLGATE_RECONCILE_MODE is observe. Sync the number to repair it."
 )
 UNKEPT = "Vapi took the change and does not show it: somebody else may be changing it back."
+
+
+def earlier(first: float | None, second: float) -> float:
+    """The nearer of two times to look again; None is never."""
+    return second if first is None else min(first, second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,13 @@ class Repairer:
         standing = await self.gating.standing(held)
         seen = await self.gating.unblock(held, seen, standing, priority)
         finding = await self.settle(held, seen, standing, priority)
-        if standing is None or not standing.is_watched or standing.changes_in is None:
-            return finding
-        after = max(standing.changes_in, 0.0) + AFTERWARDS_SECONDS
-        return replace(finding, retry_in=min(after, finding.retry_in or after))
+        after = finding.retry_in
+        if standing is not None and standing.is_watched and standing.changes_in is not None:
+            after = earlier(after, max(standing.changes_in, 0.0) + AFTERWARDS_SECONDS)
+        if held.ring_on and standing is not None and standing.allowed:
+            # A look that did not show our hook, or its removal, may have been out of date.
+            after = earlier(after, SECOND_LOOK_SECONDS)
+        return replace(finding, retry_in=after)
 
     async def settle(
         self,
@@ -92,7 +101,7 @@ class Repairer:
             await webhook_claims.keep_original(self.pool, held, {"server": None})
         if refused is None:
             # Who answers is taken off the number only once its assistant-requests come to us.
-            changes = self.gating.compare(held, seen, standing, gates_of(held))
+            changes = self.gating.compare(held, seen, standing)
             if changes.drift:
                 cause = cause_of_gates(changes, gates_of(held))
                 if (left := self.left_alone(held, changes.drift, cause)) is not None:

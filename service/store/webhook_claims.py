@@ -155,10 +155,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What is ours on a number besides its webhook: texts of ringing hooks, where calls go while we
-    are away, and what has to be bound again."""
+    """What is ours on a number besides its webhook: what our ringing hooks may say and whether one may
+    be there, where calls go while we are away, and what has to be bound again."""
 
     ring_texts: tuple[str, ...] = ()
+    ring_on: bool = False
     fallback_numbers: tuple[str, ...] = ()
     unbound: Mapping[str, Any] | None = None
 
@@ -211,7 +212,7 @@ async def keep_gates(pool: Pool, held: Claim, kept: Gates) -> bool:
             held.phone_number_id,
             held.claim,
             list(kept.ring_texts),
-            bool(kept.ring_texts),
+            kept.ring_on,
             list(kept.fallback_numbers),
             None if kept.unbound is None else dict(kept.unbound),
         )

@@ -32,5 +32,9 @@ class VapiUnavailableError(VapiError):
         self.retry_after = retry_after
 
 
+class VapiUnsureError(VapiUnavailableError):
+    """What Vapi shows may be out of date: it is believed when a later look shows the same."""
+
+
 class VapiThrottledError(VapiUnavailableError):
     """429: too many requests; come back after `retry_after` seconds, when Vapi said so."""
