@@ -1,3 +1,8 @@
 """What every test can use: the fixtures of `tests.support`, registered once."""
 
-pytest_plugins = ("tests.support.database", "tests.support.service", "tests.support.vapi")
+pytest_plugins = (
+    "tests.support.database",
+    "tests.support.service",
+    "tests.support.vapi",
+    "tests.support.reconciling",
+)

@@ -1,37 +1,49 @@
 """Very many registered numbers, and the reconciler's parts on a real database without a service."""
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import aiohttp
+import pytest
 
 from service.access.chain import AccessChain
 from service.access.plugins import load_policies
 from service.access.standing import StoredStandings
 from service.domain.budget import Priority
+from service.domain.errors import ConflictError
+from service.domain.phone_numbers import Order
+from service.domain.reconciliation import Ask, SweepReport
 from service.reconcile import diff
 from service.reconcile.applied import applied_of
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.desired import DesiredWebhook, desired_webhook
+from service.sandbox.server import SandboxVapi
 from service.settings import Settings
+from service.store import reconciliation
 from service.store.pool import Pool
 from service.vapi.client import VapiClient
+from tests.support.service import settings_for
+
+URL = "https://calls.agency.net/api/vapi/webhook"
+THEIRS = "https://theirs.example.net/hook"
 
 # Ten numbers have one organization, as is usual.
 REGISTER = """
 WITH given AS (
-    SELECT id, place, (place - 1) / 10 AS owner
+    SELECT id, place, min(id) OVER (PARTITION BY (place - 1) / 10) AS owner
     FROM unnest($1::text[]) WITH ORDINALITY AS given (id, place)),
 owners AS (
     INSERT INTO callgate.organizations (name, external_id)
-    SELECT DISTINCT 'Client ' || owner, owner::text FROM given
+    SELECT DISTINCT 'Client ' || owner, owner FROM given
     RETURNING id, external_id),
 numbers AS (
     INSERT INTO callgate.phone_numbers (organization_id, vapi_phone_number_id, created_at)
     SELECT owners.id, given.id, now() - interval '1 day' + make_interval(secs => place / 1000.0)
-    FROM given JOIN owners ON owners.external_id = given.owner::text
+    FROM given JOIN owners ON owners.external_id = given.owner
     RETURNING id, vapi_phone_number_id)
 INSERT INTO callgate.webhook_states (
     phone_number_id, state, original, last_applied, last_checked_at, next_attempt_at)
@@ -74,3 +86,84 @@ async def reconciling(settings: Settings, pool: Pool) -> AsyncIterator[Reconcili
     async with aiohttp.ClientSession() as session:
         client = VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, unpaced)
         yield build_reconciling(settings, pool, client, standings)
+
+
+@dataclass
+class World:
+    """A database, a Vapi, and the parts of a replica without its loop."""
+
+    pool: Pool
+    vapi: SandboxVapi
+    parts: Reconciling
+    block: dict[str, Any]
+
+    async def numbers(self, count: int, **fields: Any) -> dict[str, UUID]:
+        """Registered numbers as they should be; our ids by Vapi's, oldest first."""
+        ids = self.vapi.add_numbers(count, server=dict(self.block), **fields)
+        found = await register_in_sync(self.pool, self.parts.reconciler.repairer.desired, ids)
+        return {vapi_id: found[vapi_id] for vapi_id in ids}
+
+    async def sweep(self, order: Order | None = None, **asked: Any) -> SweepReport:
+        """A sweep with its repairs, and all else that it made due."""
+        try:
+            return await self.parts.sweeper.sweep(Ask(order, **{"seconds": None, **asked}))
+        finally:
+            await self.parts.sweeper.work_off()
+
+    async def refused(self, order: Order | None = None, **asked: Any) -> ConflictError:
+        with pytest.raises(ConflictError) as caught:
+            await self.sweep(order, **asked)
+        return caught.value
+
+    def server(self, vapi_id: str) -> Any:
+        return (self.vapi.numbers.find(vapi_id) or {}).get("server")
+
+    def spoil(self, vapi_ids: Iterable[str], **fields: Any) -> None:
+        for vapi_id in vapi_ids:
+            self.vapi.edit_number(vapi_id, **(fields or {"server": {"url": THEIRS}}))
+
+    def asked(self, pattern: str) -> int:
+        return len(self.vapi.requests(pattern))
+
+    async def state(self, number_id: UUID) -> Any:
+        return await self.pool.fetchrow(
+            "SELECT * FROM callgate.webhook_states WHERE phone_number_id = $1", number_id
+        )
+
+    async def states(self) -> dict[str, int]:
+        rows = await self.pool.fetch(
+            "SELECT state, count(*) AS numbers FROM callgate.webhook_states GROUP BY state"
+        )
+        return {row["state"]: row["numbers"] for row in rows}
+
+    async def everything(self) -> dict[str, Any]:
+        """All that a dry run must leave as it is: Vapi, and what is ordered, owed or planned here."""
+        planned = await self.pool.fetch(
+            "SELECT phone_number_id, next_attempt_at, ordered_by, claim, claimed_until, original, "
+            "last_applied, assistant_ids, paused_at, failures FROM callgate.webhook_states ORDER BY 1"
+        )
+        changes = await self.pool.fetchval("SELECT count(*) FROM callgate.webhook_changes")
+        held = (await reconciliation.get(self.pool)).held
+        vapi = [dict(number) for number in self.vapi.numbers]
+        return {"planned": planned, "changes": changes, "held": held, "vapi": vapi}
+
+
+Make = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+async def make(vapi: SandboxVapi, pool: Pool, tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes worlds on the same database and Vapi that differ in their settings."""
+    async with AsyncExitStack() as stack:
+
+        async def one(**given: Any) -> World:
+            settings = settings_for(vapi, tmp_path, **{"vapi_webhook_url": URL, **given})
+            parts = await stack.enter_async_context(reconciling(settings, pool))
+            return World(pool, vapi, parts, ours(settings))
+
+        yield one
+
+
+@pytest.fixture
+async def world(make: Make) -> World:
+    return await make()
