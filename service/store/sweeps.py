@@ -44,8 +44,8 @@ TRIM = "DELETE FROM callgate.sweeps WHERE started_at < now() - interval '30 days
 # too, as happens where the list shifts.
 SEEN = """
 SELECT s.phone_number_id AS id, n.vapi_phone_number_id, s.claim, s.state, s.level, s.problem,
-    s.last_applied, s.assistant_ids, n.organization_id, n.gate, s.ring_texts, s.ring_on, s.fallback_numbers,
-    s.unbound,
+    s.last_applied, s.assistant_ids, n.organization_id, n.gate, s.ring_texts, s.ring_on,
+    s.fallback_numbers, s.unbound,
     coalesce(s.claimed_until > now(), false) AS busy,
     s.failures > 0 AND s.state <> 'missing' AND coalesce(s.next_attempt_at > now(), false)
         AS waiting,
