@@ -9,6 +9,11 @@ from tests.support.service import SECRET, Replica, Start, eventually
 ELSEWHERE = {"url": "https://elsewhere.example.net/hook", "headers": {"X-Theirs": "keep"}}
 
 
+def at_vapi(vapi: SandboxVapi, number_id: str) -> Any:
+    """The number as Vapi has it."""
+    return vapi.numbers.find(number_id)
+
+
 def writes(vapi: SandboxVapi) -> int:
     """How often something was changed at Vapi."""
     return len(vapi.requests("PATCH *"))
@@ -53,7 +58,7 @@ async def test_drift_is_shown_by_a_dry_run_and_repaired_by_a_real_one(
     done = (await callgate.api("POST", "/reconcile", {"dry_run": False})).json
     assert (done["drifted"], done["repaired"], done["failed"], done["remaining"]) == (1, 1, 0, 0)
     assert writes(vapi) == before + 1
-    server = vapi.numbers.find(second["vapi_phone_number_id"])["server"]
+    server = at_vapi(vapi, second["vapi_phone_number_id"])["server"]
     assert server["headers"] == {"X-Theirs": "keep", "X-Vapi-Secret": SECRET}
     assert (await get(callgate, second))["sync"]["state"] == "in_sync"
 
@@ -71,7 +76,7 @@ async def test_the_sweep_comes_by_itself(start_replica: Start, vapi: SandboxVapi
     )
 
     async def repaired() -> bool:
-        server = vapi.numbers.find(number["vapi_phone_number_id"]).get("server") or {}
+        server = at_vapi(vapi, number["vapi_phone_number_id"]).get("server") or {}
         return bool(server.get("url") == f"{callgate.url}/api/vapi/webhook")
 
     await eventually(repaired)
@@ -145,7 +150,7 @@ async def test_a_pause_ends_by_itself(callgate: Replica, vapi: SandboxVapi) -> N
         return bool((await get(callgate, number))["sync"]["state"] == "in_sync")
 
     await eventually(in_sync)
-    url = vapi.numbers.find(number["vapi_phone_number_id"])["server"]["url"]
+    url = at_vapi(vapi, number["vapi_phone_number_id"])["server"]["url"]
     assert url == f"{callgate.url}/api/vapi/webhook"
     past = await callgate.api(
         "PUT", f"{path}/pause", {"reason": "no", "until": "2020-01-01T00:00:00Z"}
@@ -191,11 +196,11 @@ async def test_each_change_is_kept_and_can_be_rolled_back(
     rolled = await callgate.api("POST", f"{path}/rollback", {"change_id": change["id"]})
     assert rolled.status == 200, rolled.json
     assert rolled.json["sync"]["state"] == "paused"
-    assert vapi.numbers.find(number_id)["server"] == ELSEWHERE
+    assert at_vapi(vapi, number_id)["server"] == ELSEWHERE
     newest = (await callgate.api("GET", f"{path}/changes")).json["items"][0]
     assert newest["cause"] == "rolled_back"
     await callgate.api("POST", "/reconcile", {})
-    assert vapi.numbers.find(number_id)["server"] == ELSEWHERE
+    assert at_vapi(vapi, number_id)["server"] == ELSEWHERE
     missing = await callgate.api("POST", f"{path}/rollback", {"change_id": 999_999})
     assert (missing.status, missing.json["code"]) == (404, "change_not_found")
 
@@ -212,7 +217,7 @@ async def test_a_roll_back_without_vapi_says_so(callgate: Replica, vapi: Sandbox
     assert (
         await callgate.api("POST", f"{path}/rollback", {"change_id": change["id"]})
     ).status == 200
-    assert vapi.numbers.find(number["vapi_phone_number_id"]).get("server") is None
+    assert at_vapi(vapi, number["vapi_phone_number_id"]).get("server") is None
 
 
 async def test_the_route_says_where_events_go(callgate: Replica, vapi: SandboxVapi) -> None:

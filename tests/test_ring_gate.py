@@ -11,8 +11,13 @@ THEIRS = {"on": "call.ringing", "do": [{"type": "say", "exact": "Welcome to the 
 MESSAGE = "This bakery takes no calls at the moment."
 
 
+def at_vapi(vapi: SandboxVapi, number_id: str) -> Any:
+    """The number as Vapi has it."""
+    return vapi.numbers.find(number_id)
+
+
 def hooks(vapi: SandboxVapi, number_id: str) -> list[Any]:
-    return list((vapi.numbers.find(number_id) or {}).get("hooks") or [])
+    return list((at_vapi(vapi, number_id) or {}).get("hooks") or [])
 
 
 def says(vapi: SandboxVapi, number_id: str) -> list[str]:
@@ -113,7 +118,7 @@ async def test_a_release_takes_the_hook_off_and_leaves_theirs(
     found = (await callgate.api("GET", f"/phone-numbers?organization_id={owner}")).json["items"][0]
     await callgate.api("DELETE", f"/phone-numbers/{found['id']}")
     assert hooks(vapi, number_id) == [THEIRS]
-    assert vapi.numbers.find(number_id).get("server") is None
+    assert at_vapi(vapi, number_id).get("server") is None
 
 
 async def test_the_setting_is_the_default_and_an_organization_overrides_it(
@@ -155,11 +160,11 @@ async def test_calls_of_paying_callers_are_transferred_while_we_are_away(
     owner = await callgate.add_organization(handling={"transfer_when_down": "+15550100777"})
     number_id = vapi.add_number(provider="vapi")["id"]
     await callgate.add_number(owner, number_id)
-    assert vapi.numbers.find(number_id).get("fallbackDestination") is None
+    assert at_vapi(vapi, number_id).get("fallbackDestination") is None
     await callgate.api("PUT", f"/organizations/{owner}/plan", {"code": "pro", "status": "active"})
 
     async def set_up() -> bool:
-        found = vapi.numbers.find(number_id)
+        found = at_vapi(vapi, number_id)
         return bool(
             found.get("fallbackDestination") == {"type": "number", "number": "+15550100777"}
             and hooks(vapi, number_id)[0]["on"] == "call.ending"
@@ -169,7 +174,7 @@ async def test_calls_of_paying_callers_are_transferred_while_we_are_away(
     await callgate.api("DELETE", f"/organizations/{owner}/plan")
 
     async def taken_away() -> bool:
-        found = vapi.numbers.find(number_id)
+        found = at_vapi(vapi, number_id)
         return found.get("fallbackDestination") is None and not hooks(vapi, number_id)
 
     await eventually(taken_away, 1.5)
@@ -184,21 +189,21 @@ async def test_the_request_gate_unbinds_and_a_release_binds_again(
     number = await callgate.add_number(owner, number_id, gate="request")
     assert number["sync"]["state"] == "in_sync"
     assert number["answer_with"] == {"assistantId": assistant}
-    assert vapi.numbers.find(number_id).get("assistantId") is None
+    assert at_vapi(vapi, number_id).get("assistantId") is None
     path = f"/phone-numbers/{number['id']}"
 
     event = (await callgate.api("PATCH", path, {"gate": "event"})).json
     assert event["sync"]["state"] == "in_sync"
-    assert vapi.numbers.find(number_id)["assistantId"] == assistant
+    assert at_vapi(vapi, number_id)["assistantId"] == assistant
 
     await callgate.api("PATCH", path, {"gate": "request"})
-    assert vapi.numbers.find(number_id).get("assistantId") is None
+    assert at_vapi(vapi, number_id).get("assistantId") is None
     other = vapi.add_assistant(name="Somebody's")["id"]
     vapi.edit_number(number_id, assistantId=other)
     await callgate.api("POST", "/reconcile")
-    assert vapi.numbers.find(number_id).get("assistantId") is None
+    assert at_vapi(vapi, number_id).get("assistantId") is None
     assert (await callgate.api("GET", path)).json["answer_with"] == {"assistantId": assistant}
 
     await callgate.api("DELETE", path)
-    found = vapi.numbers.find(number_id)
+    found = at_vapi(vapi, number_id)
     assert (found["assistantId"], found.get("server")) == (assistant, None)

@@ -9,6 +9,7 @@ from uuid import UUID
 from service.access.chain import AccessChain
 from service.access.explain import build_request
 from service.domain.access_times import next_change_at
+from service.domain.blocked_messages import blocked_text
 from service.domain.organizations import Organization
 from service.domain.standing import Standing
 from service.store import organizations
@@ -37,7 +38,7 @@ class StoredStandings:
         changes_at = next_change_at(organization, now)
         return Standing(
             allowed=decision.allowed,
-            message=organization.blocked_message or self.blocked_message,
+            message=blocked_text(organization, decision.reason, self.blocked_message, now),
             ring=self.ring_default if handling.ring_gate is None else handling.ring_gate,
             transfer_to=handling.transfer_when_down,
             changes_at=changes_at,
