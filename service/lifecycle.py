@@ -24,7 +24,9 @@ from service.admin.tokens import Tokens
 from service.admin.webhooks import Webhooks
 from service.enforcement.hangup import HangupLadder
 from service.enforcement.worker import HangupWorker, StoredHangups
+from service.reconcile import diff
 from service.reconcile.build import build_reconciling
+from service.reconcile.desired import desired_webhook
 from service.reconcile.loop import ReconcileLoop
 from service.settings import Settings
 from service.store.budget import Budget
@@ -221,6 +223,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         metrics,
         relay,
         uses,
+        diff.merged(desired_webhook(settings), None),
         settings.callgate_max_body_bytes,
         settings.callgate_blocked_message,
     )

@@ -1,9 +1,18 @@
 """What we answer to Vapi's messages, as values. No I/O, no decision."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 NO_ANSWER: dict[str, object] = {}
 """The body for a message that expects only a status code."""
+
+OVERRIDDEN = (
+    ("assistantId", "assistantOverrides"),
+    ("assistant", "assistantOverrides"),
+    ("squadId", "squadOverrides"),
+    ("squad", "squadOverrides"),
+)
+"""What answers a call, and the field that changes it for this call only."""
 
 EXPECTING_ANSWER = frozenset(
     {
@@ -53,6 +62,42 @@ def refusal(sentence: str) -> dict[str, object]:
     return {"error": sentence}
 
 
+def eligible(value: bool) -> dict[str, object]:
+    """Answer a campaign.predial: whether the call may be dialled at all."""
+    return {"eligible": value}
+
+
 def answer(answer_with: Mapping[str, object]) -> dict[str, object]:
     """Answer a granted assistant-request in Vapi's own words."""
     return dict(answer_with)
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What a granted call carries besides its assistant. `server` is a whole server block."""
+
+    decision_id: str | None = None
+    server: Mapping[str, object] | None = None
+    max_duration_seconds: int | None = None
+
+
+def with_overrides(answered: Mapping[str, object], overrides: Overrides) -> dict[str, object]:
+    """Put overrides into an answer, over those that are there already.
+
+    Assistants and squads take them; a workflow takes none of these, nor does a transfer or refusal.
+    """
+    name = next((field for kind, field in OVERRIDDEN if answered.get(kind)), None)
+    wanted: dict[str, object] = {}
+    if overrides.server is not None:
+        wanted["server"] = dict(overrides.server)
+    if overrides.max_duration_seconds is not None:
+        wanted["maxDurationSeconds"] = overrides.max_duration_seconds
+    given = answered.get(name) if name else None
+    known = dict(given) if isinstance(given, Mapping) else {}
+    if overrides.decision_id is not None:
+        theirs = known.get("metadata")
+        kept = dict(theirs) if isinstance(theirs, Mapping) else {}
+        wanted["metadata"] = {**kept, "callgate_decision_id": overrides.decision_id}
+    if name is None or not wanted or answered.get("error") or answered.get("destination"):
+        return dict(answered)
+    return {**answered, name: {**known, **wanted}}

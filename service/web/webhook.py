@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -9,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from service.access.gate import Gate, Ruling
+from service.domain.blocked_messages import blocked_text
 from service.settings import WEBHOOK_PATH
 from service.vapi import replies
 from service.vapi.authenticity import (
@@ -23,6 +25,7 @@ from service.web.problems import problem
 from service.web.relay import REQUEST_SECONDS, Relay, passed_on
 from service.web.secret_uses import SecretUses
 
+PREDIAL = "campaign.predial"
 UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
 UNANSWERED_MESSAGE = "Nobody is assigned to answer this number yet. Please try again later."
 
@@ -40,13 +43,17 @@ def reply(body: object) -> web.Response:
 
 @dataclass(slots=True)
 class Webhook:
-    """The handler with what it needs; `max_body_bytes` is judged before and while reading."""
+    """The handler with what it needs; `max_body_bytes` is judged before and while reading.
+
+    `own_server` is the server block that Vapi holds for us, secret and all.
+    """
 
     gate: Gate
     rules: AuthenticityRules
     metrics: Metrics
     relay: Relay
     uses: SecretUses
+    own_server: Mapping[str, object]
     max_body_bytes: int
     blocked_message: str
 
@@ -90,6 +97,8 @@ class Webhook:
         self, message: ServerMessage, body: bytes, request: web.Request
     ) -> web.Response:
         """The reply table of the contract, row by row."""
+        if message.type == PREDIAL:
+            return reply(await self.answer_predial(message, body, request))
         asked = message.type == "assistant-request"
         if not message.has_call and not (asked and message.phone_number_ids):
             return reply(replies.NO_ANSWER)
@@ -133,19 +142,61 @@ class Webhook:
         """What answers the call: the number's own setting, else the organization's server."""
         organization = ruling.registration.organization if ruling.registration else None
         if not ruling.allowed:
-            own = organization.blocked_message if organization else None
-            return replies.refusal(own or self.blocked_message)
+            if organization is None:
+                return replies.refusal(self.blocked_message)
+            now = self.gate.directory.now()
+            return replies.refusal(
+                blocked_text(organization, ruling.reason, self.blocked_message, now)
+            )
         number = ruling.registration.phone_number if ruling.registration else None
         if number is not None and number.answer_with:
-            return replies.answer(number.answer_with)
+            return self.overridden(replies.answer(number.answer_with), ruling)
         if organization is not None and organization.forward_url is not None:
             headers = passed_on(request, self.rules.secrets)
             answer = await self.relay.ask(
                 organization.forward_url, body, headers, seconds=REQUEST_SECONDS
             )
             if answer:
-                return answer
+                return self.overridden(answer, ruling)
         return replies.refusal(UNANSWERED_MESSAGE)
+
+    def overridden(self, answer: dict[str, object], ruling: Ruling) -> dict[str, object]:
+        """The answer with what the organization wants its granted calls to carry."""
+        if ruling.registration is None:
+            return answer
+        handling = ruling.registration.organization.handling
+        overrides = replies.Overrides(
+            str(ruling.decision_id) if handling.decision_metadata else None,
+            self.own_server if handling.take_events else None,
+            handling.max_duration_seconds,
+        )
+        return replies.with_overrides(answer, overrides)
+
+    async def answer_predial(
+        self, message: ServerMessage, body: bytes, request: web.Request
+    ) -> dict[str, object]:
+        """Whether a campaign may dial: nothing is recorded, for there is no call yet.
+
+        Nobody's number is refused, as its calls would be. A granted organization's own server may
+        still say no.
+        """
+        registration = self.gate.directory.find(message.phone_number_ids, message.assistant_ids)
+        if registration is None:
+            return replies.eligible(False)
+        decision = await self.gate.decide(message, registration)
+        if not decision.allowed:
+            log.info(
+                "campaign.refused",
+                organization_id=registration.organization.id,
+                reason=decision.reason,
+            )
+            return replies.eligible(False)
+        url = registration.organization.forward_url
+        if url is None:
+            return replies.eligible(True)
+        answer = await self.relay.ask(url, body, passed_on(request, self.rules.secrets))
+        theirs = (answer or {}).get("eligible")
+        return replies.eligible(theirs if isinstance(theirs, bool) else True)
 
     async def refuse_method(self, _request: web.Request) -> web.Response:
         """Everything but POST; without a route of its own the admin API beside it would say 404."""

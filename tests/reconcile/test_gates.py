@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from service.reconcile.gates import (
     BINDINGS,
     DesiredGates,
+    destination,
     ending_hook,
     gate_changes,
     only_unblocking,
@@ -19,6 +20,7 @@ from service.reconcile.gates import (
     transferred,
 )
 from service.store.webhook_claims import Gates
+from tests.support.vapi_spec import spec_errors
 
 TEXTS = st.sampled_from(["Not in service.", "Bitte rufen Sie später an.", "No plan."])
 NUMBERS = st.sampled_from(["+15550100001", "+15550100002"])
@@ -123,6 +125,12 @@ def test_a_number_that_has_access_is_rid_of_our_hook(raw: dict[str, Any], kept: 
     assert bool(body) == bool(ours)
     if body:
         assert not [hook for hook in body["hooks"] if said(hook) in set(kept.ring_texts)]
+
+
+def test_what_we_send_is_what_vapi_publishes() -> None:
+    assert spec_errors("PhoneNumberHookCallRinging", ringing_hook("No.")) == []
+    assert spec_errors("PhoneNumberHookCallEnding", ending_hook("+15550100001")) == []
+    assert spec_errors("TransferDestinationNumber", destination("+15550100001")) == []
 
 
 def test_ours_stands_first_and_is_known_by_what_it_says() -> None:
