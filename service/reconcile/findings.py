@@ -12,6 +12,7 @@ from service.domain.reconciliation import Repair, SweepReport
 from service.domain.standing import Standing
 from service.reconcile import brakes, diff
 from service.reconcile.applied import is_rotation, seen_form
+from service.reconcile.at_assistants import WITHIN
 from service.reconcile.gates import desired_gates, gate_changes, is_unblocking
 from service.reconcile.gating import gates_of
 from service.reconcile.observe import Listing
@@ -147,7 +148,7 @@ class PageLook:
                 return {}
         else:
             found.repairs.append(repair)
-            expected = number.ordered or is_rotation(repair.changes, view.server, desired)
+            expected = number.ordered or self.is_new_secret(view, drift, sight)
             found.expected += expected or is_unblocking(repair.changes)
         only_shadowed = shadowed and not drift
         return {
@@ -165,12 +166,24 @@ class PageLook:
         shown = seen_form(number.last_applied, desired, view.server)
         return diff.changes(desired, view.server, shown=shown)
 
+    def is_new_secret(
+        self, view: PhoneNumberView, drift: tuple[FieldDrift, ...], sight: Sight
+    ) -> bool:
+        """Whether nothing differs, on the number and on its assistants, but that our secret is new."""
+        desired = self.rules.desired
+        found = [(drift, view.server)] if drift else []
+        for assistant_id in sight.wanted:
+            server = sight.bound.assistants[assistant_id].server
+            found.append((diff.changes(desired, server, within=WITHIN), server))
+        return not sight.others and all(is_rotation(*one, desired) for one in found)
+
     def is_outlived(self, number: SeenNumber, sight: Sight) -> bool:
-        """Whether the webhook is on assistants that no longer answer the number: it is to be taken
-        back from them, or to be put elsewhere."""
+        """Whether the webhook is on assistants that no longer answer the number, or may not carry
+        it any more: it is to be taken back from them, or to be put elsewhere."""
         if number.problem == "number_refused" and not sight.bound.assistants:
             return True
-        left = set(number.assistant_ids) - set(sight.bound.assistants)
+        owned = number.owned_assistants if self.rules.routing.allowed else ()
+        left = set(number.assistant_ids) - (set(sight.bound.assistants) & set(owned))
         return bool(left) and self.rules.enforcing and not self.found.everything_paused
 
     async def sight_of(self, number: SeenNumber, view: PhoneNumberView) -> Sight:
