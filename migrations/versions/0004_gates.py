@@ -15,13 +15,18 @@ STATEMENTS = (
     """,
     # `lived_seconds`: how long a blocked call was on the line after its first message. `cut_at`: a
     # granted call that was ended because its organization's access ended meanwhile, and why.
-    # `missed`: found in Vapi's list of calls; no message of it ever came.
+    # `missed`: found in Vapi's list of calls; no message of it ever came. `goodbye`: what a blocked
+    # call is to hear before it is hung up; it is being spoken until `quiet_until`. `number`: an
+    # unregistered phone number's digits, as the call's first message tells them.
     """
     ALTER TABLE callgate.calls
         ADD COLUMN lived_seconds double precision,
         ADD COLUMN cut_at timestamptz,
         ADD COLUMN cut_reason text,
-        ADD COLUMN missed boolean NOT NULL DEFAULT false
+        ADD COLUMN missed boolean NOT NULL DEFAULT false,
+        ADD COLUMN number text,
+        ADD COLUMN goodbye text,
+        ADD COLUMN quiet_until timestamptz
     """,
     """
     CREATE INDEX calls_live_idx ON callgate.calls (organization_id)
@@ -104,7 +109,60 @@ STATEMENTS = (
         ignored_by text
     )
     """,
-    "CREATE INDEX unknown_numbers_seen_idx ON callgate.unknown_numbers (last_seen_at DESC)",
+    """
+    CREATE INDEX unknown_numbers_seen_idx
+        ON callgate.unknown_numbers (last_seen_at DESC, vapi_phone_number_id DESC)
+    """,
+    # Once a call, with the call's own row, so that a crash, the spool and several replicas neither
+    # lose nor repeat one. Deferred to the commit, where one lock for all puts batches of several
+    # replicas in a line: rows locked in the order of the calls would lock each other out. The newest
+    # 10,000 and those that somebody ignored are kept.
+    """
+    CREATE FUNCTION callgate.note_unknown_number() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+        is_new boolean;
+    BEGIN
+        PERFORM pg_advisory_xact_lock(hashtextextended('callgate.unknown_numbers', 0));
+        IF EXISTS (SELECT FROM callgate.phone_numbers n
+            WHERE n.vapi_phone_number_id = NEW.vapi_phone_number_id AND n.released_at IS NULL) THEN
+            RETURN NULL;
+        END IF;
+        INSERT INTO callgate.unknown_numbers AS u (vapi_phone_number_id, number, last_vapi_call_id)
+        VALUES (NEW.vapi_phone_number_id, NEW.number, NEW.vapi_call_id)
+        ON CONFLICT ON CONSTRAINT unknown_numbers_pkey DO UPDATE SET
+            number = coalesce(excluded.number, u.number), last_seen_at = now(),
+            calls = u.calls + 1, last_vapi_call_id = excluded.last_vapi_call_id
+        RETURNING u.calls = 1 INTO is_new;
+        IF is_new THEN
+            DELETE FROM callgate.unknown_numbers WHERE vapi_phone_number_id IN (
+                SELECT vapi_phone_number_id FROM callgate.unknown_numbers
+                WHERE ignored_at IS NULL
+                ORDER BY last_seen_at DESC, vapi_phone_number_id DESC OFFSET 10000);
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER calls_note_unknown_number AFTER INSERT ON callgate.calls
+        DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (NEW.organization_id IS NULL
+            AND NEW.vapi_phone_number_id ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$')
+        EXECUTE FUNCTION callgate.note_unknown_number()
+    """,
+    """
+    CREATE FUNCTION callgate.forget_unknown_number() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        DELETE FROM callgate.unknown_numbers
+        WHERE vapi_phone_number_id = NEW.vapi_phone_number_id;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER phone_numbers_forget_unknown AFTER INSERT OR UPDATE OF released_at
+        ON callgate.phone_numbers
+        FOR EACH ROW WHEN (NEW.released_at IS NULL)
+        EXECUTE FUNCTION callgate.forget_unknown_number()
+    """,
     # One row: how far Vapi's list of calls has been compared with ours, and who does it.
     """
     CREATE TABLE callgate.call_watch (
@@ -121,7 +179,15 @@ STATEMENTS = (
 
 COLUMNS = {
     "organizations": ("handling", "blocked_messages"),
-    "calls": ("lived_seconds", "cut_at", "cut_reason", "missed"),
+    "calls": (
+        "lived_seconds",
+        "cut_at",
+        "cut_reason",
+        "missed",
+        "number",
+        "goodbye",
+        "quiet_until",
+    ),
     "webhook_states": (
         "watched",
         "ring_texts",
@@ -145,6 +211,10 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER webhook_states_count_wake ON callgate.webhook_states")
     op.execute("DROP FUNCTION callgate.count_wake()")
     op.execute("DROP TABLE callgate.call_watch")
+    op.execute("DROP TRIGGER phone_numbers_forget_unknown ON callgate.phone_numbers")
+    op.execute("DROP FUNCTION callgate.forget_unknown_number()")
+    op.execute("DROP TRIGGER calls_note_unknown_number ON callgate.calls")
+    op.execute("DROP FUNCTION callgate.note_unknown_number()")
     op.execute("DROP TABLE callgate.unknown_numbers")
     op.execute("DROP INDEX callgate.calls_live_idx")
     for table, columns in COLUMNS.items():

@@ -33,7 +33,7 @@ async def record(
     actor: Actor,
     action: str,
     object_type: str,
-    object_id: UUID,
+    object_id: UUID | str,
     *,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,

@@ -43,6 +43,12 @@ class RawObject(msgspec.Struct):
     id: Any = None
 
 
+class RawPhoneNumber(RawObject):
+    """Of a phone number its digits, too."""
+
+    number: Any = None
+
+
 class RawCall(msgspec.Struct, rename="camel"):
     """The call's snapshot; `status` in it is from creation and says nothing."""
 
@@ -63,7 +69,7 @@ class RawMessage(msgspec.Struct, rename="camel"):
 
     type: Any = None
     call: RawCall | None = None
-    phone_number: RawObject | None = None
+    phone_number: RawPhoneNumber | None = None
     assistant: msgspec.Raw = msgspec.Raw()
     customer: Any = None
     status: Any = None
@@ -97,6 +103,7 @@ class ServerMessage:
     call_id: str | None = None
     call_type: str | None = None
     phone_number_ids: tuple[str, ...] = ()
+    number: str | None = None
     assistant_ids: tuple[str, ...] = ()
     status: str | None = None
     control_url: str | None = None
@@ -142,6 +149,7 @@ def parse_message(body: bytes) -> ServerMessage:
                 "message.phoneNumber.id",
             ),
         ),
+        number=plain(raw.phone_number.number, 100) if raw.phone_number is not None else None,
         assistant_ids=distinct(
             identifier(call.assistant_id, "message.call.assistantId"),
             identifier(assistant_id(raw.assistant), "message.assistant.id"),

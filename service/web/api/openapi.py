@@ -7,16 +7,17 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from service.web.api.operations import Operation
+from service.web.api.fields import VAPI_ID
+from service.web.api.operations import PREFIX, Operation
 from service.web.api.shapes import Problem
 
 REF = "#/components/schemas/{model}"
-PREFIX = "/api/v1"
 DESCRIPTION = """\
 Organizations, what entitles them to call, their phone numbers, their calls, and who changed what.
 
-Instants are RFC 3339 in UTC, ids are UUIDs. Lists come in pages: pass `next_cursor` of one as
-`cursor` of the next until it is null. Errors are problem documents (RFC 9457) with a stable `code`.
+Instants are RFC 3339 in UTC, ids are UUIDs, Vapi's own excepted. Lists come in pages: pass
+`next_cursor` of one as `cursor` of the next until it is null. Errors are problem documents (RFC
+9457) with a stable `code`.
 Unknown fields and parameters are refused. Roles: `viewer` reads; `support` also sets and removes
 overrides that expire within 7 days; `admin` does everything.
 """
@@ -92,7 +93,9 @@ def parameters(operation: Operation) -> list[Json]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "format": "uuid"},
+            "schema": {"type": "string", "pattern": VAPI_ID}
+            if name in operation.vapi_ids
+            else {"type": "string", "format": "uuid"},
         }
         for name in operation.parameters
     ]

@@ -24,9 +24,10 @@ from pydantic import (
 
 from service.admin.actor import Actor
 from service.web.api.errors import InputError, faults
-from service.web.api.fields import CANONICAL_UUID, digits_of
+from service.web.api.fields import CANONICAL_UUID, VAPI_ID, digits_of
 from service.web.api.json_body import read_json
 
+PREFIX = "/api/v1"
 CURSOR = r"^[A-Za-z0-9_=-]*$"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -66,6 +67,7 @@ class Asked:
     query: Any = None
     body: Any = None
     ids: dict[str, UUID] = field(default_factory=dict)
+    vapi_ids: dict[str, str] = field(default_factory=dict)
 
 
 Run = Callable[[Asked], Awaitable[BaseModel | None]]
@@ -74,7 +76,9 @@ Run = Callable[[Asked], Awaitable[BaseModel | None]]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`gives` is None for an empty 204. A body that is optional counts as an empty object where there
-    is none. `seconds` is how long it may take."""
+    is none. `seconds` is how long it may take. `vapi_ids` are the path's parameters that are ids of
+    Vapi's; all others are UUIDs. `makes_at` is where something new is, if not below the path itself.
+    """
 
     method: str
     path: str
@@ -87,16 +91,22 @@ class Operation:
     problems: tuple[int, ...] = ()
     body_optional: bool = False
     seconds: float = 30.0
+    vapi_ids: tuple[str, ...] = ()
+    makes_at: str | None = None
 
     @property
     def parameters(self) -> list[str]:
-        """Names of the path's parameters; all are UUIDs."""
+        """Names of the path's parameters."""
         return re.findall(r"{(\w+)}", self.path)
 
     async def serve(self, request: web.Request, actor: Actor) -> web.Response:
         """Read, run, write."""
         asked = Asked(actor, request)
-        asked.ids = {name: path_id(request, name) for name in self.parameters}
+        for name in self.parameters:
+            if name in self.vapi_ids:
+                asked.vapi_ids[name] = path_vapi_id(request, name)
+            else:
+                asked.ids[name] = path_id(request, name)
         asked.query = read_query(request, self.query or Query)
         if self.body is not None and not (self.body_optional and not request.body_exists):
             asked.body = await read_body(request, self.body)
@@ -109,7 +119,8 @@ class Operation:
             return web.Response(status=self.status)
         headers = {"Cache-Control": "no-store"}
         if self.status == 201 and (made := getattr(found, "id", None)) is not None:
-            headers["Location"] = f"{request.path}/{made}"
+            place = request.path if self.makes_at is None else PREFIX + self.makes_at
+            headers["Location"] = f"{place}/{made}"
         return web.Response(
             status=self.status,
             text=found.model_dump_json(),
@@ -124,6 +135,14 @@ def path_id(request: web.Request, name: str) -> UUID:
     if not re.fullmatch(CANONICAL_UUID, text):
         raise InputError(404, "not_found", "There is nothing at this address: the id is no UUID.")
     return UUID(text)
+
+
+def path_vapi_id(request: web.Request, name: str) -> str:
+    """An id of Vapi's in the path; what cannot be one names nothing."""
+    text = request.match_info[name]
+    if not re.fullmatch(VAPI_ID, text):
+        raise InputError(404, "not_found", "There is nothing at this address: that is no id.")
+    return text
 
 
 def read_query(request: web.Request, shape: type[Query]) -> Query:

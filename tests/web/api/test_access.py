@@ -125,6 +125,8 @@ async def test_the_author_of_an_override_is_who_set_it(api: ApiClient) -> None:
     assert (entry["source"], entry["action"]) == ("api", "override.put")
 
 
+NOTE_UNKNOWN = "INSERT INTO callgate.unknown_numbers (vapi_phone_number_id) VALUES ($1)"
+
 EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     ("GET", "/organizations"): (READERS, 200, None),
     ("POST", "/organizations"): (ADMINS, 201, {"name": "x"}),
@@ -161,6 +163,10 @@ EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     ("PUT", "/phone-numbers/{phone_number_id}/pause"): (ADMINS, 200, {"reason": "x"}),
     ("DELETE", "/phone-numbers/{phone_number_id}/pause"): (ADMINS, 200, None),
     ("POST", "/phone-numbers/{phone_number_id}/rollback"): (ADMINS, 404, {"change_id": 999_999}),
+    ("GET", "/unknown-numbers"): (READERS, 200, None),
+    ("POST", "/unknown-numbers/{vapi_phone_number_id}/claim"): (ADMINS, 201, {}),
+    ("PUT", "/unknown-numbers/{vapi_phone_number_id}/ignore"): (ADMINS, 200, None),
+    ("DELETE", "/unknown-numbers/{vapi_phone_number_id}/ignore"): (ADMINS, 200, None),
     ("GET", "/reconcile"): (READERS, 200, None),
     ("POST", "/reconcile"): (ADMINS, 200, {}),
     ("PUT", "/reconcile/pause"): (ADMINS, 200, {"reason": "x"}),
@@ -184,17 +190,22 @@ async def test_every_route_lets_in_the_roles_that_it_should(
         for role, client in clients.items():
             organization = (await api.organization())["id"]
             sent = body
-            number = ""
+            number = unknown = ""
             if "/phone-numbers" in template:
                 numbers = [vapi.add_number(provider="vapi")["id"] for _ in range(2)]
                 add = {"organization_id": organization, "vapi_phone_number_id": numbers[0]}
                 number = (await api.ask("POST", "/phone-numbers", add)).json["id"]
                 if template == "/phone-numbers" and method == "POST":
                     sent = {**add, "vapi_phone_number_id": numbers[1]}
+            if "vapi_phone_number_id" in template:
+                unknown = vapi.add_number(provider="vapi")["id"]
+                await api.service.pool.execute(NOTE_UNKNOWN, unknown)
+                sent = {"organization_id": organization} if "claim" in template else None
             token = (await api.issue_token("viewer"))["id"] if "token_id" in template else ""
             path = template.format(
                 organization_id=organization,
                 phone_number_id=number,
+                vapi_phone_number_id=unknown,
                 token_id=token,
                 call_id=uuid4(),
             )

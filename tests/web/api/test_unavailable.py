@@ -37,12 +37,16 @@ async def ask_everything(api: ApiClient, organization_id: str) -> None:
         ("PUT", "/phone-numbers/{phone_number_id}/pause"): {"reason": "x"},
         ("POST", "/phone-numbers/{phone_number_id}/rollback"): {"change_id": 1},
         ("PUT", "/reconcile/pause"): {"reason": "x"},
+        ("POST", "/unknown-numbers/{vapi_phone_number_id}/claim"): {
+            "organization_id": organization_id
+        },
         ("POST", "/tokens"): {"name": "x", "role": "viewer"},
     }
     for method, template in await api.operations():
         path = template.format(
             organization_id=organization_id,
             phone_number_id=any_id,
+            vapi_phone_number_id=any_id,
             call_id=any_id,
             token_id=any_id,
         )

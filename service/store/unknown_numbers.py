@@ -1,0 +1,97 @@
+"""The inbox of numbers that call us and that nobody registered; triggers of the schema fill it.
+
+A call's row, written with organization unknown, notes its number in the same transaction; a number
+that is registered, in whatever way, leaves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.store.pool import Connection, Pool
+
+COLUMNS = """
+SELECT u.vapi_phone_number_id, u.number, u.first_seen_at, u.last_seen_at, u.calls,
+    u.last_vapi_call_id, u.ignored_at, u.ignored_by
+FROM callgate.unknown_numbers u
+"""
+
+# A call that was under way while its number was registered may have noted it a moment later.
+UNREGISTERED = """
+NOT EXISTS (SELECT FROM callgate.phone_numbers n
+    WHERE n.vapi_phone_number_id = u.vapi_phone_number_id AND n.released_at IS NULL)
+"""
+
+FIND = COLUMNS + "WHERE u.vapi_phone_number_id = $1 AND " + UNREGISTERED
+
+LIST = (
+    COLUMNS
+    + """
+WHERE (u.ignored_at IS NOT NULL) = $1
+    AND (u.last_seen_at, u.vapi_phone_number_id) < (coalesce($2::timestamptz, 'infinity'),
+        coalesce($3::text, ''))
+    AND """
+    + UNREGISTERED
+    + "ORDER BY u.last_seen_at DESC, u.vapi_phone_number_id DESC LIMIT $4"
+)
+
+LOCK = "SELECT 1 FROM callgate.unknown_numbers WHERE vapi_phone_number_id = $1 FOR UPDATE"
+
+IGNORE = """
+UPDATE callgate.unknown_numbers SET ignored_at = now(), ignored_by = $2
+WHERE vapi_phone_number_id = $1
+"""
+
+HEED = """
+UPDATE callgate.unknown_numbers SET ignored_at = NULL, ignored_by = NULL
+WHERE vapi_phone_number_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownNumber:
+    """A number that nobody registered. `calls` counts those since `first_seen_at`."""
+
+    vapi_phone_number_id: str
+    number: str | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+    calls: int
+    last_vapi_call_id: str | None
+    ignored_at: datetime | None
+    ignored_by: str | None
+
+
+def unknown_number_of(row: Mapping[str, Any]) -> UnknownNumber:
+    """A number of the inbox out of a row of `COLUMNS`."""
+    return UnknownNumber(**dict(row))
+
+
+async def find(database: Pool | Connection, vapi_phone_number_id: str) -> UnknownNumber | None:
+    """One number of the inbox, ignored or not."""
+    row = await database.fetchrow(FIND, vapi_phone_number_id)
+    return None if row is None else unknown_number_of(row)
+
+
+async def list_page(
+    pool: Pool, *, ignored: bool, after: tuple[datetime, str] | None, limit: int
+) -> list[UnknownNumber]:
+    """Those that are ignored, or those that are not, the one that called last first."""
+    rows = await pool.fetch(LIST, ignored, *(after or (None, None)), limit)
+    return [unknown_number_of(row) for row in rows]
+
+
+async def lock(connection: Connection, vapi_phone_number_id: str) -> None:
+    """Let changes of one number follow each other."""
+    await connection.execute(LOCK, vapi_phone_number_id)
+
+
+async def ignore(connection: Connection, vapi_phone_number_id: str, by: str) -> None:
+    """Put a number aside: its calls are still counted."""
+    await connection.execute(IGNORE, vapi_phone_number_id, by)
+
+
+async def heed(connection: Connection, vapi_phone_number_id: str) -> None:
+    """Take a number up again."""
+    await connection.execute(HEED, vapi_phone_number_id)
