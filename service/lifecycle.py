@@ -10,17 +10,21 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from service.access.call_watch import CallWatch
 from service.access.chain import AccessChain
+from service.access.cutting import CallCutter
 from service.access.directory import AccessDirectory
 from service.access.feed import DirectoryFeed
 from service.access.gate import Gate
 from service.access.plugins import LoadedPolicies, load_policies
 from service.access.preview import ChainPreview
 from service.access.standing import StoredStandings
+from service.admin.coverage import Coverages
 from service.admin.organizations import Organizations
 from service.admin.phone_numbers import PhoneNumbers
 from service.admin.reconciliation import ReconciliationCases
 from service.admin.tokens import Tokens
+from service.admin.unknown_numbers import UnknownNumbers
 from service.admin.webhooks import Webhooks
 from service.enforcement.hangup import HangupLadder
 from service.enforcement.worker import HangupWorker, StoredHangups
@@ -38,10 +42,12 @@ from service.vapi.authenticity import rules_from
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient
 from service.web.api.application import build_api
+from service.web.api.coverage import CoverageOperations
 from service.web.api.organizations import OrganizationOperations
 from service.web.api.phone_numbers import PhoneNumberOperations
 from service.web.api.reconcile import ReconcileOperations
 from service.web.api.records import RecordOperations
+from service.web.api.unknown_numbers import UnknownNumberOperations
 from service.web.figures import ReconcileFigures
 from service.web.health import Check, Health
 from service.web.metrics import Metrics
@@ -81,13 +87,22 @@ class Service:
     metrics: Metrics
     figures: ReconcileFigures
     uses: SecretUses
+    cutter: CallCutter
+    watch: CallWatch
     app: web.Application
     endless: list[asyncio.Task[None]] = field(default_factory=list)
     stoppable: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Load the directory, then start the rest; raises `StartError` if that takes too long."""
-        parts = (self.feed, self.spool, self.figures, self.uses)
+        parts = (
+            self.feed,
+            self.spool,
+            self.figures,
+            self.uses,
+            self.cutter,
+            self.watch,
+        )
         self.endless = [asyncio.create_task(part.run()) for part in parts]
         self.stoppable = [asyncio.create_task(part.run()) for part in (self.worker, self.loop)]
         try:
@@ -209,11 +224,22 @@ async def build(settings: Settings, dsn: str) -> Service:
     ladder = HangupLadder(client, control, StoredHangups(pool))
     worker = HangupWorker(dsn, pool, ladder)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
-    gate = Gate(directory, chain, CallWriter(pool), spool, pool, ladder.attempt_now)
+    gate = Gate(
+        directory,
+        chain,
+        CallWriter(pool),
+        spool,
+        pool,
+        ladder.attempt_now,
+        settings.callgate_blocked_message,
+    )
     standings = StoredStandings(
         pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
     )
     reconciling = build_reconciling(settings, pool, client, standings)
+    cutter = CallCutter(pool, directory, standings)
+    feed.followers.append(cutter.wake)
+    watch = CallWatch(pool, client, directory, chain, settings.callgate_call_watch_interval)
     health, metrics = Health(), Metrics()
     relay = Relay(settings.callgate_relay_hosts)
     uses = SecretUses(pool, settings.webhook_secrets)
@@ -229,11 +255,19 @@ async def build(settings: Settings, dsn: str) -> Service:
     )
     organizations = Organizations(pool, feed.freshen, preview)
     tokens = Tokens(pool, settings.callgate_admin_token.get_secret_value())
+    numbers = PhoneNumbers(pool, feed.freshen, reconciling.reconciler)
     mode = settings.callgate_reconcile_mode
     operations = [
         *OrganizationOperations(organizations, preview, settings.callgate_relay_hosts).operations(),
-        *PhoneNumberOperations(
-            PhoneNumbers(pool, feed.freshen, reconciling.reconciler)
+        *PhoneNumberOperations(numbers).operations(),
+        *UnknownNumberOperations(UnknownNumbers(pool, numbers)).operations(),
+        *CoverageOperations(
+            Coverages(
+                pool,
+                reconciling.reconciler,
+                settings.callgate_ring_gate,
+                settings.callgate_call_watch_interval,
+            )
         ).operations(),
         *ReconcileOperations(
             ReconciliationCases(pool, reconciling.sweeper, mode),
@@ -257,6 +291,8 @@ async def build(settings: Settings, dsn: str) -> Service:
         health=health,
         metrics=metrics,
         uses=uses,
+        cutter=cutter,
+        watch=watch,
         figures=ReconcileFigures(pool, reconciling.tally, reconciling.key.fingerprint),
         app=build_web(
             webhook=webhook, health=health, metrics=metrics, api=build_api(operations, tokens)

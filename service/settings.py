@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     callgate_assistant_webhooks: Literal["owned", "never"] = "owned"
     callgate_vapi_requests_per_second: float = Field(default=1.4, gt=0, le=1000)
     callgate_ring_gate: bool = False
+    callgate_call_watch_interval: float = Field(default=60, ge=0, le=86_400)
     callgate_relay_hosts: Words = ()
     callgate_log_format: Literal["json", "console", ""] = ""
     callgate_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -7,6 +7,7 @@ changes arrive. After any gap everything is read again.
 
 import asyncio
 import time
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import structlog
@@ -40,6 +41,7 @@ class DirectoryFeed:
         self.lost = False
         self.beats: set[str] = set()
         self.woken = asyncio.Event()
+        self.followers: list[Callable[[], None]] = []
         self.reading = asyncio.Lock()
 
     async def run(self) -> None:
@@ -127,6 +129,7 @@ class DirectoryFeed:
             self.directory.replace(fresh)
         await self.apply_changes()
         self.directory.prove()
+        self.tell()
         log.info("directory.loaded", organizations=len(fresh.entries), numbers=len(fresh.numbers))
 
     async def apply_changes(self) -> None:
@@ -152,6 +155,12 @@ class DirectoryFeed:
                     self.directory.put(entry)
                 else:
                     self.directory.remove(organization_id)
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake those who act on changes; they look for themselves."""
+        for follower in self.followers:
+            follower()
 
     async def freshen(self, organization_id: UUID) -> None:
         """For this replica's own changes: what an admin was told is true for the next call.

@@ -19,8 +19,10 @@ import structlog
 from policies.contract import AccessRequest, CallFacts, Effect
 from service.access.directory import AccessDirectory, Registration
 from service.access.explain import build_request
+from service.domain.blocked_messages import blocked_text
 from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Basis, Decision
+from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.call_writer import CallWriter, RecordsUnavailableError
 from service.store.calls import StoredDecision, record_end, reopen_hangup
 from service.store.pool import UNAVAILABLE, Pool
@@ -86,6 +88,7 @@ class Gate:
     spool: Spool
     pool: Pool
     hang_up_now: HangUpNow
+    blocked_message: str = DEFAULT_BLOCKED_MESSAGE
     known: OrderedDict[str, KnownCall] = field(default_factory=OrderedDict)
     deciding: dict[str, asyncio.Future[KnownCall]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
@@ -203,7 +206,18 @@ class Gate:
             ended_reason=message.ended_reason if ended_at else None,
             duration_seconds=message.duration_seconds if ended_at else None,
             cost=message.cost if ended_at else None,
+            number=message.number if registration is None else None,
+            goodbye=self.goodbye(registration, decision, now) if hangup_after == 0.0 else None,
         )
+
+    def goodbye(
+        self, registration: Registration | None, decision: Decision, now: datetime
+    ) -> str | None:
+        """What a blocked call hears before it is hung up, where its organization wants that."""
+        if registration is None or not registration.organization.handling.goodbye:
+            return None
+        organization = registration.organization
+        return blocked_text(organization, decision.reason, self.blocked_message, now)
 
     def announce(self, call: NewCall) -> None:
         """The mission's log lines, once a call."""

@@ -38,6 +38,7 @@ class StoredStandings:
         changes_at = next_change_at(organization, now)
         return Standing(
             allowed=decision.allowed,
+            reason=decision.reason,
             message=blocked_text(organization, decision.reason, self.blocked_message, now),
             ring=self.ring_default if handling.ring_gate is None else handling.ring_gate,
             transfer_to=handling.transfer_when_down,

@@ -37,6 +37,8 @@ class NewCall:
 
     `hangup_after_seconds` is None when nothing has to be hung up; otherwise the job is enqueued in
     the transaction that inserts the row. `control_url` is a capability: never log or show it.
+    `goodbye` is spoken before the call is hung up. `missed`: no message of it ever came to us.
+    `number` is an unregistered phone number's, as far as the message tells.
     """
 
     vapi_call_id: str
@@ -53,6 +55,9 @@ class NewCall:
     ended_reason: str | None = None
     duration_seconds: float | None = None
     cost: Decimal | None = None
+    goodbye: str | None = None
+    missed: bool = False
+    number: str | None = None
 
     @property
     def blocked(self) -> bool:
@@ -63,7 +68,11 @@ class NewCall:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as stored, without its control URL."""
+    """One call as stored, without its control URL.
+
+    `lived_seconds` is how long a blocked call was on the line after we first heard of it. `cut_at`: a
+    granted call was ended then, because its organization's access had ended, for `cut_reason`.
+    """
 
     id: UUID
     vapi_call_id: str
@@ -81,6 +90,10 @@ class Call:
     ended_reason: str | None
     duration_seconds: float | None
     cost: Decimal | None
+    lived_seconds: float | None = None
+    cut_at: datetime | None = None
+    cut_reason: str | None = None
+    missed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ class Standing:
     """
 
     allowed: bool
+    reason: str
     message: str
     ring: bool
     transfer_to: str | None

@@ -21,6 +21,11 @@ from service.vapi.resources import CallView
 DELAYS = (0.7, 1.5, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds from one round to the next: about nine minutes, then a later message starts anew."""
 
+GOODBYE_SECONDS = 1.5
+SPOKEN_CHARACTERS = 14.0
+"""How many characters a voice says in a second."""
+LONGEST_GOODBYE_SECONDS = 15.0
+
 log = structlog.get_logger()
 
 
@@ -30,6 +35,8 @@ class Records(Protocol):
     async def find(self, vapi_call_id: str) -> HangupTarget | None: ...
 
     async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None: ...
+
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,11 @@ class HangupLadder:
         attempts, accepted = target.hangup_attempts, 0
         # A refused assistant-request has no line to cut yet, and an accepted command wants proof.
         url = target.control_url
+        if url is not None and target.goodbye is not None and rounds == 0:
+            spoken = await self.say_goodbye(vapi_call_id, url, target.goodbye)
+            if spoken is not None:
+                await self.records.record(vapi_call_id, HangupState.PENDING, attempts + 1)
+                return Round(HangupState.PENDING, spoken)
         if url is not None and rounds == 0:
             attempts, accepted = await self.command(vapi_call_id, url, attempts)
         if not accepted:
@@ -77,6 +89,21 @@ class HangupLadder:
             if url is not None:
                 attempts, accepted = await self.command(vapi_call_id, url, attempts)
         return await self.outcome(vapi_call_id, rounds, attempts, accepted > 0)
+
+    async def say_goodbye(self, vapi_call_id: str, url: str, text: str) -> float | None:
+        """Let the caller hear why; seconds until the call should be over by that. None: Vapi did not
+        take it, and the call is hung up without a word."""
+        seconds = min(GOODBYE_SECONDS + len(text) / SPOKEN_CHARACTERS, LONGEST_GOODBYE_SECONDS)
+        # Kept before it is said: later messages of the call must not cut it short.
+        await self.records.record_goodbye(vapi_call_id, seconds)
+        try:
+            await self.control.say_goodbye(url, text)
+        except (HostileUrlError, VapiError) as exc:
+            log.warning("call.goodbye_failed", call_id=vapi_call_id, error=str(exc))
+            await self.records.record_goodbye(vapi_call_id, 0.0)
+            return None
+        log.info("call.goodbye_sent", call_id=vapi_call_id, seconds=round(seconds, 1))
+        return seconds
 
     async def outcome(self, vapi_call_id: str, rounds: int, attempts: int, accepted: bool) -> Round:
         """Not proved over yet: come back, or give up and say how far it got."""

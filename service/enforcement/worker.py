@@ -20,7 +20,7 @@ from pgqueuer.domain.types import Channel
 from service.domain.calls import HangupState
 from service.enforcement.hangup import HangupLadder
 from service.store import queue
-from service.store.calls import HangupTarget, find_hangup_target, record_hangup
+from service.store.calls import HangupTarget, find_hangup_target, record_goodbye, record_hangup
 from service.store.pool import UNAVAILABLE, Pool, connect
 
 HEARTBEAT_SECONDS = 6.0
@@ -47,6 +47,9 @@ class StoredHangups:
 
     async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None:
         await record_hangup(self.pool, vapi_call_id, state, attempts)
+
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
+        await record_goodbye(self.pool, vapi_call_id, seconds)
 
 
 class HangupWorker:

@@ -11,7 +11,7 @@ from service.store.pool import Pool
 COLUMNS = """
 SELECT id, vapi_call_id, organization_id, phone_number_id, type, status, blocked, reason, gate,
     decision, hangup_state, hangup_attempts, started_at, ended_at, ended_reason,
-    duration_seconds, cost, created_at
+    duration_seconds, cost, lived_seconds, cut_at, cut_reason, missed, created_at
 FROM callgate.calls
 """
 
@@ -62,6 +62,10 @@ def call_of(row: Any) -> Call:
         ended_reason=row["ended_reason"],
         duration_seconds=row["duration_seconds"],
         cost=row["cost"],
+        lived_seconds=row["lived_seconds"],
+        cut_at=row["cut_at"],
+        cut_reason=row["cut_reason"],
+        missed=row["missed"],
     )
 
 

@@ -16,14 +16,15 @@ INSERT = """
 INSERT INTO callgate.calls AS c (
     vapi_call_id, organization_id, phone_number_id, vapi_phone_number_id, type, status, blocked,
     reason, gate, decision, control_url, hangup_state, started_at, ended_at, ended_reason,
-    duration_seconds, cost)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    duration_seconds, cost, goodbye, missed, number)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    $20)
 ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     organization_id = excluded.organization_id, phone_number_id = excluded.phone_number_id,
     vapi_phone_number_id = excluded.vapi_phone_number_id, status = excluded.status,
     blocked = excluded.blocked, reason = excluded.reason, gate = excluded.gate,
     decision = excluded.decision, control_url = excluded.control_url,
-    hangup_state = excluded.hangup_state,
+    hangup_state = excluded.hangup_state, goodbye = excluded.goodbye,
     ended_at = coalesce(c.ended_at, excluded.ended_at), updated_at = now()
 WHERE c.organization_id IS NULL AND excluded.organization_id IS NOT NULL
 RETURNING vapi_call_id
@@ -35,8 +36,10 @@ FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
 """
 
 FIND_HANGUP_TARGET = """
-SELECT vapi_call_id, organization_id, control_url, ended_at, hangup_state, hangup_attempts, gate
-FROM callgate.calls WHERE vapi_call_id = $1 AND blocked AND organization_id IS NOT NULL
+SELECT vapi_call_id, organization_id, control_url, ended_at, hangup_state, hangup_attempts, gate,
+    goodbye
+FROM callgate.calls
+WHERE vapi_call_id = $1 AND (blocked OR cut_at IS NOT NULL) AND organization_id IS NOT NULL
 """
 
 RECORD_HANGUP = """
@@ -44,6 +47,16 @@ UPDATE callgate.calls SET
     hangup_state = CASE WHEN hangup_state = 'confirmed' THEN 'confirmed' ELSE $2 END,
     hangup_attempts = greatest(hangup_attempts, $3),
     control_url = CASE WHEN $2 = 'confirmed' THEN NULL ELSE control_url END,
+    lived_seconds = CASE WHEN $2 = 'confirmed' AND blocked THEN
+        coalesce(lived_seconds, extract(epoch FROM now() - created_at)::float8)
+        ELSE lived_seconds END,
+    updated_at = now()
+WHERE vapi_call_id = $1
+"""
+
+# It is said once; while it is, nobody hangs up.
+SPEAK = """
+UPDATE callgate.calls SET goodbye = NULL, quiet_until = now() + make_interval(secs => $2),
     updated_at = now()
 WHERE vapi_call_id = $1
 """
@@ -58,6 +71,8 @@ UPDATE callgate.calls SET
     cost = coalesce($5, cost),
     hangup_state = CASE WHEN hangup_state IS NULL THEN NULL ELSE 'confirmed' END,
     control_url = NULL,
+    lived_seconds = CASE WHEN blocked THEN coalesce(lived_seconds,
+        greatest(extract(epoch FROM $2 - created_at)::float8, 0)) ELSE NULL END,
     updated_at = now()
 WHERE vapi_call_id = $1
 """
@@ -66,6 +81,7 @@ REOPEN_HANGUP = """
 UPDATE callgate.calls SET
     hangup_state = 'pending', control_url = coalesce($2, control_url), updated_at = now()
 WHERE vapi_call_id = $1 AND blocked AND ended_at IS NULL AND organization_id IS NOT NULL
+    AND (quiet_until IS NULL OR quiet_until < now())
 RETURNING vapi_call_id
 """
 
@@ -85,7 +101,10 @@ class StoredDecision:
 
 @dataclass(frozen=True, slots=True)
 class HangupTarget:
-    """A blocked call as the hang-up sees it. `control_url` is a capability: never log it."""
+    """A call to be ended as the hang-up sees it. `control_url` is a capability: never log it.
+
+    `goodbye` is to be spoken first; None once it was.
+    """
 
     vapi_call_id: str
     organization_id: UUID
@@ -94,6 +113,7 @@ class HangupTarget:
     hangup_state: HangupState | None
     hangup_attempts: int
     gate: str
+    goodbye: str | None = None
 
 
 def dump_decision(decision: Decision) -> dict[str, object]:
@@ -149,6 +169,9 @@ def row_of(call: NewCall) -> tuple[object, ...]:
         call.ended_reason,
         call.duration_seconds,
         call.cost,
+        call.goodbye,
+        call.missed,
+        call.number,
     )
 
 
@@ -196,7 +219,7 @@ async def find_stored(
 
 
 async def find_hangup_target(pool: Pool, vapi_call_id: str) -> HangupTarget | None:
-    """A blocked call of a known organization, or None when there is nothing to hang up."""
+    """A blocked or cut call of a known organization, or None when there is nothing to hang up."""
     row = await pool.fetchrow(FIND_HANGUP_TARGET, vapi_call_id)
     if row is None:
         return None
@@ -207,6 +230,11 @@ async def find_hangup_target(pool: Pool, vapi_call_id: str) -> HangupTarget | No
 async def record_hangup(pool: Pool, vapi_call_id: str, state: HangupState, attempts: int) -> None:
     """Keep how far the hang-up got; what is confirmed stays confirmed."""
     await pool.execute(RECORD_HANGUP, vapi_call_id, state.value, attempts)
+
+
+async def record_goodbye(pool: Pool, vapi_call_id: str, seconds: float) -> None:
+    """The goodbye is being spoken, which takes so long."""
+    await pool.execute(SPEAK, vapi_call_id, seconds)
 
 
 async def record_end(pool: Pool, end: CallEnd) -> None:

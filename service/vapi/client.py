@@ -15,8 +15,8 @@ from service.domain.budget import Priority
 from service.vapi import answers, errors, paging
 from service.vapi.resources import (
     AssistantView,
+    CallView,
     PhoneNumberPage,
-    ServerView,
     SquadView,
     WorkflowView,
 )
@@ -28,7 +28,7 @@ BACK_OFF_SECONDS = 1.0
 
 Pace = Callable[[Priority], Awaitable[None]]
 BackOff = Callable[[float], Awaitable[None]]
-View = TypeVar("View", bound=ServerView)
+View = TypeVar("View")
 
 
 class VapiClient:
@@ -128,6 +128,12 @@ class VapiClient:
         """One call with its live status and control URL."""
         return await self.request_one("GET", "/call", call_id, priority)
 
+    def list_calls(
+        self, since: datetime, priority: Priority = Priority.REPAIR
+    ) -> AsyncIterator[tuple[CallView, ...]]:
+        """The calls that began since, as `list_assistants`."""
+        return self.list_all("/call", CallView, priority, since)
+
     async def request_one(
         self,
         method: str,
@@ -147,10 +153,14 @@ class VapiClient:
         return answer
 
     async def list_all(
-        self, collection: str, view: Callable[[dict[str, Any]], View], priority: Priority
+        self,
+        collection: str,
+        view: Callable[[dict[str, Any]], View],
+        priority: Priority,
+        since: datetime | None = None,
     ) -> AsyncIterator[tuple[View, ...]]:
         """Everything that lies in a bare list, a page at a time; empty pages are left out."""
-        walk = paging.Walk()
+        walk = paging.Walk(since=since)
         while walk.query is not None:
             content = await self.send("GET", f"{collection}?{walk.query}", priority)
             if fresh := walk.take(answers.read_objects(content)):

@@ -7,7 +7,7 @@ again when the name is resolved. It is a capability: no error, log or record rep
 import ipaddress
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -29,6 +29,12 @@ ATTEMPT_SECONDS = 2.5
 """Hard limit of one attempt: one in forty cold connects to Vapi's control hosts stalls."""
 
 END_CALL = {"type": "end-call"}
+SAY: Mapping[str, object] = {
+    "type": "say",
+    "endCallAfterSpoken": True,
+    "interruptAssistantEnabled": True,
+    "interruptionsEnabled": False,
+}
 MAX_URL = 2048
 FORBIDDEN = re.compile(r"[^\x21-\x7e]|[\\#]")
 HOST = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})+")
@@ -156,9 +162,20 @@ class ControlClient:
         Raises `HostileUrlError` before connecting, `VapiNotFoundError` when the control host does
         not know the call (any more), another `VapiError` otherwise.
         """
+        await self.command(url, END_CALL)
+
+    async def say_goodbye(self, url: str, text: str) -> None:
+        """Ask Vapi to speak, to listen to nobody meanwhile, and to end the call then.
+
+        Raises like `end_call`.
+        """
+        await self.command(url, {**SAY, "content": text})
+
+    async def command(self, url: str, order: Mapping[str, object]) -> None:
+        """Post one command."""
         checked = check_control_url(url, self.hosts)
         try:
-            async with self.session.post(checked, json=END_CALL, allow_redirects=False) as response:
+            async with self.session.post(checked, json=order, allow_redirects=False) as response:
                 status, wait = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             # Its text has the URL in it: only the kind of failure is passed on.

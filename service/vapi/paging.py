@@ -18,12 +18,13 @@ class Walk:
 
     Lists are newest first. Each page begins where the last one ended, at the same instant, because
     several objects may share it; those that were seen are left out. What a walk does not bring is
-    not proved gone.
+    not proved gone. `since` is where it ends.
     """
 
-    def __init__(self, limit: int = MAX_PAGE) -> None:
+    def __init__(self, limit: int = MAX_PAGE, since: datetime | None = None) -> None:
         self.limit = limit
-        self.query: str | None = f"limit={limit}"
+        self.bound = f"&createdAtGe={quote(since.isoformat())}" if since else ""
+        self.query: str | None = f"limit={limit}{self.bound}"
         self.until: datetime | None = None
         self.border: set[str] = set()
 
@@ -57,7 +58,8 @@ class Walk:
         comparison = "Lt" if oldest == self.until else "Le"
         self.until = oldest
         self.border = {str(item.get("id")) for item in at_oldest}
-        return f"limit={self.limit}&createdAt{comparison}={quote(at_oldest[0]['createdAt'])}"
+        until = f"createdAt{comparison}={quote(at_oldest[0]['createdAt'])}"
+        return f"limit={self.limit}&{until}{self.bound}"
 
 
 def created_at(item: Item) -> datetime | None:

@@ -2,12 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Self
+
+MOST_COST = 10**9
 
 
 def text(value: object) -> str | None:
     """A text that says something."""
     return value if isinstance(value, str) and value else None
+
+
+def instant(value: object) -> datetime | None:
+    """An instant with its zone, in a year that a database keeps."""
+    try:
+        at = datetime.fromisoformat(text(value) or "")
+    except ValueError:
+        return None
+    if not 2000 < at.year < 2200:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -213,8 +228,53 @@ class CallView:
     @property
     def control_url(self) -> str | None:
         """A capability: never log it."""
-        monitor = self.raw.get("monitor")
-        return text(monitor.get("controlUrl")) if isinstance(monitor, Mapping) else None
+        return text(mapping(self.raw.get("monitor")).get("controlUrl"))
+
+    @property
+    def id(self) -> str | None:
+        return text(self.raw.get("id"))
+
+    @property
+    def type(self) -> str | None:
+        return text(self.raw.get("type"))
+
+    @property
+    def phone_number_id(self) -> str | None:
+        return text(self.raw.get("phoneNumberId"))
+
+    @property
+    def assistant_id(self) -> str | None:
+        return text(self.raw.get("assistantId"))
+
+    @property
+    def ended_reason(self) -> str | None:
+        return text(self.raw.get("endedReason"))
+
+    @property
+    def created_at(self) -> datetime | None:
+        return instant(self.raw.get("createdAt"))
+
+    @property
+    def started_at(self) -> datetime | None:
+        return instant(self.raw.get("startedAt"))
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return instant(self.raw.get("endedAt"))
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """From the beginning to the end, where both are told."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return max((self.ended_at - self.started_at).total_seconds(), 0.0)
+
+    @property
+    def cost(self) -> Decimal | None:
+        value = self.raw.get("cost")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return Decimal(str(value)) if 0 <= value < MOST_COST else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,6 +289,10 @@ class Call(Given):
     ended_reason: str | None
     duration_seconds: float | None
     cost: Annotated[Decimal, PlainSerializer(float, return_type=float)] | None
+    lived_seconds: float | None
+    cut_at: Instant | None
+    cut_reason: str | None
+    missed: bool
 
 
 class Policy(Given):

@@ -91,6 +91,10 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
         "ended_reason": "hung-up",
         "duration_seconds": 9.5,
         "cost": 0.0394,
+        "lived_seconds": found["lived_seconds"],
+        "cut_at": None,
+        "cut_reason": None,
+        "missed": False,
     }
 
 

@@ -1,0 +1,74 @@
+"""`callgate.call_watch`: how far Vapi's list of calls was compared with ours, and by whom."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from service.store.pool import Pool
+
+LEASE_SECONDS = 60.0
+
+CLAIM = """
+UPDATE callgate.call_watch
+SET claim = claim + 1, claimed_until = now() + make_interval(secs => $1)
+WHERE next_look_at <= now() AND (claimed_until IS NULL OR claimed_until < now())
+RETURNING claim, seen_until, now() AS now
+"""
+
+END = """
+UPDATE callgate.call_watch SET claimed_until = NULL,
+    next_look_at = now() + make_interval(secs => $2), seen_until = coalesce($3, seen_until)
+WHERE claim = $1
+"""
+
+SECONDS = """
+SELECT extract(epoch FROM greatest(next_look_at, coalesce(claimed_until, next_look_at)) - now())
+FROM callgate.call_watch
+"""
+
+KNOWN = """
+SELECT vapi_call_id, ended_at IS NOT NULL AS ended FROM callgate.calls
+WHERE vapi_call_id = ANY($1::text[])
+"""
+
+# Open for longer than the list reaches back: each is asked about by itself, the oldest first.
+OLD_OPEN = """
+SELECT vapi_call_id FROM callgate.calls
+WHERE status <> 'ended' AND ended_at IS NULL AND created_at < $1
+    AND (hangup_state IS NULL OR hangup_state <> 'confirmed')
+    AND created_at > now() - interval '3 days'
+ORDER BY updated_at LIMIT $2
+"""
+
+TOUCH = "UPDATE callgate.calls SET updated_at = now() WHERE vapi_call_id = $1"
+
+
+async def claim(pool: Pool) -> tuple[int, datetime, datetime] | None:
+    """Take the look if it is due: the claim, until when all was compared, and now."""
+    row = await pool.fetchrow(CLAIM, LEASE_SECONDS)
+    return None if row is None else (row["claim"], row["seen_until"], row["now"])
+
+
+async def end(pool: Pool, claim: int, next_in: float, seen_until: datetime | None) -> None:
+    """Give the look back; None: the mark stays, for nothing was believed."""
+    await pool.execute(END, claim, next_in, seen_until)
+
+
+async def seconds_to_look(pool: Pool) -> float:
+    """Seconds until the next look may be taken."""
+    return float(await pool.fetchval(SECONDS))
+
+
+async def find_known(pool: Pool, vapi_call_ids: Sequence[str]) -> dict[str, bool]:
+    """Which of these calls we have, and whether we know their end."""
+    rows = await pool.fetch(KNOWN, list(vapi_call_ids))
+    return {row["vapi_call_id"]: row["ended"] for row in rows}
+
+
+async def find_old_open(pool: Pool, before: datetime, limit: int) -> list[str]:
+    """Calls that began before and of which no end is known, for the longest unasked about."""
+    return [row["vapi_call_id"] for row in await pool.fetch(OLD_OPEN, before, limit)]
+
+
+async def touch(pool: Pool, vapi_call_id: str) -> None:
+    """Note that a call was asked about: others have their turn first."""
+    await pool.execute(TOUCH, vapi_call_id)

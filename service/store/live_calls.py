@@ -1,0 +1,40 @@
+"""Granted calls that are under way, and ending those whose organization lost its access meanwhile."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from service.store.pool import Pool
+from service.store.queue import HangupJob, enqueue_hangups
+
+# Only where the organization wants its calls ended; an old call that never reported its end is no
+# concern of this.
+ORGANIZATIONS = """
+SELECT DISTINCT c.organization_id FROM callgate.calls c
+JOIN callgate.organizations o ON o.id = c.organization_id
+WHERE c.status <> 'ended' AND c.ended_at IS NULL AND NOT c.blocked AND c.cut_at IS NULL
+    AND o.handling->>'when_access_ends' = 'hang_up'
+"""
+
+# Two replicas that see the same end: whoever sets `cut_at` enqueues the hang-up, in one transaction.
+CUT = """
+UPDATE callgate.calls SET cut_at = now(), cut_reason = $2, hangup_state = 'pending',
+    updated_at = now()
+WHERE organization_id = $1 AND status <> 'ended' AND ended_at IS NULL AND NOT blocked
+    AND cut_at IS NULL
+RETURNING vapi_call_id
+"""
+
+
+async def find_organizations(pool: Pool) -> list[UUID]:
+    """Organizations with calls under way that are to end with their access."""
+    return [row["organization_id"] for row in await pool.fetch(ORGANIZATIONS)]
+
+
+async def cut(pool: Pool, organization_id: UUID, reason: str) -> Sequence[str]:
+    """Have an organization's calls hung up; their ids at Vapi. Doing it twice changes nothing."""
+    async with pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(CUT, organization_id, reason)
+        ids = sorted(row["vapi_call_id"] for row in rows)
+        if ids:
+            await enqueue_hangups(connection, [HangupJob(one, 0.0) for one in ids])
+    return ids
