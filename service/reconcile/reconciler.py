@@ -10,19 +10,22 @@ from uuid import UUID
 import structlog
 
 from service.domain.budget import Priority
+from service.domain.coverage import AtVapi
 from service.domain.errors import InvalidError, UnavailableError
 from service.domain.phone_numbers import Sync
+from service.reconcile.at_vapi import at_vapi
 from service.reconcile.failures import finding_of
 from service.reconcile.observe import Observer
 from service.reconcile.release import Release
 from service.reconcile.repair import Repairer
-from service.reconcile.route import Route, route_of
+from service.reconcile.route import Bound, Route, route_of
 from service.reconcile.writing import ClaimLostError
 from service.store import webhook_claims, webhook_states
 from service.store.pool import Pool
 from service.store.webhook_changes import WebhookChange
 from service.store.webhook_claims import Claim, Finding
 from service.vapi.errors import VapiError, VapiNotFoundError
+from service.vapi.resources import PhoneNumberView
 
 HELD_TRIES = 20
 HELD_SECONDS = 0.1
@@ -81,14 +84,25 @@ class Reconciler:
         Raises `InvalidError` (`vapi_phone_number_not_found`) or `UnavailableError`
         (`vapi_unavailable`).
         """
+        view, bound = await self.read(vapi_phone_number_id, tools=True)
+        return route_of(self.repairer.desired.url, view, bound)
+
+    async def at_vapi(self, vapi_phone_number_id: str) -> AtVapi:
+        """What coverage needs to know of a number now. Raises like `route`."""
+        view, bound = await self.read(vapi_phone_number_id)
+        return at_vapi(self.repairer.desired.url, view, bound)
+
+    async def read(
+        self, vapi_phone_number_id: str, *, tools: bool = False
+    ) -> tuple[PhoneNumberView, Bound]:
+        """A number with what answers it, for an admin who waits. Raises like `route`."""
         try:
             view = await self.observer.number(vapi_phone_number_id, Priority.ADMIN)
-            bound = await self.observer.bound(view, Priority.ADMIN, tools=True)
+            return view, await self.observer.bound(view, Priority.ADMIN, tools=tools)
         except VapiNotFoundError:
             raise not_at_vapi() from None
         except VapiError as exc:
             raise vapi_away(exc) from None
-        return route_of(self.repairer.desired.url, view, bound)
 
     async def reconcile(
         self, phone_number_id: UUID, priority: Priority = Priority.ADMIN

@@ -159,6 +159,7 @@ EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     ("DELETE", "/phone-numbers/{phone_number_id}"): (ADMINS, 204, None),
     ("POST", "/phone-numbers/{phone_number_id}/sync"): (ADMINS, 200, None),
     ("GET", "/phone-numbers/{phone_number_id}/route"): (READERS, 200, None),
+    ("GET", "/phone-numbers/{phone_number_id}/coverage"): (READERS, 200, None),
     ("GET", "/phone-numbers/{phone_number_id}/changes"): (READERS, 200, None),
     ("PUT", "/phone-numbers/{phone_number_id}/pause"): (ADMINS, 200, {"reason": "x"}),
     ("DELETE", "/phone-numbers/{phone_number_id}/pause"): (ADMINS, 200, None),
