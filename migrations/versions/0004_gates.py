@@ -116,7 +116,8 @@ STATEMENTS = (
     # Once a call, with the call's own row, so that a crash, the spool and several replicas neither
     # lose nor repeat one. Deferred to the commit, where one lock for all puts batches of several
     # replicas in a line: rows locked in the order of the calls would lock each other out. The newest
-    # 10,000 and those that somebody ignored are kept.
+    # 10,000 and those that somebody ignored are kept, give or take: about one new number in a hundred
+    # looks, for looking at 10,000 rows takes 5 ms.
     """
     CREATE FUNCTION callgate.note_unknown_number() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
@@ -133,7 +134,7 @@ STATEMENTS = (
             number = coalesce(excluded.number, u.number), last_seen_at = now(),
             calls = u.calls + 1, last_vapi_call_id = excluded.last_vapi_call_id
         RETURNING u.calls = 1 INTO is_new;
-        IF is_new THEN
+        IF is_new AND hashtext(NEW.vapi_phone_number_id) % 100 = 0 THEN
             DELETE FROM callgate.unknown_numbers WHERE vapi_phone_number_id IN (
                 SELECT vapi_phone_number_id FROM callgate.unknown_numbers
                 WHERE ignored_at IS NULL

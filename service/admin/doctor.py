@@ -9,6 +9,7 @@ from typing import Literal
 
 import aiohttp
 
+from service.admin.doctor_coverage import examine_coverage
 from service.admin.doctor_webhook import Finding, examine_webhook
 from service.admin.secret_rotation import SecretRotation, is_done
 from service.domain.budget import Priority
@@ -68,6 +69,7 @@ class Doctor:
                 ("budget", self.budget),
                 ("reconcile", self.reconcile),
                 ("numbers", self.numbers),
+                ("coverage", self.coverage),
                 ("secrets", self.secrets),
                 ("hangups", self.hangups),
             ]
@@ -193,6 +195,12 @@ class Doctor:
             text = f"{silent} numbers are in sync for a week and no call of theirs was ever seen."
             remedy = "If they have calls, see GET /phone-numbers/{id}/route."
             yield Finding("numbers", "warning", text, remedy)
+
+    async def coverage(self) -> AsyncIterator[Finding]:
+        """Every kind of call is stopped somewhere while its organization has no access."""
+        assert self.pool is not None
+        for finding in await examine_coverage(self.pool, self.settings):
+            yield finding
 
     async def secrets(self) -> AsyncIterator[Finding]:
         """A change of the webhook secret is through, or how far it is."""

@@ -25,6 +25,7 @@ BOUNDS = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+NOTE_UNKNOWN = "INSERT INTO callgate.unknown_numbers (vapi_phone_number_id) VALUES ($1)"
 SHAPE_CODES = {"invalid_body", "invalid_query", "malformed_json", "unsupported_media_type"}
 Ids = dict[str, list[str]]
 
@@ -40,10 +41,14 @@ async def ids(api: ApiClient, vapi: SandboxVapi) -> Ids:
             "vapi_phone_number_id": vapi.add_number(provider="vapi")["id"],
         }
         numbers.append((await api.ask("POST", "/phone-numbers", body)).json["id"])
+    unknown = [vapi.add_number(provider="vapi")["id"] for _ in range(3)]
+    for vapi_id in unknown:
+        await api.service.pool.execute(NOTE_UNKNOWN, vapi_id)
     tokens = [(await api.issue_token("viewer"))["id"] for _ in range(3)]
     return {
         "organization_id": organizations,
         "phone_number_id": numbers,
+        "vapi_phone_number_id": unknown,
         "token_id": tokens,
         "call_id": [],
     }
