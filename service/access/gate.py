@@ -23,7 +23,7 @@ from service.domain.blocked_messages import blocked_text
 from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Basis, Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
-from service.store.call_writer import CallWriter, RecordsUnavailableError
+from service.store.call_writer import CallWriter, Recorded, RecordsUnavailableError
 from service.store.calls import StoredDecision, record_end, reopen_hangup
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.spool import Entry, Spool
@@ -33,6 +33,9 @@ BLOCKED = "[Webhook] ⛔⛔⛔ CALL BLOCKED"
 HANGING_UP = "[Webhook] Attempting to hang up call"
 UNKNOWN_REASON = "unknown_phone_number"
 
+PROMPT_SECONDS = 0.05
+"""How long the answer to an assistant-request waits for its record: as a rule that is enough for it,
+and to learn of a decision that another replica made, and it is never long enough to be heard."""
 ANSWER_SECONDS = 2.3
 """How long the answer to an assistant-request may take in all; Vapi gives 7.5 s end to end."""
 RECORD_SECONDS = 2.0
@@ -141,11 +144,19 @@ class Gate:
         began = time.monotonic()
         decision = await self.decide(message, registration)
         call = self.new_call(call_id, message, registration, decision)
-        seconds = RECORD_SECONDS
-        if message.type == "assistant-request":
+        seconds, asked = RECORD_SECONDS, message.type == "assistant-request"
+        if asked:
             seconds = max(ANSWER_SECONDS - (time.monotonic() - began), 0.1)
+        recording = asyncio.ensure_future(self.writer.record(call, seconds))
+        if asked:
+            await asyncio.wait({recording}, timeout=PROMPT_SECONDS)
+            if not recording.done():
+                # Vapi waits: the answer stands, and its record follows.
+                self.spool.note(Entry(call=call))
+                self.start(self.settle(call, recording))
+                return known_from(call), True
         try:
-            recorded = await self.writer.record(call, seconds)
+            recorded = await recording
         except RecordsUnavailableError:
             await self.spool.keep(Entry(call=call))
             known = known_from(call)
@@ -156,7 +167,25 @@ class Gate:
         if recorded.first:
             self.announce(call)
             return known_from(call), True
+        assert recorded.stored is not None, "whoever is not the first learns of the first"
         return known_from_stored(recorded.stored), False
+
+    async def settle(self, call: NewCall, recording: asyncio.Future[Recorded]) -> None:
+        """The record of a call whose assistant-request is answered already. Where another replica was
+        first after all, its decision is the call's, from the next message on."""
+        taken = False
+        try:
+            recorded = await recording
+            taken = True
+        except RecordsUnavailableError:
+            self.announce(call)
+            return
+        finally:
+            self.spool.settle(taken=taken)
+        if recorded.stored is not None:
+            self.remember(call.vapi_call_id, known_from_stored(recorded.stored))
+        else:
+            self.announce(call)
 
     async def decide(self, message: ServerMessage, registration: Registration | None) -> Decision:
         """Ask the chain; a number that nobody registered is denied without it."""

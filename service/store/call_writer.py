@@ -6,12 +6,13 @@ hears of it at once (`RecordsUnavailableError`) and keeps the record in the spoo
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import asyncpg
 import structlog
 
-from service.domain.calls import NewCall
+from service.domain.calls import HangupState, NewCall
 from service.store.calls import StoredDecision, record_calls
 from service.store.pool import UNAVAILABLE, Pool
 
@@ -28,10 +29,10 @@ class RecordsUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`first`: this very record made the decision; otherwise an earlier one stands."""
+    """`first`: this very record made the decision; otherwise an earlier one stands, as `stored`."""
 
     first: bool
-    stored: StoredDecision
+    stored: StoredDecision | None = None
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class CallWriter:
                 connection.terminate()
                 work.cancel()
                 raise TimeoutError
-            won, stored = work.result()
+            self.tell(batch, calls, *work.result())
         finally:
             if not work.done():
                 work.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -125,11 +126,34 @@ class CallWriter:
                     await self.pool.release(connection)
             except (TimeoutError, asyncpg.InterfaceError):
                 connection.terminate()
+
+    def tell(
+        self,
+        batch: list[Waiting],
+        calls: Mapping[str, NewCall],
+        won: set[str],
+        stored: Mapping[str, StoredDecision],
+    ) -> None:
+        """Answer everybody in a batch that is committed."""
         for waiting in batch:
             call_id = waiting.call.vapi_call_id
             first = call_id in won and calls[call_id] is waiting.call
             if not waiting.done.done():
-                waiting.done.set_result(Recorded(first, stored[call_id]))
+                earlier = None if first else stored.get(call_id) or stored_of(calls[call_id])
+                waiting.done.set_result(Recorded(first, earlier))
+
+
+def stored_of(call: NewCall) -> StoredDecision:
+    """The decision of a copy of the same message, which was recorded in the same batch."""
+    return StoredDecision(
+        vapi_call_id=call.vapi_call_id,
+        organization_id=call.organization_id,
+        blocked=call.blocked,
+        gate=call.gate,
+        decision=call.decision,
+        ended=call.ended_at is not None,
+        hangup_state=None if call.hangup_after_seconds is None else HangupState.PENDING,
+    )
 
 
 def fail(batch: list[Waiting], error: Exception) -> None:

@@ -45,22 +45,49 @@ class Spool:
         self.path = folder / f"{uuid4()}.jsonl"
         self.file: int | None = None
         self.waiting = 0
+        self.noted = 0
+        self.lines: list[bytes] = []
 
     async def keep(self, entry: Entry) -> None:
-        """Write an entry to disk; it is safe when this returns."""
-        line = msgspec.json.encode(entry) + b"\n"
+        """Write an entry to disk; it is safe when this returns. What waits goes in one write."""
+        self.lines.append(msgspec.json.encode(entry) + b"\n")
+        self.waiting += 1
         async with self.lock:
-            await asyncio.to_thread(self.append, line)
-            self.waiting += 1
+            if self.lines:
+                lines, self.lines = self.lines, []
+                await asyncio.to_thread(self.append, b"".join(lines))
 
-    def append(self, line: bytes) -> None:
+    def note(self, entry: Entry) -> None:
+        """Note an entry that PostgreSQL is just taking, so that a killed process loses nothing.
+
+        It is in the system's hands when this returns, not yet on the disk: `settle` follows within
+        seconds.
+        """
+        self.open()
+        assert self.file is not None, "opened above"
+        os.write(self.file, msgspec.json.encode(entry) + b"\n")
+        self.noted += 1
+
+    def settle(self, *, taken: bool) -> None:
+        """PostgreSQL has taken a noted entry; or has not, and the file is to be emptied."""
+        self.noted -= 1
+        if not taken:
+            self.waiting += 1
+        elif not (self.noted or self.waiting or self.lock.locked()) and self.file is not None:
+            os.ftruncate(self.file, 0)
+
+    def open(self) -> None:
         if self.file is None:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.file = os.open(
                 self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
             )
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(self.file, line)
+
+    def append(self, lines: bytes) -> None:
+        self.open()
+        assert self.file is not None, "opened above"
+        os.write(self.file, lines)
         os.fdatasync(self.file)
 
     async def run(self) -> None:
@@ -82,7 +109,7 @@ class Spool:
         found = []
         for path in sorted(self.folder.glob("*.jsonl")):
             if path == self.path:
-                continue
+                continue  # our own; a second descriptor would not tell
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -97,12 +124,18 @@ class Spool:
         return found
 
     async def drain_own(self) -> None:
-        """Empty our file; new entries wait meanwhile, so none falls between."""
+        """Empty our file. New entries go to a new one, so that nobody waits for PostgreSQL; if it does
+        not take them, the old one is one that nobody holds, and its turn comes again."""
         async with self.lock:
-            await self.write(await asyncio.to_thread(self.path.read_bytes))
-            if self.file is not None:
-                await asyncio.to_thread(os.ftruncate, self.file, 0)
+            path, file = self.path, self.file
+            self.path, self.file = self.folder / f"{uuid4()}.jsonl", None
             self.waiting = 0
+        if file is None:
+            return
+        try:
+            await self.drain_file(path)
+        finally:
+            os.close(file)
 
     async def drain_file(self, path: Path) -> None:
         """Empty and remove another's file. Two replicas doing it at once is harmless: every entry
