@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from service.access.gate import BLOCKED, HANGING_UP
+from service.access.first_message import BLOCKED, HANGING_UP
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually
 

@@ -10,7 +10,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -19,18 +18,17 @@ import structlog
 from policies.contract import AccessRequest, CallFacts, Effect
 from service.access.directory import AccessDirectory, Registration
 from service.access.explain import build_request
-from service.domain.blocked_messages import blocked_text
-from service.domain.calls import CallEnd, GateName, NewCall
+from service.access.first_message import announce, new_call
+from service.access.known_calls import KnownCall, known_from, known_from_stored
+from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Basis, Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.call_writer import CallWriter, Recorded, RecordsUnavailableError
-from service.store.calls import StoredDecision, record_end, reopen_hangup
+from service.store.calls import record_end, reopen_hangup
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.spool import Entry, Spool
 from service.vapi.messages import ServerMessage
 
-BLOCKED = "[Webhook] ⛔⛔⛔ CALL BLOCKED"
-HANGING_UP = "[Webhook] Attempting to hang up call"
 UNKNOWN_REASON = "unknown_phone_number"
 
 PROMPT_SECONDS = 0.05
@@ -39,8 +37,6 @@ and to learn of a decision that another replica made, and it is never long enoug
 ANSWER_SECONDS = 2.3
 """How long the answer to an assistant-request may take in all; Vapi gives 7.5 s end to end."""
 RECORD_SECONDS = 2.0
-REFUSAL_SECONDS = 8.0
-"""How long Vapi may take to speak a refusal before we look whether the call is really over."""
 AGAIN_SECONDS = 2.0
 KNOWN_CALLS = 50_000
 
@@ -55,20 +51,6 @@ class Chain(Protocol):
 
 HangUpNow = Callable[[str, str | None], Awaitable[object]]
 """The first attempt from memory, when PostgreSQL cannot take the job."""
-
-
-@dataclass(slots=True)
-class KnownCall:
-    """What this replica remembers of a call. `hung_up_at` is monotonic."""
-
-    decision_id: UUID
-    allowed: bool
-    reason: str
-    organization_id: UUID | None
-    gate: str
-    ended: bool = False
-    hung_up_at: float = 0.0
-    had_control_url: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +125,14 @@ class Gate:
         """Make the decision, or learn the one that was made; True if it is ours and the first."""
         began = time.monotonic()
         decision = await self.decide(message, registration)
-        call = self.new_call(call_id, message, registration, decision)
+        call = new_call(
+            call_id,
+            message,
+            registration,
+            decision,
+            now=self.directory.now(),
+            default_message=self.blocked_message,
+        )
         seconds, asked = RECORD_SECONDS, message.type == "assistant-request"
         if asked:
             seconds = max(ANSWER_SECONDS - (time.monotonic() - began), 0.1)
@@ -160,12 +149,12 @@ class Gate:
         except RecordsUnavailableError:
             await self.spool.keep(Entry(call=call))
             known = known_from(call)
-            self.announce(call)
+            announce(call)
             if call.hangup_after_seconds == 0:
                 self.start(self.hang_up_now(call_id, call.control_url))
             return known, True
         if recorded.first:
-            self.announce(call)
+            announce(call)
             return known_from(call), True
         assert recorded.stored is not None, "whoever is not the first learns of the first"
         return known_from_stored(recorded.stored), False
@@ -178,14 +167,14 @@ class Gate:
             recorded = await recording
             taken = True
         except RecordsUnavailableError:
-            self.announce(call)
+            announce(call)
             return
         finally:
             self.spool.settle(taken=taken)
         if recorded.stored is not None:
             self.remember(call.vapi_call_id, known_from_stored(recorded.stored))
         else:
-            self.announce(call)
+            announce(call)
 
     async def decide(self, message: ServerMessage, registration: Registration | None) -> Decision:
         """Ask the chain; a number that nobody registered is denied without it."""
@@ -203,70 +192,6 @@ class Gate:
             )
         request = build_request(registration.organization, at, registration.phone_number, facts)
         return await self.chain.decide(request, basis=self.directory.basis)
-
-    def new_call(
-        self,
-        call_id: str,
-        message: ServerMessage,
-        registration: Registration | None,
-        decision: Decision,
-    ) -> NewCall:
-        """The row for a call's first message."""
-        asked = message.type == "assistant-request"
-        gate: GateName = "request" if asked else "event"
-        now = self.directory.now()
-        ended_at = (message.ended_at or message.at or now) if message.ends_call else None
-        hangup_after = None
-        if registration is not None and not decision.allowed and ended_at is None:
-            hangup_after = REFUSAL_SECONDS if asked else 0.0
-        number = registration.phone_number if registration else None
-        return NewCall(
-            vapi_call_id=call_id,
-            organization_id=registration.organization.id if registration else None,
-            phone_number_id=number.id if number else None,
-            vapi_phone_number_id=next(iter(message.phone_number_ids), None),
-            type=message.call_type,
-            gate=gate,
-            decision=decision,
-            started_at=started_at(message, now),
-            control_url=message.control_url,
-            hangup_after_seconds=hangup_after,
-            ended_at=ended_at,
-            ended_reason=message.ended_reason if ended_at else None,
-            duration_seconds=message.duration_seconds if ended_at else None,
-            cost=message.cost if ended_at else None,
-            number=message.number if registration is None else None,
-            goodbye=self.goodbye(registration, decision, now) if hangup_after == 0.0 else None,
-        )
-
-    def goodbye(
-        self, registration: Registration | None, decision: Decision, now: datetime
-    ) -> str | None:
-        """What a blocked call hears before it is hung up, where its organization wants that."""
-        if registration is None or not registration.organization.handling.goodbye:
-            return None
-        organization = registration.organization
-        return blocked_text(organization, decision.reason, self.blocked_message, now)
-
-    def announce(self, call: NewCall) -> None:
-        """The mission's log lines, once a call."""
-        keys = {
-            "call_id": call.vapi_call_id,
-            "organization_id": call.organization_id,
-            "phone_number_id": call.phone_number_id,
-            "decision_id": call.decision.id,
-            "reason": call.decision.reason,
-            "gate": call.gate,
-            "basis": call.decision.basis,
-        }
-        if call.organization_id is None:
-            log.warning("call.unknown_phone_number", **keys)
-        elif call.blocked:
-            log.warning(BLOCKED, determined_by=call.decision.determined_by, **keys)
-            if call.hangup_after_seconds is not None:
-                log.warning(HANGING_UP, **keys)
-        else:
-            log.info("call.allowed", **keys)
 
     async def seen_again(self, call_id: str, known: KnownCall, message: ServerMessage) -> None:
         """A later message: it may end the call, or show that a blocked one still talks."""
@@ -334,36 +259,3 @@ class Gate:
         """Let what was started finish."""
         if self.background:
             await asyncio.wait(self.background, timeout=seconds)
-
-
-def started_at(message: ServerMessage, now: datetime) -> datetime:
-    """When the call began, as far as the message tells; never later than now."""
-    return min(message.started_at or message.at or now, now)
-
-
-def known_from(call: NewCall) -> KnownCall:
-    """What to remember of a call that was just decided here."""
-    return KnownCall(
-        call.decision.id,
-        call.decision.allowed,
-        call.decision.reason,
-        call.organization_id,
-        call.gate,
-        ended=call.ended_at is not None,
-        hung_up_at=time.monotonic(),
-        had_control_url=call.control_url is not None,
-    )
-
-
-def known_from_stored(stored: StoredDecision) -> KnownCall:
-    """What to remember of a call that was decided elsewhere or before a restart."""
-    return KnownCall(
-        stored.decision.id,
-        stored.decision.allowed,
-        stored.decision.reason,
-        stored.organization_id,
-        stored.gate,
-        ended=stored.ended,
-        hung_up_at=time.monotonic(),
-        had_control_url=stored.gate == "event",
-    )

@@ -1,7 +1,7 @@
 """The ladder against a Vapi in every kind of trouble, one round at a time."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,9 @@ class OneRecord:
 
     async def find(self, vapi_call_id: str) -> HangupTarget | None:
         return self.target if vapi_call_id == self.target.vapi_call_id else None
+
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
+        self.target = replace(self.target, goodbye=None)
 
     async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None:
         self.states.append((state, attempts))

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.access.gate import BLOCKED, HANGING_UP
+from service.access.first_message import BLOCKED, HANGING_UP
 from service.sandbox.server import SandboxVapi
 from tests.support.process import ServiceProcess
 from tests.support.service import Replica, eventually

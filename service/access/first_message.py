@@ -1,0 +1,94 @@
+"""A call's first message as its row, and the mission's log lines about it."""
+
+from datetime import datetime
+
+import structlog
+
+from service.access.directory import Registration
+from service.domain.blocked_messages import blocked_text
+from service.domain.calls import GateName, NewCall
+from service.domain.decisions import Decision
+from service.vapi.messages import ServerMessage
+
+BLOCKED = "[Webhook] ⛔⛔⛔ CALL BLOCKED"
+HANGING_UP = "[Webhook] Attempting to hang up call"
+REFUSAL_SECONDS = 8.0
+"""How long Vapi may take to speak a refusal before we look whether the call is really over."""
+
+log = structlog.get_logger()
+
+
+def new_call(
+    call_id: str,
+    message: ServerMessage,
+    registration: Registration | None,
+    decision: Decision,
+    *,
+    now: datetime,
+    default_message: str,
+) -> NewCall:
+    """The row for a call's first message."""
+    asked = message.type == "assistant-request"
+    gate: GateName = "request" if asked else "event"
+    ended_at = (message.ended_at or message.at or now) if message.ends_call else None
+    hangup_after = None
+    if registration is not None and not decision.allowed and ended_at is None:
+        hangup_after = REFUSAL_SECONDS if asked else 0.0
+    words = None
+    if hangup_after == 0.0:
+        words = goodbye(registration, decision, now, default_message)
+    number = registration.phone_number if registration else None
+    return NewCall(
+        vapi_call_id=call_id,
+        organization_id=registration.organization.id if registration else None,
+        phone_number_id=number.id if number else None,
+        vapi_phone_number_id=next(iter(message.phone_number_ids), None),
+        type=message.call_type,
+        gate=gate,
+        decision=decision,
+        started_at=started_at(message, now),
+        control_url=message.control_url,
+        hangup_after_seconds=hangup_after,
+        ended_at=ended_at,
+        ended_reason=message.ended_reason if ended_at else None,
+        duration_seconds=message.duration_seconds if ended_at else None,
+        cost=message.cost if ended_at else None,
+        number=message.number if registration is None else None,
+        goodbye=words,
+    )
+
+
+def goodbye(
+    registration: Registration | None, decision: Decision, now: datetime, default_message: str
+) -> str | None:
+    """What a blocked call hears before it is hung up, where its organization wants that."""
+    if registration is None or not registration.organization.handling.goodbye:
+        return None
+    organization = registration.organization
+    return blocked_text(organization, decision.reason, default_message, now)
+
+
+def announce(call: NewCall) -> None:
+    """The mission's log lines, once a call."""
+    keys = {
+        "call_id": call.vapi_call_id,
+        "organization_id": call.organization_id,
+        "phone_number_id": call.phone_number_id,
+        "decision_id": call.decision.id,
+        "reason": call.decision.reason,
+        "gate": call.gate,
+        "basis": call.decision.basis,
+    }
+    if call.organization_id is None:
+        log.warning("call.unknown_phone_number", **keys)
+    elif call.blocked:
+        log.warning(BLOCKED, determined_by=call.decision.determined_by, **keys)
+        if call.hangup_after_seconds is not None:
+            log.warning(HANGING_UP, **keys)
+    else:
+        log.info("call.allowed", **keys)
+
+
+def started_at(message: ServerMessage, now: datetime) -> datetime:
+    """When the call began, as far as the message tells; never later than now."""
+    return min(message.started_at or message.at or now, now)
