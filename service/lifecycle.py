@@ -39,6 +39,7 @@ from service.store.pool import UNAVAILABLE, Pool, create_pool
 from service.store.schema import SchemaError, check_schema, is_empty, migrate
 from service.store.spool import Spool
 from service.vapi.authenticity import rules_from
+from service.vapi.campaigns import Campaigns
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient
 from service.web.api.application import build_api
@@ -249,6 +250,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         metrics,
         relay,
         uses,
+        Campaigns(client),
         diff.merged(desired_webhook(settings), None),
         settings.callgate_max_body_bytes,
         settings.callgate_blocked_message,

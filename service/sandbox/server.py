@@ -146,12 +146,14 @@ class SandboxVapi(World):
         squads = Resources("Squad", self.squads, self.clock, self.org_id)
         workflows = Resources("Workflow", self.workflows, self.clock, self.org_id)
         tools = Resources("Tool", self.tools, self.clock, self.org_id)
+        campaigns = Resources("Campaign", self.campaigns, self.clock, self.org_id)
         for path, kind in (
             ("/phone-number", self.phone_number_api),
             ("/assistant", self.assistant_api),
             ("/squad", squads),
             ("/workflow", workflows),
             ("/tool", tools),
+            ("/campaign", campaigns),
         ):
             app.router.add_get(path, kind.list_bare)
             app.router.add_post(path, kind.post)

@@ -18,13 +18,14 @@ class World:
         self.clock = Clock()
         self.numbers, self.assistants = Shelf(self.save), Shelf(self.save)
         self.squads, self.workflows = Shelf(self.save), Shelf(self.save)
-        self.tools = Shelf(self.save)
+        self.tools, self.campaigns = Shelf(self.save), Shelf(self.save)
         shelves = {
             "numbers": self.numbers,
             "assistants": self.assistants,
             "squads": self.squads,
             "workflows": self.workflows,
             "tools": self.tools,
+            "campaigns": self.campaigns,
         }
         self.state_file = StateFile(state_path, shelves) if state_path else None
         self.saving = False
@@ -80,6 +81,9 @@ class World:
 
     def add_tool(self, **fields: Any) -> Json:
         return self.tools.put(self.planted({"type": "function"} | fields))
+
+    def add_campaign(self, **fields: Any) -> Json:
+        return self.campaigns.put(self.planted({"name": "Campaign"} | fields))
 
     def planted(self, fields: Json) -> Json:
         now = to_iso(self.clock.tick())

@@ -40,6 +40,15 @@ STATEMENTS = {
 }
 
 
+BLOCKED_SECONDS = """
+SELECT gate, percentile_cont(0.5) WITHIN GROUP (ORDER BY lived_seconds) AS median,
+    max(lived_seconds) AS most
+FROM callgate.calls
+WHERE blocked AND lived_seconds IS NOT NULL AND created_at > now() - interval '1 hour'
+GROUP BY gate ORDER BY gate
+"""
+
+
 def call_of(row: Any) -> Call:
     """A call out of a row of `COLUMNS`."""
     hangup = None
@@ -98,3 +107,9 @@ async def list_page(
         given = (*given, organization_id)
     rows = await pool.fetch(statement, *given)
     return [(call_of(row), row["created_at"]) for row in rows]
+
+
+async def blocked_seconds(pool: Pool) -> list[tuple[str, float, float]]:
+    """How long blocked calls of the last hour lived: gate, median and most, in seconds."""
+    rows = await pool.fetch(BLOCKED_SECONDS)
+    return [(row["gate"], row["median"], row["most"]) for row in rows]

@@ -124,6 +124,12 @@ class VapiClient:
         """One saved tool."""
         return await self.request_one("GET", "/tool", tool_id, priority)
 
+    async def get_campaign(
+        self, campaign_id: str, priority: Priority = Priority.REPAIR
+    ) -> dict[str, Any]:
+        """One outbound campaign."""
+        return await self.request_one("GET", "/campaign", campaign_id, priority)
+
     async def get_call(self, call_id: str, priority: Priority = Priority.HANGUP) -> dict[str, Any]:
         """One call with its live status and control URL."""
         return await self.request_one("GET", "/call", call_id, priority)

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from service.domain.phone_numbers import SyncState
 from service.reconcile.tally import Tally
-from service.store import reconciliation, sweeps, webhook_states
+from service.store import call_list, reconciliation, sweeps, webhook_states
 from service.store.pool import UNAVAILABLE, Pool
 
 EVERY_SECONDS = 5.0
@@ -32,6 +32,7 @@ class Snapshot:
     held: bool = False
     paused: bool = False
     key_refused: bool = False
+    lived: list[tuple[str, float, float]] = field(default_factory=list)
     held_text: str = ""
     pause_text: str = ""
 
@@ -68,6 +69,7 @@ class ReconcileFigures(Collector):
             paused=row.pause is not None,
             key_refused=row.key_refused_at is not None and row.key_fingerprint == self.key,
         )
+        found.lived = await call_list.blocked_seconds(self.pool)
         if sweep is not None:
             found.sweep_age, found.sweep_seconds = sweep.age, sweep.seconds
         if row.held is not None:
@@ -99,6 +101,15 @@ class ReconcileFigures(Collector):
             for key, count in sorted(counts.items()):
                 family.add_metric([key], count)
             yield family
+        lived = GaugeMetricFamily(
+            "callgate_blocked_call_seconds",
+            "How long blocked calls of the last hour were on the line, by gate and quantile.",
+            labels=["gate", "quantile"],
+        )
+        for gate, median, most in last.lived:
+            lived.add_metric([gate, "0.5"], median)
+            lived.add_metric([gate, "1"], most)
+        yield lived
         for name, text, value in (
             ("callgate_webhook_fights", "Numbers left alone in a fight.", last.fights),
             ("callgate_sweep_age_seconds", "Since the last full sweep.", last.sweep_age),

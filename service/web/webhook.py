@@ -19,6 +19,7 @@ from service.vapi.authenticity import (
     verify,
     verify_headers_early,
 )
+from service.vapi.campaigns import Campaigns
 from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
 from service.web.metrics import Metrics
 from service.web.problems import problem
@@ -26,6 +27,7 @@ from service.web.relay import REQUEST_SECONDS, Relay, passed_on
 from service.web.secret_uses import SecretUses
 
 PREDIAL = "campaign.predial"
+CAMPAIGN_SECONDS = 2.0
 UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
 UNANSWERED_MESSAGE = "Nobody is assigned to answer this number yet. Please try again later."
 
@@ -53,6 +55,7 @@ class Webhook:
     metrics: Metrics
     relay: Relay
     uses: SecretUses
+    campaigns: Campaigns
     own_server: Mapping[str, object]
     max_body_bytes: int
     blocked_message: str
@@ -177,10 +180,18 @@ class Webhook:
     ) -> dict[str, object]:
         """Whether a campaign may dial: nothing is recorded, for there is no call yet.
 
-        Nobody's number is refused, as its calls would be. A granted organization's own server may
-        still say no.
+        Nobody's number is refused, as its calls would be. A campaign that nobody can tell the number of
+        may dial: its calls are stopped by their first event. A granted organization's own server
+        may still say no.
         """
-        registration = self.gate.directory.find(message.phone_number_ids, message.assistant_ids)
+        try:
+            async with asyncio.timeout(CAMPAIGN_SECONDS):
+                numbers = await self.campaigns.numbers_of(body)
+        except TimeoutError:
+            numbers = ()
+        if not numbers:
+            return replies.eligible(True)
+        registration = self.gate.directory.find(numbers, ())
         if registration is None:
             return replies.eligible(False)
         decision = await self.gate.decide(message, registration)

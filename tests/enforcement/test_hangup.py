@@ -1,7 +1,7 @@
 """The ladder against a Vapi in every kind of trouble, one round at a time."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID

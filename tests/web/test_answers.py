@@ -110,13 +110,43 @@ async def test_a_campaign_asks_before_it_dials(
     assert (await callgate.api("GET", "/calls")).json["items"] == []
 
 
+@pytest.mark.parametrize(("plan", "eligible"), [(PLAN, True), (None, False)])
+async def test_a_campaign_that_names_no_number_is_looked_up_once(
+    callgate: Replica, vapi: SandboxVapi, plan: object, eligible: bool
+) -> None:
+    owner = await callgate.add_organization()
+    if plan:
+        await callgate.api("PUT", f"/organizations/{owner}/plan", plan)
+    number_id = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number_id)
+    campaign = vapi.add_campaign(phoneNumberId=number_id)["id"]
+    for _ in range(3):
+        message = {"type": "campaign.predial", "campaignId": campaign, "contact": {}}
+        answer = await callgate.post({"message": message})
+        assert (answer.status, answer.json) == (200, {"eligible": eligible})
+    assert len(vapi.requests("GET /campaign/*")) == 1
+
+
 async def test_nobodys_campaign_is_not_eligible(callgate: Replica) -> None:
+    message = {"type": "campaign.predial", "phoneNumber": {"id": "nobodys"}}
+    answer = await callgate.post({"message": message})
+    assert (answer.status, answer.json) == (200, {"eligible": False})
+
+
+async def test_a_campaign_of_which_nobody_can_tell_the_number_may_dial(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    """Its calls are stopped by their first event; a paying client's campaign must not be."""
     for message in (
-        {"type": "campaign.predial", "phoneNumber": {"id": "nobodys"}},
         {"type": "campaign.predial"},
+        {"type": "campaign.predial", "campaignId": "gone"},
+        {"type": "campaign.predial", "campaignId": 7},
     ):
         answer = await callgate.post({"message": message})
-        assert (answer.status, answer.json) == (200, {"eligible": False})
+        assert (answer.status, answer.json) == (200, {"eligible": True})
+    await vapi.down()
+    message = {"type": "campaign.predial", "campaignId": "of-whom"}
+    assert (await callgate.post({"message": message})).json == {"eligible": True}
 
 
 async def test_a_blocked_caller_hears_the_message_for_the_reason(
