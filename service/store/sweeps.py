@@ -57,29 +57,39 @@ FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_i
 WHERE n.vapi_phone_number_id = ANY($1::text[]) AND n.released_at IS NULL
 """
 
+# Here and below rows are locked in one order, or two sweeps at once would wait for each other in a ring.
 MARK_SEEN = """
-UPDATE callgate.webhook_states SET seen_sweep = greatest(seen_sweep, $1),
-    last_checked_at = CASE WHEN phone_number_id = ANY($3::uuid[]) AND state = 'in_sync'
-        AND claimed_until IS NULL THEN now() ELSE last_checked_at END
-WHERE phone_number_id = ANY($2::uuid[])
+WITH locked AS (
+    SELECT phone_number_id FROM callgate.webhook_states
+    WHERE phone_number_id = ANY($2::uuid[]) ORDER BY phone_number_id FOR NO KEY UPDATE)
+UPDATE callgate.webhook_states s SET seen_sweep = greatest(s.seen_sweep, $1),
+    last_checked_at = CASE WHEN s.phone_number_id = ANY($3::uuid[]) AND s.state = 'in_sync'
+        AND s.claimed_until IS NULL THEN now() ELSE s.last_checked_at END
+FROM locked WHERE s.phone_number_id = locked.phone_number_id
 """
 
 # Only what nobody has worked on since it was read, and a number's own pause is not overwritten.
 RECORD_DRIFT = """
+WITH x AS (
+    SELECT x.* FROM jsonb_to_recordset($1) AS x (
+        id uuid, claim bigint, state text, drift jsonb, error text, problem text)
+    JOIN callgate.webhook_states w ON w.phone_number_id = x.id
+    ORDER BY x.id FOR NO KEY UPDATE OF w)
 UPDATE callgate.webhook_states s
 SET state = CASE WHEN s.state = 'paused' THEN s.state ELSE x.state END, drift = x.drift,
     last_error = x.error, problem = x.problem, last_checked_at = now()
-FROM jsonb_to_recordset($1) AS x (
-    id uuid, claim bigint, state text, drift jsonb, error text, problem text)
-WHERE s.phone_number_id = x.id AND s.claim = x.claim
+FROM x WHERE s.phone_number_id = x.id AND s.claim = x.claim
     AND (s.claimed_until IS NULL OR s.claimed_until < now())
 """
 
 MAKE_DUE = """
-UPDATE callgate.webhook_states SET next_attempt_at = now(),
-    ordered_by = coalesce($2, ordered_by), ordered_from = coalesce($3, ordered_from)
-WHERE phone_number_id = ANY($1::uuid[]) AND state <> 'paused'
-    AND (claimed_until IS NULL OR claimed_until < now())
+WITH locked AS (
+    SELECT phone_number_id FROM callgate.webhook_states
+    WHERE phone_number_id = ANY($1::uuid[]) ORDER BY phone_number_id FOR NO KEY UPDATE)
+UPDATE callgate.webhook_states s SET next_attempt_at = now(),
+    ordered_by = coalesce($2, s.ordered_by), ordered_from = coalesce($3, s.ordered_from)
+FROM locked WHERE s.phone_number_id = locked.phone_number_id AND s.state <> 'paused'
+    AND (s.claimed_until IS NULL OR s.claimed_until < now())
 """
 
 UNSEEN = """

@@ -1,18 +1,20 @@
 """Sweeps: what they cost, what they find and repair, when they stop and ask, whom they leave alone."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from service.domain.errors import UnavailableError
 from service.domain.phone_numbers import Order
 from service.reconcile.diff import merged
-from service.store import reconciliation
+from service.store import reconciliation, sweeps
+from service.store.pool import Pool
 from tests.support.reconciling import THEIRS, URL, Make, World
-from tests.support.service import SECRET
+from tests.support.service import SECRET, eventually
 
 HOOK = {"on": "call.ringing", "do": [{"type": "say", "exact": "Hello"}]}
 ADMIN = Order("ada", "api")
@@ -309,6 +311,42 @@ async def test_two_sweeps_at_once_repair_each_number_once(make: Make) -> None:
     assert all(report.in_sync + report.drifted + report.remaining >= 30 for report in reports)
     assert [one.asked(f"PATCH /phone-number/{vapi_id}") for vapi_id in drifted] == [1] * 9
     assert await one.states() == {"in_sync": 30}
+
+
+STATEMENTS: Mapping[str, Callable[[Pool, list[UUID]], Coroutine[None, None, None]]] = {
+    "seen": lambda pool, ids: sweeps.mark_seen(pool, 1, ids, ids),
+    "due": lambda pool, ids: sweeps.make_due(pool, ids, None),
+    "drift": lambda pool, ids: sweeps.record_drift(
+        pool, [{"id": str(one), "claim": 0, "state": "drifted", "drift": []} for one in ids]
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+async def test_two_sweeps_never_wait_for_each_other_in_a_ring(world: World, statement: str) -> None:
+    """Whoever waits for the first row by its id holds no other one yet."""
+    ids = sorted((await world.numbers(300)).values())
+    touch = "UPDATE callgate.webhook_states SET failures = failures WHERE phone_number_id = $1"
+    await world.pool.execute(touch, ids[0])
+    lies_first = await world.pool.fetchval(
+        "SELECT phone_number_id FROM callgate.webhook_states ORDER BY ctid LIMIT 1"
+    )
+
+    async def waits() -> bool:
+        return bool(
+            await world.pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        )
+
+    async with world.pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute(touch, ids[0])
+            other = asyncio.create_task(STATEMENTS[statement](world.pool, ids))
+            await eventually(waits)
+            await connection.execute(touch, lies_first)
+    await other
 
 
 async def test_a_sweep_keeps_what_it_saw(world: World) -> None:
