@@ -1,6 +1,7 @@
 """The ring gate over real HTTP: Vapi itself blocks while an organization has no access, and a number
 that has access is never left with our hook."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually
 
 THEIRS = {"on": "call.ringing", "do": [{"type": "say", "exact": "Welcome to the bakery!"}]}
+PLAN = {"code": "pro", "status": "active"}
 MESSAGE = "This bakery takes no calls at the moment."
 
 
@@ -207,3 +209,63 @@ async def test_the_request_gate_unbinds_and_a_release_binds_again(
     await callgate.api("DELETE", path)
     found = at_vapi(vapi, number_id)
     assert (found["assistantId"], found.get("server")) == (assistant, None)
+
+
+async def test_many_at_once_keep_to_the_budget_and_those_who_pay_come_first(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    rate = 60.0
+    callgate = await start_replica(callgate_vapi_requests_per_second=rate, callgate_ring_gate=True)
+    pool = callgate.service.pool
+    paying, ending = vapi.add_numbers(25, provider="vapi"), vapi.add_numbers(25, provider="vapi")
+    owners = {
+        "paying": await callgate.add_organization("Paying", blocked_message=MESSAGE),
+        "ending": await callgate.add_organization("Ending", blocked_message=MESSAGE),
+    }
+    await callgate.api("PUT", f"/organizations/{owners['ending']}/plan", PLAN)
+    await pool.execute(
+        """
+        WITH numbers AS (
+            INSERT INTO callgate.phone_numbers (organization_id, vapi_phone_number_id)
+            SELECT $1::uuid, unnest($2::text[]) UNION ALL SELECT $3::uuid, unnest($4::text[]) RETURNING id)
+        INSERT INTO callgate.webhook_states (phone_number_id) SELECT id FROM numbers
+        """,
+        owners["paying"],
+        paying,
+        owners["ending"],
+        ending,
+    )
+
+    async def set_up() -> bool:
+        return all(says(vapi, one) == [MESSAGE] for one in paying) and all(
+            (at_vapi(vapi, one).get("server") or {}).get("url") for one in ending
+        )
+
+    await eventually(set_up, 30.0)
+
+    async def at_rest() -> bool:
+        return not await pool.fetchval(
+            "SELECT count(*) FROM callgate.webhook_states "
+            "WHERE next_attempt_at IS NOT NULL OR claimed_until IS NOT NULL"
+        )
+
+    await eventually(at_rest, 30.0)
+    before, began = len(vapi.requests("*")), time.monotonic()
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("DELETE FROM callgate.plans")
+        await connection.execute(
+            "INSERT INTO callgate.plans (organization_id, code, status) VALUES ($1, 'p', 'active')",
+            owners["paying"],
+        )
+
+    async def done() -> bool:
+        return all(not says(vapi, one) for one in paying) and all(says(vapi, one) for one in ending)
+
+    await eventually(done, 30.0)
+    seconds = time.monotonic() - began
+    requests = vapi.requests("*")[before:]
+    assert len(requests) <= rate * seconds + 15, "more than the budget, and its burst"
+    changed = [one.path.rsplit("/", 1)[-1] for one in requests if one.method == "PATCH"]
+    first_on = min(changed.index(one) for one in ending)
+    late = [one for one in paying if changed.index(one) > first_on]
+    assert len(late) <= 8, "who pays waits for at most what was under way"
