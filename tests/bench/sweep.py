@@ -173,7 +173,8 @@ async def figures(pool: Pool, count: int, sample: int) -> None:
             taken = await one_by_one(parts, sample)
             whole = taken * count / sample
             print(
-                f"  one GET a number {whole:8.2f} s (EXTRAPOLATED from {sample:,} in {taken:.2f} s)"
+                f"  one GET a number {whole:8.2f} s to read, nothing compared or recorded "
+                f"(EXTRAPOLATED from {sample:,} in {taken:.2f} s)"
             )
             rate = DEFAULT_REQUESTS_PER_SECOND
             print(
