@@ -323,3 +323,26 @@ async def test_the_metrics_tell_how_numbers_stand(callgate: Replica, vapi: Sandb
     assert 'callgate_webhook_repairs_total{level="phone_number"} 2.0' in text
     assert "callgate_sweep_age_seconds " in text
     assert "callgate_sweep_held 0.0" in text
+
+
+async def test_a_number_that_is_gone_is_told_by_the_sweep_that_did_not_see_it(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    first, second = await numbers(callgate, vapi, 2)
+    vapi.numbers.remove(first["vapi_phone_number_id"])
+    report = (await callgate.api("POST", "/reconcile")).json
+    assert (report["checked"], report["in_sync"], report["failed"]) == (2, 1, 1)
+    assert (await get(callgate, first))["sync"]["state"] == "missing"
+    assert (await get(callgate, second))["sync"]["state"] == "in_sync"
+    again = (await callgate.api("POST", "/reconcile")).json
+    assert (again["checked"], again["failed"], again["missing"]) == (2, 1, 1)
+
+
+async def test_an_account_without_the_paged_list_is_read_by_the_older_one(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    first, _ = await numbers(callgate, vapi, 2)
+    vapi.edit_number(first["vapi_phone_number_id"], server=dict(ELSEWHERE))
+    vapi.fail("GET /v2/phone-number", status=404)
+    report = (await callgate.api("POST", "/reconcile")).json
+    assert (report["checked"], report["repaired"], report["failed"]) == (2, 1, 0)

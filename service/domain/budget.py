@@ -4,8 +4,10 @@ from enum import Enum
 
 
 class Priority(Enum):
-    """Ending a call comes before answering an admin, and both before repairs."""
+    """Ending a call comes before what a change of access calls for, that before answering an admin,
+    and all before repairs."""
 
     HANGUP = "hangup"
+    ACCESS = "access"
     ADMIN = "admin"
     REPAIR = "repair"

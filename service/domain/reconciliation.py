@@ -47,7 +47,8 @@ class SweepReport:
     `repairs` are what we do about it, `left` what we leave: `shadowed` by what is not ours to change,
     `paused`, or waiting for a time of their own. `remaining` are still being worked on. `failed`
     could not be repaired, or are not at Vapi (`missing`). `plan` names the repairs; a sweep with more
-    than `limit` of them is `held` until it is named.
+    than `limit` of them is `held` until it is named. `unseen` numbers were on no page, and are asked
+    about one by one.
     """
 
     checked: int = 0
@@ -67,11 +68,12 @@ class SweepReport:
     seconds: float = 0.0
     repairs: list[Repair] = field(default_factory=list)
     left: list[Repair] = field(default_factory=list)
+    unseen: list[UUID] = field(default_factory=list)
 
     @property
     def figures(self) -> Mapping[str, Any]:
         """The report without its list, to be kept."""
-        names = [name for name in self.__slots__ if name not in ("repairs", "left")]
+        names = [name for name in self.__slots__ if name not in ("repairs", "left", "unseen")]
         return {name: getattr(self, name) for name in names}
 
     @property

@@ -58,6 +58,13 @@ class Gating:
         await webhook_claims.watch(self.pool, held)
         return (await self.standings.of([held.organization_id])).get(held.organization_id)
 
+    def is_out_of_date(self, held: Claim, standing: Standing | None) -> bool:
+        """Whether a hook or transfer of ours has to come or go because the access changed."""
+        if standing is None:
+            return False
+        desired = desired_gates(held.gate, standing)
+        return held.ring_on != (desired.ring is not None)
+
     def compare(
         self,
         held: Claim,

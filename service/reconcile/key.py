@@ -9,7 +9,12 @@ from service.domain.budget import Priority
 from service.store import reconciliation, webhook_states
 from service.store.pool import Pool
 from service.vapi.client import VapiClient
-from service.vapi.errors import VapiError, VapiUnauthorizedError
+from service.vapi.errors import (
+    VapiError,
+    VapiNotFoundError,
+    VapiRejectedError,
+    VapiUnauthorizedError,
+)
 
 RETRY_SECONDS = 30.0
 LOOK_SECONDS = 2.0
@@ -49,6 +54,8 @@ class KeyGuard:
         except VapiUnauthorizedError:
             await reconciliation.refuse_key(self.pool, self.fingerprint, RETRY_SECONDS)
             return LOOK_SECONDS
+        except (VapiNotFoundError, VapiRejectedError):
+            pass  # Vapi knows who asks, and does not like the question
         except VapiError:
             return LOOK_SECONDS  # nothing is known of the key: it is tried again
         await reconciliation.accept_key(self.pool)

@@ -7,7 +7,7 @@ from typing import Any
 from service.domain.budget import Priority
 from service.reconcile.route import Bound
 from service.vapi.client import VapiClient
-from service.vapi.errors import VapiNotFoundError, VapiUnavailableError
+from service.vapi.errors import VapiNotFoundError, VapiRejectedError, VapiUnavailableError
 from service.vapi.resources import (
     AssistantView,
     PhoneNumberPage,
@@ -106,7 +106,14 @@ class Listing:
         end, or does not go on."""
         former: str | None = None
         for page in range(1, MOST_PAGES):
-            found = await self.client.list_phone_numbers_page(page, PAGE, self.priority)
+            try:
+                found = await self.client.list_phone_numbers_page(page, PAGE, self.priority)
+            except (VapiNotFoundError, VapiRejectedError):
+                if page > 1:
+                    raise
+                async for found in self.bare_pages():
+                    yield found
+                return
             await self.beat()
             first = found.numbers[0].id if found.numbers else None
             if first is not None and first == former:
@@ -116,6 +123,12 @@ class Listing:
             if not found.has_next:
                 return
         raise VapiUnavailableError("Vapi's list of phone numbers does not end.")
+
+    async def bare_pages(self) -> AsyncIterator[PhoneNumberPage]:
+        """The same from the older list, where an account has no paged one."""
+        async for numbers in self.client.list_phone_numbers(self.priority):
+            await self.beat()
+            yield PhoneNumberPage(numbers, has_next=True)
 
     async def bound(self, number: PhoneNumberView) -> Bound:
         """What answers a number of a page."""

@@ -61,9 +61,11 @@ class Repairer:
 
         What depends on the organization's access is looked at again when that changes by itself.
         """
+        standing = await self.gating.standing(held)
+        if priority is Priority.REPAIR and self.gating.is_out_of_date(held, standing):
+            priority = Priority.ACCESS
         seen = await self.observer.number(held.vapi_phone_number_id, priority)
         await webhook_claims.learn(self.pool, held.phone_number_id, seen.number, seen.org_id)
-        standing = await self.gating.standing(held)
         seen = await self.gating.unblock(held, seen, standing, priority)
         finding = await self.settle(held, seen, standing, priority)
         after = finding.retry_in

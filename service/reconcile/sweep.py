@@ -7,6 +7,7 @@ implausibly little, and stops to ask before it would change unexpectedly many.
 import asyncio
 import time
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 
@@ -97,7 +98,8 @@ class Sweeper:
         await self.brake(report, found, ask.plan, registered)
         wanted = [repair.phone_number_id for repair in found.repairs]
         await sweeps.make_due(self.pool, wanted, ask.order)
-        await sweeps.make_due(self.pool, [*found.recheck, *unseen[:MOST_ASKED]], None)
+        report.unseen = unseen[:MOST_ASKED]
+        await sweeps.make_due(self.pool, [*found.recheck, *report.unseen], None)
         report.remaining += len(wanted)
 
     async def look(self, sweep_id: int, registered: int, found: Findings, ask: Ask) -> None:
@@ -150,27 +152,31 @@ class Sweeper:
     async def repair(self, report: SweepReport, ask: Ask) -> None:
         """Take part in the repairs, watch those that other replicas do, and count what came of it."""
         wanted = [repair.phone_number_id for repair in report.repairs]
-        if not wanted or ask.seconds == 0:
+        waiting = [*wanted, *report.unseen]
+        if not waiting or ask.seconds == 0:
             return
+        everything, elsewhere = list(waiting), report.remaining - len(waiting)
         deadline = float("inf") if ask.seconds is None else time.monotonic() + ask.seconds
-        waiting = list(wanted)
+        well: set[UUID] = set()
         while waiting:
             for start in range(0, len(waiting), AT_ONCE):
                 if time.monotonic() > deadline:
                     break
                 batch = waiting[start : start + AT_ONCE]
                 await asyncio.gather(*(self.reconciler.reconcile_due(one) for one in batch))
-                ask.progress("repair", len(wanted) - len(waiting) + start, len(wanted))
-            known = await sweeps.outcomes(self.pool, wanted)
+                done = len(everything) - len(waiting) + start
+                ask.progress("repair", done, len(everything))
+            known = await sweeps.outcomes(self.pool, everything)
             waiting = [number_id for number_id, _, busy in known if busy]
-            over = [state for _, state, busy in known if not busy]
-            report.repaired = over.count(SyncState.IN_SYNC)
-            report.failed = report.missing + len(over) - report.repaired
-            report.remaining = len(waiting)
+            well = {one for one, state, busy in known if state is SyncState.IN_SYNC and not busy}
+            report.repaired = len(well.intersection(wanted))
+            report.failed = report.missing + len(known) - len(waiting) - len(well)
+            report.remaining = elsewhere + len(waiting)
             if waiting and time.monotonic() > deadline:
                 return
             await asyncio.sleep(LOOK_SECONDS if waiting else 0)
-        ask.progress("repair", len(wanted), len(wanted))
+        report.in_sync += len(well.intersection(report.unseen))
+        ask.progress("repair", len(everything), len(everything))
 
     async def work_off(self) -> None:
         """Look at all that is due, where no service runs that would."""

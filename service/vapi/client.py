@@ -17,6 +17,7 @@ from service.vapi.resources import (
     AssistantView,
     CallView,
     PhoneNumberPage,
+    PhoneNumberView,
     SquadView,
     WorkflowView,
 )
@@ -77,6 +78,12 @@ class VapiClient:
         if found is None:
             raise errors.VapiUnavailableError("Vapi's answer is not a page of phone numbers.")
         return found
+
+    def list_phone_numbers(
+        self, priority: Priority = Priority.REPAIR
+    ) -> AsyncIterator[tuple[PhoneNumberView, ...]]:
+        """All phone numbers from the older, bare list, as `list_assistants`."""
+        return self.list_all("/phone-number", PhoneNumberView, priority)
 
     async def get_assistant(
         self, assistant_id: str, priority: Priority = Priority.REPAIR
