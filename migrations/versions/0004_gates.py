@@ -73,10 +73,12 @@ STATEMENTS = (
         ELSE
             changed := NEW.organization_id;
         END IF;
-        UPDATE callgate.webhook_states s SET next_attempt_at = now()
-        FROM callgate.phone_numbers n
-        WHERE n.organization_id = changed AND n.released_at IS NULL
-            AND s.phone_number_id = n.id AND (s.watched OR chosen);
+        UPDATE callgate.webhook_states SET next_attempt_at = now() WHERE phone_number_id IN (
+            SELECT s.phone_number_id FROM callgate.webhook_states s
+            JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+            WHERE n.organization_id = changed AND n.released_at IS NULL
+                AND (s.watched OR chosen)
+            ORDER BY s.phone_number_id FOR UPDATE OF s);
         RETURN NULL;
     END $$
     """,

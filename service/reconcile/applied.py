@@ -74,7 +74,7 @@ def cause_of(
 def is_as_we_left_it(entry: FieldDrift, observed: Server | None, applied: Applied) -> bool:
     """Whether a field that differs from the desired one is still what we wrote."""
     server = observed or {}
-    name = entry.field.split(".", 1)[1]
+    name = entry.field.rpartition("server.")[2]
     if name.startswith("headers."):
         values = header_values(server.get("headers"))
         found = [fingerprint(str(value)) for value in values]

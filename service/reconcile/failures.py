@@ -2,7 +2,8 @@
 
 import random
 
-from service.domain.phone_numbers import SyncState
+from service.domain.phone_numbers import FieldDrift, SyncState
+from service.reconcile import brakes
 from service.reconcile.schedule import retry_after
 from service.store.webhook_claims import Claim, Finding
 from service.vapi.errors import (
@@ -53,6 +54,21 @@ def finding_of(exc: VapiError, held: Claim) -> Finding:
         failures=failures,
         retry_in=retry_in(held, asked=asked),
         checked=False,
+    )
+
+
+def fight_over(drift: tuple[FieldDrift, ...], held: Claim) -> Finding:
+    """What others keep changing back is left alone for a while, and somebody is told."""
+    fields = ", ".join(entry.field for entry in drift)
+    return Finding(
+        SyncState.DRIFTED,
+        drift,
+        f"Somebody else keeps changing {fields} back ({brakes.REVERTS_AN_HOUR} times within an "
+        "hour): left alone for now. Find what writes it (another tool, another Callgate with the "
+        "same key), then sync the number.",
+        "fight",
+        held.failures + 1,
+        held.fight_left,
     )
 
 

@@ -179,12 +179,15 @@ class PageLook:
 
     def is_outlived(self, number: SeenNumber, sight: Sight) -> bool:
         """Whether the webhook is on assistants that no longer answer the number, or may not carry
-        it any more: it is to be taken back from them, or to be put elsewhere."""
+        it any more: it is to be taken back from them, or to be put elsewhere. Or on one for another
+        number only: it has to stay for this one."""
         if number.problem == "number_refused" and not sight.bound.assistants:
             return True
-        owned = number.owned_assistants if self.rules.routing.allowed else ()
+        routing = self.rules.routing
+        owned = number.owned_assistants if routing.allowed else ()
         left = set(number.assistant_ids) - (set(sight.bound.assistants) & set(owned))
-        return bool(left) and self.rules.enforcing and not self.found.everything_paused
+        shared = routing.shared(number.assistant_ids, owned, sight)
+        return bool(left or shared) and self.rules.enforcing and not self.found.everything_paused
 
     async def sight_of(self, number: SeenNumber, view: PhoneNumberView) -> Sight:
         """What answers a number of a page, and what is wrong with that."""

@@ -10,7 +10,7 @@ from service.domain.standing import Standing
 from service.reconcile import brakes, diff
 from service.reconcile.applied import applied_of, cause_of, seen_form
 from service.reconcile.desired import DesiredWebhook
-from service.reconcile.failures import finding_of, retry_in
+from service.reconcile.failures import fight_over, finding_of, retry_in
 from service.reconcile.gating import Gating, cause_of_gates, gates_of
 from service.reconcile.observe import Observer
 from service.reconcile.routing import Routing, Visit
@@ -138,17 +138,7 @@ class Repairer:
         if not self.may_write(held):
             return Finding(SyncState.DRIFTED, drift, OBSERVED, "observe")
         if cause == "drift" and brakes.is_fight(held.fights):
-            fields = ", ".join(entry.field for entry in drift)
-            return Finding(
-                SyncState.DRIFTED,
-                drift,
-                f"Somebody else keeps changing {fields} back ({brakes.REVERTS_AN_HOUR} times within "
-                "an hour): left alone for now. Find what writes it (another tool, another "
-                "Callgate with the same key), then sync the number.",
-                "fight",
-                held.failures + 1,
-                held.fight_left,
-            )
+            return fight_over(drift, held)
         return None
 
     def not_in_sync(

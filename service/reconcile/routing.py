@@ -8,11 +8,11 @@ from typing import Any
 from service.domain.budget import Priority
 from service.domain.phone_numbers import FieldDrift, SyncState
 from service.domain.secrets import fingerprint
-from service.reconcile import diff
-from service.reconcile.applied import applied_of
+from service.reconcile import brakes, diff
+from service.reconcile.applied import applied_of, cause_of
 from service.reconcile.at_assistants import WITHIN, AssistantWebhooks
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
-from service.reconcile.failures import finding_of
+from service.reconcile.failures import fight_over, finding_of
 from service.reconcile.observe import Observer
 from service.reconcile.route import Bound, Listener, Route, repairable, route_of
 from service.reconcile.tally import Tally
@@ -128,14 +128,49 @@ class Routing:
         sight = await self.look(visit)
         held = visit.held
         if visit.may_write and self.is_mendable(held.owned_assistants, sight):
+            undone = self.undone(held, sight)
+            if undone and brakes.is_fight(held.fights):
+                return fight_over(undone, held)
             for assistant_id in sight.wanted:
                 if await self.assistants.configure(held, assistant_id, visit.priority):
                     self.tally.repaired("assistant")
             sight = await self.look(visit)
+        if visit.may_write:
+            for assistant_id in self.shared(held.assistant_ids, held.owned_assistants, sight):
+                await self.assistants.configure(held, assistant_id, visit.priority)
         if visit.may_write and held.assistant_ids:
-            kept = set(sight.bound.assistants) & set(held.owned_assistants)
-            await self.assistants.give_back(held, kept if self.allowed else set(), visit.priority)
+            bound = set(sight.bound.assistants)
+            kept = bound & set(held.owned_assistants) if self.allowed else set()
+            given_back = set(held.assistant_ids) - kept
+            await self.assistants.give_back(held, kept, visit.priority)
+            if given_back & bound:
+                sight = await self.look(visit)
         return self.conclude(visit, sight)
+
+    def undone(self, held: Claim, sight: Sight) -> tuple[FieldDrift, ...]:
+        """What somebody else has changed on assistants that we had configured."""
+        found: list[FieldDrift] = []
+        for assistant_id in sight.wanted:
+            server = sight.bound.assistants[assistant_id].server
+            drift = diff.changes(self.desired, server, within=WITHIN)
+            cause = cause_of(drift, server, held.last_applied, self.desired)
+            if assistant_id in held.assistant_ids and cause == "drift":
+                found += drift
+        return tuple(found)
+
+    def shared(
+        self, carrying: Collection[str], owned: Collection[str], sight: Sight
+    ) -> tuple[str, ...]:
+        """Assistants that post to us already, for another number or by somebody's hand: this number
+        needs it as well, so that the other one's release does not take it away."""
+        return tuple(
+            assistant_id
+            for assistant_id, view in sight.bound.assistants.items()
+            if self.allowed
+            and assistant_id in owned
+            and assistant_id not in carrying
+            and diff.is_ours(self.desired, view.server)
+        )
 
     async def look(self, visit: Visit) -> Sight:
         """What answers the number now."""

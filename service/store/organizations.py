@@ -84,9 +84,12 @@ ORDER BY given
 
 # Whose an assistant is decides whether the webhook may be put on it, or has to come off it.
 WAKE_SHADOWED = """
-UPDATE callgate.webhook_states s SET next_attempt_at = now() FROM callgate.phone_numbers n
-WHERE n.organization_id = $1 AND n.released_at IS NULL AND s.phone_number_id = n.id
-    AND (s.state = 'shadowed' OR s.assistant_ids <> '{}')
+UPDATE callgate.webhook_states SET next_attempt_at = now() WHERE phone_number_id IN (
+    SELECT s.phone_number_id FROM callgate.webhook_states s
+    JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+    WHERE n.organization_id = $1 AND n.released_at IS NULL
+        AND (s.state = 'shadowed' OR s.assistant_ids <> '{}')
+    ORDER BY s.phone_number_id FOR UPDATE OF s)
 """
 
 PUT_PLAN = """

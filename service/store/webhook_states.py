@@ -58,16 +58,22 @@ WHERE phone_number_id = $1
 
 WAKE = "SELECT pg_notify('callgate_reconcile', '')"
 
+# Many rows are locked in the order of their ids, as sweeps do it, so that none locks another out.
 # After a pause of everything: numbers that have a pause of their own keep it.
 WAKE_PAUSED = """
 UPDATE callgate.webhook_states SET state = 'pending', next_attempt_at = now()
-WHERE state = 'paused'
-    AND NOT (paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > now()))
+WHERE phone_number_id IN (
+    SELECT phone_number_id FROM callgate.webhook_states
+    WHERE state = 'paused'
+        AND NOT (paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > now()))
+    ORDER BY phone_number_id FOR UPDATE)
 """
 
 # A key that works again: what failed only because of it need not wait for its time.
 WAKE_UNAUTHORIZED = """
-UPDATE callgate.webhook_states SET next_attempt_at = now() WHERE problem = 'unauthorized'
+UPDATE callgate.webhook_states SET next_attempt_at = now() WHERE phone_number_id IN (
+    SELECT phone_number_id FROM callgate.webhook_states
+    WHERE problem = 'unauthorized' ORDER BY phone_number_id FOR UPDATE)
 """
 
 

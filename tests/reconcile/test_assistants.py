@@ -270,6 +270,35 @@ async def test_a_sweep_finds_what_an_assistant_took_away_and_mends_it(
     assert (vapi.assistants.find(assistant) or {})["server"]["url"] == THEIRS
 
 
+@pytest.mark.parametrize("when", ["added", "bound later"])
+async def test_two_numbers_share_an_assistant(
+    callgate: Replica, vapi: SandboxVapi, when: str
+) -> None:
+    """The first release keeps the webhook for the other number, the last one puts it back."""
+    assistant = add_assistant(vapi)
+    organization = await callgate.add_organization(assistant_ids=[assistant])
+    first = vapi.add_number(assistantId=assistant)["id"]
+    second = vapi.add_number(assistantId=assistant if when == "added" else None)["id"]
+    one, two = [await callgate.add_number(organization, each) for each in (first, second)]
+    vapi.edit_number(second, assistantId=assistant)
+    await sweep(callgate)
+    for number in one, two:
+        sync = (await get(callgate, number))["sync"]
+        assert (sync["state"], sync["level"]) == ("in_sync", "assistant")
+    assert writes(vapi, "assistant") == 1
+    await callgate.api("DELETE", f"/phone-numbers/{one['id']}")
+    await idle(callgate)
+    assert (vapi.assistants.find(assistant) or {})["server"]["url"] == ours(callgate)
+    asked = len(vapi.requests())
+    assert (await sweep(callgate))["in_sync"] == 1
+    assert len(vapi.requests()) == asked + 2
+    await callgate.api("DELETE", f"/phone-numbers/{two['id']}")
+    await idle(callgate)
+    assert (vapi.assistants.find(assistant) or {})["server"] == SERVER
+    left = await callgate.service.pool.fetchval("SELECT count(*) FROM callgate.assistant_webhooks")
+    assert left == 0
+
+
 async def test_squad_members_of_the_organization_carry_the_webhook(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:
@@ -344,6 +373,24 @@ async def test_assistants_are_never_touched_where_that_is_set(
     assert sync["state"] == "shadowed"
     assert assistant in sync["last_error"]
     assert writes(vapi, "assistant") == 0
+
+
+async def test_what_was_put_on_assistants_is_taken_back_where_it_is_no_longer_allowed(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    url = "http://127.0.0.1:9/api/vapi/webhook"
+    allowing = await start_replica(vapi_webhook_url=url, callgate_reconcile_interval=0)
+    assistant = add_assistant(vapi)
+    organization = await allowing.add_organization(assistant_ids=[assistant])
+    number = await allowing.add_number(organization, vapi.add_number(assistantId=assistant)["id"])
+    assert number["sync"]["level"] == "assistant"
+    await allowing.service.stop()
+    never = await start_replica(
+        vapi_webhook_url=url, callgate_assistant_webhooks="never", callgate_reconcile_interval=0
+    )
+    await sweep(never)
+    assert (vapi.assistants.find(assistant) or {})["server"] == SERVER
+    assert (await get(never, number))["sync"]["state"] == "shadowed"
 
 
 @pytest.mark.parametrize("server", [None, SERVER], ids=["plain", "with a server of its own"])
@@ -449,3 +496,48 @@ async def test_an_assistant_of_ours_with_an_accepted_secret_is_well(
     assert (number["sync"]["state"], number["sync"]["drift"]) == ("in_sync", [])
     assert (await sweep(callgate))["in_sync"] == 1
     assert writes(vapi, "assistant") == 0
+
+
+async def test_a_new_secret_reaches_assistants_too(start_replica: Start, vapi: SandboxVapi) -> None:
+    """However many they are: that is no landslide, and nobody's doing but ours."""
+    url = "http://127.0.0.1:9/api/vapi/webhook"
+    old = await start_replica(vapi_webhook_url=url, callgate_reconcile_interval=0)
+    assistants = [add_assistant(vapi) for _ in range(12)]
+    organization = await old.add_organization(assistant_ids=assistants)
+    for assistant in assistants:
+        await old.add_number(organization, vapi.add_number(assistantId=assistant)["id"])
+    await old.service.stop()
+    new = await start_replica(
+        vapi_webhook_url=url,
+        vapi_webhook_secret=f"the-new-secret,{SECRET}",
+        callgate_reconcile_interval=0,
+    )
+    report = await sweep(new)
+    assert (report["drifted"], report["repaired"]) == (12, 12)
+    for assistant in assistants:
+        server = (vapi.assistants.find(assistant) or {})["server"]
+        assert server["headers"] == {"X-Theirs": "keep", "X-Vapi-Secret": "the-new-secret"}
+    causes = await new.service.pool.fetch(
+        "SELECT cause, level, count(*) AS times FROM callgate.webhook_changes "
+        "WHERE cause <> 'added' GROUP BY cause, level ORDER BY level"
+    )
+    assert [tuple(row) for row in causes] == [
+        ("secret_rotated", "assistant", 12),
+        ("secret_rotated", "phone_number", 12),
+    ]
+
+
+async def test_an_assistant_that_somebody_keeps_changing_back_is_left_alone(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    assistant = add_assistant(vapi)
+    organization = await callgate.add_organization(assistant_ids=[assistant])
+    number = await callgate.add_number(organization, vapi.add_number(assistantId=assistant)["id"])
+    for _ in range(5):
+        vapi.edit_assistant(assistant, server=dict(SERVER))
+        await callgate.service.loop.parts.sweeper.sweep(Ask())
+        await idle(callgate)
+    assert writes(vapi, "assistant") <= 4
+    sync = (await get(callgate, number))["sync"]
+    assert sync["state"] == "drifted"
+    assert "assistant.server.url" in sync["last_error"]
