@@ -47,6 +47,9 @@ async def test_an_implausible_list_is_not_believed(
         shown = [world.vapi.numbers.find(vapi_id) for vapi_id in list(numbers)[:5]]
         fault = {"answer": {"results": shown, "metadata": {"hasNextPage": False}}}
     world.vapi.fail("GET /v2/phone-number", **fault)
+    if kind in ("404", "400"):
+        # An account without the paged list is read by the older one, which has its day, too.
+        world.vapi.fail("GET /phone-number", **fault)
     for _ in range(2):
         with pytest.raises(UnavailableError) as caught:
             await world.sweep(order)
@@ -88,7 +91,7 @@ async def test_a_few_unlisted_numbers_are_asked_about_and_stay(world: World) -> 
     shown = [world.vapi.numbers.find(vapi_id) for vapi_id in list(numbers)[:10]]
     world.vapi.fail("GET /v2/phone-number", answer={"results": shown})
     report = await world.sweep()
-    assert (report.checked, report.in_sync, report.missing) == (12, 10, 0)
+    assert (report.checked, report.in_sync, report.missing) == (12, 12, 0)
     assert world.asked("GET /phone-number/*") == 2
     assert await world.states() == {"in_sync": 12}
 
@@ -154,7 +157,7 @@ async def test_a_list_that_shifts_during_the_sweep_does_no_harm(world: World) ->
         report = await world.sweep(alive=alive)
         one_by_one = world.asked("GET /phone-number/*") - before
         if change is remove:
-            assert (report.checked, report.in_sync, one_by_one) == (1500, 1499, 1)
+            assert (report.checked, report.in_sync, one_by_one) == (1500, 1500, 1)
             assert (await world.state(hidden[1]))["state"] == "in_sync"
         else:
             # What was seen twice counts once; its drift is for the next sweep.
