@@ -3,6 +3,11 @@
 Two replicas, duplicates and restarts: the row in PostgreSQL is the decision; what is in memory here
 is a copy in front of it. With PostgreSQL away memory decides, the spool records, and the first
 hang-up is tried all the same: a blocked call must not talk, and a paying one must not be blocked.
+
+An assistant-request is answered from memory. Its record is noted on this machine's disk first, so that
+a killed process loses none, and is written to PostgreSQL beside the answer: waiting for the commit would
+cost most of the time that an answer may take. Only an answer that is alone waits for its record, for
+a moment: whoever asks next then finds it, and it learns of another replica's decision.
 """
 
 import asyncio
@@ -23,8 +28,9 @@ from service.access.known_calls import KnownCall, known_from, known_from_stored
 from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Basis, Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
-from service.store.call_writer import CallWriter, Recorded, RecordsUnavailableError
+from service.store.call_writer import CallWriter, RecordsUnavailableError
 from service.store.calls import record_end, reopen_hangup
+from service.store.notes import Page
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.spool import Entry, Spool
 from service.vapi.messages import ServerMessage
@@ -32,10 +38,7 @@ from service.vapi.messages import ServerMessage
 UNKNOWN_REASON = "unknown_phone_number"
 
 PROMPT_SECONDS = 0.05
-"""How long the answer to an assistant-request waits for its record: as a rule that is enough for it,
-and to learn of a decision that another replica made, and it is never long enough to be heard."""
-ANSWER_SECONDS = 2.3
-"""How long the answer to an assistant-request may take in all; Vapi gives 7.5 s end to end."""
+"""How long the answer to a lone assistant-request waits for its record; too short to be heard."""
 RECORD_SECONDS = 2.0
 AGAIN_SECONDS = 2.0
 KNOWN_CALLS = 50_000
@@ -76,6 +79,7 @@ class Gate:
     blocked_message: str = DEFAULT_BLOCKED_MESSAGE
     known: OrderedDict[str, KnownCall] = field(default_factory=OrderedDict)
     deciding: dict[str, asyncio.Future[KnownCall]] = field(default_factory=dict)
+    settling: dict[str, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
 
     async def handle(self, message: ServerMessage) -> Ruling:
@@ -123,7 +127,6 @@ class Gate:
         self, call_id: str, message: ServerMessage, registration: Registration | None
     ) -> tuple[KnownCall, bool]:
         """Make the decision, or learn the one that was made; True if it is ours and the first."""
-        began = time.monotonic()
         decision = await self.decide(message, registration)
         call = new_call(
             call_id,
@@ -133,48 +136,63 @@ class Gate:
             now=self.directory.now(),
             default_message=self.blocked_message,
         )
-        seconds, asked = RECORD_SECONDS, message.type == "assistant-request"
-        if asked:
-            seconds = max(ANSWER_SECONDS - (time.monotonic() - began), 0.1)
-        recording = asyncio.ensure_future(self.writer.record(call, seconds))
-        if asked:
-            await asyncio.wait({recording}, timeout=PROMPT_SECONDS)
-            if not recording.done():
-                # Vapi waits: the answer stands, and its record follows.
-                self.spool.note(Entry(call=call))
-                self.start(self.settle(call, recording))
-                return known_from(call), True
+        if message.type == "assistant-request":
+            return await self.record_beside(call)
+        return await self.write(call)
+
+    async def write(self, call: NewCall) -> tuple[KnownCall, bool]:
+        """Record a call in PostgreSQL, or else in the spool."""
         try:
-            recorded = await recording
+            recorded = await self.writer.record(call, RECORD_SECONDS)
         except RecordsUnavailableError:
             await self.spool.keep(Entry(call=call))
-            known = known_from(call)
             announce(call)
             if call.hangup_after_seconds == 0:
-                self.start(self.hang_up_now(call_id, call.control_url))
-            return known, True
+                self.start(self.hang_up_now(call.vapi_call_id, call.control_url))
+            return known_from(call), True
         if recorded.first:
             announce(call)
             return known_from(call), True
         assert recorded.stored is not None, "whoever is not the first learns of the first"
         return known_from_stored(recorded.stored), False
 
-    async def settle(self, call: NewCall, recording: asyncio.Future[Recorded]) -> None:
-        """The record of a call whose assistant-request is answered already. Where another replica was
-        first after all, its decision is the call's, from the next message on."""
-        taken = False
+    async def record_beside(self, call: NewCall) -> tuple[KnownCall, bool]:
+        """Record a call beside the answer to its assistant-request, which waits only if it is alone."""
+        alone = not self.settling
+        page = self.spool.note(Entry(call=call))
+        settling = asyncio.create_task(self.settle(call, page))
+        self.settling[call.vapi_call_id] = settling
+        if alone:
+            await asyncio.wait({settling}, timeout=PROMPT_SECONDS)
+            if settling.done() and not settling.cancelled():
+                return settling.result()
+        return known_from(call), True
+
+    async def settle(self, call: NewCall, page: Page | None) -> tuple[KnownCall, bool]:
+        """Write the record whose answer may be given already. Where another replica was first after
+        all, its decision is the call's, from the next message on."""
+        call_id = call.vapi_call_id
         try:
-            recorded = await recording
-            taken = True
-        except RecordsUnavailableError:
-            announce(call)
-            return
+            known, first = await self.write(call)
+        except Exception:
+            # The note stays, for the next process to take over.
+            log.exception("call.not_recorded", call_id=call_id)
+            return known_from(call), True
         finally:
-            self.spool.settle(taken=taken)
-        if recorded.stored is not None:
-            self.remember(call.vapi_call_id, known_from_stored(recorded.stored))
-        else:
-            announce(call)
+            self.settling.pop(call_id, None)
+        if page is not None:
+            self.spool.notes.settle(page)
+        earlier = self.known.get(call_id)
+        if earlier is not None and not first:
+            known.ended = known.ended or earlier.ended
+            self.known[call_id] = known
+        return known, first
+
+    async def settled(self, call_id: str) -> None:
+        """Wait until the record of a call is in PostgreSQL or in the spool, as a rule no time at all."""
+        settling = self.settling.get(call_id)
+        if settling is not None:
+            await asyncio.wait({settling}, timeout=RECORD_SECONDS + 0.5)
 
     async def decide(self, message: ServerMessage, registration: Registration | None) -> Decision:
         """Ask the chain; a number that nobody registered is denied without it."""
@@ -215,17 +233,21 @@ class Gate:
             message.duration_seconds,
             message.cost,
         )
-        try:
-            if not self.writer.available:
-                raise TimeoutError
-            async with asyncio.timeout(RECORD_SECONDS):
-                await record_end(self.pool, end)
-        except UNAVAILABLE:
-            self.writer.rest()
-            await self.spool.keep(Entry(end=end))
+        await self.settled(call_id)
+        # While records wait in the spool the call may be one of them: its end goes behind it.
+        if self.writer.available and not self.spool.waiting:
+            try:
+                async with asyncio.timeout(RECORD_SECONDS):
+                    await record_end(self.pool, end)
+            except UNAVAILABLE:
+                self.writer.rest()
+            else:
+                return
+        await self.spool.keep(Entry(end=end))
 
     async def hang_up_again(self, call_id: str, control_url: str | None) -> None:
         """Start the ladder of a blocked call again; one at a time, which the queue sees to."""
+        await self.settled(call_id)
         try:
             if not self.writer.available:
                 raise TimeoutError
@@ -257,5 +279,5 @@ class Gate:
 
     async def drain(self, seconds: float) -> None:
         """Let what was started finish."""
-        if self.background:
-            await asyncio.wait(self.background, timeout=seconds)
+        if under_way := {*self.background, *self.settling.values()}:
+            await asyncio.wait(under_way, timeout=seconds)

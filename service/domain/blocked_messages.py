@@ -6,11 +6,15 @@ from datetime import datetime
 
 from service.domain.handling import BlockedMessage
 from service.domain.organizations import Organization
+from service.settings import DEFAULT_BLOCKED_MESSAGE
 
 MOST_CHARACTERS = 1000
 """Vapi speaks at most 4,000; nobody listens to more than a minute."""
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+NAMES = ("organization", "reason", "date")
+UNKNOWN = r"\{(?!(organization|reason|date)\})[^{}]*\}"
+"""What `unknown_placeholders` finds, for the API's document."""
 
 REASONS: Mapping[str, str] = {
     "override_deny": "calls are switched off",
@@ -28,7 +32,7 @@ def blocked_text(organization: Organization, reason: str, default: str, at: date
     """The sentence for a blocked caller of an organization.
 
     Its own messages come first, the most particular one of them, then its `blocked_message`, then
-    the service's default.
+    the service's default. It is never empty: Vapi would take that for no refusal.
     """
     chosen = choose(organization.blocked_messages, reason, organization.handling.language)
     text = chosen.text if chosen else organization.blocked_message or default
@@ -37,7 +41,12 @@ def blocked_text(organization: Organization, reason: str, default: str, at: date
         "reason": REASONS.get(reason, reason.replace("_", " ")),
         "date": at.date().isoformat(),
     }
-    return fill(text, values)[:MOST_CHARACTERS].rstrip()
+    return fill(text, values).strip()[:MOST_CHARACTERS].rstrip() or DEFAULT_BLOCKED_MESSAGE
+
+
+def unknown_placeholders(text: str) -> list[str]:
+    """What looks like a placeholder in a text and is none: it would be spoken as it is written."""
+    return [match[0] for match in PLACEHOLDER.finditer(text) if match[1] not in NAMES]
 
 
 def choose(

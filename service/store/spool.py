@@ -1,7 +1,8 @@
 """The spool: records that PostgreSQL could not take, on this machine's disk until it can.
 
 A reply is only sent when its record is in PostgreSQL or here, so that a crash loses neither. One
-file a process; the file of a process that is gone is taken over by the next one that starts.
+file a process; the file of a process that is gone is taken over by the next one that starts. A disk
+that takes nothing leaves records in memory: rather one at risk than a caller turned away.
 """
 
 import asyncio
@@ -9,7 +10,6 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -17,6 +17,7 @@ import structlog
 
 from service.domain.calls import CallEnd, NewCall
 from service.store.calls import record_calls, record_end
+from service.store.notes import Notes, Page, open_locked, write_whole
 from service.store.pool import UNAVAILABLE, Pool
 
 DRAIN_SECONDS = 1.0
@@ -42,52 +43,42 @@ class Spool:
         self.folder = folder
         self.pool = pool
         self.lock = asyncio.Lock()
-        self.path = folder / f"{uuid4()}.jsonl"
+        self.path: Path | None = None
         self.file: int | None = None
-        self.waiting = 0
-        self.noted = 0
+        self.fresh = 0
         self.lines: list[bytes] = []
+        self.unwritten: list[bytes] = []
+        self.left: dict[Path, int] = {}
+        self.notes = Notes(folder)
+
+    @property
+    def waiting(self) -> int:
+        """How many entries PostgreSQL has yet to take."""
+        return self.fresh + len(self.unwritten) + sum(self.left.values())
 
     async def keep(self, entry: Entry) -> None:
         """Write an entry to disk; it is safe when this returns. What waits goes in one write."""
-        self.lines.append(msgspec.json.encode(entry) + b"\n")
-        self.waiting += 1
+        self.lines.append(encode(entry))
+        self.fresh += 1
         async with self.lock:
-            if self.lines:
-                lines, self.lines = self.lines, []
+            if not self.lines:
+                return
+            lines, self.lines = self.lines, []
+            try:
                 await asyncio.to_thread(self.append, b"".join(lines))
+            except OSError as exc:
+                log.error("spool.not_written", error=type(exc).__name__, entries=len(lines))
+                self.fresh -= len(lines)
+                self.unwritten += lines
 
-    def note(self, entry: Entry) -> None:
-        """Note an entry that PostgreSQL is just taking, so that a killed process loses nothing.
-
-        It is in the system's hands when this returns, not yet on the disk: `settle` follows within
-        seconds.
-        """
-        self.open()
-        assert self.file is not None, "opened above"
-        os.write(self.file, msgspec.json.encode(entry) + b"\n")
-        self.noted += 1
-
-    def settle(self, *, taken: bool) -> None:
-        """PostgreSQL has taken a noted entry; or has not, and the file is to be emptied."""
-        self.noted -= 1
-        if not taken:
-            self.waiting += 1
-        elif not (self.noted or self.waiting or self.lock.locked()) and self.file is not None:
-            os.ftruncate(self.file, 0)
-
-    def open(self) -> None:
-        if self.file is None:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.file = os.open(
-                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-            )
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def note(self, entry: Entry) -> Page | None:
+        """Note an entry that PostgreSQL is just taking, so that a killed process loses nothing."""
+        return self.notes.add(encode(entry))
 
     def append(self, lines: bytes) -> None:
-        self.open()
-        assert self.file is not None, "opened above"
-        os.write(self.file, lines)
+        if self.file is None:
+            self.path, self.file = open_locked(self.folder)
+        write_whole(self.file, lines)
         os.fdatasync(self.file)
 
     async def run(self) -> None:
@@ -106,9 +97,10 @@ class Spool:
 
     def left_behind(self) -> list[Path]:
         """Files that nobody holds."""
+        self.left = {path: count for path, count in self.left.items() if path.exists()}
         found = []
         for path in sorted(self.folder.glob("*.jsonl")):
-            if path == self.path:
+            if path == self.path or path in self.notes.pages:
                 continue  # our own; a second descriptor would not tell
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -127,21 +119,27 @@ class Spool:
         """Empty our file. New entries go to a new one, so that nobody waits for PostgreSQL; if it does
         not take them, the old one is one that nobody holds, and its turn comes again."""
         async with self.lock:
-            path, file = self.path, self.file
-            self.path, self.file = self.folder / f"{uuid4()}.jsonl", None
-            self.waiting = 0
-        if file is None:
-            return
+            path, file, count = self.path, self.file, self.fresh - len(self.lines)
+            self.path, self.file = None, None
+            self.fresh -= count
+            if path is not None:
+                self.left[path] = count
         try:
-            await self.drain_file(path)
+            if path is not None:
+                await self.drain_file(path)
         finally:
-            os.close(file)
+            if file is not None:
+                os.close(file)
+        unwritten = list(self.unwritten)
+        await self.write(b"".join(unwritten))
+        del self.unwritten[: len(unwritten)]
 
     async def drain_file(self, path: Path) -> None:
         """Empty and remove another's file. Two replicas doing it at once is harmless: every entry
         is recorded at most once."""
         await self.write(await asyncio.to_thread(path.read_bytes))
         await asyncio.to_thread(path.unlink, missing_ok=True)
+        self.left.pop(path, None)
 
     async def write(self, content: bytes) -> None:
         """Bring entries into PostgreSQL. A line cut short by a crash was never answered for."""
@@ -171,8 +169,7 @@ class Spool:
                     await self.record_all([call])
                 return
             log.error("spool.record_refused", call_id=calls[0].vapi_call_id, error=str(exc)[:200])
-            line = msgspec.json.encode(Entry(call=calls[0])) + b"\n"
-            await asyncio.to_thread(self.put_aside, line)
+            await asyncio.to_thread(self.put_aside, encode(Entry(call=calls[0])))
 
     def put_aside(self, line: bytes) -> None:
         """For a person to look at; only for ourselves to read: it may hold a control URL."""
@@ -189,9 +186,15 @@ class Spool:
             await record_calls(connection, list(unique.values()))
 
     def close(self) -> None:
-        """Give the file up; an empty one is removed."""
-        if self.file is not None:
+        """Give the files up; an empty one is removed."""
+        self.notes.close()
+        if self.file is not None and self.path is not None:
             if os.fstat(self.file).st_size == 0:
                 self.path.unlink(missing_ok=True)
             os.close(self.file)
-            self.file = None
+        self.file = None
+
+
+def encode(entry: Entry) -> bytes:
+    """An entry as its line."""
+    return msgspec.json.encode(entry) + b"\n"

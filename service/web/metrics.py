@@ -32,6 +32,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.campaigns = Counter(
+            "callgate_campaign_answers",
+            "Answers to campaigns that ask before they dial.",
+            ["eligible"],
+            registry=self.registry,
+        )
+
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody looks."""
         Gauge(name, text, registry=self.registry).set_function(read)
@@ -46,6 +53,10 @@ class Metrics:
         label = kind if kind in KNOWN_TYPES or kind == "none" else "other"
         self.webhooks.labels(label, str(status)).inc()
         self.seconds.labels(label).observe(time.perf_counter() - began)
+
+    def campaign(self, *, eligible: bool) -> None:
+        """Count an answer to a campaign: there is no call yet that could be counted."""
+        self.campaigns.labels("true" if eligible else "false").inc()
 
     async def get(self, _request: web.Request) -> web.Response:
         """GET /metrics."""

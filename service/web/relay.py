@@ -19,8 +19,6 @@ from service.domain.errors import InvalidError
 from service.vapi.control import PublicResolver
 
 ANSWER_SECONDS = 15.0
-REQUEST_SECONDS = 5.0
-"""For an assistant-request: Vapi gives 7.5 s end to end, and the decision came before."""
 AT_ONCE = 200
 MAX_ANSWER_BYTES = 4 * 2**20
 ATTEMPTS = 3

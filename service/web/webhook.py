@@ -23,11 +23,15 @@ from service.vapi.campaigns import Campaigns
 from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
 from service.web.metrics import Metrics
 from service.web.problems import problem
-from service.web.relay import REQUEST_SECONDS, Relay, passed_on
+from service.web.relay import Relay, passed_on
 from service.web.secret_uses import SecretUses
 
 PREDIAL = "campaign.predial"
+ANSWER_SECONDS = 2.4
+"""How long the answer to an assistant-request may take in all, an organization's own slow server
+included; Vapi gives 7.5 s end to end, and then ends the call."""
 CAMPAIGN_SECONDS = 2.0
+LEAST_SECONDS = 0.2
 UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
 UNANSWERED_MESSAGE = "Nobody is assigned to answer this number yet. Please try again later."
 
@@ -41,6 +45,11 @@ class BodyTooLargeError(Exception):
 def reply(body: object) -> web.Response:
     """A 200 in JSON, as Vapi wants its answers."""
     return web.Response(body=orjson.dumps(body, default=str), content_type="application/json")
+
+
+def seconds_left(began: float) -> float:
+    """What an answer may still take, so that it is in time."""
+    return max(ANSWER_SECONDS - (time.perf_counter() - began), LEAST_SECONDS)
 
 
 @dataclass(slots=True)
@@ -81,7 +90,7 @@ class Webhook:
         except MalformedMessageError as exc:
             self.metrics.webhook("none", 400, began)
             return problem(400, "malformed_message", str(exc))
-        response = await self.answer(message, body, request)
+        response = await self.answer(message, body, request, began)
         self.metrics.webhook(message.type, response.status, began)
         return response
 
@@ -97,11 +106,13 @@ class Webhook:
         return bytes(parts)
 
     async def answer(
-        self, message: ServerMessage, body: bytes, request: web.Request
+        self, message: ServerMessage, body: bytes, request: web.Request, began: float
     ) -> web.Response:
         """The reply table of the contract, row by row."""
         if message.type == PREDIAL:
-            return reply(await self.answer_predial(message, body, request))
+            eligible = await self.may_dial(message, body, request)
+            self.metrics.campaign(eligible=eligible)
+            return reply(replies.eligible(eligible))
         asked = message.type == "assistant-request"
         if not message.has_call and not (asked and message.phone_number_ids):
             return reply(replies.NO_ANSWER)
@@ -110,7 +121,7 @@ class Webhook:
         if ruling.registration is None and not ruling.allowed:
             return self.answer_unknown(message)
         if asked:
-            return reply(await self.answer_request(ruling, body, request))
+            return reply(await self.answer_request(ruling, body, request, began))
         if not ruling.allowed:
             return problem(
                 403,
@@ -140,7 +151,7 @@ class Webhook:
         )
 
     async def answer_request(
-        self, ruling: Ruling, body: bytes, request: web.Request
+        self, ruling: Ruling, body: bytes, request: web.Request, began: float
     ) -> dict[str, object]:
         """What answers the call: the number's own setting, else the organization's server."""
         organization = ruling.registration.organization if ruling.registration else None
@@ -157,7 +168,7 @@ class Webhook:
         if organization is not None and organization.forward_url is not None:
             headers = passed_on(request, self.rules.secrets)
             answer = await self.relay.ask(
-                organization.forward_url, body, headers, seconds=REQUEST_SECONDS
+                organization.forward_url, body, headers, seconds=seconds_left(began)
             )
             if answer:
                 return self.overridden(answer, ruling)
@@ -175,9 +186,7 @@ class Webhook:
         )
         return replies.with_overrides(answer, overrides)
 
-    async def answer_predial(
-        self, message: ServerMessage, body: bytes, request: web.Request
-    ) -> dict[str, object]:
+    async def may_dial(self, message: ServerMessage, body: bytes, request: web.Request) -> bool:
         """Whether a campaign may dial: nothing is recorded, for there is no call yet.
 
         Nobody's number is refused, as its calls would be. A campaign that nobody can tell the number of
@@ -190,10 +199,10 @@ class Webhook:
         except TimeoutError:
             numbers = ()
         if not numbers:
-            return replies.eligible(True)
+            return True
         registration = self.gate.directory.find(numbers, ())
         if registration is None:
-            return replies.eligible(False)
+            return False
         decision = await self.gate.decide(message, registration)
         if not decision.allowed:
             log.info(
@@ -201,13 +210,14 @@ class Webhook:
                 organization_id=registration.organization.id,
                 reason=decision.reason,
             )
-            return replies.eligible(False)
+            return False
         url = registration.organization.forward_url
         if url is None:
-            return replies.eligible(True)
-        answer = await self.relay.ask(url, body, passed_on(request, self.rules.secrets))
+            return True
+        headers = passed_on(request, self.rules.secrets)
+        answer = await self.relay.ask(url, body, headers)
         theirs = (answer or {}).get("eligible")
-        return replies.eligible(theirs if isinstance(theirs, bool) else True)
+        return theirs if isinstance(theirs, bool) else True
 
     async def refuse_method(self, _request: web.Request) -> web.Response:
         """Everything but POST; without a route of its own the admin API beside it would say 404."""

@@ -4,7 +4,8 @@
 
 Requests go out at their time whether or not earlier ones are answered, as callers do: a slow answer
 delays nobody, and is counted. Each is a new call, decided and recorded. Printed beside a bare handler
-in the same layout of processes, then with PostgreSQL standing still. Nothing here is a test.
+in the same layout of processes, then with PostgreSQL standing still and stopped, with how busy the
+core of the service was. Nothing here is a test.
 """
 
 import argparse
@@ -39,11 +40,20 @@ app = web.Application()
 app.router.add_post("/", bare)
 web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)
 """
+SETTLING_SECONDS = 5.0
 CORES = sorted(os.sched_getaffinity(0))
 PLAN = {"code": "pro", "status": "active"}
 
 
-async def drive(name: str, url: str, template: object, rate: float, seconds: float) -> None:
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def drive(
+    name: str, url: str, template: object, *, rate: float, seconds: float, pid: int
+) -> None:
     """Send at a fixed rate; print how long answers took, from the time they were due."""
     text = orjson.dumps(template).decode()
     taken: list[float] = []
@@ -65,6 +75,7 @@ async def drive(name: str, url: str, template: object, rate: float, seconds: flo
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         tasks = []
+        used = cpu_seconds(pid)
         began = time.perf_counter()
         for count in range(int(rate * seconds)):
             due = began + count / rate
@@ -72,9 +83,11 @@ async def drive(name: str, url: str, template: object, rate: float, seconds: flo
                 await asyncio.sleep(pause)
             tasks.append(asyncio.create_task(post(session, due)))
         await asyncio.gather(*tasks)
+        busy = (cpu_seconds(pid) - used) / (time.perf_counter() - began)
     taken.sort()
     p50, p99, most = (1000 * taken[int((len(taken) - 1) * share)] for share in (0.5, 0.99, 1))
-    print(f"{name:38} p50 {p50:7.2f}  p99 {p99:7.2f}  max {most:8.2f} ms  {statuses}", flush=True)
+    figures = f"p50 {p50:7.2f}  p99 {p99:7.2f}  max {most:8.2f} ms  core {busy:4.0%}"
+    print(f"{name:38} {figures}  {statuses}", flush=True)
 
 
 def stand_still(data_dir: Path, number: int) -> None:
@@ -87,8 +100,10 @@ def stand_still(data_dir: Path, number: int) -> None:
             continue
 
 
-async def run(folder: Path, dsn: str, rate: float, seconds: float) -> None:
-    """The figures, one line each."""
+async def run(
+    folder: Path, server: EmbeddedPostgres, dsn: str, rate: float, seconds: float
+) -> None:
+    """The figures, one line each. Blocked calls come last: their hang-ups follow seconds later."""
     vapi = SandboxVapi()
     await vapi.start()
     port = unused_port()
@@ -102,15 +117,27 @@ async def run(folder: Path, dsn: str, rate: float, seconds: float) -> None:
     try:
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
             granted, blocked = await prepare(session, service.url, vapi)
-        url = f"{service.url}/api/vapi/webhook"
-        await drive("bare handler", f"http://127.0.0.1:{port}/", granted, rate, seconds)
-        await drive("granted", url, granted, rate, seconds)
-        await drive("blocked", url, blocked, rate, seconds)
+
+        async def measure(name: str, template: object) -> None:
+            url, pid = f"{service.url}/api/vapi/webhook", service.process.pid  # type: ignore[union-attr]
+            await drive(name, url, template, rate=rate, seconds=seconds, pid=pid)
+
+        baseline = f"http://127.0.0.1:{port}/"
+        await drive("bare handler", baseline, granted, rate=rate, seconds=seconds, pid=bare.pid)
+        await measure("granted", granted)
         stand_still(folder / "postgres", signal.SIGSTOP)
         try:
-            await drive("granted, PostgreSQL stands still", url, granted, rate, seconds)
+            await measure("granted, PostgreSQL stands still", granted)
         finally:
             stand_still(folder / "postgres", signal.SIGCONT)
+        await asyncio.sleep(SETTLING_SECONDS)
+        await asyncio.to_thread(server.stop)
+        try:
+            await measure("granted, PostgreSQL is stopped", granted)
+        finally:
+            server.start()  # in the main thread, as it wants to be
+        await asyncio.sleep(SETTLING_SECONDS)
+        await measure("blocked", blocked)
     finally:
         bare.kill()
         await bare.wait()
@@ -156,7 +183,7 @@ def main() -> None:
         dsn = server.start()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(run(Path(name), dsn, given.rate, given.seconds))
+                runner.run(run(Path(name), server, dsn, given.rate, given.seconds))
         finally:
             server.stop()
 

@@ -1,5 +1,6 @@
 """What a blocked caller hears: the most particular message, filled in, and never an error."""
 
+import re
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -7,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.blocked_messages import MOST_CHARACTERS, blocked_text
+from service.domain.blocked_messages import (
+    MOST_CHARACTERS,
+    UNKNOWN,
+    blocked_text,
+    unknown_placeholders,
+)
 from service.domain.handling import BlockedMessage, Handling
 from service.domain.organizations import Organization
 
@@ -64,4 +70,15 @@ def test_placeholders_are_filled_in() -> None:
 @given(text=st.text(max_size=3000), reason=st.text(max_size=20))
 def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) -> None:
     said = blocked_text(organization(blocked_message=text), reason, "default", AT)
-    assert len(said) <= MOST_CHARACTERS
+    assert 0 < len(said) <= MOST_CHARACTERS
+    assert said.strip() == said
+
+
+@given(text=st.text(alphabet="{}ab", max_size=12) | st.from_regex(r"a\{(date|dat|reason)?\}*"))
+def test_the_document_says_the_same_of_placeholders_as_the_check(text: str) -> None:
+    assert bool(unknown_placeholders(text)) == bool(re.search(UNKNOWN, text))
+
+
+def test_misspelt_placeholders_are_found() -> None:
+    assert unknown_placeholders("{organization} {reason} {date} { a } }{") == ["{ a }"]
+    assert unknown_placeholders("{Reason}{}") == ["{Reason}", "{}"]

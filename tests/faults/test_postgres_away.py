@@ -86,7 +86,7 @@ async def check_without_postgres(callgate: Replica, vapi: SandboxVapi, ids: Any)
         began = time.monotonic()
         granted = await callgate.post(vapi.live_call(paying, kind="assistant-request"))
         refused = await callgate.post(vapi.live_call(blocked, kind="assistant-request"))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 1
         assert (granted.status, granted.json) == (200, {"assistantId": "a-1"})
         assert refused.status == 200
         assert set(refused.json) == {"error"}

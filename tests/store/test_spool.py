@@ -53,6 +53,7 @@ async def test_calls_and_their_ends_arrive_with_their_hangups(tmp_path: Path, po
     await spool.keep(Entry(call=blocked_call("a")))
     await spool.keep(Entry(call=blocked_call("b")))
     await spool.keep(Entry(end=CallEnd("b", NOW, "customer-ended-call", 3.0)))
+    assert spool.path is not None
     assert spool.path.stat().st_mode & 0o077 == 0
     await drained(spool, pool, 2)
     assert await stored(pool) == {"a": "failed", "b": "failed"}
@@ -66,6 +67,7 @@ async def test_calls_and_their_ends_arrive_with_their_hangups(tmp_path: Path, po
 async def test_the_file_of_a_process_that_is_gone_is_taken_over(tmp_path: Path, pool: Pool) -> None:
     gone = Spool(tmp_path / "spool", pool)
     await gone.keep(Entry(call=blocked_call("a")))
+    assert gone.path is not None
     gone.close()
     # The crash cut the next line short: it was never answered for.
     with gone.path.open("ab") as file:
@@ -84,4 +86,34 @@ async def test_what_postgresql_will_never_take_is_put_aside(tmp_path: Path, pool
     aside = tmp_path / "spool" / "refused"
     assert b'"b"' in aside.read_bytes()
     assert aside.stat().st_mode & 0o077 == 0
+    spool.close()
+
+
+async def test_a_full_disk_leaves_records_in_memory(tmp_path: Path, pool: Pool) -> None:
+    """Nobody is turned away for it: the records go to PostgreSQL as soon as it is back."""
+    (tmp_path / "spool").write_text("in the way of the folder")
+    spool = Spool(tmp_path / "spool", pool)
+    await spool.keep(Entry(call=blocked_call("a")))
+    await spool.keep(Entry(end=CallEnd("a", NOW, "customer-ended-call", 3.0)))
+    assert spool.waiting == 2
+    await drained(spool, pool, 1)
+    ended = await pool.fetchval("SELECT ended_reason FROM callgate.calls WHERE vapi_call_id = 'a'")
+    assert ended == "customer-ended-call"
+    spool.close()
+
+
+async def test_what_postgresql_did_not_take_still_waits(tmp_path: Path, pool: Pool) -> None:
+    spool = Spool(tmp_path / "spool", pool)
+    await spool.keep(Entry(call=blocked_call("a")))
+    await pool.execute("ALTER TABLE callgate.calls RENAME TO away")
+    task = asyncio.create_task(spool.run())
+    await asyncio.sleep(0.3)
+    assert spool.waiting == 1
+    await pool.execute("ALTER TABLE callgate.away RENAME TO calls")
+    async with asyncio.timeout(10):
+        while spool.waiting:
+            await asyncio.sleep(0.05)
+    assert await stored(pool) == {"a": "failed"}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
     spool.close()

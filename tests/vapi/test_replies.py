@@ -1,5 +1,6 @@
 """Answers are plain values in Vapi's words."""
 
+from importlib import import_module
 from types import MappingProxyType
 
 import pytest
@@ -35,3 +36,41 @@ def test_no_answer_is_an_empty_object() -> None:
 )
 def test_documented_types_of_calls_are_known(kind: str, known: bool) -> None:
     assert replies.is_known(kind) is known
+
+
+OWN_SERVER = {"url": "https://gate.example.com/", "headers": {"X-Vapi-Secret": "secret"}}
+
+
+@pytest.mark.parametrize(("kind", "field"), [("assistantId", "assistant"), ("squadId", "squad")])
+def test_overrides_are_read_by_the_types_of_vapis_own_sdk(kind: str, field: str) -> None:
+    """The SDK wrongly rejects `backoffPlan.type`, so the server block goes without one here."""
+    pytest.importorskip("vapi", reason="vapi_server_sdk is not installed")
+    name = "vapi.types.server_message_response_assistant_request"
+    model = import_module(name).ServerMessageResponseAssistantRequest
+    overrides = replies.Overrides("d-1", OWN_SERVER, 600)
+    made = replies.with_overrides({kind: "a-1"}, overrides)
+    read = getattr(model.model_validate(made), f"{field}_overrides")
+    assert read.metadata == {"callgate_decision_id": "d-1"}
+    assert read.server.url == OWN_SERVER["url"]
+    assert read.max_duration_seconds == 600
+    assert not read.model_extra
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        {},
+        {"assistantId": None},
+        {"assistantId": "", "assistantOverrides": []},
+        {"assistantId": 7, "assistantOverrides": "x"},
+        {"assistantId": ["a"], "assistantOverrides": {"metadata": "x", "server": 5}},
+        {"squad": {"members": []}, "squadOverrides": None},
+        {"workflowId": "w", "workflowOverrides": {"variableValues": {}}},
+    ],
+)
+def test_hostile_answers_pass_and_lose_nothing(answered: dict[str, object]) -> None:
+    made = replies.with_overrides(answered, replies.Overrides("d-1", OWN_SERVER, 600))
+    kept = {key: value for key, value in answered.items() if not key.endswith("Overrides")}
+    assert made.items() >= kept.items()
+    if "workflowId" in answered or not any(answered.values()):
+        assert made == answered

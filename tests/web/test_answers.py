@@ -168,3 +168,20 @@ async def test_a_blocked_caller_hears_the_message_for_the_reason(
     )
     answer, _ = await ask(callgate, vapi, number_id)
     assert answer == {"error": "Bakery: the plan has ended."}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"blocked_message": "Closed since {day}."},
+        {"blocked_messages": [{"text": "{ reason }"}]},
+        {"blocked_messages": [{"text": "x" * 1001}]},
+    ],
+)
+async def test_a_text_that_would_be_spoken_with_braces_is_refused(
+    callgate: Replica, fields: dict[str, object]
+) -> None:
+    answer = await callgate.api("POST", "/organizations", {"name": "Bakery", **fields})
+    assert (answer.status, answer.json["code"]) == (422, "invalid_body")
+    if "x" not in str(fields):
+        assert "{organization}, {reason}, {date}" in str(answer.json)

@@ -1,8 +1,10 @@
 """An organization's own server gets its granted calls' messages, and answers what Vapi waits for."""
 
 import asyncio
+import time
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from service.sandbox.server import SandboxVapi
@@ -36,11 +38,13 @@ class OwnServer:
         return runner
 
 
-async def prepare(start_replica: Start, vapi: SandboxVapi, own: OwnServer) -> tuple[Replica, str]:
+async def prepare(
+    start_replica: Start, vapi: SandboxVapi, own: OwnServer, **fields: object
+) -> tuple[Replica, str]:
     """A replica with a paying organization that has a server of its own."""
     callgate = await start_replica(callgate_relay_hosts="127.0.0.1")
     organization_id = await callgate.add_organization(
-        forward_url=f"http://127.0.0.1:{own.port}/hook"
+        "Bakery", forward_url=f"http://127.0.0.1:{own.port}/hook", **fields
     )
     await callgate.api("PUT", f"/organizations/{organization_id}/plan", PLAN)
     number_id = vapi.add_number(provider="vapi")["id"]
@@ -77,6 +81,63 @@ async def test_their_trouble_is_not_ours(start_replica: Start, vapi: SandboxVapi
     asked = await callgate.post(vapi.live_call(number_id, kind="assistant-request"))
     assert asked.status == 200
     assert set(asked.json) == {"error"}
+
+
+async def test_a_slow_server_does_not_keep_a_caller_waiting(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    own = OwnServer()
+    own.answer, own.stall = {"assistantId": "theirs"}, 10.0
+    runner = await own.start()
+    callgate, number_id = await prepare(start_replica, vapi, own)
+    began = time.monotonic()
+    asked = await callgate.post(vapi.live_call(number_id, kind="assistant-request"))
+    assert time.monotonic() - began < 2.5
+    assert set(asked.json) == {"error"}
+    await runner.cleanup()
+
+
+async def test_their_assistant_carries_what_the_organization_wants(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    own = OwnServer()
+    runner = await own.start()
+    wanted = {"decision_metadata": True, "max_duration_seconds": 60}
+    callgate, number_id = await prepare(start_replica, vapi, own, handling=wanted)
+    own.answer = {"assistantId": "theirs", "assistantOverrides": {"metadata": {"order": 7}}}
+    message = vapi.live_call(number_id, kind="assistant-request")
+    asked = await callgate.post(message)
+    call = await callgate.call(message["message"]["call"]["id"])
+    assert asked.json == {
+        "assistantId": "theirs",
+        "assistantOverrides": {
+            "metadata": {"order": 7, "callgate_decision_id": call["decision"]["id"]},
+            "maxDurationSeconds": 60,
+        },
+    }
+    own.answer = {"error": "We are on holiday."}
+    asked = await callgate.post(vapi.live_call(number_id, kind="assistant-request"))
+    assert asked.json == own.answer
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "eligible"), [({"eligible": False}, False), ({"eligible": "no"}, True), ({}, True)]
+)
+async def test_their_server_may_keep_a_campaign_from_dialling(
+    start_replica: Start, vapi: SandboxVapi, theirs: dict[str, Any], eligible: bool
+) -> None:
+    own = OwnServer()
+    runner = await own.start()
+    callgate, number_id = await prepare(start_replica, vapi, own)
+    own.answer = theirs
+    message = {"type": "campaign.predial", "phoneNumber": {"id": number_id}}
+    assert (await callgate.post({"message": message})).json == {"eligible": eligible}
+    assert own.got[0][0] == {"message": message}
+    async with callgate.session.get(f"{callgate.url}/metrics") as response:
+        metrics = await response.text()
+    assert f'callgate_campaign_answers_total{{eligible="{str(eligible).lower()}"}} 1.0' in metrics
+    await runner.cleanup()
 
 
 async def test_a_blocked_call_is_not_relayed(start_replica: Start, vapi: SandboxVapi) -> None:

@@ -16,6 +16,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from service.domain.blocked_messages import NAMES, UNKNOWN, unknown_placeholders
+
 MAX_ATTRIBUTES_BYTES = 16 * 1024
 MAX_ANSWER_BYTES = 64 * 1024
 
@@ -37,6 +39,14 @@ def visible(value: str) -> str:
     """Refuse what cannot be seen, and a text of nothing but spaces."""
     if HIDDEN.search(value) or not value.strip():
         raise ValueError("has control or direction characters, or nothing to be seen")
+    return value
+
+
+def fillable(value: str) -> str:
+    """Refuse what would be spoken in braces: a misspelt placeholder."""
+    if unknown := unknown_placeholders(value):
+        known = ", ".join(f"{{{name}}}" for name in NAMES)
+        raise ValueError(f"has {unknown[0][:60]}; the placeholders are {known}")
     return value
 
 
@@ -130,6 +140,13 @@ Name = Annotated[
 ]
 Sentence = Annotated[
     str, StringConstraints(min_length=1, max_length=1000), AfterValidator(visible), SHOWN
+]
+Spoken = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1000),
+    AfterValidator(visible),
+    AfterValidator(fillable),
+    Field(json_schema_extra={"pattern": VISIBLE, "not": {"pattern": UNKNOWN}}),
 ]
 Slug = Annotated[
     str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible), SHOWN

@@ -21,6 +21,7 @@ from service.web.api.fields import (
     Name,
     Sentence,
     Slug,
+    Spoken,
     Url,
     VapiId,
     whole,
@@ -70,7 +71,7 @@ class HandlingBody(Taken):
 
 
 class BlockedMessageBody(Taken):
-    text: Sentence
+    text: Spoken
     reason: Slug | None = None
     language: Language | None = None
 
@@ -81,7 +82,7 @@ BlockedMessages = Annotated[list[BlockedMessageBody], Field(max_length=200)]
 class OrganizationBody(Taken):
     name: Name
     external_id: Name | None = None
-    blocked_message: Sentence | None = None
+    blocked_message: Spoken | None = None
     forward_url: Url | None = None
     attributes: Attributes = Field(default_factory=dict)
     assistant_ids: AssistantIds = Field(default_factory=list)
@@ -92,7 +93,7 @@ class OrganizationBody(Taken):
 class OrganizationPatch(TakenPart):
     name: Name = ""
     external_id: Name | None = None
-    blocked_message: Sentence | None = None
+    blocked_message: Spoken | None = None
     forward_url: Url | None = None
     attributes: Attributes = Field(default_factory=dict)
     assistant_ids: AssistantIds = Field(default_factory=list)
