@@ -14,6 +14,7 @@ from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
 MASK = "••••••"
 ABSENT = "(absent)"
 OWNED_KEYS = ("url", "timeoutSeconds", "backoffPlan")
+HIDDEN = ("headers", "secret")
 
 Server = Mapping[str, Any]
 
@@ -71,10 +72,11 @@ def put_back(observed: Server | None, former: Server | None) -> dict[str, Any] |
     server = {key: value for key, value in (observed or {}).items() if key not in OWNED_KEYS}
     server.update({key: former[key] for key in OWNED_KEYS if key in former})
     headers = foreign_headers(observed or {}) | owned_headers(former)
-    if headers or "headers" in former:
+    server.pop("headers", None)
+    if headers or isinstance(former.get("headers"), Mapping):
         server["headers"] = headers
-    else:
-        server.pop("headers", None)
+    elif "headers" in former:
+        server["headers"] = former["headers"]
     return server
 
 
@@ -116,13 +118,18 @@ def is_accepted(desired: DesiredWebhook, observed: Server | None, *, shown: obje
 
 
 def masked(server: Server | None) -> dict[str, Any] | None:
-    """A block as it may be shown: what headers say stays hidden, ours and everybody else's."""
+    """A block as it may be shown: what headers say stays hidden, ours and everybody else's, and so
+    does Vapi's `secret` of old."""
     if server is None:
         return None
+    shown = {
+        name: MASK if name in HIDDEN and value is not None else value
+        for name, value in server.items()
+    }
     headers = server.get("headers")
-    if not isinstance(headers, Mapping):
-        return dict(server)
-    return {**server, "headers": dict.fromkeys((str(name) for name in headers), MASK)}
+    if isinstance(headers, Mapping):
+        shown["headers"] = dict.fromkeys((str(name) for name in headers), MASK)
+    return shown
 
 
 def header_values(headers: object) -> list[object]:
