@@ -60,8 +60,9 @@ UPDATE callgate.webhook_states SET assistant_ids = $3 WHERE phone_number_id = $1
 """
 
 # What made the number due while it was worked on ($12: when that began) makes it due again.
-# An order is carried out once the number is in sync. Changes that were on their way when a replica
-# died are known to have arrived when the number is.
+# An order is carried out once the number is in sync. A change that was on its way when a replica died
+# is known to have arrived then, unless it was made again: those that Vapi did not take would look
+# like repairs that somebody undid.
 RECORD = """
 WITH done AS (
     UPDATE callgate.webhook_states SET
@@ -77,6 +78,11 @@ WITH done AS (
     RETURNING phone_number_id)
 UPDATE callgate.webhook_changes c SET applied_at = now() FROM done
 WHERE $3 = 'in_sync' AND c.phone_number_id = done.phone_number_id AND c.applied_at IS NULL
+    AND (c.level = 'assistant' OR $7 IS DISTINCT FROM 'number_refused')
+    AND NOT EXISTS (SELECT FROM callgate.webhook_changes again
+        WHERE again.phone_number_id = c.phone_number_id AND again.id > c.id
+            AND again.vapi_id = c.vapi_id
+            AND again.after ?| ARRAY(SELECT jsonb_object_keys(c.after)))
 """
 
 WATCH = "UPDATE callgate.webhook_states SET watched = true WHERE phone_number_id = $1"

@@ -6,8 +6,10 @@ from typing import Any
 
 from service.domain.budget import Priority
 from service.sandbox.server import SandboxVapi
+from service.store import webhook_changes
 from service.store.budget import Budget
 from service.store.pool import Pool
+from tests.support.reconciling import World
 from tests.support.service import Replica, Start, eventually
 
 ELSEWHERE = {"url": "https://elsewhere.example.net/hook"}
@@ -43,6 +45,33 @@ async def test_a_fight_is_left_alone_with_its_field_and_taken_up_by_hand(
     synced = await callgate.api("POST", f"/phone-numbers/{number}/sync")
     assert synced.json["sync"]["state"] == "in_sync"
     assert (await callgate.api("GET", "/reconcile")).json["fights"] == 0
+
+
+async def test_what_vapi_did_not_take_is_no_change_and_no_fight(world: World) -> None:
+    """Only a repair that arrived, and that somebody undid, counts; and only that is called applied."""
+    number_id, number = next(iter((await world.numbers(1)).items()))
+    world.spoil([number_id])
+    for fault in ({"status": 503}, {"status": 429}, {"reset": True}):
+        world.vapi.fail_next("PATCH /phone-number/*", **fault)
+        await world.sweep()
+        assert (await world.state(number))["state"] == "pending"
+        await world.pool.execute("UPDATE callgate.webhook_states SET next_attempt_at = now()")
+    await world.sweep()
+    assert (await world.state(number))["state"] == "in_sync"
+    changes = await webhook_changes.list_page(world.pool, number, None, 10)
+    assert [change.applied_at is not None for change in changes] == [True, False, False, False]
+    world.spoil([number_id])
+    await world.sweep()
+    assert (await world.state(number))["problem"] is None
+    assert world.server(number_id) == world.block
+    # An answer that was lost after the change arrived: it is known once the number is seen so.
+    world.spoil([number_id], server={**world.block, "timeoutSeconds": 3})
+    await world.pool.execute("UPDATE callgate.webhook_states SET settled_at = now()")
+    world.vapi.fail_next("PATCH /phone-number/*", reset=True, done=True)
+    await world.sweep()
+    await world.pool.execute("UPDATE callgate.webhook_states SET next_attempt_at = now()")
+    await world.sweep()
+    assert (await webhook_changes.list_page(world.pool, number, None, 1))[0].applied_at is not None
 
 
 async def test_back_off_grows_and_is_reset_by_success(callgate: Replica, vapi: SandboxVapi) -> None:
