@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
@@ -63,7 +63,7 @@ class Ruling:
     registration: Registration | None
     allowed: bool
     reason: str
-    decision_id: UUID
+    decision_id: str
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Gate:
         registration = self.directory.find(message.phone_number_ids, message.assistant_ids)
         if message.call_id is None:
             decision = await self.decide(message, registration)
-            return Ruling(registration, decision.allowed, decision.reason, decision.id)
+            return Ruling(registration, decision.allowed, decision.reason, str(decision.id))
         known = self.known.get(message.call_id)
         if known is None or (known.organization_id is None and registration is not None):
             known = await self.first_seen(message.call_id, message, registration)

@@ -1,18 +1,22 @@
 """What a replica remembers of calls, in front of their rows: enough to answer later messages."""
 
 import time
-from dataclasses import dataclass
 from uuid import UUID
+
+import msgspec
 
 from service.domain.calls import NewCall
 from service.store.calls import StoredDecision
 
 
-@dataclass(slots=True)
-class KnownCall:
-    """What this replica remembers of a call. `hung_up_at` is monotonic."""
+class KnownCall(msgspec.Struct, gc=False):
+    """What this replica remembers of a call. `hung_up_at` is monotonic.
 
-    decision_id: UUID
+    There are tens of thousands of these: the garbage collector need not look at them, which would stop
+    all calls for the while. Hence also an id as text.
+    """
+
+    decision_id: str
     allowed: bool
     reason: str
     organization_id: UUID | None
@@ -25,7 +29,7 @@ class KnownCall:
 def known_from(call: NewCall) -> KnownCall:
     """What to remember of a call that was just decided here."""
     return KnownCall(
-        call.decision.id,
+        str(call.decision.id),
         call.decision.allowed,
         call.decision.reason,
         call.organization_id,
@@ -39,7 +43,7 @@ def known_from(call: NewCall) -> KnownCall:
 def known_from_stored(stored: StoredDecision) -> KnownCall:
     """What to remember of a call that was decided elsewhere or before a restart."""
     return KnownCall(
-        stored.decision.id,
+        str(stored.decision.id),
         stored.decision.allowed,
         stored.decision.reason,
         stored.organization_id,

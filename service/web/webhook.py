@@ -128,7 +128,7 @@ class Webhook:
                 "access_denied",
                 "This organization has no access to calls.",
                 reason=ruling.reason,
-                decision_id=str(ruling.decision_id),
+                decision_id=ruling.decision_id,
             )
         url = ruling.registration.organization.forward_url if ruling.registration else None
         if url is None:
@@ -180,7 +180,7 @@ class Webhook:
             return answer
         handling = ruling.registration.organization.handling
         overrides = replies.Overrides(
-            str(ruling.decision_id) if handling.decision_metadata else None,
+            ruling.decision_id if handling.decision_metadata else None,
             self.own_server if handling.take_events else None,
             handling.max_duration_seconds,
         )
