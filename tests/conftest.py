@@ -5,4 +5,5 @@ pytest_plugins = (
     "tests.support.service",
     "tests.support.vapi",
     "tests.support.reconciling",
+    "tests.support.lives",
 )

@@ -1,4 +1,5 @@
-"""What we wrote last, and what it tells: whether they changed a number, or we want something new. Pure.
+"""What we wrote last, and what it tells: whether they changed a number, or we want something new, and
+what is still ours to take back. Pure.
 
 Kept as JSON with a fingerprint in the secret's place.
 """
@@ -9,7 +10,15 @@ from typing import Any
 from service.domain.phone_numbers import Cause, FieldDrift
 from service.domain.secrets import fingerprint
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
-from service.reconcile.diff import Server, canonical, header_values, plain
+from service.reconcile.diff import (
+    Server,
+    canonical,
+    header_values,
+    is_ours,
+    plain,
+    put_back,
+    without_our_secret,
+)
 
 Applied = Mapping[str, Any]
 
@@ -93,3 +102,24 @@ def is_rotation(
         and len(values) == 1
         and values[0] in desired.accepted
     )
+
+
+def posts_to_us(desired: DesiredWebhook, observed: Server | None, applied: Applied | None) -> bool:
+    """Whether what is there is ours, by today's URL or by the one that we wrote last."""
+    last = (applied or {}).get("url")
+    url = (observed or {}).get("url")
+    return is_ours(desired, observed) or (last is not None and url == last)
+
+
+def way_back(
+    desired: DesiredWebhook,
+    observed: Server | None,
+    applied: Applied | None,
+    former: Server | None,
+) -> dict[str, Any]:
+    """The change that takes our webhook away and puts `former` back; empty where nothing is ours."""
+    if posts_to_us(desired, observed, applied):
+        return {"server": put_back(observed, former)}
+    # Somebody else's webhook by now; our secret must not go on travelling there.
+    cleaned = without_our_secret(desired, observed)
+    return {} if cleaned is None else {"server": cleaned}

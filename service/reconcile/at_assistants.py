@@ -9,7 +9,7 @@ from typing import Any
 
 from service.domain.budget import Priority
 from service.reconcile import diff
-from service.reconcile.applied import cause_of
+from service.reconcile.applied import cause_of, posts_to_us, way_back
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.failures import UNSURE
 from service.reconcile.writing import Target, Writer
@@ -109,20 +109,12 @@ class AssistantWebhooks:
             seen = await self.writer.read(target, priority)
         except VapiNotFoundError:
             return
-        if not diff.is_ours(self.desired, seen.server):
+        body = way_back(self.desired, seen.server, held.last_applied, original.get("server"))
+        if not body:
             if held.problem != UNSURE:
                 raise VapiUnsureError(NOT_OURS)
             return
-        former = diff.put_back(seen.server, original.get("server"))
-        written = await self.writer.write(
-            held,
-            target,
-            seen,
-            {"server": former},
-            cause="released",
-            fields=diff.owned_differences(seen.server, former),
-            priority=priority,
-        )
-        if diff.is_ours(self.desired, written.view.server):
+        written = await self.writer.put_back(held, target, seen, body, priority)
+        if posts_to_us(self.desired, written.view.server, held.last_applied):
             raise VapiUnavailableError("Vapi took the former webhook and does not show it.")
         await self.writer.confirm(written)

@@ -1,6 +1,5 @@
 """Putting back what was there before: when a number is given up, and when a change is rolled back."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import structlog
 from service.domain.budget import Priority
 from service.domain.phone_numbers import SyncState
 from service.reconcile import diff
+from service.reconcile.applied import posts_to_us, way_back
 from service.reconcile.at_assistants import NOT_OURS, AssistantWebhooks
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.failures import UNSURE
@@ -17,7 +17,7 @@ from service.reconcile.gating import gates_of
 from service.reconcile.writing import Target, Writer
 from service.store.webhook_changes import WebhookChange
 from service.store.webhook_claims import Claim, Finding
-from service.vapi.errors import VapiRejectedError, VapiUnavailableError, VapiUnsureError
+from service.vapi.errors import VapiUnavailableError, VapiUnsureError
 from service.vapi.resources import ServerView
 
 NOT_SHOWN = "Vapi took the former webhook and does not show it."
@@ -45,49 +45,21 @@ class Release:
             if held.original is not None and held.problem != UNSURE:
                 raise VapiUnsureError(NOT_OURS)
             return
-        try:
-            view = await self.write(held, target, seen, body, priority)
-        except VapiRejectedError as exc:
-            if body.get("server") is None:
-                raise
-            # What was once accepted is not any more: a number without a webhook beats one of ours.
-            log.error("webhook.original_refused", error=str(exc))
-            view = await self.write(held, target, seen, {**body, "server": None}, priority)
+        written = await self.writer.put_back(held, target, seen, body, priority)
+        await self.writer.confirm(written)
+        view = written.view
         left = gate_changes(released_gates(), view.raw, gates_of(held), written=True)
-        if left.drift or (held.original is not None and self.posts_to_us(held, view)):
+        if left.drift or (
+            held.original is not None and posts_to_us(self.desired, view.server, held.last_applied)
+        ):
             raise VapiUnavailableError(NOT_SHOWN)
 
     def former_server(self, held: Claim, seen: ServerView) -> dict[str, Any]:
         """The part of the change that takes our webhook away; empty where there is none of ours."""
         if held.original is None:
             return {}
-        if self.posts_to_us(held, seen):
-            return {"server": diff.put_back(seen.server, held.original.get("server"))}
-        # Somebody else's webhook by now; our secret must not go on travelling there.
-        cleaned = diff.without_our_secret(self.desired, seen.server)
-        return {} if cleaned is None else {"server": cleaned}
-
-    async def write(
-        self,
-        held: Claim,
-        target: Target,
-        seen: ServerView,
-        body: Mapping[str, Any],
-        priority: Priority,
-    ) -> ServerView:
-        """One restoring change."""
-        server = body.get("server", seen.server)
-        written = await self.writer.write(
-            held,
-            target,
-            seen,
-            body,
-            cause="released",
-            fields=diff.owned_differences(seen.server, server),
-            priority=priority,
-        )
-        await self.writer.confirm(written)
-        return written.view
+        former = held.original.get("server")
+        return way_back(self.desired, seen.server, held.last_applied, former)
 
     async def roll_back(self, held: Claim, change: WebhookChange, priority: Priority) -> Finding:
         """Put the owned fields back to what they were before a change, and leave them so.
@@ -116,9 +88,3 @@ class Release:
         on_number = change.level == "phone_number"
         drift = diff.changes(self.desired, written.view.server) if on_number else ()
         return Finding(SyncState.PAUSED, drift, retry_in=held.pause_left, level=held.level)
-
-    def posts_to_us(self, held: Claim, seen: ServerView) -> bool:
-        """Whether what is there is ours, by today's URL or by the one that we wrote last."""
-        last = (held.last_applied or {}).get("url")
-        url = (seen.server or {}).get("url")
-        return diff.is_ours(self.desired, seen.server) or (last is not None and url == last)

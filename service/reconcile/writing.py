@@ -19,6 +19,7 @@ from service.reconcile.observe import Observer
 from service.store import webhook_changes
 from service.store.pool import Pool
 from service.store.webhook_claims import Claim
+from service.vapi.errors import VapiRejectedError
 from service.vapi.resources import PhoneNumberView, ServerView
 
 log = structlog.get_logger()
@@ -94,6 +95,44 @@ class Writer:
         )
         view = await self.read(target, priority)
         return Written(shown_as(self.desired, ServerView(answered).server), view, change_id)
+
+    async def put_back(
+        self,
+        held: Claim,
+        target: Target,
+        seen: ServerView,
+        body: Mapping[str, Any],
+        priority: Priority,
+    ) -> Written:
+        """A restoring change. Where Vapi no longer takes what it once had, no webhook at all beats one
+        of ours."""
+        try:
+            return await self.restore(held, target, seen, body, priority)
+        except VapiRejectedError as exc:
+            if body.get("server") is None:
+                raise
+            log.error("webhook.original_refused", level=target.level, error=str(exc))
+            return await self.restore(held, target, seen, {**body, "server": None}, priority)
+
+    async def restore(
+        self,
+        held: Claim,
+        target: Target,
+        seen: ServerView,
+        body: Mapping[str, Any],
+        priority: Priority,
+    ) -> Written:
+        """One such change."""
+        server = body.get("server", seen.server)
+        return await self.write(
+            held,
+            target,
+            seen,
+            body,
+            cause="released",
+            fields=diff.owned_differences(seen.server, server),
+            priority=priority,
+        )
 
     async def confirm(self, written: Written) -> None:
         """Note that the change was seen at Vapi."""
