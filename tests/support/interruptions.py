@@ -40,7 +40,7 @@ async def added(_life: Life) -> None:
 
 
 async def drift(life: Life) -> None:
-    await life.settle()
+    await life.configure()
     life.edit(server={**FORMER, "url": ELSEWHERE, "staticIpAddressesEnabled": True})
     await life.due()
 
@@ -51,7 +51,7 @@ async def drift_unseen(life: Life) -> None:
 
 
 async def release(life: Life) -> None:
-    await life.settle()
+    await life.configure()
     await life.release()
 
 
@@ -61,19 +61,19 @@ async def release_at_once(life: Life) -> None:
 
 
 async def rotate(life: Life) -> None:
-    await life.settle()
+    await life.configure()
     life.rotate()
     await life.due()
 
 
 async def move(life: Life) -> None:
-    await life.settle()
+    await life.configure()
     life.move()
     await life.due()
 
 
 async def shadow(life: Life) -> None:
-    await life.settle()
+    await life.configure()
     await life.own_the_assistant()
     life.edit(assistantId=life.assistant_id)
     await life.due()
@@ -102,7 +102,7 @@ async def release_carried(life: Life) -> None:
 async def release_moved(life: Life) -> None:
     """Given up before anything was told the new address."""
     await shadow(life)
-    await life.settle()
+    await life.configure()
     life.move()
     await life.release()
 
@@ -110,13 +110,13 @@ async def release_moved(life: Life) -> None:
 async def let_go(life: Life) -> None:
     """The assistant no longer answers the number: it is given back."""
     await shadow(life)
-    await life.settle()
+    await life.configure()
     life.edit(assistantId=None)
     await life.due()
 
 
 async def pay(life: Life) -> None:
-    await life.settle()
+    await life.configure()
     assert life.says() == [MESSAGE, "Welcome!"]
     await life.pool.execute(
         "INSERT INTO callgate.plans (organization_id, code, status) VALUES ($1, 'pro', 'active')",
@@ -126,13 +126,13 @@ async def pay(life: Life) -> None:
 
 async def stop_paying(life: Life) -> None:
     await pay(life)
-    await life.settle()
+    await life.configure()
     assert life.says() == ["Welcome!"]
     await life.pool.execute("DELETE FROM callgate.plans WHERE organization_id = $1", life.owner)
 
 
 async def rebind(life: Life) -> None:
-    await life.settle()
+    await life.configure()
     assert life.number().get("assistantId") is None
     await life.pool.execute(
         "UPDATE callgate.phone_numbers SET gate = 'event' WHERE id = $1", life.id

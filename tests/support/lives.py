@@ -66,10 +66,12 @@ UPDATE callgate.webhook_states SET claimed_until = NULL,
 """
 
 # A new number each time, on the same database. The history goes too: nothing refers to it.
-START_AGAIN = """
-TRUNCATE callgate.webhook_states, callgate.phone_numbers, callgate.assistant_webhooks,
-    callgate.assistants, callgate.organizations, callgate.webhook_changes CASCADE
-"""
+START_AGAIN = (
+    "DELETE FROM callgate.phone_numbers",
+    "DELETE FROM callgate.assistant_webhooks",
+    "DELETE FROM callgate.organizations",
+    "DELETE FROM callgate.webhook_changes",
+)
 
 RELEASE = """
 UPDATE callgate.phone_numbers SET released_at = now(), organization_id = NULL WHERE id = $1
@@ -117,7 +119,7 @@ class Life:
     first: dict[str, Any] = field(default_factory=dict)
     theirs: dict[str, Any] = field(default_factory=dict)
     assistant_first: dict[str, Any] = field(default_factory=dict)
-    patched: int = 0
+    chain: AccessChain = field(default_factory=lambda: AccessChain(load_policies().policies))
 
     @asynccontextmanager
     async def parts(self, fate: Fate | None = None) -> AsyncIterator[Reconciling]:
@@ -128,8 +130,7 @@ class Life:
             pool: Any = self.pool
             if fate is not None:
                 client, pool = Mortal(client, fate), Mortal(pool, fate)
-            chain = AccessChain(load_policies().policies)
-            standings = StoredStandings(pool, chain, "Not in service.", ring_default=False)
+            standings = StoredStandings(pool, self.chain, "Not in service.", ring_default=False)
             yield build_reconciling(settings, pool, client, standings)
 
     async def add(self, *, gate: str = "event", **handling: object) -> None:
@@ -145,14 +146,15 @@ class Life:
             **bound,
         )
         self.number_id, self.first, self.theirs = number["id"], deepcopy(number), deepcopy(number)
-        self.patched = len(self.vapi.requests("PATCH *"))
         row = await self.pool.fetchrow(ADD, self.number_id, MESSAGE, handling, gate)
         assert row is not None
         self.id, self.owner = row["id"], row["organization_id"]
 
     async def start_again(self) -> None:
         """Forget everything, here and at Vapi."""
-        await self.pool.execute(START_AGAIN)
+        for statement in START_AGAIN:
+            await self.pool.execute(statement)
+        self.vapi.traffic.requests.clear()
         for shelf in (self.vapi.numbers, self.vapi.assistants):
             for item in list(shelf):
                 shelf.remove(item["id"])
@@ -178,12 +180,17 @@ class Life:
                 await parts.sweeper.work_off()
                 await parts.sweeper.sweep(Ask(seconds=None))
                 row = await self.state()
-                if self.written() == before and (row is None or row["state"] == "in_sync"):
+                if row is None or (row["state"] == "in_sync" and self.written() == before):
                     return
 
+    async def configure(self) -> None:
+        """A healthy process brings the number to where it should be, and nothing else."""
+        async with self.parts() as parts:
+            await parts.sweeper.work_off()
+
     def written(self, pattern: str = "PATCH *") -> int:
-        """How many changes Vapi has had since the number was added."""
-        return len(self.vapi.requests(pattern)) - self.patched
+        """How many changes Vapi was asked for since the number was added."""
+        return len(self.vapi.requests(pattern))
 
     def number(self) -> dict[str, Any]:
         return self.vapi.numbers.find(self.number_id) or {}
@@ -264,11 +271,9 @@ class Life:
             ("assistant", "assistant", self.assistant_id),
         ):
             noted = [one for one in changes if (one.level, one.vapi_id) == (level, item)]
-            assert len(noted) >= self.written_to(path, item), "a change left no trace"
+            asked = self.written(f"PATCH /{path}/{item}")
+            assert len(noted) >= asked, "a change left no trace"
         assert SECRET not in repr([change.after for change in changes])
-
-    def written_to(self, kind: str, item: str) -> int:
-        return len(self.vapi.requests(f"PATCH /{kind}/{item}"))
 
     async def is_gone(self) -> None:
         """As if we had never been there, and nothing is left to do."""
