@@ -1,0 +1,144 @@
+"""Who signs in to the panel: admins and their sessions, and what their names and passwords must be.
+
+Pure: nothing here hashes, stores or counts.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from service.domain.errors import CallgateError, ForbiddenError, InvalidError
+
+Role = Literal["viewer", "support", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "support", "admin")
+
+Scope = Literal[
+    "audit",
+    "calls",
+    "organizations",
+    "phone-numbers",
+    "policies",
+    "reconcile",
+    "tokens",
+    "unknown-numbers",
+]
+"""An area of the API: the first part of its paths. A token with scopes reaches these areas alone."""
+
+IDLE = timedelta(hours=12)
+LONGEST = timedelta(days=14)
+"""How long a session lives without being used, and in all."""
+
+NAME_LENGTH = 100
+PASSWORD_LENGTH = (12, 256)
+RESERVED = ("admin-token", "command line", "system", "callgate", "sandbox")
+"""Who else stands in the audit as the one who changed something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """A person with access to the panel. `subject` is who they are at the sign-in provider."""
+
+    id: UUID
+    name: str
+    role: Role
+    created_at: datetime
+    created_by: str
+    disabled_at: datetime | None
+    last_sign_in_at: datetime | None
+    has_password: bool
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One browser that is signed in; `role` is the admin's present one. `notice` waits for the next
+    page."""
+
+    id: UUID
+    admin_id: UUID
+    name: str
+    role: Role
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    user_agent: str
+    address: str
+    notice: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where somebody signs in from."""
+
+    address: str
+    user_agent: str
+
+
+class SignInRefusedError(ForbiddenError):
+    """This does not let in; what exactly was wrong is not told."""
+
+    code = "sign_in_refused"
+
+
+class TooManyAttemptsError(CallgateError):
+    """Somebody guesses; try again after `retry_after` seconds."""
+
+    code = "too_many_attempts"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            f"Too many failed attempts. Try again in {retry_after} seconds.",
+            retry_after=retry_after,
+        )
+        self.retry_after = retry_after
+
+
+def key_of(name: str) -> str:
+    """What makes two names the same: neither letter case nor the way an accent is written."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def parse_name(text: str) -> str:
+    """A name as it is kept. Raises `InvalidError`."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not 1 <= len(name) <= NAME_LENGTH or not key_of(name):
+        raise InvalidError(
+            f"A name has 1 to {NAME_LENGTH} characters.", code="bad_name", field="name"
+        )
+    if not name.isprintable():
+        raise InvalidError(
+            "The name has control or direction characters.", code="bad_name", field="name"
+        )
+    if key_of(name) in RESERVED or key_of(name).startswith("token:"):
+        raise InvalidError(
+            "This name stands for something else in the audit. Choose another.",
+            code="bad_name",
+            field="name",
+        )
+    return name
+
+
+def canonical_password(text: str) -> str:
+    """A password as it is hashed: the same whatever keyboard it was typed on."""
+    return unicodedata.normalize("NFKC", text)
+
+
+def check_password(password: str, name: str) -> None:
+    """Raise `InvalidError` for a password that is too easy to guess, or that cannot be kept."""
+    least, most = PASSWORD_LENGTH
+    text = canonical_password(password)
+    if not least <= len(text) <= most:
+        raise InvalidError(
+            f"A password has {least} to {most} characters.", code="bad_password", field="password"
+        )
+    if key_of(text) == key_of(name):
+        raise InvalidError(
+            "The password must not be the name.", code="bad_password", field="password"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidError(
+            "The password has characters that are none.", code="bad_password", field="password"
+        )
