@@ -20,6 +20,7 @@ from service.access.plugins import LoadedPolicies, load_policies
 from service.access.preview import ChainPreview
 from service.access.standing import StoredStandings
 from service.admin.coverage import Coverages
+from service.admin.organization_list import OrganizationList
 from service.admin.organizations import Organizations
 from service.admin.phone_numbers import PhoneNumbers
 from service.admin.reconciliation import ReconciliationCases
@@ -260,7 +261,12 @@ async def build(settings: Settings, dsn: str) -> Service:
     numbers = PhoneNumbers(pool, feed.freshen, reconciling.reconciler)
     mode = settings.callgate_reconcile_mode
     operations = [
-        *OrganizationOperations(organizations, preview, settings.callgate_relay_hosts).operations(),
+        *OrganizationOperations(
+            organizations,
+            OrganizationList(pool, preview),
+            preview,
+            settings.callgate_relay_hosts,
+        ).operations(),
         *PhoneNumberOperations(numbers).operations(),
         *UnknownNumberOperations(UnknownNumbers(pool, numbers)).operations(),
         *CoverageOperations(

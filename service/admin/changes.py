@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import orjson
 import structlog
 
 from service.admin.actor import Actor
-from service.store.audit import record_audit
-from service.store.pool import Connection, Pool
+from service.domain.errors import ConflictError
+from service.store.audit import AuditEntry, record_audit
+from service.store.pool import Connection, Pool, dump_json
 
 ACQUIRE_SECONDS = 5.0
 FRESHEN_SECONDS = 2.0
@@ -19,6 +22,22 @@ Freshen = Callable[[UUID], Awaitable[None]]
 """Lets this replica's access directory read an organization again, after a commit."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Actor):
+    """Somebody whose entries in the audit are noted, newest last.
+
+    `undoes` is the entry that is being taken back: nothing is changed if what it led to is no longer
+    there.
+    """
+
+    undoes: AuditEntry | None = None
+    entries: list[int] = field(default_factory=list, compare=False)
+
+    @classmethod
+    def of(cls, actor: Actor, undoes: AuditEntry | None = None) -> "Noted":
+        return cls(actor.name, actor.role, actor.source, undoes)
 
 
 @asynccontextmanager
@@ -38,8 +57,14 @@ async def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the audit entry of a change, in the change's own transaction."""
-    await record_audit(
+    """Write the audit entry of a change, in the change's own transaction.
+
+    Raises `ConflictError` (`changed_since`) where it takes an entry back that is no longer true.
+    """
+    undoes = actor.undoes if isinstance(actor, Noted) else None
+    if undoes is not None and stored_form(before) != undoes.after:
+        raise changed_since()
+    made = await record_audit(
         connection,
         actor=actor.name,
         source=actor.source,
@@ -48,6 +73,21 @@ async def record(
         object_id=object_id,
         before=before,
         after=after,
+        undoes=None if undoes is None else undoes.id,
+    )
+    if isinstance(actor, Noted):
+        actor.entries.append(made)
+
+
+def stored_form(values: Mapping[str, Any] | None) -> object:
+    """Values as they come back out of the audit."""
+    return None if values is None else orjson.loads(dump_json(values))
+
+
+def changed_since() -> ConflictError:
+    return ConflictError(
+        "This was changed again since: what stands there now is not what the change made of it.",
+        code="changed_since",
     )
 
 

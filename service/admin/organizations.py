@@ -1,9 +1,8 @@
 """Use cases around organizations: each change is rows and audit in one transaction."""
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -18,11 +17,6 @@ from service.domain.phone_numbers import PhoneNumber
 from service.store import organizations as store
 from service.store import phone_numbers
 from service.store.pool import Connection, Pool
-
-LIST_SECONDS = 3.0
-"""How long a filtered list looks for more before it gives what it has, with the way to go on."""
-
-LIST_CHUNK = 200
 
 OWN_FIELDS = (
     "name",
@@ -39,7 +33,6 @@ CHOICES: Mapping[str, Any] = {"handling": {}, "blocked_messages": []}
 """What an organization that made no choice has."""
 
 Entitlement = Literal["plan", "trial", "override"]
-Position = tuple[str, UUID]
 
 
 class AccessPreview(Protocol):
@@ -66,14 +59,6 @@ class Change:
     def after(self) -> Organization:
         assert self.result is not None
         return self.result
-
-
-@dataclass(slots=True)
-class Listing:
-    """A part of the list; `next` is the name and id after which it goes on."""
-
-    found: list[tuple[Organization, Decision]] = field(default_factory=list)
-    next: Position | None = None
 
 
 def organization_not_found() -> NotFoundError:
@@ -117,32 +102,6 @@ class Organizations:
     async def get(self, organization_id: UUID) -> Organization:
         """One organization; raises `NotFoundError`."""
         return await stored(self.pool, organization_id)
-
-    async def list_page(
-        self, *, query: str | None, allowed: bool | None, after: Position | None, limit: int
-    ) -> Listing:
-        """Organizations by name with their access now.
-
-        `allowed` is no column: the chain says it, so pages are read until enough are found, or
-        until `LIST_SECONDS` are over: a page may then be short and still have a successor. At
-        least one organization is looked at, so that whoever goes on gets to the end.
-        """
-        listing, examined = Listing(), 0
-        size = limit + 1 if allowed is None else max(limit + 1, LIST_CHUNK)
-        ends_at = time.monotonic() + LIST_SECONDS
-        while True:
-            page = await store.list_page(self.pool, query=query, after=after, limit=size)
-            for organization in page:
-                late = examined > 0 and time.monotonic() > ends_at
-                if late or len(listing.found) == limit:
-                    listing.next = after
-                    return listing
-                decision = await self.preview.decide(organization)
-                after, examined = (organization.name, organization.id), examined + 1
-                if allowed in (None, decision.allowed):
-                    listing.found.append((organization, decision))
-            if len(page) < size:
-                return listing
 
     async def access(
         self, organization_id: UUID, *, at: datetime | None, phone_number_id: UUID | None

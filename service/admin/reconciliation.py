@@ -90,10 +90,16 @@ class ReconciliationCases:
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await require_future(connection, until)
+            was = (await store.get(connection)).pause
             await store.pause_all(connection, actor.name, reason, until)
-            after = {"reason": reason, "until": until}
             await record(
-                connection, actor, "reconcile.paused", "reconciliation", WHOLE, after=after
+                connection,
+                actor,
+                "reconcile.paused",
+                "reconciliation",
+                WHOLE,
+                before=None if was is None else {"reason": was.reason, "until": was.until},
+                after={"reason": reason, "until": until},
             )
         return await self.standing()
 

@@ -1,29 +1,76 @@
 """The audit log: who changed what, from what to what. Append-only, by a trigger in the database."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from service.store.pool import Connection, Pool
 
 RECORD = """
-INSERT INTO callgate.audit (actor, source, action, object_type, object_id, before, after)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO callgate.audit (actor, source, action, object_type, object_id, before, after, undoes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
 """
 
-LIST = """
-SELECT id, at, actor, source, action, object_type, object_id, before, after FROM callgate.audit
-WHERE id < coalesce($4::bigint, 9223372036854775807)
-    AND ($1::text IS NULL OR object_type = $1) AND ($2::text IS NULL OR object_id = $2)
-    AND ($3::text IS NULL OR actor = $3)
-ORDER BY id DESC LIMIT $5
+COLUMNS = """
+SELECT a.id, a.at, a.actor, a.source, a.action, a.object_type, a.object_id, a.before, a.after,
+    a.undoes, (SELECT max(u.id) FROM callgate.audit u WHERE u.undoes = a.id) AS undone_by
+FROM callgate.audit a
+"""
+
+FIND = COLUMNS + "WHERE a.id = $1"
+
+# $1 is the last entry seen: pages go by the instant, which its id tells.
+PAGE = """
+    (a.at, a.id) < (coalesce((SELECT l.at FROM callgate.audit l WHERE l.id = $1), 'infinity'),
+        coalesce($1::bigint, 9223372036854775807))
+    AND a.at >= coalesce($2::timestamptz, '-infinity')
+    AND a.at < coalesce($3::timestamptz, 'infinity')
+    AND ($4::text IS NULL OR a.object_id = $4) AND ($5::text IS NULL OR a.actor = $5)
+    AND ($6::text IS NULL OR a.action = $6) AND ($7::text IS NULL OR a.object_type = $7)
+    AND ($8::text IS NULL OR a.source = $8)
+ORDER BY a.at DESC, a.id DESC LIMIT $9
+"""
+
+LIST = COLUMNS + "WHERE" + PAGE
+
+# One statement a filter, the one that leaves least first, so that each has its own index.
+LIST_BY = (
+    COLUMNS + "WHERE a.object_id = $4 AND" + PAGE,
+    COLUMNS + "WHERE a.actor = $5 AND" + PAGE,
+    COLUMNS + "WHERE a.action = $6 AND" + PAGE,
+    COLUMNS + "WHERE a.object_type = $7 AND" + PAGE,
+    COLUMNS + "WHERE a.source = $8 AND" + PAGE,
+)
+
+FIND_NAMES = """
+SELECT id::text, name FROM callgate.organizations WHERE id = ANY($1::uuid[])
+UNION ALL
+SELECT id::text, coalesce(label, number, vapi_phone_number_id)
+FROM callgate.phone_numbers WHERE id = ANY($1::uuid[])
+UNION ALL
+SELECT id::text, name FROM callgate.api_tokens WHERE id = ANY($1::uuid[])
+"""
+
+LIST_ACTORS = """
+WITH RECURSIVE seen AS (
+    (SELECT actor FROM callgate.audit ORDER BY actor LIMIT 1)
+    UNION ALL
+    SELECT (SELECT a.actor FROM callgate.audit a WHERE a.actor > seen.actor
+        ORDER BY a.actor LIMIT 1)
+    FROM seen WHERE seen.actor IS NOT NULL
+)
+SELECT actor FROM seen WHERE actor IS NOT NULL LIMIT $1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change. `before` is None for what is new, `after` for what is gone."""
+    """One change. `before` is None for what is new, `after` for what is gone.
+
+    `undoes` is the entry that it took back, `undone_by` the last one that took it back.
+    """
 
     id: int
     at: datetime
@@ -34,6 +81,8 @@ class AuditEntry:
     object_id: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
+    undoes: int | None = None
+    undone_by: int | None = None
 
 
 async def record_audit(
@@ -46,22 +95,56 @@ async def record_audit(
     object_id: object,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
-) -> None:
-    """Append an entry, in the transaction of the change itself."""
-    await connection.execute(
-        RECORD, actor, source, action, object_type, str(object_id), before, after
+    undoes: int | None = None,
+) -> int:
+    """Append an entry, in the transaction of the change itself, and return its id."""
+    made: int = await connection.fetchval(
+        RECORD, actor, source, action, object_type, str(object_id), before, after, undoes
     )
+    return made
+
+
+async def find_entry(pool: Pool, audit_id: int) -> AuditEntry | None:
+    row = await pool.fetchrow(FIND, audit_id)
+    return None if row is None else AuditEntry(**dict(row))
 
 
 async def list_audit(
     pool: Pool,
     *,
-    object_type: str | None,
-    object_id: str | None,
-    actor: str | None,
-    before_id: int | None,
+    object_type: str | None = None,
+    object_id: str | None = None,
+    actor: str | None = None,
+    source: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before_id: int | None = None,
     limit: int,
 ) -> list[AuditEntry]:
-    """Entries, newest first."""
-    rows = await pool.fetch(LIST, object_type, object_id, actor, before_id, limit)
+    """Entries, newest first; `until` is exclusive."""
+    filters = (object_id, actor, action, object_type, source)
+    statement = next(
+        (by for by, value in zip(LIST_BY, filters, strict=True) if value is not None), LIST
+    )
+    rows = await pool.fetch(statement, before_id, since, until, *filters, limit)
     return [AuditEntry(**dict(row)) for row in rows]
+
+
+async def find_names(pool: Pool, ids: Sequence[str]) -> dict[str, str]:
+    """What people call these organizations, numbers and tokens; those that are gone are missing."""
+    known = {found for text in ids if (found := uuid_of(text)) is not None}
+    rows = await pool.fetch(FIND_NAMES, list(known)) if known else []
+    return {row["id"]: row["name"] for row in rows}
+
+
+def uuid_of(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def list_actors(pool: Pool, limit: int) -> list[str]:
+    """Everybody who ever changed anything, by name; each is one step in an index."""
+    return [row["actor"] for row in await pool.fetch(LIST_ACTORS, limit)]

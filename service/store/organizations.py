@@ -38,15 +38,6 @@ FIND_BY_EXTERNAL_ID = COLUMNS + "WHERE o.external_id = $1"
 
 LOCK = "SELECT 1 FROM callgate.organizations WHERE id = $1 FOR UPDATE"
 
-LIST = (
-    COLUMNS
-    + """
-WHERE (lower(o.name), o.id) > (lower($2), $3::uuid)
-    AND ($1::text IS NULL OR o.name ILIKE $1 OR o.external_id ILIKE $1)
-ORDER BY lower(o.name), o.id LIMIT $4
-"""
-)
-
 INSERT = """
 INSERT INTO callgate.organizations (
     name, external_id, blocked_message, forward_url, attributes, handling, blocked_messages)
@@ -61,9 +52,6 @@ WHERE id = $1
 
 # An organization's own fields and its entitlements are one thing to those who read it.
 TOUCH = "UPDATE callgate.organizations SET updated_at = now() WHERE id = $1"
-
-FIRST = ("", UUID(int=0))
-"""Before every organization: names are never empty. So one statement serves all pages by index."""
 
 DELETE = "DELETE FROM callgate.organizations WHERE id = $1"
 
@@ -174,22 +162,6 @@ async def find_by_external_id(database: Pool | Connection, external_id: str) -> 
 async def lock(connection: Connection, organization_id: UUID) -> None:
     """Let changes of one organization follow each other, so that the audit's `before` is true."""
     await connection.execute(LOCK, organization_id)
-
-
-async def list_page(
-    pool: Pool, *, query: str | None, after: tuple[str, UUID] | None, limit: int
-) -> list[Organization]:
-    """Organizations by name; `query` is any part of the name or external id.
-
-    `after` is the name and id of the last one seen. The database lowers the name: its idea of
-    small letters and ours differ.
-    """
-    pattern = None
-    if query:
-        escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        pattern = f"%{escaped}%"
-    rows = await pool.fetch(LIST, pattern, *(after or FIRST), limit)
-    return [organization_of(row) for row in rows]
 
 
 async def insert(connection: Connection, organization: Mapping[str, Any]) -> UUID:

@@ -1,7 +1,6 @@
 """Use cases around organizations: together or not at all, one after the other, and at any size."""
 
 import asyncio
-import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,11 +9,10 @@ import pytest
 
 from policies.contract import Override, SubscriptionPlan
 from service.access.preview import ChainPreview
-from service.admin import changes, organizations
+from service.admin import changes
 from service.admin.actor import Actor
 from service.admin.organizations import Organizations
 from service.domain.errors import ConflictError, ForbiddenError
-from service.store import organizations as store
 from service.store.audit import AuditEntry, list_audit
 from service.store.pool import Pool
 
@@ -174,70 +172,3 @@ async def test_only_admins_change_organizations(
         with pytest.raises(ForbiddenError):
             await change
     assert len(await audit(pool)) == 1
-
-
-@pytest.fixture
-async def many(pool: Pool) -> int:
-    """More organizations than fit into a few pages; every tenth has a plan."""
-    count = 20_000
-    await pool.execute(
-        """
-        INSERT INTO callgate.organizations (name, external_id)
-        SELECT 'org ' || lpad(n::text, 6, '0'), 'crm-' || n FROM generate_series(1, $1::int) n
-        """,
-        count,
-    )
-    await pool.execute(
-        """
-        INSERT INTO callgate.plans (organization_id, code, status)
-        SELECT id, 'pro', 'active' FROM callgate.organizations WHERE name LIKE '%0'
-        """
-    )
-    await pool.execute("ANALYZE callgate.organizations, callgate.plans")
-    return count
-
-
-async def test_a_late_page_of_many_is_read_by_the_index(pool: Pool, many: int) -> None:
-    for after in (store.FIRST, ("org 015000", UUID(int=0))):
-        plan = await pool.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {store.LIST}", None, *after, 51)
-        text = str(plan)
-        assert "organizations_name_idx" in text
-        assert "Seq Scan on organizations" not in text
-        began = time.perf_counter()
-        page = await store.list_page(pool, query=None, after=after, limit=51)
-        assert len(page) == 51
-        assert time.perf_counter() - began < 0.5
-
-
-async def test_a_filter_finds_the_last_of_many(
-    use_cases: Organizations, pool: Pool, many: int
-) -> None:
-    last = await pool.fetchval(
-        "DELETE FROM callgate.plans WHERE organization_id <> (SELECT id FROM "
-        "callgate.organizations ORDER BY lower(name) DESC LIMIT 1)"
-    )
-    assert last is None
-    found: list[str] = []
-    after = None
-    for _ in range(20):
-        listing = await use_cases.list_page(query=None, allowed=True, after=after, limit=50)
-        found += [organization.name for organization, _ in listing.found]
-        after = listing.next
-        if after is None:
-            break
-    assert found == [f"org {many:06}"]
-
-
-async def test_a_filter_that_finds_too_little_in_time_says_where_to_go_on(
-    use_cases: Organizations, many: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(organizations, "LIST_SECONDS", 0.0)
-    listing = await use_cases.list_page(query="org 0000", allowed=True, after=None, limit=200)
-    assert (listing.found, listing.next is None) == ([], False)
-    found = []
-    while listing.next is not None:
-        listing = await use_cases.list_page(
-            query="org 0000", allowed=True, after=listing.next, limit=200
-        )
-        found += [organization.name for organization, _ in listing.found]
-    assert found == [f"org 0000{number}0" for number in range(1, 10)]

@@ -1,15 +1,18 @@
 """The API's operations on organizations and what entitles them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from policies.contract import Override, SubscriptionPlan
 from service.admin.forward_urls import check_forward_url
+from service.admin.organization_list import OrganizationList, Wanted
 from service.admin.organizations import AccessPreview, Entitlement, Organizations
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
+from service.store.organization_list import Filters, PlanFilter, Position, Sort, TrialFilter
 from service.web.api import shapes
 from service.web.api.fields import Id, Instant, Searched, Truth
 from service.web.api.operations import (
@@ -19,16 +22,40 @@ from service.web.api.operations import (
     PageQuery,
     Query,
     Run,
+    place_in_time,
     read_cursor,
     write_cursor,
 )
 
 
 class OrganizationsQuery(PageQuery):
-    """`query` is any part of the name or the external id; `allowed` asks the chain."""
+    """`query` is any part of the name or the external id, a whole id or a phone number; `allowed`
+    and `reason` ask the chain; `override` means one that is not over, `numbers` any number."""
 
     query: Searched | None = None
     allowed: Truth | None = None
+    reason: Searched | None = None
+    trial: TrialFilter | None = None
+    override: Truth | None = None
+    numbers: Truth | None = None
+    plan_status: PlanFilter | None = None
+    sort: Sort = "name"
+
+    @property
+    def wanted(self) -> Wanted:
+        """The same for the use case."""
+        return Wanted(
+            Filters(
+                self.query,
+                trial=self.trial,
+                override=self.override,
+                numbers=self.numbers,
+                plan_status=self.plan_status,
+            ),
+            self.allowed,
+            self.reason,
+            self.sort,
+        )
 
 
 class AccessQuery(Query):
@@ -36,6 +63,24 @@ class AccessQuery(Query):
 
     phone_number_id: Id | None = None
     at: Instant | None = None
+
+
+def read_position(cursor: str | None, sort: Sort) -> Position | None:
+    """Where a list in this order goes on; an empty value is the end that an organization has not."""
+    if sort.endswith("name"):
+        found = read_cursor(cursor, str, UUID)
+    else:
+        found = read_cursor(cursor, lambda text: place_in_time(text) if text else None, UUID)
+    return None if found is None else (found[0], found[1])
+
+
+def write_position(position: Position | None) -> str | None:
+    """The cursor for the rest of a list."""
+    if position is None:
+        return None
+    value, organization_id = position
+    text = value.isoformat() if isinstance(value, datetime) else value or ""
+    return write_cursor(text, organization_id)
 
 
 def organization_shape(organization: Organization, decision: Decision) -> shapes.Organization:
@@ -75,6 +120,7 @@ class OrganizationOperations:
     """Reads requests, calls the use cases, shapes answers."""
 
     organizations: Organizations
+    listed: OrganizationList
     preview: AccessPreview
     relay_hosts: tuple[str, ...]
 
@@ -93,16 +139,12 @@ class OrganizationOperations:
 
     async def list_page(self, asked: Asked) -> BaseModel:
         query: OrganizationsQuery = asked.query
-        after = read_cursor(query.cursor, str, UUID)
-        listing = await self.organizations.list_page(
-            query=query.query,
-            allowed=query.allowed,
-            after=(after[0], after[1]) if after else None,
-            limit=query.limit,
+        listing = await self.listed.page(
+            query.wanted, after=read_position(query.cursor, query.sort), limit=query.limit
         )
         return Page[shapes.Organization](
             items=[organization_shape(*pair) for pair in listing.found],
-            next_cursor=write_cursor(*listing.next) if listing.next else None,
+            next_cursor=write_position(listing.next),
         )
 
     async def get(self, asked: Asked) -> BaseModel:
@@ -201,7 +243,7 @@ class OrganizationOperations:
             Operation(
                 "GET",
                 "/organizations",
-                "List organizations by name",
+                "List organizations",
                 self.list_page,
                 Page[shapes.Organization],
                 query=OrganizationsQuery,
