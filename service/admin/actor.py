@@ -1,11 +1,11 @@
 """Who asks for a change, and what the three roles may do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service.domain.errors import ForbiddenError
+from service.domain.people import Role, Scope
 from service.domain.phone_numbers import Order
-from service.store.tokens import Role
 
 SUPPORT_OVERRIDE = timedelta(days=7)
 
@@ -14,17 +14,24 @@ SUPPORT_OVERRIDE = timedelta(days=7)
 class Actor:
     """A signed-in admin or a token. `source` is where the change came in: api, web, cli, system.
 
-    Everybody who is known may read, tokens excepted.
+    Everybody who is known may read, tokens excepted. A token may be held to some areas of the API
+    (`scopes`; none are all) and to a time: it makes no other that reaches further.
     """
 
     name: str
     role: Role
     source: str
+    scopes: frozenset[Scope] = field(default=frozenset(), kw_only=True)
+    expires_at: datetime | None = field(default=None, kw_only=True)
 
     @property
     def order(self) -> Order:
         """Who is named as the cause of what is then changed at Vapi."""
         return Order(self.name, self.source)
+
+    def reaches(self, area: str) -> bool:
+        """Whether this area of the API is open to a token, whatever its role."""
+        return not self.scopes or area in self.scopes
 
     def require_admin(self) -> None:
         """Raise `ForbiddenError` for everybody but admins."""

@@ -3,17 +3,20 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
-from service.domain.errors import InvalidError, NotFoundError
+from service.domain.errors import ForbiddenError, InvalidError, NotFoundError
+from service.domain.people import Role, Scope
 from service.store import organizations
 from service.store import tokens as store
-from service.store.pool import Pool
-from service.store.tokens import ApiToken, Role
+from service.store.pool import UNAVAILABLE, Pool
+from service.store.tokens import ApiToken
 
 PREFIX = "cg_"
 MAX_LENGTH = 256
@@ -22,6 +25,15 @@ MAX_LENGTH = 256
 def hash_of(token: str) -> bytes:
     """What is kept of a token. It is random and long, so one round of SHA-256 is enough."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def require_no_more(actor: Actor, scopes: Sequence[Scope], expires_at: datetime | None) -> None:
+    """A token makes none that reaches further or lives longer than itself. Raises `ForbiddenError`."""
+    if actor.scopes and not (scopes and actor.scopes.issuperset(scopes)):
+        own = ", ".join(sorted(actor.scopes))
+        raise ForbiddenError(f"This token reaches {own} and makes none that reaches more (scopes).")
+    if actor.expires_at is not None and (expires_at is None or expires_at > actor.expires_at):
+        raise ForbiddenError("This token makes none that expires later than itself (expires_at).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +51,37 @@ class Tokens:
         if not token.startswith(PREFIX) or len(token) > MAX_LENGTH:
             return None
         found = await store.find_live(self.pool, given)
-        return None if found is None else Actor(f"token:{found.name}", found.role, source)
+        if found is None:
+            return None
+        known, is_stale = found
+        if is_stale:
+            # A database that takes no writes stops nobody from reading.
+            with suppress(*UNAVAILABLE):
+                await store.note_use(self.pool, known.id)
+        return Actor(
+            f"token:{known.name}",
+            known.role,
+            source,
+            scopes=frozenset(known.scopes),
+            expires_at=known.expires_at,
+        )
 
     async def create(
-        self, actor: Actor, *, name: str, role: Role, expires_at: datetime | None
+        self,
+        actor: Actor,
+        *,
+        name: str,
+        role: Role,
+        expires_at: datetime | None,
+        scopes: Iterable[Scope] = (),
     ) -> tuple[ApiToken, str]:
-        """Make a token; its secret is returned here and never again. Raises `InvalidError`."""
+        """Make a token; its secret is returned here and never again. No `scopes` are all areas.
+
+        Raises `InvalidError`, and `ForbiddenError` for a token that wants more than it is.
+        """
         actor.require_admin()
+        wanted = sorted(set(scopes))
+        require_no_more(actor, wanted, expires_at)
         secret = PREFIX + secrets.token_urlsafe(32)
         async with transaction(self.pool) as connection:
             if expires_at is not None and expires_at <= await organizations.now(connection):
@@ -55,6 +91,7 @@ class Tokens:
                 name=name,
                 token_hash=hash_of(secret),
                 role=role,
+                scopes=wanted,
                 created_by=actor.name,
                 expires_at=expires_at,
             )
@@ -64,7 +101,12 @@ class Tokens:
                 "token.created",
                 "token",
                 token_id,
-                after={"name": name, "role": role, "expires_at": expires_at},
+                after={
+                    "name": name,
+                    "role": role,
+                    "scopes": wanted,
+                    "expires_at": expires_at,
+                },
             )
             created = await store.find(connection, token_id)
         assert created is not None
@@ -90,5 +132,5 @@ class Tokens:
                 "token.revoked",
                 "token",
                 token_id,
-                before={"name": found.name, "role": found.role},
+                before={"name": found.name, "role": found.role, "scopes": found.scopes},
             )

@@ -16,6 +16,7 @@ from service.access.plugins import load_policies
 from service.admin.actor import Actor
 from service.admin.tokens import Tokens
 from service.app import serve as serve_app
+from service.cli.admin import admin_app, role_of
 from service.cli.doctor import doctor
 from service.cli.numbers import numbers_app
 from service.cli.reconcile import reconcile
@@ -23,6 +24,7 @@ from service.cli.running import database, settings_for, with_pool
 from service.cli.secrets import secrets
 from service.domain.errors import CallgateError
 from service.domain.organizations import Organization
+from service.domain.people import SCOPES
 from service.lifecycle import StartError
 from service.settings import SettingsError
 from service.store import organizations
@@ -30,7 +32,6 @@ from service.store.embedded import EmbeddedPostgresError
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.schema import SchemaError
 from service.store.schema import migrate as migrate_schema
-from service.store.tokens import Role
 
 app = typer.Typer(
     help="No plan, no call: the access gate for voice assistants on Vapi.",
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 token_app = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
+app.add_typer(admin_app, name="admin")
 app.add_typer(numbers_app, name="numbers")
 app.command()(reconcile)
 app.command()(doctor)
@@ -123,18 +125,25 @@ def create_token(
     name: Annotated[str, typer.Argument(help="What the token is for.")],
     role: Annotated[str, typer.Option(help="viewer, support or admin.")] = "viewer",
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="An area of the API, such as calls; may be repeated. Without: all."),
+    ] = None,
 ) -> None:
     """Make an API token; it is printed once."""
-    roles: dict[str, Role] = {"viewer": "viewer", "support": "support", "admin": "admin"}
-    if role not in roles:
-        raise typer.BadParameter("choose viewer, support or admin", param_hint="--role")
+    wanted = [found for found in SCOPES if found in (scope or ())]
+    if unknown := set(scope or ()).difference(SCOPES):
+        names = ", ".join(sorted(unknown))
+        known = ", ".join(SCOPES)
+        raise typer.BadParameter(f"{names}: choose from {known}", param_hint="--scope")
 
     async def work(pool: Pool) -> str:
         expires_at = await organizations.now(pool) + timedelta(days=days) if days else None
         _, secret = await Tokens(pool, "").create(
             Actor("command line", "admin", "cli"),
             name=name,
-            role=roles[role],
+            role=role_of(role),
+            scopes=wanted,
             expires_at=expires_at,
         )
         return secret

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from service.domain.errors import CallgateError, ForbiddenError, InvalidError
@@ -26,6 +26,7 @@ Scope = Literal[
     "unknown-numbers",
 ]
 """An area of the API: the first part of its paths. A token with scopes reaches these areas alone."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 IDLE = timedelta(hours=12)
 LONGEST = timedelta(days=14)

@@ -1,16 +1,21 @@
 """API tokens: only their hashes are kept."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Literal
+from typing import Any
 from uuid import UUID
 
+from service.domain import people
+from service.domain.people import Scope
 from service.store.pool import Connection, Pool
 
-Role = Literal["viewer", "support", "admin"]
+Role = people.Role
 
 COLUMNS = """
-SELECT id, name, role, created_by, created_at, expires_at, revoked_at FROM callgate.api_tokens
+SELECT id, name, role, scopes, created_by, created_at, expires_at, revoked_at, last_used_at,
+    last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS is_stale
+FROM callgate.api_tokens
 """
 
 FIND_LIVE = (
@@ -25,8 +30,8 @@ FIND = COLUMNS + "WHERE id = $1"
 LIST = COLUMNS + "WHERE ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2"
 
 INSERT = """
-INSERT INTO callgate.api_tokens (name, token_hash, role, created_by, expires_at)
-VALUES ($1, $2, $3, $4, $5) RETURNING id
+INSERT INTO callgate.api_tokens (name, token_hash, role, scopes, created_by, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
 """
 
 REVOKE = """
@@ -35,32 +40,53 @@ RETURNING true
 """
 
 
+NOTE_USE = """
+UPDATE callgate.api_tokens SET last_used_at = now()
+WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token without its secret."""
+    """A token without its secret. No `scopes` are all areas of the API."""
 
     id: UUID
     name: str
     role: Role
+    scopes: tuple[Scope, ...]
     created_by: str
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
-async def find_live(pool: Pool, token_hash: bytes) -> ApiToken | None:
-    """The token with this hash, unless it is revoked or has expired."""
+NAMES = tuple(field.name for field in fields(ApiToken))
+
+
+def token_of(row: Any) -> ApiToken:
+    return ApiToken(**{**{name: row[name] for name in NAMES}, "scopes": tuple(row["scopes"])})
+
+
+async def find_live(pool: Pool, token_hash: bytes) -> tuple[ApiToken, bool] | None:
+    """The token with this hash, unless it is revoked or has expired, and whether it was not used for
+    a while."""
     row = await pool.fetchrow(FIND_LIVE, token_hash)
-    return None if row is None else ApiToken(**dict(row))
+    return None if row is None else (token_of(row), row["is_stale"])
+
+
+async def note_use(pool: Pool, token_id: UUID) -> None:
+    """Keep when it was last used, to the minute."""
+    await pool.execute(NOTE_USE, token_id)
 
 
 async def find(database: Pool | Connection, token_id: UUID) -> ApiToken | None:
     row = await database.fetchrow(FIND, token_id)
-    return None if row is None else ApiToken(**dict(row))
+    return None if row is None else token_of(row)
 
 
 async def list_page(pool: Pool, *, after: UUID | None, limit: int) -> list[ApiToken]:
-    return [ApiToken(**dict(row)) for row in await pool.fetch(LIST, after, limit)]
+    return [token_of(row) for row in await pool.fetch(LIST, after, limit)]
 
 
 async def insert(
@@ -69,10 +95,13 @@ async def insert(
     name: str,
     token_hash: bytes,
     role: Role,
+    scopes: Sequence[Scope],
     created_by: str,
     expires_at: datetime | None,
 ) -> UUID:
-    found: UUID = await connection.fetchval(INSERT, name, token_hash, role, created_by, expires_at)
+    found: UUID = await connection.fetchval(
+        INSERT, name, token_hash, role, list(scopes), created_by, expires_at
+    )
     return found
 
 

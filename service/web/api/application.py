@@ -63,6 +63,8 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
                 actor: Actor | None = await tokens.authenticate(token, "api")
                 if actor is None:
                     return unauthorized("The token is unknown, revoked or expired.")
+                if not actor.reaches(operation.area):
+                    return problem(403, "forbidden", f"This token may not touch {operation.area}.")
                 return await operation.serve(request, actor)
         except InputError as exc:
             return exc.response

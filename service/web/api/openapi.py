@@ -19,12 +19,13 @@ Instants are RFC 3339 in UTC, ids are UUIDs, Vapi's own excepted. Lists come in 
 `next_cursor` of one as `cursor` of the next until it is null. Errors are problem documents (RFC
 9457) with a stable `code`.
 Unknown fields and parameters are refused. Roles: `viewer` reads; `support` also sets and removes
-overrides that expire within 7 days; `admin` does everything.
+overrides that expire within 7 days; `admin` does everything. A token with `scopes` reaches these areas
+alone: the first parts of the paths. Without, it reaches all.
 """
 PROBLEMS = {
     400: "The body is not JSON, or there is one where none belongs.",
     401: "The token is missing, unknown, revoked or expired.",
-    403: "The role may not do this.",
+    403: "The role may not do this, or the token's scopes leave this area out.",
     404: "There is no such thing.",
     409: "It contradicts what is there.",
     413: "The body is larger than 1 MiB.",

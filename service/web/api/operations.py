@@ -95,6 +95,11 @@ class Operation:
     makes_at: str | None = None
 
     @property
+    def area(self) -> str:
+        """The first part of the path: what tokens with scopes are held to."""
+        return self.path.split("/")[1]
+
+    @property
     def parameters(self) -> list[str]:
         """Names of the path's parameters."""
         return re.findall(r"{(\w+)}", self.path)

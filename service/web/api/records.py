@@ -14,7 +14,7 @@ from service.store import call_list
 from service.store.audit import list_audit
 from service.store.pool import Pool
 from service.web.api import shapes
-from service.web.api.fields import SEARCHABLE, Id, Searched, Truth
+from service.web.api.fields import SEARCHABLE, Id, Instant, Searched, Truth
 from service.web.api.operations import (
     Asked,
     Operation,
@@ -37,11 +37,15 @@ class CallsQuery(PageQuery):
 
 
 class AuditQuery(PageQuery):
-    """Filters: what was changed, and who changed it."""
+    """Filters: what was changed, who changed it, from where and when; `until` is exclusive."""
 
     object_type: Searched | None = None
     object_id: Searched | None = None
     actor: Annotated[str, StringConstraints(max_length=300, pattern=SEARCHABLE)] | None = None
+    source: Searched | None = None
+    action: Searched | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 def call_shape(call: Call) -> shapes.Call:
@@ -101,6 +105,10 @@ class RecordOperations:
             object_type=query.object_type,
             object_id=query.object_id,
             actor=query.actor,
+            source=query.source,
+            action=query.action,
+            since=query.since,
+            until=query.until,
             before_id=after[0] if after else None,
             limit=query.limit + 1,
         )
@@ -113,7 +121,11 @@ class RecordOperations:
     async def create_token(self, asked: Asked) -> BaseModel:
         body: shapes.TokenBody = asked.body
         token, secret = await self.tokens.create(
-            asked.actor, name=body.name, role=body.role, expires_at=body.expires_at
+            asked.actor,
+            name=body.name,
+            role=body.role,
+            scopes=body.scopes,
+            expires_at=body.expires_at,
         )
         return shapes.NewToken.model_validate({**asdict(token), "token": secret})
 

@@ -13,6 +13,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from service.domain.people import Scope
 from service.web.api.fields import (
     Answer,
     Attributes,
@@ -138,6 +139,7 @@ class PhoneNumberPatch(TakenPart):
 class TokenBody(Taken):
     name: Name
     role: Literal["viewer", "support", "admin"]
+    scopes: Annotated[list[Scope], Field(max_length=50)] = Field(default_factory=list)
     expires_at: Instant | None = None
 
 
@@ -296,12 +298,30 @@ class Call(Given):
     missed: bool
 
 
+class PolicyHealth(Given):
+    asked: int
+    allowed: int
+    denied: int
+    abstained: int
+    failed: int
+    late: int
+    suspended: bool
+    last_failure: str | None
+    last_failed_at: Instant | None
+    p50_ms: float | None
+    p95_ms: float | None
+
+
 class Policy(Given):
     name: str
     order: int
     plugin: str
     version: str
     mode: str
+    veto: bool
+    on_failure: Literal["abstain", "allow", "deny"]
+    timeout_seconds: float
+    health: PolicyHealth
 
 
 class AuditEntry(Given):
@@ -314,16 +334,20 @@ class AuditEntry(Given):
     object_id: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    undoes: int | None
+    undone_by: int | None
 
 
 class Token(Given):
     id: UUID
     name: str
     role: Literal["viewer", "support", "admin"]
+    scopes: list[Scope]
     created_by: str
     created_at: Instant
     expires_at: Instant | None
     revoked_at: Instant | None
+    last_used_at: Instant | None
 
 
 class NewToken(Token):

@@ -1,0 +1,286 @@
+"""Use cases around admins: the first one, more of them, their roles and passwords."""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from service.admin.actor import Actor
+from service.admin.changes import record, transaction
+from service.admin.passwords import Passwords
+from service.admin.sessions import start_session
+from service.admin.throttle import Throttle
+from service.admin.tokens import hash_of
+from service.domain.errors import ConflictError, InvalidError, NotFoundError
+from service.domain.people import (
+    Admin,
+    Client,
+    Role,
+    SignInRefusedError,
+    check_password,
+    key_of,
+    parse_name,
+)
+from service.store import admins as store
+from service.store import sessions
+from service.store.pool import Connection, Pool
+
+SETUP = "set-up"
+
+
+def audited(admin: Admin) -> Mapping[str, Any]:
+    """An admin as the audit tells of them."""
+    found: dict[str, Any] = {"name": admin.name, "role": admin.role}
+    if admin.subject is not None:
+        found["subject"] = admin.subject
+    return found
+
+
+async def add(
+    connection: Connection,
+    actor: Actor,
+    *,
+    name: str,
+    role: Role,
+    password_hash: str | None = None,
+    subject: str | None = None,
+) -> Admin:
+    """Add somebody in an open transaction. Raises `ConflictError` (`name_taken`)."""
+    made = await store.insert(
+        connection,
+        name=name,
+        name_key=key_of(name),
+        role=role,
+        password_hash=password_hash,
+        subject=subject,
+        created_by=actor.name,
+    )
+    if made is None:
+        raise ConflictError("Somebody has this name already.", code="name_taken", field="name")
+    admin = await get(connection, made)
+    # Whoever comes first: from now on there is somebody to ask.
+    await store.forget_codes(connection)
+    await record(connection, actor, "admin.created", "admin", made, after=audited(admin))
+    return admin
+
+
+async def get(database: Pool | Connection, admin_id: UUID) -> Admin:
+    """Raises `NotFoundError`."""
+    found = await store.find(database, admin_id)
+    if found is None:
+        raise NotFoundError("There is no such admin.", code="admin_not_found")
+    return found
+
+
+async def set_role(connection: Connection, actor: Actor, admin: Admin, role: Role) -> None:
+    """Give another role. `store.lock` is held. Raises `ConflictError` (`last_admin`)."""
+    if admin.role == role:
+        return
+    await keep_one(connection, admin)
+    await store.set_role(connection, admin.id, role)
+    await record(
+        connection,
+        actor,
+        "admin.role_changed",
+        "admin",
+        admin.id,
+        before=audited(admin),
+        after={**audited(admin), "role": role},
+    )
+
+
+async def keep_one(connection: Connection, admin: Admin) -> None:
+    """Somebody must be left who may do everything. Raises `ConflictError` (`last_admin`)."""
+    if admin.role != "admin" or admin.disabled_at is not None:
+        return
+    if not await store.has_other(connection, admin.id):
+        raise ConflictError(
+            f"{admin.name} is the last one with the role admin. Give that role to somebody else "
+            "first.",
+            code="last_admin",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Admins in the database. `setup_token` makes the first one; "" where only codes do."""
+
+    pool: Pool
+    setup_token: str
+    passwords: Passwords = field(default_factory=Passwords)
+
+    async def is_first_run(self) -> bool:
+        """Whether there is no admin yet."""
+        return await store.is_empty(self.pool)
+
+    async def issue_setup_code(self) -> str | None:
+        """A code that makes the first admin; None when there is one."""
+        code = secrets.token_urlsafe(24)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            if not await store.is_empty(connection):
+                return None
+            await store.add_code(connection, hash_of(code))
+        return code
+
+    async def create_first(self, *, name: str, password: str, code: str, client: Client) -> str:
+        """Make the first admin and sign them in; of several at once one wins. Returns the session's
+        token. Raises `ConflictError` (`already_set_up`), `SignInRefusedError`."""
+        throttle = Throttle(self.pool)
+        await throttle.begin(SETUP, client.address)
+        given = hash_of(code)
+        by_token = bool(self.setup_token) and hmac.compare_digest(given, hash_of(self.setup_token))
+        if not by_token and not await store.has_code(self.pool, given):
+            await self.refuse_second()
+            raise SignInRefusedError("The set-up code is wrong.", field="code")
+        await throttle.succeed(SETUP, client.address)
+        name = parse_name(name)
+        check_password(password, name)
+        await self.refuse_second()
+        password_hash = await self.passwords.hash(password)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            if not await store.is_empty(connection):
+                raise already_set_up()
+            actor = Actor(name, "admin", "web")
+            admin = await add(
+                connection, actor, name=name, role="admin", password_hash=password_hash
+            )
+            return await start_session(connection, admin, client)
+
+    async def refuse_second(self) -> None:
+        if not await self.is_first_run():
+            raise already_set_up()
+
+    async def create(self, actor: Actor, *, name: str, role: Role, password: str) -> Admin:
+        """Add somebody who signs in with a password. Raises `InvalidError`, `ConflictError`."""
+        actor.require_admin()
+        name = parse_name(name)
+        check_password(password, name)
+        password_hash = await self.passwords.hash(password)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            return await add(connection, actor, name=name, role=role, password_hash=password_hash)
+
+    async def list_page(self, actor: Actor, *, after: UUID | None, limit: int) -> list[Admin]:
+        """Admins by name; `after` is the last one of the page before."""
+        actor.require_admin()
+        return await store.list_page(self.pool, after=after, limit=limit)
+
+    async def get(self, actor: Actor, admin_id: UUID) -> Admin:
+        """One admin: everybody sees themselves, admins all. Raises `NotFoundError`."""
+        found = await store.find(self.pool, admin_id)
+        if found is None or key_of(found.name) != key_of(actor.name):
+            actor.require_admin()
+        if found is None:
+            raise NotFoundError("There is no such admin.", code="admin_not_found")
+        return found
+
+    async def find_named(self, actor: Actor, name: str) -> Admin:
+        """The admin with this name in any letter case. Raises `NotFoundError`."""
+        actor.require_admin()
+        found = await store.find_by_key(self.pool, key_of(name))
+        if found is None:
+            raise NotFoundError("There is no such admin.", code="admin_not_found")
+        return found
+
+    async def change_role(self, actor: Actor, admin_id: UUID, role: Role) -> Admin:
+        """Give another role, at once, to sessions that run too."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            admin = await get(connection, admin_id)
+            await set_role(connection, actor, admin, role)
+            return await get(connection, admin_id)
+
+    async def disable(self, actor: Actor, admin_id: UUID) -> Admin:
+        """Let somebody in no more, and end their sessions."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            admin = await get(connection, admin_id)
+            if admin.disabled_at is not None:
+                return admin
+            await keep_one(connection, admin)
+            await store.set_enabled(connection, admin_id, enabled=False)
+            ended = await sessions.end_of(connection, admin_id)
+            await record(
+                connection,
+                actor,
+                "admin.disabled",
+                "admin",
+                admin_id,
+                before={**audited(admin), "sessions": ended},
+            )
+            return await get(connection, admin_id)
+
+    async def enable(self, actor: Actor, admin_id: UUID) -> Admin:
+        """Let somebody in again."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            admin = await get(connection, admin_id)
+            if admin.disabled_at is None:
+                return admin
+            await store.set_enabled(connection, admin_id, enabled=True)
+            await record(
+                connection, actor, "admin.enabled", "admin", admin_id, after=audited(admin)
+            )
+            return await get(connection, admin_id)
+
+    async def set_password(self, actor: Actor, admin_id: UUID, password: str) -> None:
+        """Give somebody another password, and end all their sessions."""
+        actor.require_admin()
+        admin = await get(self.pool, admin_id)
+        check_password(password, admin.name)
+        await self.keep_password(actor, admin, await self.passwords.hash(password), keep=None)
+
+    async def change_own_password(
+        self,
+        actor: Actor,
+        admin_id: UUID,
+        current: str,
+        new: str,
+        *,
+        keep: UUID | None = None,
+    ) -> None:
+        """Change one's own password, and end one's sessions `keep` excepted.
+
+        Raises `InvalidError`, `TooManyAttemptsError`.
+        """
+        admin = await get(self.pool, admin_id)
+        if key_of(admin.name) != key_of(actor.name):
+            raise NotFoundError("There is no such admin.", code="admin_not_found")
+        throttle = Throttle(self.pool)
+        await throttle.begin(admin.name, "account")
+        kept = await store.find_hash(self.pool, admin_id)
+        if not await self.passwords.verify(kept, current):
+            raise InvalidError(
+                "This is not your present password.", code="wrong_password", field="current"
+            )
+        await throttle.succeed(admin.name, "account")
+        check_password(new, admin.name)
+        new_hash = await self.passwords.hash(new)
+        await self.keep_password(actor, admin, new_hash, keep=keep)
+
+    async def keep_password(
+        self, actor: Actor, admin: Admin, password_hash: str, *, keep: UUID | None
+    ) -> None:
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            await store.set_hash(connection, admin.id, password_hash)
+            ended = await sessions.end_of(connection, admin.id, but=keep)
+            await record(
+                connection,
+                actor,
+                "admin.password_changed",
+                "admin",
+                admin.id,
+                after={"name": admin.name, "sessions_ended": ended},
+            )
+
+
+def already_set_up() -> ConflictError:
+    return ConflictError("The first admin exists already. Sign in.", code="already_set_up")

@@ -1,0 +1,163 @@
+"""`callgate.admins`: who may sign in, and the codes that make the first one."""
+
+from typing import Any
+from uuid import UUID
+
+from service.domain.people import Admin, Role
+from service.store.pool import Connection, Pool
+
+COLUMNS = """
+SELECT id, name, role, created_at, created_by, disabled_at, last_sign_in_at,
+    password_hash IS NOT NULL AS has_password, subject
+FROM callgate.admins
+"""
+
+FIND = COLUMNS + "WHERE id = $1"
+
+FIND_BY_KEY = COLUMNS + "WHERE name_key = $1"
+
+FIND_BY_SUBJECT = COLUMNS + "WHERE subject = $1"
+
+LIST = """
+SELECT id, name, role, created_at, created_by, disabled_at, last_sign_in_at,
+    password_hash IS NOT NULL AS has_password, subject
+FROM callgate.admins
+WHERE $1::uuid IS NULL
+    OR name_key > (SELECT name_key FROM callgate.admins WHERE id = $1)
+ORDER BY name_key LIMIT $2
+"""
+
+FIND_HASH = "SELECT password_hash FROM callgate.admins WHERE id = $1"
+
+IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM callgate.admins)"
+
+# Whoever takes an admin's rights away looks at all the others: one at a time.
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('callgate.admins', 0))"
+
+HAS_OTHER = """
+SELECT EXISTS (
+    SELECT FROM callgate.admins WHERE role = 'admin' AND disabled_at IS NULL AND id <> $1
+)
+"""
+
+INSERT = """
+INSERT INTO callgate.admins (name, name_key, role, password_hash, subject, created_by)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT ON CONSTRAINT admins_name_key DO NOTHING RETURNING id
+"""
+
+SET_ROLE = "UPDATE callgate.admins SET role = $2 WHERE id = $1"
+
+DISABLE = "UPDATE callgate.admins SET disabled_at = now() WHERE id = $1"
+
+ENABLE = "UPDATE callgate.admins SET disabled_at = NULL WHERE id = $1"
+
+SET_HASH = "UPDATE callgate.admins SET password_hash = $2 WHERE id = $1"
+
+RENEW_HASH = "UPDATE callgate.admins SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
+
+NOTE_SIGN_IN = "UPDATE callgate.admins SET last_sign_in_at = now() WHERE id = $1"
+
+ADD_CODE = "INSERT INTO callgate.setup_codes (code_hash) VALUES ($1)"
+
+FORGET_OLD_CODES = """
+DELETE FROM callgate.setup_codes WHERE code_hash NOT IN (
+    SELECT code_hash FROM callgate.setup_codes ORDER BY created_at DESC LIMIT 20
+)
+"""
+
+HAS_CODE = "SELECT EXISTS (SELECT FROM callgate.setup_codes WHERE code_hash = $1)"
+
+FORGET_CODES = "DELETE FROM callgate.setup_codes"
+
+
+def admin_of(row: Any) -> Admin | None:
+    return None if row is None else Admin(**dict(row))
+
+
+async def find(database: Pool | Connection, admin_id: UUID) -> Admin | None:
+    return admin_of(await database.fetchrow(FIND, admin_id))
+
+
+async def find_by_key(database: Pool | Connection, name_key: str) -> Admin | None:
+    return admin_of(await database.fetchrow(FIND_BY_KEY, name_key))
+
+
+async def find_by_subject(database: Pool | Connection, subject: str) -> Admin | None:
+    return admin_of(await database.fetchrow(FIND_BY_SUBJECT, subject))
+
+
+async def list_page(pool: Pool, *, after: UUID | None, limit: int) -> list[Admin]:
+    """Admins by name, behind the one whose id is `after`."""
+    return [Admin(**dict(row)) for row in await pool.fetch(LIST, after, limit)]
+
+
+async def find_hash(database: Pool | Connection, admin_id: UUID) -> str | None:
+    found: str | None = await database.fetchval(FIND_HASH, admin_id)
+    return found
+
+
+async def is_empty(database: Pool | Connection) -> bool:
+    return bool(await database.fetchval(IS_EMPTY))
+
+
+async def lock(connection: Connection) -> None:
+    """Let nobody else change who is an admin until this transaction ends."""
+    await connection.execute(LOCK)
+
+
+async def has_other(connection: Connection, admin_id: UUID) -> bool:
+    """Whether somebody else could still administer everything."""
+    return bool(await connection.fetchval(HAS_OTHER, admin_id))
+
+
+async def insert(
+    connection: Connection,
+    *,
+    name: str,
+    name_key: str,
+    role: Role,
+    password_hash: str | None,
+    subject: str | None,
+    created_by: str,
+) -> UUID | None:
+    """Add somebody; None if the name is taken."""
+    made: UUID | None = await connection.fetchval(
+        INSERT, name, name_key, role, password_hash, subject, created_by
+    )
+    return made
+
+
+async def set_role(connection: Connection, admin_id: UUID, role: Role) -> None:
+    await connection.execute(SET_ROLE, admin_id, role)
+
+
+async def set_enabled(connection: Connection, admin_id: UUID, *, enabled: bool) -> None:
+    await connection.execute(ENABLE if enabled else DISABLE, admin_id)
+
+
+async def set_hash(connection: Connection, admin_id: UUID, password_hash: str) -> None:
+    await connection.execute(SET_HASH, admin_id, password_hash)
+
+
+async def renew_hash(connection: Connection, admin_id: UUID, old: str, new: str) -> None:
+    """The same password hashed anew, unless it was changed meanwhile."""
+    await connection.execute(RENEW_HASH, admin_id, old, new)
+
+
+async def note_sign_in(connection: Connection, admin_id: UUID) -> None:
+    await connection.execute(NOTE_SIGN_IN, admin_id)
+
+
+async def add_code(connection: Connection, code_hash: bytes) -> None:
+    """One more code; the newest 20 are kept."""
+    await connection.execute(ADD_CODE, code_hash)
+    await connection.execute(FORGET_OLD_CODES)
+
+
+async def has_code(database: Pool | Connection, code_hash: bytes) -> bool:
+    return bool(await database.fetchval(HAS_CODE, code_hash))
+
+
+async def forget_codes(connection: Connection) -> None:
+    await connection.execute(FORGET_CODES)

@@ -1,0 +1,76 @@
+"""`callgate.sign_in_failures`: failed attempts of the last minutes, shared by all replicas."""
+
+from dataclasses import dataclass
+
+from service.store.pool import Connection, Pool
+
+# Both locks in one statement and in one order, so that two attempts never wait for each other.
+LOCK = """
+SELECT pg_advisory_xact_lock(key) FROM (
+    SELECT DISTINCT hashtextextended(part, 0) AS key
+    FROM unnest(ARRAY['sign-in of ' || encode($1, 'hex'), 'sign-in from ' || $2]) AS part
+    ORDER BY key
+) AS keys
+"""
+
+COUNT = """
+SELECT
+    count(*) FILTER (WHERE name_hash = $1 AND address = $2) AS both,
+    max(at) FILTER (WHERE name_hash = $1 AND address = $2) AS both_at,
+    count(*) FILTER (WHERE name_hash = $1) AS name,
+    max(at) FILTER (WHERE name_hash = $1) AS name_at,
+    count(*) FILTER (WHERE address = $2) AS address,
+    max(at) FILTER (WHERE address = $2) AS address_at,
+    clock_timestamp() AS now
+FROM callgate.sign_in_failures
+WHERE (name_hash = $1 OR address = $2) AND at > clock_timestamp() - interval '15 minutes'
+"""
+
+ADD = "INSERT INTO callgate.sign_in_failures (name_hash, address) VALUES ($1, $2)"
+
+FORGET = "DELETE FROM callgate.sign_in_failures WHERE name_hash = $1 AND address = $2"
+
+FORGET_OLD = """
+DELETE FROM callgate.sign_in_failures WHERE id IN (
+    SELECT id FROM callgate.sign_in_failures WHERE at < clock_timestamp() - interval '15 minutes'
+    LIMIT 1000 FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How many, and how many seconds ago the last one was."""
+
+    count: int
+    age: float
+
+
+async def lock(connection: Connection, name_hash: bytes, address: str) -> None:
+    """Count attempts for one name, or from one address, one after the other."""
+    await connection.execute(LOCK, name_hash, address)
+
+
+async def count(
+    connection: Connection, name_hash: bytes, address: str
+) -> tuple[Failures, Failures, Failures]:
+    """Failures of this name from this address, of this name, from this address."""
+    row = await connection.fetchrow(COUNT, name_hash, address)
+    assert row is not None
+    found = []
+    for part in ("both", "name", "address"):
+        last = row[f"{part}_at"]
+        age = (row["now"] - last).total_seconds() if last is not None else float("inf")
+        found.append(Failures(row[part], age))
+    return found[0], found[1], found[2]
+
+
+async def add(connection: Connection, name_hash: bytes, address: str) -> None:
+    """One more, and away with those that count no longer."""
+    await connection.execute(FORGET_OLD)
+    await connection.execute(ADD, name_hash, address)
+
+
+async def forget(database: Pool | Connection, name_hash: bytes, address: str) -> None:
+    """It was them after all."""
+    await database.execute(FORGET, name_hash, address)
