@@ -53,6 +53,7 @@ from service.web.api.unknown_numbers import UnknownNumberOperations
 from service.web.figures import ReconcileFigures
 from service.web.health import Check, Health
 from service.web.metrics import Metrics
+from service.web.policy_figures import PolicyFigures
 from service.web.relay import Relay
 from service.web.routes import build_web
 from service.web.secret_uses import SecretUses
@@ -308,6 +309,7 @@ async def build(settings: Settings, dsn: str) -> Service:
     )
     health.probes.append(service.checks)
     metrics.add(service.figures)
+    metrics.add(PolicyFigures(chain.describe))
     metrics.gauge(
         "callgate_directory_age_seconds",
         "Seconds since changes were last proved to arrive.",

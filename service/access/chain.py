@@ -9,6 +9,7 @@ from policies.contract import AccessRequest, Effect, Verdict
 from service.access.combine import FAILED_REASON, PolicyVerdict, combine
 from service.access.evaluation import Evaluator
 from service.access.isolation import PolicyFailure
+from service.access.policy_health import PolicyHealth
 from service.access.registration import RegisteredPolicy
 from service.domain.decisions import Basis, Decision, TraceEntry
 
@@ -26,6 +27,10 @@ class PolicyInfo:
     order: int
     plugin: str
     version: str
+    veto: bool
+    on_failure: str
+    timeout_seconds: float
+    health: PolicyHealth
     mode: str = "enforce"
 
 
@@ -39,8 +44,17 @@ class AccessChain:
     def describe(self) -> list[PolicyInfo]:
         """The chain in the order it is asked."""
         return [
-            PolicyInfo(policy.name, policy.order, policy.plugin, policy.version)
-            for policy in (evaluator.policy for evaluator in self.evaluators)
+            PolicyInfo(
+                policy.name,
+                policy.order,
+                policy.plugin,
+                policy.version,
+                policy.veto,
+                policy.on_failure,
+                policy.timeout_seconds,
+                evaluator.tally.read(suspended=evaluator.suspended),
+            )
+            for evaluator, policy in ((one, one.policy) for one in self.evaluators)
         ]
 
     async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision:
@@ -80,11 +94,12 @@ class AccessChain:
         except PolicyFailure as exc:
             effect = COUNTED_AS[policy.on_failure]
             reason = None if effect is Effect.ABSTAIN else FAILED_REASON
-            entry = TraceEntry(
-                policy.name, "failed", str(exc), policy.on_failure, milliseconds_since(began)
-            )
+            took = milliseconds_since(began)
+            evaluator.tally.went_wrong(str(exc), took)
+            entry = TraceEntry(policy.name, "failed", str(exc), policy.on_failure, took)
             return Verdict(effect, reason), entry
         took = milliseconds_since(began)
+        evaluator.tally.answered(verdict.effect, took)
         return verdict, TraceEntry(policy.name, verdict.effect.value, verdict.reason, None, took)
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from policies.contract import AccessRequest, Effect, Verdict
 from service.access.isolation import PolicyFailure, Tasks, Threads, call, call_in_place, raised
+from service.access.policy_health import HealthTally
 from service.access.registration import RegisteredPolicy
 
 REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
@@ -33,12 +34,18 @@ class Evaluator:
         self.open_until = float("-inf")
         self.threads = Threads(policy.name)
         self.tasks = Tasks()
+        self.tally = HealthTally()
         self.is_async = inspect.iscoroutinefunction(policy.evaluate)
 
     @property
     def in_place(self) -> bool:
         """Whether it may still be called on the event loop: it promised, and has kept the promise."""
         return self.policy.pure and self.slow < SLOW_STRIKES
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it is left out now, but for a probe."""
+        return self.failures >= BREAKER_FAILURES
 
     async def evaluate(self, request: AccessRequest, seconds: float) -> Verdict:
         """Ask the policy within `seconds`; raises `PolicyFailure`."""
@@ -59,7 +66,7 @@ class Evaluator:
 
     def pass_breaker(self) -> None:
         """Keep out of a policy that keeps failing, but for one probe at a time."""
-        if self.failures >= BREAKER_FAILURES:
+        if self.suspended:
             now = time.monotonic()
             if now < self.open_until:
                 raise PolicyFailure("breaker_open", blamed=False)

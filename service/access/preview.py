@@ -55,7 +55,7 @@ class ChainPreview:
         """
         if not self.directory.loaded or self.directory.basis != "fresh":
             return None
-        if any(policy.plugin != HOST for policy in self.chain.describe()):
+        if any(one.policy.plugin != HOST for one in self.chain.evaluators):
             return None
         entries = list(self.directory.entries.values())
         now = self.directory.now()

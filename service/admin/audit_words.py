@@ -78,10 +78,9 @@ def tell_fields(name: str, before: Values, after: Values) -> str:
     if len(fields) == 1:
         was, is_now = before.get(fields[0]), after.get(fields[0])
         if is_short(was) and is_short(is_now):
-            return (
-                f"changed the {spoken(fields[0])} of {name} from {quoted(was)} to {quoted(is_now)}"
-            )
-    some = [spoken(field.removesuffix("_id")) for field in fields[:MOST_FIELDS]]
+            what = field_words(fields[0])
+            return f"changed the {what} of {name} from {quoted(was)} to {quoted(is_now)}"
+    some = [field_words(field) for field in fields[:MOST_FIELDS]]
     if len(fields) > MOST_FIELDS:
         some.append(f"{len(fields) - MOST_FIELDS} more")
     listed = " and ".join((", ".join(some[:-1]), some[-1])) if len(some) > 1 else "".join(some)
@@ -189,6 +188,10 @@ def instant(value: object) -> str:
     except ValueError:
         return f"“{text}”"
     return f"{found.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if found.tzinfo else f"“{text}”"
+
+
+def field_words(field: str) -> str:
+    return "organization" if field == "organization_id" else spoken(field)
 
 
 def spoken(slug: str) -> str:
