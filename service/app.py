@@ -17,12 +17,14 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from service.admin.people import People
 from service.lifecycle import StartError, prepare_database, running
 from service.sandbox import samples
-from service.sandbox.seeding import Seeding
+from service.sandbox.seeding import ADMIN_NAME, Seeding, seed_admin
 from service.sandbox.server import SandboxVapi
 from service.settings import WEBHOOK_PATH, Settings
 from service.store.embedded import EmbeddedPostgres
+from service.store.pool import create_pool
 
 DRAIN_SECONDS = 0.5
 """How long a load balancer may take to see that readiness fails, before we stop listening."""
@@ -92,7 +94,7 @@ async def main(
             )
 
         async def ready() -> None:
-            await announce(settings, sandbox)
+            await announce(settings, sandbox, dsn)
 
         if workers > 1:
             listening.close()
@@ -237,18 +239,22 @@ def base_url(settings: Settings) -> str:
     return f"http://{host}:{settings.callgate_port}"
 
 
-async def announce(settings: Settings, sandbox: SandboxVapi | None) -> None:
+async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str) -> None:
     """Say where we are; in the sandbox also how to see a call blocked and one allowed."""
     address = base_url(settings)
     lines = [f"Panel:    {address}/admin"]
+    token = settings.callgate_admin_token.get_secret_value()
     if sandbox is None:
+        lines += await first_steps(dsn, address, token)
         lines.append(f"Webhook:  {settings.webhook_url}")
     else:
-        token = settings.callgate_admin_token.get_secret_value()
         async with aiohttp.ClientSession() as session:
             await Seeding(session, address, token).run()
+        signs_in = await seed_admin(dsn, token)
         lines += [
-            f"Sign in:  API token {token}",
+            f"Sign in:  {ADMIN_NAME}, password and API token {token}"
+            if signs_in
+            else f"Sign in:  with your own name; API token {token}",
             f"Sandbox:  {sandbox.base_url} (a stand-in for Vapi)",
             "A blocked call (answers 403, and the line goes dead):",
             curl(settings, sandbox, samples.BLOCKED_NUMBER),
@@ -257,6 +263,21 @@ async def announce(settings: Settings, sandbox: SandboxVapi | None) -> None:
         ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+async def first_steps(dsn: str, address: str, token: str) -> list[str]:
+    """How to make the first admin, while there is none."""
+    pool = await create_pool(dsn, 1)
+    try:
+        people = People(pool, token)
+        if not await people.is_first_run():
+            return []
+        if token:
+            return [f"Set up:   {address}/admin/setup (with CALLGATE_ADMIN_TOKEN)"]
+        code = await people.issue_setup_code()
+    finally:
+        await pool.close()
+    return [f"Set up:   {address}/admin/setup?code={code}"] if code else []
 
 
 def curl(settings: Settings, sandbox: SandboxVapi, number_id: str) -> str:

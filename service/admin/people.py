@@ -28,6 +28,7 @@ from service.store import sessions
 from service.store.pool import Connection, Pool
 
 SETUP = "set-up"
+SANDBOX = "sandbox"
 
 
 def audited(admin: Admin) -> Mapping[str, Any]:
@@ -264,6 +265,24 @@ class People:
         check_password(new, admin.name)
         new_hash = await self.passwords.hash(new)
         await self.keep_password(actor, admin, new_hash, keep=keep)
+
+    async def seed(self, name: str, password: str) -> bool:
+        """Let the sandbox's own admin in with this password, whatever it was before; False where
+        somebody else has the name."""
+        actor = Actor(SANDBOX, "admin", "system")
+        password_hash = await self.passwords.hash(password)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            found = await store.find_by_key(connection, key_of(name))
+            if found is None:
+                await add(connection, actor, name=name, role="admin", password_hash=password_hash)
+                return True
+            if found.created_by != SANDBOX:
+                return False
+            await store.set_hash(connection, found.id, password_hash)
+            await store.set_role(connection, found.id, "admin")
+            await store.set_enabled(connection, found.id, enabled=True)
+        return True
 
     async def keep_password(
         self, actor: Actor, admin: Admin, password_hash: str, *, keep: UUID | None

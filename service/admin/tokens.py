@@ -24,7 +24,7 @@ MAX_LENGTH = 256
 
 def hash_of(token: str) -> bytes:
     """What is kept of a token. It is random and long, so one round of SHA-256 is enough."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def require_no_more(actor: Actor, scopes: Sequence[Scope], expires_at: datetime | None) -> None:

@@ -92,7 +92,9 @@ def list_admins(
 
     admins = with_pool(settings_for(), work)
     if as_json:
-        sys.stdout.write(orjson.dumps(admins, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(
+            orjson.dumps(admins, default=str, option=orjson.OPT_INDENT_2).decode() + "\n"
+        )
         return
     table = Table("name", "role", "signs in with", "last sign-in", "", box=None)
     for admin in admins:

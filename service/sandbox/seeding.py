@@ -1,4 +1,5 @@
-"""Putting the sample organizations into a service, over its own API, as a user would."""
+"""Putting the sample organizations into a service, over its own API, as a user would; and somebody
+who can sign in to its panel."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,7 +7,11 @@ from typing import Any
 
 import aiohttp
 
+from service.admin.people import People
 from service.sandbox.samples import SAMPLE_ORGANIZATIONS, SampleOrganization
+from service.store.pool import create_pool
+
+ADMIN_NAME = "admin"
 
 
 class SeedingError(Exception):
@@ -78,3 +83,13 @@ class Seeding:
             ends_at = (datetime.now(UTC) + sample.trial_ends_in).isoformat()
             await self.call("PUT", f"{path}/trial", {"ends_at": ends_at})
         return organization
+
+
+async def seed_admin(dsn: str, password: str) -> bool:
+    """Let the sandbox's admin in with this password, as it is another one at every start. Returns
+    False, and changes nothing, where somebody else has that name: then it is not the sandbox's."""
+    pool = await create_pool(dsn, 1)
+    try:
+        return await People(pool, "").seed(ADMIN_NAME, password)
+    finally:
+        await pool.close()
