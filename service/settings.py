@@ -74,6 +74,16 @@ class Settings(BaseSettings):
     callgate_shutdown_seconds: float = Field(default=20, ge=0, le=600)
     callgate_sandbox_port: int = Field(default=0, ge=0, le=65535)
 
+    callgate_oidc_issuer: str = ""
+    callgate_oidc_client_id: str = ""
+    callgate_oidc_client_secret: SecretStr = SecretStr("")
+    callgate_oidc_scopes: str = "openid profile email"
+    callgate_oidc_role_claim: str = Field(default="callgate_role", min_length=1)
+    callgate_oidc_default_role: Literal["", "viewer", "support", "admin"] = ""
+    callgate_oidc_name: str = Field(
+        default="Sign in with single sign-on", min_length=1, max_length=60
+    )
+
     callgate_hmac_algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
     callgate_hmac_signature_header: str = "x-signature"
     callgate_hmac_timestamp_header: str = "x-timestamp"
@@ -145,8 +155,28 @@ class Settings(BaseSettings):
                 break
         found.extend(self.webhook_url_faults())
         found.extend(self.address_faults())
+        found.extend(self.oidc_faults())
         if self.vapi_webhook_auth == "hmac" and "{body}" not in self.callgate_hmac_payload:
             found.append("CALLGATE_HMAC_PAYLOAD must contain {body}, or nothing would be signed.")
+        return found
+
+    def oidc_faults(self) -> list[str]:
+        """What is wrong with the sign-in provider."""
+        issuer = self.callgate_oidc_issuer
+        if not issuer:
+            return []
+        found = []
+        try:
+            parts = urlsplit(issuer)
+        except ValueError:
+            return [f"CALLGATE_OIDC_ISSUER is not a URL: {issuer!r}."]
+        local = parts.scheme == "http" and is_local(parts.hostname or "")
+        if not parts.hostname or (parts.scheme != "https" and not local):
+            found.append(f"CALLGATE_OIDC_ISSUER must be an absolute https URL, not {issuer!r}.")
+        if not self.callgate_oidc_client_id:
+            found.append("CALLGATE_OIDC_CLIENT_ID is missing: CALLGATE_OIDC_ISSUER needs it.")
+        if "openid" not in self.callgate_oidc_scopes.split():
+            found.append("CALLGATE_OIDC_SCOPES must contain openid.")
         return found
 
     def webhook_url_faults(self) -> list[str]:

@@ -23,6 +23,7 @@ def settings_for(*, sandbox: bool = False, serving: bool = False, **given: objec
         secrets=[
             settings.vapi_api_key.get_secret_value(),
             settings.callgate_admin_token.get_secret_value(),
+            settings.callgate_oidc_client_secret.get_secret_value(),
             *settings.webhook_secrets,
         ],
     )

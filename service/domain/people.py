@@ -34,7 +34,7 @@ LONGEST = timedelta(days=14)
 
 NAME_LENGTH = 100
 PASSWORD_LENGTH = (12, 256)
-RESERVED = ("admin-token", "command line", "system", "callgate", "sandbox")
+RESERVED = ("admin-token", "command line", "system", "callgate", "sandbox", "sign-in provider")
 """Who else stands in the audit as the one who changed something."""
 
 

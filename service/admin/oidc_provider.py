@@ -1,0 +1,240 @@
+"""Speaking to an OpenID Connect provider: its addresses, its keys, a code for an ID token, and what
+that token must be. Nothing of ours is read or written here."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import aiohttp
+import orjson
+import structlog
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+
+from service.domain.errors import UnavailableError
+from service.domain.people import Role, SignInRefusedError
+from service.settings import is_local
+
+ALGORITHMS = [
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+]
+"""Signatures that only the provider can make: with `none` anybody could, with HS256 every client."""
+KINDS: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+
+TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
+MAX_BYTES = 2**20
+FRESH_SECONDS = 3600.0
+LEEWAY_SECONDS = 60
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class OidcClient:
+    """What we are at the provider, and how its people become ours. `default_role` is for those
+    without `role_claim`; None lets nobody in without one."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    scopes: str
+    role_claim: str
+    default_role: Role | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Where the provider is."""
+
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    takes_basic: bool
+    read_at: float
+
+
+def away(reason: str) -> UnavailableError:
+    log.warning("oidc.unavailable", reason=reason)
+    return UnavailableError(
+        "The sign-in provider does not answer as it should. Try again, or sign in with a password.",
+        code="provider_unavailable",
+    )
+
+
+def not_accepted(reason: str) -> SignInRefusedError:
+    log.warning("oidc.refused", reason=reason)
+    return SignInRefusedError("The answer of the sign-in provider is not valid. Sign in again.")
+
+
+@dataclass(slots=True)
+class OidcProvider:
+    """One provider; its addresses are kept for an hour, its keys until there is a new one."""
+
+    session: aiohttp.ClientSession
+    client: OidcClient
+    known: Metadata | None = None
+    keys: KeySet | None = None
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def read(self, method: str, url: str, **given: Any) -> tuple[int, Any]:
+        """Status and JSON of one request. Raises `UnavailableError`."""
+        try:
+            async with self.session.request(
+                method, url, timeout=TIMEOUT, allow_redirects=False, **given
+            ) as response:
+                body = b""
+                async for part in response.content.iter_chunked(2**16):
+                    body += part
+                    if len(body) > MAX_BYTES:
+                        raise away("too large")
+                return response.status, orjson.loads(body)
+        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+            raise away(type(exc).__name__) from None
+        except ValueError:
+            raise away("not JSON") from None
+
+    async def metadata(self) -> Metadata:
+        """Where the provider is, by its own word. Raises `UnavailableError`."""
+        async with self.reading:
+            if self.known is None or time.monotonic() - self.known.read_at > FRESH_SECONDS:
+                issuer = self.client.issuer
+                place = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+                status, found = await self.read("GET", place)
+                if status != 200 or not isinstance(found, dict):
+                    raise away(f"discovery: status {status}")
+                if found.get("issuer") != issuer:
+                    raise away("discovery: another issuer than CALLGATE_OIDC_ISSUER")
+                self.known = Metadata(
+                    self.endpoint(found, "authorization_endpoint"),
+                    self.endpoint(found, "token_endpoint"),
+                    self.endpoint(found, "jwks_uri"),
+                    takes_basic(found),
+                    time.monotonic(),
+                )
+            return self.known
+
+    def endpoint(self, found: Mapping[str, Any], name: str) -> str:
+        """An address out of the discovery document: https, as far as the issuer itself is."""
+        value = found.get(name)
+        parts = urlsplit(value) if isinstance(value, str) else None
+        if parts is None or not parts.hostname:
+            raise away(f"discovery: no {name}")
+        plain = self.client.issuer.startswith("http://") and is_local(parts.hostname)
+        if parts.scheme != "https" and not (parts.scheme == "http" and plain):
+            raise away(f"discovery: {name} is not https")
+        assert isinstance(value, str)
+        return value
+
+    async def address(self, *, redirect_uri: str, state: str, nonce: str, challenge: str) -> str:
+        """Where the browser is sent."""
+        place = (await self.metadata()).authorization_endpoint
+        query = urlencode(
+            {
+                "response_type": "code",
+                "client_id": self.client.client_id,
+                "redirect_uri": redirect_uri,
+                "scope": self.client.scopes,
+                "state": state,
+                "nonce": nonce,
+                "code_challenge": challenge,
+                "code_challenge_method": "S256",
+            }
+        )
+        return f"{place}{'&' if '?' in place else '?'}{query}"
+
+    async def redeem(self, *, code: str, verifier: str, redirect_uri: str) -> str:
+        """The ID token that a code stands for. Raises `SignInRefusedError`, `UnavailableError`."""
+        metadata = await self.metadata()
+        data = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier,
+        }
+        headers = {"Accept": "application/json"}
+        if self.client.client_secret and metadata.takes_basic:
+            # RFC 6749 wants both parts encoded as in a form before they are joined.
+            user = quote(self.client.client_id, safe="")
+            secret = quote(self.client.client_secret, safe="")
+            headers["Authorization"] = aiohttp.encode_basic_auth(user, secret)
+        else:
+            data["client_id"] = self.client.client_id
+            if self.client.client_secret:
+                data["client_secret"] = self.client.client_secret
+        status, found = await self.read("POST", metadata.token_endpoint, data=data, headers=headers)
+        if 400 <= status < 500:
+            error = found.get("error") if isinstance(found, dict) else None
+            raise not_accepted(f"token endpoint: {str(error)[:60]}")
+        token = found.get("id_token") if isinstance(found, dict) else None
+        if status != 200 or not isinstance(token, str):
+            raise away(f"token endpoint: status {status}")
+        return token
+
+    async def read_keys(self) -> KeySet:
+        """The provider's public keys that we can use."""
+        status, found = await self.read("GET", (await self.metadata()).jwks_uri)
+        if status != 200 or not isinstance(found, dict) or not isinstance(found.get("keys"), list):
+            raise away(f"keys: status {status}")
+        keys: list[RSAKey | ECKey | OKPKey] = []
+        for data in found["keys"]:
+            kind = KINDS.get(data.get("kty", "")) if isinstance(data, dict) else None
+            if kind is None or data.get("use", "sig") != "sig":
+                continue
+            try:
+                keys.append(kind.import_key(data))
+            except (JoseError, ValueError, TypeError, KeyError):
+                log.warning("oidc.key_skipped")
+        self.keys = KeySet(list(keys))
+        return self.keys
+
+    async def verify(self, token: str, nonce: str) -> Mapping[str, Any]:
+        """The claims of an ID token that is signed by the provider, for us, now, and for this very
+        sign-in. Raises `SignInRefusedError`."""
+        client_id = self.client.client_id
+        registry = jwt.JWTClaimsRegistry(
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": self.client.issuer},
+            aud={"essential": True, "value": client_id},
+            sub={"essential": True},
+            exp={"essential": True},
+            iat={"essential": True},
+            nonce={"essential": True, "value": nonce},
+        )
+        try:
+            claims = await self.decode(token)
+            registry.validate(claims)
+        except (JoseError, ValueError, TypeError) as exc:
+            raise not_accepted(f"ID token: {type(exc).__name__}: {str(exc)[:100]}") from None
+        several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        if claims.get("azp") != client_id and (several or "azp" in claims):
+            raise not_accepted("ID token: azp")
+        if not isinstance(claims["sub"], str) or not 1 <= len(claims["sub"]) <= 255:
+            raise not_accepted("ID token: sub")
+        return claims
+
+    async def decode(self, token: str) -> dict[str, Any]:
+        """Verify the signature; a key that we do not know makes us look for new ones once."""
+        keys = self.keys or await self.read_keys()
+        try:
+            return claims_of(jwt.decode(token, keys, algorithms=ALGORITHMS))
+        except InvalidKeyIdError:
+            keys = await self.read_keys()
+            return claims_of(jwt.decode(token, keys, algorithms=ALGORITHMS))
+
+
+def claims_of(token: jwt.Token) -> dict[str, Any]:
+    if not isinstance(token.claims, dict):
+        raise TypeError("the claims are no object")
+    return token.claims
+
+
+def takes_basic(found: Mapping[str, Any]) -> bool:
+    """Whether the provider wants the secret in a header; that is so where it says nothing."""
+    ways = found.get("token_endpoint_auth_methods_supported")
+    return not isinstance(ways, list) or "client_secret_basic" in ways

@@ -1,0 +1,42 @@
+"""`callgate.oidc_sign_ins`: sign-ins that are at the provider just now. Each is taken once."""
+
+from dataclasses import dataclass
+
+from service.store.pool import Pool
+
+INSERT = """
+INSERT INTO callgate.oidc_sign_ins (state_hash, binding_hash, nonce, verifier, return_to)
+VALUES ($1, $2, $3, $4, $5)
+"""
+
+TAKE = """
+DELETE FROM callgate.oidc_sign_ins
+WHERE state_hash = $1 AND binding_hash = $2 AND created_at > now() - interval '10 minutes'
+RETURNING nonce, verifier, return_to
+"""
+
+FORGET_OLD = """
+DELETE FROM callgate.oidc_sign_ins WHERE created_at <= now() - interval '10 minutes'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What the provider's answer is held against."""
+
+    nonce: str
+    verifier: str
+    return_to: str
+
+
+async def insert(pool: Pool, state_hash: bytes, binding_hash: bytes, pending: Pending) -> None:
+    await pool.execute(FORGET_OLD)
+    await pool.execute(
+        INSERT, state_hash, binding_hash, pending.nonce, pending.verifier, pending.return_to
+    )
+
+
+async def take(pool: Pool, state_hash: bytes, binding_hash: bytes) -> Pending | None:
+    """The sign-in with this state that this browser began less than ten minutes ago."""
+    row = await pool.fetchrow(TAKE, state_hash, binding_hash)
+    return None if row is None else Pending(**dict(row))
