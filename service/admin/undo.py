@@ -44,6 +44,14 @@ def undoable(entry: AuditEntry) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Undone:
+    """The entry that was taken back, and that of taking it back."""
+
+    entry: AuditEntry
+    audit_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Undo:
     """What everybody may do, as far as they might have done the opposite by hand."""
 
@@ -54,8 +62,8 @@ class Undo:
     unknown: UnknownNumbers
     reconciliation: ReconciliationCases
 
-    async def undo(self, actor: Actor, audit_id: int) -> AuditEntry:
-        """Take one change back, and return its entry; the audit has a new one that names it.
+    async def undo(self, actor: Actor, audit_id: int) -> Undone:
+        """Take one change back; the audit has a new entry that names its own.
 
         Raises `NotFoundError`, `InvalidError` (`not_undoable`), `ConflictError` (`changed_since`)
         and what the use case of the opposite change raises.
@@ -70,7 +78,7 @@ class Undo:
         await self.reverse(entry)(noted)
         if not noted.entries:
             raise changed_since()
-        return entry
+        return Undone(entry, noted.entries[-1])
 
     def reverse(self, entry: AuditEntry) -> Callable[[Actor], Awaitable[object]]:
         """The change that leads back."""
