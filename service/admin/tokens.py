@@ -117,6 +117,14 @@ class Tokens:
         actor.require_admin()
         return await store.list_page(self.pool, after=after, limit=limit)
 
+    async def get(self, actor: Actor, token_id: UUID) -> ApiToken:
+        """One token. Raises `NotFoundError`."""
+        actor.require_admin()
+        found = await store.find(self.pool, token_id)
+        if found is None:
+            raise NotFoundError("There is no such token.", code="token_not_found")
+        return found
+
     async def revoke(self, actor: Actor, token_id: UUID) -> None:
         """End a token at once; doing it twice is no error."""
         actor.require_admin()
