@@ -25,6 +25,7 @@ SIMPLE: Mapping[str, str] = {
     "reconcile.resumed": "resumed all repairs",
     "unknown_number.ignored": "put the unregistered number {name} aside",
     "unknown_number.heeded": "took the unregistered number {name} up again",
+    "session.ended": "signed out",
     "token.created": "made the API token {name}",
     "token.revoked": "revoked the API token {name}",
 }
@@ -128,6 +129,14 @@ def tell_pause_of_all(_name: str, before: Values, after: Values) -> str:
     return tell_pause("all repairs", before, after)
 
 
+def tell_sign_in(_name: str, _before: Values, after: Values) -> str:
+    return f"signed in from {after.get('address') or 'somewhere'}"
+
+
+def tell_end_of_session(_name: str, before: Values, _after: Values) -> str:
+    return f"ended a session of {before.get('admin')}"
+
+
 PHRASES: Mapping[str, Phrase] = {
     "organization.changed": tell_fields,
     "phone_number.changed": tell_fields,
@@ -139,6 +148,8 @@ PHRASES: Mapping[str, Phrase] = {
     "override.deleted": taken_away("override"),
     "phone_number.paused": tell_pause,
     "reconcile.paused": tell_pause_of_all,
+    "session.started": tell_sign_in,
+    "session.revoked": tell_end_of_session,
 }
 
 

@@ -308,3 +308,44 @@ async def test_entitlements_of_nobody_are_not_found(api: ApiClient) -> None:
     ]:
         reply = await api.ask(method, f"{path}/{kind}", body)
         assert (reply.status, reply.code) == (404, "organization_not_found")
+
+
+async def test_the_list_is_filtered_by_what_entitles_and_sorted(api: ApiClient) -> None:
+    ids = {name: (await api.organization(name))["id"] for name in ("A", "B", "C")}
+    for name, days in (("A", 3), ("B", 2)):
+        body = {"ends_at": ahead(days=days)}
+        assert (await api.ask("PUT", f"/organizations/{ids[name]}/trial", body)).status == 200
+    plan = {"code": "pro", "status": "paused", "current_period_end": ahead(days=1)}
+    assert (await api.ask("PUT", f"/organizations/{ids['C']}/plan", plan)).status == 200
+
+    async def names(query: str) -> list[str]:
+        found, cursor = [], ""
+        while True:
+            page = await api.get(f"/organizations?limit=1&{query}{cursor}")
+            found += [item["name"] for item in page["items"]]
+            if page["next_cursor"] is None:
+                return found
+            cursor = f"&cursor={quote(page['next_cursor'])}"
+
+    assert await names("sort=trial_ends_at") == ["B", "A", "C"]
+    assert await names("sort=-created_at") == ["C", "B", "A"]
+    assert await names("trial=ending&sort=-name") == ["B", "A"]
+    assert await names("reason=plan_paused") == await names("plan_status=paused") == ["C"]
+    assert await names("override=true") == await names("numbers=true") == []
+    assert await names(f"query={ids['B']}") == ["B"]
+
+
+@pytest.mark.parametrize(
+    "query", ["sort=size", "trial=soon", "plan_status=gold", "override=1", "sort=-name&sort=name"]
+)
+async def test_what_cannot_be_sorted_or_filtered_by_is_refused(api: ApiClient, query: str) -> None:
+    assert (await api.ask("GET", f"/organizations?{query}")).code == "invalid_query"
+
+
+async def test_a_cursor_of_another_order_is_refused(api: ApiClient) -> None:
+    for name in ("A", "B"):
+        await api.organization(name)
+    page = await api.get("/organizations?limit=1")
+    cursor = quote(page["next_cursor"])
+    reply = await api.ask("GET", f"/organizations?sort=created_at&cursor={cursor}")
+    assert reply.code == "invalid_cursor"

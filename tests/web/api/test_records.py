@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -227,3 +228,30 @@ async def test_the_audit_is_append_only(api: ApiClient, statement: str) -> None:
     await api.organization()
     with pytest.raises(Exception, match="append-only"):
         await api.service.pool.execute(statement)
+
+
+async def test_the_audit_is_filtered_by_source_action_and_period(api: ApiClient) -> None:
+    made = await api.organization("Acme")
+    await api.ask("PUT", f"/organizations/{made['id']}/plan", {"code": "pro", "status": "active"})
+    (entry,) = (await api.get("/audit?action=plan.put"))["items"]
+    assert (entry["source"], entry["undoes"], entry["undone_by"]) == ("api", None, None)
+    for query, count in (
+        ("source=api&action=plan.put", 1),
+        ("source=web", 0),
+        (f"since={quote(entry['at'])}&object_id={made['id']}", 1),
+        (f"until={quote(entry['at'])}&object_id={made['id']}", 1),
+        ("until=2020-01-01T00:00:00Z", 0),
+    ):
+        assert len((await api.get(f"/audit?{query}"))["items"]) == count, query
+    assert (await api.ask("GET", "/audit?since=yesterday")).code == "invalid_query"
+
+
+async def test_policies_tell_how_they_do(api: ApiClient) -> None:
+    before = {one["name"]: one["health"] for one in (await api.get("/policies"))["items"]}
+    await api.organization("Acme")
+    after = (await api.get("/policies"))["items"]
+    for policy in after:
+        health = policy["health"]
+        assert health["asked"] > before[policy["name"]]["asked"]
+        assert (health["failed"], health["suspended"], health["last_failure"]) == (0, False, None)
+    assert [one["veto"] for one in after] == [True, False, False]
