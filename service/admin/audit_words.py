@@ -25,6 +25,11 @@ SIMPLE: Mapping[str, str] = {
     "reconcile.resumed": "resumed all repairs",
     "unknown_number.ignored": "put the unregistered number {name} aside",
     "unknown_number.heeded": "took the unregistered number {name} up again",
+    "admin.created": "added the admin {name}",
+    "admin.disabled": "disabled the admin {name}",
+    "admin.enabled": "enabled the admin {name}",
+    "admin.password_changed": "changed the password of {name}",
+    "admin.sessions_revoked": "ended all sessions of {name}",
     "session.ended": "signed out",
     "token.created": "made the API token {name}",
     "token.revoked": "revoked the API token {name}",
@@ -137,7 +142,12 @@ def tell_end_of_session(_name: str, before: Values, _after: Values) -> str:
     return f"ended a session of {before.get('admin')}"
 
 
+def tell_role(name: str, before: Values, after: Values) -> str:
+    return f"gave {name} the role {after.get('role')} instead of {before.get('role')}"
+
+
 PHRASES: Mapping[str, Phrase] = {
+    "admin.role_changed": tell_role,
     "organization.changed": tell_fields,
     "phone_number.changed": tell_fields,
     "plan.put": tell_plan,

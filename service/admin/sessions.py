@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from service.admin.actor import Actor
+from service.admin.admins import get
 from service.admin.changes import record, transaction
 from service.admin.tokens import MAX_LENGTH, hash_of
 from service.domain.errors import NotFoundError
@@ -104,9 +105,10 @@ class Sessions:
         if admin_id != own_admin_id:
             actor.require_admin()
         async with transaction(self.pool) as connection:
+            admin = await get(connection, admin_id)
             ended = await store.end_of(connection, admin_id, but=but)
             if ended:
-                before = {"sessions": ended}
+                before = {"name": admin.name, "sessions": ended}
                 await record(
                     connection, actor, "admin.sessions_revoked", "admin", admin_id, before=before
                 )

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.admin.actor import Actor
+from service.admin.audit_words import tell_change
 from service.admin.passwords import NOBODYS, Passwords
 from service.admin.people import People
 from service.admin.sessions import Sessions
@@ -217,3 +218,22 @@ async def test_admins_come_in_pages_by_name(pool: Pool) -> None:
 
 def test_what_is_verified_for_nobody_takes_as_long_as_todays_hashes() -> None:
     assert not Passwords().is_outdated(NOBODYS)
+
+
+async def test_the_audit_tells_what_was_done_to_people(pool: Pool) -> None:
+    people, ada = People(pool, ""), await add_admin(pool)
+    bob = await add_admin(pool, "Bob")
+    await people.change_role(MAKER, bob.id, "viewer")
+    await people.set_password(MAKER, bob.id, PASSWORD)
+    await sign_in(pool, "Bob")
+    await Sessions(pool).revoke_all(MAKER, bob.id, own_admin_id=ada.id)
+    await people.disable(MAKER, bob.id)
+    told = [tell_change(entry, {}).sentence for entry in await list_audit(pool, limit=6)]
+    assert told == [
+        "Disabled the admin Bob.",
+        "Ended all sessions of Bob.",
+        f"Signed in from {CLIENT.address}.",
+        "Changed the password of Bob.",
+        "Gave Bob the role viewer instead of admin.",
+        "Added the admin Bob.",
+    ]
