@@ -83,6 +83,34 @@ def test_http_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().webhook_url == "http://10.0.0.1/hook"
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"CALLGATE_OIDC_ISSUER": "http://login.agency.net"}, "CALLGATE_OIDC_ISSUER"),
+        ({"CALLGATE_OIDC_ISSUER": "login.agency.net"}, "CALLGATE_OIDC_ISSUER"),
+        ({"CALLGATE_OIDC_ISSUER": "https://[::1"}, "CALLGATE_OIDC_ISSUER"),
+        ({"CALLGATE_OIDC_CLIENT_ID": ""}, "CALLGATE_OIDC_CLIENT_ID"),
+        ({"CALLGATE_OIDC_SCOPES": "profile"}, "CALLGATE_OIDC_SCOPES"),
+        ({"CALLGATE_OIDC_DEFAULT_ROLE": "owner"}, "CALLGATE_OIDC_DEFAULT_ROLE"),
+    ],
+    ids=str,
+)
+def test_a_sign_in_provider_that_cannot_work(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], name: str
+) -> None:
+    provider = {
+        "CALLGATE_OIDC_ISSUER": "https://login.agency.net",
+        "CALLGATE_OIDC_CLIENT_ID": "callgate",
+    }
+    for variable, value in {**GOOD, **provider}.items():
+        monkeypatch.setenv(variable, value)
+    assert load_settings().callgate_oidc_default_role == ""
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
 def test_no_secret_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
