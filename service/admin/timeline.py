@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from service.admin.audit_words import Told, tell_change
-from service.admin.undo import undoable
+from service.admin.undo import least_role, undoable
+from service.domain.people import Role
 from service.store import timeline as store
 from service.store.audit import AuditEntry, find_names
 from service.store.pool import Pool
@@ -30,8 +31,11 @@ class Happening:
         return (self.at, self.entry.id if self.entry else 0)
 
     @property
-    def can_be_undone(self) -> bool:
-        return self.entry is not None and undoable(self.entry) and self.entry.undone_by is None
+    def undo_needs(self) -> Role | None:
+        """Who may take the change back; None: nobody can, or somebody did."""
+        if self.entry is None or self.entry.undone_by is not None or not undoable(self.entry):
+            return None
+        return least_role(self.entry)
 
 
 @dataclass(slots=True)

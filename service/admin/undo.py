@@ -19,6 +19,7 @@ from service.admin.reconciliation import ReconciliationCases
 from service.admin.unknown_numbers import UnknownNumbers
 from service.admin.webhooks import Webhooks
 from service.domain.errors import InvalidError, NotFoundError
+from service.domain.people import Role
 from service.store.audit import AuditEntry, find_entry
 from service.store.pool import Pool
 
@@ -41,6 +42,11 @@ def undoable(entry: AuditEntry) -> bool:
     if entry.action in BEGINS:
         return entry.before is None  # a pause that replaced another one does not tell all of it
     return entry.action in ENDS or entry.action in INBOX
+
+
+def least_role(entry: AuditEntry) -> Role:
+    """Who may make the opposite change; support as far as their own limits go."""
+    return "support" if entry.action.startswith("override.") else "admin"
 
 
 @dataclass(frozen=True, slots=True)
