@@ -30,6 +30,7 @@ STATEMENTS: tuple[str, ...] = (
     """,
     """
     CREATE INDEX calls_stopped_idx ON callgate.calls (organization_id, created_at)
+        INCLUDE (blocked, cut_at, reason, cut_reason)
         WHERE blocked OR cut_at IS NOT NULL
     """,
 )
