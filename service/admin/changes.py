@@ -37,7 +37,14 @@ class Noted(Actor):
 
     @classmethod
     def of(cls, actor: Actor, undoes: AuditEntry | None = None) -> "Noted":
-        return cls(actor.name, actor.role, actor.source, undoes)
+        return cls(
+            actor.name,
+            actor.role,
+            actor.source,
+            undoes,
+            scopes=actor.scopes,
+            expires_at=actor.expires_at,
+        )
 
 
 @asynccontextmanager

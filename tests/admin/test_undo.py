@@ -1,6 +1,6 @@
 """Undo: what was there before, once, by whoever may, and only while nobody changed it since."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -216,6 +216,13 @@ async def test_somebody_noted_knows_their_entries(cases: Cases) -> None:
     noted = Noted.of(cases.admin)
     await cases.undo.organizations.create(noted, {**BLANK, "name": "Acme"})
     assert noted.entries == [(await cases.last()).id]
+
+
+def test_whoever_is_noted_may_do_no_more_than_before() -> None:
+    actor = Actor("t", "support", "api", scopes=frozenset({"calls"}), expires_at=SOON)
+    noted = Noted.of(actor)
+    for field in fields(Actor):
+        assert getattr(noted, field.name) == getattr(actor, field.name)
 
 
 async def test_the_timeline_merges_changes_numbers_and_stopped_calls(cases: Cases) -> None:
