@@ -282,7 +282,7 @@ async def build(settings: Settings, dsn: str) -> Service:
             ReconciliationCases(pool, reconciling.sweeper, mode),
             Webhooks(pool, reconciling.reconciler),
         ).operations(),
-        *RecordOperations(pool, tokens, chain.describe).operations(),
+        *RecordOperations(pool, tokens, chain.describe, loaded.problems).operations(),
     ]
     service = Service(
         settings=settings,

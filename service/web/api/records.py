@@ -48,6 +48,12 @@ class AuditQuery(PageQuery):
     until: Instant | None = None
 
 
+class PoliciesPage(Page[shapes.Policy]):
+    """The chain, and what could not be loaded into it."""
+
+    problems: list[shapes.PluginProblem]
+
+
 def call_shape(call: Call) -> shapes.Call:
     """A call with its decision."""
     values = {name: getattr(call, name) for name in shapes.Call.model_fields}
@@ -56,11 +62,13 @@ def call_shape(call: Call) -> shapes.Call:
 
 @dataclass(frozen=True, slots=True)
 class RecordOperations:
-    """Reads requests, calls the use cases, shapes answers. `describe` lists the chain."""
+    """Reads requests, calls the use cases, shapes answers. `describe` lists the chain, `problems` is
+    what could not be loaded into it."""
 
     pool: Pool
     tokens: Tokens
     describe: Callable[[], Sequence[object]]
+    problems: Sequence[object]
 
     async def calls(self, asked: Asked) -> BaseModel:
         query: CallsQuery = asked.query
@@ -93,8 +101,10 @@ class RecordOperations:
         start = after[0] if after else 0
         found = [shapes.Policy.model_validate(policy) for policy in self.describe()]
         end = start + query.limit
-        return Page[shapes.Policy](
-            items=found[start:end], next_cursor=write_cursor(end) if end < len(found) else None
+        return PoliciesPage(
+            items=found[start:end],
+            next_cursor=write_cursor(end) if end < len(found) else None,
+            problems=[shapes.PluginProblem.model_validate(one) for one in self.problems],
         )
 
     async def audit(self, asked: Asked) -> BaseModel:
@@ -160,7 +170,7 @@ class RecordOperations:
                 "/policies",
                 "List the chain in order",
                 self.policies,
-                Page[shapes.Policy],
+                PoliciesPage,
                 query=PageQuery,
             ),
             Operation(

@@ -324,6 +324,12 @@ class Policy(Given):
     health: PolicyHealth
 
 
+class PluginProblem(Given):
+    plugin: str
+    version: str
+    message: str
+
+
 class AuditEntry(Given):
     id: int
     at: Instant
