@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     callgate_ring_gate: bool = False
     callgate_call_watch_interval: float = Field(default=60, ge=0, le=86_400)
     callgate_relay_hosts: Words = ()
+    callgate_trusted_proxies: Words = ()
     callgate_log_format: Literal["json", "console", ""] = ""
     callgate_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     callgate_blocked_message: str = Field(
@@ -93,7 +94,9 @@ class Settings(BaseSettings):
     callgate_hmac_payload: str = "{timestamp}.{body}"
     callgate_hmac_tolerance: float = Field(default=300, gt=0, le=3600)
 
-    @field_validator("vapi_control_hosts", "callgate_relay_hosts", mode="before")
+    @field_validator(
+        "vapi_control_hosts", "callgate_relay_hosts", "callgate_trusted_proxies", mode="before"
+    )
     @classmethod
     def split_words(cls, value: object) -> object:
         """Lists are written with commas."""
@@ -221,6 +224,11 @@ class Settings(BaseSettings):
                     f"VAPI_CONTROL_HOSTS has {entry!r}: write a host suffix with its dot, such as "
                     "'.vapi.ai', or a whole origin such as 'http://127.0.0.1:9000'."
                 )
+        for proxy in self.callgate_trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                found.append(f"CALLGATE_TRUSTED_PROXIES has {proxy!r}, which is no IP network.")
         dsn = self.database_url.get_secret_value()
         if dsn and urlsplit(dsn).scheme not in ("postgresql", "postgres"):
             found.append("DATABASE_URL must begin with postgresql://.")

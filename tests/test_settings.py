@@ -91,11 +91,12 @@ def test_http_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"CALLGATE_OIDC_ISSUER": "https://[::1"}, "CALLGATE_OIDC_ISSUER"),
         ({"CALLGATE_OIDC_CLIENT_ID": ""}, "CALLGATE_OIDC_CLIENT_ID"),
         ({"CALLGATE_OIDC_SCOPES": "profile"}, "CALLGATE_OIDC_SCOPES"),
+        ({"CALLGATE_TRUSTED_PROXIES": "10.0.0.0/8, proxy"}, "CALLGATE_TRUSTED_PROXIES"),
         ({"CALLGATE_OIDC_DEFAULT_ROLE": "owner"}, "CALLGATE_OIDC_DEFAULT_ROLE"),
     ],
     ids=str,
 )
-def test_a_sign_in_provider_that_cannot_work(
+def test_a_sign_in_that_cannot_work_is_refused(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], name: str
 ) -> None:
     provider = {
