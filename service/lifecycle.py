@@ -35,6 +35,7 @@ from service.reconcile.desired import desired_webhook
 from service.reconcile.loop import ReconcileLoop
 from service.settings import Settings
 from service.store.budget import Budget
+from service.store.call_event_writer import CallEventWriter
 from service.store.call_writer import CallWriter
 from service.store.pool import UNAVAILABLE, Pool, create_pool
 from service.store.schema import SchemaError, check_schema, is_empty, migrate
@@ -92,6 +93,7 @@ class Service:
     uses: SecretUses
     cutter: CallCutter
     watch: CallWatch
+    events: CallEventWriter
     app: web.Application
     endless: list[asyncio.Task[None]] = field(default_factory=list)
     stoppable: list[asyncio.Task[None]] = field(default_factory=list)
@@ -105,6 +107,7 @@ class Service:
             self.uses,
             self.cutter,
             self.watch,
+            self.events,
         )
         self.endless = [asyncio.create_task(part.run()) for part in parts]
         self.stoppable = [asyncio.create_task(part.run()) for part in (self.worker, self.loop)]
@@ -127,6 +130,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self.endless, *self.stoppable, return_exceptions=True)
         await self.uses.flush()
+        await self.events.close()
         self.spool.close()
         await self.close_clients()
         try:
@@ -224,7 +228,8 @@ async def build(settings: Settings, dsn: str) -> Service:
     directory = AccessDirectory()
     feed = DirectoryFeed(dsn, pool, directory)
     preview = ChainPreview(chain, directory)
-    ladder = HangupLadder(client, control, StoredHangups(pool))
+    events = CallEventWriter(pool)
+    ladder = HangupLadder(client, control, StoredHangups(pool), events.tell)
     worker = HangupWorker(dsn, pool, ladder)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
     gate = Gate(
@@ -235,6 +240,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         pool,
         ladder.attempt_now,
         settings.callgate_blocked_message,
+        events.tell,
     )
     standings = StoredStandings(
         pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
@@ -253,6 +259,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         relay,
         uses,
         Campaigns(client),
+        events,
         diff.merged(desired_webhook(settings), None),
         settings.callgate_max_body_bytes,
         settings.callgate_blocked_message,
@@ -302,6 +309,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         uses=uses,
         cutter=cutter,
         watch=watch,
+        events=events,
         figures=ReconcileFigures(pool, reconciling.tally, reconciling.key.fingerprint),
         app=build_web(
             webhook=webhook, health=health, metrics=metrics, api=build_api(operations, tokens)
@@ -324,6 +332,11 @@ async def build(settings: Settings, dsn: str) -> Service:
         "callgate_spool_records",
         "Records that wait on disk for PostgreSQL.",
         lambda: spool.waiting,
+    )
+    metrics.gauge(
+        "callgate_call_events_dropped",
+        "Steps of calls that were never written, since the start.",
+        lambda: float(events.dropped),
     )
     metrics.gauge(
         "callgate_hangup_worker_alive",

@@ -25,6 +25,7 @@ from service.access.directory import AccessDirectory, Registration
 from service.access.explain import build_request
 from service.access.first_message import announce, new_call
 from service.access.known_calls import KnownCall, known_from, known_from_stored
+from service.domain.call_events import Tell, untold
 from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Basis, Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
@@ -58,12 +59,14 @@ HangUpNow = Callable[[str, str | None], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """How to answer a message: `registration` is None for a number that nobody registered."""
+    """How to answer a message: `registration` is None for a number that nobody registered. `first`:
+    this message brought the decision about."""
 
     registration: Registration | None
     allowed: bool
     reason: str
     decision_id: str
+    first: bool = False
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class Gate:
     pool: Pool
     hang_up_now: HangUpNow
     blocked_message: str = DEFAULT_BLOCKED_MESSAGE
+    tell: Tell = untold
     known: OrderedDict[str, KnownCall] = field(default_factory=OrderedDict)
     deciding: dict[str, asyncio.Future[KnownCall]] = field(default_factory=dict)
     settling: dict[str, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
@@ -88,25 +92,27 @@ class Gate:
         if message.call_id is None:
             decision = await self.decide(message, registration)
             return Ruling(registration, decision.allowed, decision.reason, str(decision.id))
+        first = False
         known = self.known.get(message.call_id)
         if known is None or (known.organization_id is None and registration is not None):
-            known = await self.first_seen(message.call_id, message, registration)
+            known, first = await self.first_seen(message.call_id, message, registration)
         else:
             self.known.move_to_end(message.call_id)
             await self.seen_again(message.call_id, known, message)
         if known.organization_id is None and registration is not None:
             registration = None
-        return Ruling(registration, known.allowed, known.reason, known.decision_id)
+        return Ruling(registration, known.allowed, known.reason, known.decision_id, first)
 
     async def first_seen(
         self, call_id: str, message: ServerMessage, registration: Registration | None
-    ) -> KnownCall:
-        """Decide a call that this replica has not seen; copies that come meanwhile wait for it."""
+    ) -> tuple[KnownCall, bool]:
+        """Decide a call that this replica has not seen; copies that come meanwhile wait for it. True
+        if the decision is this message's."""
         under_way = self.deciding.get(call_id)
         if under_way is not None:
             known = await asyncio.shield(under_way)
             await self.seen_again(call_id, known, message)
-            return known
+            return known, False
         future: asyncio.Future[KnownCall] = asyncio.get_running_loop().create_future()
         self.deciding[call_id] = future
         try:
@@ -121,7 +127,7 @@ class Gate:
         future.set_result(known)
         if not first:
             await self.seen_again(call_id, known, message)
-        return known
+        return known, first
 
     async def record(
         self, call_id: str, message: ServerMessage, registration: Registration | None
@@ -254,6 +260,7 @@ class Gate:
             async with asyncio.timeout(RECORD_SECONDS):
                 if await reopen_hangup(self.pool, call_id, control_url):
                     log.warning("call.hangup_restarted", call_id=call_id)
+                    self.tell(call_id, "hangup.restarted", {})
         except UNAVAILABLE:
             self.writer.rest()
             await self.hang_up_now(call_id, control_url)

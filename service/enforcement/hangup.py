@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from service.domain.budget import Priority
+from service.domain.call_events import Tell, untold
 from service.domain.calls import HangupState
 from service.store.calls import HangupTarget
 from service.vapi.client import VapiClient
@@ -59,6 +60,7 @@ class HangupLadder:
     client: VapiClient
     control: ControlClient
     records: Records
+    tell: Tell = untold
 
     async def climb(self, vapi_call_id: str, rounds: int) -> Round:
         """Round number `rounds` (from 0) for a call. Raises only when the records are away."""
@@ -84,6 +86,7 @@ class HangupLadder:
             if over:
                 await self.records.record(vapi_call_id, HangupState.CONFIRMED, attempts)
                 log.info("call.hangup_confirmed", call_id=vapi_call_id, attempts=attempts)
+                self.tell(vapi_call_id, "hangup.confirmed", {"attempts": attempts})
                 return Round(HangupState.CONFIRMED)
             url = fresh_url or (url if rounds > 0 else None)
             if url is not None:
@@ -100,9 +103,11 @@ class HangupLadder:
             await self.control.say_goodbye(url, text)
         except (HostileUrlError, VapiError) as exc:
             log.warning("call.goodbye_failed", call_id=vapi_call_id, error=str(exc))
+            self.tell(vapi_call_id, "goodbye.failed", {"error": str(exc)[:200]})
             await self.records.record_goodbye(vapi_call_id, 0.0)
             return None
         log.info("call.goodbye_sent", call_id=vapi_call_id, seconds=round(seconds, 1))
+        self.tell(vapi_call_id, "goodbye.sent", {"seconds": round(seconds, 1)})
         return seconds
 
     async def outcome(self, vapi_call_id: str, rounds: int, attempts: int, accepted: bool) -> Round:
@@ -110,11 +115,13 @@ class HangupLadder:
         delay = next_delay(rounds)
         if delay is not None:
             await self.records.record(vapi_call_id, HangupState.PENDING, attempts)
+            self.tell(vapi_call_id, "hangup.waiting", {"round": rounds + 1, "seconds": delay})
             return Round(HangupState.PENDING, delay)
         # Every round that does not find the call over commands again: the last one tells.
         state = HangupState.UNCONFIRMED if accepted else HangupState.FAILED
         await self.records.record(vapi_call_id, state, attempts)
         log.error("call.hangup_given_up", call_id=vapi_call_id, state=state, attempts=attempts)
+        self.tell(vapi_call_id, "hangup.given_up", {"state": state.value, "attempts": attempts})
         return Round(state)
 
     async def command(self, vapi_call_id: str, url: str, attempts: int) -> tuple[int, int]:
@@ -128,15 +135,20 @@ class HangupLadder:
                 await self.control.end_call(url)
             except HostileUrlError as exc:
                 log.error("call.control_url_refused", call_id=vapi_call_id, error=str(exc))
+                self.tell(vapi_call_id, "hangup.refused", {"error": str(exc)[:200]})
                 return attempts, 0
             except VapiNotFoundError:
                 # Unknown to the control host: it is over, or the URL is old. Vapi knows which.
+                self.tell(vapi_call_id, "hangup.unknown", {"attempt": attempts + 1})
                 return attempts + 1, 0
             except VapiError as exc:
                 attempts += 1
                 log.warning("call.hangup_attempt_failed", call_id=vapi_call_id, error=str(exc))
+                detail = {"attempt": attempts, "error": str(exc)[:200]}
+                self.tell(vapi_call_id, "hangup.failed", detail)
             else:
                 log.info("call.hangup_sent", call_id=vapi_call_id, attempts=attempts + 1)
+                self.tell(vapi_call_id, "hangup.sent", {"attempt": attempts + 1})
                 return attempts + 1, 1
         return attempts, 0
 
@@ -145,10 +157,13 @@ class HangupLadder:
         try:
             view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP))
         except VapiNotFoundError:
+            self.tell(vapi_call_id, "hangup.looked", {"over": True})
             return True, None
         except VapiError as exc:
             log.warning("call.look_failed", call_id=vapi_call_id, error=str(exc))
+            self.tell(vapi_call_id, "hangup.looked", {"over": None, "error": str(exc)[:200]})
             return False, None
+        self.tell(vapi_call_id, "hangup.looked", {"over": view.is_over})
         return view.is_over, view.control_url
 
     async def attempt_now(self, vapi_call_id: str, control_url: str | None) -> bool:

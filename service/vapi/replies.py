@@ -51,6 +51,34 @@ KNOWN_TYPES = EXPECTING_ANSWER | frozenset(
     }
 )
 
+MILESTONES = frozenset(
+    {
+        "assistant-request",
+        "assistant.started",
+        "call.delete.failed",
+        "call.deleted",
+        "end-of-call-report",
+        "handoff-destination-request",
+        "hang",
+        "phone-call-control",
+        "status-update",
+        "transfer-destination-request",
+        "transfer-update",
+    }
+)
+"""Messages that tell what becomes of a call; the others come many a second."""
+
+ANSWERS = (
+    "error",
+    "destination",
+    "assistantId",
+    "assistant",
+    "squadId",
+    "squad",
+    "workflowId",
+    "workflow",
+)
+
 
 def is_known(message_type: str) -> bool:
     """Whether Vapi documents this type of a call's messages; `transcript[…]` is a transcript."""
@@ -70,6 +98,11 @@ def eligible(value: bool) -> dict[str, object]:
 def answer(answer_with: Mapping[str, object]) -> dict[str, object]:
     """Answer a granted assistant-request in Vapi's own words."""
     return dict(answer_with)
+
+
+def kind_of(answered: Mapping[str, object]) -> str | None:
+    """What an answer to an assistant-request comes to, by the name of its field."""
+    return next((name for name in ANSWERS if answered.get(name)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from aiohttp import web
 from service.access.gate import Gate, Ruling
 from service.domain.blocked_messages import blocked_text
 from service.settings import WEBHOOK_PATH
+from service.store.call_event_writer import CallEventWriter
 from service.vapi import replies
 from service.vapi.authenticity import (
     AuthenticityError,
@@ -65,6 +66,7 @@ class Webhook:
     relay: Relay
     uses: SecretUses
     campaigns: Campaigns
+    events: CallEventWriter
     own_server: Mapping[str, object]
     max_body_bytes: int
     blocked_message: str
@@ -118,10 +120,38 @@ class Webhook:
             return reply(replies.NO_ANSWER)
         # The decision goes on when the sender hangs up the request: its effects must not be lost.
         ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))
-        if ruling.registration is None and not ruling.allowed:
+        if asked and not self.is_unknown(ruling):
+            answer = await self.answer_request(ruling, body, request, began)
+            self.note(message, ruling, 200, replies.kind_of(answer))
+            return reply(answer)
+        response = await self.answer_ruled(message, ruling, body, request)
+        self.note(message, ruling, response.status, "error" if asked else None)
+        return response
+
+    def is_unknown(self, ruling: Ruling) -> bool:
+        return ruling.registration is None and not ruling.allowed
+
+    def note(self, message: ServerMessage, ruling: Ruling, status: int, answer: str | None) -> None:
+        """Note a message that tells something of its call, and how it was answered."""
+        if message.call_id is None or not (ruling.first or message.type in replies.MILESTONES):
+            return
+        told = {
+            "type": message.type,
+            "status": message.status if message.type == "status-update" else None,
+            "ended_reason": message.ended_reason if message.ends_call else None,
+            "first": ruling.first or None,
+            "reply": status,
+            "answer": answer,
+        }
+        detail = {name: value for name, value in told.items() if value is not None}
+        self.events.note(message.call_id, "message", detail, message.at)
+
+    async def answer_ruled(
+        self, message: ServerMessage, ruling: Ruling, body: bytes, request: web.Request
+    ) -> web.Response:
+        """The rows of the table for everything but a registered number's assistant-request."""
+        if self.is_unknown(ruling):
             return self.answer_unknown(message)
-        if asked:
-            return reply(await self.answer_request(ruling, body, request, began))
         if not ruling.allowed:
             return problem(
                 403,

@@ -1,0 +1,75 @@
+"""`callgate.call_events`: steps of calls, beside the calls' own rows, which are the durable record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.domain.call_events import Step
+from service.store.pool import Pool
+
+KEEP_DAYS = 30.0
+PRUNE_BATCH = 5000
+
+# Sent instants are of Vapi's clock: believed where they are near the arrival, and never after it.
+INSERT = """
+INSERT INTO callgate.call_events (vapi_call_id, at, kind, detail)
+SELECT e.vapi_call_id,
+    CASE WHEN e.sent_at BETWEEN e.noted_at - interval '10 minutes' AND e.noted_at
+        THEN e.sent_at ELSE e.noted_at END,
+    e.kind, e.detail
+FROM (SELECT u.vapi_call_id, u.sent_at, u.kind, u.detail,
+        clock_timestamp() - make_interval(secs => u.age) AS noted_at
+    FROM unnest($1::text[], $2::timestamptz[], $3::float8[], $4::text[], $5::jsonb[])
+        AS u (vapi_call_id, sent_at, age, kind, detail)) AS e
+"""
+
+OF_CALL = """
+SELECT at, kind, detail FROM callgate.call_events WHERE vapi_call_id = $1 ORDER BY at, id LIMIT $2
+"""
+
+# The oldest are the first: an index on instants would only slow the writing down.
+PRUNE = """
+DELETE FROM callgate.call_events WHERE at < now() - make_interval(secs => $1) AND id IN (
+    SELECT id FROM callgate.call_events ORDER BY id LIMIT $2)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A step that waits to be written. `noted_at` is monotonic; `sent_at` is Vapi's own instant."""
+
+    vapi_call_id: str
+    sent_at: datetime | None
+    noted_at: float
+    kind: str
+    detail: Mapping[str, Any]
+
+
+async def write(pool: Pool, steps: Sequence[Noted], now: float) -> None:
+    """Write steps in one statement; `now` is monotonic."""
+    await pool.execute(
+        INSERT,
+        [step.vapi_call_id for step in steps],
+        [step.sent_at for step in steps],
+        [now - step.noted_at for step in steps],
+        [step.kind for step in steps],
+        [step.detail for step in steps],
+    )
+
+
+async def list_of_call(pool: Pool, vapi_call_id: str, limit: int) -> list[Step]:
+    """The steps of a call in their order, the first so many."""
+    rows = await pool.fetch(OF_CALL, vapi_call_id, limit)
+    return [Step(row["at"], row["kind"], row["detail"]) for row in rows]
+
+
+async def prune(pool: Pool, days: float = KEEP_DAYS) -> int:
+    """Forget what is older than so many days, a batch at a time; how many are gone."""
+    gone = 0
+    while True:
+        status = await pool.execute(PRUNE, days * 86_400, PRUNE_BATCH)
+        count = int(status.rpartition(" ")[2])
+        gone += count
+        if count < PRUNE_BATCH:
+            return gone
