@@ -54,8 +54,10 @@ async def told(
         ({"plan": SubscriptionPlan("pro", "active")}, "Calls are allowed. The plan pro is active."),
         (
             {"plan": SubscriptionPlan("pro", "active", days(-9), days(9))},
-            "Calls are allowed. The plan pro ended on 14 November; its grace period runs until "
-            "2 December.",
+            (
+                "Calls are allowed. The plan pro ended on 14 November; its grace period runs until "
+                "2 December."
+            ),
         ),
         (
             {"plan": SubscriptionPlan("pro", "past_due", days(9), days(9))},
@@ -63,8 +65,10 @@ async def told(
         ),
         (
             {"plan": SubscriptionPlan("pro", "active", days(-9), days(-5))},
-            "Calls are blocked. The plan pro ended on 14 November, its grace period on "
-            "18 November; there is no trial.",
+            (
+                "Calls are blocked. The plan pro ended on 14 November, its grace period on "
+                "18 November; there is no trial."
+            ),
         ),
         (
             {"plan": SubscriptionPlan("pro", "canceled"), "trial": Trial(days(-9), days(-5))},
@@ -72,8 +76,10 @@ async def told(
         ),
         (
             {"plan": SubscriptionPlan("pro", "past_due", None, days(-5))},
-            "Calls are blocked. The plan pro is past due, and its grace period ended on "
-            "18 November; there is no trial.",
+            (
+                "Calls are blocked. The plan pro is past due, and its grace period ended on "
+                "18 November; there is no trial."
+            ),
         ),
         (
             {"plan": SubscriptionPlan("pro", "paused")},
@@ -84,8 +90,10 @@ async def told(
                 "plan": SubscriptionPlan("pro", "active"),
                 "override": Override("deny", "Fraud suspected.", "ada", None, days(4)),
             },
-            "Calls are blocked. An override by ada blocks all calls until 27 November "
-            "(“Fraud suspected”).",
+            (
+                "Calls are blocked. An override by ada blocks all calls until 27 November "
+                "(“Fraud suspected”)."
+            ),
         ),
         (
             {"override": Override("allow", "Their bank is slow", "sue")},
