@@ -54,6 +54,7 @@ from service.web.api.unknown_numbers import UnknownNumberOperations
 from service.web.figures import ReconcileFigures
 from service.web.health import Check, Health
 from service.web.metrics import Metrics
+from service.web.panel.build import Parts, panel_of
 from service.web.policy_figures import PolicyFigures
 from service.web.relay import Relay
 from service.web.routes import build_web
@@ -267,7 +268,26 @@ async def build(settings: Settings, dsn: str) -> Service:
     organizations = Organizations(pool, feed.freshen, preview)
     tokens = Tokens(pool, settings.callgate_admin_token.get_secret_value())
     numbers = PhoneNumbers(pool, feed.freshen, reconciling.reconciler)
-    mode = settings.callgate_reconcile_mode
+    unknown = UnknownNumbers(pool, numbers)
+    webhooks = Webhooks(pool, reconciling.reconciler)
+    cases = ReconciliationCases(pool, reconciling.sweeper, settings.callgate_reconcile_mode)
+    panel = panel_of(
+        Parts(
+            settings=settings,
+            pool=pool,
+            session=session,
+            client=client,
+            chain=chain,
+            preview=preview,
+            plugin_problems=loaded.problems,
+            organizations=organizations,
+            numbers=numbers,
+            webhooks=webhooks,
+            unknown=unknown,
+            reconciliation=cases,
+            tokens=tokens,
+        )
+    )
     operations = [
         *OrganizationOperations(
             organizations,
@@ -276,7 +296,7 @@ async def build(settings: Settings, dsn: str) -> Service:
             settings.callgate_relay_hosts,
         ).operations(),
         *PhoneNumberOperations(numbers).operations(),
-        *UnknownNumberOperations(UnknownNumbers(pool, numbers)).operations(),
+        *UnknownNumberOperations(unknown).operations(),
         *CoverageOperations(
             Coverages(
                 pool,
@@ -285,10 +305,7 @@ async def build(settings: Settings, dsn: str) -> Service:
                 settings.callgate_call_watch_interval,
             )
         ).operations(),
-        *ReconcileOperations(
-            ReconciliationCases(pool, reconciling.sweeper, mode),
-            Webhooks(pool, reconciling.reconciler),
-        ).operations(),
+        *ReconcileOperations(cases, webhooks).operations(),
         *RecordOperations(pool, tokens, chain.describe, loaded.problems).operations(),
     ]
     service = Service(
@@ -312,7 +329,11 @@ async def build(settings: Settings, dsn: str) -> Service:
         events=events,
         figures=ReconcileFigures(pool, reconciling.tally, reconciling.key.fingerprint),
         app=build_web(
-            webhook=webhook, health=health, metrics=metrics, api=build_api(operations, tokens)
+            webhook=webhook,
+            health=health,
+            metrics=metrics,
+            api=build_api(operations, tokens),
+            panel=panel,
         ),
     )
     health.probes.append(service.checks)

@@ -8,13 +8,13 @@ from service.web.middleware import errors_as_problems, security_headers
 from service.web.webhook import Webhook
 
 
-async def panel(_request: web.Request) -> web.Response:
-    """GET /admin: the browsable API, until the panel stands here."""
-    raise web.HTTPFound("/api/docs")
-
-
 def build_web(
-    *, webhook: Webhook, health: Health, metrics: Metrics, api: web.Application | None = None
+    *,
+    webhook: Webhook,
+    health: Health,
+    metrics: Metrics,
+    api: web.Application | None = None,
+    panel: web.Application | None = None,
 ) -> web.Application:
     """Put the parts under their addresses."""
     app = web.Application(
@@ -24,8 +24,9 @@ def build_web(
     app.router.add_get("/healthz", health.alive)
     app.router.add_get("/readyz", health.ready)
     app.router.add_get("/metrics", metrics.get)
-    app.router.add_get("/admin", panel)
     app.router.add_routes(webhook.routes())
     if api is not None:
         app.add_subapp("/api", api)
+    if panel is not None:
+        app.add_subapp("/admin", panel)
     return app

@@ -1,0 +1,127 @@
+"""One's own account: the password, and where one is signed in."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from service.admin.people import People
+from service.admin.sessions import Sessions
+from service.domain.errors import NotFoundError
+from service.domain.people import Admin, Session, TooManyAttemptsError
+from service.web.panel.filling import fill_in
+from service.web.panel.forms import Form, FormError
+from service.web.panel.pages import Page
+from service.web.panel.visit import ROOT, Visit
+
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("Firefox", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+    ("curl", "curl"),
+)
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as it is shown. `here` is the one that looks at it."""
+
+    session: Session
+    browser: str
+    here: bool
+
+
+def browser_of(user_agent: str) -> str:
+    """What people call a browser; its own words where it is none that we know."""
+    browser = next((name for mark, name in BROWSERS if re.search(rf"{mark}\w*/", user_agent)), "")
+    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
+    return " on ".join(part for part in (browser, system) if part) or user_agent[:60] or "Unknown"
+
+
+def session_rows(sessions: Iterable[Session], here: Session) -> list[SessionRow]:
+    return [SessionRow(one, browser_of(one.user_agent), one.id == here.id) for one in sessions]
+
+
+def new_password(form: Form) -> str:
+    """A password that was typed twice, as it was typed. Raises `FormError`."""
+    password = form.get("password", "")
+    if password != form.get("again", ""):
+        raise FormError({"again": "The two passwords are not the same."})
+    return password
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPages:
+    """Everybody's own; nobody else's is reached from here."""
+
+    people: People
+    sessions: Sessions
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/account", self.show),
+            Page("POST", "/account/password", self.change_password),
+            Page("POST", "/account/sessions/revoke", self.revoke_others),
+            Page("POST", "/account/sessions/{session_id}/revoke", self.revoke),
+        ]
+
+    async def context(self, visit: Visit) -> dict[str, Any]:
+        here = own(visit)
+        admin: Admin = await self.people.get(visit.actor, here.admin_id)
+        sessions = await self.sessions.list_of(visit.actor, here.admin_id)
+        return {"admin": admin, "sessions": session_rows(sessions, here)}
+
+    async def show(self, visit: Visit) -> web.Response:
+        return await visit.show(
+            "account/page.html", values={}, faults={}, **await self.context(visit)
+        )
+
+    async def change_password(self, visit: Visit) -> web.Response:
+        here, context = own(visit), await self.context(visit)
+
+        async def act(form: Form) -> web.Response:
+            current, new = form.get("current", ""), new_password(form)
+            await self.people.change_own_password(
+                visit.actor, here.admin_id, current, new, keep=here.id
+            )
+            text = "Your password is changed. Your other sessions have ended."
+            return await visit.go(f"{ROOT}/account", notice=text)
+
+        try:
+            return await fill_in(visit, "account/page.html", act, **context)
+        except TooManyAttemptsError as exc:
+            faults = {"current": exc.message}
+            return await visit.show("account/page.html", 429, values={}, faults=faults, **context)
+
+    async def revoke(self, visit: Visit) -> web.Response:
+        """End one of one's own sessions; an admin ends others' on their pages, not here."""
+        here, session_id = own(visit), visit.id("session_id")
+        sessions = await self.sessions.list_of(visit.actor, here.admin_id)
+        if session_id not in {one.id for one in sessions}:
+            raise NotFoundError("There is no such session.", code="session_not_found")
+        await self.sessions.revoke(visit.actor, session_id, own_admin_id=here.admin_id)
+        return await visit.go(f"{ROOT}/account", notice="That session has ended.")
+
+    async def revoke_others(self, visit: Visit) -> web.Response:
+        here = own(visit)
+        ended = await self.sessions.revoke_all(
+            visit.actor, here.admin_id, own_admin_id=here.admin_id, but=here.id
+        )
+        return await visit.go(f"{ROOT}/account", notice=f"{ended} other sessions have ended.")
+
+
+def own(visit: Visit) -> Session:
+    assert visit.session is not None
+    return visit.session

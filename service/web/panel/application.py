@@ -1,0 +1,36 @@
+"""The panel as one aiohttp application, to be mounted at /admin."""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from service.web.panel.guard import Sessions, guarded
+from service.web.panel.pages import Family, Page
+from service.web.panel.rendering import set_up_rendering
+from service.web.panel.static import Assets, read_assets
+from service.web.panel.visit import ROOT, Visit
+
+
+async def not_found(visit: Visit) -> web.Response:
+    """What nothing else answers. A slash too many is forgiven."""
+    if visit.request.path == f"{ROOT}/":
+        return await visit.go(ROOT)
+    raise web.HTTPNotFound
+
+
+def build_panel(families: Iterable[Family], sessions: Sessions) -> web.Application:
+    """All pages under their addresses. Fixed addresses win over those with an id in them."""
+    app = web.Application()
+    assets = Assets(read_assets(ROOT))
+    set_up_rendering(app, assets, ROOT)
+    app.router.add_get("/static/{digest}/{name}", assets.get)
+    pages = [page for family in families for page in family.pages()]
+    for page in sorted(pages, key=lambda page: "{" in page.path):
+        handler = guarded(page, sessions)
+        app.router.add_route(page.method, page.path, handler)
+        if page.method == "GET":
+            app.router.add_route("HEAD", page.path, handler)
+    for method in ("GET", "HEAD", "POST"):
+        missing = Page(method, "/{rest:.*}", not_found)
+        app.router.add_route(method, missing.path, guarded(missing, sessions))
+    return app

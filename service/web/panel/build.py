@@ -1,0 +1,123 @@
+"""What the panel is made of: its families of pages over the use cases that they are given."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+from service.access.chain import AccessChain
+from service.access.plugins import PluginProblem
+from service.access.preview import ChainPreview
+from service.admin.doctor import Doctor
+from service.admin.health_report import Examinations
+from service.admin.oidc import oidc_from
+from service.admin.organization_access import OrganizationAccess
+from service.admin.organization_list import OrganizationList
+from service.admin.organizations import Organizations
+from service.admin.people import People
+from service.admin.phone_numbers import PhoneNumbers
+from service.admin.reconciliation import ReconciliationCases
+from service.admin.sessions import Sessions
+from service.admin.sign_in import SignIn
+from service.admin.timeline import Timeline
+from service.admin.tokens import Tokens
+from service.admin.undo import Undo
+from service.admin.unknown_numbers import UnknownNumbers
+from service.admin.webhooks import Webhooks
+from service.settings import Settings
+from service.store.pool import Pool
+from service.vapi.client import VapiClient
+from service.web.panel.account import AccountPages
+from service.web.panel.application import build_panel
+from service.web.panel.audit import AuditPages
+from service.web.panel.entitlements import EntitlementPages
+from service.web.panel.health import HealthPages
+from service.web.panel.organizations import OrganizationPages
+from service.web.panel.organizations_csv import OrganizationsCsv
+from service.web.panel.pages import Family
+from service.web.panel.people import PeoplePages
+from service.web.panel.policies import PolicyPages
+from service.web.panel.proxies import behind
+from service.web.panel.sign_in import SignInPages
+from service.web.panel.tokens import TokenPages
+from service.web.panel.undo import UndoPages
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything of a replica that pages speak to."""
+
+    settings: Settings
+    pool: Pool
+    session: aiohttp.ClientSession
+    client: VapiClient
+    chain: AccessChain
+    preview: ChainPreview
+    plugin_problems: Sequence[PluginProblem]
+    organizations: Organizations
+    numbers: PhoneNumbers
+    webhooks: Webhooks
+    unknown: UnknownNumbers
+    reconciliation: ReconciliationCases
+    tokens: Tokens
+
+
+def people_pages(parts: Parts, sessions: Sessions) -> Iterable[Family]:
+    """Signing in, and who may."""
+    pool, settings = parts.pool, parts.settings
+    people = People(pool, settings.callgate_admin_token.get_secret_value())
+    oidc = oidc_from(settings, pool, parts.session)
+    yield SignInPages(SignIn(pool), people, sessions, oidc)
+    yield AccountPages(people, sessions)
+    yield PeoplePages(people, sessions)
+    yield TokenPages(parts.tokens)
+
+
+def organization_pages(parts: Parts) -> Iterable[Family]:
+    """Organizations, what entitles them, and what was done to them."""
+    listed = OrganizationList(parts.pool, parts.preview)
+    message = parts.settings.callgate_blocked_message
+    yield OrganizationPages(
+        parts.pool,
+        parts.organizations,
+        listed,
+        OrganizationAccess(parts.organizations, parts.preview),
+        Timeline(parts.pool),
+        parts.numbers,
+        message,
+        parts.settings.callgate_relay_hosts,
+    )
+    yield OrganizationsCsv(listed)
+    yield EntitlementPages(parts.organizations, message)
+    yield AuditPages(parts.pool)
+    yield UndoPages(
+        Undo(
+            parts.pool,
+            parts.organizations,
+            parts.numbers,
+            parts.webhooks,
+            parts.unknown,
+            parts.reconciliation,
+        )
+    )
+
+
+def operation_pages(parts: Parts) -> Iterable[Family]:
+    """What operators look at."""
+    doctor = Doctor(parts.settings, parts.pool, parts.client, parts.session)
+    yield PolicyPages(parts.chain.describe, parts.plugin_problems)
+    yield HealthPages(Examinations(doctor))
+
+
+def panel_of(parts: Parts) -> web.Application:
+    """The panel, to be mounted at /admin."""
+    sessions = Sessions(parts.pool)
+    families = [
+        *people_pages(parts, sessions),
+        *organization_pages(parts),
+        *operation_pages(parts),
+    ]
+    panel = build_panel(families, sessions)
+    panel.middlewares.append(behind(parts.settings.callgate_trusted_proxies))
+    return panel

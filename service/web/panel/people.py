@@ -1,0 +1,156 @@
+"""Who may sign in: the list of admins, adding one, and one admin's role, password and sessions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from service.admin.people import People
+from service.admin.sessions import Sessions
+from service.domain.people import ROLES, Admin, Role
+from service.store.audit import uuid_of
+from service.web.api.shapes import Taken
+from service.web.panel.account import new_password, session_rows
+from service.web.panel.filling import fill_in
+from service.web.panel.forms import Form, FormError, read, text_of
+from service.web.panel.pages import Page
+from service.web.panel.visit import ROOT, Visit
+
+PAGE_SIZE = 50
+
+MEANINGS: Mapping[Role, str] = {
+    "viewer": "Viewer: sees everything, changes nothing",
+    "support": "Support: also makes overrides of up to 7 days",
+    "admin": "Admin: everything",
+}
+
+
+class RoleForm(Taken):
+    """A role that was chosen."""
+
+    role: Role
+
+
+def role_choices() -> list[tuple[Role, str]]:
+    return [(role, MEANINGS[role]) for role in ROLES]
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePages:
+    """Reads requests, calls the use cases, renders."""
+
+    people: People
+    sessions: Sessions
+
+    def pages(self) -> list[Page]:
+        one = "/people/{admin_id}"
+        return [
+            Page("GET", "/people", self.list_page, "admin"),
+            Page("GET", "/people/new", self.new, "admin"),
+            Page("POST", "/people/new", self.create, "admin"),
+            Page("GET", one, self.show, "admin"),
+            Page("POST", f"{one}/role", self.change_role, "admin"),
+            Page("POST", f"{one}/password", self.set_password, "admin"),
+            Page("POST", f"{one}/disable", self.disable, "admin"),
+            Page("POST", f"{one}/enable", self.enable, "admin"),
+            Page("POST", f"{one}/sessions/revoke", self.revoke_all, "admin"),
+            Page("POST", f"{one}/sessions/{{session_id}}/revoke", self.revoke, "admin"),
+        ]
+
+    async def list_page(self, visit: Visit) -> web.Response:
+        after = uuid_of(visit.asked("after"))
+        found = await self.people.list_page(visit.actor, after=after, limit=PAGE_SIZE + 1)
+        shown = found[:PAGE_SIZE]
+        more = visit.here(after=shown[-1].id) if len(found) > PAGE_SIZE else None
+        return await visit.show("people/list.html", admins=shown, more=more)
+
+    async def new(self, visit: Visit) -> web.Response:
+        values = {"role": "viewer"}
+        return await visit.show("people/new.html", values=values, faults={}, choices=role_choices())
+
+    async def create(self, visit: Visit) -> web.Response:
+        async def act(form: Form) -> web.Response:
+            admin = await self.people.create(
+                visit.actor,
+                name=text_of(form, "name"),
+                role=read(RoleForm, form).role,
+                password=new_password(form),
+            )
+            return await visit.go(f"{ROOT}/people/{admin.id}", notice=f"{admin.name} may sign in.")
+
+        return await fill_in(visit, "people/new.html", act, choices=role_choices())
+
+    async def context(self, visit: Visit, admin: Admin) -> dict[str, Any]:
+        """What the page of one admin shows."""
+        assert visit.session is not None
+        sessions = await self.sessions.list_of(visit.actor, admin.id)
+        return {
+            "admin": admin,
+            "own": admin.id == visit.session.admin_id,
+            "sessions": session_rows(sessions, visit.session),
+            "choices": role_choices(),
+        }
+
+    async def admin(self, visit: Visit) -> Admin:
+        return await self.people.get(visit.actor, visit.id("admin_id"))
+
+    async def show(self, visit: Visit) -> web.Response:
+        admin = await self.admin(visit)
+        values = {"role": admin.role}
+        context = await self.context(visit, admin)
+        return await visit.show("people/page.html", values=values, faults={}, **context)
+
+    async def back(self, visit: Visit, admin: Admin, notice: str) -> web.Response:
+        return await visit.go(f"{ROOT}/people/{admin.id}", notice=notice)
+
+    async def change_role(self, visit: Visit) -> web.Response:
+        admin = await self.admin(visit)
+        context = await self.context(visit, admin)
+
+        async def act(form: Form) -> web.Response:
+            role = read(RoleForm, form).role
+            await self.people.change_role(visit.actor, admin.id, role)
+            if context["own"] and role != "admin":
+                return await visit.go(ROOT, notice=f"You now have the role {role}.")
+            return await self.back(visit, admin, f"{admin.name} now has the role {role}.")
+
+        return await fill_in(visit, "people/page.html", act, **context)
+
+    async def set_password(self, visit: Visit) -> web.Response:
+        admin = await self.admin(visit)
+
+        async def act(form: Form) -> web.Response:
+            await self.people.set_password(visit.actor, admin.id, new_password(form))
+            text = f"{admin.name} has a new password and has to sign in again."
+            return await self.back(visit, admin, text)
+
+        return await fill_in(visit, "people/page.html", act, **await self.context(visit, admin))
+
+    async def disable(self, visit: Visit) -> web.Response:
+        admin = await self.admin(visit)
+
+        async def act(form: Form) -> web.Response:
+            if text_of(form, "typed") != admin.name:
+                raise FormError({"typed": f"Type {admin.name} to confirm."})
+            await self.people.disable(visit.actor, admin.id)
+            return await self.back(visit, admin, f"{admin.name} can no longer sign in.")
+
+        return await fill_in(visit, "people/page.html", act, **await self.context(visit, admin))
+
+    async def enable(self, visit: Visit) -> web.Response:
+        admin = await self.people.enable(visit.actor, visit.id("admin_id"))
+        return await self.back(visit, admin, f"{admin.name} may sign in again.")
+
+    async def revoke(self, visit: Visit) -> web.Response:
+        admin = await self.admin(visit)
+        await self.sessions.revoke(visit.actor, visit.id("session_id"), own_admin_id=None)
+        return await self.back(visit, admin, "That session has ended.")
+
+    async def revoke_all(self, visit: Visit) -> web.Response:
+        assert visit.session is not None
+        admin = await self.admin(visit)
+        ended = await self.sessions.revoke_all(
+            visit.actor, admin.id, own_admin_id=None, but=visit.session.id
+        )
+        return await self.back(visit, admin, f"{ended} sessions have ended.")

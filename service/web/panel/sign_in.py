@@ -1,0 +1,211 @@
+"""Signing in and out of the panel, making its first admin, and the way through the sign-in provider."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from service.admin.oidc import Oidc
+from service.admin.people import People
+from service.admin.sessions import Sessions
+from service.admin.sign_in import SignIn
+from service.domain.errors import ConflictError, InvalidError, UnavailableError
+from service.domain.people import LONGEST, SignInRefusedError, TooManyAttemptsError
+from service.settings import is_local
+from service.web.panel.guard import COOKIE
+from service.web.panel.pages import Page
+from service.web.panel.visit import ROOT, Visit
+
+BINDING = "callgate_sign_in"
+BINDING_SECONDS = 600
+BACK = f"{ROOT}/sign-in/provider/back"
+
+
+def is_safe(request: web.Request) -> bool:
+    """Whether the cookie may be kept to https: everywhere but on this very machine. What a proxy in
+    front speaks is not ours to see, and a browser that gets it over http does not keep it."""
+    return not is_local(request.url.host or "")
+
+
+def looks_plain(request: web.Request) -> bool:
+    """Whether the browser seems to come over http from elsewhere, where it will not keep the cookie."""
+    forwarded = request.headers.get("X-Forwarded-Proto", request.scheme)
+    return is_safe(request) and forwarded == "http" and "Forwarded" not in request.headers
+
+
+def way_on(text: str) -> str:
+    """Where to go after signing in: a page of ours, whatever somebody wrote into the address."""
+    is_ours = text == ROOT or text.startswith((f"{ROOT}/", f"{ROOT}?"))
+    is_entrance = text.startswith((f"{ROOT}/sign-", f"{ROOT}/setup"))
+    if not is_ours or is_entrance or not text.isprintable() or "\\" in text or len(text) > 2000:
+        return ROOT
+    return text
+
+
+def set_cookie(
+    visit: Visit, response: web.Response, name: str, value: str, seconds: float
+) -> web.Response:
+    """A cookie that no script reads and no other site sends along."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=round(seconds),
+        path=ROOT,
+        httponly=True,
+        samesite="Lax",
+        secure=is_safe(visit.request),
+    )
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPages:
+    """What nobody has to be signed in for."""
+
+    signing_in: SignIn
+    people: People
+    sessions: Sessions
+    oidc: Oidc | None
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/sign-in", self.show, needs=None),
+            Page("POST", "/sign-in", self.sign_in, needs=None),
+            Page("GET", "/sign-in/provider", self.to_provider, needs=None),
+            Page("GET", "/sign-in/provider/back", self.from_provider, needs=None),
+            Page("GET", "/setup", self.show_setup, needs=None),
+            Page("POST", "/setup", self.set_up, needs=None),
+            Page("POST", "/sign-out", self.sign_out),
+        ]
+
+    async def form(
+        self, visit: Visit, way: str, status: int = 200, fault: str = "", name: str = ""
+    ) -> web.Response:
+        """The page with name and password."""
+        return await visit.show(
+            "sign_in/sign_in.html",
+            status,
+            values={"name": name},
+            faults={"": fault} if fault else {},
+            way=way,
+            provider=self.oidc.name if self.oidc else None,
+            plain=looks_plain(visit.request),
+        )
+
+    async def show(self, visit: Visit) -> web.Response:
+        way = way_on(visit.asked("next"))
+        if visit.session is not None:
+            return await visit.go(way)
+        if self.oidc is None and await self.people.is_first_run():
+            return await visit.go(f"{ROOT}/setup")
+        return await self.form(visit, way)
+
+    async def sign_in(self, visit: Visit) -> web.Response:
+        form = await visit.form()
+        way, name = way_on(form.get("next", "")), form.get("name", "")[:200]
+        try:
+            token = await self.signing_in.sign_in(name, form.get("password", ""), visit.client)
+        except SignInRefusedError as exc:
+            return await self.form(visit, way, 403, exc.message, name)
+        except TooManyAttemptsError as exc:
+            response = await self.form(visit, way, 429, exc.message, name)
+            response.headers["Retry-After"] = str(exc.retry_after)
+            return response
+        return await self.begin(visit, token, way)
+
+    async def begin(self, visit: Visit, token: str, way: str) -> web.Response:
+        """Go on with a new session; one that was there before ends with it."""
+        if visit.session is not None:
+            await self.sessions.end(visit.session, visit.actor)
+        response = await visit.go(way)
+        return set_cookie(visit, response, COOKIE, token, LONGEST.total_seconds())
+
+    async def sign_out(self, visit: Visit) -> web.Response:
+        assert visit.session is not None
+        await self.sessions.end(visit.session, visit.actor)
+        visit.session, visit.token = None, ""
+        response = await visit.go(f"{ROOT}/sign-in")
+        response.del_cookie(COOKIE, path=ROOT, httponly=True, samesite="Lax")
+        return response
+
+    async def setup_form(
+        self,
+        visit: Visit,
+        status: int = 200,
+        values: Mapping[str, Any] | None = None,
+        faults: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        return await visit.show(
+            "sign_in/setup.html",
+            status,
+            values=values or {},
+            faults=faults or {},
+            by_token=bool(self.people.setup_token),
+            plain=looks_plain(visit.request),
+        )
+
+    async def show_setup(self, visit: Visit) -> web.Response:
+        if not await self.people.is_first_run():
+            return await visit.go(f"{ROOT}/sign-in")
+        return await self.setup_form(visit, values={"code": visit.asked("code")[:300]})
+
+    async def set_up(self, visit: Visit) -> web.Response:
+        form = await visit.form()
+        values = {"name": form.get("name", "")[:200], "code": form.get("code", "").strip()[:300]}
+        password = form.get("password", "")
+        if password != form.get("again", ""):
+            faults = {"again": "The two passwords are not the same."}
+            return await self.setup_form(visit, 422, values, faults)
+        try:
+            token = await self.people.create_first(
+                name=values["name"], password=password, code=values["code"], client=visit.client
+            )
+        except TooManyAttemptsError as exc:
+            response = await self.setup_form(visit, 429, values, {"": exc.message})
+            response.headers["Retry-After"] = str(exc.retry_after)
+            return response
+        except (InvalidError, SignInRefusedError) as exc:
+            status = 422 if isinstance(exc, InvalidError) else 403
+            faults = {str(exc.facts.get("field", "")): exc.message}
+            return await self.setup_form(visit, status, values, faults)
+        except ConflictError as exc:
+            return await self.form(visit, ROOT, 409, exc.message)
+        return await self.begin(visit, token, ROOT)
+
+    def address_back(self, visit: Visit) -> str:
+        """Where the provider sends the browser back to."""
+        scheme = "https" if is_safe(visit.request) else visit.request.scheme
+        return f"{scheme}://{visit.request.host}{BACK}"
+
+    async def to_provider(self, visit: Visit) -> web.Response:
+        if self.oidc is None:
+            raise web.HTTPNotFound
+        way = way_on(visit.asked("next"))
+        try:
+            begun = await self.oidc.begin(redirect_uri=self.address_back(visit), return_to=way)
+        except UnavailableError as exc:
+            return await self.form(visit, way, 503, exc.message)
+        response = web.Response(status=303, headers={"Location": begun.address})
+        return set_cookie(visit, response, BINDING, begun.binding, BINDING_SECONDS)
+
+    async def from_provider(self, visit: Visit) -> web.Response:
+        if self.oidc is None:
+            raise web.HTTPNotFound
+        try:
+            finished = await self.oidc.finish(
+                state=visit.asked("state"),
+                code=visit.asked("code"),
+                binding=visit.request.cookies.get(BINDING, ""),
+                redirect_uri=self.address_back(visit),
+                client=visit.client,
+            )
+        except UnavailableError as exc:
+            response = await self.form(visit, ROOT, 503, exc.message)
+        except (SignInRefusedError, ConflictError) as exc:
+            status = 409 if isinstance(exc, ConflictError) else 403
+            response = await self.form(visit, ROOT, status, exc.message)
+        else:
+            response = await self.begin(visit, finished.token, way_on(finished.return_to))
+        response.del_cookie(BINDING, path=ROOT, httponly=True, samesite="Lax")
+        return response

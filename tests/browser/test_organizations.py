@@ -1,0 +1,140 @@
+"""What people do about organizations, in a real browser: start a trial, help a caller, only look."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from service.domain.people import Role
+from service.sandbox.server import SandboxVapi
+from service.web.panel.guard import COOKIE
+from tests.support.service import Replica
+from tests.support.visiting import visiting
+
+CHROMIUM = shutil.which("chromium")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
+
+OpenPage = Callable[[Role], Awaitable[Page]]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        found = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+        )
+        yield found
+        await found.close()
+
+
+@pytest.fixture
+async def open_page(callgate: Replica, browser: Browser) -> AsyncIterator[OpenPage]:
+    """Opens the list of organizations as somebody with a role. A script that fails fails the test."""
+    failed: list[str] = []
+    async with AsyncExitStack() as stack:
+
+        async def open_as(role: Role) -> Page:
+            visitor = await stack.enter_async_context(visiting(callgate, role, f"A {role}"))
+            context = await browser.new_context(timezone_id="Europe/Berlin", locale="en-GB")
+            await context.add_cookies(
+                [{"name": COOKIE, "value": visitor.token, "url": visitor.base_url}]
+            )
+            page = await context.new_page()
+            page.set_default_timeout(10_000)
+            page.on("pageerror", lambda error: failed.append(str(error)))
+            page.on(
+                "console", lambda said: failed.append(said.text) if said.type == "error" else None
+            )
+            await page.goto(f"{visitor.base_url}/admin/organizations")
+            return page
+
+        yield open_as
+    assert failed == []
+
+
+async def test_an_organization_is_added_and_starts_a_trial(open_page: OpenPage) -> None:
+    page = await open_page("admin")
+    await page.get_by_role("button", name="Add the first one").click()
+    await page.get_by_label("Name").fill("Bäckerei Müller")
+    await page.get_by_role("button", name="Add the organization").click()
+    await expect(page.get_by_text("There is neither a plan nor a trial.").first).to_be_visible()
+    await page.get_by_role("link", name="Start a trial").click()
+    # The end is proposed in the reader's own time, and kept as the same instant.
+    proposed = await page.get_by_label(re.compile("Until")).input_value()
+    await page.get_by_role("button", name="Start the trial").click()
+    await expect(page.get_by_text("Saved.")).to_be_visible()
+    await expect(page.get_by_text("Calls are allowed. The trial runs until").first).to_be_visible()
+    card = page.locator("section", has=page.get_by_role("heading", name="Trial"))
+    instant = await card.locator("time").last.get_attribute("datetime")
+    assert instant is not None
+    shown = await page.evaluate(
+        "at => new Date(new Date(at).getTime() - new Date(at).getTimezoneOffset() * 60000)"
+        ".toISOString().slice(0, 16)",
+        instant,
+    )
+    assert shown == proposed
+    # The change can be taken back from where it is told.
+    await page.locator("#notices").get_by_role("button", name="Undo").click()
+    await expect(page.get_by_text("The change was taken back.")).to_be_visible()
+    await expect(page.get_by_text("There is neither a plan nor a trial.").first).to_be_visible()
+    # Search as you type: the address follows, so that it can be passed on.
+    await page.get_by_role("link", name="Organizations", exact=True).first.click()
+    await page.wait_for_url(re.compile("/organizations$"))
+    await page.keyboard.press("/")
+    await page.keyboard.type("müll")
+    await page.wait_for_url(re.compile("query=m"))
+    await expect(page.get_by_role("link", name="Bäckerei Müller")).to_be_visible()
+    await page.keyboard.type("zzz")
+    await expect(page.get_by_text("Nothing fits")).to_be_visible()
+
+
+async def test_an_override_lets_the_next_call_pass(
+    open_page: OpenPage, callgate: Replica, vapi: SandboxVapi
+) -> None:
+    organization_id = await callgate.add_organization("Acme")
+    number_id = vapi.add_number(provider="vapi", assistantId=vapi.add_assistant(name="A")["id"])[
+        "id"
+    ]
+    await callgate.add_number(organization_id, number_id)
+    assert (await callgate.post(vapi.live_call(number_id))).status == 403
+    page = await open_page("support")
+    await page.get_by_role("link", name="Acme").click()
+    await expect(page.get_by_text("1 call was blocked.")).to_be_visible()
+    await page.get_by_role("button", name="Allow calls for now").click()
+    await expect(page.get_by_text("that end within 7 days")).to_be_visible()
+    await page.get_by_label("Reason").fill("They are paying right now")
+    await page.get_by_role("button", name="Set the override").click()
+    await expect(
+        page.get_by_text("Calls are allowed. An override by A support").first
+    ).to_be_visible()
+    assert (await callgate.post(vapi.live_call(number_id))).status == 200
+
+
+async def test_a_viewer_sees_no_controls(open_page: OpenPage, callgate: Replica) -> None:
+    for name in ("Acme", "Bakery", "Café"):
+        await callgate.add_organization(name)
+    page = await open_page("viewer")
+    main = page.locator("main")
+    await page.goto(f"{page.url}?limit=2")
+    await page.get_by_role("button", name="More").click()
+    await expect(main.locator("tbody tr")).to_have_count(3)
+    await expect(page.get_by_role("button", name="More")).to_have_count(0)
+    await expect(main.get_by_role("button", name="Add an organization")).to_have_count(0)
+    await page.get_by_role("link", name="Acme").click()
+    await expect(main.get_by_role("heading", name="Access now")).to_be_visible()
+    for name in ("Set a plan", "Start a trial", "Set an override", "Add a number"):
+        await expect(main.get_by_role("link", name=name)).to_have_count(0)
+    await expect(main.get_by_role("button")).to_have_count(0)
+    await expect(main.locator("form[method=post]")).to_have_count(0)
+    await page.keyboard.press("g")
+    await page.keyboard.press("a")
+    await expect(main.get_by_role("heading", name="Audit")).to_be_visible()
+    await expect(main.get_by_role("button", name="Undo")).to_have_count(0)
