@@ -15,6 +15,7 @@ from service.admin.oidc import oidc_from
 from service.admin.organization_access import OrganizationAccess
 from service.admin.organization_list import OrganizationList
 from service.admin.organizations import Organizations
+from service.admin.passwords import Passwords
 from service.admin.people import People
 from service.admin.phone_numbers import PhoneNumbers
 from service.admin.reconciliation import ReconciliationCases
@@ -66,9 +67,10 @@ class Parts:
 def people_pages(parts: Parts, sessions: Sessions) -> Iterable[Family]:
     """Signing in, and who may."""
     pool, settings = parts.pool, parts.settings
-    people = People(pool, settings.callgate_admin_token.get_secret_value())
+    passwords = Passwords()
+    people = People(pool, settings.callgate_admin_token.get_secret_value(), passwords)
     oidc = oidc_from(settings, pool, parts.session)
-    yield SignInPages(SignIn(pool), people, sessions, oidc)
+    yield SignInPages(SignIn(pool, passwords), people, sessions, oidc)
     yield AccountPages(people, sessions)
     yield PeoplePages(people, sessions)
     yield TokenPages(parts.tokens)
