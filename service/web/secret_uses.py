@@ -34,15 +34,21 @@ class SecretUses:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was used since; with PostgreSQL away it is kept for the next time."""
+        """Write what was used since; what is not written, for whatever reason, is kept."""
         used, self.used = self.used, set()
         if not used:
             return
+        written = False
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 names = [fingerprint(self.secrets[one]) for one in used]
                 await webhook_secrets.note(self.pool, names)
+            written = True
         except UNAVAILABLE:
-            self.used |= used
+            pass  # tried again with the next ones
         except Exception:
             log.exception("secret_uses.failed")
+        finally:
+            # Also when we are cancelled in the middle, as at every shutdown: a last flush follows.
+            if not written:
+                self.used |= used
