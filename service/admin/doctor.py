@@ -9,8 +9,9 @@ from typing import Literal
 
 import aiohttp
 
+from service.admin.doctor_check import Finding
 from service.admin.doctor_coverage import examine_coverage
-from service.admin.doctor_webhook import Finding, examine_webhook
+from service.admin.doctor_webhook import examine_webhook
 from service.admin.secret_rotation import SecretRotation, is_done
 from service.domain.budget import Priority
 from service.settings import Settings

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from service.admin.coverage import HoleCount, count_holes
-from service.admin.doctor_webhook import Finding
+from service.admin.doctor_check import Finding
 from service.domain.coverage import CallKind
 from service.domain.holes import HoleKind
 from service.settings import Settings

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import SecretStr
 
 from service.admin.doctor import Doctor
-from service.admin.doctor_webhook import Finding
+from service.admin.doctor_check import Finding
 from service.settings import Settings
 
 AT_MOST_EVERY = 5.0

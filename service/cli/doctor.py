@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from service.admin.doctor import Doctor
-from service.admin.doctor_webhook import Finding
+from service.admin.doctor_check import Finding
 from service.cli.running import database, settings_for
 from service.settings import Settings
 from service.store.budget import Budget

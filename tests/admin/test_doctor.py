@@ -1,16 +1,12 @@
 """The doctor finds what is not well, says the remedy, and shows no secret."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import pytest
-from aiohttp import web
 from pydantic import SecretStr
 
 from service.admin.doctor import Doctor
-from service.admin.doctor_webhook import Finding
+from service.admin.doctor_check import Finding
 from service.sandbox.server import SandboxVapi
 from service.settings import Settings, load_settings
 from service.store.pool import Pool, create_pool
@@ -80,57 +76,6 @@ async def test_a_refused_key_and_a_vapi_that_is_away(callgate: Replica, vapi: Sa
     await vapi.down()
     found = await examine(callgate.service.settings, callgate.service.pool)
     assert "cannot be asked" in found["key"][0].detail
-
-
-async def test_another_secret_at_the_webhook_url(callgate: Replica) -> None:
-    other = settings_of(callgate, vapi_webhook_secret=SecretStr("not-the-one"))
-    found = await examine(other, callgate.service.pool)
-    assert found["webhook"][0].level == "failed"
-    assert "does not take our webhook secret" in found["webhook"][0].detail
-
-
-@pytest.fixture
-async def stranger() -> AsyncIterator[Any]:
-    """Somebody else's server; `stranger.answer` is what it answers."""
-    app = web.Application()
-    state: dict[str, Any] = {}
-
-    async def receive(_request: web.Request) -> web.Response:
-        return web.Response(**state["answer"])
-
-    app.router.add_post("/api/vapi/webhook", receive)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    state["url"] = f"http://127.0.0.1:{runner.addresses[0][1]}/api/vapi/webhook"
-    yield state
-    await runner.cleanup()
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ({"status": 200, "text": "{}"}, "without a secret"),
-        ({"status": 404, "text": "<html>"}, "not Callgate"),
-        ({"status": 401, "text": "no"}, "not Callgate"),
-        ({"status": 502, "text": "<html>bad gateway"}, "in trouble"),
-        ({"status": 301, "headers": {"Location": "https://x.example.net"}}, "redirects"),
-    ],
-)
-async def test_somebody_else_at_the_webhook_url(
-    callgate: Replica, stranger: Any, answer: dict[str, Any], words: str
-) -> None:
-    stranger["answer"] = answer
-    settings = settings_of(callgate, vapi_webhook_url=stranger["url"])
-    found = await examine(settings, callgate.service.pool)
-    assert found["webhook"][0].level == "failed"
-    assert words in found["webhook"][0].detail
-
-
-async def test_nobody_at_the_webhook_url(callgate: Replica) -> None:
-    settings = settings_of(callgate, vapi_webhook_url="http://127.0.0.1:9/api/vapi/webhook")
-    found = await examine(settings, callgate.service.pool)
-    assert "does not answer" in found["webhook"][0].detail
 
 
 async def test_without_a_database_the_rest_is_examined(vapi: SandboxVapi, tmp_path: Path) -> None:
