@@ -249,3 +249,16 @@ async def test_the_whole_way_through_the_provider(
 async def test_without_a_provider_there_is_no_way_through_one(api: ApiClient) -> None:
     for path in ("/sign-in/provider", "/sign-in/provider/back?state=x&code=y"):
         assert (await ask(api, "GET", path)).status == 404
+
+
+async def test_behind_a_proxy_the_address_is_that_of_the_browser(
+    dsn: str, vapi: SandboxVapi, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"callgate_trusted_proxies": ("127.0.0.1",)}
+    async with serving(settings_for(tmp_path, vapi.base_url, **given), dsn) as api:
+        await add_admin(api.service.pool)
+        headers = {"X-Forwarded-For": "203.0.113.1, 192.0.2.9"}
+        reply = await ask(api, "POST", "/sign-in", ADA, headers=headers)
+        session = await Sessions(api.service.pool).find(cookies_of(reply)[COOKIE].value)
+        assert session is not None
+        assert session.address == "192.0.2.9"
