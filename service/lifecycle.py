@@ -19,6 +19,7 @@ from service.access.gate import Gate
 from service.access.plugins import LoadedPolicies, load_policies
 from service.access.preview import ChainPreview
 from service.access.standing import StoredStandings
+from service.admin.call_story import CallStories
 from service.admin.coverage import Coverages
 from service.admin.organization_list import OrganizationList
 from service.admin.organizations import Organizations
@@ -306,7 +307,9 @@ async def build(settings: Settings, dsn: str) -> Service:
             )
         ).operations(),
         *ReconcileOperations(cases, webhooks).operations(),
-        *RecordOperations(pool, tokens, chain.describe, loaded.problems).operations(),
+        *RecordOperations(
+            pool, tokens, chain.describe, loaded.problems, CallStories(pool)
+        ).operations(),
     ]
     service = Service(
         settings=settings,

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, StringConstraints
 
+from service.admin.call_story import CallStories
 from service.admin.tokens import Tokens
 from service.domain.calls import Call
 from service.domain.errors import NotFoundError
@@ -29,11 +30,18 @@ from service.web.api.organizations import decision_values
 
 
 class CallsQuery(PageQuery):
-    """Filters: one call, one organization, blocked or not."""
+    """Filters. `search` is any exact id or number: a call's, an organization's, a phone number's;
+    `since` and `until` (exclusive) are about when a call was first heard of."""
 
     vapi_call_id: Searched | None = None
     organization_id: Id | None = None
+    phone_number_id: Id | None = None
     blocked: Truth | None = None
+    reason: Searched | None = None
+    gate: Literal["request", "event", "ring"] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    search: Searched | None = None
 
 
 class AuditQuery(PageQuery):
@@ -69,31 +77,47 @@ class RecordOperations:
     tokens: Tokens
     describe: Callable[[], Sequence[object]]
     problems: Sequence[object]
+    stories: CallStories
 
     async def calls(self, asked: Asked) -> BaseModel:
         query: CallsQuery = asked.query
         after = read_cursor(query.cursor, place_in_time, UUID)
-        found = await call_list.list_page(
+        wanted = call_list.CallFilter(
+            query.organization_id,
+            query.phone_number_id,
+            query.blocked,
+            query.reason,
+            query.gate,
+            query.since,
+            query.until,
+        )
+        if query.vapi_call_id is not None:
+            one = await call_list.find_by_vapi_id(self.pool, query.vapi_call_id)
+            fits = one is not None and wanted.matches(one) and after is None
+            return Page[shapes.Call](
+                items=[call_shape(one)] if one and fits else [], next_cursor=None
+            )
+        found = await call_list.find_page(
             self.pool,
-            vapi_call_id=query.vapi_call_id,
-            organization_id=query.organization_id,
-            blocked=query.blocked,
+            wanted,
+            search=query.search,
             after=(after[0], after[1]) if after else None,
-            limit=query.limit + 1,
+            limit=query.limit,
         )
-        cursor = None
-        if len(found) > query.limit:
-            last, at = found[query.limit - 1]
-            cursor = write_cursor(at.isoformat(), last.id)
-        return Page[shapes.Call](
-            items=[call_shape(call) for call, _ in found[: query.limit]], next_cursor=cursor
-        )
+        items = [call_shape(call) for call in found.calls]
+        cursor = write_cursor(found.next[0].isoformat(), found.next[1]) if found.next else None
+        return Page[shapes.Call](items=items, next_cursor=cursor)
 
     async def call(self, asked: Asked) -> BaseModel:
         found = await call_list.find(self.pool, asked.ids["call_id"])
         if found is None:
             raise NotFoundError("There is no such call.", code="call_not_found")
         return call_shape(found)
+
+    async def call_events(self, asked: Asked) -> BaseModel:
+        story = await self.stories.get(asked.ids["call_id"])
+        items = [shapes.CallEvent.model_validate(step) for step in story.steps]
+        return Page[shapes.CallEvent](items=items, next_cursor=None)
 
     async def policies(self, asked: Asked) -> BaseModel:
         query: PageQuery = asked.query
@@ -165,6 +189,13 @@ class RecordOperations:
                 query=CallsQuery,
             ),
             Operation("GET", "/calls/{call_id}", "Read a call", self.call, shapes.Call),
+            Operation(
+                "GET",
+                "/calls/{call_id}/events",
+                "Tell what happened in a call, step by step",
+                self.call_events,
+                Page[shapes.CallEvent],
+            ),
             Operation(
                 "GET",
                 "/policies",

@@ -298,6 +298,12 @@ class Call(Given):
     missed: bool
 
 
+class CallEvent(Given):
+    at: Instant
+    kind: str
+    detail: dict[str, Any]
+
+
 class PolicyHealth(Given):
     asked: int
     allowed: int

@@ -174,6 +174,7 @@ EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     ("DELETE", "/reconcile/pause"): (ADMINS, 200, None),
     ("GET", "/calls"): (READERS, 200, None),
     ("GET", "/calls/{call_id}"): (READERS, 404, None),
+    ("GET", "/calls/{call_id}/events"): (READERS, 404, None),
     ("GET", "/policies"): (READERS, 200, None),
     ("GET", "/audit"): (READERS, 200, None),
     ("GET", "/tokens"): (ADMINS, 200, None),

@@ -1,0 +1,106 @@
+"""Counting calls for the overview, each count along an index."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from service.store.pool import Pool
+
+NOW = "SELECT now()"
+
+PASSED_BY_HOUR = """
+SELECT date_bin('1 hour', created_at, $1) AS hour, count(*) AS calls
+FROM callgate.calls WHERE created_at >= $1 AND created_at < $2 GROUP BY 1
+"""
+
+BLOCKED_BY_HOUR = """
+SELECT date_bin('1 hour', created_at, $1) AS hour, reason, count(*) AS calls
+FROM callgate.calls WHERE blocked AND created_at >= $1 AND created_at < $2 GROUP BY 1, 2
+"""
+
+# A call whose end nobody told is not under way for ever.
+LIVE = """
+SELECT count(*) FROM callgate.calls
+WHERE status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'
+"""
+
+FAILED_HANGUPS = """
+SELECT count(*) FROM callgate.calls
+WHERE hangup_state IN ('failed', 'unconfirmed') AND created_at > now() - interval '1 day'
+"""
+
+TRIALS_ENDING = """
+SELECT t.organization_id, o.name, t.ends_at
+FROM callgate.trials t JOIN callgate.organizations o ON o.id = t.organization_id
+WHERE t.ends_at > now() AND t.ends_at < now() + interval '7 days'
+ORDER BY t.ends_at, t.organization_id LIMIT $1
+"""
+
+COUNT_TRIALS_ENDING = """
+SELECT count(*) FROM callgate.trials
+WHERE ends_at > now() AND ends_at < now() + interval '7 days'
+"""
+
+WAITING_NUMBERS = """
+SELECT count(*) FROM callgate.unknown_numbers u
+WHERE ignored_at IS NULL AND NOT EXISTS (SELECT FROM callgate.phone_numbers n
+    WHERE n.vapi_phone_number_id = u.vapi_phone_number_id AND n.released_at IS NULL)
+"""
+
+
+@dataclass(slots=True)
+class Hour:
+    """Calls of one hour; `blocked` by reason."""
+
+    at: datetime
+    calls: int = 0
+    blocked: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EndingTrial:
+    """A trial that ends soon."""
+
+    organization_id: UUID
+    organization_name: str
+    ends_at: datetime
+
+
+async def now(pool: Pool) -> datetime:
+    """The database's clock."""
+    found: datetime = await pool.fetchval(NOW)
+    return found
+
+
+async def count_hours(pool: Pool, since: datetime, until: datetime) -> Mapping[datetime, Hour]:
+    """Calls by the hour, from a full hour on; hours without calls are left out."""
+    hours: dict[datetime, Hour] = {}
+    for row in await pool.fetch(PASSED_BY_HOUR, since, until):
+        hours[row["hour"]] = Hour(row["hour"], row["calls"])
+    for row in await pool.fetch(BLOCKED_BY_HOUR, since, until):
+        hour = hours.setdefault(row["hour"], Hour(row["hour"]))
+        hour.blocked[row["reason"]] = row["calls"]
+    return hours
+
+
+async def count_live(pool: Pool) -> int:
+    """Calls under way."""
+    return int(await pool.fetchval(LIVE))
+
+
+async def count_failed_hangups(pool: Pool) -> int:
+    """Blocked calls of the last day that nothing proved to be over."""
+    return int(await pool.fetchval(FAILED_HANGUPS))
+
+
+async def count_waiting_numbers(pool: Pool) -> int:
+    """Unknown numbers that nobody has seen to."""
+    return int(await pool.fetchval(WAITING_NUMBERS))
+
+
+async def ending_trials(pool: Pool, limit: int) -> tuple[int, list[EndingTrial]]:
+    """How many trials end within a week, and the first of them."""
+    rows = await pool.fetch(TRIALS_ENDING, limit)
+    trials = [EndingTrial(row["organization_id"], row["name"], row["ends_at"]) for row in rows]
+    return int(await pool.fetchval(COUNT_TRIALS_ENDING)), trials

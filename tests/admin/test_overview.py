@@ -1,0 +1,56 @@
+"""The overview's figures against rows that are really there."""
+
+from uuid import uuid4
+
+from service.admin.overview import Overview
+from service.store.pool import Pool
+from tests.support.calls import new_call, record
+
+AGE = "UPDATE callgate.calls SET created_at = now() - make_interval(hours => $2) WHERE vapi_call_id = $1"
+
+
+async def test_calls_and_blocks_are_counted_by_hour_day_and_reason(pool: Pool) -> None:
+    overview = Overview(pool, "key")
+    await record(
+        pool, new_call("now"), *(new_call(c, organization_id=uuid4(), allowed=False) for c in "abc")
+    )
+    for call, hours in {"a": 2, "b": 2, "c": 30}.items():
+        await pool.execute(AGE, call, hours)
+    for _ in range(2):  # counted, then remembered
+        figures = await overview.figures()
+        assert len(figures.hours) == 24
+        assert (figures.hours[-1].calls, figures.hours[-3].calls) == (1, 2)
+        assert list(figures.blocked) == [("trial_expired", 2)]
+        assert (figures.calls_today, figures.blocked_today, figures.live) == (3, 2, 1)
+        assert len(figures.days) == 14
+        assert sum(day.calls for day in figures.days) == 4
+    await record(pool, new_call("later"))
+    assert (await overview.figures()).hours[-1].calls == 2
+
+
+async def test_trials_that_end_this_week_are_named_soonest_first(pool: Pool) -> None:
+    for name, days in {"soon": 1, "later": 6, "much later": 8, "over": -1}.items():
+        await pool.execute(
+            "WITH o AS (INSERT INTO callgate.organizations (name) VALUES ($1) RETURNING id) "
+            "INSERT INTO callgate.trials (organization_id, starts_at, ends_at) "
+            "SELECT id, now() - interval '9 days', now() + make_interval(days => $2) FROM o",
+            name,
+            days,
+        )
+    figures = await Overview(pool, "key").figures()
+    assert figures.trials_ending == 2
+    assert [trial.organization_name for trial in figures.trials] == ["soon", "later"]
+
+
+async def test_what_needs_a_person_is_said_and_nothing_else(pool: Pool) -> None:
+    overview = Overview(pool, "key")
+    assert (await overview.figures()).needs == []
+    await record(pool, new_call("a", vapi_phone_number_id="pn-stranger", gate="request"))
+    await record(pool, new_call("b", organization_id=uuid4(), allowed=False))
+    await pool.execute("UPDATE callgate.calls SET hangup_state = 'failed' WHERE vapi_call_id = 'b'")
+    await pool.execute(
+        "UPDATE callgate.reconciliation SET key_refused_at = now(), key_fingerprint = 'key'"
+    )
+    needs = (await overview.figures()).needs
+    assert [need.kind for need in needs] == ["key_refused", "failed_hangups", "unknown_numbers"]
+    assert (await Overview(pool, "another key").figures()).needs[0].kind == "failed_hangups"
