@@ -164,6 +164,6 @@ class CallFeed:
         for listener in self.listeners:
             listener.put(item)
 
-    def stop(self) -> None:
+    async def stop(self, _app: object = None) -> None:
         """Let every listener go: the service is about to stop."""
         self.tell(FeedItem("end"))

@@ -1,5 +1,6 @@
 """Pages of calls: every filter, every id, and a look that is never longer than it may be."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -62,7 +63,7 @@ async def test_any_id_or_number_finds_its_calls(pool: Pool) -> None:
         "VALUES ($1, 'pn-1', '+4930123456') RETURNING id",
         organization,
     )
-    owned = {"organization_id": organization, "phone_number_id": number}
+    owned: dict[str, Any] = {"organization_id": organization, "phone_number_id": number}
     await record(
         pool,
         new_call("vapi-1", **owned, vapi_phone_number_id="pn-1"),

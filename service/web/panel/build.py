@@ -9,12 +9,15 @@ from aiohttp import web
 from service.access.chain import AccessChain
 from service.access.plugins import PluginProblem
 from service.access.preview import ChainPreview
+from service.admin.call_feed import CallFeed
+from service.admin.call_story import CallStories
 from service.admin.doctor import Doctor
 from service.admin.health_report import Examinations
 from service.admin.oidc import oidc_from
 from service.admin.organization_access import OrganizationAccess
 from service.admin.organization_list import OrganizationList
 from service.admin.organizations import Organizations
+from service.admin.overview import Overview
 from service.admin.passwords import Passwords
 from service.admin.people import People
 from service.admin.phone_numbers import PhoneNumbers
@@ -26,16 +29,20 @@ from service.admin.tokens import Tokens
 from service.admin.undo import Undo
 from service.admin.unknown_numbers import UnknownNumbers
 from service.admin.webhooks import Webhooks
+from service.domain.secrets import fingerprint
 from service.settings import Settings
 from service.store.pool import Pool
 from service.vapi.client import VapiClient
 from service.web.panel.account import AccountPages
 from service.web.panel.application import build_panel
 from service.web.panel.audit import AuditPages
+from service.web.panel.calls import CallPages
 from service.web.panel.entitlements import EntitlementPages
+from service.web.panel.feed import FeedPages
 from service.web.panel.health import HealthPages
 from service.web.panel.organizations import OrganizationPages
 from service.web.panel.organizations_csv import OrganizationsCsv
+from service.web.panel.overview import OverviewPages
 from service.web.panel.pages import Family
 from service.web.panel.people import PeoplePages
 from service.web.panel.policies import PolicyPages
@@ -105,6 +112,14 @@ def organization_pages(parts: Parts) -> Iterable[Family]:
     )
 
 
+def call_pages(parts: Parts, sessions: Sessions, feed: CallFeed) -> Iterable[Family]:
+    """How things stand, calls, and what changes as one looks."""
+    key = fingerprint(parts.settings.vapi_api_key.get_secret_value())
+    yield OverviewPages(Overview(parts.pool, key, parts.plugin_problems))
+    yield CallPages(parts.pool, CallStories(parts.pool), feed)
+    yield FeedPages(feed, sessions)
+
+
 def operation_pages(parts: Parts) -> Iterable[Family]:
     """What operators look at."""
     doctor = Doctor(parts.settings, parts.pool, parts.client, parts.session)
@@ -115,11 +130,14 @@ def operation_pages(parts: Parts) -> Iterable[Family]:
 def panel_of(parts: Parts) -> web.Application:
     """The panel, to be mounted at /admin."""
     sessions = Sessions(parts.pool)
+    feed = CallFeed(parts.pool)
     families = [
         *people_pages(parts, sessions),
         *organization_pages(parts),
+        *call_pages(parts, sessions, feed),
         *operation_pages(parts),
     ]
     panel = build_panel(families, sessions)
+    panel.on_shutdown.append(feed.stop)
     panel.middlewares.append(behind(parts.settings.callgate_trusted_proxies))
     return panel

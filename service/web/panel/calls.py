@@ -1,0 +1,131 @@
+"""Calls in the panel: the list with its filters, one call's whole story."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiohttp import web
+
+from service.admin.call_feed import CallFeed
+from service.admin.call_story import CallStories
+from service.store import call_list
+from service.store.call_feed import CallSummary
+from service.store.call_list import CallFilter, CallNames
+from service.store.pool import Pool
+from service.web.api.operations import place_in_time, read_cursor, write_cursor
+from service.web.api.records import CallsQuery
+from service.web.panel.call_words import aftermath, headline, told
+from service.web.panel.forms import LOCAL, FormError, judge
+from service.web.panel.pages import Page
+from service.web.panel.visit import Visit
+
+REASONS = (
+    "plan_active",
+    "plan_paid_until",
+    "plan_in_grace",
+    "trial_active",
+    "override_allow",
+    "override_deny",
+    "trial_expired",
+    "plan_ended",
+    "plan_past_due",
+    "plan_paused",
+    "no_plan_or_trial",
+    "unknown_phone_number",
+)
+GATES = ("event", "request", "ring")
+FILTERS = ("search", "organization_id", "phone_number_id", "blocked", "reason", "gate")
+
+
+def filter_of(query: CallsQuery) -> CallFilter:
+    """What a list is filtered by."""
+    return CallFilter(
+        query.organization_id,
+        query.phone_number_id,
+        query.blocked,
+        query.reason,
+        query.gate,
+        query.since,
+        query.until,
+    )
+
+
+def read(visit: Visit) -> tuple[dict[str, str], CallsQuery, dict[str, str]]:
+    """The filters in the address: as asked, as understood, and what is wrong with them."""
+    asked = {name: visit.asked(name) for name in CallsQuery.model_fields}
+    given = {name: text for name, text in asked.items() if text}
+    for name in ("since", "until"):
+        if LOCAL.fullmatch(asked[name]):
+            given[name] = f"{asked[name][:16]}:00Z"
+    try:
+        return asked, judge(CallsQuery, given), {}
+    except FormError as exc:
+        return asked, CallsQuery(), dict(exc.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class CallPages:
+    """Reads requests, reads calls, renders."""
+
+    pool: Pool
+    stories: CallStories
+    feed: CallFeed
+
+    def pages(self) -> list[Page]:
+        return [
+            Page("GET", "/calls", self.list_page),
+            Page("GET", "/calls/{call_id}", self.page),
+        ]
+
+    async def list_page(self, visit: Visit) -> web.Response:
+        """Calls that fit, newest first; those that come while one looks arrive by themselves."""
+        asked, query, faults = read(visit)
+        # Before the list is read: what changes meanwhile is told, perhaps twice, and not missed.
+        place = await self.feed.place()
+        after = read_cursor(query.cursor, place_in_time, UUID)
+        found = await call_list.find_page(
+            self.pool,
+            filter_of(query),
+            search=query.search,
+            after=(after[0], after[1]) if after else None,
+            limit=query.limit,
+        )
+        names = await call_list.find_names(self.pool, [call.id for call in found.calls])
+        rows = [CallSummary(call, names.get(call.id, CallNames())) for call in found.calls]
+        more = None
+        if found.next is not None:
+            more = visit.here(cursor=write_cursor(found.next[0].isoformat(), found.next[1]))
+        live = not (query.search or query.since or query.until or query.cursor or faults)
+        kept = {name: asked[name] for name in FILTERS if asked[name]}
+        return await visit.show(
+            "calls/list.html",
+            422 if faults else 200,
+            asked=asked,
+            query=query,
+            faults=faults,
+            rows=rows,
+            more=more,
+            looked_back_to=found.next[0] if found.next and len(rows) < query.limit else None,
+            feed=str(
+                visit.request.rel_url.with_path("/admin/calls/feed").with_query(
+                    {**kept, "after": place}
+                )
+            )
+            if live
+            else None,
+            reasons=REASONS,
+            gates=GATES,
+            filtered=any(asked[name] for name in (*FILTERS, "since", "until")),
+        )
+
+    async def page(self, visit: Visit) -> web.Response:
+        """One call's story."""
+        story = await self.stories.get(visit.id("call_id"))
+        steps = [(step, *told(step)) for step in story.steps]
+        return await visit.show(
+            "calls/page.html",
+            call=story.call,
+            names=story.names,
+            headline=headline(story.call, story.names.organization_name),
+            aftermath=aftermath(story.call),
+            steps=steps,
+        )

@@ -1,0 +1,55 @@
+"""The first page: how things stand, and what needs a person."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from service.admin.overview import NeedKind, Overview
+from service.domain.phone_numbers import SyncState
+from service.web.panel.charts import chart_of
+from service.web.panel.pages import Page
+from service.web.panel.visit import Visit
+
+SOLVED_AT: Mapping[NeedKind, str] = {
+    "sweep_held": "repairs",
+    "paused": "repairs",
+    "fights": "numbers?sync_state=drifted",
+    "shadowed": "numbers?sync_state=shadowed",
+    "missing": "numbers?sync_state=missing",
+    "failed": "numbers?sync_state=failed",
+    "key_refused": "health",
+    "unknown_numbers": "unknown-numbers",
+    "failed_hangups": "calls?blocked=true",
+    "plugin": "policies",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewPages:
+    """Reads the figures, renders."""
+
+    overview: Overview
+
+    def pages(self) -> list[Page]:
+        return [Page("GET", "", self.page)]
+
+    async def page(self, visit: Visit) -> web.Response:
+        """The overview; it asks for itself again every few seconds."""
+        figures = await self.overview.figures()
+        hours = [(hour.at, hour.calls, sum(hour.blocked.values())) for hour in figures.hours]
+        days = [(day.at, day.calls, day.blocked) for day in figures.days]
+        states = [
+            (state.value, figures.numbers[state.value])
+            for state in SyncState
+            if figures.numbers.get(state.value)
+        ]
+        return await visit.show(
+            "overview/page.html",
+            figures=figures,
+            states=states,
+            numbers=sum(figures.numbers.values()),
+            hours=chart_of(hours),
+            days=chart_of(days),
+            solved_at=SOLVED_AT,
+        )

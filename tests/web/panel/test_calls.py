@@ -1,0 +1,110 @@
+"""Calls in the panel: the overview, the list, a story, and the stream that resumes."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+
+from service.sandbox.server import SandboxVapi
+from service.web.panel.guard import COOKIE
+from tests.support.service import Replica, eventually
+from tests.support.visiting import Visitor, visiting
+
+
+async def block(callgate: Replica, vapi: SandboxVapi, name: str = "Bakery") -> str:
+    """A blocked call; its id at Vapi."""
+    owner = await callgate.add_organization(name)
+    number = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number)
+    message: Any = vapi.live_call(number)
+    assert (await callgate.post(message)).status == 403
+    return str(message["message"]["call"]["id"])
+
+
+async def test_the_overview_tells_how_things_stand(callgate: Replica, vapi: SandboxVapi) -> None:
+    async with visiting(callgate) as ada:
+        shown = await ada.get("")
+        assert (shown.status, "Nothing needs you" in shown.text) == (200, True), shown.text
+        await block(callgate, vapi)
+        shown = await ada.get("")
+        assert "Neither plan nor trial : 1" in shown.text
+        assert "1 calls, 1 of them blocked" in shown.text or "1, of which 1 blocked" in shown.text
+        assert "As a table" in shown.text
+
+
+async def test_calls_are_listed_searched_and_told(callgate: Replica, vapi: SandboxVapi) -> None:
+    async with visiting(callgate, "viewer") as ada:
+        assert "No calls yet" in (await ada.get("/calls")).text
+        call_id = await block(callgate, vapi, "Bakery <b>")
+        for query in ("", f"?search={call_id}", "?blocked=true&reason=no_plan_or_trial&limit=1"):
+            shown = await ada.get(f"/calls{query}")
+            assert "Bakery <b>" in shown.text, query
+            assert "Blocked Neither plan nor trial" in shown.text
+        assert "No calls fit" in (await ada.get("/calls?blocked=false")).text
+        assert (await ada.get("/calls?gate=none")).status == 422
+        row = await callgate.call(call_id)
+
+        async def confirmed() -> bool:
+            state: str = (await callgate.call(call_id))["hangup"]["state"]
+            return state == "confirmed"
+
+        await eventually(confirmed)
+        shown = await ada.get(f"/calls/{row['id']}")
+        assert "was blocked at its first event: neither plan nor trial (Bakery <b>)." in shown.text
+        assert "Vapi confirms that it is over" in shown.text
+        assert "/control" not in shown.body
+        for wrong in ("x", "00000000-0000-0000-0000-000000000001"):
+            assert (await ada.get(f"/calls/{wrong}")).status == 404
+
+
+async def event(response: aiohttp.ClientResponse, kind: str) -> dict[str, str]:
+    """The next event of a kind."""
+    found: dict[str, str] = {}
+    async with asyncio.timeout(10):
+        async for line in response.content:
+            name, _, value = line.decode().rstrip("\r\n").partition(": ")
+            if name:
+                found[name] = value
+            elif found.get("event") == kind:
+                return found
+            else:
+                found = {}
+    raise AssertionError("the stream ended")
+
+
+def stream(callgate: Replica, ada: Visitor, path: str = "/admin/calls/feed", **headers: str) -> Any:
+    cookie = {"Cookie": f"{COOKIE}={ada.token}"}
+    return callgate.session.get(f"{callgate.url}{path}", headers={**cookie, **headers})
+
+
+async def test_the_stream_tells_calls_and_resumes_after_a_gap(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    async with visiting(callgate) as ada:
+        async with stream(callgate, ada) as response:
+            assert response.headers["Content-Type"].startswith("text/event-stream")
+            await block(callgate, vapi, "First")
+            first = await event(response, "call")
+            assert "First" in first["data"]
+            assert "Neither plan nor trial" in first["data"]
+        missed = await block(callgate, vapi, "Missed")
+        row = await callgate.call(missed)
+        resumed = {"Last-Event-ID": first["id"]}
+        async with stream(callgate, ada, **resumed) as response:
+            while f'data-key="{row["id"]}"' not in (await event(response, "call"))["data"]:
+                pass
+        path = "/admin/calls/feed?blocked=false&after=1"
+        async with stream(callgate, ada, path) as response:
+            await event(response, "none")
+
+
+async def test_the_stream_wants_a_session_and_ends_with_it(callgate: Replica) -> None:
+    async with callgate.session.get(
+        f"{callgate.url}/admin/calls/feed", allow_redirects=False
+    ) as response:
+        assert response.status == 303
+    async with visiting(callgate) as ada, stream(callgate, ada) as response:
+        await callgate.service.pool.execute("DELETE FROM callgate.sessions")
+        assert (await event(response, "end"))["event"] == "end"
+        async with asyncio.timeout(5):
+            await response.content.read()
