@@ -272,6 +272,12 @@ async def build(settings: Settings, dsn: str) -> Service:
     unknown = UnknownNumbers(pool, numbers)
     webhooks = Webhooks(pool, reconciling.reconciler)
     cases = ReconciliationCases(pool, reconciling.sweeper, settings.callgate_reconcile_mode)
+    coverages = Coverages(
+        pool,
+        reconciling.reconciler,
+        settings.callgate_ring_gate,
+        settings.callgate_call_watch_interval,
+    )
     panel = panel_of(
         Parts(
             settings=settings,
@@ -286,6 +292,8 @@ async def build(settings: Settings, dsn: str) -> Service:
             webhooks=webhooks,
             unknown=unknown,
             reconciliation=cases,
+            reconciler=reconciling.reconciler,
+            coverages=coverages,
             tokens=tokens,
         )
     )
@@ -298,14 +306,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         ).operations(),
         *PhoneNumberOperations(numbers).operations(),
         *UnknownNumberOperations(unknown).operations(),
-        *CoverageOperations(
-            Coverages(
-                pool,
-                reconciling.reconciler,
-                settings.callgate_ring_gate,
-                settings.callgate_call_watch_interval,
-            )
-        ).operations(),
+        *CoverageOperations(coverages).operations(),
         *ReconcileOperations(cases, webhooks).operations(),
         *RecordOperations(
             pool, tokens, chain.describe, loaded.problems, CallStories(pool)

@@ -6,4 +6,5 @@ pytest_plugins = (
     "tests.support.vapi",
     "tests.support.reconciling",
     "tests.support.lives",
+    "tests.support.browser",
 )

@@ -4,7 +4,9 @@ Every trigger (an added number, a retry, an admin's click, a sweep that found dr
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -12,7 +14,8 @@ import structlog
 from service.domain.budget import Priority
 from service.domain.coverage import AtVapi
 from service.domain.errors import InvalidError, UnavailableError
-from service.domain.phone_numbers import Sync
+from service.domain.phone_numbers import FieldDrift, Gate, Sync
+from service.reconcile import diff
 from service.reconcile.at_vapi import at_vapi
 from service.reconcile.failures import finding_of
 from service.reconcile.observe import Observer
@@ -26,6 +29,9 @@ from service.store.webhook_changes import WebhookChange
 from service.store.webhook_claims import Claim, Finding
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import PhoneNumberView
+
+ANSWERING = ("assistantId", "squadId", "workflowId")
+"""What the request gate takes off a number, so that Vapi asks who answers."""
 
 HELD_TRIES = 20
 HELD_SECONDS = 0.1
@@ -41,6 +47,22 @@ class Probe:
 
     number: str | None
     name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What adding a number would find and change; nothing is changed by looking.
+
+    `changes` are the fields that would be written, secrets masked; `route` is today's.
+    """
+
+    vapi_phone_number_id: str
+    number: str | None
+    name: str | None
+    provider: str | None
+    webhook: Mapping[str, Any] | None
+    changes: tuple[FieldDrift, ...]
+    route: Route
 
 
 def not_at_vapi() -> InvalidError:
@@ -86,6 +108,28 @@ class Reconciler:
         """
         view, bound = await self.read(vapi_phone_number_id, tools=True)
         return route_of(self.repairer.desired.url, view, bound)
+
+    async def preview(self, vapi_phone_number_id: str, gate: Gate) -> Preview:
+        """What adding the number with this gate would change at Vapi. Raises like `route`.
+
+        Ringing hooks are left out: whether there is one depends on the organization at that moment.
+        """
+        view, bound = await self.read(vapi_phone_number_id)
+        desired = self.repairer.desired
+        changes = diff.changes(desired, view.server)
+        if gate == "request":
+            answering = {name: view.raw.get(name) for name in ANSWERING}
+            unbound = [FieldDrift(name, None, value) for name, value in answering.items() if value]
+            changes = (*changes, *unbound)
+        return Preview(
+            vapi_phone_number_id,
+            view.number,
+            view.name,
+            view.provider,
+            diff.masked(view.server),
+            changes,
+            route_of(desired.url, view, bound),
+        )
 
     async def at_vapi(self, vapi_phone_number_id: str) -> AtVapi:
         """What coverage needs to know of a number now. Raises like `route`."""

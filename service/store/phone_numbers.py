@@ -1,6 +1,7 @@
 """Registered phone numbers as rows, together with the state of their webhooks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,22 @@ LIST = (
 AND n.id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
     AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
 ORDER BY n.id LIMIT $4
+"""
+)
+
+# Looked through in the order of the ids: numbers are thousands, not millions.
+SEARCH = (
+    COLUMNS
+    + """
+AND n.id > coalesce($7::uuid, '00000000-0000-0000-0000-000000000000')
+    AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
+    AND ($3::text IS NULL OR n.gate = $3)
+    AND (NOT $4::boolean OR s.paused_at IS NOT NULL
+        AND (s.paused_until IS NULL OR s.paused_until > now()))
+    AND ($5::text IS NULL OR n.number ILIKE $5 OR n.label ILIKE $5 OR n.vapi_phone_number_id ILIKE $5
+        OR EXISTS (SELECT FROM callgate.organizations o
+            WHERE o.id = n.organization_id AND o.name ILIKE $5))
+ORDER BY n.id LIMIT $6
 """
 )
 
@@ -131,6 +148,39 @@ async def find_by_vapi_id(database: Pool | Connection, vapi_id: str) -> PhoneNum
     """One registered number by its id at Vapi."""
     row = await database.fetchrow(FIND_BY_VAPI_ID, vapi_id)
     return None if row is None else phone_number_of(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which numbers a list is to show; None and "" are any. `query` is a part of the number, the
+    label, Vapi's id or the organization's name."""
+
+    query: str = ""
+    organization_id: UUID | None = None
+    sync_state: str | None = None
+    gate: str | None = None
+    paused: bool = False
+
+
+async def search(
+    pool: Pool, wanted: Wanted, *, after: UUID | None, limit: int
+) -> list[PhoneNumber]:
+    """The numbers that fit, by id; `after` is the last one of the page before."""
+    pattern = None
+    if wanted.query:
+        escaped = wanted.query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        pattern = f"%{escaped}%"
+    rows = await pool.fetch(
+        SEARCH,
+        wanted.organization_id,
+        wanted.sync_state,
+        wanted.gate,
+        wanted.paused,
+        pattern,
+        limit,
+        after,
+    )
+    return [phone_number_of(row) for row in rows]
 
 
 async def find_labels(pool: Pool, ids: Sequence[UUID]) -> dict[str, str]:

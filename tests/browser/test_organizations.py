@@ -1,67 +1,18 @@
 """What people do about organizations, in a real browser: start a trial, help a caller, only look."""
 
 import re
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 
-import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import expect
 
-from service.domain.people import Role
 from service.sandbox.server import SandboxVapi
-from service.web.panel.guard import COOKIE
+from tests.support.browser import OpenPage, in_a_browser
 from tests.support.service import Replica
-from tests.support.visiting import visiting
 
-CHROMIUM = shutil.which("chromium")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-]
-
-OpenPage = Callable[[Role], Awaitable[Page]]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
-        yield found
-        await found.close()
-
-
-@pytest.fixture
-async def open_page(callgate: Replica, browser: Browser) -> AsyncIterator[OpenPage]:
-    """Opens the list of organizations as somebody with a role. A script that fails fails the test."""
-    failed: list[str] = []
-    async with AsyncExitStack() as stack:
-
-        async def open_as(role: Role) -> Page:
-            visitor = await stack.enter_async_context(visiting(callgate, role, f"A {role}"))
-            context = await browser.new_context(timezone_id="Europe/Berlin", locale="en-GB")
-            await context.add_cookies(
-                [{"name": COOKIE, "value": visitor.token, "url": visitor.base_url}]
-            )
-            page = await context.new_page()
-            page.set_default_timeout(10_000)
-            page.on("pageerror", lambda error: failed.append(str(error)))
-            page.on(
-                "console", lambda said: failed.append(said.text) if said.type == "error" else None
-            )
-            await page.goto(f"{visitor.base_url}/admin/organizations")
-            return page
-
-        yield open_as
-    assert failed == []
+pytestmark = in_a_browser
 
 
 async def test_an_organization_is_added_and_starts_a_trial(open_page: OpenPage) -> None:
-    page = await open_page("admin")
+    page = await open_page("admin", "/organizations")
     await page.get_by_role("button", name="Add the first one").click()
     await page.get_by_label("Name").fill("Bäckerei Müller")
     await page.get_by_role("button", name="Add the organization").click()
@@ -105,7 +56,7 @@ async def test_an_override_lets_the_next_call_pass(
     ]
     await callgate.add_number(organization_id, number_id)
     assert (await callgate.post(vapi.live_call(number_id))).status == 403
-    page = await open_page("support")
+    page = await open_page("support", "/organizations")
     await page.get_by_role("link", name="Acme").click()
     await expect(page.get_by_text("1 call was blocked.")).to_be_visible()
     await page.get_by_role("button", name="Allow calls for now").click()
@@ -121,7 +72,7 @@ async def test_an_override_lets_the_next_call_pass(
 async def test_a_viewer_sees_no_controls(open_page: OpenPage, callgate: Replica) -> None:
     for name in ("Acme", "Bakery", "Café"):
         await callgate.add_organization(name)
-    page = await open_page("viewer")
+    page = await open_page("viewer", "/organizations")
     main = page.locator("main")
     await page.goto(f"{page.url}?limit=2")
     await page.get_by_role("button", name="More").click()

@@ -11,8 +11,10 @@ from service.access.plugins import PluginProblem
 from service.access.preview import ChainPreview
 from service.admin.call_feed import CallFeed
 from service.admin.call_story import CallStories
+from service.admin.coverage import Coverages
 from service.admin.doctor import Doctor
 from service.admin.health_report import Examinations
+from service.admin.imports import Imports
 from service.admin.oidc import oidc_from
 from service.admin.organization_access import OrganizationAccess
 from service.admin.organization_list import OrganizationList
@@ -28,18 +30,22 @@ from service.admin.timeline import Timeline
 from service.admin.tokens import Tokens
 from service.admin.undo import Undo
 from service.admin.unknown_numbers import UnknownNumbers
+from service.admin.unregistered import Unregistered
 from service.admin.webhooks import Webhooks
 from service.domain.secrets import fingerprint
+from service.reconcile.reconciler import Reconciler
 from service.settings import Settings
 from service.store.pool import Pool
 from service.vapi.client import VapiClient
 from service.web.panel.account import AccountPages
+from service.web.panel.adding import AddingPages
 from service.web.panel.application import build_panel
 from service.web.panel.audit import AuditPages
 from service.web.panel.calls import CallPages
 from service.web.panel.entitlements import EntitlementPages
 from service.web.panel.feed import FeedPages
 from service.web.panel.health import HealthPages
+from service.web.panel.numbers import NumberPages
 from service.web.panel.organizations import OrganizationPages
 from service.web.panel.organizations_csv import OrganizationsCsv
 from service.web.panel.overview import OverviewPages
@@ -68,6 +74,8 @@ class Parts:
     webhooks: Webhooks
     unknown: UnknownNumbers
     reconciliation: ReconciliationCases
+    reconciler: Reconciler
+    coverages: Coverages
     tokens: Tokens
 
 
@@ -112,6 +120,19 @@ def organization_pages(parts: Parts) -> Iterable[Family]:
     )
 
 
+def number_pages(parts: Parts) -> Iterable[Family]:
+    """Numbers and their webhooks at Vapi."""
+    pool, numbers = parts.pool, parts.numbers
+    yield NumberPages(pool, numbers, parts.webhooks, parts.coverages)
+    yield AddingPages(
+        parts.organizations,
+        OrganizationList(pool, parts.preview),
+        numbers,
+        Unregistered(Imports(pool, parts.client, numbers)),
+        parts.reconciler,
+    )
+
+
 def call_pages(parts: Parts, sessions: Sessions, feed: CallFeed) -> Iterable[Family]:
     """How things stand, calls, and what changes as one looks."""
     key = fingerprint(parts.settings.vapi_api_key.get_secret_value())
@@ -134,6 +155,7 @@ def panel_of(parts: Parts) -> web.Application:
     families = [
         *people_pages(parts, sessions),
         *organization_pages(parts),
+        *number_pages(parts),
         *call_pages(parts, sessions, feed),
         *operation_pages(parts),
     ]
