@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from asyncpg.connection import LoggedQuery
@@ -170,7 +171,7 @@ class Proxy:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(CURRENT[0] if CURRENT else self.pool, name)
 
 
