@@ -1,6 +1,7 @@
 """One call's whole story: the row, what people call things, and every step in order."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from service.domain.call_events import Step
@@ -47,6 +48,11 @@ def own_steps(call: Call) -> list[Step]:
     return steps
 
 
+def place_of(step: Step, call: Call) -> datetime:
+    """Where a step stands: the first message, noted once it was answered, comes before its decision."""
+    return min(step.at, call.decision.decided_at) if step.detail.get("first") else step.at
+
+
 class CallStories:
     """Reads stories; everybody who is signed in may."""
 
@@ -60,5 +66,5 @@ class CallStories:
             raise NotFoundError("There is no such call.", code="call_not_found")
         names = await call_list.find_names(self.pool, [call.id])
         noted = await call_events.list_of_call(self.pool, call.vapi_call_id, MOST_STEPS)
-        steps = sorted([*noted, *own_steps(call)], key=lambda step: step.at)
+        steps = sorted([*noted, *own_steps(call)], key=lambda step: place_of(step, call))
         return Story(call, names.get(call.id, CallNames()), tuple(steps))
