@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -208,16 +208,14 @@ class Settings(BaseSettings):
     def address_faults(self) -> list[str]:
         """What is wrong with the addresses that we would speak to."""
         found = []
-        parts = urlsplit(self.vapi_api_url)
-        if parts.scheme not in ("https", "http") or not parts.hostname:
+        parts = split(self.vapi_api_url)
+        if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
             found.append(f"VAPI_API_URL must be an absolute URL, not {self.vapi_api_url!r}.")
         elif parts.scheme == "http" and not is_local(parts.hostname):
             found.append("VAPI_API_URL must be https: the private key travels with every request.")
         for entry in self.vapi_control_hosts:
             if "://" in entry:
-                origin = urlsplit(entry)
-                plain = origin.path in ("", "/") and not origin.query and not origin.username
-                if origin.scheme not in ("https", "http") or not origin.hostname or not plain:
+                if not is_origin(entry):
                     found.append(f"VAPI_CONTROL_HOSTS has {entry!r}, which is not an origin.")
             elif not entry.startswith(".") or len(entry) < 4 or "/" in entry:
                 found.append(
@@ -229,10 +227,37 @@ class Settings(BaseSettings):
                 ipaddress.ip_network(proxy, strict=False)
             except ValueError:
                 found.append(f"CALLGATE_TRUSTED_PROXIES has {proxy!r}, which is no IP network.")
-        dsn = self.database_url.get_secret_value()
-        if dsn and urlsplit(dsn).scheme not in ("postgresql", "postgres"):
-            found.append("DATABASE_URL must begin with postgresql://.")
+        found.extend(self.database_faults())
         return found
+
+    def database_faults(self) -> list[str]:
+        """What is wrong with the database's address; never a part of it, as it has the password."""
+        try:
+            # No look at the port: an address may name several hosts, each with its own.
+            scheme = urlsplit(self.database_url.get_secret_value() or "postgresql:").scheme
+        except ValueError:
+            return ["DATABASE_URL is not a URL: percent-encode what is special in its password."]
+        if scheme not in ("postgresql", "postgres"):
+            return ["DATABASE_URL must begin with postgresql://."]
+        return []
+
+
+def split(url: str) -> SplitResult | None:
+    """A URL's parts; None if it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def is_origin(url: str) -> bool:
+    """Whether a URL is a scheme, a host and perhaps a port, and nothing else."""
+    parts = split(url)
+    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
+        return False
+    return parts.path in ("", "/") and not parts.query and not parts.username
 
 
 def is_local(host: str) -> bool:
@@ -251,24 +276,32 @@ def load_settings(*, sandbox: bool = False, serving: bool = True, **given: objec
     Without `serving` only what can be read is judged: `callgate migrate` needs no key of Vapi's.
     Raises `SettingsError` with one line a fault, never with a value of a secret.
     """
-    values = {name: value for name, value in given.items() if value is not None}
-    values["_sandbox"] = sandbox
-    found = unknown_variables(os.environ)
-    try:
-        settings = Settings(**values)  # type: ignore[arg-type]
-    except ValidationError as exc:
-        # Judge the rest as if the unreadable fields had their defaults: one start, all faults.
-        found += explain(exc)
-        for fault in exc.errors(include_input=False, include_url=False):
-            name = str(fault["loc"][0])
-            values[name] = Settings.model_fields[name].get_default(call_default_factory=True)
-        settings = Settings(**values)  # type: ignore[arg-type]
+    settings, found = read_settings(sandbox=sandbox, **given)
     if serving:
         found += settings.faults()
     if found:
         lines = "\n".join(f"  - {line}" for line in found)
         raise SettingsError(f"The settings are not usable:\n{lines}")
     return settings
+
+
+def read_settings(*, sandbox: bool = False, **given: object) -> tuple[Settings, list[str]]:
+    """What can be read, with defaults in place of the rest, and one line for each of these.
+
+    Every line begins with the variable's name, as those of `Settings.faults` do.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    values["_sandbox"] = sandbox
+    found = unknown_variables(os.environ)
+    try:
+        return Settings(**values), found  # type: ignore[arg-type]
+    except ValidationError as exc:
+        # Judge the rest as if the unreadable fields had their defaults: one start, all faults.
+        found += explain(exc)
+        for fault in exc.errors(include_input=False, include_url=False):
+            name = str(fault["loc"][0])
+            values[name] = Settings.model_fields[name].get_default(call_default_factory=True)
+        return Settings(**values), found  # type: ignore[arg-type]
 
 
 def explain(error: ValidationError) -> list[str]:

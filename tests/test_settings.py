@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import Settings, SettingsError, load_settings, read_settings
 
 README = Path(__file__).parents[1] / "README.md"
 GOOD = {
@@ -110,6 +110,47 @@ def test_a_sign_in_that_cannot_work_is_refused(
         monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=name):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VAPI_API_URL", "http://[nowhere"),
+        ("VAPI_API_URL", "https://api.vapi.ai:port"),
+        ("VAPI_CONTROL_HOSTS", "http://[nowhere"),
+        ("DATABASE_URL", "postgresql://callgate:hid[den@db/callgate"),
+        ("DATABASE_URL", "callgate:hid[den@db"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_a_fault_like_others(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for good, given in GOOD.items():
+        monkeypatch.setenv(good, given)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert name in str(caught.value)
+    assert "hid[den" not in str(caught.value)
+
+
+def test_a_database_of_several_hosts_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    for good, given in GOOD.items():
+        monkeypatch.setenv(good, given)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://callgate:x@one:5432,two:5433/callgate")
+    assert load_settings().faults() == []
+
+
+def test_what_can_be_read_is_read_and_every_fault_begins_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CALLGATE_PORT", "eighty")
+    monkeypatch.setenv("CALLGATE_RECONCILE_INTERVALL", "5")
+    monkeypatch.setenv("VAPI_API_URL", "https://vapi.example.net")
+    settings, unread = read_settings()
+    assert (settings.callgate_port, settings.vapi_api_url) == (8080, "https://vapi.example.net")
+    for fault in (*unread, *settings.faults()):
+        assert re.match(r"(VAPI|CALLGATE|DATABASE|NEXT)_[A-Z_]+\b", fault), fault
 
 
 def test_no_secret_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
