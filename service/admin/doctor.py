@@ -2,88 +2,124 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import aiohttp
 
-from service.admin.doctor_check import Finding
+from service.admin.doctor_check import (
+    DISK,
+    POSTGRES,
+    VAPI,
+    WEBHOOK_URL,
+    Check,
+    Finding,
+    Level,
+)
 from service.admin.doctor_coverage import examine_coverage
+from service.admin.doctor_reconcile import examine_numbers, examine_reconciler
 from service.admin.doctor_webhook import examine_webhook
 from service.admin.secret_rotation import SecretRotation, is_done
 from service.domain.budget import Priority
 from service.settings import Settings
 from service.store import doctor as store
-from service.store import reconciliation, sweeps, webhook_states
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import Pool
 from service.store.schema import SchemaError, check_schema
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiUnauthorizedError
 
-CHECK_SECONDS = 15.0
-MOST = 20
+DISK_SECONDS = 5.0
+DATABASE_SECONDS = 15.0
+VAPI_SECONDS = 15.0
+WEBHOOK_SECONDS = 20.0
+"""The webhook URL is asked twice, and each answer may take its own time."""
+
 SKEW_SECONDS, WRONG_SECONDS = 2.0, 60.0
 QUEUE_SECONDS = 60.0
 FREE_BYTES = 2**30
 
-UNWELL_STATES: dict[str, tuple[Literal["warning", "failed"], str]] = {
-    "missing": ("failed", "Remove the number here, or import it again."),
-    "failed": ("failed", "See the error; then sync the number."),
-    "shadowed": ("failed", "See the error."),
-    "drifted": ("warning", "Look at the dry run: callgate reconcile --dry-run."),
-    "pending": ("warning", "Is a service running? See its log; or run callgate reconcile."),
-    "paused": ("warning", "End the pause when it is no longer needed."),
-}
-
-Check = Callable[[], AsyncIterator[Finding]]
+SET_AGAIN = "Mend it in the environment of every replica and start again; see the README's table."
 
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """Examines one installation. Without a pool (PostgreSQL is away) what needs it is left out."""
+    """Examines one installation. `unread` are settings that could not be read, one line each.
+
+    Without a pool (`no_database` says why) what needs it is left out, and so is what needs a
+    setting at fault: it would tell of a default, or show a secret to whoever is at a wrong address.
+    """
 
     settings: Settings
     pool: Pool | None
     client: VapiClient
     session: aiohttp.ClientSession
+    unread: tuple[str, ...] = ()
+    no_database: Finding | None = None
 
     async def examine(self) -> list[Finding]:
-        """Every check with a time limit of its own; none raises."""
-        found = [
-            Finding("settings", "failed", fault, "Set it and start again.")
-            for fault in self.settings.faults()
-        ] or [Finding("settings", "ok", "All settings are usable.")]
-        checks: list[tuple[str, Check]] = [("disk", self.disk)]
-        if self.pool is None:
-            text = "PostgreSQL does not answer: what is kept there cannot be examined."
-            found.append(Finding("database", "failed", text, "Check DATABASE_URL and the server."))
-        else:
-            checks += [("database", self.database), ("schema", self.schema)]
-        if self.settings.vapi_api_key.get_secret_value():
-            checks.append(("key", self.key))
-        if self.settings.webhook_url and self.settings.webhook_secrets:
-            checks.append(("webhook", self.webhook))
-        if self.pool is not None:
-            checks += [
-                ("budget", self.budget),
-                ("reconcile", self.reconcile),
-                ("numbers", self.numbers),
-                ("coverage", self.coverage),
-                ("secrets", self.secrets),
-                ("hangups", self.hangups),
-            ]
-        for name, check in checks:
-            found += await limited(name, check)
+        """Every check with a deadline of its own; none raises."""
+        faults = [*self.unread, *self.settings.faults()]
+        found = [Finding("settings", "failed", fault, SET_AGAIN) for fault in faults]
+        if not faults:
+            found.append(Finding("settings", "ok", "All settings are usable."))
+        base = await self.examine_database()
+        at_fault = variables(faults)
+        planned = [*self.independent(), *(self.stored() if fits(base) else ())]
+        checks = [check for check in planned if not check.needs & at_fault]
+        found += base
+        for findings in await asyncio.gather(*(check.findings() for check in checks)):
+            found += findings
+        made = {check.name for check in checks}
+        left_out = [
+            one.name for one in (*self.independent(), *self.stored()) if one.name not in made
+        ]
+        if left_out:
+            text = f"Not examined, as it needs what failed above: {', '.join(left_out)}."
+            found.append(Finding("left_out", "warning", text, "Mend that, then examine again."))
         return found
+
+    async def examine_database(self) -> list[Finding]:
+        """First of all: what is kept there is only worth a look when the schema fits."""
+        if self.pool is None:
+            remedy = "Check DATABASE_URL and the server."
+            away = Finding("database", "failed", "PostgreSQL does not answer.", remedy)
+            return [self.no_database or away]
+        found = await self.in_database("database", self.database).findings()
+        if fits(found):
+            found += await self.in_database("schema", self.schema).findings()
+        return found
+
+    def independent(self) -> Iterable[Check]:
+        """What is examined whatever the database does."""
+        yield Check("disk", self.disk, DISK, DISK_SECONDS)
+        needs = frozenset({"VAPI_API_KEY", "VAPI_API_URL"})
+        yield Check("key", self.key, VAPI, VAPI_SECONDS, needs)
+        needs = frozenset({"VAPI_WEBHOOK_URL", "VAPI_WEBHOOK_SECRET", "VAPI_WEBHOOK_AUTH"})
+        yield Check("webhook", self.webhook, WEBHOOK_URL, WEBHOOK_SECONDS, needs)
+
+    def stored(self) -> Iterable[Check]:
+        """What is kept in PostgreSQL."""
+        yield self.in_database("budget", self.budget)
+        yield self.in_database("reconcile", self.reconcile, "CALLGATE_RECONCILE_INTERVAL")
+        yield self.in_database("numbers", self.numbers)
+        yield self.in_database(
+            "coverage", self.coverage, "CALLGATE_RING_GATE", "CALLGATE_CALL_WATCH_INTERVAL"
+        )
+        yield self.in_database("secrets", self.secrets, "VAPI_WEBHOOK_SECRET")
+        yield self.in_database("hangups", self.hangups)
+
+    def in_database(
+        self, name: str, look: Callable[[], AsyncIterator[Finding]], *needs: str
+    ) -> Check:
+        return Check(name, look, POSTGRES, DATABASE_SECONDS, frozenset(needs))
 
     async def disk(self) -> AsyncIterator[Finding]:
         """Room for the embedded database and the spool."""
         place = self.settings.callgate_data_dir
         while not place.exists() and place != place.parent:
             place = place.parent
-        free = shutil.disk_usage(place).free
+        free = (await asyncio.to_thread(shutil.disk_usage, place)).free
         if free < FREE_BYTES:
             text = f"{free // 2**20} MiB are free in CALLGATE_DATA_DIR."
             yield Finding("disk", "warning", text, "Make room: records of calls wait there.")
@@ -99,9 +135,7 @@ class Doctor:
         skew = (clock - before).total_seconds()
         remedy = "Set the clocks (NTP): instants of plans and trials come from the database's."
         if abs(skew) > SKEW_SECONDS:
-            level: Literal["warning", "failed"] = (
-                "failed" if abs(skew) > WRONG_SECONDS else "warning"
-            )
+            level: Level = "failed" if abs(skew) > WRONG_SECONDS else "warning"
             text = f"The database's clock is {skew:+.1f} s from this machine's."
             yield Finding("clock", level, text, remedy)
         else:
@@ -148,54 +182,14 @@ class Doctor:
     async def reconcile(self) -> AsyncIterator[Finding]:
         """Sweeps come to their end, and nothing holds them up."""
         assert self.pool is not None
-        row = await reconciliation.get(self.pool)
-        well = True
-        if row.pause is not None:
-            end = f" until {row.pause.until.isoformat()}" if row.pause.until else ""
-            text = f"All repairs are paused by {row.pause.by}{end}: {row.pause.reason}"
-            well = False
-            yield Finding("reconcile", "warning", text, "DELETE /api/v1/reconcile/pause")
-        if row.held is not None:
-            text = f"A sweep would change {row.held.get('drifted')} numbers and asks first."
-            remedy = f"callgate reconcile --dry-run, then --plan {row.held.get('plan')}"
-            well = False
-            yield Finding("reconcile", "failed", text, remedy)
-        last = await sweeps.find_last_full(self.pool)
-        interval = self.settings.callgate_reconcile_interval
-        if last is not None and interval and last.age > 3 * interval + 60:
-            text = f"The last full sweep ended {last.age:.0f} s ago."
-            well = False
-            yield Finding("reconcile", "warning", text, "Is a service running? See its log.")
-        if well:
-            text = "No sweep yet." if last is None else f"Last full sweep {last.age:.0f} s ago."
-            yield Finding("reconcile", "ok", text)
+        async for finding in examine_reconciler(self.pool, self.settings):
+            yield finding
 
     async def numbers(self) -> AsyncIterator[Finding]:
         """Every number is in sync; else which are not, and what to do."""
         assert self.pool is not None
-        counts = await webhook_states.count_by_state(self.pool)
-        in_sync = counts.get("in_sync", 0)
-        text = f"{in_sync} of {sum(counts.values())} numbers are in sync."
-        yield Finding("numbers", "ok", text)
-        for state, (level, remedy) in UNWELL_STATES.items():
-            found = await store.find_unwell(self.pool, state, MOST)
-            for one in found:
-                owner = f" of {one.owner}" if one.owner else ""
-                why = one.last_error or ""
-                if state == "paused":
-                    why = f"by {one.paused_by}: {one.paused_reason}"
-                text = f"{one.name}{owner} is {state}. {why}".rstrip()
-                yield Finding("numbers", level, text, remedy)
-            if len(found) == MOST and counts.get(state, 0) > MOST:
-                more = counts[state] - MOST
-                yield Finding("numbers", level, f"… and {more} more are {state}.", remedy)
-        if releasing := await store.count_releasing(self.pool):
-            text = f"{releasing} numbers that were given up still carry our webhook."
-            yield Finding("numbers", "warning", text, "Vapi refuses or is away: see the log.")
-        if silent := await store.count_silent(self.pool):
-            text = f"{silent} numbers are in sync for a week and no call of theirs was ever seen."
-            remedy = "If they have calls, see GET /phone-numbers/{id}/route."
-            yield Finding("numbers", "warning", text, remedy)
+        async for finding in examine_numbers(self.pool):
+            yield finding
 
     async def coverage(self) -> AsyncIterator[Finding]:
         """Every kind of call is stopped somewhere while its organization has no access."""
@@ -229,16 +223,11 @@ class Doctor:
             yield Finding("hangups", "ok", "Every hang-up of the last 24 h was proved.")
 
 
-async def limited(name: str, check: Check) -> list[Finding]:
-    """A check's findings within its time; what goes wrong in it is a finding, too."""
+def fits(found: Iterable[Finding]) -> bool:
+    """Whether there is a database to work on; one whose clock is wrong is one."""
+    return not any(one.level == "failed" and one.name != "clock" for one in found)
 
-    async def collect() -> list[Finding]:
-        return [finding async for finding in check()]
 
-    work: Awaitable[list[Finding]] = collect()
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await work
-    except UNAVAILABLE as exc:
-        text = f"Cannot be examined: {type(exc).__name__}."
-        return [Finding(name, "failed", text, "Is PostgreSQL reachable, and not too slow?")]
+def variables(faults: Iterable[str]) -> set[str]:
+    """The variables at fault: each line begins with the name of its own."""
+    return {fault.split(maxsplit=1)[0].rstrip(":,") for fault in faults}

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,15 +15,19 @@ from rich.text import Text
 
 from service.admin.doctor import Doctor
 from service.admin.doctor_check import Finding
-from service.cli.running import database, settings_for
-from service.settings import Settings
+from service.cli.running import database, set_up_logging
+from service.domain.budget import Priority
+from service.settings import Settings, read_settings
 from service.store.budget import Budget
+from service.store.data_dir import find_running
+from service.store.doctor import REFUSED, UnusableDatabaseError, open_pool
 from service.store.embedded import EmbeddedPostgresError
-from service.store.pool import UNAVAILABLE, create_pool
+from service.store.pool import Pool
 from service.vapi.client import VapiClient
 
 SIGNS = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "failed": ("✘", "red")}
 WELL, FAILED, WARNED = 0, 1, 2
+CLOSE_SECONDS = 2.0
 
 
 def doctor(
@@ -31,13 +37,10 @@ def doctor(
 
     Ends with 0 when all is well, 2 when there are warnings, 1 when something failed.
     """
-    settings = settings_for()
-    try:
-        with database(settings) as dsn:
-            findings = asyncio.run(examine(settings, dsn))
-    except EmbeddedPostgresError as exc:
-        findings = asyncio.run(examine(settings, None))
-        findings.append(Finding("database", "failed", str(exc)))
+    settings, unread = read_settings()
+    set_up_logging(settings)
+    with existing_database(settings) as found:
+        findings = asyncio.run(examine(settings, tuple(unread), found))
     if as_json:
         shown = orjson.dumps([asdict(one) for one in findings], option=orjson.OPT_INDENT_2)
         sys.stdout.write(shown.decode() + "\n")
@@ -47,27 +50,66 @@ def doctor(
     raise typer.Exit(FAILED if "failed" in levels else WARNED if "warning" in levels else WELL)
 
 
-async def examine(settings: Settings, dsn: str | None) -> list[Finding]:
-    """Build what the doctor needs; a database that is away is a finding, too."""
-    pool = None
-    if dsn is not None:
+@contextmanager
+def existing_database(settings: Settings) -> Iterator[str | Finding]:
+    """The DSN to examine, or why there is none; none is made, as the doctor changes nothing."""
+    folder = settings.callgate_data_dir
+    if not settings.database_url.get_secret_value() and not find_running(folder):
         try:
-            pool = await create_pool(dsn, 2)
-        except UNAVAILABLE:
-            pool = None
+            exists = (folder / "postgres" / "PG_VERSION").exists()
+        except OSError as exc:
+            text = f"CALLGATE_DATA_DIR {folder} cannot be read ({exc.strerror})."
+            yield Finding("database", "failed", text, "Run as the user that runs the service.")
+            return
+        if not exists:
+            text = f"DATABASE_URL is not set, and CALLGATE_DATA_DIR {folder} holds no database yet."
+            remedy = "Set DATABASE_URL, or start callgate serve, which makes one there."
+            yield Finding("database", "failed", text, remedy)
+            return
+    with ExitStack() as stack:
+        found: str | Finding
+        try:
+            found = stack.enter_context(database(settings))
+        except EmbeddedPostgresError as exc:
+            remedy = "Mend what it says, or set DATABASE_URL."
+            found = Finding("database", "failed", str(exc), remedy)
+        yield found
+
+
+async def examine(
+    settings: Settings, unread: tuple[str, ...], found: str | Finding
+) -> list[Finding]:
+    """Build what the doctor needs; a database that is away is a finding, too."""
+    pool, trouble = None, found if isinstance(found, Finding) else None
+    if isinstance(found, str):
+        try:
+            pool = await open_pool(found, 4)
+        except UnusableDatabaseError as exc:
+            trouble = Finding("database", "failed", str(exc), exc.remedy)
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             budget = Budget(pool, settings.callgate_vapi_requests_per_second) if pool else None
 
-            async def unpaced(_priority: object) -> None:
-                """One request more or less."""
+            async def pace(priority: Priority) -> None:
+                """Count the request, unless there is no schema: Vapi can be asked all the same."""
+                if budget is not None:
+                    with suppress(REFUSED):
+                        await budget.pace(priority)
 
-            pace = budget.pace if budget else unpaced
             client = VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, pace)
-            return await Doctor(settings, pool, client, session).examine()
+            return await Doctor(settings, pool, client, session, unread, trouble).examine()
     finally:
         if pool is not None:
+            await close(pool)
+
+
+async def close(pool: Pool) -> None:
+    """Close the pool; a server that is too slow for that is not waited for."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
             await pool.close()
+    except Exception:
+        pool.terminate()
 
 
 def show(findings: list[Finding]) -> None:

@@ -15,8 +15,14 @@ Result = TypeVar("Result")
 
 
 def settings_for(*, sandbox: bool = False, serving: bool = False, **given: object) -> Settings:
-    """Read the settings and set up logging, with every secret known to the net."""
+    """Read the settings and set up logging."""
     settings = load_settings(sandbox=sandbox, serving=serving, **given)
+    set_up_logging(settings)
+    return settings
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Logging in the chosen style, with every secret known to the net."""
     configure_logging(
         style=settings.callgate_log_format,
         level=settings.callgate_log_level,
@@ -27,7 +33,6 @@ def settings_for(*, sandbox: bool = False, serving: bool = False, **given: objec
             *settings.webhook_secrets,
         ],
     )
-    return settings
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service.store.pool import Pool
+import asyncpg
+
+from service.store.pool import CONNECT_SECONDS, Pool, create_pool
 
 VERSION = "SELECT current_setting('server_version'), clock_timestamp()"
 
@@ -16,13 +18,25 @@ FROM callgate.vapi_budget WHERE next_request_at > clock_timestamp()
 
 UNWELL = """
 SELECT coalesce(n.label, n.number, n.vapi_phone_number_id) AS name, n.id::text, o.name AS owner,
-    s.state, s.problem, s.last_error, s.paused_by, s.paused_reason, s.paused_until
+    s.state, s.last_error
 FROM callgate.webhook_states s
 JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
 LEFT JOIN callgate.organizations o ON o.id = n.organization_id
 WHERE n.released_at IS NULL AND s.state = $1
     AND (s.state <> 'pending' OR n.updated_at < now() - interval '10 minutes')
 ORDER BY n.created_at LIMIT $2
+"""
+
+# Pauses of their own; what only the pause of everything holds is told with that.
+PAUSED = """
+SELECT coalesce(n.label, n.number, n.vapi_phone_number_id) AS name, n.id::text, o.name AS owner,
+    s.paused_at, s.paused_by, s.paused_reason, s.paused_until, count(*) OVER () AS all_paused
+FROM callgate.webhook_states s
+JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+LEFT JOIN callgate.organizations o ON o.id = n.organization_id
+WHERE n.released_at IS NULL AND s.paused_at IS NOT NULL
+    AND (s.paused_until IS NULL OR s.paused_until > now())
+ORDER BY s.paused_at LIMIT $1
 """
 
 RELEASING = """
@@ -45,6 +59,10 @@ GROUP BY hangup_state
 """
 
 
+REFUSED = asyncpg.PostgresError
+"""What asyncpg raises when PostgreSQL answers, and says no."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unwell:
     """A number that is not as it should be."""
@@ -53,11 +71,59 @@ class Unwell:
     id: str
     owner: str | None
     state: str
-    problem: str | None
     last_error: str | None
-    paused_by: str | None
-    paused_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PausedNumber:
+    """A number with a pause of its own; `all_paused` is how many there are."""
+
+    name: str
+    id: str
+    owner: str | None
+    paused_at: datetime
+    paused_by: str
+    paused_reason: str
     paused_until: datetime | None
+    all_paused: int
+
+
+class UnusableDatabaseError(Exception):
+    """There is no working with the database; the message says why, `remedy` what to do."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+async def open_pool(dsn: str, size: int) -> Pool:
+    """Connect. Raises `UnusableDatabaseError`, never with a part of the DSN: it has the password."""
+    try:
+        return await create_pool(dsn, size)
+    except asyncpg.InvalidAuthorizationSpecificationError as exc:
+        remedy = "Check user and password in DATABASE_URL."
+        raise UnusableDatabaseError(f"PostgreSQL lets us not in: {exc}.", remedy) from exc
+    except asyncpg.InvalidCatalogNameError as exc:
+        remedy = "Create it, or mend its name in DATABASE_URL; then callgate migrate."
+        raise UnusableDatabaseError(f"PostgreSQL says: {exc}.", remedy) from exc
+    except asyncpg.PostgresError as exc:
+        remedy = "See PostgreSQL's log; check its limits and DATABASE_URL."
+        raise UnusableDatabaseError(f"PostgreSQL refuses a connection: {exc}.", remedy) from exc
+    except TimeoutError as exc:
+        text = f"PostgreSQL is too slow: no connection within {CONNECT_SECONDS:.0f} s."
+        remedy = "Is it overloaded, or its address in DATABASE_URL dropped on the way?"
+        raise UnusableDatabaseError(text, remedy) from exc
+    except OSError as exc:
+        text = f"PostgreSQL cannot be reached ({exc.strerror or type(exc).__name__})."
+        remedy = "Check the server, and DATABASE_URL if it is set."
+        raise UnusableDatabaseError(text, remedy) from exc
+    except (asyncpg.InterfaceError, ValueError) as exc:
+        remedy = (
+            "Write postgresql://user:password@host:port/database, with what is special in user "
+            "or password percent-encoded."
+        )
+        text = "DATABASE_URL cannot be read as an address of PostgreSQL."
+        raise UnusableDatabaseError(text, remedy) from exc
 
 
 async def version_and_clock(pool: Pool) -> tuple[str, datetime]:
@@ -75,6 +141,11 @@ async def budget_seconds(pool: Pool) -> float:
 async def find_unwell(pool: Pool, state: str, limit: int) -> list[Unwell]:
     """Registered numbers in a state, oldest first; of those that wait only the ones that wait long."""
     return [Unwell(**dict(row)) for row in await pool.fetch(UNWELL, state, limit)]
+
+
+async def find_paused(pool: Pool, limit: int) -> list[PausedNumber]:
+    """Registered numbers with a pause of their own, the longest paused first."""
+    return [PausedNumber(**dict(row)) for row in await pool.fetch(PAUSED, limit)]
 
 
 async def count_releasing(pool: Pool) -> int:
