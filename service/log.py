@@ -75,7 +75,9 @@ def configure_logging(*, style: str, level: str, secrets: Iterable[str] = ()) ->
         Redactor(secrets),
     ]
     render: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if console
         else structlog.processors.JSONRenderer(serializer=dump)
     )

@@ -48,7 +48,15 @@
     }
   }
 
+  // What scrolls sideways can be reached and moved with the keyboard.
+  function scrollable(part) {
+    for (const box of part.querySelectorAll(".scroll")) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    }
+  }
+
   function prepare(part) {
+    scrollable(part);
     showTimes(part);
     localFields(part);
     confirmations(part);
