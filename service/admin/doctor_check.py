@@ -62,7 +62,7 @@ class Check:
         try:
             # Not asyncio.timeout: giving back a connection that hangs may hang as well.
             await asyncio.wait({work}, timeout=self.seconds)
-            on_time = work.done()
+            on_time, took = work.done(), time.monotonic() - began
         finally:
             if not work.done():
                 work.cancel()
@@ -71,7 +71,7 @@ class Check:
                 _ = work.done() and not work.cancelled() and work.exception()
         error = work.exception() if on_time else TimeoutError()
         if error is not None:
-            found.append(self.trouble(error, time.monotonic() - began))
+            found.append(self.trouble(error, took))
         return found
 
     async def collect(self, found: list[Finding]) -> None:
