@@ -164,3 +164,13 @@ async def test_secrets_shows_fingerprints_and_makes_new_ones(
     _, first, steps = await run(environment, "secrets", "--new")
     assert len(first.strip()) > 30
     assert "VAPI_WEBHOOK_SECRET=<old>,<new>" in steps
+    assert len(steps.splitlines()) == 3
+    _, second, _ = await run({}, "secrets", "--new")
+    assert second != first
+
+
+async def test_secrets_without_a_secret_is_no_finished_change(dsn: str, tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": dsn, "CALLGATE_DATA_DIR": str(tmp_path)}
+    code, out, err = await run(environment, "secrets")
+    assert (code, out) == (1, "")
+    assert "VAPI_WEBHOOK_SECRET is missing" in err

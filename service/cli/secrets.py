@@ -16,7 +16,7 @@ from service.cli.running import settings_for, with_pool
 from service.store.pool import Pool
 
 EVERY_SECONDS = 5.0
-DONE, IN_USE = 0, 2
+DONE, FAILED, IN_USE = 0, 1, 2
 STEPS = """\
 1. Deploy VAPI_WEBHOOK_SECRET=<old>,<new> everywhere: both are accepted.
 2. Deploy VAPI_WEBHOOK_SECRET=<new>,<old>: the new one is written to every number.
@@ -30,13 +30,17 @@ def secrets(
 ) -> None:
     """Show which webhook secrets numbers carry and Vapi uses.
 
-    Ends with 0 when every secret but the first may be retired, 2 while one is still in use.
+    Ends with 0 when every secret but the first may be retired, 2 while one is still in use, 1 when
+    that cannot be told.
     """
     if new:
         typer.echo(random_secrets.token_urlsafe(32))
         typer.echo(STEPS, err=True)
         return
     settings = settings_for()
+    if not settings.webhook_secrets:
+        typer.echo("VAPI_WEBHOOK_SECRET is missing: callgate secrets --new makes one.", err=True)
+        raise typer.Exit(FAILED)
 
     async def work(pool: Pool) -> list[SecretStatus]:
         return await SecretRotation(pool, settings.webhook_secrets).status()
