@@ -26,6 +26,8 @@ PAGES = (
     "/numbers",
     "/numbers/new",
     "/calls",
+    "/repairs",
+    "/unknown-numbers",
     "/policies",
     "/health",
     "/audit",

@@ -45,6 +45,7 @@ from service.web.panel.calls import CallPages
 from service.web.panel.entitlements import EntitlementPages
 from service.web.panel.feed import FeedPages
 from service.web.panel.health import HealthPages
+from service.web.panel.inbox import InboxPages
 from service.web.panel.numbers import NumberPages
 from service.web.panel.organizations import OrganizationPages
 from service.web.panel.organizations_csv import OrganizationsCsv
@@ -53,6 +54,7 @@ from service.web.panel.pages import Family
 from service.web.panel.people import PeoplePages
 from service.web.panel.policies import PolicyPages
 from service.web.panel.proxies import behind
+from service.web.panel.repairs import RepairPages
 from service.web.panel.sign_in import SignInPages
 from service.web.panel.tokens import TokenPages
 from service.web.panel.undo import UndoPages
@@ -131,6 +133,8 @@ def number_pages(parts: Parts) -> Iterable[Family]:
         Unregistered(Imports(pool, parts.client, numbers)),
         parts.reconciler,
     )
+    yield RepairPages(pool, parts.reconciliation)
+    yield InboxPages(parts.unknown)
 
 
 def call_pages(parts: Parts, sessions: Sessions, feed: CallFeed) -> Iterable[Family]:

@@ -14,6 +14,7 @@ from multidict import MultiDict, MultiDictProxy
 from service.domain.errors import CallgateError, ForbiddenError
 from service.domain.people import Session
 from service.store.pool import UNAVAILABLE
+from service.web.api.errors import InputError
 from service.web.panel.pages import Page
 from service.web.panel.visit import ROOT, Notices, Visit
 from service.web.problems import STATUS_OF
@@ -117,6 +118,8 @@ async def explained(visit: Visit, work: Awaitable[web.StreamResponse]) -> web.St
         kinds = type(exc).__mro__
         status = next((STATUS_OF[kind] for kind in kinds if kind in STATUS_OF), 500)
         return await error_page(visit, status, exc.message, exc.code)
+    except InputError as exc:
+        return await error_page(visit, exc.status, exc.detail, exc.code)
     except asyncpg.TransactionRollbackError:
         text = "Two changes got in each other's way. Try again."
         return await error_page(visit, 503, text, "unavailable")

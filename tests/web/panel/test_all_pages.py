@@ -86,7 +86,7 @@ async def test_hand_made_requests_change_nothing_for_those_who_may_not(
                 role == "support" and any(part in path for part in SUPPORT)
             ):
                 continue
-            if path == "/health":
+            if path in ("/health", "/repairs/look"):
                 continue  # everybody may have things examined
             shown = await vic.post(
                 path, {"typed": "x", "name": "Mine", "reason": "x", "role": "admin"}
