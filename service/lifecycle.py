@@ -21,6 +21,8 @@ from service.access.preview import ChainPreview
 from service.access.standing import StoredStandings
 from service.admin.call_story import CallStories
 from service.admin.coverage import Coverages
+from service.admin.import_jobs import ImportJobs
+from service.admin.imports import Imports
 from service.admin.organization_list import OrganizationList
 from service.admin.organizations import Organizations
 from service.admin.phone_numbers import PhoneNumbers
@@ -96,6 +98,7 @@ class Service:
     cutter: CallCutter
     watch: CallWatch
     events: CallEventWriter
+    imports: ImportJobs
     app: web.Application
     endless: list[asyncio.Task[None]] = field(default_factory=list)
     stoppable: list[asyncio.Task[None]] = field(default_factory=list)
@@ -110,6 +113,7 @@ class Service:
             self.cutter,
             self.watch,
             self.events,
+            self.imports,
         )
         self.endless = [asyncio.create_task(part.run()) for part in parts]
         self.stoppable = [asyncio.create_task(part.run()) for part in (self.worker, self.loop)]
@@ -278,6 +282,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         settings.callgate_ring_gate,
         settings.callgate_call_watch_interval,
     )
+    imports = ImportJobs(pool, Imports.patient(pool, client))
     panel = panel_of(
         Parts(
             settings=settings,
@@ -295,6 +300,7 @@ async def build(settings: Settings, dsn: str) -> Service:
             reconciler=reconciling.reconciler,
             coverages=coverages,
             tokens=tokens,
+            imports=imports,
         )
     )
     operations = [
@@ -331,6 +337,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         cutter=cutter,
         watch=watch,
         events=events,
+        imports=imports,
         figures=ReconcileFigures(pool, reconciling.tally, reconciling.key.fingerprint),
         app=build_web(
             webhook=webhook,

@@ -32,6 +32,8 @@ BLANKS = " \u00a0"
 
 COLUMNS = ("phone_number", "organization", "label", "gate")
 REQUIRED = ("phone_number", "organization")
+PASSED_OVER = ("problem",)
+"""A column of the files that tell what failed: they can be corrected and imported again."""
 ALIASES = {"vapi_phone_number_id": "phone_number", "number": "phone_number"}
 KNOWN = (
     "Known columns: phone_number (or vapi_phone_number_id, or number) and organization; label "
@@ -170,7 +172,7 @@ def parse_header(line: int, text: str | None) -> Header:
     header = max(
         headers_of(line, text), key=lambda one: sum(name in COLUMNS for name in one.columns)
     )
-    unknown = [shown(name) for name in header.columns if name not in COLUMNS]
+    unknown = [shown(name) for name in header.columns if name not in (*COLUMNS, *PASSED_OVER)]
     doubled = [name for name in COLUMNS if header.columns.count(name) > 1]
     missing = [name for name in REQUIRED if name not in header.columns]
     for words, names in (("Unknown", unknown), ("Doubled", doubled), ("Missing", missing)):

@@ -5,6 +5,7 @@ Each row stands alone: its own transaction, its own error. Doing it again change
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 import structlog
 
@@ -17,9 +18,10 @@ from service.admin.import_csv import (
     parse_organization,
 )
 from service.admin.import_plan import ImportPlan, Judge, Naming, PlannedRow, taken
-from service.admin.phone_numbers import PhoneNumbers
+from service.admin.phone_numbers import PhoneNumbers, Probed
 from service.admin.vapi_numbers import Known, VapiNumber, VapiNumbers
 from service.domain.errors import CallgateError, InvalidError, UnavailableError
+from service.domain.phone_numbers import Sync
 from service.store import registered
 from service.store.pool import UNAVAILABLE, Pool
 from service.vapi.client import VapiClient
@@ -31,6 +33,21 @@ AWAY_ROWS = 3
 log = structlog.get_logger()
 
 
+class Later:
+    """Leaves Vapi to the loop: a number that is changed is due at once, and a file of thousands
+    must neither wait for each of them nor use up the budget of requests."""
+
+    async def probe(self, vapi_phone_number_id: str) -> Probed | None:  # noqa: ARG002
+        return None
+
+    async def reconcile(self, phone_number_id: UUID) -> Sync | None:  # noqa: ARG002
+        return None
+
+
+async def leave_to_notifications(organization_id: UUID) -> None:
+    """The change's notification reaches the directories of all replicas."""
+
+
 @dataclass(frozen=True, slots=True)
 class Imports:
     """Registers what a file names, or what is at Vapi and not here yet."""
@@ -38,6 +55,11 @@ class Imports:
     pool: Pool
     client: VapiClient
     numbers: PhoneNumbers
+
+    @classmethod
+    def patient(cls, pool: Pool, client: VapiClient) -> "Imports":
+        """One that waits neither for Vapi nor for directories: many numbers need not be first."""
+        return cls(pool, client, PhoneNumbers(pool, leave_to_notifications, Later()))
 
     async def plan(self, rows: Sequence[ImportRow | RowFault]) -> ImportPlan:
         """What each row would do; nothing is changed.

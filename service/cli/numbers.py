@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import aiohttp
 import typer
@@ -16,12 +15,10 @@ from service.admin.actor import Actor
 from service.admin.import_csv import MAX_BYTES, parse_import
 from service.admin.import_plan import ImportPlan
 from service.admin.imports import Imports
-from service.admin.phone_numbers import PhoneNumbers, Probed
 from service.admin.vapi_numbers import VapiNumber
 from service.cli import import_report as report
 from service.cli.running import settings_for, with_pool
 from service.domain.errors import InvalidError
-from service.domain.phone_numbers import Sync
 from service.settings import Settings
 from service.store.budget import Budget
 from service.store.pool import Pool
@@ -41,21 +38,6 @@ numbers_app = typer.Typer(help="Phone numbers.", no_args_is_help=True)
 @numbers_app.callback()
 def numbers() -> None:
     """Phone numbers."""
-
-
-class Later:
-    """Leaves Vapi to the loop: a number that is changed is due at once, and a file of thousands
-    must neither wait for each of them nor use up the budget of requests."""
-
-    async def probe(self, vapi_phone_number_id: str) -> Probed | None:  # noqa: ARG002
-        return None
-
-    async def reconcile(self, phone_number_id: UUID) -> Sync | None:  # noqa: ARG002
-        return None
-
-
-async def leave_to_notifications(organization_id: UUID) -> None:
-    """The directories are the replicas' own; the change's notification reaches them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +126,7 @@ async def open_imports(settings: Settings, pool: Pool) -> AsyncIterator[Imports]
         client = VapiClient(
             session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
         )
-        yield Imports(pool, client, PhoneNumbers(pool, leave_to_notifications, Later()))
+        yield Imports.patient(pool, client)
 
 
 async def list_unregistered(imports: Imports, *, as_csv: bool, as_json: bool) -> int:

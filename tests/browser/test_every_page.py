@@ -25,6 +25,7 @@ PAGES = (
     "/organizations/new",
     "/numbers",
     "/numbers/new",
+    "/numbers/import",
     "/calls",
     "/repairs",
     "/unknown-numbers",

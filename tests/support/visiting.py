@@ -64,7 +64,7 @@ class Visitor:
         method: str,
         path: str,
         *,
-        data: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | aiohttp.FormData | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Shown:
         cookie = {"Cookie": f"{COOKIE}={self.token}"} if self.token else {}

@@ -21,6 +21,7 @@ KINDS = (
     "organization",
     "phone_number",
     "unknown_number",
+    "import",
     "reconciliation",
     "admin",
     "session",

@@ -14,6 +14,7 @@ from service.admin.call_story import CallStories
 from service.admin.coverage import Coverages
 from service.admin.doctor import Doctor
 from service.admin.health_report import Examinations
+from service.admin.import_jobs import ImportJobs
 from service.admin.imports import Imports
 from service.admin.oidc import oidc_from
 from service.admin.organization_access import OrganizationAccess
@@ -45,6 +46,7 @@ from service.web.panel.calls import CallPages
 from service.web.panel.entitlements import EntitlementPages
 from service.web.panel.feed import FeedPages
 from service.web.panel.health import HealthPages
+from service.web.panel.importing import ImportPages
 from service.web.panel.inbox import InboxPages
 from service.web.panel.numbers import NumberPages
 from service.web.panel.organizations import OrganizationPages
@@ -79,6 +81,7 @@ class Parts:
     reconciler: Reconciler
     coverages: Coverages
     tokens: Tokens
+    imports: ImportJobs
 
 
 def people_pages(parts: Parts, sessions: Sessions) -> Iterable[Family]:
@@ -135,6 +138,7 @@ def number_pages(parts: Parts) -> Iterable[Family]:
     )
     yield RepairPages(pool, parts.reconciliation)
     yield InboxPages(parts.unknown)
+    yield ImportPages(parts.imports)
 
 
 def call_pages(parts: Parts, sessions: Sessions, feed: CallFeed) -> Iterable[Family]:

@@ -155,7 +155,11 @@ def guarded(page: Page, sessions: Sessions) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         visit = Visit(request, sessions)
-        response = await explained(visit, serve(visit))
+        try:
+            response = await explained(visit, serve(visit))
+        finally:
+            for given in visit.files.values():
+                given.file.close()
         if not response.prepared:
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)

@@ -10,7 +10,7 @@ from service.store.audit import AuditEntry
 from service.web.panel.pages import Page
 from service.web.panel.visit import ROOT, Visit
 
-PLACES = {"organization": "organizations", "phone_number": "numbers"}
+PLACES = {"organization": "organizations", "phone_number": "numbers", "import": "numbers/import"}
 
 
 def place_of(entry: AuditEntry) -> str:

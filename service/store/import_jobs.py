@@ -1,0 +1,264 @@
+"""`callgate.imports` and `callgate.import_rows`: imports as they are kept, and who applies one now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from service.store.pool import Connection, Pool
+
+State = Literal["planned", "applying", "applied", "canceled"]
+Outcome = Literal["done", "unchanged", "failed"]
+Show = Literal["all", "failed", "done", "unchanged", "waiting"]
+
+LEASE_SECONDS = 60.0
+"""Longer than any one row may take; every row that is done begins it anew."""
+KEPT_DAYS = 30
+
+COLUMNS = """
+SELECT id, created_by, source, created_at, file_name, state, warning, applied_by, applied_at,
+    finished_at
+FROM callgate.imports
+"""
+
+FIND = COLUMNS + "WHERE id = $1"
+
+FIND_LOCKED = COLUMNS + "WHERE id = $1 FOR UPDATE"
+
+LIST = (
+    COLUMNS  # noqa: S608
+    + """
+WHERE $1::uuid IS NULL
+    OR (created_at, id) < (SELECT l.created_at, l.id FROM callgate.imports l WHERE l.id = $1)
+ORDER BY created_at DESC, id DESC LIMIT $2
+"""
+)
+
+INSERT = """
+INSERT INTO callgate.imports (created_by, source, file_name, warning) VALUES ($1, $2, $3, $4)
+RETURNING id
+"""
+
+INSERT_ROWS = """
+INSERT INTO callgate.import_rows (
+    import_id, line, plan, action, outcome, message, phone_number_id)
+SELECT $1, r.line, r.plan, r.plan ->> 'action',
+    CASE r.plan ->> 'action' WHEN 'error' THEN 'failed' WHEN 'unchanged' THEN 'unchanged' END,
+    r.plan ->> 'message', (r.plan ->> 'phone_number_id')::uuid
+FROM jsonb_to_recordset($2) AS r(line integer, plan jsonb)
+"""
+
+PRUNE = """
+DELETE FROM callgate.imports
+WHERE created_at < now() - make_interval(days => $1) AND state <> 'applying'
+"""
+
+# An import has 10,000 rows at most: what the other filters leave out is looked at and passed over.
+ROWS = """
+SELECT line, plan, action, outcome, message, phone_number_id FROM callgate.import_rows
+WHERE import_id = $1 AND (outcome IS DISTINCT FROM 'failed', line) > ($2::boolean, $3::integer)
+    AND ($4 = 'all' OR coalesce(outcome, 'waiting') = $4)
+ORDER BY (outcome IS DISTINCT FROM 'failed'), line LIMIT $5
+"""
+
+FIGURES = """
+SELECT action, coalesce(outcome, 'waiting') AS outcome, count(*) AS rows
+FROM callgate.import_rows WHERE import_id = $1 GROUP BY 1, 2
+"""
+
+START = """
+UPDATE callgate.imports SET state = 'applying', applied_by = $2, applied_at = now() WHERE id = $1
+"""
+
+# The claim stays: the row that is being applied just now is still recorded, and is the last.
+CANCEL = "UPDATE callgate.imports SET state = 'canceled', finished_at = now() WHERE id = $1"
+
+CLAIM = """
+UPDATE callgate.imports SET claim = claim + 1, claimed_until = now() + make_interval(secs => $1)
+WHERE id = (
+    SELECT id FROM callgate.imports
+    WHERE state = 'applying' AND (claimed_until IS NULL OR claimed_until < now())
+    ORDER BY applied_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id, claim, applied_by, source
+"""
+
+TO_DO = """
+SELECT r.line, r.plan, r.action, r.outcome, r.message, r.phone_number_id
+FROM callgate.import_rows r
+WHERE r.import_id = $1 AND r.outcome IS NULL AND EXISTS (SELECT FROM callgate.imports i
+    WHERE i.id = $1 AND i.claim = $2 AND i.state = 'applying')
+ORDER BY r.line LIMIT $3
+"""
+
+RECORD = """
+WITH held AS (
+    UPDATE callgate.imports SET claimed_until = now() + make_interval(secs => $3)
+    WHERE id = $1 AND claim = $2
+    RETURNING state
+), recorded AS (
+    UPDATE callgate.import_rows r SET outcome = $5, message = coalesce($6, r.message),
+        phone_number_id = coalesce($7, r.phone_number_id)
+    FROM held WHERE r.import_id = $1 AND r.line = $4
+)
+SELECT state = 'applying' FROM held
+"""
+
+FINISH = """
+UPDATE callgate.imports SET state = 'applied', finished_at = now(), claimed_until = NULL
+WHERE id = $1 AND claim = $2 AND state = 'applying'
+RETURNING true
+"""
+
+GIVE_BACK = "UPDATE callgate.imports SET claimed_until = NULL WHERE id = $1 AND claim = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportJob:
+    """One import without its rows."""
+
+    id: UUID
+    created_by: str
+    source: str
+    created_at: datetime
+    file_name: str
+    state: State
+    warning: str | None
+    applied_by: str | None
+    applied_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """A row: what was planned for it, as the use case wrote it, and what became of it (None: not
+    done yet). `message` is for people."""
+
+    line: int
+    plan: Mapping[str, Any]
+    action: str
+    outcome: Outcome | None
+    message: str | None
+    phone_number_id: UUID | None
+
+    @property
+    def place(self) -> tuple[bool, int]:
+        """Where it stands in the list: what failed is first."""
+        return self.outcome != "failed", self.line
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An import that is this worker's to apply, until somebody has a higher `number`."""
+
+    import_id: UUID
+    number: int
+    applied_by: str
+    source: str
+
+
+async def find(pool: Pool, import_id: UUID) -> ImportJob | None:
+    row = await pool.fetchrow(FIND, import_id)
+    return None if row is None else ImportJob(**dict(row))
+
+
+async def find_locked(connection: Connection, import_id: UUID) -> ImportJob | None:
+    """One import, which nobody else changes until the transaction ends."""
+    row = await connection.fetchrow(FIND_LOCKED, import_id)
+    return None if row is None else ImportJob(**dict(row))
+
+
+async def list_page(pool: Pool, *, after: UUID | None, limit: int) -> list[ImportJob]:
+    """Imports, newest first."""
+    return [ImportJob(**dict(row)) for row in await pool.fetch(LIST, after, limit)]
+
+
+async def insert(
+    connection: Connection,
+    *,
+    created_by: str,
+    source: str,
+    file_name: str,
+    warning: str | None,
+    plans: Sequence[Mapping[str, Any]],
+) -> UUID:
+    """Keep an import; each of `plans` has at least `line`, `action`, `message` and
+    `phone_number_id`."""
+    made: UUID = await connection.fetchval(INSERT, created_by, source, file_name, warning)
+    rows = [{"line": plan["line"], "plan": plan} for plan in plans]
+    await connection.execute(INSERT_ROWS, made, rows)
+    return made
+
+
+async def prune(connection: Connection) -> None:
+    """Forget what is long past."""
+    await connection.execute(PRUNE, KEPT_DAYS)
+
+
+async def list_rows(
+    pool: Pool, import_id: UUID, show: Show, *, after: tuple[bool, int], limit: int
+) -> list[ImportRecord]:
+    """Rows behind the place `after`: first what failed, then the others, each by line."""
+    rows = await pool.fetch(ROWS, import_id, *after, show, limit)
+    return [ImportRecord(**dict(row)) for row in rows]
+
+
+async def count(pool: Pool, import_id: UUID) -> dict[tuple[str, str], int]:
+    """How many rows there are of each planned action and outcome (`waiting`: none yet)."""
+    rows = await pool.fetch(FIGURES, import_id)
+    return {(row["action"], row["outcome"]): row["rows"] for row in rows}
+
+
+async def start(connection: Connection, import_id: UUID, by: str) -> None:
+    await connection.execute(START, import_id, by)
+
+
+async def cancel(connection: Connection, import_id: UUID) -> None:
+    await connection.execute(CANCEL, import_id)
+
+
+async def claim(pool: Pool) -> Claim | None:
+    """Take an import that is to be applied and that nobody applies now."""
+    row = await pool.fetchrow(CLAIM, LEASE_SECONDS)
+    if row is None:
+        return None
+    return Claim(row["id"], row["claim"], row["applied_by"], row["source"])
+
+
+async def list_to_do(pool: Pool, held: Claim, limit: int) -> list[ImportRecord]:
+    """The next rows to apply; none if the import is no longer this worker's."""
+    rows = await pool.fetch(TO_DO, held.import_id, held.number, limit)
+    return [ImportRecord(**dict(row)) for row in rows]
+
+
+async def record(
+    pool: Pool,
+    held: Claim,
+    line: int,
+    *,
+    outcome: Outcome,
+    message: str | None,
+    phone_number_id: UUID | None,
+) -> bool:
+    """Keep what became of a row, unless somebody else has the import now; whether to go on."""
+    going_on = await pool.fetchval(
+        RECORD,
+        held.import_id,
+        held.number,
+        LEASE_SECONDS,
+        line,
+        outcome,
+        message,
+        phone_number_id,
+    )
+    return bool(going_on)
+
+
+async def finish(pool: Pool, held: Claim) -> bool:
+    """All rows have their outcome; False if the import is no longer this worker's."""
+    return bool(await pool.fetchval(FINISH, held.import_id, held.number))
+
+
+async def give_back(pool: Pool, held: Claim) -> None:
+    """Let another worker go on at once."""
+    await pool.execute(GIVE_BACK, held.import_id, held.number)
