@@ -25,6 +25,10 @@ PROMPT_SECONDS = 5.0
 
 SHOWN_REPAIRS = 200
 
+CHANGED_SINCE = (
+    "What would be repaired is no longer what you looked at, so nothing was changed. Look again."
+)
+
 log = structlog.get_logger()
 
 
@@ -80,7 +84,9 @@ class RepairPages:
 
     async def apply(self, visit: Visit) -> web.Response:
         """Repair what a look found, by its name. What takes long goes on beside the page."""
-        plan = text_of(await visit.form(), "plan")[:200] or None
+        plan = text_of(await visit.form(), "plan")[:200]
+        if not plan:
+            return await self.show(visit, 422, problem="Look first: what is applied has a name.")
         task = asyncio.create_task(self.cases.reconcile(visit.actor, dry_run=False, plan=plan))
         self.under_way.add(task)
         task.add_done_callback(self.finished)
@@ -90,8 +96,9 @@ class RepairPages:
         try:
             report = task.result()
         except CallgateError as exc:
-            status = 409 if exc.code in ("too_many_changes", "plan_changed") else 503
-            return await self.show(visit, status, problem=exc.message)
+            if exc.code in ("too_many_changes", "plan_changed"):
+                return await self.show(visit, 409, problem=CHANGED_SINCE)
+            return await self.show(visit, 503, problem=exc.message)
         return await visit.go(HERE, notice=told(report))
 
     def finished(self, task: asyncio.Task[SweepReport]) -> None:

@@ -37,8 +37,10 @@ async def test_a_look_changes_nothing_and_applying_it_repairs(
         shown = await ada.post("/repairs/look")
         assert "more than the 10 that a sweep may change unasked" in shown.text
         assert {url_of(vapi, vapi_id) for vapi_id in ids} == {THEIRS["url"]}
-        shown_again = await ada.post("/repairs/apply", {"plan": ""})
-        assert shown_again.status == 409
+        for plan, status in (("", 422), ("another", 409)):
+            refused = await ada.post("/repairs/apply", {"plan": plan})
+            assert refused.status == status
+            assert "ook" in refused.text
         assert {url_of(vapi, vapi_id) for vapi_id in ids} == {THEIRS["url"]}
         plan = shown.body.partition('name="plan" value="')[2].partition('"')[0]
         shown = await ada.post("/repairs/apply", {"plan": plan})
