@@ -12,7 +12,7 @@ from uuid import UUID
 from service.domain.decisions import Basis
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
-from service.store.directory import DirectoryEntry
+from service.store.organizations.directory import DirectoryEntry
 
 FRESH_SECONDS = 6.0
 """How old the last proof of a working notification path may be: three heartbeats."""

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from service.access.directory import AccessDirectory
-from service.store import directory as store
+from service.store.organizations import directory as store
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
 
 BEAT_SECONDS = 2.0

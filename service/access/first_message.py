@@ -5,9 +5,9 @@ from datetime import datetime
 import structlog
 
 from service.access.directory import Registration
-from service.domain.blocked_messages import blocked_text
 from service.domain.calls import GateName, NewCall
 from service.domain.decisions import Decision
+from service.domain.wording.blocked_messages import blocked_text
 from service.vapi.messages import ServerMessage
 
 BLOCKED = "[Webhook] ⛔⛔⛔ CALL BLOCKED"

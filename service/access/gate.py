@@ -22,18 +22,18 @@ import structlog
 
 from policies.contract import AccessRequest, CallFacts, Effect
 from service.access.directory import AccessDirectory, Registration
-from service.access.explain import build_request
 from service.access.first_message import announce, new_call
 from service.access.known_calls import KnownCall, known_from, known_from_stored
+from service.access.policies.request import build_request
 from service.domain.call_events import Tell, untold
 from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Basis, Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
-from service.store.call_writer import CallWriter, RecordsUnavailableError
-from service.store.calls import record_end, reopen_hangup
-from service.store.notes import Page
+from service.store.calls.records import record_end, reopen_hangup
+from service.store.calls.spool import Entry, Spool
+from service.store.calls.spool_notes import Page
+from service.store.calls.writer import CallWriter, RecordsUnavailableError
 from service.store.pool import UNAVAILABLE, Pool
-from service.store.spool import Entry, Spool
 from service.vapi.messages import ServerMessage
 
 UNKNOWN_REASON = "unknown_phone_number"

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from service.domain.calls import NewCall
-from service.store.calls import StoredDecision
+from service.store.calls.records import StoredDecision
 
 
 class KnownCall(msgspec.Struct, gc=False):

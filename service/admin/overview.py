@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from service.store import call_figures as store
-from service.store import reconciliation, sweeps, webhook_states
-from service.store.call_figures import EndingTrial, Hour
+from service.store.calls import figures as store
+from service.store.calls.figures import EndingTrial, Hour
 from service.store.pool import Pool
-from service.store.sweeps import LastSweep
+from service.store.reconcile import state, sweeps
+from service.store.reconcile import states as webhook_states
+from service.store.reconcile.sweeps import LastSweep
 
 HOUR = timedelta(hours=1)
 HOURS = 24
@@ -142,7 +143,7 @@ class Overview:
 
     async def needs(self, states: Mapping[str, int]) -> list[Need]:
         """What needs a person, the most pressing first."""
-        row = await reconciliation.get(self.pool)
+        row = await state.get(self.pool)
         fights, _ = await webhook_states.count_special(self.pool)
         needs: list[Need] = []
         if row.key_refused_at is not None and row.key_fingerprint == self.key:

@@ -8,10 +8,10 @@ from uuid import UUID
 from service.admin.audit_words import Told, tell_change
 from service.admin.undo import least_role, undoable
 from service.domain.people import Role
-from service.store import timeline as store
 from service.store.audit import AuditEntry, find_names
+from service.store.organizations import timeline as store
+from service.store.organizations.timeline import Place, StoppedDay
 from service.store.pool import Pool
-from service.store.timeline import Place, StoppedDay
 
 END: Place = (datetime(9999, 1, 1, tzinfo=UTC), 2**63 - 1)
 """After everything that can have happened."""

@@ -13,11 +13,11 @@ from uuid import UUID
 from policies.contract import Override, SubscriptionPlan
 from service.admin.actor import Actor
 from service.admin.changes import Noted, changed_since
-from service.admin.organizations import Entitlement, Organizations
-from service.admin.phone_numbers import PhoneNumbers
-from service.admin.reconciliation import ReconciliationCases
-from service.admin.unknown_numbers import UnknownNumbers
-from service.admin.webhooks import Webhooks
+from service.admin.organizations.organizations import Entitlement, Organizations
+from service.admin.phone_numbers.phone_numbers import PhoneNumbers
+from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
+from service.admin.reconcile.sweeps import ReconciliationCases
+from service.admin.reconcile.webhooks import Webhooks
 from service.domain.errors import InvalidError, NotFoundError
 from service.domain.people import Role
 from service.store.audit import AuditEntry, find_entry

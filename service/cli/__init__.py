@@ -10,26 +10,26 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.access.chain import AccessChain
-from service.access.explain import build_request
-from service.access.plugins import load_policies
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import load_policies
+from service.access.policies.request import build_request
 from service.admin.actor import Actor
-from service.admin.tokens import Tokens
-from service.app import serve as serve_app
-from service.cli.admin import admin_app, role_of
+from service.admin.people.tokens import Tokens
 from service.cli.doctor import doctor
-from service.cli.numbers import numbers_app
+from service.cli.people import admin_app, role_of
+from service.cli.phone_numbers import numbers_app
 from service.cli.reconcile import reconcile
 from service.cli.running import database, settings_for, with_pool
 from service.cli.secrets import secrets
 from service.domain.errors import CallgateError
 from service.domain.organizations import Organization
 from service.domain.people import SCOPES
-from service.lifecycle import StartError
+from service.serve.process import serve as serve_app
+from service.serve.replica import StartError
 from service.settings import SettingsError
-from service.store import organizations
-from service.store.embedded import EmbeddedPostgresError
+from service.store.organizations import organizations
 from service.store.pool import UNAVAILABLE, Pool
+from service.store.postgres.server import EmbeddedPostgresError
 from service.store.schema import SchemaError
 from service.store.schema import migrate as migrate_schema
 

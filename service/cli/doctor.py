@@ -13,16 +13,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from service.admin.doctor import Doctor
-from service.admin.doctor_check import Finding
+from service.admin.doctor.check import Finding
+from service.admin.doctor.doctor import Doctor
 from service.cli.running import database, set_up_logging
-from service.domain.budget import Priority
+from service.domain.priority import Priority
 from service.settings import Settings, read_settings
-from service.store.budget import Budget
-from service.store.data_dir import find_running
 from service.store.doctor import REFUSED, UnusableDatabaseError, open_pool
-from service.store.embedded import EmbeddedPostgresError
 from service.store.pool import Pool
+from service.store.postgres.data_dir import find_running
+from service.store.postgres.server import EmbeddedPostgresError
+from service.store.reconcile.request_budget import Budget
 from service.vapi.client import VapiClient
 
 SIGNS = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "failed": ("✘", "red")}

@@ -14,18 +14,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from service.access.chain import AccessChain
-from service.access.plugins import load_policies
-from service.access.standing import StoredStandings
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import load_policies
+from service.access.standings import StoredStandings
 from service.cli.running import settings_for, with_pool
 from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
-from service.domain.reconciliation import Ask, Repair, SweepReport
+from service.domain.sweeps import Ask, Repair, SweepReport
 from service.reconcile.build import build_reconciling
 from service.settings import Settings
-from service.store import phone_numbers
-from service.store.budget import Budget
+from service.store.phone_numbers import phone_numbers
 from service.store.pool import Pool
+from service.store.reconcile.request_budget import Budget
 from service.vapi.client import VapiClient
 
 IN_SYNC, FAILED, DRIFT = 0, 1, 2

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from service.log import configure_logging
 from service.settings import Settings, load_settings
-from service.store.embedded import EmbeddedPostgres, find_running
 from service.store.pool import Pool, create_pool
+from service.store.postgres.server import EmbeddedPostgres, find_running
 from service.store.schema import check_schema
 
 Result = TypeVar("Result")

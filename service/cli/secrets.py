@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.admin.secret_rotation import SecretRotation, SecretStatus, is_done
+from service.admin.reconcile.secrets import SecretRotation, SecretStatus, is_done
 from service.cli.running import settings_for, with_pool
 from service.store.pool import Pool
 

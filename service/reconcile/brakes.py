@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from service.domain.reconciliation import Repair
+from service.domain.sweeps import Repair
 
 ALWAYS_ALLOWED = 10
 """So many changes are no landslide, however few numbers there are."""

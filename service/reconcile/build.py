@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 
-from service.domain.secrets import fingerprint
-from service.reconcile.at_assistants import AssistantWebhooks
+from service.domain.fingerprint import fingerprint
 from service.reconcile.desired import desired_webhook
-from service.reconcile.gating import Gating, Standings
-from service.reconcile.key import KeyGuard
+from service.reconcile.key_guard import KeyGuard
+from service.reconcile.metrics import Tally
 from service.reconcile.observe import Observer
 from service.reconcile.reconciler import Reconciler
-from service.reconcile.release import Release
-from service.reconcile.repair import Repairer
-from service.reconcile.routing import Routing
+from service.reconcile.steps.assistants import AssistantWebhooks
+from service.reconcile.steps.gate_step import Gating, Standings
+from service.reconcile.steps.number_pass import Repairer
+from service.reconcile.steps.release import Release
+from service.reconcile.steps.route_step import Routing
+from service.reconcile.steps.writer import Writer
 from service.reconcile.sweep import Sweeper
-from service.reconcile.tally import Tally
-from service.reconcile.writing import Writer
 from service.settings import Settings
 from service.store.pool import Pool
 from service.vapi.client import VapiClient

@@ -5,7 +5,7 @@ import random
 from service.domain.phone_numbers import FieldDrift, SyncState
 from service.reconcile import brakes
 from service.reconcile.schedule import retry_after
-from service.store.webhook_claims import Claim, Finding
+from service.store.reconcile.claims import Claim, Finding
 from service.vapi.errors import (
     VapiError,
     VapiNotFoundError,

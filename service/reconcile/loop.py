@@ -12,11 +12,10 @@ from uuid import UUID
 import structlog
 
 from service.domain.errors import CallgateError
-from service.domain.reconciliation import Ask
+from service.domain.sweeps import Ask
 from service.reconcile.build import Reconciling
-from service.store import reconciliation
-from service.store import webhook_states as states
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
+from service.store.reconcile import state, states
 
 POLL_SECONDS = 10.0
 SHORTEST_SECONDS = 0.05
@@ -96,7 +95,7 @@ class ReconcileLoop:
         seconds = await states.seconds_to_next(self.pool)
         pause = POLL_SECONDS if seconds is None else seconds
         if self.interval and self.sweeping is None:
-            pause = min(pause, await reconciliation.seconds_to_sweep(self.pool))
+            pause = min(pause, await state.seconds_to_sweep(self.pool))
         return pause
 
     async def begin_sweep(self) -> None:
@@ -105,7 +104,7 @@ class ReconcileLoop:
             self.sweeping = None
         if not self.interval or self.sweeping is not None:
             return
-        claim = await reconciliation.claim_sweep(self.pool)
+        claim = await state.claim_sweep(self.pool)
         if claim is not None:
             self.sweeping = asyncio.create_task(self.sweep(claim))
 
@@ -113,7 +112,7 @@ class ReconcileLoop:
         """One sweep under a claim, which is given back whatever comes of it."""
 
         async def alive() -> bool:
-            return await reconciliation.hold_on(self.pool, claim)
+            return await state.hold_on(self.pool, claim)
 
         try:
             await self.parts.sweeper.sweep(Ask(alive=alive))
@@ -126,7 +125,7 @@ class ReconcileLoop:
         finally:
             spread = 1 + random.uniform(-SPREAD, SPREAD)  # noqa: S311
             with contextlib.suppress(*UNAVAILABLE):
-                await reconciliation.end_sweep(self.pool, claim, self.interval * spread)
+                await state.end_sweep(self.pool, claim, self.interval * spread)
             self.wake()
 
     async def work_off(self) -> None:

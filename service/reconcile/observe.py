@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.domain.budget import Priority
-from service.reconcile.route import Bound
+from service.domain.priority import Priority
+from service.reconcile.steps.route import Bound
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiNotFoundError, VapiRejectedError, VapiUnavailableError
 from service.vapi.resources import (

@@ -11,22 +11,22 @@ from uuid import UUID
 
 import structlog
 
-from service.domain.budget import Priority
-from service.domain.coverage import AtVapi
+from service.domain.coverage.coverage import AtVapi
 from service.domain.errors import InvalidError, UnavailableError
 from service.domain.phone_numbers import FieldDrift, Gate, Sync
-from service.reconcile import diff
-from service.reconcile.at_vapi import at_vapi
+from service.domain.priority import Priority
+from service.reconcile.coverage import at_vapi
 from service.reconcile.failures import finding_of
 from service.reconcile.observe import Observer
-from service.reconcile.release import Release
-from service.reconcile.repair import Repairer
-from service.reconcile.route import Bound, Route, route_of
-from service.reconcile.writing import ClaimLostError
-from service.store import webhook_claims, webhook_states
+from service.reconcile.steps import webhook_fields
+from service.reconcile.steps.number_pass import Repairer
+from service.reconcile.steps.release import Release
+from service.reconcile.steps.route import Bound, Route, route_of
+from service.reconcile.steps.writer import ClaimLostError
 from service.store.pool import Pool
-from service.store.webhook_changes import WebhookChange
-from service.store.webhook_claims import Claim, Finding
+from service.store.reconcile import claims, states
+from service.store.reconcile.changes import WebhookChange
+from service.store.reconcile.claims import Claim, Finding
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import PhoneNumberView
 
@@ -116,7 +116,7 @@ class Reconciler:
         """
         view, bound = await self.read(vapi_phone_number_id)
         desired = self.repairer.desired
-        changes = diff.changes(desired, view.server)
+        changes = webhook_fields.changes(desired, view.server)
         if gate == "request":
             answering = {name: view.raw.get(name) for name in ANSWERING}
             unbound = [FieldDrift(name, None, value) for name, value in answering.items() if value]
@@ -126,7 +126,7 @@ class Reconciler:
             view.number,
             view.name,
             view.provider,
-            diff.masked(view.server),
+            webhook_fields.masked(view.server),
             changes,
             route_of(desired.url, view, bound),
         )
@@ -158,11 +158,11 @@ class Reconciler:
         held = await self.wait_for_claim(phone_number_id)
         if held is not None:
             await self.work(held, priority)
-        return await webhook_states.find_sync(self.pool, phone_number_id)
+        return await states.find_sync(self.pool, phone_number_id)
 
     async def reconcile_due(self, phone_number_id: UUID) -> None:
         """One pass if the number is due and nobody works on it; for the loop, which never waits."""
-        held = await webhook_claims.claim(self.pool, phone_number_id, due=True)
+        held = await claims.claim(self.pool, phone_number_id, due=True)
         if held is not None:
             await self.work(held, Priority.REPAIR)
 
@@ -177,22 +177,22 @@ class Reconciler:
         try:
             finding = await self.release.roll_back(held, change, Priority.ADMIN)
         except VapiError as exc:
-            await webhook_claims.unclaim(self.pool, held)
+            await claims.unclaim(self.pool, held)
             raise vapi_away(exc) from None
         except ClaimLostError:
             raise UnavailableError("Somebody else changed the number. Look at it again.") from None
         except BaseException:
-            await webhook_claims.unclaim(self.pool, held)
+            await claims.unclaim(self.pool, held)
             raise
-        await webhook_claims.record(self.pool, held, finding)
+        await claims.record(self.pool, held, finding)
 
     async def wait_for_claim(self, phone_number_id: UUID) -> Claim | None:
         """Claim a number, waiting a little for whoever has it."""
         for _ in range(HELD_TRIES):
-            held = await webhook_claims.claim(self.pool, phone_number_id)
+            held = await claims.claim(self.pool, phone_number_id)
             if held is not None:
                 return held
-            if await webhook_states.find_sync(self.pool, phone_number_id) is None:
+            if await states.find_sync(self.pool, phone_number_id) is None:
                 return None
             await asyncio.sleep(HELD_SECONDS)
         return None
@@ -203,19 +203,19 @@ class Reconciler:
             finding = await self.attempt(held, priority)
         except ClaimLostError:
             log.info("webhook.claim_lost", phone_number_id=held.phone_number_id)
-            await webhook_claims.unclaim(self.pool, held)
+            await claims.unclaim(self.pool, held)
             return
         except BaseException:
             # Not shielded from a crash: the lease runs out, and the pass is done again.
-            await webhook_claims.unclaim(self.pool, held)
+            await claims.unclaim(self.pool, held)
             raise
         if finding is None:
-            await webhook_claims.forget(self.pool, held)
+            await claims.forget(self.pool, held)
             log.info("webhook.released", phone_number_id=held.phone_number_id)
             return
-        await webhook_claims.record(self.pool, held, finding)
+        await claims.record(self.pool, held, finding)
         if finding.retry_in is not None and finding.retry_in < SOON_SECONDS:
-            await webhook_states.wake(self.pool)
+            await states.wake(self.pool)
         self.repairer.tally.note(finding)
         event = {"phone_number_id": held.phone_number_id, "state": finding.state.value}
         if finding.error:

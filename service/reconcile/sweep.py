@@ -11,16 +11,17 @@ from uuid import UUID
 
 import structlog
 
-from service.domain.budget import Priority
 from service.domain.errors import ConflictError, UnavailableError
 from service.domain.phone_numbers import SyncState
-from service.domain.reconciliation import Ask, SweepReport
+from service.domain.priority import Priority
+from service.domain.sweeps import Ask, SweepReport
 from service.reconcile import brakes
-from service.reconcile.findings import Findings, PageLook
 from service.reconcile.observe import Listing
 from service.reconcile.reconciler import Reconciler
-from service.store import reconciliation, sweeps, webhook_states
+from service.reconcile.sweep_page import Findings, PageLook
 from service.store.pool import Pool
+from service.store.reconcile import state as reconciliation
+from service.store.reconcile import states, sweeps
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiUnauthorizedError
 
@@ -180,5 +181,5 @@ class Sweeper:
 
     async def work_off(self) -> None:
         """Look at all that is due, where no service runs that would."""
-        while due := await webhook_states.find_due(self.pool, AT_ONCE):
+        while due := await states.find_due(self.pool, AT_ONCE):
             await asyncio.gather(*(self.reconciler.reconcile_due(one) for one in due))

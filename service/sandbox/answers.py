@@ -7,7 +7,7 @@ import orjson
 
 from service.sandbox import dtos
 from service.sandbox.calls import Delivery
-from service.sandbox.shelf import Json, Shelf
+from service.sandbox.collection import Json, Shelf
 
 TECHNICAL_SENTENCE = "An application error has occurred. The server responded with an error."
 NO_ASSISTANT_SENTENCE = "Couldn't get assistant for this call."

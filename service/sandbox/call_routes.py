@@ -6,12 +6,12 @@ from hmac import compare_digest
 import orjson
 from aiohttp import web
 
-from service.sandbox import listing, orders
+from service.sandbox import control_commands, listing
 from service.sandbox.calls import SandboxCall
 from service.sandbox.clock import to_iso
+from service.sandbox.collection import Json
 from service.sandbox.errors import VapiProblem, not_found, unauthorized
 from service.sandbox.resources import json_response, read_object
-from service.sandbox.shelf import Json
 from service.sandbox.switchboard import Switchboard
 
 LIE = web.RequestKey("lie", bool)
@@ -76,7 +76,7 @@ class CallRoutes:
             if not compare_digest(given, f"Bearer {self.public_key}".encode()):
                 raise unauthorized()
         order = await read_object(request)
-        orders.follow(self.switchboard, call_id, order, lie=LIE in request)
+        control_commands.follow(self.switchboard, call_id, order, lie=LIE in request)
         response = json_response(b'{"success":true}')
         response.force_close()
         return response

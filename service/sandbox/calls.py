@@ -13,7 +13,7 @@ from uuid import uuid4
 import orjson
 
 from service.sandbox.clock import Clock, to_iso
-from service.sandbox.shelf import Json
+from service.sandbox.collection import Json
 
 DOLLARS_PER_SECOND = 0.0012
 

@@ -14,8 +14,8 @@ import aiohttp
 import orjson
 
 from service.sandbox.calls import Delivery, SandboxCall
+from service.sandbox.collection import Json
 from service.sandbox.credentials import Credential
-from service.sandbox.shelf import Json
 
 DEFAULT_TIMEOUT_SECONDS = 20.0
 

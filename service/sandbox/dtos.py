@@ -4,6 +4,7 @@ servers, hooks, transfer destinations. Checked against the spec itself by the te
 from collections.abc import Mapping
 from functools import cache
 
+from service.sandbox.message_types import ENDING_REASONS, MESSAGE_TYPES, OTHER_ASSISTANT_FIELDS
 from service.sandbox.rules import (
     ByKey,
     Either,
@@ -17,11 +18,6 @@ from service.sandbox.rules import (
     anything,
     flag,
     string_map,
-)
-from service.sandbox.vocabulary import (
-    ENDING_REASONS,
-    MESSAGE_TYPES,
-    OTHER_ASSISTANT_FIELDS,
 )
 
 TEXT = Text()

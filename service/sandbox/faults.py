@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 
-from service.sandbox.shelf import Json
+from service.sandbox.collection import Json
 
 
 @dataclass(slots=True)

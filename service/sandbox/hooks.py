@@ -1,6 +1,6 @@
 """Which hook of a phone number acts on an event, and on what. Pure."""
 
-from service.sandbox.shelf import Json
+from service.sandbox.collection import Json
 
 
 def ringing_action(number: Json, caller: str | None) -> Json | None:

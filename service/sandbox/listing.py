@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from service.sandbox.clock import parse_instant
+from service.sandbox.collection import Record, Shelf
 from service.sandbox.errors import VapiProblem
-from service.sandbox.shelf import Record, Shelf
 
 DEFAULT_LIMIT = 100
 MOST = 1000

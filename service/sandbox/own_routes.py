@@ -8,10 +8,10 @@ import orjson
 from aiohttp import web
 
 from service.sandbox.calls import SandboxCall
+from service.sandbox.collection import Json
 from service.sandbox.errors import VapiProblem, not_found
 from service.sandbox.faults import parse_fault
 from service.sandbox.resources import json_response, read_object
-from service.sandbox.shelf import Json
 from service.sandbox.switchboard import Switchboard
 from service.sandbox.traffic import OWN_PREFIX, Traffic
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.sandbox.calls import SandboxCall, without_absent
 from service.sandbox.clock import to_iso
-from service.sandbox.shelf import Json
+from service.sandbox.collection import Json
 
 DIALOGUE = (
     ("bot", "Thank you for calling. How may I help you?"),

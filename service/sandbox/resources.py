@@ -9,9 +9,9 @@ from aiohttp import web
 
 from service.sandbox import dtos, listing
 from service.sandbox.clock import Clock, to_iso
+from service.sandbox.collection import Json, Shelf
 from service.sandbox.errors import VapiProblem, not_found
 from service.sandbox.rules import Rule
-from service.sandbox.shelf import Json, Shelf
 
 STALE = web.RequestKey("stale", bool)
 

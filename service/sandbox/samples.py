@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Literal
 from uuid import NAMESPACE_DNS, uuid5
 
+from service.sandbox.account import World
 from service.sandbox.clock import to_iso
-from service.sandbox.shelf import Json
-from service.sandbox.world import World
+from service.sandbox.collection import Json
 
 CREATED_MS = 1_767_225_600_000
 

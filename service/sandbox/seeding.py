@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from service.admin.people import People
+from service.admin.people.people import People
 from service.sandbox.samples import SAMPLE_ORGANIZATIONS, SampleOrganization
 from service.store.pool import create_pool
 

@@ -8,17 +8,17 @@ from typing import Any
 from aiohttp import web
 
 from service.sandbox import payloads
+from service.sandbox.account import World
 from service.sandbox.call_routes import CallRoutes
 from service.sandbox.calls import Delivery, Hangup, SandboxCall
+from service.sandbox.collection import Json
 from service.sandbox.credentials import Credential
 from service.sandbox.delivery import Courier
 from service.sandbox.faults import Fault, Faults
 from service.sandbox.own_routes import OwnRoutes
 from service.sandbox.resources import Resources, create_assistants, create_phone_numbers
-from service.sandbox.shelf import Json
 from service.sandbox.switchboard import Switchboard
 from service.sandbox.traffic import LoggedRequest, Traffic
-from service.sandbox.world import World
 
 ORG_ID = "5a3d0000-0000-4000-8000-0000000000a0"
 CALLER = "+15550100199"

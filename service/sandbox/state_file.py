@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import structlog
 
-from service.sandbox.shelf import Json, Shelf
+from service.sandbox.collection import Json, Shelf
 
 VERSION = 1
 log = structlog.get_logger()

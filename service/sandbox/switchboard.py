@@ -13,9 +13,9 @@ from service.sandbox import answers, hooks, payloads
 from service.sandbox.answers import Failed, Forwarded, Joined, Known, Refused
 from service.sandbox.calls import Delivery, Hangup, SandboxCall
 from service.sandbox.clock import Clock
+from service.sandbox.collection import Json, Shelf
 from service.sandbox.delivery import Courier, choose_server, server_of
-from service.sandbox.shelf import Json, Shelf
-from service.sandbox.vocabulary import DEFAULT_MESSAGE_TYPES, ENDING_REASONS
+from service.sandbox.message_types import DEFAULT_MESSAGE_TYPES, ENDING_REASONS
 
 ASSISTANT_REQUEST_SECONDS = 7.5
 

@@ -29,6 +29,9 @@ UNAVAILABLE = (
 )
 """What asyncpg raises when PostgreSQL is away, going away, full or too slow; all else is a fault."""
 
+CONFLICTS = (asyncpg.TransactionRollbackError,)
+"""A concurrent transaction interfered; the same change may be tried again."""
+
 
 def dump_json(value: object) -> str:
     """JSON for a `jsonb` column; UUIDs, instants and dataclasses are written as the API does."""

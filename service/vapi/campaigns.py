@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import structlog
 
-from service.domain.budget import Priority
+from service.domain.priority import Priority
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import mapping, text

@@ -11,7 +11,7 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
-from service.domain.budget import Priority
+from service.domain.priority import Priority
 from service.vapi import answers, errors, paging
 from service.vapi.resources import (
     AssistantView,

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from service.web.health import Health
-from service.web.metrics import Metrics
+from service.web.metrics.metrics import Metrics
 from service.web.middleware import errors_as_problems, security_headers
+from service.web.probes import Health
 from service.web.webhook import Webhook
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.domain.secrets import fingerprint
-from service.store import webhook_secrets
+from service.domain.fingerprint import fingerprint
 from service.store.pool import UNAVAILABLE, Pool
+from service.store.reconcile import secrets as webhook_secrets
 
 EVERY_SECONDS = 5.0
 WRITE_SECONDS = 2.0

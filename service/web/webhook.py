@@ -10,9 +10,10 @@ import structlog
 from aiohttp import web
 
 from service.access.gate import Gate, Ruling
-from service.domain.blocked_messages import blocked_text
+from service.domain.wording.blocked_messages import blocked_text
+from service.relay.delivery import Relay, passed_on
 from service.settings import WEBHOOK_PATH
-from service.store.call_event_writer import CallEventWriter
+from service.store.calls.event_writer import CallEventWriter
 from service.vapi import replies
 from service.vapi.authenticity import (
     AuthenticityError,
@@ -22,9 +23,8 @@ from service.vapi.authenticity import (
 )
 from service.vapi.campaigns import Campaigns
 from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
-from service.web.metrics import Metrics
+from service.web.metrics.metrics import Metrics
 from service.web.problems import problem
-from service.web.relay import Relay, passed_on
 from service.web.secret_uses import SecretUses
 
 PREDIAL = "campaign.predial"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from service.access.chain import AccessChain
 from service.access.directory import AccessDirectory
-from service.access.plugins import load_policies
-from service.access.preview import ChainPreview
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import load_policies
+from service.access.policies.preview import ChainPreview
 from service.admin.actor import Actor
 
 

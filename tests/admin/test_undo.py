@@ -8,18 +8,18 @@ from uuid import UUID, uuid4
 import pytest
 
 from policies.contract import Override, SubscriptionPlan
-from service.access.preview import ChainPreview
+from service.access.policies.preview import ChainPreview
 from service.admin.actor import Actor
 from service.admin.audit_words import tell_change
 from service.admin.changes import Noted
-from service.admin.organization_access import OrganizationAccess
-from service.admin.organizations import Organizations
-from service.admin.phone_numbers import PhoneNumbers
-from service.admin.reconciliation import ReconciliationCases
+from service.admin.organizations.access import OrganizationAccess
+from service.admin.organizations.organizations import Organizations
+from service.admin.phone_numbers.phone_numbers import PhoneNumbers
+from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
+from service.admin.reconcile.sweeps import ReconciliationCases
+from service.admin.reconcile.webhooks import Webhooks
 from service.admin.timeline import Timeline
 from service.admin.undo import Undo, undoable
-from service.admin.unknown_numbers import UnknownNumbers
-from service.admin.webhooks import Webhooks
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from service.domain.phone_numbers import Sync
 from service.store.audit import AuditEntry, find_names, list_audit

@@ -25,7 +25,7 @@ import uvloop
 
 from service.log import configure_logging
 from service.sandbox.server import SandboxVapi
-from service.store.embedded import EmbeddedPostgres
+from service.store.postgres.server import EmbeddedPostgres
 from tests.support.process import ServiceProcess
 from tests.support.service import SECRET, TOKEN, unused_port
 

@@ -17,20 +17,20 @@ from uuid import UUID
 
 import uvloop
 
-from service.access.chain import AccessChain
 from service.access.directory import AccessDirectory
-from service.access.plugins import load_policies
-from service.access.preview import ChainPreview
-from service.admin.organization_list import OrganizationList, Wanted
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import load_policies
+from service.access.policies.preview import ChainPreview
+from service.admin.organizations.search import OrganizationList, Wanted
 from service.admin.timeline import Timeline
 from service.log import configure_logging
 from service.store.audit import LIST_BY, list_audit
-from service.store.directory import read_all
-from service.store.embedded import EmbeddedPostgres
-from service.store.organization_list import SORTS, STATEMENTS, Filters
+from service.store.organizations.directory import read_all
+from service.store.organizations.search import SORTS, STATEMENTS, Filters
+from service.store.organizations.timeline import LIST_DAYS
 from service.store.pool import Pool, create_pool
+from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
-from service.store.timeline import LIST_DAYS
 
 TIMES = 15
 FILL = (

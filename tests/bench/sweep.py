@@ -24,14 +24,14 @@ from pathlib import Path
 import aiohttp
 import uvloop
 
-from service.domain.budget import Priority
-from service.domain.reconciliation import Ask, SweepReport
+from service.domain.priority import Priority
+from service.domain.sweeps import Ask, SweepReport
 from service.log import configure_logging
 from service.reconcile.build import Reconciling
 from service.sandbox.server import SandboxVapi
 from service.settings import Settings, load_settings
-from service.store.embedded import EmbeddedPostgres
 from service.store.pool import Pool, create_pool
+from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
 from tests.support.reconciling import ours, reconciling, register_in_sync
 

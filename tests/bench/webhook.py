@@ -23,7 +23,7 @@ from aiohttp import web
 
 from service.log import configure_logging
 from service.sandbox.server import SandboxVapi
-from service.store.embedded import EmbeddedPostgres
+from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
 from tests.support.service import SECRET, Replica, replica, settings_for, unused_port
 

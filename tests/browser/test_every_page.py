@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser
 
 from service.sandbox.server import SandboxVapi
-from service.web.panel.guard import COOKIE
+from service.web.panel.kit.guard import COOKIE
 from tests.support.browser import OpenPage, in_a_browser
 from tests.support.service import Replica
 from tests.support.visiting import visiting

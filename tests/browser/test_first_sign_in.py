@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from service.admin.people import People
+from service.admin.people.people import People
 from service.sandbox.server import SandboxVapi
 from tests.support.api import serving, settings_for
 from tests.support.people import MAKER

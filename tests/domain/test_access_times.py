@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.contract import Override, SubscriptionPlan, Trial
-from service.access.chain import AccessChain
-from service.access.explain import build_request
-from service.access.plugins import load_policies
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import load_policies
+from service.access.policies.request import build_request
 from service.domain.access_times import next_change_at
 from service.domain.organizations import Organization
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.sandbox.server import SandboxVapi
-from service.store.embedded import EmbeddedPostgres
+from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
 from tests.support.service import Replica, eventually, replica, settings_for
 

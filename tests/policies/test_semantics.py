@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from policies import AccessRequest, Effect, Override, SubscriptionPlan, Trial, Verdict
 from policies.testing import NOW, request
-from service.access.chain import AccessChain
-from service.access.plugins import load_policies
-from service.access.registration import RegisteredPolicy
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import load_policies
+from service.access.policies.registration import RegisteredPolicy
 from service.domain.decisions import Decision
 
 BUILT_IN = load_policies().policies

@@ -4,7 +4,7 @@ nothing either."""
 
 import pytest
 
-from service.store import webhook_changes
+from service.store.reconcile import changes
 from tests.support.dying import DeathError, Fate
 from tests.support.interruptions import CASES, Case, gone
 from tests.support.lives import FORMER, Life, foreign
@@ -74,7 +74,7 @@ async def test_a_roll_back_that_is_cut_short_can_be_done_again(life: Life, after
     while True:
         await life.add()
         await life.settle()
-        change = (await webhook_changes.list_page(life.pool, life.id, None, 1))[0]
+        change = (await changes.list_page(life.pool, life.id, None, 1))[0]
         await life.pause()
         fate = Fate(place, after=after)
         try:

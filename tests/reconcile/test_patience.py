@@ -4,11 +4,11 @@ import asyncio
 import time
 from typing import Any
 
-from service.domain.budget import Priority
+from service.domain.priority import Priority
 from service.sandbox.server import SandboxVapi
-from service.store import webhook_changes
-from service.store.budget import Budget
 from service.store.pool import Pool
+from service.store.reconcile import changes as webhook_changes
+from service.store.reconcile.request_budget import Budget
 from tests.support.reconciling import World
 from tests.support.service import Replica, Start, eventually
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.phone_numbers import FieldDrift
-from service.reconcile import diff
-from service.reconcile.applied import applied_of, cause_of, is_rotation, seen_form, shown_as
 from service.reconcile.desired import BACKOFF_PLAN, SECRET_HEADER, DesiredWebhook
-from service.reconcile.writing import shown_after
+from service.reconcile.steps import webhook_fields
+from service.reconcile.steps.applied import applied_of, cause_of, is_rotation, seen_form, shown_as
+from service.reconcile.steps.writer import shown_after
 from service.vapi.resources import PhoneNumberView
 
 URL = "https://calls.agency.net/api/vapi/webhook"
@@ -90,7 +90,11 @@ def taken(raw: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
 def foreign(desired: DesiredWebhook, server: Mapping[str, Any] | None) -> dict[str, Any]:
     """All that is not ours in a block, null kept apart from absent. Headers of an impossible kind
     cannot be kept where ours has to be among them."""
-    found = {name: value for name, value in (server or {}).items() if name not in diff.OWNED_KEYS}
+    found = {
+        name: value
+        for name, value in (server or {}).items()
+        if name not in webhook_fields.OWNED_KEYS
+    }
     headers = found.get("headers")
     if desired.secret is not None:
         found["headers"] = {
@@ -107,7 +111,7 @@ def owned(server: Mapping[str, Any] | None) -> dict[str, Any]:
     headers = block.get("headers")
     pairs = headers.items() if isinstance(headers, dict) else ()
     return {
-        **{name: block[name] for name in diff.OWNED_KEYS if name in block},
+        **{name: block[name] for name in webhook_fields.OWNED_KEYS if name in block},
         "header": {name: value for name, value in pairs if name.lower() == SECRET_HEADER.lower()},
     }
 
@@ -118,12 +122,12 @@ def test_one_pass_over_any_number_is_enough_and_a_second_one_has_nothing_to_do(
 ) -> None:
     before = deepcopy(raw)
     seen = PhoneNumberView(raw)
-    sent = diff.merged(desired, seen.server)
+    sent = webhook_fields.merged(desired, seen.server)
     after = taken(raw, {"server": sent})
     again = PhoneNumberView(after)
-    assert diff.changes(desired, again.server) == ()
-    assert diff.merged(desired, again.server) == again.server, "nothing is left to write"
-    assert diff.is_accepted(desired, again.server)
+    assert webhook_fields.changes(desired, again.server) == ()
+    assert webhook_fields.merged(desired, again.server) == again.server, "nothing is left to write"
+    assert webhook_fields.is_accepted(desired, again.server)
     assert foreign(desired, again.server) == foreign(desired, seen.server)
     assert {**after, "server": None} == {**before, "server": None}
     assert raw == before, "what was seen is not changed in place"
@@ -133,12 +137,13 @@ def test_one_pass_over_any_number_is_enough_and_a_second_one_has_nothing_to_do(
 def test_there_is_drift_if_and_only_if_something_has_to_be_written(
     server: dict[str, Any], desired: DesiredWebhook
 ) -> None:
-    drift = diff.changes(desired, server)
-    sent = diff.merged(desired, server)
-    values = diff.header_values(server.get("headers"))
+    drift = webhook_fields.changes(desired, server)
+    sent = webhook_fields.merged(desired, server)
+    values = webhook_fields.header_values(server.get("headers"))
     same = all(
-        diff.canonical(server.get(name, "(absent)")) == diff.canonical(sent[name])
-        for name in diff.OWNED_KEYS
+        webhook_fields.canonical(server.get(name, "(absent)"))
+        == webhook_fields.canonical(sent[name])
+        for name in webhook_fields.OWNED_KEYS
     ) and (desired.secret is None or values == [desired.secret])
     assert (drift == ()) == same
 
@@ -155,24 +160,24 @@ def test_what_we_took_comes_back_and_what_they_changed_meanwhile_stays(
     edits: dict[str, Any],
     added: dict[str, str],
 ) -> None:
-    ours = diff.merged(desired, former)
+    ours = webhook_fields.merged(desired, former)
     headers = {**(ours.get("headers") or {}), **added}
     changed = {**ours, **edits, **({"headers": headers} if added else {})}
-    back = diff.put_back(changed, former)
+    back = webhook_fields.put_back(changed, former)
     assert back is not None
     assert owned(back) == owned(former)
-    assert diff.owned_differences(former, back) == ()
+    assert webhook_fields.owned_differences(former, back) == ()
     for name in FOREIGN:
         assert (name in back, back.get(name)) == (name in changed, changed.get(name))
     kept = {name: value for name, value in headers.items() if name.lower() != SECRET_HEADER.lower()}
-    assert diff.foreign_headers(back) == kept
+    assert webhook_fields.foreign_headers(back) == kept
 
 
 @given(former=st.none() | SERVERS | WORKING, desired=DESIRED)
 def test_if_nobody_else_changed_anything_it_is_as_if_we_had_never_been_there(
     former: dict[str, Any] | None, desired: DesiredWebhook
 ) -> None:
-    assert diff.put_back(diff.merged(desired, former), former) == former
+    assert webhook_fields.put_back(webhook_fields.merged(desired, former), former) == former
 
 
 @given(server=st.none() | SERVERS | WORKING, desired=DESIRED)
@@ -180,35 +185,37 @@ def test_no_headers_value_is_shown_anywhere(
     server: dict[str, Any] | None, desired: DesiredWebhook
 ) -> None:
     visible = {**(server or {}), "url": URL}
-    sent = diff.merged(desired, visible)
+    sent = webhook_fields.merged(desired, visible)
     shown = [
-        diff.masked(visible),
-        diff.masked(sent),
-        diff.changes(desired, visible),
-        diff.owned_differences(visible, sent),
-        diff.owned_differences(sent, visible),
+        webhook_fields.masked(visible),
+        webhook_fields.masked(sent),
+        webhook_fields.changes(desired, visible),
+        webhook_fields.owned_differences(visible, sent),
+        webhook_fields.owned_differences(sent, visible),
     ]
     headers = visible.get("headers")
     if isinstance(headers, dict):
-        assert list((diff.masked(visible) or {})["headers"]) == list(headers)
+        assert list((webhook_fields.masked(visible) or {})["headers"]) == list(headers)
     for value in (HIDDEN, *SECRETS):
         assert value not in repr(shown)
     if desired.secret is not None:
         ours = owned(shown_after(sent))["header"]
-        assert set(ours.values()) == {diff.MASK}, "the history keeps theirs, and never ours"
+        assert set(ours.values()) == {webhook_fields.MASK}, (
+            "the history keeps theirs, and never ours"
+        )
 
 
 @given(server=SERVERS, desired=WITH_SECRET)
 def test_our_secret_does_not_stay_in_a_block_that_posts_elsewhere(
     server: dict[str, Any], desired: DesiredWebhook
 ) -> None:
-    carried = diff.header_values(server.get("headers"))
-    cleaned = diff.without_our_secret(desired, server)
+    carried = webhook_fields.header_values(server.get("headers"))
+    cleaned = webhook_fields.without_our_secret(desired, server)
     assert (cleaned is not None) == any(value in SECRETS for value in carried)
     if cleaned is not None:
         assert owned(cleaned)["header"] == {}
         assert foreign(desired, cleaned) == foreign(desired, server)
-        assert all(cleaned.get(name) == server.get(name) for name in diff.OWNED_KEYS)
+        assert all(cleaned.get(name) == server.get(name) for name in webhook_fields.OWNED_KEYS)
 
 
 EDITS = st.dictionaries(
@@ -230,9 +237,9 @@ def test_their_change_is_told_from_a_new_wish_of_ours(
         desired = DesiredWebhook(
             "https://new.agency.net/hook", desired.secret, desired.timeout_seconds, accepted=SECRETS
         )
-    left = diff.merged(former, {"headers": {"X-Theirs": "keep"}})
+    left = webhook_fields.merged(former, {"headers": {"X-Theirs": "keep"}})
     server = {**left, **{name: THEIR_VALUES[name] for name in edits}}
-    drift = diff.changes(desired, server)
+    drift = webhook_fields.changes(desired, server)
     if not drift:
         return
     cause = cause_of(drift, server, applied_of(former), desired)
@@ -252,13 +259,13 @@ def test_a_secret_that_vapi_hides_is_no_drift_while_it_is_hidden_in_the_same_way
     hidden: str | None, later: str | None, desired: DesiredWebhook, others: DesiredWebhook
 ) -> None:
     def shown(value: str | None) -> dict[str, Any]:
-        block = diff.merged(desired, {"headers": {"X-Theirs": "keep"}})
+        block = webhook_fields.merged(desired, {"headers": {"X-Theirs": "keep"}})
         headers = {"X-Theirs": "keep"} if value is None else {SECRET_HEADER: value}
         return {**block, "headers": headers}
 
     def drift(value: str | None, wish: DesiredWebhook = desired) -> tuple[FieldDrift, ...]:
         server = shown(value)
-        return diff.changes(wish, server, shown=seen_form(applied, wish, server))
+        return webhook_fields.changes(wish, server, shown=seen_form(applied, wish, server))
 
     applied = applied_of(desired, shown_as(desired, shown(hidden)))
     assert str(desired.secret) not in repr(applied)

@@ -10,9 +10,10 @@ import pytest
 
 from service.domain.errors import UnavailableError
 from service.domain.phone_numbers import Order
-from service.reconcile.diff import merged
-from service.store import reconciliation, sweeps
+from service.reconcile.steps.webhook_fields import merged
 from service.store.pool import Pool
+from service.store.reconcile import state as reconciliation
+from service.store.reconcile import sweeps
 from tests.support.reconciling import THEIRS, URL, Make, World
 from tests.support.service import SECRET, eventually
 

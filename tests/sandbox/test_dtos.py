@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.sandbox import dtos, vocabulary
+from service.sandbox import dtos, message_types
 from tests.support.vapi_spec import CREATE_SCHEMAS, UPDATE_SCHEMAS, spec_errors
 
 ODD = st.sampled_from([0, -1, 11, 301, 1.5, True, "", "text", "x" * 41, [], ["a"], {}, {"a": "b"}])
@@ -77,7 +77,7 @@ ENDING = objects(
                     "type": st.just("oneOf"),
                     "key": st.just("call.endedReason"),
                     "oneOf": st.lists(
-                        st.sampled_from([*vocabulary.ENDING_REASONS, "customer-ended-call"])
+                        st.sampled_from([*message_types.ENDING_REASONS, "customer-ended-call"])
                     ),
                 }
             ),
@@ -127,7 +127,7 @@ def test_a_creation_is_judged_as_the_spec_judges_it(provider: str, body: dict[st
 @given(
     body=objects(
         {
-            "serverMessages": st.lists(st.sampled_from([*vocabulary.MESSAGE_TYPES, "gossip"])),
+            "serverMessages": st.lists(st.sampled_from([*message_types.MESSAGE_TYPES, "gossip"])),
             "maxDurationSeconds": st.sampled_from([9, 10, 43_200, 43_201]),
             "name": st.sampled_from(["Desk", "x" * 41]),
             "metadata": st.just({"a": 1}),

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.store.embedded import EmbeddedPostgres
+from service.store.postgres.server import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
-from service.store.postgres_binaries import find_binaries
+from service.store.postgres.binaries import find_binaries
 from service.store.queue import queries_on
 from service.store.schema import (
     LOCK,

@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 from yarl import URL
 
-from service.lifecycle import Service, build
+from service.serve.replica import Service, build
 from service.settings import Settings, load_settings
 
 ADMIN_TOKEN = "admin-token-of-the-tests"

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from service.domain.people import Role
-from service.web.panel.guard import COOKIE
+from service.web.panel.kit.guard import COOKIE
 from tests.support.service import Replica
 from tests.support.visiting import visiting
 

@@ -5,8 +5,8 @@ from http.cookies import SimpleCookie
 
 import aiohttp
 
-from service.web.panel.guard import COOKIE
-from service.web.panel.visit import csrf_of
+from service.web.panel.kit.guard import COOKIE
+from service.web.panel.kit.visit import csrf_of
 from tests.support.api import ApiClient, Reply
 from tests.support.people import PASSWORD
 

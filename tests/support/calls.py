@@ -6,7 +6,7 @@ from uuid import uuid4
 from policies.contract import Effect
 from service.domain.calls import NewCall
 from service.domain.decisions import Decision
-from service.store.calls import record_calls
+from service.store.calls.records import record_calls
 from service.store.pool import Pool
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)

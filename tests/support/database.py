@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.store.embedded import EmbeddedPostgres
 from service.store.pool import Pool, create_pool
+from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
 
 TEMPLATE = "callgate_template"

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.reconciliation import Ask
+from service.domain.sweeps import Ask
 from service.reconcile.build import Reconciling
 from tests.support.lives import ASSISTANTS, ELSEWHERE, FORMER, MESSAGE, Life, foreign
 

@@ -13,18 +13,19 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from service.access.chain import AccessChain
-from service.access.plugins import load_policies
-from service.access.standing import StoredStandings
-from service.domain.reconciliation import Ask
-from service.reconcile import diff
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import load_policies
+from service.access.standings import StoredStandings
+from service.domain.sweeps import Ask
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.desired import SECRET_HEADER
-from service.reconcile.gates import BINDINGS
+from service.reconcile.steps import webhook_fields
+from service.reconcile.steps.gate_fields import BINDINGS
 from service.sandbox.server import SandboxVapi
 from service.settings import Settings
-from service.store import webhook_changes, webhook_states
 from service.store.pool import Pool
+from service.store.reconcile import changes as webhook_changes
+from service.store.reconcile import states
 from service.vapi.client import VapiClient
 from tests.support.dying import Fate, Mortal
 from tests.support.reconciling import unpaced
@@ -83,9 +84,11 @@ def foreign(raw: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in raw.items() if name not in ("updatedAt", *BINDINGS)}
     server = found.pop("server", None) or {}
     found["server"] = {
-        name: value for name, value in server.items() if name not in (*diff.OWNED_KEYS, "headers")
+        name: value
+        for name, value in server.items()
+        if name not in (*webhook_fields.OWNED_KEYS, "headers")
     }
-    found["headers"] = diff.foreign_headers(server)
+    found["headers"] = webhook_fields.foreign_headers(server)
     hooks = found.pop("hooks", None) or []
     found["hooks"] = [hook for hook in hooks if MESSAGE not in repr(hook)]
     return found
@@ -95,9 +98,9 @@ def owned(raw: Mapping[str, Any]) -> dict[str, Any]:
     """All of an object that may be ours."""
     server = raw.get("server") or {}
     return {
-        **{name: server[name] for name in diff.OWNED_KEYS if name in server},
+        **{name: server[name] for name in webhook_fields.OWNED_KEYS if name in server},
         **{name: raw[name] for name in BINDINGS if name in raw},
-        "header": diff.header_values(server.get("headers")),
+        "header": webhook_fields.header_values(server.get("headers")),
         "hooks": [hook for hook in raw.get("hooks") or [] if MESSAGE in repr(hook)],
     }
 
@@ -212,7 +215,7 @@ class Life:
 
     async def pause(self) -> None:
         async with self.pool.acquire() as connection:
-            await webhook_states.pause(connection, self.id, "ada", "look", None)
+            await states.pause(connection, self.id, "ada", "look", None)
 
     async def due(self) -> None:
         await self.pool.execute(
@@ -251,7 +254,7 @@ class Life:
             and (server.get("backoffPlan") or {}).get("maxRetries") == 3
             and {name: value for name, value in server["headers"].items() if value == secret}
             == {SECRET_HEADER: secret}
-            and len(diff.header_values(server["headers"])) == 1
+            and len(webhook_fields.header_values(server["headers"])) == 1
         )
 
     async def is_in_sync(self) -> None:

@@ -1,8 +1,8 @@
 """Admins and their sessions, made by the use cases themselves."""
 
 from service.admin.actor import Actor
-from service.admin.people import People
-from service.admin.sign_in import SignIn
+from service.admin.people.people import People
+from service.admin.people.sign_in import SignIn
 from service.domain.people import Admin, Client, Role
 from service.store.pool import Pool
 

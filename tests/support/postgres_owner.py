@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
-from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from service.store.postgres.server import EmbeddedPostgres, EmbeddedPostgresError
 
 
 async def ask(dsn: str) -> str:

@@ -10,21 +10,21 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from service.access.chain import AccessChain
-from service.access.plugins import load_policies
-from service.access.standing import StoredStandings
-from service.domain.budget import Priority
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import load_policies
+from service.access.standings import StoredStandings
 from service.domain.errors import ConflictError
 from service.domain.phone_numbers import Order
-from service.domain.reconciliation import Ask, SweepReport
-from service.reconcile import diff
-from service.reconcile.applied import applied_of
+from service.domain.priority import Priority
+from service.domain.sweeps import Ask, SweepReport
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.desired import DesiredWebhook, desired_webhook
+from service.reconcile.steps import webhook_fields
+from service.reconcile.steps.applied import applied_of
 from service.sandbox.server import SandboxVapi
 from service.settings import Settings
-from service.store import reconciliation
 from service.store.pool import Pool
+from service.store.reconcile import state as reconciliation
 from service.vapi.client import VapiClient
 from tests.support.service import settings_for
 
@@ -58,7 +58,7 @@ WHERE vapi_phone_number_id = ANY($1::text[])
 
 def ours(settings: Settings, **changed: Any) -> dict[str, Any]:
     """The server block of a number that is as it should be, but for what is `changed`."""
-    return diff.merged(desired_webhook(settings), None) | changed
+    return webhook_fields.merged(desired_webhook(settings), None) | changed
 
 
 async def register_in_sync(

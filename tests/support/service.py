@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from service.lifecycle import Service, running
 from service.sandbox.server import SandboxVapi
+from service.serve.replica import Service, running
 from service.settings import Settings, load_settings
 
 SECRET = "the-webhook-secret"

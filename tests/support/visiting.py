@@ -9,8 +9,8 @@ from html import unescape
 import aiohttp
 
 from service.domain.people import Role
-from service.web.panel.guard import COOKIE
-from service.web.panel.visit import csrf_of
+from service.web.panel.kit.guard import COOKIE
+from service.web.panel.kit.visit import csrf_of
 from tests.support.people import add_admin, sign_in
 from tests.support.service import Replica
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from service.domain.budget import Priority
+from service.domain.priority import Priority
 from service.vapi import answers
 from service.vapi import client as module
 from service.vapi.client import VapiClient, parse_retry_after

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from service.domain.budget import Priority
+from service.domain.priority import Priority
 from service.sandbox.clock import to_iso
 from service.sandbox.server import SandboxVapi
 from service.vapi import paging

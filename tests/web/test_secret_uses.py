@@ -5,9 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from service.domain.secrets import fingerprint
-from service.store import webhook_secrets
+from service.domain.fingerprint import fingerprint
 from service.store.pool import Pool, create_pool
+from service.store.reconcile import secrets
 from service.web.secret_uses import SecretUses
 from tests.support.service import SECRET, Start, eventually
 
@@ -31,7 +31,7 @@ async def test_a_cancelled_write_keeps_what_was_used_for_the_next(dsn: str, pool
     assert uses.used == {0, 1}
     await uses.flush()
     assert uses.used == set()
-    assert set(await webhook_secrets.uses(pool)) == {fingerprint(one) for one in SECRETS}
+    assert set(await secrets.uses(pool)) == {fingerprint(one) for one in SECRETS}
 
 
 async def test_a_write_that_fails_keeps_what_was_used(pool: Pool) -> None:
@@ -42,7 +42,7 @@ async def test_a_write_that_fails_keeps_what_was_used(pool: Pool) -> None:
     assert uses.used == {1}
     await pool.execute("ALTER TABLE callgate.elsewhere RENAME TO webhook_secrets")
     await uses.flush()
-    assert set(await webhook_secrets.uses(pool)) == {fingerprint(SECRETS[1])}
+    assert set(await secrets.uses(pool)) == {fingerprint(SECRETS[1])}
 
 
 async def test_with_postgres_away_what_was_used_is_kept(dsn: str) -> None:
@@ -74,4 +74,4 @@ async def test_a_service_that_ends_while_it_writes_writes_at_the_end(
     await transaction.rollback()
     await locker.close()
     await ending
-    assert set(await webhook_secrets.uses(pool)) == {fingerprint(SECRET)}
+    assert set(await secrets.uses(pool)) == {fingerprint(SECRET)}

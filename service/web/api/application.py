@@ -5,18 +5,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 
-import asyncpg
 import orjson
 import structlog
 from aiohttp import web
 
 from service.admin.actor import Actor
-from service.admin.tokens import Tokens
-from service.store.pool import UNAVAILABLE
-from service.web.api.errors import InputError
+from service.admin.people.tokens import Tokens
+from service.store.pool import CONFLICTS, UNAVAILABLE
 from service.web.api.openapi import build_openapi
 from service.web.api.operations import Operation
 from service.web.problems import problem
+from service.web.shapes.errors import InputError
 
 STATIC = files("service.web.api") / "static"
 POLICY = (
@@ -68,7 +67,7 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
                 return await operation.serve(request, actor)
         except InputError as exc:
             return exc.response
-        except asyncpg.TransactionRollbackError:
+        except CONFLICTS:
             return busy("Two changes got in each other's way. Try again.")
         except UNAVAILABLE as exc:
             log.warning("request.unavailable", path=operation.path, error=type(exc).__name__)

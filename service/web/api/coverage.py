@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from service.admin.coverage import Coverages
+from service.admin.phone_numbers.coverage import Coverages
 from service.web.api.operations import Asked, Operation
-from service.web.api.shapes import Given
+from service.web.shapes.shapes import Given
 
 Place = Literal["ring", "request", "event", "predial", "list", "nothing"]
 

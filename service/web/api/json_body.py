@@ -4,7 +4,7 @@ PostgreSQL cannot keep. A value that passes here comes back from the database as
 import json
 import math
 
-from service.web.api.errors import InputError
+from service.web.shapes.errors import InputError
 
 MAX_DEPTH = 32
 MAX_INT = 2**63 - 1

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from service.web.api.fields import VAPI_ID
 from service.web.api.operations import PREFIX, Operation
-from service.web.api.shapes import Problem
+from service.web.shapes.fields import VAPI_ID
+from service.web.shapes.shapes import Problem
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = """\

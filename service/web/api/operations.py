@@ -23,9 +23,9 @@ from pydantic import (
 )
 
 from service.admin.actor import Actor
-from service.web.api.errors import InputError, faults
-from service.web.api.fields import CANONICAL_UUID, VAPI_ID, digits_of
 from service.web.api.json_body import read_json
+from service.web.shapes.errors import InputError, faults
+from service.web.shapes.fields import CANONICAL_UUID, VAPI_ID, digits_of
 
 PREFIX = "/api/v1"
 CURSOR = r"^[A-Za-z0-9_=-]*$"

@@ -7,14 +7,12 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from policies.contract import Override, SubscriptionPlan
-from service.admin.forward_urls import check_forward_url
-from service.admin.organization_list import OrganizationList, Wanted
-from service.admin.organizations import AccessPreview, Entitlement, Organizations
+from service.admin.organizations.organizations import AccessPreview, Entitlement, Organizations
+from service.admin.organizations.search import OrganizationList, Wanted
 from service.domain.decisions import Decision
+from service.domain.forward_urls import check_forward_url
 from service.domain.organizations import Organization
-from service.store.organization_list import Filters, PlanFilter, Position, Sort, TrialFilter
-from service.web.api import shapes
-from service.web.api.fields import Id, Instant, Searched, Truth
+from service.store.organizations.search import Filters, PlanFilter, Position, Sort, TrialFilter
 from service.web.api.operations import (
     Asked,
     Operation,
@@ -26,6 +24,8 @@ from service.web.api.operations import (
     read_cursor,
     write_cursor,
 )
+from service.web.shapes import shapes
+from service.web.shapes.fields import Id, Instant, Searched, Truth
 
 
 class OrganizationsQuery(PageQuery):

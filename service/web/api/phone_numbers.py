@@ -6,10 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from service.admin.phone_numbers import PhoneNumbers
+from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.domain.phone_numbers import PhoneNumber
-from service.web.api import shapes
-from service.web.api.fields import Id
 from service.web.api.operations import (
     Asked,
     Operation,
@@ -18,6 +16,8 @@ from service.web.api.operations import (
     read_cursor,
     write_cursor,
 )
+from service.web.shapes import shapes
+from service.web.shapes.fields import Id
 
 
 class PhoneNumbersQuery(PageQuery):

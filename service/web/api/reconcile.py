@@ -6,11 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.admin.reconciliation import ReconciliationCases, Standing
-from service.admin.webhooks import Webhooks
-from service.reconcile.diff import masked
-from service.store.webhook_changes import WebhookChange
-from service.web.api import reconcile_shapes, shapes
+from service.admin.reconcile.sweeps import ReconciliationCases, Standing
+from service.admin.reconcile.webhooks import Webhooks
+from service.reconcile.steps.webhook_fields import masked
+from service.store.reconcile.changes import WebhookChange
 from service.web.api.operations import (
     Asked,
     Operation,
@@ -21,6 +20,8 @@ from service.web.api.operations import (
     write_cursor,
 )
 from service.web.api.phone_numbers import phone_number_shape
+from service.web.shapes import reconcile as reconcile_shapes
+from service.web.shapes import shapes
 
 SWEEP_SECONDS = 600.0
 

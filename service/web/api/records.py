@@ -7,15 +7,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, StringConstraints
 
-from service.admin.call_story import CallStories
-from service.admin.tokens import Tokens
+from service.admin.calls.story import CallStories
+from service.admin.people.tokens import Tokens
 from service.domain.calls import Call
 from service.domain.errors import NotFoundError
-from service.store import call_list
 from service.store.audit import list_audit
+from service.store.calls import search as call_list
 from service.store.pool import Pool
-from service.web.api import shapes
-from service.web.api.fields import SEARCHABLE, Id, Instant, Searched, Truth
 from service.web.api.operations import (
     Asked,
     Operation,
@@ -27,6 +25,8 @@ from service.web.api.operations import (
     write_cursor,
 )
 from service.web.api.organizations import decision_values
+from service.web.shapes import shapes
+from service.web.shapes.fields import SEARCHABLE, Id, Instant, Searched, Truth
 
 
 class CallsQuery(PageQuery):

@@ -5,9 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from service.admin.unknown_numbers import UnknownNumbers
-from service.web.api import shapes
-from service.web.api.fields import Answer, Id, Instant, Name, Truth
+from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.web.api.operations import (
     Asked,
     Operation,
@@ -18,6 +16,8 @@ from service.web.api.operations import (
     write_cursor,
 )
 from service.web.api.phone_numbers import phone_number_shape
+from service.web.shapes import shapes
+from service.web.shapes.fields import Answer, Id, Instant, Name, Truth
 
 NAME = "vapi_phone_number_id"
 

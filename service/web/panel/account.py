@@ -7,14 +7,14 @@ from typing import Any
 
 from aiohttp import web
 
-from service.admin.people import People
-from service.admin.sessions import Sessions
+from service.admin.people.people import People
+from service.admin.people.sessions import Sessions
 from service.domain.errors import NotFoundError
 from service.domain.people import Admin, Session, TooManyAttemptsError
-from service.web.panel.filling import fill_in
-from service.web.panel.forms import Form, FormError
-from service.web.panel.pages import Page
-from service.web.panel.visit import ROOT, Visit
+from service.web.panel.kit.filling import fill_in
+from service.web.panel.kit.forms import Form, FormError
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import ROOT, Visit
 
 BROWSERS = (
     ("Edg", "Edge"),

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from service.web.panel.guard import Sessions, guarded
-from service.web.panel.pages import Family, Page
-from service.web.panel.rendering import set_up_rendering
-from service.web.panel.static import Assets, read_assets
-from service.web.panel.visit import ROOT, Visit
+from service.web.panel.kit.guard import Sessions, guarded
+from service.web.panel.kit.pages import Family, Page
+from service.web.panel.kit.rendering import set_up_rendering
+from service.web.panel.kit.static import Assets, read_assets
+from service.web.panel.kit.visit import ROOT, Visit
 
 
 async def not_found(visit: Visit) -> web.Response:

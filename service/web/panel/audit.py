@@ -10,10 +10,10 @@ from service.store.audit import find_entry, list_actors, list_audit
 from service.store.pool import Pool
 from service.web.api.operations import place_in_log, read_cursor, write_cursor
 from service.web.api.records import AuditQuery
-from service.web.panel.forms import LOCAL, FormError, judge
-from service.web.panel.pages import Page
+from service.web.panel.kit.forms import LOCAL, FormError, judge
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import Visit
 from service.web.panel.undo import entry_id, place_of
-from service.web.panel.visit import Visit
 
 MOST_ACTORS = 100
 SOURCES = ("web", "api", "cli", "system")

@@ -5,18 +5,18 @@ from uuid import UUID
 
 from aiohttp import web
 
-from service.admin.call_feed import CallFeed
-from service.admin.call_story import CallStories
-from service.store import call_list
-from service.store.call_feed import CallSummary
-from service.store.call_list import CallFilter, CallNames
+from service.admin.calls.feed import CallFeed
+from service.admin.calls.story import CallStories
+from service.domain.wording.calls import aftermath, headline, told
+from service.store.calls import search
+from service.store.calls.feed import CallSummary
+from service.store.calls.search import CallFilter, CallNames
 from service.store.pool import Pool
 from service.web.api.operations import place_in_time, read_cursor, write_cursor
 from service.web.api.records import CallsQuery
-from service.web.panel.call_words import aftermath, headline, told
-from service.web.panel.forms import LOCAL, FormError, judge
-from service.web.panel.pages import Page
-from service.web.panel.visit import Visit
+from service.web.panel.kit.forms import LOCAL, FormError, judge
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import Visit
 
 REASONS = (
     "plan_active",
@@ -82,14 +82,14 @@ class CallPages:
         # Before the list is read: what changes meanwhile is told, perhaps twice, and not missed.
         place = await self.feed.place()
         after = read_cursor(query.cursor, place_in_time, UUID)
-        found = await call_list.find_page(
+        found = await search.find_page(
             self.pool,
             filter_of(query),
             search=query.search,
             after=(after[0], after[1]) if after else None,
             limit=query.limit,
         )
-        names = await call_list.find_names(self.pool, [call.id for call in found.calls])
+        names = await search.find_names(self.pool, [call.id for call in found.calls])
         rows = [CallSummary(call, names.get(call.id, CallNames())) for call in found.calls]
         more = None
         if found.next is not None:

@@ -9,17 +9,17 @@ from aiohttp import web
 
 from policies.contract import Override, SubscriptionPlan
 from service.admin.changes import Noted
-from service.admin.organizations import Entitlement, Organizations
-from service.domain.blocked_messages import REASONS, blocked_text
+from service.admin.organizations.organizations import Entitlement, Organizations
 from service.domain.organizations import Organization
-from service.store.tokens import Role
-from service.web.api import shapes
-from service.web.api.fields import Spoken
-from service.web.panel.filling import fill_in, whole_number
-from service.web.panel.forms import Form, judge, read, text_of
+from service.domain.wording.blocked_messages import REASONS, blocked_text
+from service.store.people.tokens import Role
+from service.web.panel.kit.filling import fill_in, whole_number
+from service.web.panel.kit.forms import Form, judge, read, text_of
+from service.web.panel.kit.pages import Page, Run
+from service.web.panel.kit.visit import Visit
 from service.web.panel.organizations import saved
-from service.web.panel.pages import Page, Run
-from service.web.panel.visit import Visit
+from service.web.shapes import shapes
+from service.web.shapes.fields import Spoken
 
 SPARE_ROWS = 2
 """Empty rows below the blocked messages, so that some can be added without a script."""

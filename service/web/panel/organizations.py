@@ -9,25 +9,25 @@ import orjson
 from aiohttp import web
 
 from service.admin.changes import Noted
-from service.admin.forward_urls import check_forward_url
-from service.admin.organization_access import Explained, OrganizationAccess
-from service.admin.organization_list import OrganizationList
-from service.admin.organizations import Organizations
-from service.admin.phone_numbers import PhoneNumbers
+from service.admin.organizations.access import Explained, OrganizationAccess
+from service.admin.organizations.organizations import Organizations
+from service.admin.organizations.search import OrganizationList
+from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.timeline import Timeline
-from service.domain.blocked_messages import blocked_text
+from service.domain.forward_urls import check_forward_url
 from service.domain.organizations import Organization
-from service.store import call_list
+from service.domain.wording.blocked_messages import blocked_text
+from service.store.calls import search
+from service.store.organizations.timeline import Place
 from service.store.pool import Pool
-from service.store.timeline import Place
-from service.web.api import shapes
-from service.web.api.fields import instant_of
 from service.web.api.operations import place_in_log, place_in_time, read_cursor, write_cursor
 from service.web.api.organizations import OrganizationsQuery, read_position, write_position
-from service.web.panel.filling import fill_in
-from service.web.panel.forms import LOCAL, Form, FormError, judge, read
-from service.web.panel.pages import Page
-from service.web.panel.visit import ROOT, Visit
+from service.web.panel.kit.filling import fill_in
+from service.web.panel.kit.forms import LOCAL, Form, FormError, judge, read
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import ROOT, Visit
+from service.web.shapes import shapes
+from service.web.shapes.fields import instant_of
 
 SHOWN_NUMBERS, SHOWN_CALLS, SHOWN_EVENTS = 20, 8, 12
 OWN = ("name", "external_id", "forward_url", "attributes", "assistant_ids")
@@ -95,7 +95,7 @@ class OrganizationPages:
         numbers = await self.numbers.list_page(
             organization_id=organization.id, sync_state=None, after=None, limit=SHOWN_NUMBERS + 1
         )
-        calls = await call_list.list_page(
+        calls = await search.list_page(
             self.pool,
             vapi_call_id=None,
             organization_id=organization.id,

@@ -8,15 +8,15 @@ from datetime import datetime
 
 from aiohttp import web
 
-from service.admin.organization_list import OrganizationList
+from service.admin.organizations.search import OrganizationList
 from service.domain.decisions import Decision
 from service.domain.errors import InvalidError
 from service.domain.organizations import Organization
-from service.web.api.fields import in_utc
 from service.web.api.organizations import OrganizationsQuery
-from service.web.panel.forms import FormError, judge
-from service.web.panel.pages import Page
-from service.web.panel.visit import Visit
+from service.web.panel.kit.forms import FormError, judge
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import Visit
+from service.web.shapes.fields import in_utc
 
 AT_ONCE = 200
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from service.admin.overview import NeedKind, Overview
 from service.domain.phone_numbers import SyncState
-from service.web.panel.charts import chart_of
-from service.web.panel.pages import Page
-from service.web.panel.visit import Visit
+from service.web.panel.kit.charts import chart_of
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import Visit
 
 SOLVED_AT: Mapping[NeedKind, str] = {
     "sweep_held": "repairs",

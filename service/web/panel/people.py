@@ -6,16 +6,16 @@ from typing import Any
 
 from aiohttp import web
 
-from service.admin.people import People
-from service.admin.sessions import Sessions
+from service.admin.people.people import People
+from service.admin.people.sessions import Sessions
 from service.domain.people import ROLES, Admin, Role
 from service.store.audit import uuid_of
-from service.web.api.shapes import Taken
 from service.web.panel.account import new_password, session_rows
-from service.web.panel.filling import fill_in
-from service.web.panel.forms import Form, FormError, read, text_of
-from service.web.panel.pages import Page
-from service.web.panel.visit import ROOT, Visit
+from service.web.panel.kit.filling import fill_in
+from service.web.panel.kit.forms import Form, FormError, read, text_of
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import ROOT, Visit
+from service.web.shapes.shapes import Taken
 
 PAGE_SIZE = 50
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from service.access.chain import PolicyInfo
-from service.access.plugins import PluginProblem
-from service.web.panel.pages import Page
-from service.web.panel.visit import Visit
+from service.access.policies.chain import PolicyInfo
+from service.access.policies.plugins import PluginProblem
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import Visit
 
 
 @dataclass(frozen=True, slots=True)

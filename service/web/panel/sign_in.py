@@ -6,16 +6,16 @@ from typing import Any
 
 from aiohttp import web
 
-from service.admin.oidc import Oidc
-from service.admin.people import People
-from service.admin.sessions import Sessions
-from service.admin.sign_in import SignIn
+from service.admin.people.oidc import Oidc
+from service.admin.people.people import People
+from service.admin.people.sessions import Sessions
+from service.admin.people.sign_in import SignIn
 from service.domain.errors import ConflictError, InvalidError, UnavailableError
 from service.domain.people import LONGEST, SignInRefusedError, TooManyAttemptsError
 from service.settings import is_local
-from service.web.panel.guard import COOKIE
-from service.web.panel.pages import Page
-from service.web.panel.visit import ROOT, Visit
+from service.web.panel.kit.guard import COOKIE
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import ROOT, Visit
 
 BINDING = "callgate_sign_in"
 BINDING_SECONDS = 600

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from service.admin.tokens import Tokens
+from service.admin.people.tokens import Tokens
 from service.domain.people import SCOPES
 from service.store.audit import uuid_of
-from service.store.tokens import ApiToken
-from service.web.api import shapes
-from service.web.panel.filling import fill_in
-from service.web.panel.forms import Form, FormError, read, text_of
-from service.web.panel.pages import Page
+from service.store.people.tokens import ApiToken
+from service.web.panel.kit.filling import fill_in
+from service.web.panel.kit.forms import Form, FormError, read, text_of
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.people import role_choices
-from service.web.panel.visit import ROOT, Visit
+from service.web.shapes import shapes
 
 PAGE_SIZE = 50
 

@@ -7,8 +7,8 @@ from aiohttp import web
 from service.admin.undo import Undo
 from service.domain.errors import NotFoundError
 from service.store.audit import AuditEntry
-from service.web.panel.pages import Page
-from service.web.panel.visit import ROOT, Visit
+from service.web.panel.kit.pages import Page
+from service.web.panel.kit.visit import ROOT, Visit
 
 PLACES = {"organization": "organizations", "phone_number": "numbers", "import": "numbers/import"}
 

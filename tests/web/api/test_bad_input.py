@@ -10,8 +10,8 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.web.api.errors import InputError
 from service.web.api.json_body import read_json
+from service.web.shapes.errors import InputError
 from tests.support.api import ApiClient
 
 DEEP = b'{"name":"x","attributes":' + b'{"a":' * 40 + b"1" + b"}" * 41

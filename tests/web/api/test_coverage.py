@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.admin.coverage import count_holes
+from service.admin.phone_numbers.coverage import count_holes
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from service.admin import phone_numbers
+from service.admin.phone_numbers import phone_numbers
 from service.sandbox.server import SandboxVapi
 from service.settings import WEBHOOK_PATH
 from tests.support.api import ApiClient

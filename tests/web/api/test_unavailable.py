@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.sandbox.server import SandboxVapi
-from service.store.embedded import EmbeddedPostgres
+from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
 from tests.support.api import ApiClient, serving, settings_for
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from service.domain.people import Role
 from service.sandbox.server import SandboxVapi
-from service.web.panel.guard import COOKIE
+from service.web.panel.kit.guard import COOKIE
 from tests.support.service import Replica
 from tests.support.visiting import Visitor, visiting
 

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 
 from service.sandbox.server import SandboxVapi
-from service.web.panel.guard import COOKIE
+from service.web.panel.kit.guard import COOKIE
 from tests.support.service import Replica, eventually
 from tests.support.visiting import Visitor, visiting
 

@@ -1,0 +1,77 @@
+"""Calls under way whose organization loses its access: ended where the organization wants that.
+
+Looked at whenever an organization changes, at the instant an entitlement ends by itself, and now and
+then anyway; what is looked at is PostgreSQL, so that a missed wake-up costs time and nothing else.
+"""
+
+import asyncio
+
+import structlog
+
+from service.access.directory import AccessDirectory
+from service.access.standings import StoredStandings
+from service.domain.access_times import next_change_at
+from service.store.calls import live
+from service.store.pool import UNAVAILABLE, Pool
+
+POLL_SECONDS = 5.0
+AFTERWARDS_SECONDS = 0.02
+RESTART_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class CallCutter:
+    """Runs in every replica; the row of a call lets only one of them end it."""
+
+    def __init__(self, pool: Pool, directory: AccessDirectory, standings: StoredStandings) -> None:
+        self.pool = pool
+        self.directory = directory
+        self.standings = standings
+        self.woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something about an organization may have changed."""
+        self.woken.set()
+
+    async def run(self) -> None:
+        """Look, for ever."""
+        while True:
+            self.woken.clear()
+            try:
+                pause = await self.look()
+            except UNAVAILABLE as exc:
+                log.warning("call_cutter.lost", error=type(exc).__name__)
+                pause = RESTART_SECONDS
+            except Exception:
+                log.exception("call_cutter.failed")
+                pause = RESTART_SECONDS
+            try:
+                async with asyncio.timeout(pause):
+                    await self.woken.wait()
+            except TimeoutError:
+                pass
+
+    async def look(self) -> float:
+        """End what has to end; seconds until something may end by itself."""
+        owners = await live.find_organizations(self.pool)
+        for owner, standing in (await self.standings.of(owners) if owners else {}).items():
+            if standing.allowed:
+                continue
+            for call_id in await live.cut(self.pool, owner, standing.reason):
+                log.warning(
+                    "call.cut", call_id=call_id, organization_id=owner, reason=standing.reason
+                )
+        return min(POLL_SECONDS, self.seconds_to_change() + AFTERWARDS_SECONDS)
+
+    def seconds_to_change(self) -> float:
+        """Seconds until the access of an organization that wants this may change by itself; a call
+        may begin a moment before."""
+        now = self.directory.now()
+        instants = [
+            next_change_at(entry.organization, now)
+            for entry in self.directory.entries.values()
+            if entry.organization.handling.when_access_ends == "hang_up"
+        ]
+        nearest = min((one for one in instants if one is not None), default=None)
+        return float("inf") if nearest is None else (nearest - now).total_seconds()

@@ -1,0 +1,141 @@
+"""The worker that runs hang-up jobs: pgqueuer on a connection of its own, watched and restarted.
+
+pgqueuer goes on polling in silence after its connection is gone, so a termination listener and its
+own health check end a run at once, and the next run begins on a new connection.
+"""
+
+import asyncio
+import contextlib
+import time
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import structlog
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.domain.errors import FailingListenerError, RetryRequested
+from pgqueuer.domain.models import Job
+from pgqueuer.domain.types import Channel
+
+from service.access.enforcement.hangup_ladder import HangupLadder
+from service.domain.calls import HangupState
+from service.store import queue
+from service.store.calls.records import (
+    HangupTarget,
+    find_hangup_target,
+    record_goodbye,
+    record_hangup,
+)
+from service.store.pool import UNAVAILABLE, Pool, connect
+
+HEARTBEAT_SECONDS = 6.0
+"""After this long without a sign of life a worker's job is another's."""
+POLL_SECONDS = 0.5
+"""pgqueuer's trigger tells of new jobs only; one that comes back later is found by looking."""
+SHORTEST_WAIT = timedelta(milliseconds=5)
+BATCH = 10
+AT_ONCE = 40
+RESTART_SECONDS = 0.5
+CLEAN_SECONDS = 3600.0
+
+log = structlog.get_logger()
+
+
+class StoredHangups:
+    """The state of hang-ups in PostgreSQL."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def find(self, vapi_call_id: str) -> HangupTarget | None:
+        return await find_hangup_target(self.pool, vapi_call_id)
+
+    async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None:
+        await record_hangup(self.pool, vapi_call_id, state, attempts)
+
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
+        await record_goodbye(self.pool, vapi_call_id, seconds)
+
+
+class HangupWorker:
+    """Runs until `stop`; several workers, in this process or others, share the jobs."""
+
+    def __init__(self, dsn: str, pool: Pool, ladder: HangupLadder) -> None:
+        self.dsn = dsn
+        self.pool = pool
+        self.ladder = ladder
+        self.stopping = asyncio.Event()
+        self.manager: QueueManager | None = None
+        self.alive_at = float("-inf")
+
+    @property
+    def alive(self) -> bool:
+        """Whether a run is under way on a live connection."""
+        return self.manager is not None and not self.manager.shutdown.is_set()
+
+    async def run(self) -> None:
+        """Run after run, until told to stop."""
+        cleaning = asyncio.create_task(self.clean())
+        try:
+            while not self.stopping.is_set():
+                try:
+                    await self.session()
+                except (*UNAVAILABLE, FailingListenerError) as exc:
+                    log.warning("hangup_worker.lost", error=type(exc).__name__)
+                except Exception:
+                    log.exception("hangup_worker.failed")
+                finally:
+                    self.manager = None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RESTART_SECONDS):
+                        await self.stopping.wait()
+        finally:
+            cleaning.cancel()
+
+    async def session(self) -> None:
+        """One run on one connection. Ending it, for whatever reason, lets the running jobs finish;
+        jobs that a crash leaves behind are taken over once their heartbeat is old."""
+        connection = await connect(self.dsn)
+        try:
+            manager = QueueManager(queue.queries_on(connection), channel=Channel(queue.CHANNEL))
+            manager.min_dequeue_poll_interval = SHORTEST_WAIT
+            manager.entrypoint(queue.HANGUP, accepts_context=False)(self.job)
+            connection.add_termination_listener(lambda _connection: manager.shutdown.set())
+            self.manager = manager
+            if self.stopping.is_set():
+                return
+            await manager.run(
+                dequeue_timeout=timedelta(seconds=POLL_SECONDS),
+                batch_size=BATCH,
+                max_concurrent_tasks=AT_ONCE,
+                shutdown_on_listener_failure=True,
+                heartbeat_timeout=timedelta(seconds=HEARTBEAT_SECONDS),
+                log_aggregation_interval=timedelta(0),
+            )
+        finally:
+            connection.terminate()
+
+    async def job(self, job: Job) -> None:
+        """One round for one call; what is not over yet comes back as the same job, later."""
+        payload: Any = orjson.loads(job.payload or b"{}")
+        call_id = str(payload["vapi_call_id"])
+        try:
+            outcome = await self.ladder.climb(call_id, job.attempts)
+        except UNAVAILABLE as exc:
+            raise RetryRequested(timedelta(seconds=2), "the records are away") from exc
+        self.alive_at = time.monotonic()
+        if outcome.again_after is not None:
+            raise RetryRequested(timedelta(seconds=outcome.again_after), outcome.state.value)
+
+    async def stop(self) -> None:
+        """Take no further jobs and let the running ones finish their round."""
+        self.stopping.set()
+        if self.manager is not None:
+            self.manager.shutdown.set()
+
+    async def clean(self) -> None:
+        """Keep the log of finished jobs small."""
+        while True:
+            with contextlib.suppress(*UNAVAILABLE):
+                await queue.clean_log(self.pool)
+            await asyncio.sleep(CLEAN_SECONDS)

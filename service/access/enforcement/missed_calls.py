@@ -1,0 +1,195 @@
+"""Missed events: a look at Vapi's own list of calls, now and then, for what no message told us.
+
+Calls that we think are open and Vapi says are over are closed. Calls of registered numbers that we
+never heard of are recorded as `missed`, and hung up if they are blocked and still live. Calls that
+our ringing hook stopped cause no message at all: this is where they are learned of.
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from policies.contract import AccessRequest, CallFacts, Effect
+from service.access.directory import AccessDirectory, Registration
+from service.access.policies.request import build_request
+from service.domain.calls import CallEnd, GateName, NewCall
+from service.domain.decisions import Basis, Decision
+from service.domain.priority import Priority
+from service.store.calls import watch as store
+from service.store.calls.records import record_calls, record_end
+from service.store.pool import UNAVAILABLE, Pool
+from service.vapi.client import VapiClient
+from service.vapi.errors import VapiError, VapiNotFoundError
+from service.vapi.resources import CallView
+
+OVERLAP = timedelta(minutes=10)
+"""How far each look reaches back before the last: a call is in the list from its beginning on, and
+what happens to it later is seen for so long; then it is asked about by itself."""
+GRACE = timedelta(seconds=30)
+"""How old a call has to be before nobody having told us of it means anything."""
+MOST_PAGES = 20
+MOST_OLD = 5
+POLL_SECONDS = 10.0
+RING_GATE = "ring_gate"
+RING_REASON = "call.ringing.hook-executed-say"
+
+log = structlog.get_logger()
+
+
+class Chain(Protocol):
+    """The policies, as the watch asks them."""
+
+    async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
+
+
+class CallWatch:
+    """Looks every `interval` seconds (0: never), one replica at a time."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        client: VapiClient,
+        directory: AccessDirectory,
+        chain: Chain,
+        interval: float,
+    ) -> None:
+        self.pool = pool
+        self.client = client
+        self.directory = directory
+        self.chain = chain
+        self.interval = interval
+
+    async def run(self) -> None:
+        """Look, for ever."""
+        while self.interval:
+            try:
+                await self.look_if_due()
+                pause = min(max(await store.seconds_to_look(self.pool), 0.1), POLL_SECONDS)
+            except UNAVAILABLE as exc:
+                log.warning("call_watch.lost", error=type(exc).__name__)
+                pause = POLL_SECONDS
+            except Exception:
+                log.exception("call_watch.failed")
+                pause = POLL_SECONDS
+            await asyncio.sleep(pause)
+
+    async def look_if_due(self) -> None:
+        """One look under a claim. What Vapi does not answer well changes nothing."""
+        claimed = await store.claim(self.pool)
+        if claimed is None:
+            return
+        claim, seen_until, now = claimed
+        reached = None
+        try:
+            since = seen_until - OVERLAP
+            await self.compare_list(since)
+            await self.ask_about_old(since)
+            reached = now
+        except VapiError as exc:
+            log.warning("call_watch.unanswered", error=str(exc))
+        finally:
+            await store.end(self.pool, claim, self.interval, reached)
+
+    async def compare_list(self, since: datetime) -> None:
+        """Every call that began since, page by page, newest first."""
+        pages = 0
+        async for page in self.client.list_calls(since, Priority.REPAIR):
+            pages += 1
+            views = {view.id: view for view in page if view.id}
+            known = await store.find_known(self.pool, list(views))
+            for call_id, view in views.items():
+                if call_id not in known:
+                    await self.learn(call_id, view)
+                elif view.is_over and not known[call_id]:
+                    await self.close(call_id, view)
+            if pages == MOST_PAGES:
+                log.warning("call_watch.cut_short", pages=pages)
+                return
+
+    async def ask_about_old(self, before: datetime) -> None:
+        """A few calls that are open for longer than the list reaches back."""
+        for call_id in await store.find_old_open(self.pool, before, MOST_OLD):
+            try:
+                view = CallView(await self.client.get_call(call_id, Priority.REPAIR))
+            except VapiNotFoundError:
+                await record_end(self.pool, CallEnd(call_id, self.directory.now(), "not-found"))
+                continue
+            if view.is_over:
+                await self.close(call_id, view)
+            else:
+                await store.touch(self.pool, call_id)
+
+    async def close(self, call_id: str, view: CallView) -> None:
+        """A call ended, and the message of that never came."""
+        ended_at = view.ended_at or self.directory.now()
+        await record_end(
+            self.pool,
+            CallEnd(call_id, ended_at, view.ended_reason, view.duration_seconds, view.cost),
+        )
+        log.info("call.end_found", call_id=call_id)
+
+    async def learn(self, call_id: str, view: CallView) -> None:
+        """A call that no message told us of, if it is of a number or assistant of ours."""
+        ids = [one for one in (view.phone_number_id,) if one]
+        assistants = [one for one in (view.assistant_id,) if one]
+        registration = self.directory.find(ids, assistants)
+        now = self.directory.now()
+        created_at = view.created_at or now
+        ring = view.ended_reason == RING_REASON
+        if registration is None or (not ring and now - created_at < GRACE):
+            return
+        decision = await self.decide(call_id, view, registration)
+        call = self.new_call(call_id, view, registration, decision)
+        async with self.pool.acquire() as connection:
+            won, _ = await record_calls(connection, [call])
+        if won:
+            log.warning(
+                "call.missed",
+                call_id=call_id,
+                organization_id=call.organization_id,
+                gate=call.gate,
+                blocked=call.blocked,
+                reason=decision.reason,
+            )
+
+    async def decide(self, call_id: str, view: CallView, registration: Registration) -> Decision:
+        """What the chain says now; the call was decided by nobody."""
+        facts = CallFacts(call_id, view.type, None, view.assistant_id)
+        at = self.directory.now()
+        request = build_request(registration.organization, at, registration.phone_number, facts)
+        decision = await self.chain.decide(request, basis=self.directory.basis)
+        if view.ended_reason == RING_REASON and decision.allowed:
+            # It pays by now; our hook stopped this call all the same.
+            return replace(decision, effect=Effect.DENY, reason=RING_GATE, determined_by=None)
+        return decision
+
+    def new_call(
+        self, call_id: str, view: CallView, registration: Registration, decision: Decision
+    ) -> NewCall:
+        """The row of such a call. What our hook stopped was blocked, whatever is true now."""
+        ring = view.ended_reason == RING_REASON
+        gate: GateName = "ring" if ring else "event"
+        number = registration.phone_number
+        now = self.directory.now()
+        ended_at = (view.ended_at or now) if view.is_over else None
+        over = ended_at is not None
+        return NewCall(
+            vapi_call_id=call_id,
+            organization_id=registration.organization.id,
+            phone_number_id=number.id if number else None,
+            vapi_phone_number_id=view.phone_number_id,
+            type=view.type,
+            gate=gate,
+            decision=decision,
+            started_at=min(view.started_at or view.created_at or now, now),
+            control_url=view.control_url,
+            hangup_after_seconds=None if over or decision.allowed else 0.0,
+            ended_at=ended_at,
+            ended_reason=view.ended_reason if over else None,
+            duration_seconds=view.duration_seconds if over else None,
+            cost=view.cost if over else None,
+            missed=not ring,
+        )

@@ -1,0 +1,1 @@
+"""The chain of policies: found, checked, asked in isolation, combined."""

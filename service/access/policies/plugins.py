@@ -1,0 +1,174 @@
+"""Finding the policies: entry points one by one, so that a broken plugin breaks only itself.
+
+pluggy is the registry, not the evaluator: it never awaits, and one raising hook stops the rest.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint, distributions
+from itertools import islice
+
+import pluggy
+
+from policies import hookspecs
+from service.access.policies.registration import RegisteredPolicy, UnfitPolicyError, fit_policy
+
+HOST = "callgate"
+BUILT_IN = ("admin_override", "plan", "trial")
+MAX_POLICIES = 100
+"""Of one plugin: a generator that never ends must not keep the service from starting."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginProblem:
+    """What kept a plugin, or one policy of it, out of the chain."""
+
+    plugin: str
+    version: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicies:
+    """The chain in order, and what is missing from it."""
+
+    policies: tuple[RegisteredPolicy, ...]
+    problems: tuple[PluginProblem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point of the group, and the distribution that it belongs to."""
+
+    distribution: str
+    version: str
+    entry: EntryPoint
+
+
+def load_policies() -> LoadedPolicies:
+    """Load every installed plugin and inspect what it registers. Never raises for a plugin.
+
+    The host's own plugins come first and the names of the built-in policies are theirs alone, so
+    that no stranger can take the place of `admin_override`. Among strangers the first keeps a
+    name, in the order of the distributions' names. Ctrl-C still ends a start.
+    """
+    problems: list[PluginProblem] = []
+    policies: dict[str, RegisteredPolicy] = {}
+    for plugin in sorted(find_plugins(problems), key=precedence):
+
+        def refuse(exc: BaseException, plugin: Plugin = plugin) -> None:
+            message = f"{plugin.entry.value}: {readable(exc)}"
+            problems.append(PluginProblem(plugin.distribution, plugin.version, message))
+
+        try:
+            registered = register(plugin.entry)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
+            refuse(exc)
+            continue
+        for candidate in registered:
+            try:
+                policy = fit_policy(candidate, plugin.distribution, plugin.version)
+                check_name_is_free(policy, policies)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:
+                refuse(exc)
+            else:
+                policies[policy.name] = policy
+    problems.extend(
+        PluginProblem(HOST, "", f"the built-in policy {name} is missing: install callgate again")
+        for name in BUILT_IN
+        if name not in policies
+    )
+    return LoadedPolicies(
+        tuple(sorted(policies.values(), key=lambda policy: policy.rank)), tuple(problems)
+    )
+
+
+def find_plugins(problems: list[PluginProblem]) -> Iterator[Plugin]:
+    """The group's entry points, distribution by distribution.
+
+    `importlib.metadata.entry_points` would raise for all if one distribution's files are damaged.
+    Of two copies of a distribution the first on the path counts, as for imports.
+    """
+    seen: set[str] = set()
+    for found in distributions():
+        try:
+            declared = declared_entries(found)
+            if not declared:
+                continue
+            name, version = canonical(found.name), str(found.version)
+        except Exception:
+            place = getattr(getattr(found, "_path", None), "name", "unknown")
+            problems.append(PluginProblem(place, "", "its metadata is damaged: install it again"))
+            continue
+        if name not in seen:
+            seen.add(name)
+            yield from (Plugin(found.name, version, entry) for entry in declared)
+
+
+def declared_entries(found: Distribution) -> list[EntryPoint]:
+    """A distribution's entry points in our group; its other metadata is read only if it has any."""
+    if f"[{hookspecs.GROUP}]" not in (found.read_text("entry_points.txt") or ""):
+        return []
+    return [entry for entry in found.entry_points if entry.group == hookspecs.GROUP]
+
+
+def precedence(plugin: Plugin) -> tuple[bool, str, str]:
+    return (
+        canonical(plugin.distribution) != HOST,
+        canonical(plugin.distribution),
+        plugin.entry.name,
+    )
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def readable(exc: BaseException) -> str:
+    """What a plugin's exception says, as one line of plain text, however it was meant."""
+    if isinstance(exc, UnfitPolicyError):
+        text = str(exc)
+    else:
+        try:
+            text = f"{type(exc).__name__}: {exc}"
+        except BaseException:  # even its message raises
+            text = "an exception without a readable message"
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return text[:300]
+
+
+def register(entry: EntryPoint) -> list[object]:
+    """Import one plugin and call its hook, apart from all others."""
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(entry.load(), name=entry.name)
+    manager.check_pending()
+    hook = manager.hook.register_access_policies
+    if not hook.get_hookimpls():
+        raise UnfitPolicyError("it has no register_access_policies marked with @hookimpl")
+    given: list[object] = []
+    for result in hook():
+        if inspect.iscoroutine(result):
+            result.close()
+            raise UnfitPolicyError("register_access_policies must be a plain function, not async")
+        given.extend(islice(result, MAX_POLICIES + 1))
+    if not given:
+        raise UnfitPolicyError("register_access_policies returned no policy")
+    if len(given) > MAX_POLICIES:
+        raise UnfitPolicyError(f"register_access_policies returned over {MAX_POLICIES} policies")
+    return given
+
+
+def check_name_is_free(policy: RegisteredPolicy, taken: dict[str, RegisteredPolicy]) -> None:
+    """Raises `UnfitPolicyError` if another has the name, or it is kept for a built-in policy."""
+    if policy.name in taken:
+        owner = taken[policy.name].plugin
+        raise UnfitPolicyError(f"the name {policy.name!r} is taken by {owner}")
+    if policy.name in BUILT_IN and canonical(policy.plugin) != HOST:
+        raise UnfitPolicyError(f"the name {policy.name!r} is kept for the built-in policy")

@@ -1,0 +1,88 @@
+"""Asking the chain without a call: for admins, lists and explanations. No side effects."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.access.directory import AccessDirectory
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import HOST
+from service.access.policies.request import build_request
+from service.domain.access_times import next_change_at
+from service.domain.decisions import Decision
+from service.domain.organizations import Organization
+from service.domain.phone_numbers import PhoneNumber
+
+AT_ONCE = 100
+"""How many are judged before others on the event loop have their turn."""
+
+
+class Known(NamedTuple):
+    """What the chain said of an organization as it was read; True until `until`, None: for good."""
+
+    organization: Organization
+    until: datetime | None
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPreview:
+    """The chain as admins ask it: about an organization as it is stored, at any instant."""
+
+    chain: AccessChain
+    directory: AccessDirectory
+    known: dict[UUID, Known] = field(default_factory=dict)
+
+    async def decide(
+        self,
+        organization: Organization,
+        *,
+        at: datetime | None = None,
+        phone_number: PhoneNumber | None = None,
+    ) -> Decision:
+        """What a call would be answered at `at`, by default now by the database's clock."""
+        request = build_request(organization, at or self.directory.now(), phone_number)
+        return await self.chain.decide(request, basis=self.directory.basis)
+
+    async def matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:
+        """Organizations of the directory with this access now; None where memory cannot tell.
+
+        The built-in policies change their mind only when the organization or the time passes an
+        end, so that each is asked once in between. A stranger's policy may at any moment.
+        """
+        if not self.directory.loaded or self.directory.basis != "fresh":
+            return None
+        if any(one.policy.plugin != HOST for one in self.chain.evaluators):
+            return None
+        entries = list(self.directory.entries.values())
+        now = self.directory.now()
+        found = []
+        for count, entry in enumerate(entries):
+            organization = entry.organization
+            known = self.known.get(organization.id)
+            if known is None or known.organization is not organization or expired(known, now):
+                known = await self.learn(organization, now)
+                if count % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            if allowed in (None, known.allowed) and reason in (None, known.reason):
+                found.append(organization.id)
+        if len(self.known) > len(entries):
+            for gone in self.known.keys() - {entry.organization.id for entry in entries}:
+                del self.known[gone]
+        return found
+
+    async def learn(self, organization: Organization, now: datetime) -> Known:
+        """Ask, and remember the answer for as long as it holds."""
+        decision = await self.decide(organization, at=now)
+        known = Known(
+            organization, next_change_at(organization, now), decision.allowed, decision.reason
+        )
+        self.known[organization.id] = known
+        return known
+
+
+def expired(known: Known, now: datetime) -> bool:
+    return known.until is not None and now >= known.until

@@ -1,0 +1,47 @@
+"""How organizations stand right now, read from PostgreSQL and judged by the chain: what Vapi is to
+hold for their numbers hangs on it, so no copy in memory that may be behind will do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.access.policies.chain import AccessChain
+from service.access.policies.request import build_request
+from service.domain.access_times import next_change_at
+from service.domain.organizations import Organization
+from service.domain.standing import Standing
+from service.domain.wording.blocked_messages import blocked_text
+from service.store.organizations import organizations
+from service.store.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStandings:
+    """`ring_default`: what CALLGATE_RING_GATE says for organizations that say nothing."""
+
+    pool: Pool
+    chain: AccessChain
+    blocked_message: str
+    ring_default: bool
+
+    async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, Standing]:
+        """The standing of each of these organizations that there is."""
+        found = await organizations.find_many(self.pool, organization_ids)
+        now = await organizations.now(self.pool)
+        return {one.id: await self.judge(one, now) for one in found}
+
+    async def judge(self, organization: Organization, now: datetime) -> Standing:
+        """Ask the chain as for a call that begins now, by the database's clock."""
+        decision = await self.chain.decide(build_request(organization, now), basis="fresh")
+        handling = organization.handling
+        changes_at = next_change_at(organization, now)
+        return Standing(
+            allowed=decision.allowed,
+            reason=decision.reason,
+            message=blocked_text(organization, decision.reason, self.blocked_message, now),
+            ring=self.ring_default if handling.ring_gate is None else handling.ring_gate,
+            transfer_to=handling.transfer_when_down,
+            changes_at=changes_at,
+            changes_in=None if changes_at is None else (changes_at - now).total_seconds(),
+        )

@@ -1,0 +1,1 @@
+"""Use cases around calls: the live feed and one call's story."""

@@ -1,0 +1,169 @@
+"""The live feed of calls: one look at PostgreSQL every half second, and only while somebody listens.
+
+What is looked at is the level, never an event: whoever was away asks for what changed since. A row
+whose transaction commits late is found in the overlap of the looks, so that a call may be told twice
+and is never left out: listeners replace by id.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import structlog
+
+from service.store.calls import feed as store
+from service.store.calls.feed import CallSummary, Change
+from service.store.pool import UNAVAILABLE, Pool
+
+POLL_SECONDS = 0.5
+REST_SECONDS = 1.0
+OVERLAP = timedelta(seconds=10)
+"""How much later than it began a transaction may commit; records are given up long before."""
+MOST = 500
+"""What is told after a gap; beyond that it is quicker to begin anew."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """`call`: new or changed, with the place to resume from. `reload`: too much was missed.
+    `away` and `back`: PostgreSQL does not answer, and does again. `end`: the service stops."""
+
+    kind: Literal["call", "reload", "away", "back", "end"]
+    place: str = ""
+    summary: CallSummary | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """One who listens. A slow one that lets the queue run full is told to begin anew."""
+
+    queue: asyncio.Queue[FeedItem] = field(default_factory=lambda: asyncio.Queue(2 * MOST))
+
+    def put(self, item: FeedItem) -> None:
+        if self.queue.full():
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            item = FeedItem("reload")
+        self.queue.put_nowait(item)
+
+
+def place_of(at: datetime) -> str:
+    """An instant as an event id: microseconds, the same in every replica."""
+    return str((at - EPOCH) // timedelta(microseconds=1))
+
+
+def read_place(text: str) -> datetime | None:
+    """The inverse; None for what is not one of ours."""
+    if not text.isascii() or not text.isdigit() or len(text) > 17:
+        return None
+    return EPOCH + timedelta(microseconds=int(text))
+
+
+class CallFeed:
+    """One a replica; replicas need not know of each other."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.listeners: set[Listener] = set()
+        self.looking: asyncio.Task[None] | None = None
+        self.seen: dict[UUID, datetime] = {}
+        self.reached: datetime | None = None
+        self.away = False
+
+    async def place(self) -> str:
+        """Where the feed stands now: what a page shows is as of then."""
+        return place_of(await store.now(self.pool))
+
+    @asynccontextmanager
+    async def listen(self, since: str = "") -> AsyncIterator[Listener]:
+        """Listen from a place on (empty: from now on)."""
+        listener = Listener()
+        self.listeners.add(listener)
+        if self.looking is None or self.looking.done():
+            self.looking = asyncio.create_task(self.look())
+        try:
+            if since:
+                await self.catch_up(listener, since)
+            yield listener
+        finally:
+            self.listeners.discard(listener)
+            if not self.listeners and self.looking is not None:
+                self.looking.cancel()
+
+    async def catch_up(self, listener: Listener, since: str) -> None:
+        """Tell one listener what was missed."""
+        after = read_place(since)
+        try:
+            if after is None:
+                listener.put(FeedItem("reload"))
+                return
+            changes = await store.find_changed(self.pool, after - OVERLAP, MOST + 1)
+            if sum(change.updated_at > after for change in changes) > MOST:
+                listener.put(FeedItem("reload"))
+                return
+            for item in await self.items(changes[-MOST:]):
+                listener.put(item)
+        except UNAVAILABLE:
+            # Nothing is told now, so the place stays: the next connection asks for it again.
+            listener.put(FeedItem("away"))
+            listener.put(FeedItem("end"))
+
+    async def look(self) -> None:
+        """Look while somebody listens; with PostgreSQL away say so, and go on from the same place."""
+        self.seen, self.reached = {}, None
+        while self.listeners:
+            try:
+                await self.look_once()
+                if self.away:
+                    self.away = False
+                    self.tell(FeedItem("back"))
+            except UNAVAILABLE as exc:
+                if not self.away:
+                    self.away = True
+                    log.warning("call_feed.lost", error=type(exc).__name__)
+                    self.tell(FeedItem("away"))
+                await asyncio.sleep(REST_SECONDS)
+            except Exception:
+                log.exception("call_feed.failed")
+                await asyncio.sleep(REST_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def look_once(self) -> None:
+        """Tell what changed since the last look, the overlap included."""
+        if self.reached is None:
+            self.reached = await store.now(self.pool)
+        since = self.reached - OVERLAP
+        changes = await store.find_changed(self.pool, since, 20 * MOST)
+        fresh = [change for change in changes if self.seen.get(change.id) != change.updated_at]
+        if len(fresh) > 2 * MOST:
+            self.tell(FeedItem("reload"))
+        else:
+            for item in await self.items(fresh):
+                self.tell(item)
+        self.seen = {change.id: change.updated_at for change in changes}
+        if changes:
+            self.reached = max(self.reached, changes[-1].updated_at)
+
+    async def items(self, changes: list[Change]) -> list[FeedItem]:
+        """Changes as they are told."""
+        found = await store.find_summaries(self.pool, [change.id for change in changes])
+        return [
+            FeedItem("call", place_of(change.updated_at), found[change.id])
+            for change in changes
+            if change.id in found
+        ]
+
+    def tell(self, item: FeedItem) -> None:
+        for listener in self.listeners:
+            listener.put(item)
+
+    async def stop(self, _app: object = None) -> None:
+        """Let every listener go: the service is about to stop."""
+        self.tell(FeedItem("end"))

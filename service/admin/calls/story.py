@@ -1,0 +1,70 @@
+"""One call's whole story: the row, what people call things, and every step in order."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.domain.call_events import Step
+from service.domain.calls import Call
+from service.domain.errors import NotFoundError
+from service.store.calls import events, search
+from service.store.calls.search import CallNames
+from service.store.pool import Pool
+
+MOST_STEPS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A call with its steps. `decided`, `cut` and `ended` come out of the call's own row, so that they
+    are told even where the other steps were lost or are too old."""
+
+    call: Call
+    names: CallNames
+    steps: tuple[Step, ...]
+
+
+def own_steps(call: Call) -> list[Step]:
+    """What the row of a call tells of its life."""
+    decision = call.decision
+    steps = [
+        Step(
+            decision.decided_at,
+            "decided",
+            {
+                "effect": decision.effect.value,
+                "reason": decision.reason,
+                "determined_by": decision.determined_by,
+                "basis": decision.basis,
+                "gate": call.gate,
+            },
+        )
+    ]
+    if call.cut_at is not None:
+        steps.append(Step(call.cut_at, "cut", {"reason": call.cut_reason}))
+    if call.ended_at is not None:
+        detail = {"reason": call.ended_reason, "duration_seconds": call.duration_seconds}
+        steps.append(Step(call.ended_at, "ended", detail))
+    return steps
+
+
+def place_of(step: Step, call: Call) -> datetime:
+    """Where a step stands: the first message, noted once it was answered, comes before its decision."""
+    return min(step.at, call.decision.decided_at) if step.detail.get("first") else step.at
+
+
+class CallStories:
+    """Reads stories; everybody who is signed in may."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def get(self, call_id: UUID) -> Story:
+        """A call's story; raises `NotFoundError`."""
+        call = await search.find(self.pool, call_id)
+        if call is None:
+            raise NotFoundError("There is no such call.", code="call_not_found")
+        names = await search.find_names(self.pool, [call.id])
+        noted = await events.list_of_call(self.pool, call.vapi_call_id, MOST_STEPS)
+        steps = sorted([*noted, *own_steps(call)], key=lambda step: place_of(step, call))
+        return Story(call, names.get(call.id, CallNames()), tuple(steps))

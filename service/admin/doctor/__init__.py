@@ -1,0 +1,1 @@
+"""The doctor's checks and their report. It reads and changes nothing."""

@@ -1,0 +1,105 @@
+"""What `callgate doctor` says, from inside the service; and the settings, without their secrets."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import SecretStr
+
+from service.admin.doctor.check import Finding
+from service.admin.doctor.doctor import Doctor
+from service.settings import Settings
+
+AT_MOST_EVERY = 5.0
+"""Seconds between two examinations: each asks Vapi, whose patience all replicas share."""
+
+Source = Literal["environment", "default", "sandbox", "command line"]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """All findings of one examination; what is worst comes first."""
+
+    findings: tuple[Finding, ...]
+    examined_at: datetime
+    seconds: float
+
+    @property
+    def level(self) -> Literal["ok", "warning", "failed"]:
+        """The worst of them."""
+        levels = {finding.level for finding in self.findings}
+        return "failed" if "failed" in levels else "warning" if "warning" in levels else "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingLine:
+    """One setting as operators may see it: of a secret only whether it is set."""
+
+    name: str
+    value: str
+    source: Source
+    secret: bool
+
+
+@dataclass(slots=True)
+class Examinations:
+    """The doctor on call. One examination runs at a time; who asks meanwhile gets the same."""
+
+    doctor: Doctor
+    last: HealthReport | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def examine(self) -> HealthReport:
+        """Examine everything now, or give what was found a moment ago."""
+        async with self.turn:
+            now = datetime.now(UTC)
+            if self.last and (now - self.last.examined_at).total_seconds() < AT_MOST_EVERY:
+                return self.last
+            began = time.perf_counter()
+            found = await self.doctor.examine()
+            order = ("failed", "warning", "ok")
+            found.sort(key=lambda finding: order.index(finding.level))
+            self.last = HealthReport(tuple(found), datetime.now(UTC), time.perf_counter() - began)
+            return self.last
+
+    def settings(self) -> list[SettingLine]:
+        """Every setting, in the README's order."""
+        return list(describe_settings(self.doctor.settings, os.environ))
+
+
+def describe_settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[SettingLine]:
+    """Each setting with where it comes from."""
+    named = {name.upper() for name in environment}
+    for name in Settings.model_fields:
+        if name == "sandbox":
+            continue
+        source: Source = "default"
+        if name.upper() in named:
+            source = "environment"
+        elif name in settings.model_fields_set:
+            source = "sandbox" if settings.sandbox else "command line"
+        value = getattr(settings, name)
+        is_secret = isinstance(value, SecretStr)
+        yield SettingLine(name.upper(), shown(name, value), source, is_secret)
+
+
+def shown(name: str, value: object) -> str:
+    """A value as text; of a secret never a character, of several how many there are."""
+    if isinstance(value, SecretStr):
+        text = value.get_secret_value()
+        if not text:
+            return "not set"
+        count = len([word for word in text.split(",") if word.strip()])
+        several = name == "vapi_webhook_secret" and count > 1
+        return f"set ({count} secrets)" if several else "set"
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)

@@ -1,0 +1,1 @@
+"""Use cases around imports: a file becomes a plan, the plan is applied."""

@@ -1,0 +1,188 @@
+"""Use case: many phone numbers at once. A plan says what each row would do, applying it does that.
+
+Each row stands alone: its own transaction, its own error. Doing it again changes nothing.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import structlog
+
+from service.admin.actor import Actor
+from service.admin.imports.csv_file import (
+    CellError,
+    ImportRow,
+    RowFault,
+    parse_label,
+    parse_organization,
+)
+from service.admin.imports.plan import ImportPlan, Judge, Naming, PlannedRow, taken
+from service.admin.imports.vapi_numbers import Known, VapiNumber, VapiNumbers
+from service.admin.phone_numbers.phone_numbers import PhoneNumbers, Probed
+from service.domain.errors import CallgateError, InvalidError, UnavailableError
+from service.domain.phone_numbers import Sync
+from service.store.phone_numbers import lookups
+from service.store.pool import UNAVAILABLE, Pool
+from service.vapi.client import VapiClient
+from service.vapi.errors import VapiError
+
+AWAY_ROWS = 3
+"""After so many rows in a row that PostgreSQL did not answer, the others are not tried."""
+
+log = structlog.get_logger()
+
+
+class Later:
+    """Leaves Vapi to the loop: a number that is changed is due at once, and a file of thousands
+    must neither wait for each of them nor use up the budget of requests."""
+
+    async def probe(self, vapi_phone_number_id: str) -> Probed | None:  # noqa: ARG002
+        return None
+
+    async def reconcile(self, phone_number_id: UUID) -> Sync | None:  # noqa: ARG002
+        return None
+
+
+async def leave_to_notifications(organization_id: UUID) -> None:
+    """The change's notification reaches the directories of all replicas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """Registers what a file names, or what is at Vapi and not here yet."""
+
+    pool: Pool
+    client: VapiClient
+    numbers: PhoneNumbers
+
+    @classmethod
+    def patient(cls, pool: Pool, client: VapiClient) -> "Imports":
+        """One that waits neither for Vapi nor for directories: many numbers need not be first."""
+        return cls(pool, client, PhoneNumbers(pool, leave_to_notifications, Later()))
+
+    async def plan(self, rows: Sequence[ImportRow | RowFault]) -> ImportPlan:
+        """What each row would do; nothing is changed.
+
+        While Vapi cannot be asked ids are taken as they are (they wait as `pending`), and E.164
+        numbers are errors.
+        """
+        usable = [row for row in rows if isinstance(row, ImportRow)]
+        known = Known()
+        if usable:
+            known = await VapiNumbers(self.client).look_up(
+                {row.phone_number for row in usable if not row.is_e164},
+                {row.phone_number for row in usable if row.is_e164},
+            )
+        return await self.judge(rows, known)
+
+    async def plan_unregistered(self, organization: str) -> ImportPlan:
+        """A plan that registers all that is at Vapi and not here for one organization.
+
+        Raises `InvalidError` for the organization, `UnavailableError` while Vapi cannot be asked.
+        """
+        try:
+            organization = parse_organization(organization)
+        except CellError as exc:
+            raise InvalidError(exc.message, code=exc.code) from None
+        found = await lookups.find_organizations(self.pool, [organization])
+        Naming(found).find(organization)
+        known, rows = Known(), list[ImportRow]()
+        async for page in self.unregistered():
+            for number in page:
+                known.by_id[number.id] = number
+                label = label_of(number)
+                rows.append(ImportRow(len(rows) + 1, number.id, organization, label))
+        return await self.judge(rows, known)
+
+    async def unregistered(self) -> AsyncIterator[list[VapiNumber]]:
+        """What is at Vapi and not registered, page by page. Raises `UnavailableError`."""
+        try:
+            async for page in VapiNumbers(self.client).pages():
+                here = await lookups.find_numbers(self.pool, [item.id for item in page])
+                yield [item for item in page if item.id not in here]
+        except VapiError as exc:
+            raise UnavailableError(str(exc), code="vapi_unavailable") from None
+
+    async def judge(self, rows: Sequence[ImportRow | RowFault], known: Known) -> ImportPlan:
+        """The plan, from what Vapi said and what is registered."""
+        usable = [row for row in rows if isinstance(row, ImportRow)]
+        naming = Naming(
+            await lookups.find_organizations(self.pool, {row.organization for row in usable})
+        )
+        here = await lookups.find_numbers(
+            self.pool,
+            {row.phone_number for row in usable} | known.by_id.keys(),
+        )
+        judge = Judge(known, naming, here)
+        return ImportPlan(tuple(judge.judge(row) for row in rows), warning_of(known))
+
+    async def apply(
+        self, actor: Actor, plan: ImportPlan, progress: Callable[[PlannedRow], None]
+    ) -> ImportPlan:
+        """Do what the plan says, row by row; what became of each is told and returned.
+
+        A row that fails becomes an `error` and the rest goes on. The numbers are then due: the loop
+        of a running service configures them. Raises `ForbiddenError`.
+        """
+        actor.require_admin()
+        done, away = list[PlannedRow](), 0
+        for row in plan.rows:
+            outcome = row
+            if row.action in ("create", "update"):
+                outcome = await self.apply_row(actor, row, skip=away >= AWAY_ROWS)
+                away = away + 1 if outcome.code == "unavailable" else 0
+            progress(outcome)
+            done.append(outcome)
+        applied = replace(plan, rows=tuple(done))
+        log.info("numbers.imported", **applied.figures)
+        return applied
+
+    async def apply_row(self, actor: Actor, row: PlannedRow, *, skip: bool) -> PlannedRow:
+        """One row in its own transaction; the row with its number's id, or with its error."""
+        try:
+            if skip:
+                raise UnavailableError("Not tried: the database does not answer.")
+            if row.action == "create":
+                values = {
+                    "organization_id": row.organization_id,
+                    "vapi_phone_number_id": row.vapi_phone_number_id,
+                    "number": row.number,
+                    "label": row.label,
+                    "gate": row.gate or "event",
+                    "answer_with": None,
+                }
+                created = await self.numbers.register(actor, values)
+                return replace(row, phone_number_id=created.id)
+            assert row.phone_number_id is not None
+            before = await self.numbers.get(row.phone_number_id)
+            if before.organization_id != row.organization_id:
+                raise taken()
+            await self.numbers.change(actor, row.phone_number_id, row.changes)
+        except CallgateError as exc:
+            return row.failed(exc)
+        except UNAVAILABLE as exc:
+            message = f"The database does not answer ({type(exc).__name__}): import it again."
+            return row.failed(UnavailableError(message))
+        except Exception:
+            log.exception("numbers.import_failed", line=row.line)
+            return row.failed(CallgateError("An unexpected error: see the log."))
+        return row
+
+
+def warning_of(known: Known) -> str | None:
+    """What Vapi's silence means for the plan."""
+    if known.problem is None:
+        return None
+    return (
+        f"{known.problem} So ids could not all be checked: they are taken as they are, and wait as "
+        "pending."
+    )
+
+
+def label_of(number: VapiNumber) -> str | None:
+    """Vapi's name of a number as its label, where it makes a good one."""
+    try:
+        return parse_label((number.name or "").strip())
+    except CellError:
+        return None

@@ -1,0 +1,232 @@
+"""Use case: an import that is kept. A file becomes a plan to look at; applied, it goes on in the
+background, in whichever replica has time, and after a crash where it stood."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from service.admin.actor import Actor
+from service.admin.changes import record, transaction
+from service.admin.imports.csv_file import CsvError, ImportRow, RowFault, parse_import
+from service.admin.imports.imports import Imports
+from service.admin.imports.plan import ImportPlan, PlannedRow
+from service.admin.imports.vapi_numbers import Known, plain
+from service.domain.errors import ConflictError, NotFoundError
+from service.store.phone_numbers import imports as store
+from service.store.phone_numbers import lookups
+from service.store.phone_numbers.imports import Claim, ImportJob, ImportRecord, Show
+from service.store.pool import UNAVAILABLE, Pool
+
+MAX_ROWS = 10_000
+PLAN_SECONDS = 20.0
+POLL_SECONDS = 2.0
+BATCH = 50
+FIRST = (False, 0)
+"""The place before all rows."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How many rows were planned for what, and what became of them."""
+
+    counted: Mapping[tuple[str, str], int]
+
+    def planned(self, action: str) -> int:
+        return sum(rows for (planned, _), rows in self.counted.items() if planned == action)
+
+    def became(self, outcome: str) -> int:
+        return sum(rows for (_, found), rows in self.counted.items() if found == outcome)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counted.values())
+
+    @property
+    def to_do(self) -> int:
+        """Rows that had something to do, done by now or not."""
+        return self.planned("create") + self.planned("update")
+
+    @property
+    def waiting(self) -> int:
+        return self.became("waiting")
+
+
+def import_not_found() -> NotFoundError:
+    return NotFoundError("There is no such import; they are kept for 30 days.")
+
+
+@dataclass(slots=True)
+class ImportJobs:
+    """One a replica: what admins ask for, and the worker that does it."""
+
+    pool: Pool
+    imports: Imports
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def create(self, actor: Actor, file_name: str, data: bytes) -> ImportJob:
+        """Plan what a CSV file asks for and keep the plan; no number is touched.
+
+        Raises `InvalidError` for a file that cannot be used as a whole.
+        """
+        actor.require_admin()
+        rows = await asyncio.to_thread(parse_import, data)
+        if not rows:
+            raise CsvError("The file names no phone number: below its header every line is empty.")
+        if len(rows) > MAX_ROWS:
+            raise CsvError(f"The file has more than {MAX_ROWS:,} rows: split it.")
+        plan = await self.plan(rows)
+        name = plain(file_name) or "numbers.csv"
+        async with transaction(self.pool) as connection:
+            await store.prune(connection)
+            made = await store.insert(
+                connection,
+                created_by=actor.name,
+                source=actor.source,
+                file_name=name,
+                warning=plan.warning,
+                plans=[asdict(row) for row in plan.rows],
+            )
+            after = {"name": name, "rows": plan.figures}
+            await record(connection, actor, "import.created", "import", made, after=after)
+        return await self.get(made)
+
+    async def plan(self, rows: list[ImportRow | RowFault]) -> ImportPlan:
+        """The plan. A Vapi that takes too long for a page is one that cannot be asked."""
+        try:
+            async with asyncio.timeout(PLAN_SECONDS):
+                return await self.imports.plan(rows)
+        except TimeoutError:
+            problem = f"Vapi did not tell within {PLAN_SECONDS:.0f} seconds which numbers it has."
+            return await self.imports.judge(rows, Known(problem=problem))
+
+    async def get(self, import_id: UUID) -> ImportJob:
+        """Raises `NotFoundError`."""
+        found = await store.find(self.pool, import_id)
+        if found is None:
+            raise import_not_found()
+        return found
+
+    async def list_page(self, *, after: UUID | None, limit: int) -> list[ImportJob]:
+        """Imports, newest first."""
+        return await store.list_page(self.pool, after=after, limit=limit)
+
+    async def figures(self, import_id: UUID) -> Figures:
+        return Figures(await store.count(self.pool, import_id))
+
+    async def rows(
+        self, import_id: UUID, show: Show, *, after: tuple[bool, int] = FIRST, limit: int
+    ) -> list[ImportRecord]:
+        """Rows behind the place `after`, those that failed first."""
+        return await store.list_rows(self.pool, import_id, show, after=after, limit=limit)
+
+    async def apply(self, actor: Actor, import_id: UUID) -> None:
+        """Let the plan be carried out; asking twice changes nothing. Raises `ConflictError`."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            job = await store.find_locked(connection, import_id)
+            if job is None:
+                raise import_not_found()
+            if job.state == "canceled":
+                raise ConflictError("This import was canceled: upload the file again.")
+            if job.state == "planned":
+                await store.start(connection, import_id, actor.name)
+                await self.audit(connection, actor, "import.applied", job)
+        self.woken.set()
+
+    async def cancel(self, actor: Actor, import_id: UUID) -> None:
+        """Leave the rows that are not done yet as they are. Raises `ConflictError`."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            job = await store.find_locked(connection, import_id)
+            if job is None:
+                raise import_not_found()
+            if job.state == "applied":
+                raise ConflictError("This import is done: nothing is left to cancel.")
+            if job.state != "canceled":
+                await store.cancel(connection, import_id)
+                await self.audit(connection, actor, "import.canceled", job)
+
+    async def audit(self, connection: Any, actor: Actor, action: str, job: ImportJob) -> None:
+        after = {"name": job.file_name}
+        await record(connection, actor, action, "import", job.id, after=after)
+
+    async def run(self) -> None:
+        """Apply what is to be applied, for ever."""
+        while True:
+            self.woken.clear()
+            going_on = False
+            try:
+                going_on = await self.apply_one()
+            except UNAVAILABLE as exc:
+                log.warning("imports.lost", error=type(exc).__name__)
+            except Exception:
+                log.exception("imports.failed")
+            if not going_on:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self.woken.wait()
+
+    async def apply_one(self) -> bool:
+        """Claim one import and carry it out; False if there is none, or not now."""
+        held = await store.claim(self.pool)
+        if held is None:
+            return False
+        try:
+            return await self.carry_out(held)
+        finally:
+            with suppress(*UNAVAILABLE):
+                await store.give_back(self.pool, held)
+
+    async def carry_out(self, held: Claim) -> bool:
+        """Row by row, each recorded as soon as it is done. False while PostgreSQL is in trouble."""
+        actor = Actor(held.applied_by, "admin", held.source)
+        while rows := await store.list_to_do(self.pool, held, BATCH):
+            for row in rows:
+                done = await self.apply_row(actor, planned_of(row))
+                if done.code == "unavailable":
+                    log.warning("imports.interrupted", import_id=held.import_id, line=row.line)
+                    return False
+                failed = done.action == "error"
+                going_on = await store.record(
+                    self.pool,
+                    held,
+                    row.line,
+                    outcome="failed" if failed else "done",
+                    message=done.message if failed else None,
+                    phone_number_id=done.phone_number_id,
+                )
+                if not going_on:
+                    return True
+        if await store.finish(self.pool, held):
+            log.info("numbers.imported", import_id=held.import_id, by=held.applied_by)
+        return True
+
+    async def apply_row(self, actor: Actor, row: PlannedRow) -> PlannedRow:
+        """One row. A number that is there already, for the same organization, was added by a worker
+        that died before it could record it, or by somebody since the plan: then it only has to be
+        as the row says."""
+        done = await self.imports.apply_row(actor, row, skip=False)
+        if row.action != "create" or done.code != "phone_number_taken":
+            return done
+        vapi_id = row.vapi_phone_number_id or ""
+        here = (await lookups.find_numbers(self.pool, [vapi_id])).get(vapi_id)
+        if here is None or here.organization_id != row.organization_id:
+            return done
+        there = replace(row, action="update", phone_number_id=here.id)
+        return await self.imports.apply_row(actor, there, skip=False)
+
+
+def planned_of(row: ImportRecord) -> PlannedRow:
+    """What was planned, as it was kept. A row that is to be done has no message yet."""
+    ids = {
+        name: UUID(row.plan[name]) if row.plan[name] else None
+        for name in ("organization_id", "phone_number_id")
+    }
+    return PlannedRow(**{**row.plan, **ids})

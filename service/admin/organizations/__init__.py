@@ -1,0 +1,1 @@
+"""Use cases around organizations and what entitles them."""

@@ -1,0 +1,244 @@
+"""Use cases around organizations: each change is rows and audit in one transaction."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+from policies.contract import Override, SubscriptionPlan, Trial
+from service.admin.actor import Actor
+from service.admin.changes import Freshen, freshen_all, record, transaction
+from service.domain.decisions import Decision
+from service.domain.errors import NotFoundError
+from service.domain.organizations import Organization
+from service.domain.phone_numbers import PhoneNumber
+from service.store.organizations import organizations as store
+from service.store.phone_numbers import phone_numbers
+from service.store.pool import Connection, Pool
+
+OWN_FIELDS = (
+    "name",
+    "external_id",
+    "blocked_message",
+    "forward_url",
+    "attributes",
+    "assistant_ids",
+    "handling",
+    "blocked_messages",
+)
+
+CHOICES: Mapping[str, Any] = {"handling": {}, "blocked_messages": []}
+"""What an organization that made no choice has."""
+
+Entitlement = Literal["plan", "trial", "override"]
+
+
+class AccessPreview(Protocol):
+    """The chain, asked without a call and without side effects."""
+
+    async def decide(
+        self,
+        organization: Organization,
+        *,
+        at: datetime | None = None,
+        phone_number: PhoneNumber | None = None,
+    ) -> Decision: ...
+
+
+@dataclass(slots=True)
+class Change:
+    """A change under way: what was there, and, once it is through, what is there now."""
+
+    connection: Connection
+    before: Organization
+    result: Organization | None = None
+
+    @property
+    def after(self) -> Organization:
+        assert self.result is not None
+        return self.result
+
+
+def organization_not_found() -> NotFoundError:
+    return NotFoundError("There is no such organization.", code="organization_not_found")
+
+
+def own_fields(organization: Organization) -> dict[str, Any]:
+    """The fields that an admin sets, as they are kept and audited."""
+    values = {name: getattr(organization, name) for name in OWN_FIELDS}
+    return {
+        **values,
+        "assistant_ids": list(organization.assistant_ids),
+        "handling": organization.handling.stored(),
+        "blocked_messages": [asdict(message) for message in organization.blocked_messages],
+    }
+
+
+def dump(value: SubscriptionPlan | Trial | Override | None) -> dict[str, Any] | None:
+    """An entitlement as the audit keeps it."""
+    return None if value is None else asdict(value)
+
+
+def audited(organization: Organization) -> dict[str, Any]:
+    """All of an organization that can change, as the audit shows it."""
+    return {
+        **own_fields(organization),
+        "plan": dump(organization.plan),
+        "trial": dump(organization.trial),
+        "override": dump(organization.override),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Organizations:
+    """What admins do with organizations."""
+
+    pool: Pool
+    freshen: Freshen
+    preview: AccessPreview
+
+    async def get(self, organization_id: UUID) -> Organization:
+        """One organization; raises `NotFoundError`."""
+        return await stored(self.pool, organization_id)
+
+    async def access(
+        self, organization_id: UUID, *, at: datetime | None, phone_number_id: UUID | None
+    ) -> Decision:
+        """What the chain says about an organization now or at another instant, and why."""
+        organization = await self.get(organization_id)
+        number = None
+        if phone_number_id is not None:
+            number = await phone_numbers.find(self.pool, phone_number_id)
+            if number is None or number.organization_id != organization_id:
+                raise NotFoundError(
+                    "The organization has no such phone number.", code="phone_number_not_found"
+                )
+        return await self.preview.decide(organization, at=at, phone_number=number)
+
+    async def create(self, actor: Actor, values: Mapping[str, Any]) -> Organization:
+        """Add an organization; raises `ConflictError`."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            organization_id = await store.insert(connection, {**CHOICES, **values})
+            created = await stored(connection, organization_id)
+            await record(
+                connection,
+                actor,
+                "organization.created",
+                "organization",
+                organization_id,
+                after=own_fields(created),
+            )
+        await freshen_all(self.freshen, [organization_id])
+        return created
+
+    async def change(
+        self, actor: Actor, organization_id: UUID, changes: Mapping[str, Any]
+    ) -> Organization:
+        """Change the given fields, and of `handling` the given choices, only.
+
+        Raises `ConflictError`.
+        """
+        actor.require_admin()
+        async with self.changing(actor, organization_id, "organization.changed") as change:
+            before = own_fields(change.before)
+            values = {**before, **changes}
+            values["handling"] = {**before["handling"], **changes.get("handling", {})}
+            await store.update(change.connection, organization_id, values)
+        return change.after
+
+    async def delete(self, actor: Actor, organization_id: UUID) -> None:
+        """Remove an organization; raises `ConflictError` while it has phone numbers."""
+        actor.require_admin()
+        async with self.changing(actor, organization_id, "organization.deleted") as change:
+            await store.delete(change.connection, organization_id)
+
+    async def put_plan(
+        self, actor: Actor, organization_id: UUID, plan: SubscriptionPlan
+    ) -> Organization:
+        """Set the subscription plan."""
+        actor.require_admin()
+        async with self.changing(actor, organization_id, "plan.put") as change:
+            await store.put_plan(change.connection, organization_id, plan)
+        return change.after
+
+    async def put_trial(
+        self, actor: Actor, organization_id: UUID, starts_at: datetime | None, ends_at: datetime
+    ) -> Organization:
+        """Set the trial; it begins now unless told otherwise. Raises `InvalidError`."""
+        actor.require_admin()
+        async with self.changing(actor, organization_id, "trial.put") as change:
+            await store.put_trial(change.connection, organization_id, starts_at, ends_at)
+        return change.after
+
+    async def put_override(
+        self, actor: Actor, organization_id: UUID, override: Override
+    ) -> Organization:
+        """Set the override; raises `InvalidError`.
+
+        What support may not set it may not replace either, or a week's exception could do away
+        with a standing one.
+        """
+        actor.require_support()
+        async with self.changing(actor, organization_id, "override.put") as change:
+            now = await store.now(change.connection)
+            actor.require_short(override.expires_at, now)
+            if change.before.override is not None:
+                actor.require_short(change.before.override.expires_at, now)
+            await store.put_override(change.connection, organization_id, override)
+        return change.after
+
+    async def delete_entitlement(
+        self, actor: Actor, organization_id: UUID, kind: Entitlement
+    ) -> Organization:
+        """Take the plan, trial or override away; doing it twice is no error."""
+        if kind == "override":
+            actor.require_support()
+        else:
+            actor.require_admin()
+        async with self.changing(actor, organization_id, f"{kind}.deleted") as change:
+            override = change.before.override
+            if kind == "override" and override is not None:
+                actor.require_short(override.expires_at, await store.now(change.connection))
+            await store.delete_entitlement(change.connection, organization_id, kind)
+        return change.after
+
+    @asynccontextmanager
+    async def changing(
+        self, actor: Actor, organization_id: UUID, action: str
+    ) -> AsyncIterator[Change]:
+        """One transaction around a change. What changed is audited; nothing changed, nothing said.
+
+        Raises `NotFoundError`.
+        """
+        async with transaction(self.pool) as connection:
+            await store.lock(connection, organization_id)
+            change = Change(connection, await stored(connection, organization_id))
+            yield change
+            before = audited(change.before)
+            found = await store.find(connection, organization_id)
+            after = None if found is None else audited(found)
+            differing = [name for name in before if after is None or before[name] != after[name]]
+            if differing:
+                await store.touch(connection, organization_id)
+                await record(
+                    connection,
+                    actor,
+                    action,
+                    "organization",
+                    organization_id,
+                    before={name: before[name] for name in differing},
+                    after=None if after is None else {name: after[name] for name in differing},
+                )
+            change.result = await store.find(connection, organization_id)
+        if differing:
+            await freshen_all(self.freshen, [organization_id])
+
+
+async def stored(database: Pool | Connection, organization_id: UUID) -> Organization:
+    found = await store.find(database, organization_id)
+    if found is None:
+        raise organization_not_found()
+    return found

@@ -1,0 +1,1 @@
+"""Use cases around people: signing in, sessions, admins, API tokens."""

@@ -1,0 +1,85 @@
+"""What all changes of admins have in common; each is called inside an open transaction."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from service.admin.actor import Actor
+from service.admin.changes import record
+from service.domain.errors import ConflictError, NotFoundError
+from service.domain.people import Admin, Role, key_of
+from service.store.people import admins as store
+from service.store.pool import Connection, Pool
+
+
+def audited(admin: Admin) -> Mapping[str, Any]:
+    """An admin as the audit tells of them."""
+    found: dict[str, Any] = {"name": admin.name, "role": admin.role}
+    if admin.subject is not None:
+        found["subject"] = admin.subject
+    return found
+
+
+async def add(
+    connection: Connection,
+    actor: Actor,
+    *,
+    name: str,
+    role: Role,
+    password_hash: str | None = None,
+    subject: str | None = None,
+) -> Admin:
+    """Add somebody in an open transaction. Raises `ConflictError` (`name_taken`)."""
+    made = await store.insert(
+        connection,
+        name=name,
+        name_key=key_of(name),
+        role=role,
+        password_hash=password_hash,
+        subject=subject,
+        created_by=actor.name,
+    )
+    if made is None:
+        raise ConflictError("Somebody has this name already.", code="name_taken", field="name")
+    admin = await get(connection, made)
+    # Whoever comes first: from now on there is somebody to ask.
+    await store.forget_codes(connection)
+    await record(connection, actor, "admin.created", "admin", made, after=audited(admin))
+    return admin
+
+
+async def get(database: Pool | Connection, admin_id: UUID) -> Admin:
+    """Raises `NotFoundError`."""
+    found = await store.find(database, admin_id)
+    if found is None:
+        raise NotFoundError("There is no such admin.", code="admin_not_found")
+    return found
+
+
+async def set_role(connection: Connection, actor: Actor, admin: Admin, role: Role) -> None:
+    """Give another role. `store.lock` is held. Raises `ConflictError` (`last_admin`)."""
+    if admin.role == role:
+        return
+    await keep_one(connection, admin)
+    await store.set_role(connection, admin.id, role)
+    await record(
+        connection,
+        actor,
+        "admin.role_changed",
+        "admin",
+        admin.id,
+        before=audited(admin),
+        after={**audited(admin), "role": role},
+    )
+
+
+async def keep_one(connection: Connection, admin: Admin) -> None:
+    """Somebody must be left who may do everything. Raises `ConflictError` (`last_admin`)."""
+    if admin.role != "admin" or admin.disabled_at is not None:
+        return
+    if not await store.has_other(connection, admin.id):
+        raise ConflictError(
+            f"{admin.name} is the last one with the role admin. Give that role to somebody else "
+            "first.",
+            code="last_admin",
+        )

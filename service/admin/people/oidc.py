@@ -1,0 +1,172 @@
+"""Signing in through an OpenID Connect provider: authorization code with PKCE.
+
+Admins are found by what the provider calls them (issuer and subject), never by name or e-mail: those
+can be chosen by whoever has an account there.
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+
+from service.admin.actor import Actor
+from service.admin.changes import transaction
+from service.admin.people.admins import add, set_role
+from service.admin.people.oidc_provider import OidcClient, OidcProvider
+from service.admin.people.sessions import start_session
+from service.admin.people.tokens import hash_of
+from service.domain.errors import ConflictError, InvalidError
+from service.domain.people import ROLES, Admin, Client, Role, SignInRefusedError, parse_name
+from service.settings import Settings
+from service.store.people import admins, oidc_sign_ins, sessions
+from service.store.people.oidc_sign_ins import Pending
+from service.store.pool import Connection, Pool
+
+PROVIDER = Actor("sign-in provider", "admin", "web")
+NAME_CLAIMS = ("preferred_username", "name", "email", "sub")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A sign-in on its way: where the browser goes, and the secret by which it is known again."""
+
+    address: str
+    binding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A new session's token, and where to go on."""
+
+    token: str
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """Signs in whom the provider vouches for; their role follows its claim at every sign-in."""
+
+    pool: Pool
+    provider: OidcProvider
+
+    @property
+    def name(self) -> str:
+        """What the button says."""
+        return self.provider.client.name
+
+    async def begin(self, *, redirect_uri: str, return_to: str) -> Begun:
+        """Send a browser to the provider. Raises `UnavailableError`."""
+        state, binding = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        pending = Pending(secrets.token_urlsafe(32), secrets.token_urlsafe(48), return_to)
+        digest = hashlib.sha256(pending.verifier.encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        address = await self.provider.address(
+            redirect_uri=redirect_uri, state=state, nonce=pending.nonce, challenge=challenge
+        )
+        await oidc_sign_ins.insert(self.pool, hash_of(state), hash_of(binding), pending)
+        return Begun(address, binding)
+
+    async def finish(
+        self, *, state: str, code: str, binding: str, redirect_uri: str, client: Client
+    ) -> Finished:
+        """Take the provider's answer, once, from the browser that asked.
+
+        Raises `SignInRefusedError`, `UnavailableError`, `ConflictError` (`last_admin`).
+        """
+        pending = await oidc_sign_ins.take(self.pool, hash_of(state), hash_of(binding))
+        if pending is None:
+            raise SignInRefusedError("This sign-in has expired or was used before. Begin again.")
+        if not code:
+            raise SignInRefusedError("The sign-in provider let nobody in.")
+        token = await self.provider.redeem(
+            code=code, verifier=pending.verifier, redirect_uri=redirect_uri
+        )
+        claims = await self.provider.verify(token, pending.nonce)
+        return Finished(await self.sign_in(claims, client), pending.return_to)
+
+    async def sign_in(self, claims: Mapping[str, Any], client: Client) -> str:
+        """Begin a session of the admin that the claims are about, who may be new here."""
+        ours = self.provider.client
+        subject = f"{ours.issuer}|{claims['sub']}"
+        role = role_of(claims, ours.role_claim) or ours.default_role
+        async with transaction(self.pool) as connection:
+            await admins.lock(connection)
+            admin = await admins.find_by_subject(connection, subject)
+            if role is not None and (admin is None or admin.disabled_at is None):
+                if admin is None:
+                    admin = await create(connection, claims, role, subject)
+                await set_role(connection, PROVIDER, admin, role)
+                admin = await admins.find(connection, admin.id)
+                assert admin is not None
+                log.info("sign_in.succeeded", admin_id=admin.id, way="oidc")
+                return await start_session(connection, admin, client)
+            # Whom the provider takes the role from is to be out everywhere.
+            if admin is not None:
+                await sessions.end_of(connection, admin.id)
+        log.warning("sign_in.refused", way="oidc", known=admin is not None)
+        raise SignInRefusedError("Your account at the sign-in provider has no role here.")
+
+
+def role_of(claims: Mapping[str, Any], claim: str) -> Role | None:
+    """The highest of our roles in a claim; its name may be a path into objects (`realm.roles`)."""
+    value: Any = claims.get(claim)
+    if value is None:
+        value = claims
+        for part in claim.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+    given = value if isinstance(value, list) else [value]
+    return next((role for role in reversed(ROLES) if role in given), None)
+
+
+async def create(
+    connection: Connection, claims: Mapping[str, Any], role: Role, subject: str
+) -> Admin:
+    """Add somebody whom the provider sends, under a name that nobody has."""
+    name = name_of(claims)
+    for number in range(1, 100):
+        try:
+            return await add(
+                connection,
+                PROVIDER,
+                name=name if number == 1 else f"{name} ({number})",
+                role=role,
+                subject=subject,
+            )
+        except ConflictError:
+            continue
+    raise ConflictError("Too many people have this name.", code="name_taken")
+
+
+def name_of(claims: Mapping[str, Any]) -> str:
+    """What to call somebody: the first claim that makes a name."""
+    for claim in NAME_CLAIMS:
+        text = claims.get(claim)
+        try:
+            if isinstance(text, str):
+                return parse_name(text[:90])
+        except InvalidError:
+            continue
+    return f"admin {hashlib.sha256(str(claims['sub']).encode()).hexdigest()[:12]}"
+
+
+def oidc_from(settings: Settings, pool: Pool, session: aiohttp.ClientSession) -> Oidc | None:
+    """Sign-in through the provider of the settings; None if there is none."""
+    if not settings.callgate_oidc_issuer:
+        return None
+    client = OidcClient(
+        issuer=settings.callgate_oidc_issuer,
+        client_id=settings.callgate_oidc_client_id,
+        client_secret=settings.callgate_oidc_client_secret.get_secret_value(),
+        scopes=settings.callgate_oidc_scopes,
+        role_claim=settings.callgate_oidc_role_claim,
+        default_role=settings.callgate_oidc_default_role or None,
+        name=settings.callgate_oidc_name,
+    )
+    return Oidc(pool, OidcProvider(session, client))

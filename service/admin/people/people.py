@@ -1,0 +1,231 @@
+"""Use cases around admins: the first one, more of them, their roles and passwords."""
+
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from service.admin.actor import Actor
+from service.admin.changes import record, transaction
+from service.admin.people.admins import add, audited, get, keep_one, set_role
+from service.admin.people.passwords import Passwords
+from service.admin.people.sessions import start_session
+from service.admin.people.throttle import Throttle
+from service.admin.people.tokens import hash_of
+from service.domain.errors import ConflictError, InvalidError, NotFoundError
+from service.domain.people import (
+    Admin,
+    Client,
+    Role,
+    SignInRefusedError,
+    check_password,
+    key_of,
+    parse_name,
+)
+from service.store.people import admins as store
+from service.store.people import sessions
+from service.store.pool import Pool
+
+SETUP = "set-up"
+SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Admins in the database. `setup_token` makes the first one; "" where only codes do."""
+
+    pool: Pool
+    setup_token: str
+    passwords: Passwords = field(default_factory=Passwords)
+
+    async def is_first_run(self) -> bool:
+        """Whether there is no admin yet."""
+        return await store.is_empty(self.pool)
+
+    async def issue_setup_code(self) -> str | None:
+        """A code that makes the first admin; None when there is one."""
+        code = secrets.token_urlsafe(24)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            if not await store.is_empty(connection):
+                return None
+            await store.add_code(connection, hash_of(code))
+        return code
+
+    async def create_first(self, *, name: str, password: str, code: str, client: Client) -> str:
+        """Make the first admin and sign them in; of several at once one wins. Returns the session's
+        token. Raises `ConflictError` (`already_set_up`), `SignInRefusedError`."""
+        throttle = Throttle(self.pool)
+        await throttle.begin(SETUP, client.address)
+        given = hash_of(code)
+        by_token = bool(self.setup_token) and hmac.compare_digest(given, hash_of(self.setup_token))
+        if not by_token and not await store.has_code(self.pool, given):
+            await self.refuse_second()
+            raise SignInRefusedError("The set-up code is wrong.", field="code")
+        await throttle.succeed(SETUP, client.address)
+        name = parse_name(name)
+        check_password(password, name)
+        await self.refuse_second()
+        password_hash = await self.passwords.hash(password)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            if not await store.is_empty(connection):
+                raise already_set_up()
+            actor = Actor(name, "admin", "web")
+            admin = await add(
+                connection, actor, name=name, role="admin", password_hash=password_hash
+            )
+            return await start_session(connection, admin, client)
+
+    async def refuse_second(self) -> None:
+        if not await self.is_first_run():
+            raise already_set_up()
+
+    async def create(self, actor: Actor, *, name: str, role: Role, password: str) -> Admin:
+        """Add somebody who signs in with a password. Raises `InvalidError`, `ConflictError`."""
+        actor.require_admin()
+        name = parse_name(name)
+        check_password(password, name)
+        password_hash = await self.passwords.hash(password)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            return await add(connection, actor, name=name, role=role, password_hash=password_hash)
+
+    async def list_page(self, actor: Actor, *, after: UUID | None, limit: int) -> list[Admin]:
+        """Admins by name; `after` is the last one of the page before."""
+        actor.require_admin()
+        return await store.list_page(self.pool, after=after, limit=limit)
+
+    async def get(self, actor: Actor, admin_id: UUID) -> Admin:
+        """One admin: everybody sees themselves, admins all. Raises `NotFoundError`."""
+        found = await store.find(self.pool, admin_id)
+        if found is None or key_of(found.name) != key_of(actor.name):
+            actor.require_admin()
+        if found is None:
+            raise NotFoundError("There is no such admin.", code="admin_not_found")
+        return found
+
+    async def find_named(self, actor: Actor, name: str) -> Admin:
+        """The admin with this name in any letter case. Raises `NotFoundError`."""
+        actor.require_admin()
+        found = await store.find_by_key(self.pool, key_of(name))
+        if found is None:
+            raise NotFoundError("There is no such admin.", code="admin_not_found")
+        return found
+
+    async def change_role(self, actor: Actor, admin_id: UUID, role: Role) -> Admin:
+        """Give another role, at once, to sessions that run too."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            admin = await get(connection, admin_id)
+            await set_role(connection, actor, admin, role)
+            return await get(connection, admin_id)
+
+    async def disable(self, actor: Actor, admin_id: UUID) -> Admin:
+        """Let somebody in no more, and end their sessions."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            admin = await get(connection, admin_id)
+            if admin.disabled_at is not None:
+                return admin
+            await keep_one(connection, admin)
+            await store.set_enabled(connection, admin_id, enabled=False)
+            ended = await sessions.end_of(connection, admin_id)
+            await record(
+                connection,
+                actor,
+                "admin.disabled",
+                "admin",
+                admin_id,
+                before={**audited(admin), "sessions": ended},
+            )
+            return await get(connection, admin_id)
+
+    async def enable(self, actor: Actor, admin_id: UUID) -> Admin:
+        """Let somebody in again."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            admin = await get(connection, admin_id)
+            if admin.disabled_at is None:
+                return admin
+            await store.set_enabled(connection, admin_id, enabled=True)
+            await record(
+                connection, actor, "admin.enabled", "admin", admin_id, after=audited(admin)
+            )
+            return await get(connection, admin_id)
+
+    async def set_password(self, actor: Actor, admin_id: UUID, password: str) -> None:
+        """Give somebody another password, and end all their sessions."""
+        actor.require_admin()
+        admin = await get(self.pool, admin_id)
+        check_password(password, admin.name)
+        await self.keep_password(actor, admin, await self.passwords.hash(password), keep=None)
+
+    async def change_own_password(
+        self,
+        actor: Actor,
+        admin_id: UUID,
+        current: str,
+        new: str,
+        *,
+        keep: UUID | None = None,
+    ) -> None:
+        """Change one's own password, and end one's sessions `keep` excepted.
+
+        Raises `InvalidError`, `TooManyAttemptsError`.
+        """
+        admin = await get(self.pool, admin_id)
+        if key_of(admin.name) != key_of(actor.name):
+            raise NotFoundError("There is no such admin.", code="admin_not_found")
+        throttle = Throttle(self.pool)
+        await throttle.begin(admin.name, "account")
+        kept = await store.find_hash(self.pool, admin_id)
+        if not await self.passwords.verify(kept, current):
+            raise InvalidError(
+                "This is not your present password.", code="wrong_password", field="current"
+            )
+        await throttle.succeed(admin.name, "account")
+        check_password(new, admin.name)
+        new_hash = await self.passwords.hash(new)
+        await self.keep_password(actor, admin, new_hash, keep=keep)
+
+    async def seed(self, name: str, password: str) -> bool:
+        """Let the sandbox's own admin in with this password, whatever it was before; False where
+        somebody else has the name."""
+        actor = Actor(SANDBOX, "admin", "system")
+        password_hash = await self.passwords.hash(password)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            found = await store.find_by_key(connection, key_of(name))
+            if found is None:
+                await add(connection, actor, name=name, role="admin", password_hash=password_hash)
+                return True
+            if found.created_by != SANDBOX:
+                return False
+            await store.set_hash(connection, found.id, password_hash)
+            await store.set_role(connection, found.id, "admin")
+            await store.set_enabled(connection, found.id, enabled=True)
+        return True
+
+    async def keep_password(
+        self, actor: Actor, admin: Admin, password_hash: str, *, keep: UUID | None
+    ) -> None:
+        async with transaction(self.pool) as connection:
+            await store.lock(connection)
+            await store.set_hash(connection, admin.id, password_hash)
+            ended = await sessions.end_of(connection, admin.id, but=keep)
+            await record(
+                connection,
+                actor,
+                "admin.password_changed",
+                "admin",
+                admin.id,
+                after={"name": admin.name, "sessions_ended": ended},
+            )
+
+
+def already_set_up() -> ConflictError:
+    return ConflictError("The first admin exists already. Sign in.", code="already_set_up")

@@ -1,0 +1,115 @@
+"""Use cases around sessions: who a cookie is, and ending what should not go on."""
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from service.admin.actor import Actor
+from service.admin.changes import record, transaction
+from service.admin.people.admins import get
+from service.admin.people.tokens import MAX_LENGTH, hash_of
+from service.domain.errors import NotFoundError
+from service.domain.people import Admin, Client, Session, key_of
+from service.store.people import admins
+from service.store.people import sessions as store
+from service.store.pool import UNAVAILABLE, Connection, Pool
+
+
+async def start_session(connection: Connection, admin: Admin, client: Client) -> str:
+    """Sign somebody in who has proved who they are. Returns the new session's token: one that was
+    there before, whoever brought it, never becomes theirs."""
+    token = secrets.token_urlsafe(32)
+    session_id = await store.insert(connection, hash_of(token), admin.id, client)
+    await admins.note_sign_in(connection, admin.id)
+    await record(
+        connection,
+        Actor(admin.name, admin.role, "web"),
+        "session.started",
+        "session",
+        session_id,
+        after={"admin": admin.name, "address": client.address, "user_agent": client.user_agent},
+    )
+    return token
+
+
+def audited(session: Session) -> Mapping[str, Any]:
+    """A session as the audit tells of it."""
+    return {
+        "admin": session.name,
+        "address": session.address,
+        "user_agent": session.user_agent,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Sessions in the database, so that each can be seen and ended at once, in every replica."""
+
+    pool: Pool
+
+    async def find(self, token: str) -> Session | None:
+        """The session that a cookie's token means; None when it has ended in any way."""
+        if not token or len(token) > MAX_LENGTH:
+            return None
+        found = await store.find_by_hash(self.pool, hash_of(token))
+        if found is None:
+            return None
+        session, is_stale = found
+        if is_stale:
+            # A database that takes no writes ends nobody's reading.
+            with suppress(*UNAVAILABLE):
+                await store.note_seen(self.pool, session.id)
+        return session
+
+    async def end(self, session: Session, actor: Actor) -> None:
+        """Sign out."""
+        async with transaction(self.pool) as connection:
+            if await store.end(connection, session.id):
+                before = audited(session)
+                await record(
+                    connection, actor, "session.ended", "session", session.id, before=before
+                )
+
+    async def leave_notice(self, session_id: UUID, notice: Mapping[str, Any]) -> None:
+        """A word for the next page of this session."""
+        await store.leave_notice(self.pool, session_id, notice)
+
+    async def take_notice(self, session_id: UUID) -> None:
+        await store.take_notice(self.pool, session_id)
+
+    async def list_of(self, actor: Actor, admin_id: UUID) -> list[Session]:
+        """The live sessions of an admin: everybody sees their own, admins all."""
+        admin = await admins.find(self.pool, admin_id)
+        if admin is None or key_of(admin.name) != key_of(actor.name):
+            actor.require_admin()
+        return await store.list_of(self.pool, admin_id)
+
+    async def revoke(self, actor: Actor, session_id: UUID, *, own_admin_id: UUID | None) -> None:
+        """End a session: everybody their own, admins all. Raises `NotFoundError`."""
+        async with transaction(self.pool) as connection:
+            found = await store.find(connection, session_id)
+            if found is None or found.admin_id != own_admin_id:
+                actor.require_admin()
+            if found is None or not await store.end(connection, session_id):
+                raise NotFoundError("There is no such session.", code="session_not_found")
+            before = audited(found)
+            await record(connection, actor, "session.revoked", "session", session_id, before=before)
+
+    async def revoke_all(
+        self, actor: Actor, admin_id: UUID, *, own_admin_id: UUID | None, but: UUID | None = None
+    ) -> int:
+        """End every session of an admin, `but` one; returns how many there were."""
+        if admin_id != own_admin_id:
+            actor.require_admin()
+        async with transaction(self.pool) as connection:
+            admin = await get(connection, admin_id)
+            ended = await store.end_of(connection, admin_id, but=but)
+            if ended:
+                before = {"name": admin.name, "sessions": ended}
+                await record(
+                    connection, actor, "admin.sessions_revoked", "admin", admin_id, before=before
+                )
+        return ended

@@ -1,0 +1,68 @@
+"""Slowing down who guesses passwords, for all replicas together."""
+
+import hashlib
+import ipaddress
+import math
+from dataclasses import dataclass
+
+from service.admin.changes import transaction
+from service.domain.people import TooManyAttemptsError, key_of
+from service.store.people import sign_in_failures as store
+from service.store.people.sign_in_failures import Failures
+from service.store.pool import Pool
+
+FREE_TOGETHER, FREE_NAME, FREE_ADDRESS = 5, 20, 50
+"""Failures that cost nothing: of a name from one address, of a name, from an address."""
+
+FIRST_WAIT, LONGEST_WAIT = 30.0, 900.0
+
+
+def hash_of_name(name: str) -> bytes:
+    return hashlib.sha256(key_of(name)[:1000].encode("utf-8", "surrogatepass")).digest()
+
+
+def network_of(address: str) -> str:
+    """Whom an address counts for: with IPv6 everybody has a whole network of them."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:100]
+    if found.version == 6:
+        mapped = found.ipv4_mapped
+        return str(mapped or ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
+
+
+def wait_after(failures: Failures, free: int) -> float:
+    """Seconds still to wait: 30 after the first failure that is one too many, then twice as long."""
+    if failures.count < free:
+        return 0.0
+    wait = FIRST_WAIT * 2.0 ** min(failures.count - free, 10)
+    return min(wait, LONGEST_WAIT) - failures.age
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Counts an attempt as failed before it is judged, so that many at once do not slip through."""
+
+    pool: Pool
+
+    async def begin(self, name: str, address: str) -> None:
+        """Count an attempt. One that comes too early raises `TooManyAttemptsError` and is not counted:
+        nobody can be kept out for ever."""
+        name_hash, network = hash_of_name(name), network_of(address)
+        async with transaction(self.pool) as connection:
+            await store.lock(connection, name_hash, network)
+            together, of_name, of_address = await store.count(connection, name_hash, network)
+            wait = max(
+                wait_after(together, FREE_TOGETHER),
+                wait_after(of_name, FREE_NAME),
+                wait_after(of_address, FREE_ADDRESS),
+            )
+            if wait > 0:
+                raise TooManyAttemptsError(math.ceil(wait))
+            await store.add(connection, name_hash, network)
+
+    async def succeed(self, name: str, address: str) -> None:
+        """The attempt was right: what failed before it from there is forgotten."""
+        await store.forget(self.pool, hash_of_name(name), network_of(address))

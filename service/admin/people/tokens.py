@@ -1,0 +1,144 @@
+"""Use cases around API tokens, and telling who a token is."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.admin.actor import Actor
+from service.admin.changes import record, transaction
+from service.domain.errors import ForbiddenError, InvalidError, NotFoundError
+from service.domain.people import Role, Scope
+from service.store.organizations import organizations
+from service.store.people import tokens as store
+from service.store.people.tokens import ApiToken
+from service.store.pool import UNAVAILABLE, Pool
+
+PREFIX = "cg_"
+MAX_LENGTH = 256
+
+
+def hash_of(token: str) -> bytes:
+    """What is kept of a token. It is random and long, so one round of SHA-256 is enough."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def require_no_more(actor: Actor, scopes: Sequence[Scope], expires_at: datetime | None) -> None:
+    """A token makes none that reaches further or lives longer than itself. Raises `ForbiddenError`."""
+    if actor.scopes and not (scopes and actor.scopes.issuperset(scopes)):
+        own = ", ".join(sorted(actor.scopes))
+        raise ForbiddenError(f"This token reaches {own} and makes none that reaches more (scopes).")
+    if actor.expires_at is not None and (expires_at is None or expires_at > actor.expires_at):
+        raise ForbiddenError("This token makes none that expires later than itself (expires_at).")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens in the database, and the one that the environment brings for the first steps."""
+
+    pool: Pool
+    bootstrap: str
+
+    async def authenticate(self, token: str, source: str) -> Actor | None:
+        """Who a token is, or None. The bootstrap token works with PostgreSQL away."""
+        given = hash_of(token)
+        if self.bootstrap and hmac.compare_digest(given, hash_of(self.bootstrap)):
+            return Actor("admin-token", "admin", source)
+        if not token.startswith(PREFIX) or len(token) > MAX_LENGTH:
+            return None
+        found = await store.find_live(self.pool, given)
+        if found is None:
+            return None
+        known, is_stale = found
+        if is_stale:
+            # A database that takes no writes stops nobody from reading.
+            with suppress(*UNAVAILABLE):
+                await store.note_use(self.pool, known.id)
+        return Actor(
+            f"token:{known.name}",
+            known.role,
+            source,
+            scopes=frozenset(known.scopes),
+            expires_at=known.expires_at,
+        )
+
+    async def create(
+        self,
+        actor: Actor,
+        *,
+        name: str,
+        role: Role,
+        expires_at: datetime | None,
+        scopes: Iterable[Scope] = (),
+    ) -> tuple[ApiToken, str]:
+        """Make a token; its secret is returned here and never again. No `scopes` are all areas.
+
+        Raises `InvalidError`, and `ForbiddenError` for a token that wants more than it is.
+        """
+        actor.require_admin()
+        wanted = sorted(set(scopes))
+        require_no_more(actor, wanted, expires_at)
+        secret = PREFIX + secrets.token_urlsafe(32)
+        async with transaction(self.pool) as connection:
+            if expires_at is not None and expires_at <= await organizations.now(connection):
+                raise InvalidError("A token must expire in the future.", code="bad_period")
+            token_id = await store.insert(
+                connection,
+                name=name,
+                token_hash=hash_of(secret),
+                role=role,
+                scopes=wanted,
+                created_by=actor.name,
+                expires_at=expires_at,
+            )
+            await record(
+                connection,
+                actor,
+                "token.created",
+                "token",
+                token_id,
+                after={
+                    "name": name,
+                    "role": role,
+                    "scopes": wanted,
+                    "expires_at": expires_at,
+                },
+            )
+            created = await store.find(connection, token_id)
+        assert created is not None
+        return created, secret
+
+    async def list_page(self, actor: Actor, *, after: UUID | None, limit: int) -> list[ApiToken]:
+        """Tokens without their secrets."""
+        actor.require_admin()
+        return await store.list_page(self.pool, after=after, limit=limit)
+
+    async def get(self, actor: Actor, token_id: UUID) -> ApiToken:
+        """One token. Raises `NotFoundError`."""
+        actor.require_admin()
+        found = await store.find(self.pool, token_id)
+        if found is None:
+            raise NotFoundError("There is no such token.", code="token_not_found")
+        return found
+
+    async def revoke(self, actor: Actor, token_id: UUID) -> None:
+        """End a token at once; doing it twice is no error."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            found = await store.find(connection, token_id)
+            if found is None:
+                raise NotFoundError("There is no such token.", code="token_not_found")
+            if not await store.revoke(connection, token_id):
+                return
+            await record(
+                connection,
+                actor,
+                "token.revoked",
+                "token",
+                token_id,
+                before={"name": found.name, "role": found.role, "scopes": found.scopes},
+            )

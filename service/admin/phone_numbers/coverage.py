@@ -1,0 +1,110 @@
+"""Use cases around coverage: of one number, as Vapi has it now; of all, as it is stored."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from service.admin.organizations.organizations import stored as stored_organization
+from service.admin.phone_numbers.phone_numbers import phone_number_not_found
+from service.domain.coverage.coverage import AtVapi, CallKind, Cover, coverage_of
+from service.domain.coverage.holes import Hole
+from service.domain.coverage.outage import Outage, outage_of
+from service.domain.handling import Handling
+from service.domain.organizations import Organization
+from service.domain.phone_numbers import PhoneNumber, Sync, SyncState
+from service.store.phone_numbers import phone_numbers
+from service.store.phone_numbers.coverage import Group, count_groups
+from service.store.pool import Pool
+
+NOBODY = UUID(int=0)
+SOME_ASSISTANT = "some-assistant"
+
+
+class Vapi(Protocol):
+    """The reconciler, as these use cases need it."""
+
+    async def at_vapi(self, vapi_phone_number_id: str) -> AtVapi: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NumberCoverage:
+    """How each kind of call is covered, and what happens while Callgate is down."""
+
+    phone_number_id: UUID
+    calls: tuple[Cover, ...]
+    if_callgate_is_down: Outage
+
+
+@dataclass(frozen=True, slots=True)
+class HoleCount:
+    """How many numbers have a hole, for one kind of call."""
+
+    call: CallKind
+    hole: Hole
+    numbers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverages:
+    """`ring_gate_default` and `watch_interval` are what the settings say."""
+
+    pool: Pool
+    vapi: Vapi
+    ring_gate_default: bool
+    watch_interval: float
+
+    async def of(self, phone_number_id: UUID) -> NumberCoverage:
+        """One number's coverage; asks Vapi.
+
+        Raises `NotFoundError`, `InvalidError` (`vapi_phone_number_not_found`) or `UnavailableError`.
+        """
+        number = await phone_numbers.find(self.pool, phone_number_id)
+        if number is None:
+            raise phone_number_not_found()
+        organization = await stored_organization(self.pool, number.organization_id)
+        seen = await self.vapi.at_vapi(number.vapi_phone_number_id)
+        ring = self.ring_gate_default
+        return NumberCoverage(
+            number.id,
+            coverage_of(number, organization, seen, ring, self.watch_interval),
+            outage_of(number, organization, seen, ring),
+        )
+
+
+async def count_holes(
+    pool: Pool, ring_gate_default: bool, watch_interval: float
+) -> list[HoleCount]:
+    """The holes of all numbers by what is stored, most frequent first; asks nobody."""
+    found = Counter[tuple[CallKind, Hole]]()
+    for group in await count_groups(pool):
+        number, organization = representative(group)
+        covers = coverage_of(number, organization, None, ring_gate_default, watch_interval)
+        for cover in covers:
+            for hole in cover.holes:
+                found[cover.kind, hole] += group.numbers
+    return [HoleCount(call, hole, numbers) for (call, hole), numbers in found.most_common()]
+
+
+def representative(group: Group) -> tuple[PhoneNumber, Organization]:
+    """A number with its organization that stands for all of a group."""
+    answer = {"assistantId" if group.answers else "squadId": SOME_ASSISTANT}
+    number = PhoneNumber(
+        id=NOBODY,
+        organization_id=NOBODY,
+        vapi_phone_number_id="",
+        gate="request" if group.gate == "request" else "event",
+        answer_with=answer if group.answered else None,
+        sync=Sync(
+            state=SyncState(group.state),
+            level="assistant" if group.level == "assistant" else "phone_number",
+        ),
+    )
+    organization = Organization(
+        id=NOBODY,
+        name="",
+        forward_url="https://somewhere" if group.forwards else None,
+        assistant_ids=(SOME_ASSISTANT,) if group.registered else (),
+        handling=Handling(ring_gate=group.ring_gate),
+    )
+    return number, organization

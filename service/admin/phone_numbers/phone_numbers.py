@@ -1,0 +1,213 @@
+"""Use cases around phone numbers: adding one configures it at Vapi, removing one puts things back."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from service.admin.actor import Actor
+from service.admin.changes import Freshen, freshen_all, record, transaction
+from service.domain.errors import CallgateError, NotFoundError
+from service.domain.phone_numbers import PhoneNumber, Sync
+from service.store.organizations import organizations
+from service.store.phone_numbers import phone_numbers as store
+from service.store.pool import UNAVAILABLE, Connection, Pool
+
+RECONCILE_SECONDS = 6.0
+"""How long an admin's request waits for Vapi; afterwards the loop goes on with it."""
+
+AT_VAPI = frozenset({"gate", "answer_with"})
+"""What a change of calls for another look at Vapi; whose number it is and its label do not."""
+
+FIELDS = ("organization_id", "vapi_phone_number_id", "label", "gate", "answer_with")
+
+log = structlog.get_logger()
+
+
+class Probed(Protocol):
+    """What Vapi says of a number."""
+
+    @property
+    def number(self) -> str | None: ...
+
+    @property
+    def name(self) -> str | None: ...
+
+
+class Webhooks(Protocol):
+    """The reconciler, as the use cases need it."""
+
+    async def probe(self, vapi_phone_number_id: str) -> Probed | None: ...
+
+    async def reconcile(self, phone_number_id: UUID) -> Sync | None: ...
+
+
+def phone_number_not_found() -> NotFoundError:
+    return NotFoundError("There is no such phone number.", code="phone_number_not_found")
+
+
+def audited(number: PhoneNumber) -> dict[str, Any]:
+    return {name: getattr(number, name) for name in FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumbers:
+    """What admins do with phone numbers."""
+
+    pool: Pool
+    freshen: Freshen
+    webhooks: Webhooks
+
+    async def get(self, phone_number_id: UUID) -> PhoneNumber:
+        """One registered number; raises `NotFoundError`."""
+        found = await store.find(self.pool, phone_number_id)
+        if found is None:
+            raise phone_number_not_found()
+        return found
+
+    async def list_page(
+        self,
+        *,
+        organization_id: UUID | None,
+        sync_state: str | None,
+        after: UUID | None,
+        limit: int,
+    ) -> list[PhoneNumber]:
+        return await store.list_page(
+            self.pool,
+            organization_id=organization_id,
+            sync_state=sync_state,
+            after=after,
+            limit=limit,
+        )
+
+    async def create(self, actor: Actor, values: Mapping[str, Any]) -> PhoneNumber:
+        """Register a number and configure it at Vapi at once.
+
+        Raises `ConflictError` (`phone_number_taken`) or `InvalidError` (`organization_not_found`,
+        `vapi_phone_number_not_found`). While Vapi cannot be asked the number waits as `pending`.
+        """
+        actor.require_admin()
+        vapi_id = values["vapi_phone_number_id"]
+        if await store.find_by_vapi_id(self.pool, vapi_id) is not None:
+            raise store.taken()
+        if await organizations.find(self.pool, values["organization_id"]) is None:
+            raise store.organization_missing()
+        probed = await self.probe(vapi_id)
+        created = await self.register(
+            actor, {**values, "number": probed.number if probed else None}
+        )
+        await self.reconcile(created.id)
+        try:
+            return await self.get(created.id)
+        except (NotFoundError, *UNAVAILABLE):
+            return created  # it was added, whatever happened since
+
+    async def register(self, actor: Actor, values: Mapping[str, Any]) -> PhoneNumber:
+        """Register a number that Vapi is known to have; the loop configures it a moment later.
+
+        `values` are those of `create` and `number`. Raises like it.
+        """
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            phone_number_id = await store.insert(connection, values, actor.order)
+            created = await self.stored(connection, phone_number_id)
+            await self.audit(connection, actor, "phone_number.created", None, created)
+        await freshen_all(self.freshen, [created.organization_id])
+        return created
+
+    async def change(
+        self, actor: Actor, phone_number_id: UUID, changes: Mapping[str, Any]
+    ) -> PhoneNumber:
+        """Change the given fields only, and see that Vapi follows. Raises `InvalidError`."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await store.lock(connection, phone_number_id)
+            before = await self.stored(connection, phone_number_id)
+            changed = {name for name in changes if getattr(before, name) != changes[name]}
+            if not changed:
+                return before
+            await store.update(connection, phone_number_id, {**audited(before), **changes})
+            if changed & AT_VAPI:
+                await store.make_due(connection, phone_number_id, actor.order)
+            after = await self.stored(connection, phone_number_id)
+            await self.audit(connection, actor, "phone_number.changed", before, after)
+        await freshen_all(self.freshen, [before.organization_id, after.organization_id])
+        if changed & AT_VAPI:
+            await self.reconcile(phone_number_id)
+        return await self.get(phone_number_id)
+
+    async def delete(self, actor: Actor, phone_number_id: UUID) -> None:
+        """Give a number up and put back at Vapi what was there before.
+
+        The number is gone for everybody at once; putting back goes on until Vapi has taken it.
+        """
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await store.lock(connection, phone_number_id)
+            before = await self.stored(connection, phone_number_id)
+            await store.release(connection, phone_number_id, actor.order)
+            await self.audit(connection, actor, "phone_number.released", before, None)
+        await freshen_all(self.freshen, [before.organization_id])
+        await self.reconcile(phone_number_id)
+
+    async def sync(self, actor: Actor, phone_number_id: UUID) -> PhoneNumber:
+        """Look at one number now."""
+        actor.require_admin()
+        async with transaction(self.pool) as connection:
+            await self.stored(connection, phone_number_id)
+            await store.allow_write(connection, phone_number_id, actor.order)
+        await self.reconcile(phone_number_id)
+        return await self.get(phone_number_id)
+
+    async def probe(self, vapi_id: str) -> Probed | None:
+        """What Vapi says of a number; None while it cannot be asked. Raises `InvalidError`."""
+        try:
+            async with asyncio.timeout(RECONCILE_SECONDS):
+                return await self.webhooks.probe(vapi_id)
+        except CallgateError:
+            raise
+        except UNAVAILABLE as exc:
+            log.warning("webhook.probe_unfinished", error=type(exc).__name__)
+        except Exception:
+            log.exception("webhook.probe_failed")
+        return None
+
+    async def reconcile(self, phone_number_id: UUID) -> None:
+        """One pass, as long as an admin can be kept waiting; what fails is retried by the loop."""
+        try:
+            async with asyncio.timeout(RECONCILE_SECONDS):
+                await self.webhooks.reconcile(phone_number_id)
+        except UNAVAILABLE as exc:
+            log.warning("webhook.reconcile_unfinished", error=type(exc).__name__)
+        except Exception:
+            log.exception("webhook.reconcile_failed", phone_number_id=phone_number_id)
+
+    async def stored(self, connection: Connection, phone_number_id: UUID) -> PhoneNumber:
+        found = await store.find(connection, phone_number_id)
+        if found is None:
+            raise phone_number_not_found()
+        return found
+
+    async def audit(
+        self,
+        connection: Connection,
+        actor: Actor,
+        action: str,
+        before: PhoneNumber | None,
+        after: PhoneNumber | None,
+    ) -> None:
+        subject = after or before
+        assert subject is not None
+        await record(
+            connection,
+            actor,
+            action,
+            "phone_number",
+            subject.id,
+            before=None if before is None else audited(before),
+            after=None if after is None else audited(after),
+        )

@@ -1,0 +1,48 @@
+"""Use case: what is at Vapi and not registered here, to pick from. Kept for a moment, so that somebody
+who types into a search field does not spend the requests that hang-ups need."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from service.admin.imports.imports import Imports
+from service.admin.imports.vapi_numbers import VapiNumber
+
+KEPT_SECONDS = 20.0
+READ_SECONDS = 8.0
+
+
+@dataclass(slots=True)
+class Unregistered:
+    """The list on call; one reading at a time, and who asks meanwhile gets the same."""
+
+    imports: Imports
+    found: list[VapiNumber] = field(default_factory=list)
+    read_at: float = float("-inf")
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def search(self, query: str, limit: int) -> tuple[list[VapiNumber], int]:
+        """The first that have `query` in their name, number or id, and how many there are.
+
+        Raises `UnavailableError`, or `TimeoutError` while Vapi does not answer.
+        """
+        async with self.turn:
+            if time.monotonic() - self.read_at > KEPT_SECONDS:
+                async with asyncio.timeout(READ_SECONDS):
+                    self.found = [
+                        number async for page in self.imports.unregistered() for number in page
+                    ]
+                self.read_at = time.monotonic()
+        word = query.casefold()
+        fitting = [
+            number
+            for number in self.found
+            if any(
+                word in (text or "").casefold() for text in (number.name, number.number, number.id)
+            )
+        ]
+        return fitting[:limit], len(fitting)
+
+    def forget(self) -> None:
+        """Read again when next asked: a number was added or removed."""
+        self.read_at = float("-inf")

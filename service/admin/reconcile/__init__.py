@@ -1,0 +1,1 @@
+"""Use cases around the reconciler: sweeps, one number at Vapi, the secret's rotation."""

@@ -1,0 +1,124 @@
+"""What `callgate numbers import` shows: the plan as a table or JSON, Vapi's numbers as table or CSV."""
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.admin.imports.csv_file import COLUMNS, FORMULA
+from service.admin.imports.plan import ImportPlan, PlannedRow
+from service.admin.imports.vapi_numbers import VapiNumber
+
+MAX_SHOWN = 500
+WIDTH = 240
+"""Columns of a line where no terminal says otherwise: nothing is cut for a program that reads it."""
+
+STYLES = {"create": "green", "update": "yellow", "unchanged": "dim", "error": "red"}
+DONE = {"create": "created", "update": "updated", "unchanged": "unchanged", "error": "errors"}
+
+
+def console(*, errors: bool = False) -> Console:
+    """Where to print: as wide as the terminal, and wide without one."""
+    stream = sys.stderr if errors else sys.stdout
+    return Console(stderr=errors, width=None if stream.isatty() else WIDTH, highlight=False)
+
+
+def show_plan(plan: ImportPlan) -> None:
+    """Print the rows: errors are kept first where there are too many."""
+    kept = shown_rows(plan.rows)
+    out = console()
+    out.print(table_of(kept))
+    if len(kept) < len(plan.rows):
+        out.print(f"… and {len(plan.rows) - len(kept)} more rows; --json shows all.")
+
+
+def show_failures(plan: ImportPlan, applied: ImportPlan) -> None:
+    """Print the rows that went wrong only when they were applied."""
+    pairs = zip(plan.rows, applied.rows, strict=True)
+    failed = [after for before, after in pairs if after.action != before.action]
+    if failed:
+        console().print(table_of(failed[:MAX_SHOWN]))
+
+
+def table_of(rows: Sequence[PlannedRow]) -> Table:
+    table = Table(box=None)
+    for name in ("line", "number", "organization", "action", "message"):
+        table.add_column(name, overflow="fold")  # a cut id is no id
+    for row in rows:
+        style = STYLES[row.action]
+        number = row.phone_number
+        if row.number and row.number != number:
+            number = f"{number} ({row.number})"
+        cells = (str(row.line), number, row.organization, row.action, row.message or "")
+        # As Text: what somebody wrote into a file is not read as rich's markup.
+        table.add_row(*(Text(cell, style if index > 2 else "") for index, cell in enumerate(cells)))
+    return table
+
+
+def shown_rows(rows: Sequence[PlannedRow]) -> list[PlannedRow]:
+    """At most `MAX_SHOWN` of the rows, the errors and changes before those that are unchanged."""
+    order = ("error", "create", "update", "unchanged")
+    kept = sorted(rows, key=lambda row: order.index(row.action))[:MAX_SHOWN]
+    return sorted(kept, key=lambda row: row.line)
+
+
+def sentence(plan: ImportPlan, *, applied: bool) -> str:
+    """The figures in one line."""
+    words = DONE if applied else {**DONE, "create": "to create", "update": "to update"}
+    return ", ".join(f"{count} {words[action]}" for action, count in plan.figures.items()) + "."
+
+
+def print_json(plan: ImportPlan, *, applied: bool, pending: int) -> None:
+    """The whole plan, or what became of it, as one object."""
+    figures = {DONE[action]: count for action, count in plan.figures.items()}
+    rows = [asdict(row) for row in plan.rows]
+    write_json(
+        {
+            "applied": applied,
+            "warning": plan.warning,
+            **figures,
+            "pending": pending,
+            "rows": rows,
+        }
+    )
+
+
+def write_json(value: object) -> None:
+    typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
+
+
+def show_numbers(numbers: Sequence[VapiNumber]) -> None:
+    """Print what is at Vapi and not registered."""
+    table = Table(box=None)
+    for name in ("id", "number", "name", "answered by", "webhook"):
+        table.add_column(name, overflow="fold")
+    for found in numbers:
+        bound = ", ".join(f"{name} {value}" for name, value in found.answered_by.items())
+        cells = (found.id, found.number, found.name, bound, found.webhook_url)
+        table.add_row(*(Text(cell or "") for cell in cells))
+    out = console()
+    out.print(table)
+    out.print(f"{len(numbers)} numbers at Vapi are not registered.")
+
+
+def print_csv(numbers: Iterable[VapiNumber]) -> None:
+    """A file to be filled in and imported: the id, no organization yet, a label, the usual gate.
+
+    The id, not E.164: its leading + would make a formula of it in a spreadsheet.
+    """
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(COLUMNS)
+    for found in numbers:
+        out.writerow((found.id, "", label_cell(found), "event"))
+
+
+def label_cell(found: VapiNumber) -> str:
+    """Vapi's name, which nobody has to keep from looking like a formula; else its number."""
+    label = found.name or (f"Number {found.number}" if found.number else "")
+    return f"'{label}" if label.startswith(FORMULA) else label

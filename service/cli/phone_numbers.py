@@ -1,0 +1,184 @@
+"""`callgate numbers …`: reads a file or Vapi, calls the use case, prints, asks, applies."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import aiohttp
+import typer
+from rich.progress import Progress
+
+from service.admin.actor import Actor
+from service.admin.imports.csv_file import MAX_BYTES, parse_import
+from service.admin.imports.imports import Imports
+from service.admin.imports.plan import ImportPlan
+from service.admin.imports.vapi_numbers import VapiNumber
+from service.cli import imports as report
+from service.cli.running import settings_for, with_pool
+from service.domain.errors import InvalidError
+from service.settings import Settings
+from service.store.phone_numbers.lookups import count_pending
+from service.store.pool import Pool
+from service.store.reconcile.request_budget import Budget
+from service.vapi.client import VapiClient
+
+ACTOR = Actor("command line", "admin", "cli")
+
+PENDING = (
+    "{count} of these numbers are still pending: a running `callgate serve` configures them by "
+    "itself, or run `callgate reconcile`."
+)
+
+numbers_app = typer.Typer(help="Phone numbers.", no_args_is_help=True)
+
+
+@numbers_app.callback()
+def numbers() -> None:
+    """Phone numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options that say how to go about an import."""
+
+    dry_run: bool
+    yes: bool
+    json: bool
+
+
+@numbers_app.command("import")
+def import_numbers(
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE.csv",
+            help="Columns phone_number (Vapi's id, or E.164), organization (its id, external id "
+            "or name), label, gate. A - reads standard input.",
+        ),
+    ] = None,
+    *,
+    from_vapi: Annotated[
+        bool, typer.Option("--from-vapi", help="List what is at Vapi and not registered.")
+    ] = False,
+    organization: Annotated[
+        str | None,
+        typer.Option(help="With --from-vapi: register all of them for this organization."),
+    ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="With --from-vapi: print a file to be filled in.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done: 0 nothing, 2 something.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Register many phone numbers at once; safe to repeat.
+
+    Ends with 0 when all is well, 1 when a row has an error, and in a dry run 2 when there is
+    something to do.
+    """
+    if (file is None) is not from_vapi:
+        raise InvalidError("Give a CSV file (- for standard input), or --from-vapi.")
+    if not from_vapi and (organization is not None or as_csv):
+        raise InvalidError("--organization and --csv go with --from-vapi.")
+    if as_csv and (organization is not None or as_json):
+        raise InvalidError("--csv goes with neither --organization nor --json.")
+    rows = parse_import(read_file(file)) if file is not None else []
+    settings = settings_for(serving=True)
+    asked = Asked(dry_run, yes, as_json)
+
+    async def work(pool: Pool) -> int:
+        async with open_imports(settings, pool) as imports:
+            if from_vapi and organization is None:
+                return await list_unregistered(imports, as_csv=as_csv, as_json=as_json)
+            with report.console(errors=True).status("Asking Vapi …"):
+                plan = await (
+                    imports.plan(rows)
+                    if organization is None
+                    else imports.plan_unregistered(organization)
+                )
+            return await carry_out(imports, plan, asked)
+
+    raise typer.Exit(with_pool(settings, work))
+
+
+def read_file(name: str) -> bytes:
+    """The file's bytes, one more than can be used at most. Raises `InvalidError`."""
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        with Path(name).open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or type(exc).__name__
+        raise InvalidError(f"{name!r} cannot be read: {reason}.") from None
+
+
+@asynccontextmanager
+async def open_imports(settings: Settings, pool: Pool) -> AsyncIterator[Imports]:
+    """The use case with a client of Vapi's that shares the budget of requests."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        budget = Budget(pool, settings.callgate_vapi_requests_per_second)
+        client = VapiClient(
+            session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
+        )
+        yield Imports.patient(pool, client)
+
+
+async def list_unregistered(imports: Imports, *, as_csv: bool, as_json: bool) -> int:
+    """Print what is at Vapi and not here."""
+    found: list[VapiNumber] = []
+    async for page in imports.unregistered():
+        found.extend(page)
+    if as_csv:
+        report.print_csv(found)
+    elif as_json:
+        report.write_json(found)
+    else:
+        report.show_numbers(found)
+    return 0
+
+
+async def carry_out(imports: Imports, plan: ImportPlan, asked: Asked) -> int:
+    """Show the plan, ask, apply it, and say what became of it; the exit code."""
+    apply = plan.to_do > 0 and not asked.dry_run
+    if plan.warning:
+        typer.echo(f"Warning: {plan.warning}", err=True)
+    if not asked.json:
+        report.show_plan(plan)
+        typer.echo(report.sentence(plan, applied=False))
+    pending = 0
+    if apply:
+        confirm(plan, asked)
+        before, plan = plan, await apply_plan(imports, plan)
+        if not asked.json:
+            report.show_failures(before, plan)
+        ids = [row.phone_number_id for row in plan.rows if row.action in ("create", "update")]
+        pending = await count_pending(imports.pool, [found for found in ids if found is not None])
+    if asked.json:
+        report.print_json(plan, applied=apply, pending=pending)
+    elif apply:
+        typer.echo(report.sentence(plan, applied=True))
+    if pending:
+        typer.echo(PENDING.format(count=pending), err=asked.json)
+    if plan.has_errors:
+        return 1
+    return 2 if asked.dry_run and plan.to_do else 0
+
+
+def confirm(plan: ImportPlan, asked: Asked) -> None:
+    """Ask, where there is somebody to answer. Raises `typer.Abort`."""
+    if not asked.yes and sys.stdin.isatty() and sys.stdout.isatty():
+        typer.confirm(f"Go ahead with these changes ({plan.to_do})?", abort=True, err=True)
+
+
+async def apply_plan(imports: Imports, plan: ImportPlan) -> ImportPlan:
+    """Apply, with progress on a terminal."""
+    out = report.console(errors=True)
+    with Progress(console=out, disable=not out.is_terminal, transient=True) as progress:
+        task = progress.add_task("Registering", total=len(plan.rows))
+        return await imports.apply(ACTOR, plan, lambda _row: progress.advance(task))

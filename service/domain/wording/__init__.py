@@ -1,0 +1,1 @@
+"""Sentences and labels that a person reads about access, calls and changes. Pure."""

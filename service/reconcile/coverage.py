@@ -1,0 +1,79 @@
+"""What coverage needs to know of a number at Vapi, out of what was read. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from service.domain.coverage.coverage import Answering, AtVapi
+from service.reconcile.steps.remedies import described
+from service.reconcile.steps.route import Bound, route_of, who_answers
+from service.vapi.resources import PhoneNumberView, ServerView, SquadView, mapping, texts
+
+EARLY = frozenset(
+    {
+        "assistant.speechStarted",
+        "assistant.started",
+        "conversation-update",
+        "model-output",
+        "speech-update",
+        "status-update",
+        "transcript",
+        'transcript[transcriptType="final"]',
+        "voice-input",
+    }
+)
+"""Messages that come while a call is young; one of them is enough to stop it."""
+
+Levels = tuple[Mapping[str, Any], ...]
+
+
+def at_vapi(desired_url: str, number: PhoneNumberView, bound: Bound) -> AtVapi:
+    """The facts about a number whose events should all go to `desired_url`."""
+    route = route_of(desired_url, number, bound)
+    fallback = mapping(number.raw.get("fallbackDestination"))
+    return AtVapi(
+        asks=who_answers(number) == "assistant_request",
+        reaches_us=route.reaches_us,
+        number_is_ours=number.url == desired_url,
+        why_not=tuple(one.why for one in route.listeners if not one.ours and one.level != "tool"),
+        remedy=route.remedy,
+        answering=tuple(answering(desired_url, number, bound)),
+        transfers_to=str(fallback.get("number") or fallback.get("type")) if fallback else None,
+    )
+
+
+def answering(desired_url: str, number: PhoneNumberView, bound: Bound) -> Iterator[Answering]:
+    """Who may talk on the number, as far as it was read."""
+    kind = who_answers(number)
+    if kind == "squad" and bound.squad is not None:
+        yield from members(desired_url, bound.squad, bound)
+    elif kind == "assistant" and (view := bound.assistants.get(str(number.assistant_id))):
+        yield judged(desired_url, "assistant", view, view.name, (view.raw,))
+    elif kind == "workflow" and bound.workflow is not None:
+        yield judged(
+            desired_url, "workflow", bound.workflow, bound.workflow.name, (bound.workflow.raw,)
+        )
+
+
+def members(desired_url: str, squad: SquadView, bound: Bound) -> Iterator[Answering]:
+    """A squad's members: what it says of all goes before what it says of one."""
+    for member in squad.members:
+        view = member.assistant or bound.assistants.get(member.assistant_id or "")
+        if view is not None:
+            levels = (squad.overrides.raw, member.overrides.raw, view.raw)
+            name = member.overrides.name or view.name
+            yield judged(desired_url, "assistant", view, name, levels)
+
+
+def judged(
+    desired_url: str, what: str, view: ServerView, name: str | None, levels: Levels
+) -> Answering:
+    """One of them. Of `levels` the first that says something counts."""
+    plan = next((mapping(one["monitorPlan"]) for one in levels if one.get("monitorPlan")), {})
+    sent = next((texts(one["serverMessages"]) for one in levels if one.get("serverMessages")), ())
+    return Answering(
+        view.id,
+        described(what, name, view.id),
+        controllable=plan.get("controlEnabled") is not False,
+        tells_early=not sent or bool(EARLY & set(sent)),
+        ours=view.url == desired_url,
+    )

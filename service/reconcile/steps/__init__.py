@@ -1,0 +1,1 @@
+"""The steps of a pass over one number, and the pure comparisons that they apply."""

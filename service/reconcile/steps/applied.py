@@ -1,0 +1,125 @@
+"""What we wrote last, and what it tells: whether they changed a number, or we want something new, and
+what is still ours to take back. Pure.
+
+Kept as JSON with a fingerprint in the secret's place.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.domain.fingerprint import fingerprint
+from service.domain.phone_numbers import Cause, FieldDrift
+from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
+from service.reconcile.steps.webhook_fields import (
+    Server,
+    canonical,
+    header_values,
+    is_ours,
+    plain,
+    put_back,
+    without_our_secret,
+)
+
+Applied = Mapping[str, Any]
+
+
+def applied_of(desired: DesiredWebhook, shown: object = None) -> dict[str, Any]:
+    """What to remember once Vapi has the desired state; `shown` as from `shown_as`."""
+    return {
+        "url": desired.url,
+        "timeoutSeconds": desired.timeout_seconds,
+        "backoffPlan": plain(desired.backoff_plan),
+        "secret": None if desired.secret is None else fingerprint(desired.secret),
+        "shown": shown,
+    }
+
+
+def shown_as(desired: DesiredWebhook, answered: Server | None) -> list[str] | None:
+    """How Vapi shows the secret in its answer to our own write; None: as it was written.
+
+    A write-only value comes back masked, encrypted or not at all. Only the answer to the write
+    itself can tell this from somebody else's value.
+    """
+    if desired.secret is None or answered is None:
+        return None
+    values = header_values(answered.get("headers"))
+    if values == [desired.secret]:
+        return None
+    return [fingerprint(str(value)) for value in values]
+
+
+def seen_form(applied: Applied | None, desired: DesiredWebhook, observed: Server | None) -> object:
+    """The header values that count as the desired secret besides itself, for `diff.changes`.
+
+    What Vapi showed after we wrote this very secret, if it shows the same again; else None.
+    """
+    if applied is None or desired.secret is None or applied.get("shown") is None:
+        return None
+    if applied.get("secret") != fingerprint(desired.secret):
+        return None
+    values = header_values((observed or {}).get("headers"))
+    same = [fingerprint(str(value)) for value in values] == applied["shown"]
+    return values if same else None
+
+
+def cause_of(
+    drift: Sequence[FieldDrift],
+    observed: Server | None,
+    applied: Applied | None,
+    desired: DesiredWebhook,
+) -> Cause:
+    """Why a number has to be changed: it is new, we want something new, or somebody changed it.
+
+    One field that is not what we left there is enough for the last.
+    """
+    if applied is None:
+        return "added"
+    theirs = [entry for entry in drift if not is_as_we_left_it(entry, observed, applied)]
+    if theirs:
+        return "drift"
+    return "secret_rotated" if is_rotation(drift, observed, desired) else "desired_changed"
+
+
+def is_as_we_left_it(entry: FieldDrift, observed: Server | None, applied: Applied) -> bool:
+    """Whether a field that differs from the desired one is still what we wrote."""
+    server = observed or {}
+    name = entry.field.rpartition("server.")[2]
+    if name.startswith("headers."):
+        values = header_values(server.get("headers"))
+        found = [fingerprint(str(value)) for value in values]
+        return found == [applied.get("secret")] or found == applied.get("shown")
+    return name in server and canonical(server[name]) == canonical(applied.get(name))
+
+
+def is_rotation(
+    drift: Sequence[FieldDrift], observed: Server | None, desired: DesiredWebhook
+) -> bool:
+    """Whether nothing differs but the secret, and what is there is another one that we accept."""
+    values = header_values((observed or {}).get("headers"))
+    return (
+        len(drift) == 1
+        and drift[0].field.endswith(f"headers.{SECRET_HEADER}")
+        and len(values) == 1
+        and values[0] in desired.accepted
+    )
+
+
+def posts_to_us(desired: DesiredWebhook, observed: Server | None, applied: Applied | None) -> bool:
+    """Whether what is there is ours, by today's URL or by the one that we wrote last."""
+    last = (applied or {}).get("url")
+    url = (observed or {}).get("url")
+    return is_ours(desired, observed) or (last is not None and url == last)
+
+
+def way_back(
+    desired: DesiredWebhook,
+    observed: Server | None,
+    applied: Applied | None,
+    former: Server | None,
+) -> dict[str, Any]:
+    """The change that takes our webhook away and puts `former` back; empty where nothing is ours."""
+    if posts_to_us(desired, observed, applied):
+        return {"server": put_back(observed, former)}
+    # Somebody else's webhook by now; our secret must not go on travelling there.
+    cleaned = without_our_secret(desired, observed)
+    return {} if cleaned is None else {"server": cleaned}

@@ -1,0 +1,229 @@
+"""What we own on a number besides its webhook: who answers it, a ringing hook, a transfer. Pure.
+
+Hooks carry no id or name: ours are told by what they say, and everybody else's are kept in order.
+Only the first ringing hook runs, so ours stands before them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.domain.phone_numbers import FieldDrift, Gate
+from service.domain.standing import Standing
+from service.reconcile.steps.webhook_fields import ABSENT
+from service.store.reconcile.claims import Gates
+
+BINDINGS = ("assistantId", "squadId", "workflowId")
+RING_FIELD = "hooks.call.ringing"
+ENDING_FIELD = "hooks.call.ending"
+FALLBACK_FIELD = "fallbackDestination"
+FAILED_REQUESTS = ("assistant-request-failed",)
+"""Why a call ends when our answer does not come; a refusal of ours ends calls in another way."""
+
+MOST_REMEMBERED = 20
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredGates:
+    """`ring` is what our hook says, None for none; `transfer_to` an E.164 number, None for none.
+
+    Unless the standing is `known`, what depends on it is left as it is.
+    """
+
+    unbound: bool
+    known: bool
+    ring: str | None = None
+    transfer_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateChanges:
+    """What differs, and the parts of a PATCH that mend it. `kept` is what is ours afterwards, and
+    `written` what may be ours while it is under way."""
+
+    drift: tuple[FieldDrift, ...]
+    body: Mapping[str, Any]
+    written: Gates
+    kept: Gates
+
+
+def desired_gates(gate: Gate, standing: Standing | None) -> DesiredGates:
+    """What a number's gate and its organization's standing call for."""
+    unbound = gate == "request"
+    if standing is None:
+        return DesiredGates(unbound, known=False)
+    return DesiredGates(
+        unbound,
+        known=True,
+        ring=standing.message if standing.ring and not standing.allowed else None,
+        transfer_to=standing.transfer_to if standing.allowed else None,
+    )
+
+
+def released_gates() -> DesiredGates:
+    """What is desired of a number that is given up: nothing of ours."""
+    return DesiredGates(unbound=False, known=True)
+
+
+def gate_changes(
+    desired: DesiredGates, raw: Raw, kept: Gates, *, written: bool = False
+) -> GateChanges:
+    """Compare a number with what is desired. `kept` is what is known to be ours on it; `written`:
+    this is a look at what was just written."""
+    found = Comparison(desired, raw, kept, written)
+    unbound = found.compare_bindings()
+    texts, numbers, ring_on = kept.ring_texts, kept.fallback_numbers, kept.ring_on
+    if desired.known:
+        transfer = found.compare_transfer()
+        found.compare_hooks(transfer)
+        texts, numbers = remembered(texts, desired.ring), remembered(numbers, transfer)
+        ring_on = desired.ring is not None
+    during = Gates(texts, kept.ring_on or ring_on, numbers, unbound or kept.unbound)
+    after = Gates(texts, ring_on, numbers, unbound)
+    return GateChanges(tuple(found.drift), found.body, during, after)
+
+
+def remembered(known: tuple[str, ...], value: str | None) -> tuple[str, ...]:
+    """What is ours by what it says, the newest last. It is not forgotten when it is taken off: an
+    answer of Vapi's that is out of date would make ours a stranger's, for good."""
+    if value is None:
+        return known
+    return (*(one for one in known if one != value), value)[-MOST_REMEMBERED:]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """A comparison under way: what was found so far."""
+
+    desired: DesiredGates
+    raw: Raw
+    kept: Gates
+    written: bool
+    drift: list[FieldDrift] = field(default_factory=list)
+    body: dict[str, Any] = field(default_factory=dict)
+
+    def compare_bindings(self) -> Raw | None:
+        """Unbind what answers the number, or bind again what did; what then is owed back."""
+        bound = {name: self.raw[name] for name in BINDINGS if self.raw.get(name)}
+        if self.desired.unbound:
+            for name, value in bound.items():
+                self.differs(name, None, value, name, None)
+            return self.kept.unbound or bound or None
+        owed = dict(self.kept.unbound or {})
+        if owed and (not bound or (bound == owed and not self.written)):
+            # Written also where it seems to be there: what is seen may be from before we took it.
+            for name, value in owed.items():
+                self.differs(name, value, bound.get(name, ABSENT), name, value)
+        # What somebody else bound meanwhile is what they want now.
+        return None
+
+    def compare_transfer(self) -> str | None:
+        """Where Vapi sends a caller whose assistant-request nobody answers; the number if it is ours.
+
+        A destination that somebody else set is theirs, and stays.
+        """
+        seen = called(self.raw.get("fallbackDestination"))
+        wanted = self.desired.transfer_to
+        if self.raw.get("fallbackDestination") and seen not in (
+            *self.kept.fallback_numbers,
+            wanted or ABSENT,
+        ):
+            return None
+        if seen != wanted:
+            value = destination(wanted) if wanted else None
+            self.differs(FALLBACK_FIELD, wanted, seen or ABSENT, "fallbackDestination", value)
+        return wanted
+
+    def compare_hooks(self, transfer: str | None) -> None:
+        """Our hooks before everybody else's, which keep their order."""
+        given = self.raw.get("hooks")
+        hooks = given if isinstance(given, list) else []
+        ring = self.desired.ring
+        texts = {*self.kept.ring_texts, *([ring] if ring else [])}
+        numbers = {*self.kept.fallback_numbers, *([transfer] if transfer else [])}
+        ringing = [hook for hook in hooks if said(hook) in texts]
+        ending = [hook for hook in hooks if transferred(hook) in numbers]
+        wanted = [ringing_hook(ring)] if ring else []
+        wanted += [ending_hook(transfer)] if transfer else []
+        wanted += [hook for hook in hooks if hook not in ringing and hook not in ending]
+        first = said(hooks[0]) if hooks else None
+        rings_well = [said(hook) for hook in ringing] == ([ring] if ring else []) and (
+            ring is None or first == ring
+        )
+        ends_well = [transferred(hook) for hook in ending] == ([transfer] if transfer else [])
+        if not rings_well:
+            seen = "; ".join(str(said(hook)) for hook in ringing) or ABSENT
+            self.differs(RING_FIELD, ring, seen, "hooks", wanted)
+        if not ends_well:
+            seen = "; ".join(str(transferred(hook)) for hook in ending) or ABSENT
+            self.differs(ENDING_FIELD, transfer, seen, "hooks", wanted)
+
+    def differs(self, name: str, wanted: object, seen: object, key: str, value: object) -> None:
+        """Note a difference and what mends it."""
+        self.drift.append(FieldDrift(name, wanted, seen))
+        self.body[key] = value
+
+
+def only_unblocking(changes: GateChanges) -> dict[str, Any]:
+    """The part of a change that takes our ringing hook off: never held up by a pause, for the
+    number may belong to a client that pays. Empty if there is no such part."""
+    off = any(takes_off(entry) for entry in changes.drift)
+    return {"hooks": changes.body["hooks"]} if off else {}
+
+
+def is_unblocking(drift: Sequence[FieldDrift]) -> bool:
+    """Whether nothing differs but that our ringing hook has to go."""
+    return bool(drift) and all(takes_off(entry) for entry in drift)
+
+
+def takes_off(entry: FieldDrift) -> bool:
+    return entry.field == RING_FIELD and entry.desired is None
+
+
+def ringing_hook(text: str) -> dict[str, Any]:
+    """Vapi speaks the text instead of answering, and ends the call (Vapi's docs on hooks)."""
+    return {"on": "call.ringing", "do": [{"type": "say", "exact": text}]}
+
+
+def ending_hook(number: str) -> dict[str, Any]:
+    """Vapi transfers the caller when our answer to the assistant-request did not come."""
+    reasons = {"type": "oneOf", "key": "call.endedReason", "oneOf": list(FAILED_REQUESTS)}
+    action = {"type": "transfer", "destination": destination(number)}
+    return {"on": "call.ending", "filters": [reasons], "do": action}
+
+
+def destination(number: str) -> dict[str, Any]:
+    return {"type": "number", "number": number}
+
+
+def action_of(hook: object, event: str) -> Mapping[str, Any]:
+    """The action of a hook that runs at an event: the first one; empty for another hook. What Vapi
+    may add to a hook changes nothing about whose it is."""
+    if not isinstance(hook, Mapping) or hook.get("on") != event:
+        return {}
+    actions = hook.get("do")
+    first = actions[0] if isinstance(actions, list) and actions else actions
+    return first if isinstance(first, Mapping) else {}
+
+
+def said(hook: object) -> str | None:
+    """What a ringing hook says."""
+    action = action_of(hook, "call.ringing")
+    text = action.get("exact") if action.get("type") == "say" else None
+    return text if isinstance(text, str) else None
+
+
+def transferred(hook: object) -> str | None:
+    """Where an ending hook transfers a call to."""
+    action = action_of(hook, "call.ending")
+    return called(action.get("destination")) if action.get("type") == "transfer" else None
+
+
+def called(seen: object) -> str | None:
+    """The number that a destination calls."""
+    if not isinstance(seen, Mapping) or seen.get("type") != "number":
+        return None
+    number = seen.get("number")
+    return number if isinstance(number, str) else None

@@ -1,0 +1,90 @@
+"""Putting back what was there before: when a number is given up, and when a change is rolled back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from service.domain.phone_numbers import SyncState
+from service.domain.priority import Priority
+from service.reconcile.desired import DesiredWebhook
+from service.reconcile.failures import UNSURE
+from service.reconcile.steps import webhook_fields
+from service.reconcile.steps.applied import posts_to_us, way_back
+from service.reconcile.steps.assistants import NOT_OURS, AssistantWebhooks
+from service.reconcile.steps.gate_fields import BINDINGS, gate_changes, released_gates
+from service.reconcile.steps.gate_step import gates_of
+from service.reconcile.steps.writer import Target, Writer
+from service.store.reconcile.changes import WebhookChange
+from service.store.reconcile.claims import Claim, Finding
+from service.vapi.errors import VapiUnavailableError, VapiUnsureError
+from service.vapi.resources import ServerView
+
+NOT_SHOWN = "Vapi took the former webhook and does not show it."
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Restores under a claim; only owned fields, so that what others changed meanwhile stays."""
+
+    writer: Writer
+    assistants: AssistantWebhooks
+    desired: DesiredWebhook
+
+    async def give_back(self, held: Claim, priority: Priority) -> None:
+        """Restore the number and its assistants, unless somebody has pointed them elsewhere since."""
+        await self.assistants.give_back(held, frozenset(), priority)
+        target = Target("phone_number", held.vapi_phone_number_id)
+        seen = await self.writer.read(target, priority)
+        # What answered the number comes back together with its webhook: in between nobody would.
+        gates = gate_changes(released_gates(), seen.raw, gates_of(held))
+        body = {**gates.body, **self.former_server(held, seen)}
+        if not body:
+            if held.original is not None and held.problem != UNSURE:
+                raise VapiUnsureError(NOT_OURS)
+            return
+        written = await self.writer.put_back(held, target, seen, body, priority)
+        await self.writer.confirm(written)
+        view = written.view
+        left = gate_changes(released_gates(), view.raw, gates_of(held), written=True)
+        if left.drift or (
+            held.original is not None and posts_to_us(self.desired, view.server, held.last_applied)
+        ):
+            raise VapiUnavailableError(NOT_SHOWN)
+
+    def former_server(self, held: Claim, seen: ServerView) -> dict[str, Any]:
+        """The part of the change that takes our webhook away; empty where there is none of ours."""
+        if held.original is None:
+            return {}
+        former = held.original.get("server")
+        return way_back(self.desired, seen.server, held.last_applied, former)
+
+    async def roll_back(self, held: Claim, change: WebhookChange, priority: Priority) -> Finding:
+        """Put the owned fields back to what they were before a change, and leave them so.
+
+        Hooks are not: one of ours that came back would block, whoever pays.
+        """
+        target = Target(change.level, change.vapi_id)
+        seen = await self.writer.read(target, priority)
+        before = change.before or {}
+        body = {key: before[key] for key in (*BINDINGS, "fallbackDestination") if key in before}
+        former = seen.server
+        if "server" in before:
+            body["server"] = former = webhook_fields.put_back(seen.server, before["server"])
+        written = await self.writer.write(
+            held,
+            target,
+            seen,
+            body,
+            cause="rolled_back",
+            fields=webhook_fields.owned_differences(seen.server, former),
+            priority=priority,
+        )
+        if webhook_fields.owned_differences(written.view.server, former):
+            raise VapiUnavailableError(NOT_SHOWN)
+        await self.writer.confirm(written)
+        on_number = change.level == "phone_number"
+        drift = webhook_fields.changes(self.desired, written.view.server) if on_number else ()
+        return Finding(SyncState.PAUSED, drift, retry_in=held.pause_left, level=held.level)

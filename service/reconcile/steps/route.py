@@ -1,0 +1,266 @@
+"""Where Vapi really sends a number's events, and why. Pure; reading what is needed is the caller's.
+
+Each event goes to exactly one URL, the first of: tool (its own calls only), assistant or workflow,
+phone number, organization (Vapi's docs, "Setting server URLs"). A squad's overrides go before its
+members' overrides, and both before the assistants. What a call is handed over to by a tool, and
+what our own answer to an assistant-request names, is not followed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from service.reconcile.steps.remedies import Level, Source, capital, described, remedy
+from service.vapi.resources import (
+    AssistantView,
+    PhoneNumberView,
+    SquadMemberView,
+    SquadView,
+    ToolView,
+    WorkflowView,
+)
+
+Events = Literal["assistant-request", "call events", "tool calls"]
+AnsweredBy = Literal["assistant", "squad", "workflow", "assistant_request"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who gets some of a number's events. `level` says where it is configured.
+
+    `vapi_id` and `name` are of the object to edit: for a squad's member, the squad's id. `url` is
+    None where nobody could read it; the organization's cannot be read at all. "call events" are all
+    but the assistant-request, tool calls among them unless a tool names a server.
+    """
+
+    level: Level
+    vapi_id: str | None
+    name: str | None
+    url: str | None
+    ours: bool
+    events: Events
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What answers a number, as far as it was read: what is missing here is not known."""
+
+    assistants: Mapping[str, AssistantView]
+    squad: SquadView | None = None
+    workflow: WorkflowView | None = None
+    tools: Mapping[str, ToolView] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who gets what, in the order of precedence, and what to do if it is not the gate.
+
+    `shadows` go before the number's own server and are not ours, or could not be read (`unread`). A
+    number that itself posts elsewhere is no shadow: `reaches_us` is False then, and `shadows` empty.
+    """
+
+    answered_by: AnsweredBy
+    listeners: tuple[Listener, ...]
+    reaches_us: bool
+    shadows: tuple[Listener, ...]
+    remedy: str | None
+
+    @property
+    def unread(self) -> tuple[Listener, ...]:
+        """Shadows that are only feared: what they are could not be read."""
+        return tuple(listener for listener in self.shadows if listener.url is None)
+
+
+def route_of(desired_url: str, number: PhoneNumberView, bound: Bound) -> Route:
+    """The route of a number whose events should all go to `desired_url`."""
+    answered_by = who_answers(number)
+    found = tuple(dict.fromkeys(sources(answered_by, number, bound)))
+    taking = {listener_of(source, desired_url): source for source in found if source is not None}
+    shadows = tuple(listener for listener in taking if not listener.ours)
+    at_number: list[Listener] = []
+    if not found or any(source is None or source.url is None for source in found):
+        wanted: tuple[Events, ...] = ("call events",)
+        if answered_by == "assistant_request":
+            wanted = ("assistant-request", "call events")
+        at_number = [number_listener(number, desired_url, events) for events in wanted]
+    reaches_us = not shadows and all(listener.ours for listener in at_number)
+    shading = [taking[listener] for listener in shadows]
+    return Route(
+        answered_by,
+        (*tool_listeners(desired_url, answered_by, number, bound), *taking, *at_number),
+        reaches_us,
+        shadows,
+        None if reaches_us else remedy(shading, number, desired_url, falls_through=bool(at_number)),
+    )
+
+
+def repairable(route: Route) -> tuple[str, ...]:
+    """Ids of the saved assistants whose own servers alone shadow us; empty if anything else does.
+
+    Our URL in these assistants then brings us what they take away.
+    """
+    ids = [
+        listener.vapi_id
+        for listener in route.shadows
+        if listener.level == "assistant" and listener.url is not None and listener.vapi_id
+    ]
+    return tuple(ids) if len(ids) == len(route.shadows) else ()
+
+
+def who_answers(number: PhoneNumberView) -> AnsweredBy:
+    """What the number names; without any of the three Vapi asks by an assistant-request."""
+    if number.assistant_id:
+        return "assistant"
+    if number.squad_id:
+        return "squad"
+    return "workflow" if number.workflow_id else "assistant_request"
+
+
+def sources(
+    answered_by: AnsweredBy, number: PhoneNumberView, bound: Bound
+) -> Iterator[Source | None]:
+    """For each who may talk on the number, the server that goes before it; None: there is none."""
+    if answered_by == "assistant":
+        yield assistant_source(str(number.assistant_id), bound.assistants)
+    elif answered_by == "workflow":
+        view, item_id = bound.workflow, number.workflow_id
+        what = described("workflow", view.name if view else None, item_id)
+        if view is None:
+            yield Source("workflow", item_id, None, "", None, what)
+        else:
+            url = view.url
+            yield Source("workflow", item_id, view.name, view.url_field, url, what) if url else None
+    elif answered_by == "squad" and bound.squad is None:
+        what = described("squad", None, number.squad_id)
+        yield Source("squad", number.squad_id, None, "", None, what)
+    elif answered_by == "squad" and bound.squad is not None:
+        yield from squad_sources(str(number.squad_id), bound.squad, bound.assistants)
+
+
+def squad_sources(
+    squad_id: str, squad: SquadView, assistants: Mapping[str, AssistantView]
+) -> Iterator[Source | None]:
+    """What `sources` says for each member of a squad."""
+    what = described("squad", squad.name, squad_id)
+    if squad.overrides.url:
+        path = f"membersOverrides.{squad.overrides.url_field}"
+        yield Source(
+            "squad", squad_id, squad.name, path, squad.overrides.url, what, clearable=False
+        )
+        return
+    for place, member in enumerate(squad.members):
+        yield member_source(squad_id, f"members[{place}]", member, what, assistants)
+
+
+def member_source(
+    squad_id: str,
+    path: str,
+    member: SquadMemberView,
+    squad: str,
+    assistants: Mapping[str, AssistantView],
+) -> Source | None:
+    """The server of one member: of its overrides, else of the assistant that it names or holds."""
+    known = member.assistant or assistants.get(member.assistant_id or "")
+    name = member.overrides.name or (known.name if known else None)
+    overriding = f"{path}.assistantOverrides"
+    if url := member.overrides.url:
+        over = f"{overriding}.{member.overrides.url_field}"
+        return Source("squad_member", squad_id, name, over, url, squad, clearable=False)
+    if member.assistant_id and not member.assistant_version:
+        return assistant_source(member.assistant_id, assistants)
+    if member.assistant_id is None and (inline := member.assistant) is not None:
+        field = f"{path}.assistant.{inline.url_field}"
+        return (
+            Source("squad_member", squad_id, name, field, inline.url, squad) if inline.url else None
+        )
+    because = f"{path} names no assistant"
+    if member.assistant_id:
+        # The saved assistant is its latest version; the pinned one may have another server.
+        because = f"{path} is pinned to version {member.assistant_version} of its assistant"
+    return Source(
+        "squad_member", squad_id, name, f"{overriding}.server.url", None, squad, unread=because
+    )
+
+
+def assistant_source(assistant_id: str, assistants: Mapping[str, AssistantView]) -> Source | None:
+    """The server of a saved assistant; None: it follows the number's."""
+    view = assistants.get(assistant_id)
+    what = described("assistant", view.name if view else None, assistant_id)
+    if view is None:
+        return Source("assistant", assistant_id, None, "", None, what)
+    if view.url is None:
+        return None
+    return Source("assistant", assistant_id, view.name, view.url_field, view.url, what)
+
+
+def listener_of(source: Source, desired_url: str) -> Listener:
+    """What a source means for the call events."""
+    ours = source.url == desired_url
+    if source.url is None:
+        why = f"{capital(source.what)} may have a server of its own: {source.unread}."
+    elif ours:
+        why = f"{capital(source.what)} names our URL in `{source.field}`."
+    else:
+        why = f"`{source.field}` of {source.what} goes before the phone number's server."
+    return Listener(source.level, source.vapi_id, source.name, source.url, ours, "call events", why)
+
+
+def number_listener(number: PhoneNumberView, desired_url: str, events: Events) -> Listener:
+    """Who gets what nothing before the number takes: the number's server, else the organization's."""
+    if number.url is None:
+        why = "The phone number names no server: the organization's gets these, if there is one."
+        return Listener("organization", None, None, None, False, events, why)
+    why = {
+        "assistant-request": "No assistant, squad or workflow is attached: Vapi asks who answers.",
+        "call events": "The phone number's server gets what no server before it takes.",
+    }[events]
+    ours = number.url == desired_url
+    return Listener("phone_number", number.id, number.name, number.url, ours, events, why)
+
+
+def tool_listeners(
+    desired_url: str, answered_by: AnsweredBy, number: PhoneNumberView, bound: Bound
+) -> tuple[Listener, ...]:
+    """Tools with servers of their own, and saved ones that could not be read."""
+    holders = tool_holders(answered_by, number, bound)
+    inline = [tool for holder in holders for tool in holder.tools]
+    if answered_by == "squad" and bound.squad is not None:
+        for overrides in (bound.squad.overrides, *(item.overrides for item in bound.squad.members)):
+            inline.extend(overrides.appended_tools)
+    saved = [tool_id for holder in holders for tool_id in holder.tool_ids]
+    named = [(tool.id, tool) for tool in inline] + [(item, bound.tools.get(item)) for item in saved]
+    found = []
+    for tool_id, tool in named:
+        name, url = (tool.name, tool.url) if tool is not None else (None, None)
+        what = capital(described("tool", name, tool_id))
+        if tool is None:
+            why = f"{what} may have a server of its own: it could not be read."
+        elif url is not None:
+            why = f"{what} has a server of its own."
+        else:
+            continue
+        found.append(Listener("tool", tool_id, name, url, url == desired_url, "tool calls", why))
+    return tuple(dict.fromkeys(found))
+
+
+def tool_holders(
+    answered_by: AnsweredBy, number: PhoneNumberView, bound: Bound
+) -> list[AssistantView | WorkflowView]:
+    """Whose tools may be called; overrides with a model of their own replace the assistant's."""
+    if answered_by == "workflow":
+        return [bound.workflow] if bound.workflow else []
+    if answered_by == "assistant":
+        view = bound.assistants.get(number.assistant_id or "")
+        return [view] if view else []
+    if answered_by != "squad" or bound.squad is None:
+        return []
+    if bound.squad.overrides.has_model:
+        return [bound.squad.overrides]
+    talking = [
+        item.overrides
+        if item.overrides.has_model
+        else item.assistant or bound.assistants.get(item.assistant_id or "")
+        for item in bound.squad.members
+    ]
+    return [view for view in talking if view is not None]

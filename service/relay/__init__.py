@@ -1,0 +1,1 @@
+"""Passing a granted call's messages on to the organization's own server. It knows no decision."""

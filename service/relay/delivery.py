@@ -1,0 +1,122 @@
+"""Relaying a granted call's messages to the organization's own server (`forward_url`).
+
+A message whose answer Vapi uses waits for that server's answer; all others are passed on beside the
+reply. Where it may go is judged again at each connection, for the name as for its address.
+"""
+
+import asyncio
+import io
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+import structlog
+from aiohttp import web
+
+from service.domain.errors import InvalidError
+from service.domain.forward_urls import check_forward_url
+from service.vapi.control import PublicResolver
+
+ANSWER_SECONDS = 15.0
+AT_ONCE = 200
+MAX_ANSWER_BYTES = 4 * 2**20
+ATTEMPTS = 3
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """Posts bodies on, as they came. Loses nothing silently: what cannot be delivered is logged."""
+
+    def __init__(self, relay_hosts: Sequence[str]) -> None:
+        self.relay_hosts = tuple(relay_hosts)
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=AT_ONCE, resolver=PublicResolver(trusted(relay_hosts))
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        self.places = asyncio.Semaphore(AT_ONCE)
+        self.background: set[asyncio.Task[None]] = set()
+
+    async def ask(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = ANSWER_SECONDS
+    ) -> dict[str, object] | None:
+        """The server's answer, or None when there is none that Vapi could use."""
+        try:
+            content = await self.post(url, body, headers, seconds)
+            value = orjson.loads(content) if content else {}
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, InvalidError) as exc:
+            log.warning("relay.unanswered", error=type(exc).__name__)
+            return None
+        return value if isinstance(value, dict) else None
+
+    def tell(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Pass a message on whose answer nobody waits for."""
+        task = asyncio.create_task(self.deliver(url, body, headers))
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+
+    async def deliver(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """A few attempts, then the message is given up, which the log says."""
+        async with self.places:
+            for attempt in range(ATTEMPTS):
+                try:
+                    await self.post(url, body, headers, ANSWER_SECONDS)
+                except (aiohttp.ClientError, OSError, TimeoutError, InvalidError) as exc:
+                    log.warning("relay.failed", error=type(exc).__name__, attempt=attempt + 1)
+                    await asyncio.sleep(2**attempt)
+                else:
+                    return
+            log.error("relay.given_up")
+
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> bytes:
+        """One attempt; raises for everything but a 2xx."""
+        check_forward_url(url, self.relay_hosts)
+        async with self.session.post(
+            url,
+            data=io.BytesIO(body),
+            headers={**headers, "Content-Type": "application/json"},
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=seconds),
+        ) as response:
+            if not 200 <= response.status < 300:
+                raise aiohttp.ClientPayloadError(f"status {response.status}")
+            return await response.content.read(MAX_ANSWER_BYTES)
+
+    async def close(self) -> None:
+        """Give what is under way a moment, then end."""
+        if self.background:
+            await asyncio.wait(self.background, timeout=2.0)
+        for task in self.background:
+            task.cancel()
+        await self.session.close()
+
+
+def trusted(relay_hosts: Sequence[str]) -> frozenset[tuple[str, int]]:
+    """The (host, port) pairs that may be private; without a port both usual ones."""
+    found = set()
+    for entry in relay_hosts:
+        parts = urlsplit(f"//{entry}")
+        for port in (parts.port,) if parts.port else (80, 443):
+            found.add((parts.hostname or "", port))
+    return frozenset(found)
+
+
+def passed_on(request: web.Request, secrets: Sequence[bytes]) -> dict[str, str]:
+    """The headers that were meant for the organization's server: its own, never our secret."""
+    found = {}
+    for name, value in request.headers.items():
+        low = name.lower()
+        foreign = low.startswith("x-") and not low.startswith(
+            ("x-vapi-secret", "x-forwarded", "x-real")
+        )
+        if foreign or low == "authorization":
+            found[name] = value
+    given = found.get("Authorization", "").partition(" ")[2].strip().encode()
+    if given in secrets:
+        del found["Authorization"]
+    return found

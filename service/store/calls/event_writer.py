@@ -1,0 +1,111 @@
+"""Writes the steps of calls in batches, beside everything else: nobody ever waits for it.
+
+What PostgreSQL does not take waits in memory, up to a limit, and is dropped beyond that: the call's
+own row, which is never dropped, tells the rest.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+
+from service.domain.call_events import StepKind
+from service.store.calls.events import Noted, prune, write
+from service.store.pool import UNAVAILABLE, Pool
+
+LINGER_SECONDS = 0.25
+"""How long a step may wait for company."""
+BATCH = 200
+LIMIT = 10_000
+WRITE_SECONDS = 3.0
+REST_SECONDS = 2.0
+PRUNE_SECONDS = 3600.0
+
+log = structlog.get_logger()
+
+
+class CallEventWriter:
+    """One task a replica, one connection at a time. `dropped` counts what was never written."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.waiting: list[Noted] = []
+        self.arrived = asyncio.Event()
+        self.dropped = 0
+        self.full = False
+
+    def tell(self, vapi_call_id: str, kind: StepKind, detail: Mapping[str, object]) -> None:
+        """Note a step as of now."""
+        self.note(vapi_call_id, kind, detail, None)
+
+    def note(
+        self,
+        vapi_call_id: str,
+        kind: StepKind,
+        detail: Mapping[str, object],
+        sent_at: datetime | None,
+    ) -> None:
+        """Note a step; `sent_at` is Vapi's own instant of it. Never waits, never fails."""
+        if len(self.waiting) >= LIMIT:
+            self.drop(1)
+            return
+        self.waiting.append(Noted(vapi_call_id, sent_at, time.monotonic(), kind, detail))
+        self.arrived.set()
+
+    def drop(self, count: int) -> None:
+        """Count what is lost; said once until PostgreSQL takes steps again."""
+        self.dropped += count
+        if not self.full:
+            self.full = True
+            log.warning("call_events.dropped", waiting=len(self.waiting))
+
+    async def run(self) -> None:
+        """Write for ever."""
+        pruning = asyncio.create_task(self.prune())
+        try:
+            while True:
+                await self.arrived.wait()
+                await asyncio.sleep(LINGER_SECONDS)
+                if not await self.flush():
+                    await asyncio.sleep(REST_SECONDS)
+        finally:
+            pruning.cancel()
+
+    async def flush(self) -> bool:
+        """Write what waits; False when PostgreSQL did not take it, and it waits on."""
+        while self.waiting:
+            batch = self.waiting[:BATCH]
+            try:
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await write(self.pool, batch, time.monotonic())
+                self.full = False
+            except UNAVAILABLE:
+                return False
+            except Exception:
+                # A fault of ours must not hold up what comes after it.
+                log.exception("call_events.refused")
+                self.dropped += len(batch)
+            del self.waiting[: len(batch)]
+        self.arrived.clear()
+        return True
+
+    async def prune(self) -> None:
+        """Forget old steps, now and then."""
+        while True:
+            try:
+                gone = await prune(self.pool)
+                if gone:
+                    log.info("call_events.pruned", events=gone)
+            except UNAVAILABLE:
+                pass
+            except Exception:
+                log.exception("call_events.not_pruned")
+            await asyncio.sleep(PRUNE_SECONDS)
+
+    async def close(self) -> None:
+        """Write what is left, if PostgreSQL takes it."""
+        with contextlib.suppress(Exception):
+            await self.flush()

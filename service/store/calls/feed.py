@@ -1,0 +1,55 @@
+"""What changed in `callgate.calls` since: read by `updated_at`, which every UPDATE of a call sets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.domain.calls import Call
+from service.store.calls.search import COLUMNS, CallNames, call_of, find_names
+from service.store.pool import Pool
+
+NOW = "SELECT now()"
+
+# Newest first, so that a limit leaves out what is oldest; from the index alone.
+CHANGED = """
+SELECT id, updated_at FROM callgate.calls WHERE updated_at > $1
+ORDER BY updated_at DESC, id DESC LIMIT $2
+"""
+
+OF_IDS = COLUMNS + "WHERE id = ANY($1::uuid[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """That a call is new or not as it was. `updated_at` is when its transaction began."""
+
+    id: UUID
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallSummary:
+    """A call as lists show it."""
+
+    call: Call
+    names: CallNames
+
+
+async def now(pool: Pool) -> datetime:
+    """The database's clock."""
+    found: datetime = await pool.fetchval(NOW)
+    return found
+
+
+async def find_changed(pool: Pool, since: datetime, limit: int) -> list[Change]:
+    """What changed after an instant, oldest first; the newest so many."""
+    rows = await pool.fetch(CHANGED, since, limit)
+    return [Change(row["id"], row["updated_at"]) for row in reversed(rows)]
+
+
+async def find_summaries(pool: Pool, ids: Sequence[UUID]) -> dict[UUID, CallSummary]:
+    """Calls by their ids."""
+    names = await find_names(pool, ids)
+    rows = await pool.fetch(OF_IDS, list(ids))
+    return {row["id"]: CallSummary(call_of(row), names.get(row["id"], CallNames())) for row in rows}

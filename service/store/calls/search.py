@@ -1,0 +1,288 @@
+"""The read side of `callgate.calls`: for the API and the panel, never with a control URL."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from service.domain.calls import Call, Hangup, HangupState
+from service.store.calls.records import load_decision
+from service.store.pool import Pool
+
+MOST_LOOKED_AT = 10_000
+"""A page looks at no more calls than these along its index, and says how far it came."""
+MOST_NUMBERS = 20
+
+COLUMNS = """
+SELECT id, vapi_call_id, organization_id, phone_number_id, type, status, blocked, reason, gate,
+    decision, hangup_state, hangup_attempts, started_at, ended_at, ended_reason,
+    duration_seconds, cost, lived_seconds, cut_at, cut_reason, missed, created_at
+FROM callgate.calls
+"""
+
+FIND = COLUMNS + "WHERE id = $1"
+
+FIND_BY_VAPI_ID = COLUMNS + "WHERE vapi_call_id = $1"
+
+# One statement a leading filter, each along its own index; the other filters are tried on what that
+# gives, so that any combination takes the time of the longest look and no more.
+PLACE = """(created_at, id) < (coalesce($1::timestamptz, 'infinity'),
+    coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND created_at >= coalesce($3::timestamptz, '-infinity')
+    AND created_at < coalesce($4::timestamptz, 'infinity')
+ORDER BY created_at DESC, id DESC LIMIT $5"""
+ANY = COLUMNS + "WHERE $6::text IS NULL AND " + PLACE
+BLOCKED = COLUMNS + "WHERE $6::text IS NULL AND blocked AND " + PLACE
+OF_NUMBER = COLUMNS + "WHERE phone_number_id = $6 AND " + PLACE
+OF_ORGANIZATION = COLUMNS + "WHERE organization_id = $6 AND " + PLACE
+BLOCKED_OF_ORGANIZATION = COLUMNS + "WHERE organization_id = $6 AND blocked AND " + PLACE
+FOR_REASON = COLUMNS + "WHERE reason = $6 AND " + PLACE
+AT_GATE = COLUMNS + "WHERE gate = $6 AND " + PLACE
+UNREGISTERED = COLUMNS + "WHERE vapi_phone_number_id = $6 AND phone_number_id IS NULL AND " + PLACE
+EACH_NUMBER = "SELECT c.* FROM unnest($6::uuid[]) AS n (number_id) CROSS JOIN LATERAL ("
+ITS_CALLS = COLUMNS + "WHERE phone_number_id = n.number_id AND " + PLACE
+OF_NUMBERS = EACH_NUMBER + ITS_CALLS + ") c ORDER BY created_at DESC, id DESC LIMIT $5"
+OTHERS = """) looked
+WHERE ($7::uuid IS NULL OR organization_id = $7) AND ($8::uuid IS NULL OR phone_number_id = $8)
+    AND ($9::boolean IS NULL OR blocked = $9) AND ($10::text IS NULL OR reason = $10)
+    AND ($11::text IS NULL OR gate = $11)
+ORDER BY created_at DESC, id DESC LIMIT $12"""
+LOOKED = "SELECT * FROM ("
+FARTHEST = "SELECT created_at, id FROM ("
+LAST = ") looked OFFSET $5 - 1"
+
+# What a text may name, exactly: a call, a number or an organization, by our id, Vapi's or its own.
+RESOLVE = """
+SELECT 'call' AS kind, id FROM callgate.calls WHERE vapi_call_id = $1
+UNION ALL SELECT 'call', id FROM callgate.calls WHERE id = $2
+UNION ALL (SELECT 'number', id FROM callgate.phone_numbers
+    WHERE vapi_phone_number_id = $1 OR id = $2 OR number = $3
+    ORDER BY released_at IS NULL DESC, created_at DESC LIMIT $4)
+UNION ALL SELECT 'organization', id FROM callgate.organizations
+    WHERE id = $2 OR external_id = $1
+UNION ALL SELECT 'unregistered', id FROM (SELECT id FROM callgate.calls
+    WHERE vapi_phone_number_id = $1 AND phone_number_id IS NULL LIMIT 1) AS strangers
+"""
+
+NAMES = """
+SELECT c.id, o.name AS organization_name, n.number, n.label AS number_label
+FROM callgate.calls c
+LEFT JOIN callgate.organizations o ON o.id = c.organization_id
+LEFT JOIN callgate.phone_numbers n ON n.id = c.phone_number_id
+WHERE c.id = ANY($1::uuid[])
+"""
+
+BLOCKED_SECONDS = """
+SELECT gate, percentile_cont(0.5) WITHIN GROUP (ORDER BY lived_seconds) AS median,
+    max(lived_seconds) AS most
+FROM callgate.calls
+WHERE blocked AND lived_seconds IS NOT NULL AND created_at > now() - interval '1 hour'
+GROUP BY gate ORDER BY gate
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls; None: all of them. `since` and `until` are about the instant a call was recorded."""
+
+    organization_id: UUID | None = None
+    phone_number_id: UUID | None = None
+    blocked: bool | None = None
+    reason: str | None = None
+    gate: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def matches(self, call: Call) -> bool:
+        """Whether a call is one of them; its instant is not looked at."""
+        wanted = (
+            (self.organization_id, call.organization_id),
+            (self.phone_number_id, call.phone_number_id),
+            (self.blocked, call.blocked),
+            (self.reason, call.reason),
+            (self.gate, call.gate),
+        )
+        return all(asked is None or asked == has for asked, has in wanted)
+
+
+Place = tuple[datetime, UUID]
+"""Where a page ends: the instant and the id of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """Calls, newest first; `next` is where to go on, None at the end. A page may hold fewer calls than
+    asked for, even none, and still not be the last."""
+
+    calls: Sequence[Call]
+    next: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallNames:
+    """What people call the organization and the number of a call."""
+
+    organization_name: str | None = None
+    number: str | None = None
+    number_label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a searched text names: the kind and the ids of it."""
+
+    kind: str
+    ids: Sequence[UUID]
+
+
+def call_of(row: Any) -> Call:
+    """A call out of a row of `COLUMNS`."""
+    hangup = None
+    if row["hangup_state"] is not None:
+        hangup = Hangup(HangupState(row["hangup_state"]), row["hangup_attempts"])
+    return Call(
+        id=row["id"],
+        vapi_call_id=row["vapi_call_id"],
+        organization_id=row["organization_id"],
+        phone_number_id=row["phone_number_id"],
+        type=row["type"],
+        status=row["status"],
+        blocked=row["blocked"],
+        reason=row["reason"],
+        gate=row["gate"],
+        decision=load_decision(row["decision"]),
+        hangup=hangup,
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        ended_reason=row["ended_reason"],
+        duration_seconds=row["duration_seconds"],
+        cost=row["cost"],
+        lived_seconds=row["lived_seconds"],
+        cut_at=row["cut_at"],
+        cut_reason=row["cut_reason"],
+        missed=row["missed"],
+    )
+
+
+async def find(pool: Pool, call_id: UUID) -> Call | None:
+    row = await pool.fetchrow(FIND, call_id)
+    return None if row is None else call_of(row)
+
+
+async def find_by_vapi_id(pool: Pool, vapi_call_id: str) -> Call | None:
+    row = await pool.fetchrow(FIND_BY_VAPI_ID, vapi_call_id)
+    return None if row is None else call_of(row)
+
+
+async def find_names(pool: Pool, call_ids: Sequence[UUID]) -> dict[UUID, CallNames]:
+    """What people call the organizations and numbers of calls, by the calls' ids."""
+    rows = await pool.fetch(NAMES, list(call_ids))
+    return {
+        row["id"]: CallNames(row["organization_name"], row["number"], row["number_label"])
+        for row in rows
+    }
+
+
+def leading(wanted: CallFilter) -> tuple[str, object]:
+    """The statement whose index narrows these filters best, and the value that leads it."""
+    if wanted.phone_number_id is not None:
+        return OF_NUMBER, wanted.phone_number_id
+    if wanted.organization_id is not None:
+        statement = BLOCKED_OF_ORGANIZATION if wanted.blocked else OF_ORGANIZATION
+        return statement, wanted.organization_id
+    if wanted.reason is not None:
+        return FOR_REASON, wanted.reason
+    if wanted.gate is not None:
+        return AT_GATE, wanted.gate
+    return (BLOCKED if wanted.blocked else ANY), None
+
+
+def uuid_in(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def resolve(pool: Pool, search: str) -> Named | None:
+    """What a text names: a call before a number before an organization; None: nothing."""
+    text = search.strip()
+    digits = "+" + "".join(filter(str.isdigit, text))
+    rows = await pool.fetch(RESOLVE, text, uuid_in(text), digits, MOST_NUMBERS)
+    for kind in ("call", "number", "organization", "unregistered"):
+        ids = [row["id"] for row in rows if row["kind"] == kind]
+        if ids:
+            return Named(kind, ids)
+    return None
+
+
+async def find_page(
+    pool: Pool,
+    wanted: CallFilter,
+    *,
+    search: str | None = None,
+    after: Place | None = None,
+    limit: int,
+) -> CallPage:
+    """Calls, newest first. `search` is an exact id or number of a call, a number or an organization."""
+    statement, lead = leading(wanted)
+    if search is not None:
+        named = await resolve(pool, search)
+        if named is None:
+            return CallPage((), None)
+        if named.kind == "call":
+            return await page_of_one(pool, wanted, named.ids[0], after)
+        if named.kind == "organization":
+            statement, lead = OF_ORGANIZATION, named.ids[0]
+        elif named.kind == "number":
+            statement, lead = OF_NUMBERS, list(named.ids)
+        else:
+            statement, lead = UNREGISTERED, search.strip()
+    place = (*(after or (None, None)), wanted.since, wanted.until, MOST_LOOKED_AT, lead)
+    others = (
+        wanted.organization_id,
+        wanted.phone_number_id,
+        wanted.blocked,
+        wanted.reason,
+        wanted.gate,
+    )
+    rows = await pool.fetch(LOOKED + statement + OTHERS, *place, *others, limit + 1)
+    calls = [call_of(row) for row in rows[:limit]]
+    last = rows[limit - 1] if len(rows) > limit else None
+    if last is None and any(one is not None for one in others):
+        # Fewer than asked for: there are no more, or the look was as long as it may be.
+        last = await pool.fetchrow(FARTHEST + statement + LAST, *place)
+    return CallPage(calls, None if last is None else (last["created_at"], last["id"]))
+
+
+async def list_page(
+    pool: Pool,
+    *,
+    vapi_call_id: str | None = None,
+    organization_id: UUID | None = None,
+    blocked: bool | None = None,
+    after: Place | None = None,
+    limit: int,
+) -> list[tuple[Call, datetime | None]]:
+    """Calls of an organization, newest first, each with the instant that it began."""
+    if vapi_call_id is not None:
+        found = await find_by_vapi_id(pool, vapi_call_id)
+        return [] if found is None else [(found, found.started_at)]
+    wanted = CallFilter(organization_id=organization_id, blocked=blocked)
+    page = await find_page(pool, wanted, after=after, limit=limit)
+    return [(call, call.started_at) for call in page.calls]
+
+
+async def page_of_one(
+    pool: Pool, wanted: CallFilter, call_id: UUID, after: Place | None
+) -> CallPage:
+    """The only call that an id names, if the filters let it through."""
+    call = None if after is not None else await find(pool, call_id)
+    return CallPage([call] if call is not None and wanted.matches(call) else (), None)
+
+
+async def blocked_seconds(pool: Pool) -> list[tuple[str, float, float]]:
+    """How long blocked calls of the last hour lived: gate, median and most, in seconds."""
+    rows = await pool.fetch(BLOCKED_SECONDS)
+    return [(row["gate"], row["median"], row["most"]) for row in rows]

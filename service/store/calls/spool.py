@@ -1,0 +1,200 @@
+"""The spool: records that PostgreSQL could not take, on this machine's disk until it can.
+
+A reply is only sent when its record is in PostgreSQL or here, so that a crash loses neither. One
+file a process; the file of a process that is gone is taken over by the next one that starts. A disk
+that takes nothing leaves records in memory: rather one at risk than a caller turned away.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import asyncpg
+import msgspec
+import structlog
+
+from service.domain.calls import CallEnd, NewCall
+from service.store.calls.records import record_calls, record_end
+from service.store.calls.spool_notes import Notes, Page, open_locked, write_whole
+from service.store.pool import UNAVAILABLE, Pool
+
+DRAIN_SECONDS = 1.0
+BATCH = 200
+
+log = structlog.get_logger()
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One line of the file: a new call or the end of one."""
+
+    call: NewCall | None = None
+    end: CallEnd | None = None
+
+
+DECODER = msgspec.json.Decoder(Entry)
+
+
+class Spool:
+    """An append-only file and the task that empties it into PostgreSQL."""
+
+    def __init__(self, folder: Path, pool: Pool) -> None:
+        self.folder = folder
+        self.pool = pool
+        self.lock = asyncio.Lock()
+        self.path: Path | None = None
+        self.file: int | None = None
+        self.fresh = 0
+        self.lines: list[bytes] = []
+        self.unwritten: list[bytes] = []
+        self.left: dict[Path, int] = {}
+        self.notes = Notes(folder)
+
+    @property
+    def waiting(self) -> int:
+        """How many entries PostgreSQL has yet to take."""
+        return self.fresh + len(self.unwritten) + sum(self.left.values())
+
+    async def keep(self, entry: Entry) -> None:
+        """Write an entry to disk; it is safe when this returns. What waits goes in one write."""
+        self.lines.append(encode(entry))
+        self.fresh += 1
+        async with self.lock:
+            if not self.lines:
+                return
+            lines, self.lines = self.lines, []
+            try:
+                await asyncio.to_thread(self.append, b"".join(lines))
+            except OSError as exc:
+                log.error("spool.not_written", error=type(exc).__name__, entries=len(lines))
+                self.fresh -= len(lines)
+                self.unwritten += lines
+
+    def note(self, entry: Entry) -> Page | None:
+        """Note an entry that PostgreSQL is just taking, so that a killed process loses nothing."""
+        return self.notes.add(encode(entry))
+
+    def append(self, lines: bytes) -> None:
+        if self.file is None:
+            self.path, self.file = open_locked(self.folder)
+        write_whole(self.file, lines)
+        os.fdatasync(self.file)
+
+    async def run(self) -> None:
+        """Take over what gone processes left, then empty our own file whenever it has something."""
+        while True:
+            try:
+                for path in await asyncio.to_thread(self.left_behind):
+                    await self.drain_file(path)
+                if self.waiting:
+                    await self.drain_own()
+            except UNAVAILABLE:
+                pass
+            except Exception:
+                log.exception("spool.failed")
+            await asyncio.sleep(DRAIN_SECONDS)
+
+    def left_behind(self) -> list[Path]:
+        """Files that nobody holds."""
+        self.left = {path: count for path, count in self.left.items() if path.exists()}
+        found = []
+        for path in sorted(self.folder.glob("*.jsonl")):
+            if path == self.path or path in self.notes.pages:
+                continue  # our own; a second descriptor would not tell
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found.append(path)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(descriptor)
+        return found
+
+    async def drain_own(self) -> None:
+        """Empty our file. New entries go to a new one, so that nobody waits for PostgreSQL; if it does
+        not take them, the old one is one that nobody holds, and its turn comes again."""
+        async with self.lock:
+            path, file, count = self.path, self.file, self.fresh - len(self.lines)
+            self.path, self.file = None, None
+            self.fresh -= count
+            if path is not None:
+                self.left[path] = count
+        try:
+            if path is not None:
+                await self.drain_file(path)
+        finally:
+            if file is not None:
+                os.close(file)
+        unwritten = list(self.unwritten)
+        await self.write(b"".join(unwritten))
+        del self.unwritten[: len(unwritten)]
+
+    async def drain_file(self, path: Path) -> None:
+        """Empty and remove another's file. Two replicas doing it at once is harmless: every entry
+        is recorded at most once."""
+        await self.write(await asyncio.to_thread(path.read_bytes))
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        self.left.pop(path, None)
+
+    async def write(self, content: bytes) -> None:
+        """Bring entries into PostgreSQL. A line cut short by a crash was never answered for."""
+        entries: list[Entry] = []
+        for line in content.splitlines():
+            try:
+                entries.append(DECODER.decode(line))
+            except msgspec.MsgspecError:
+                log.warning("spool.line_unreadable")
+        calls = [entry.call for entry in entries if entry.call is not None]
+        for start in range(0, len(calls), BATCH):
+            await self.record_all(calls[start : start + BATCH])
+        for entry in entries:
+            if entry.end is not None:
+                await record_end(self.pool, entry.end)
+        if entries:
+            log.info("spool.drained", entries=len(entries))
+
+    async def record_all(self, calls: Sequence[NewCall]) -> None:
+        """Record a batch. One that PostgreSQL will never take is put aside, not lost, and does not
+        hold up the others."""
+        try:
+            await self.record(calls)
+        except asyncpg.DataError as exc:
+            if len(calls) > 1:
+                for call in calls:
+                    await self.record_all([call])
+                return
+            log.error("spool.record_refused", call_id=calls[0].vapi_call_id, error=str(exc)[:200])
+            await asyncio.to_thread(self.put_aside, encode(Entry(call=calls[0])))
+
+    def put_aside(self, line: bytes) -> None:
+        """For a person to look at; only for ourselves to read: it may hold a control URL."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        file = os.open(self.folder / "refused", flags, 0o600)
+        try:
+            os.write(file, line)
+        finally:
+            os.close(file)
+
+    async def record(self, calls: Sequence[NewCall]) -> None:
+        unique = {call.vapi_call_id: call for call in reversed(calls)}
+        async with self.pool.acquire() as connection:
+            await record_calls(connection, list(unique.values()))
+
+    def close(self) -> None:
+        """Give the files up; an empty one is removed."""
+        self.notes.close()
+        if self.file is not None and self.path is not None:
+            if os.fstat(self.file).st_size == 0:
+                self.path.unlink(missing_ok=True)
+            os.close(self.file)
+        self.file = None
+
+
+def encode(entry: Entry) -> bytes:
+    """An entry as its line."""
+    return msgspec.json.encode(entry) + b"\n"

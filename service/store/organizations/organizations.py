@@ -1,0 +1,276 @@
+"""Organizations and their entitlements as rows; names of constraints become domain errors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from policies.contract import Override, SubscriptionPlan
+from service.domain.errors import CallgateError, ConflictError, InvalidError
+from service.domain.organizations import Organization
+from service.store.organizations.directory import entry_of
+from service.store.pool import Connection, Pool
+
+COLUMNS = """
+SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
+    o.handling, o.blocked_messages,
+    o.created_at, o.updated_at,
+    p.code, p.status, p.current_period_end, p.grace_period_end,
+    t.starts_at AS trial_starts_at, t.ends_at AS trial_ends_at,
+    v.effect, v.reason, v.author, v.starts_at, v.expires_at,
+    (SELECT array_agg(a.vapi_assistant_id ORDER BY a.vapi_assistant_id)
+        FROM callgate.assistants a WHERE a.organization_id = o.id) AS assistant_ids,
+    NULL AS numbers
+FROM callgate.organizations o
+LEFT JOIN callgate.plans p ON p.organization_id = o.id
+LEFT JOIN callgate.trials t ON t.organization_id = o.id
+LEFT JOIN callgate.overrides v ON v.organization_id = o.id
+"""
+
+FIND = COLUMNS + "WHERE o.id = $1"
+
+FIND_MANY = COLUMNS + "WHERE o.id = ANY($1::uuid[])"
+
+FIND_BY_EXTERNAL_ID = COLUMNS + "WHERE o.external_id = $1"
+
+LOCK = "SELECT 1 FROM callgate.organizations WHERE id = $1 FOR UPDATE"
+
+INSERT = """
+INSERT INTO callgate.organizations (
+    name, external_id, blocked_message, forward_url, attributes, handling, blocked_messages)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+"""
+
+UPDATE = """
+UPDATE callgate.organizations SET name = $2, external_id = $3, blocked_message = $4,
+    forward_url = $5, attributes = $6, handling = $7, blocked_messages = $8
+WHERE id = $1
+"""
+
+# An organization's own fields and its entitlements are one thing to those who read it.
+TOUCH = "UPDATE callgate.organizations SET updated_at = now() WHERE id = $1"
+
+DELETE = "DELETE FROM callgate.organizations WHERE id = $1"
+
+DELETE_ASSISTANTS = """
+DELETE FROM callgate.assistants
+WHERE organization_id = $1 AND vapi_assistant_id <> ALL($2::text[])
+"""
+
+# In order, so that two changes that name the same assistants wait for each other, not in a ring.
+INSERT_ASSISTANTS = """
+INSERT INTO callgate.assistants (organization_id, vapi_assistant_id)
+SELECT $1, given FROM unnest($2::text[]) AS given
+WHERE NOT EXISTS (
+    SELECT FROM callgate.assistants a
+    WHERE a.vapi_assistant_id = given AND a.organization_id = $1)
+ORDER BY given
+"""
+
+# Whose an assistant is decides whether the webhook may be put on it, or has to come off it.
+WAKE_SHADOWED = """
+UPDATE callgate.webhook_states SET next_attempt_at = now() WHERE phone_number_id IN (
+    SELECT s.phone_number_id FROM callgate.webhook_states s
+    JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+    WHERE n.organization_id = $1 AND n.released_at IS NULL
+        AND (s.state = 'shadowed' OR s.assistant_ids <> '{}')
+    ORDER BY s.phone_number_id FOR UPDATE OF s)
+"""
+
+PUT_PLAN = """
+INSERT INTO callgate.plans (
+    organization_id, code, status, current_period_end, grace_period_end)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (organization_id) DO UPDATE SET code = $2, status = $3, current_period_end = $4,
+    grace_period_end = $5, updated_at = now()
+"""
+
+PUT_TRIAL = """
+INSERT INTO callgate.trials (organization_id, starts_at, ends_at)
+VALUES ($1, coalesce($2, now()), $3)
+ON CONFLICT (organization_id) DO UPDATE SET starts_at = coalesce($2, now()), ends_at = $3,
+    updated_at = now()
+"""
+
+PUT_OVERRIDE = """
+INSERT INTO callgate.overrides (
+    organization_id, effect, reason, author, starts_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (organization_id) DO UPDATE SET effect = $2, reason = $3, author = $4,
+    starts_at = $5, expires_at = $6, created_at = now()
+"""
+
+DELETE_PLAN = "DELETE FROM callgate.plans WHERE organization_id = $1"
+DELETE_TRIAL = "DELETE FROM callgate.trials WHERE organization_id = $1"
+DELETE_OVERRIDE = "DELETE FROM callgate.overrides WHERE organization_id = $1"
+
+NOW = "SELECT now()"
+
+ERRORS: Mapping[str, CallgateError] = {
+    "organizations_external_id_key": ConflictError(
+        "Another organization has this external_id.", code="external_id_taken"
+    ),
+    "assistants_pkey": ConflictError(
+        "Another organization has registered one of these assistants.", code="assistant_taken"
+    ),
+    "phone_numbers_organization_id_fkey": ConflictError(
+        "The organization still has phone numbers: remove them first, so that what was "
+        "configured before is put back at Vapi.",
+        code="organization_has_phone_numbers",
+    ),
+    "trials_period_check": InvalidError("A trial must begin before it ends.", code="bad_period"),
+    "overrides_period_check": InvalidError(
+        "An override must begin before it expires.", code="bad_period"
+    ),
+}
+
+
+def explained(exc: asyncpg.IntegrityConstraintViolationError) -> Exception:
+    """The domain error that a constraint's name stands for, else the error itself."""
+    known = ERRORS.get(getattr(exc, "constraint_name", None) or "")
+    return exc if known is None else type(known)(known.message, code=known.code)
+
+
+def organization_of(row: Any) -> Organization:
+    """An organization out of a row of `COLUMNS`."""
+    return replace(
+        entry_of(row).organization, created_at=row["created_at"], updated_at=row["updated_at"]
+    )
+
+
+async def find(database: Pool | Connection, organization_id: UUID) -> Organization | None:
+    """One organization with its entitlements."""
+    row = await database.fetchrow(FIND, organization_id)
+    return None if row is None else organization_of(row)
+
+
+async def find_many(pool: Pool, organization_ids: Sequence[UUID]) -> list[Organization]:
+    """Those of these organizations that there are."""
+    rows = await pool.fetch(FIND_MANY, list(organization_ids))
+    return [organization_of(row) for row in rows]
+
+
+async def find_by_external_id(database: Pool | Connection, external_id: str) -> Organization | None:
+    """One organization by the agency's own id."""
+    row = await database.fetchrow(FIND_BY_EXTERNAL_ID, external_id)
+    return None if row is None else organization_of(row)
+
+
+async def lock(connection: Connection, organization_id: UUID) -> None:
+    """Let changes of one organization follow each other, so that the audit's `before` is true."""
+    await connection.execute(LOCK, organization_id)
+
+
+async def insert(connection: Connection, organization: Mapping[str, Any]) -> UUID:
+    """Add an organization; raises `ConflictError`."""
+    try:
+        found: UUID = await connection.fetchval(
+            INSERT,
+            organization["name"],
+            organization["external_id"],
+            organization["blocked_message"],
+            organization["forward_url"],
+            organization["attributes"],
+            organization["handling"],
+            organization["blocked_messages"],
+        )
+        await put_assistants(connection, found, organization["assistant_ids"])
+    except asyncpg.IntegrityConstraintViolationError as exc:
+        raise explained(exc) from exc
+    return found
+
+
+async def update(
+    connection: Connection, organization_id: UUID, organization: Mapping[str, Any]
+) -> None:
+    """Write all of an organization's own fields; raises `ConflictError`."""
+    try:
+        await connection.execute(
+            UPDATE,
+            organization_id,
+            organization["name"],
+            organization["external_id"],
+            organization["blocked_message"],
+            organization["forward_url"],
+            organization["attributes"],
+            organization["handling"],
+            organization["blocked_messages"],
+        )
+        await put_assistants(connection, organization_id, organization["assistant_ids"])
+    except asyncpg.IntegrityConstraintViolationError as exc:
+        raise explained(exc) from exc
+
+
+async def put_assistants(
+    connection: Connection, organization_id: UUID, assistant_ids: Sequence[str]
+) -> None:
+    """Make these, and no others, the organization's assistants."""
+    given = list(dict.fromkeys(assistant_ids))
+    await connection.execute(DELETE_ASSISTANTS, organization_id, given)
+    await connection.execute(INSERT_ASSISTANTS, organization_id, given)
+    await connection.execute(WAKE_SHADOWED, organization_id)
+
+
+async def touch(connection: Connection, organization_id: UUID) -> None:
+    """Note that an organization, or what entitles it, has changed."""
+    await connection.execute(TOUCH, organization_id)
+
+
+async def delete(connection: Connection, organization_id: UUID) -> None:
+    """Remove an organization; raises `ConflictError` while it has numbers."""
+    try:
+        await connection.execute(DELETE, organization_id)
+    except asyncpg.IntegrityConstraintViolationError as exc:
+        raise explained(exc) from exc
+
+
+async def put_plan(connection: Connection, organization_id: UUID, plan: SubscriptionPlan) -> None:
+    await connection.execute(
+        PUT_PLAN,
+        organization_id,
+        plan.code,
+        plan.status,
+        plan.current_period_end,
+        plan.grace_period_end,
+    )
+
+
+async def put_trial(
+    connection: Connection, organization_id: UUID, starts_at: datetime | None, ends_at: datetime
+) -> None:
+    """Set the trial; without a beginning it begins now. Raises `InvalidError`."""
+    try:
+        await connection.execute(PUT_TRIAL, organization_id, starts_at, ends_at)
+    except asyncpg.IntegrityConstraintViolationError as exc:
+        raise explained(exc) from exc
+
+
+async def put_override(connection: Connection, organization_id: UUID, override: Override) -> None:
+    """Set the override; raises `InvalidError`."""
+    try:
+        await connection.execute(
+            PUT_OVERRIDE,
+            organization_id,
+            override.effect,
+            override.reason,
+            override.author,
+            override.starts_at,
+            override.expires_at,
+        )
+    except asyncpg.IntegrityConstraintViolationError as exc:
+        raise explained(exc) from exc
+
+
+async def delete_entitlement(connection: Connection, organization_id: UUID, kind: str) -> None:
+    """Remove the plan, trial or override."""
+    statements = {"plan": DELETE_PLAN, "trial": DELETE_TRIAL, "override": DELETE_OVERRIDE}
+    await connection.execute(statements[kind], organization_id)
+
+
+async def now(database: Pool | Connection) -> datetime:
+    """The database's clock."""
+    found: datetime = await database.fetchval(NOW)
+    return found

@@ -1,0 +1,221 @@
+"""The list of organizations: what is searched and filtered for, in any of its orders, page by page."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+from uuid import UUID
+
+from service.domain.organizations import Organization
+from service.store.organizations.organizations import COLUMNS, organization_of
+from service.store.pool import Pool
+
+Sort = Literal[
+    "name",
+    "-name",
+    "created_at",
+    "-created_at",
+    "trial_ends_at",
+    "-trial_ends_at",
+    "plan_ends_at",
+    "-plan_ends_at",
+]
+"""A minus turns the order round. Those without such an end come last either way."""
+
+SORTS: tuple[Sort, ...] = get_args(Sort)
+
+TrialFilter = Literal["running", "ending", "ended", "none"]
+PlanFilter = Literal["active", "past_due", "canceled", "paused", "none"]
+Value = str | datetime | None
+Position = tuple[Value, UUID]
+"""What the last one seen is sorted by, and its id."""
+
+FEWEST_DIGITS = 4
+MOST_OWNERS = 200
+PHONE = re.compile(r"[+0-9 ()/.\-]+", re.ASCII)
+
+# Matching ids come as a set to be joined: an array would be gone through for every row.
+FILTERS = """
+WHERE ($1::text IS NULL OR o.name ILIKE $1 OR o.external_id ILIKE $1
+        OR o.id IN (SELECT unnest($2::uuid[])))
+    AND ($3::uuid[] IS NULL OR o.id IN (SELECT unnest($3::uuid[])))
+    AND CASE $4::text
+        WHEN 'running' THEN t.starts_at <= now() AND now() < t.ends_at
+        WHEN 'ending' THEN now() < t.ends_at AND t.ends_at < now() + interval '7 days'
+        WHEN 'ended' THEN t.ends_at <= now()
+        WHEN 'none' THEN t.ends_at IS NULL
+        ELSE true END
+    AND ($5::boolean IS NULL OR $5 = (v.organization_id IS NOT NULL
+        AND (v.expires_at IS NULL OR v.expires_at > now())))
+    AND ($6::boolean IS NULL OR $6 = EXISTS (SELECT FROM callgate.phone_numbers n
+        WHERE n.organization_id = o.id AND n.released_at IS NULL))
+    AND ($7::text IS NULL OR $7 = coalesce(p.status, 'none'))
+"""
+
+# By sort, the first page and those after a position ($9, $10): an index serves each from its place.
+# Only IS NOT NULL lets PostgreSQL begin with the end; it does not conclude it from a comparison.
+STATEMENTS: Mapping[Sort, tuple[str, str]] = {
+    "name": (
+        COLUMNS + FILTERS + "ORDER BY lower(o.name), o.id LIMIT $8",
+        COLUMNS
+        + FILTERS
+        + "AND (lower(o.name), o.id) > (lower($9::text), $10::uuid)"
+        + "ORDER BY lower(o.name), o.id LIMIT $8",
+    ),
+    "-name": (
+        COLUMNS + FILTERS + "ORDER BY lower(o.name) DESC, o.id DESC LIMIT $8",
+        COLUMNS
+        + FILTERS
+        + "AND (lower(o.name), o.id) < (lower($9::text), $10::uuid)"
+        + "ORDER BY lower(o.name) DESC, o.id DESC LIMIT $8",
+    ),
+    "created_at": (
+        COLUMNS + FILTERS + "ORDER BY o.created_at, o.id LIMIT $8",
+        COLUMNS
+        + FILTERS
+        + "AND (o.created_at, o.id) > ($9::timestamptz, $10::uuid)"
+        + "ORDER BY o.created_at, o.id LIMIT $8",
+    ),
+    "-created_at": (
+        COLUMNS + FILTERS + "ORDER BY o.created_at DESC, o.id DESC LIMIT $8",
+        COLUMNS
+        + FILTERS
+        + "AND (o.created_at, o.id) < ($9::timestamptz, $10::uuid)"
+        + "ORDER BY o.created_at DESC, o.id DESC LIMIT $8",
+    ),
+    "trial_ends_at": (
+        COLUMNS
+        + FILTERS
+        + "AND t.ends_at IS NOT NULL ORDER BY t.ends_at, t.organization_id LIMIT $8",
+        COLUMNS
+        + FILTERS
+        + "AND t.ends_at IS NOT NULL AND (t.ends_at, t.organization_id) > ($9::timestamptz, $10::uuid)"
+        + "ORDER BY t.ends_at, t.organization_id LIMIT $8",
+    ),
+    "-trial_ends_at": (
+        COLUMNS
+        + FILTERS
+        + "AND t.ends_at IS NOT NULL ORDER BY t.ends_at DESC, t.organization_id DESC LIMIT $8",
+        COLUMNS
+        + FILTERS
+        + "AND t.ends_at IS NOT NULL AND (t.ends_at, t.organization_id) < ($9::timestamptz, $10::uuid)"
+        + "ORDER BY t.ends_at DESC, t.organization_id DESC LIMIT $8",
+    ),
+    "plan_ends_at": (
+        COLUMNS
+        + FILTERS
+        + "AND p.current_period_end IS NOT NULL "
+        + "ORDER BY p.current_period_end, p.organization_id LIMIT $8",
+        COLUMNS
+        + FILTERS
+        + "AND p.current_period_end IS NOT NULL "
+        + "AND (p.current_period_end, p.organization_id) > ($9::timestamptz, $10::uuid)"
+        + "ORDER BY p.current_period_end, p.organization_id LIMIT $8",
+    ),
+    "-plan_ends_at": (
+        COLUMNS
+        + FILTERS
+        + "AND p.current_period_end IS NOT NULL "
+        + "ORDER BY p.current_period_end DESC, p.organization_id DESC LIMIT $8",
+        COLUMNS
+        + FILTERS
+        + "AND p.current_period_end IS NOT NULL "
+        + "AND (p.current_period_end, p.organization_id) < ($9::timestamptz, $10::uuid)"
+        + "ORDER BY p.current_period_end DESC, p.organization_id DESC LIMIT $8",
+    ),
+}
+
+WITHOUT_TRIAL = COLUMNS + FILTERS + "AND t.ends_at IS NULL AND o.id > $9 ORDER BY o.id LIMIT $8"
+
+WITHOUT_PLAN_END = (
+    COLUMNS + FILTERS + "AND p.current_period_end IS NULL AND o.id > $9 ORDER BY o.id LIMIT $8"
+)
+
+REST: Mapping[Sort, str] = {
+    "trial_ends_at": WITHOUT_TRIAL,
+    "-trial_ends_at": WITHOUT_TRIAL,
+    "plan_ends_at": WITHOUT_PLAN_END,
+    "-plan_ends_at": WITHOUT_PLAN_END,
+}
+
+FIND_OWNERS = """
+SELECT DISTINCT n.organization_id FROM callgate.phone_numbers n
+WHERE n.released_at IS NULL AND (n.vapi_phone_number_id = $1 OR n.number LIKE $2) LIMIT $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What organizations are looked for; None: whatever. `ids` are those that may be in the list.
+
+    `query` is any part of the name or the external id, a whole id, or some digits of a number.
+    """
+
+    query: str | None = None
+    ids: Sequence[UUID] | None = None
+    trial: TrialFilter | None = None
+    override: bool | None = None
+    numbers: bool | None = None
+    plan_status: PlanFilter | None = None
+
+
+def value_of(sort: Sort, organization: Organization) -> Value:
+    """What an organization is sorted by."""
+    match sort.lstrip("-"):
+        case "created_at":
+            return organization.created_at
+        case "trial_ends_at":
+            return organization.trial.ends_at if organization.trial else None
+        case "plan_ends_at":
+            return organization.plan.current_period_end if organization.plan else None
+    return organization.name
+
+
+def pattern_of(query: str) -> str:
+    """A pattern for LIKE that finds `query` anywhere."""
+    escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+async def find_owners(pool: Pool, query: str) -> list[UUID]:
+    """Organizations that `query` names by their id or by a number of theirs."""
+    try:
+        return [UUID(query)]
+    except ValueError:
+        pass
+    digits = re.sub(r"\D", "", query, flags=re.ASCII)
+    is_phone = PHONE.fullmatch(query) is not None and len(digits) >= FEWEST_DIGITS
+    pattern = f"%{digits}%" if is_phone else None
+    rows = await pool.fetch(FIND_OWNERS, query, pattern, MOST_OWNERS)
+    return [row["organization_id"] for row in rows]
+
+
+async def list_page(
+    pool: Pool, *, filters: Filters, sort: Sort = "name", after: Position | None, limit: int
+) -> list[Organization]:
+    """Organizations in order; `after` is the position of the last one seen.
+
+    The database lowers names: its idea of small letters and ours differ.
+    """
+    query = filters.query
+    given = (
+        pattern_of(query) if query else None,
+        await find_owners(pool, query) if query else [],
+        None if filters.ids is None else list(filters.ids),
+        filters.trial,
+        filters.override,
+        filters.numbers,
+        filters.plan_status,
+    )
+    first, later = STATEMENTS[sort]
+    rows = []
+    if after is None:
+        rows = await pool.fetch(first, *given, limit)
+    elif after[0] is not None:
+        rows = await pool.fetch(later, *given, limit, *after)
+    if sort in REST and len(rows) < limit:
+        begun = after is not None and after[0] is None
+        start = after[1] if after is not None and begun else UUID(int=0)
+        rows += await pool.fetch(REST[sort], *given, limit - len(rows), start)
+    return [organization_of(row) for row in rows]

@@ -1,0 +1,1 @@
+"""Tables of people and tokens: admins, sessions, sign-ins, API tokens."""

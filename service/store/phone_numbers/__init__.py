@@ -1,0 +1,1 @@
+"""Tables of phone numbers: registered ones, unknown ones, and imports."""

@@ -1,0 +1,267 @@
+"""Registered phone numbers as rows, together with the state of their webhooks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from service.domain.errors import ConflictError, InvalidError
+from service.domain.phone_numbers import Conditions, Order, PhoneNumber, SyncState
+from service.store.pool import Connection, Pool
+from service.store.reconcile.state import pause_of
+from service.store.reconcile.states import sync_of
+
+CONDITIONS = {
+    SyncState.IN_SYNC: (True, True),
+    SyncState.SHADOWED: (True, False),
+    SyncState.DRIFTED: (False, None),
+    SyncState.MISSING: (False, None),
+}
+
+COLUMNS = """
+SELECT n.id, n.organization_id, n.vapi_phone_number_id, n.number, n.label, n.gate, n.answer_with,
+    n.created_at, n.updated_at, s.state, s.level, s.drift, s.last_checked_at, s.last_error,
+    s.next_attempt_at, s.paused_at, s.paused_by, s.paused_reason, s.paused_until,
+    (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
+    (SELECT max(c.created_at) FROM callgate.calls c WHERE c.phone_number_id = n.id)
+        AS last_event_at
+FROM callgate.phone_numbers n
+JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+WHERE n.released_at IS NULL
+"""
+
+FIND = COLUMNS + "AND n.id = $1"
+
+FIND_BY_VAPI_ID = COLUMNS + "AND n.vapi_phone_number_id = $1"
+
+LIST = (
+    COLUMNS
+    + """
+AND n.id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
+    AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
+ORDER BY n.id LIMIT $4
+"""
+)
+
+# Looked through in the order of the ids: numbers are thousands, not millions.
+SEARCH = (
+    COLUMNS
+    + """
+AND n.id > coalesce($7::uuid, '00000000-0000-0000-0000-000000000000')
+    AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
+    AND ($3::text IS NULL OR n.gate = $3)
+    AND (NOT $4::boolean OR s.paused_at IS NOT NULL
+        AND (s.paused_until IS NULL OR s.paused_until > now()))
+    AND ($5::text IS NULL OR n.number ILIKE $5 OR n.label ILIKE $5 OR n.vapi_phone_number_id ILIKE $5
+        OR EXISTS (SELECT FROM callgate.organizations o
+            WHERE o.id = n.organization_id AND o.name ILIKE $5))
+ORDER BY n.id LIMIT $6
+"""
+)
+
+# A number that is being released is taken over, with what was at Vapi before us.
+INSERT = """
+INSERT INTO callgate.phone_numbers AS n (
+    organization_id, vapi_phone_number_id, number, label, gate, answer_with)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT ON CONSTRAINT phone_numbers_vapi_phone_number_id_key DO UPDATE SET
+    organization_id = excluded.organization_id, number = coalesce(excluded.number, n.number),
+    label = excluded.label, gate = excluded.gate, answer_with = excluded.answer_with,
+    released_at = NULL, created_at = now(), updated_at = now()
+WHERE n.released_at IS NOT NULL
+RETURNING id
+"""
+
+# A pause outlives it: what is paused waits for its end.
+MAKE_DUE = """
+INSERT INTO callgate.webhook_states (phone_number_id, ordered_by, ordered_from)
+VALUES ($1, $2, $3)
+ON CONFLICT (phone_number_id) DO UPDATE SET state = 'pending', drift = '[]', last_error = NULL,
+    problem = NULL, failures = 0, next_attempt_at = now(),
+    ordered_by = excluded.ordered_by, ordered_from = excluded.ordered_from, settled_at = now()
+"""
+
+# A new owner begins anew: a pause was the former one's.
+UNPAUSE = """
+UPDATE callgate.webhook_states
+SET paused_at = NULL, paused_by = NULL, paused_reason = NULL, paused_until = NULL
+WHERE phone_number_id = $1
+"""
+
+ORDER = """
+UPDATE callgate.webhook_states SET ordered_by = $2, ordered_from = $3, settled_at = now()
+WHERE phone_number_id = $1
+"""
+
+FIND_LABELS = """
+SELECT id, coalesce(label, number, vapi_phone_number_id) AS name FROM callgate.phone_numbers
+WHERE id = ANY($1::uuid[])
+"""
+
+LOCK = "SELECT 1 FROM callgate.phone_numbers WHERE id = $1 FOR UPDATE"
+
+UPDATE = """
+UPDATE callgate.phone_numbers SET organization_id = $2, label = $3, gate = $4, answer_with = $5,
+    updated_at = now()
+WHERE id = $1
+"""
+
+RELEASE = """
+UPDATE callgate.phone_numbers SET released_at = now(), organization_id = NULL, updated_at = now()
+WHERE id = $1
+"""
+
+
+def conditions_of(row: Mapping[str, Any]) -> Conditions:
+    """What the state says of the two questions; a state that hides them leaves them open."""
+    configured, unshadowed = CONDITIONS.get(SyncState(row["state"]), (None, None))
+    return Conditions(configured, unshadowed, row["last_event_at"])
+
+
+def phone_number_of(row: Any) -> PhoneNumber:
+    """A phone number out of a row of `COLUMNS`."""
+    return PhoneNumber(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        vapi_phone_number_id=row["vapi_phone_number_id"],
+        number=row["number"],
+        label=row["label"],
+        gate=row["gate"],
+        answer_with=row["answer_with"],
+        sync=sync_of(row),
+        pause=pause_of(row),
+        conditions=conditions_of(row),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+async def find(database: Pool | Connection, phone_number_id: UUID) -> PhoneNumber | None:
+    """One registered number."""
+    row = await database.fetchrow(FIND, phone_number_id)
+    return None if row is None else phone_number_of(row)
+
+
+async def find_by_vapi_id(database: Pool | Connection, vapi_id: str) -> PhoneNumber | None:
+    """One registered number by its id at Vapi."""
+    row = await database.fetchrow(FIND_BY_VAPI_ID, vapi_id)
+    return None if row is None else phone_number_of(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which numbers a list is to show; None and "" are any. `query` is a part of the number, the
+    label, Vapi's id or the organization's name."""
+
+    query: str = ""
+    organization_id: UUID | None = None
+    sync_state: str | None = None
+    gate: str | None = None
+    paused: bool = False
+
+
+async def search(
+    pool: Pool, wanted: Wanted, *, after: UUID | None, limit: int
+) -> list[PhoneNumber]:
+    """The numbers that fit, by id; `after` is the last one of the page before."""
+    pattern = None
+    if wanted.query:
+        escaped = wanted.query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        pattern = f"%{escaped}%"
+    rows = await pool.fetch(
+        SEARCH,
+        wanted.organization_id,
+        wanted.sync_state,
+        wanted.gate,
+        wanted.paused,
+        pattern,
+        limit,
+        after,
+    )
+    return [phone_number_of(row) for row in rows]
+
+
+async def find_labels(pool: Pool, ids: Sequence[UUID]) -> dict[str, str]:
+    """What people call these numbers, by id."""
+    rows = await pool.fetch(FIND_LABELS, list(ids))
+    return {str(row["id"]): row["name"] for row in rows}
+
+
+async def lock(connection: Connection, phone_number_id: UUID) -> None:
+    """Let changes of one number follow each other, so that none undoes another unseen."""
+    await connection.execute(LOCK, phone_number_id)
+
+
+async def list_page(
+    pool: Pool,
+    *,
+    organization_id: UUID | None,
+    sync_state: str | None,
+    after: UUID | None,
+    limit: int,
+) -> list[PhoneNumber]:
+    """Registered numbers in a stable order."""
+    rows = await pool.fetch(LIST, organization_id, sync_state, after, limit)
+    return [phone_number_of(row) for row in rows]
+
+
+async def insert(connection: Connection, number: Mapping[str, Any], order: Order) -> UUID:
+    """Register a number and make its configuration due; raises `ConflictError` if it is taken."""
+    try:
+        found: UUID | None = await connection.fetchval(
+            INSERT,
+            number["organization_id"],
+            number["vapi_phone_number_id"],
+            number["number"],
+            number["label"],
+            number["gate"],
+            number["answer_with"],
+        )
+    except asyncpg.ForeignKeyViolationError as exc:
+        raise organization_missing() from exc
+    if found is None:
+        raise taken()
+    await make_due(connection, found, order)
+    await connection.execute(UNPAUSE, found)
+    return found
+
+
+def taken() -> ConflictError:
+    return ConflictError("This phone number is registered already.", code="phone_number_taken")
+
+
+def organization_missing() -> InvalidError:
+    return InvalidError("There is no such organization.", code="organization_not_found")
+
+
+async def update(connection: Connection, phone_number_id: UUID, number: Mapping[str, Any]) -> None:
+    """Write what an admin may change; raises `InvalidError` for an unknown organization."""
+    try:
+        await connection.execute(
+            UPDATE,
+            phone_number_id,
+            number["organization_id"],
+            number["label"],
+            number["gate"],
+            number["answer_with"],
+        )
+    except asyncpg.ForeignKeyViolationError as exc:
+        raise organization_missing() from exc
+
+
+async def make_due(connection: Connection, phone_number_id: UUID, order: Order) -> None:
+    """Bring the number's next look to now, by somebody's order."""
+    await connection.execute(MAKE_DUE, phone_number_id, order.by, order.source)
+
+
+async def allow_write(connection: Connection, phone_number_id: UUID, order: Order) -> None:
+    """Let the next look change Vapi by somebody's order."""
+    await connection.execute(ORDER, phone_number_id, order.by, order.source)
+
+
+async def release(connection: Connection, phone_number_id: UUID, order: Order) -> None:
+    """Give the number up; its row stays, unseen, until the former webhook is back at Vapi."""
+    await connection.execute(RELEASE, phone_number_id)
+    await make_due(connection, phone_number_id, order)

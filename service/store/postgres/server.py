@@ -1,0 +1,264 @@
+"""The embedded PostgreSQL: one private server under the data folder, owned by one service."""
+
+import os
+import pwd
+import re
+import shutil
+import stat
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from service.store.postgres.binaries import copy_binaries, find_binaries, read_version
+from service.store.postgres.data_dir import (
+    DataDir,
+    DataDirInUseError,
+    EmbeddedPostgresError,
+    UnsafeDataDirError,
+    find_running,
+    user_name,
+)
+from service.store.postgres.process import Identity, PostgresProcess, end_predecessor, make_cluster
+from service.store.postgres.run_folders import PLACES, RunFolders
+
+__all__ = [
+    "DataDirInUseError",
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "UnsafeDataDirError",
+    "find_running",
+]
+
+ROLE = "callgate"
+PORT = 5432
+SOCKET = f".s.PGSQL.{PORT}"
+UNFINISHED = "postgres.unfinished-"
+START_SECONDS = 60.0
+LAST_WORDS = 12
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes in the path of a Unix socket (unix(7))."""
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
+"""A path that stands in a DSN as it is: asyncpg, for one, splits hosts at commas."""
+
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    "max_wal_size": "256MB",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "jit": "off",
+    # Parallel queries need more shared memory than many containers give.
+    "max_parallel_workers_per_gather": "0",
+    "max_parallel_maintenance_workers": "0",
+    # Only what the server says of itself: a statement, or the row that failed it, may hold a
+    # control URL or a caller's number, and the file must not grow for ever.
+    "logging_collector": "off",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
+
+
+class EmbeddedPostgres:
+    """Starts, owns and stops the server.
+
+    The server is told to go when the thread that started it ends, so that a killed service leaves
+    nothing behind; hence `start` belongs to the main thread.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        options: Mapping[str, str] | None = None,
+        binaries: Path | None = None,
+    ) -> None:
+        self.data_dir = DataDir(data_dir)
+        self.settings = {**SETTINGS, **(options or {})}
+        self.binaries = binaries
+        self.process: PostgresProcess | None = None
+        self.run_folders: RunFolders | None = None
+
+    @property
+    def cluster(self) -> Path:
+        """Where the data are."""
+        return self.data_dir.path / "postgres"
+
+    def start(self) -> str:
+        """Start the server, making the cluster first if there is none; return its DSN.
+
+        Raises `DataDirInUseError` if another service owns the folder, `EmbeddedPostgresError` for
+        everything else that stands in the way.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("Start PostgreSQL from the main thread: it ends with its thread.")
+        try:
+            self.data_dir.claim()
+            dsn = self.start_server()
+            self.data_dir.publish(dsn)
+        except OSError as exc:
+            self.stop()
+            raise EmbeddedPostgresError(
+                f"CALLGATE_DATA_DIR {self.data_dir.path} cannot be used: {exc}. Choose another "
+                "one, or set DATABASE_URL."
+            ) from exc
+        except BaseException:
+            self.stop()
+            raise
+        return dsn
+
+    def start_server(self) -> str:
+        """Everything between owning the folder and a server that answers."""
+        cluster = self.data_dir.root / "postgres"
+        exists = (cluster / "PG_VERSION").exists()
+        identity = Identity.for_server(cluster.stat().st_uid if exists else None)
+        if exists:
+            end_predecessor(cluster)
+        folders = RunFolders(
+            self.data_dir.root / "run_folders", frozenset({os.geteuid(), identity.uid})
+        )
+        folders.remove_left()
+        for left in cluster.parent.glob(f"{UNFINISHED}*"):
+            # An initdb that was interrupted a moment ago may be tidying up there as well.
+            shutil.rmtree(left, ignore_errors=True)
+        self.run_folders = folders
+        binaries, version = choose_binaries(self.binaries or find_binaries(), identity, folders)
+        if exists:
+            self.check_cluster(cluster, identity, version)
+        else:
+            self.create_cluster(cluster, binaries, identity)
+        write_access_rules(cluster, identity)
+        socket_dir = self.choose_socket_dir(cluster, identity, folders)
+        self.launch(PostgresProcess(binaries, cluster, identity), socket_dir)
+        host = quote(str(socket_dir), safe="")
+        # All of it spelled out: what is left open is filled in from PGPORT and its like.
+        return f"postgresql://{ROLE}@/{ROLE}?host={host}&port={PORT}&sslmode=disable"
+
+    def launch(self, process: PostgresProcess, socket_dir: Path) -> None:
+        """Start the server and wait for it, with the log of its last run kept aside."""
+        log = self.data_dir.root / "postgres.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        out = os.open(log, flags, 0o600)
+        self.process = process
+        folder = "." if socket_dir == self.cluster else str(socket_dir)
+        try:
+            settings = {**self.settings, "unix_socket_directories": folder}
+            started = process.start(settings, out, START_SECONDS)
+        finally:
+            os.close(out)
+        if not started:
+            lines = log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
+            raise EmbeddedPostgresError(
+                f"The embedded PostgreSQL in {self.cluster} did not start. Its last words:\n"
+                + "\n".join(lines)
+            )
+
+    def stop(self) -> None:
+        """Stop the server and give up the folder. Safe to call twice."""
+        if self.process is not None:
+            self.process.stop()
+            self.process = None
+        if self.run_folders is not None:
+            self.run_folders.remove_all()
+            self.run_folders = None
+        self.data_dir.release()
+
+    def create_cluster(self, cluster: Path, binaries: Path, identity: Identity) -> None:
+        """Make the cluster aside and move it into place, so that it is there whole or not at all."""
+        if cluster.exists() and any(cluster.iterdir()):
+            raise EmbeddedPostgresError(
+                f"{self.cluster} is not empty and holds no PostgreSQL data. Choose another "
+                "CALLGATE_DATA_DIR."
+            )
+        unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=cluster.parent))
+        os.chown(unfinished, identity.uid, identity.gid)
+        durable = self.settings["fsync"] != "off"
+        make_cluster(binaries, unfinished, identity, ROLE, durable=durable)
+        unfinished.rename(cluster)
+        if durable and self.data_dir.folder is not None:
+            os.fsync(self.data_dir.folder)
+
+    def check_cluster(self, cluster: Path, identity: Identity, version: str) -> None:
+        """Refuse a cluster that is open to others, somebody else's or of another version."""
+        status = cluster.stat()
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise UnsafeDataDirError(
+                f"{self.cluster} is open to other users: run `chmod 700 {self.cluster}`, after "
+                "making sure that nobody has read or changed what is in it."
+            )
+        if status.st_uid != identity.uid:
+            raise UnsafeDataDirError(
+                f"{self.cluster} belongs to {user_name(status.st_uid)}, and the server would run "
+                f"as {identity.name}."
+            )
+        made_by = (cluster / "PG_VERSION").read_text().strip()
+        if version.partition(".")[0] != made_by:
+            raise EmbeddedPostgresError(
+                f"{self.cluster} was made by PostgreSQL {made_by}, and this is {version}. Move the "
+                "data over with pg_dump, or use another CALLGATE_DATA_DIR."
+            )
+
+    def choose_socket_dir(self, cluster: Path, identity: Identity, folders: RunFolders) -> Path:
+        """The cluster itself; where its path does not do, a private folder with a short one."""
+        for socket in cluster.glob(f"{SOCKET}*"):
+            # Left by a kill, and its lock may name a pid that is a stranger's by now.
+            socket.unlink()
+        path = str(self.cluster / SOCKET)
+        if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(path):
+            return self.cluster
+        folder = folders.make(PLACES[0])
+        os.chown(folder, identity.uid, identity.gid)
+        return folder
+
+
+def choose_binaries(binaries: Path, identity: Identity, folders: RunFolders) -> tuple[Path, str]:
+    """The programs and their version; a copy of them where the server's user cannot go.
+
+    That is root's usual case: an environment under /root, which we leave closed.
+    """
+    chosen = binaries
+    for place in (*PLACES, None):
+        try:
+            return chosen, read_version(chosen, identity)
+        except PermissionError:
+            # A copy may not be run either: temporary folders are often mounted so.
+            if place is not None:
+                chosen = copy_binaries(binaries, folders.make(place))
+    raise EmbeddedPostgresError(
+        f"PostgreSQL would run as {identity.name}, and that user may not run {binaries}. Install "
+        "Callgate where all may read it, run it as an ordinary user, or set DATABASE_URL."
+    )
+
+
+def write_access_rules(cluster: Path, identity: Identity) -> None:
+    """Let in the user who runs the service, by the kernel's word, and nobody else.
+
+    The folder is the server's, and we may be root: a link put there in place of a file must not
+    lead our pen elsewhere, so the files are made anew and never opened.
+    """
+    name = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
+    rules = {
+        "pg_hba.conf": f"local all {ROLE} peer map=callgate\n",
+        "pg_ident.conf": f'callgate "{name}" {ROLE}\n',
+    }
+    for file, text in rules.items():
+        path = cluster / file
+        path.unlink(missing_ok=True)
+        out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchown(out, identity.uid, identity.gid)
+            os.write(out, text.encode())
+        finally:
+            os.close(out)

@@ -1,0 +1,116 @@
+"""`callgate.webhook_changes`: every change that we made at Vapi, with before and after.
+
+A change is written down before Vapi is asked, under the claim, so that neither a crash nor a lost
+lease leaves a change without a trace. Blocks hold other people's headers: never log them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from service.domain.phone_numbers import Cause, FieldDrift, SyncLevel
+from service.store.pool import Pool
+from service.store.reconcile.claims import Claim
+
+# A pause of everything that began after the claim counts too; what goes back is never held up.
+BEGIN = """
+INSERT INTO callgate.webhook_changes (
+    phone_number_id, level, vapi_id, cause, actor, source, fields, before, after)
+SELECT s.phone_number_id, $3, $4, $5, $6, $7, $8, $9, $10
+FROM callgate.webhook_states s, callgate.reconciliation r
+WHERE s.phone_number_id = $1 AND s.claim = $2
+    AND ($11 OR $5 IN ('released', 'rolled_back')
+        OR r.paused_at IS NULL OR r.paused_until <= now())
+RETURNING id
+"""
+
+CONFIRM = "UPDATE callgate.webhook_changes SET applied_at = now() WHERE id = $1"
+
+COLUMNS = """
+SELECT id, phone_number_id, at, level, vapi_id, cause, actor, source, fields, before, after,
+    applied_at
+FROM callgate.webhook_changes
+"""
+
+LIST = COLUMNS + "WHERE phone_number_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+
+FIND = COLUMNS + "WHERE phone_number_id = $1 AND id = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookChange:
+    """One change of a number or assistant. `applied_at` None: not seen to have arrived.
+
+    `before` and `after` are the fields that were written, as `server`; `after` has our secret masked.
+    """
+
+    id: int
+    phone_number_id: UUID
+    at: datetime
+    level: SyncLevel
+    vapi_id: str
+    cause: Cause
+    actor: str
+    source: str
+    fields: tuple[FieldDrift, ...]
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    applied_at: datetime | None
+
+
+def change_of(row: Mapping[str, Any]) -> WebhookChange:
+    """A change out of a row of `COLUMNS`."""
+    fields = tuple(FieldDrift(**entry) for entry in row["fields"])
+    return WebhookChange(**{**dict(row), "fields": fields})
+
+
+async def begin(
+    pool: Pool,
+    held: Claim,
+    *,
+    level: SyncLevel,
+    vapi_id: str,
+    cause: Cause,
+    fields: Sequence[FieldDrift],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    urgent: bool = False,
+) -> int | None:
+    """Write down a change that is about to be made; None when it must not be: the claim is no longer
+    ours, or everything was paused meanwhile; what is `urgent` no pause of everything holds up."""
+    found: int | None = await pool.fetchval(
+        BEGIN,
+        held.phone_number_id,
+        held.claim,
+        level,
+        vapi_id,
+        cause,
+        held.ordered_by or "reconciler",
+        held.ordered_from or "system",
+        [asdict(entry) for entry in fields],
+        dict(before),
+        dict(after),
+        urgent,
+    )
+    return found
+
+
+async def confirm(pool: Pool, change_id: int) -> None:
+    """Note that Vapi was seen to have the change."""
+    await pool.execute(CONFIRM, change_id)
+
+
+async def list_page(
+    pool: Pool, phone_number_id: UUID, before_id: int | None, limit: int
+) -> list[WebhookChange]:
+    """A number's changes, newest first."""
+    rows = await pool.fetch(LIST, phone_number_id, before_id or 2**62, limit)
+    return [change_of(row) for row in rows]
+
+
+async def find(pool: Pool, phone_number_id: UUID, change_id: int) -> WebhookChange | None:
+    """One change of a number."""
+    row = await pool.fetchrow(FIND, phone_number_id, change_id)
+    return None if row is None else change_of(row)

@@ -1,0 +1,49 @@
+"""How the policies do, for Prometheus: labelled by policy, of which there are few, and by answer."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from service.access.policies.chain import PolicyInfo
+
+
+class PolicyFigures(Collector):
+    """Reads the chain's own counts when somebody looks."""
+
+    def __init__(self, describe: Callable[[], Sequence[PolicyInfo]]) -> None:
+        self.read = describe
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, for the registry."""
+        answers = CounterMetricFamily(
+            "callgate_policy_answers", "What policies answered.", labels=["policy", "answer"]
+        )
+        times = GaugeMetricFamily(
+            "callgate_policy_seconds",
+            "How long the last answers of a policy took, by quantile.",
+            labels=["policy", "quantile"],
+        )
+        suspended = GaugeMetricFamily(
+            "callgate_policy_suspended",
+            "1 while a policy that keeps failing is left out.",
+            labels=["policy"],
+        )
+        for policy in self.read():
+            health = policy.health
+            for answer, count in (
+                ("allow", health.allowed),
+                ("deny", health.denied),
+                ("abstain", health.abstained),
+                ("failed", health.failed),
+            ):
+                answers.add_metric([policy.name, answer], count)
+            for quantile, value in (("0.5", health.p50_ms), ("0.95", health.p95_ms)):
+                if value is not None:
+                    times.add_metric([policy.name, quantile], value / 1000)
+            suspended.add_metric([policy.name], float(health.suspended))
+        yield from (answers, times, suspended)

@@ -1,0 +1,1 @@
+"""What every page of the panel uses: visits, the guard, forms, rendering, charts."""

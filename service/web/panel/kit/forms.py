@@ -1,0 +1,72 @@
+"""Forms, judged by the very shapes that judge the API's bodies, with each fault at its field."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar, get_args
+
+from multidict import MultiDictProxy
+from pydantic import BaseModel, ValidationError
+
+from service.web.shapes.errors import faults
+
+LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
+"""What a browser's field for instants gives. Without our script it is read as UTC, as its label says."""
+
+Shape = TypeVar("Shape", bound=BaseModel)
+Form = MultiDictProxy[str]
+
+
+class FormError(Exception):
+    """A form that cannot be taken as it is. `faults` says why, by field; "" is the form as a whole."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {text}" for name, text in faults.items()))
+        self.faults = faults
+
+
+def is_instant(annotation: Any) -> bool:
+    return annotation is datetime or any(is_instant(part) for part in get_args(annotation))
+
+
+def text_of(form: Form, name: str) -> str:
+    """One field without the spaces around it; "" if it is not there."""
+    return form.get(name, "").strip()
+
+
+def read(shape: type[Shape], form: Form, **given: object) -> Shape:
+    """A form as `shape`; empty fields count as absent, and `given` is added to it.
+
+    A field that repeats becomes a list where the shape wants one. Raises `FormError`.
+    """
+    values: dict[str, object] = {}
+    for name, field in shape.model_fields.items():
+        if name not in form:
+            continue
+        if "list" in str(field.annotation) or "tuple" in str(field.annotation):
+            values[name] = [item.strip() for item in form.getall(name) if item.strip()]
+            continue
+        text = text_of(form, name)
+        if is_instant(field.annotation) and LOCAL.fullmatch(text):
+            text += "Z" if text.count(":") == 2 else ":00Z"
+        if text:
+            values[name] = text
+    return judge(shape, {**values, **given})
+
+
+def judge(shape: type[Shape], values: Mapping[str, object]) -> Shape:
+    """Values as `shape`. Raises `FormError`."""
+    try:
+        return shape.model_validate(values)
+    except ValidationError as exc:
+        found: dict[str, str] = {}
+        for fault in faults(exc):
+            found.setdefault(fault["field"].partition(".")[0], sentence(fault["message"]))
+        raise FormError(found) from None
+
+
+def sentence(text: str) -> str:
+    """A fault as it stands under a field."""
+    if text == "Field required":
+        return "Please fill this in."
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,1 @@
+"""What API and panel both take and give: fields, queries, paging, errors."""

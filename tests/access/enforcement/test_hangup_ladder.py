@@ -1,0 +1,149 @@
+"""The ladder against a Vapi in every kind of trouble, one round at a time."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from service.access.enforcement.hangup_ladder import DELAYS, HangupLadder
+from service.domain.calls import HangupState
+from service.domain.priority import Priority
+from service.sandbox.server import SandboxVapi
+from service.store.calls.records import HangupTarget
+from service.vapi.client import VapiClient
+from service.vapi.control import ControlClient
+
+
+@dataclass
+class OneRecord:
+    """The state of one call's hang-up, in memory."""
+
+    target: HangupTarget
+    states: list[tuple[HangupState, int]] = field(default_factory=list)
+
+    async def find(self, vapi_call_id: str) -> HangupTarget | None:
+        return self.target if vapi_call_id == self.target.vapi_call_id else None
+
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
+        self.target = replace(self.target, goodbye=None)
+
+    async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None:
+        self.states.append((state, attempts))
+
+
+async def at_once(_priority: Priority) -> None:
+    """No budget to wait for."""
+
+
+@pytest.fixture
+async def clients(vapi: SandboxVapi) -> AsyncIterator[tuple[VapiClient, ControlClient]]:
+    control = ControlClient([vapi.base_url])
+    async with aiohttp.ClientSession() as session:
+        yield VapiClient(session, vapi.base_url, SecretStr(vapi.api_key), at_once), control
+    await control.close()
+
+
+@dataclass
+class Blocked:
+    """A blocked call on the sandbox's line, and a ladder for it."""
+
+    call_id: str
+    records: OneRecord
+    ladder: HangupLadder
+
+    async def climb(self, rounds: int = 0) -> Any:
+        return await self.ladder.climb(self.call_id, rounds)
+
+
+def block(vapi: SandboxVapi, clients: Any, **changes: Any) -> Blocked:
+    call = vapi.live_call(vapi.add_number(provider="vapi")["id"])["message"]["call"]
+    given = {
+        "vapi_call_id": call["id"],
+        "organization_id": UUID(int=1),
+        "control_url": call["monitor"]["controlUrl"],
+        "ended_at": None,
+        "hangup_state": HangupState.PENDING,
+        "hangup_attempts": 0,
+        "gate": "event",
+    }
+    records = OneRecord(HangupTarget(**{**given, **changes}))
+    client, control = clients
+    return Blocked(call["id"], records, HangupLadder(client, control, records))
+
+
+async def test_an_accepted_command_is_verified_later(vapi: SandboxVapi, clients: Any) -> None:
+    blocked = block(vapi, clients)
+    first = await blocked.climb()
+    assert (first.state, first.again_after) == (HangupState.PENDING, DELAYS[0])
+    assert not vapi.calls[blocked.call_id].live
+    assert (await blocked.climb(1)).state is HangupState.CONFIRMED
+    assert blocked.records.states == [(HangupState.PENDING, 1), (HangupState.CONFIRMED, 0)]
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"stall": 5}, {"reset": True}])
+async def test_a_fresh_connection_gets_through(
+    vapi: SandboxVapi, clients: Any, fault: dict[str, Any]
+) -> None:
+    vapi.fail_next("POST */control", **fault)
+    blocked = block(vapi, clients)
+    await blocked.climb()
+    assert not vapi.calls[blocked.call_id].live
+    assert blocked.records.states == [(HangupState.PENDING, 2)]
+
+
+async def test_without_a_control_url_vapi_is_asked_for_it(vapi: SandboxVapi, clients: Any) -> None:
+    blocked = block(vapi, clients, control_url=None)
+    await blocked.climb()
+    assert not vapi.calls[blocked.call_id].live
+
+
+async def test_a_call_that_is_over_is_left_alone(vapi: SandboxVapi, clients: Any) -> None:
+    blocked = block(vapi, clients, ended_at=datetime.now(UTC))
+    assert (await blocked.climb()).state is HangupState.CONFIRMED
+    assert vapi.requests() == []
+
+
+async def test_a_call_that_vapi_no_longer_knows_is_over(vapi: SandboxVapi, clients: Any) -> None:
+    blocked = block(vapi, clients, control_url=None)
+    del vapi.calls[blocked.call_id]
+    assert (await blocked.climb()).state is HangupState.CONFIRMED
+
+
+async def test_nobody_answers_until_it_is_given_up(vapi: SandboxVapi, clients: Any) -> None:
+    blocked = block(vapi, clients)
+    await vapi.down()
+    for rounds in range(len(DELAYS)):
+        found = await blocked.climb(rounds)
+        assert (found.state, found.again_after) == (HangupState.PENDING, DELAYS[rounds])
+    given_up = await blocked.climb(len(DELAYS))
+    assert given_up.again_after is None
+    assert given_up.state is HangupState.FAILED
+    assert await blocked.ladder.attempt_now(blocked.call_id, None) is False
+
+
+async def test_a_control_host_that_lies_to_the_end_leaves_it_unconfirmed(
+    vapi: SandboxVapi, clients: Any
+) -> None:
+    vapi.fail("POST */control", lie=True)
+    blocked = block(vapi, clients)
+    assert (await blocked.climb(len(DELAYS))).state is HangupState.UNCONFIRMED
+    assert vapi.calls[blocked.call_id].live
+
+
+async def test_the_first_attempt_from_memory(vapi: SandboxVapi, clients: Any) -> None:
+    blocked = block(vapi, clients)
+    assert await blocked.ladder.attempt_now(blocked.call_id, blocked.records.target.control_url)
+    assert not vapi.calls[blocked.call_id].live
+
+
+async def test_a_hostile_url_is_passed_over_for_the_true_one(
+    vapi: SandboxVapi, clients: Any
+) -> None:
+    blocked = block(vapi, clients, control_url="https://vapi.ai.evil.example/control")
+    await blocked.climb()
+    assert not vapi.calls[blocked.call_id].live

@@ -1,0 +1,41 @@
+"""The doctor tells holes in the coverage: what can be mended as a warning, the rest once."""
+
+from service.admin.doctor.coverage import examine_coverage
+from service.sandbox.server import SandboxVapi
+from tests.support.service import Replica
+
+
+async def test_without_numbers_there_is_no_hole(callgate: Replica) -> None:
+    [found] = await examine_coverage(callgate.service.pool, callgate.service.settings)
+    assert (found.level, found.detail) == ("ok", "No number, so no hole.")
+
+
+async def test_what_can_be_mended_is_a_warning(callgate: Replica, vapi: SandboxVapi) -> None:
+    owner = await callgate.add_organization()
+    for number_id in vapi.add_numbers(2, provider="vapi"):
+        await callgate.add_number(owner, number_id, gate="request")
+    settings = callgate.service.settings
+    first, told = await examine_coverage(callgate.service.pool, settings)
+    assert first.level == "warning"
+    assert first.detail.startswith("Granted calls are answered by nobody")
+    assert first.detail.endswith("Numbers concerned: 2.")
+    assert "answer_with" in str(first.remedy)
+    assert told.level == "ok"
+    assert "web: web_unregistered (2)" in told.detail
+    unwatched = settings.model_copy(update={"callgate_call_watch_interval": 0})
+    found = await examine_coverage(callgate.service.pool, unwatched)
+    remedies = [str(one.remedy) for one in found if one.level == "warning"]
+    assert any("CALLGATE_CALL_WATCH_INTERVAL" in remedy for remedy in remedies)
+
+
+async def test_what_is_in_the_nature_of_vapi_is_told_and_is_no_warning(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner = await callgate.add_organization(assistant_ids=["asst"], handling={"ring_gate": True})
+    assistant = vapi.add_assistant()["id"]
+    number_id = vapi.add_number(provider="vapi", assistantId=assistant)["id"]
+    await callgate.add_number(owner, number_id)
+    [found] = await examine_coverage(callgate.service.pool, callgate.service.settings)
+    assert found.level == "ok"
+    for told in ("campaign_not_asking (1)", "outbound_late (1)", "ring_inbound_only (1)"):
+        assert told in found.detail

@@ -1,0 +1,78 @@
+"""The doctor inside the service: the same findings, no more often than needed, and no secret."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from service.admin.doctor import report as health_report
+from service.admin.doctor.doctor import Doctor
+from service.admin.doctor.report import Examinations, describe_settings
+from service.settings import Settings
+from tests.support.service import Replica
+
+SECRETS = ("the-webhook-secret", "cg_the-admin-token", "second-secret")
+
+
+@pytest.fixture
+def doctor(callgate: Replica) -> Doctor:
+    service = callgate.service
+    return Doctor(
+        settings=service.settings,
+        pool=service.pool,
+        client=service.watch.client,
+        session=service.session,
+    )
+
+
+async def test_it_finds_what_the_command_line_finds(doctor: Doctor) -> None:
+    report = await Examinations(doctor).examine()
+    names = {finding.name for finding in report.findings}
+    assert {"settings", "database", "schema", "key", "webhook", "reconcile"} <= names
+    alone = {(found.name, found.level) for found in await doctor.examine()}
+    assert {(found.name, found.level) for found in report.findings} == alone
+    ranks = [("failed", "warning", "ok").index(found.level) for found in report.findings]
+    assert ranks == sorted(ranks)
+    assert report.level == report.findings[0].level
+
+
+async def test_those_who_ask_at_once_get_one_examination(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examinations = Examinations(doctor)
+    reports = await asyncio.gather(*(examinations.examine() for _ in range(5)))
+    assert len({id(report) for report in reports}) == 1
+    monkeypatch.setattr(health_report, "AT_MOST_EVERY", 0.0)
+    assert await examinations.examine() is not reports[0]
+
+
+async def test_an_examination_that_was_given_up_does_not_block_the_next(doctor: Doctor) -> None:
+    examinations = Examinations(replace(doctor, pool=None))
+    task = asyncio.create_task(examinations.examine())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await examinations.examine()).level == "failed"
+
+
+def test_settings_tell_their_source_and_no_secret() -> None:
+    given: dict[str, Any] = {
+        "vapi_webhook_secret": "the-webhook-secret,second-secret",
+        "callgate_admin_token": "cg_the-admin-token",
+        "callgate_port": 9000,
+        "callgate_ring_gate": True,
+    }
+    settings = Settings(**given)
+    environment = {"CALLGATE_PORT": "9000", "vapi_webhook_secret": "x"}
+    lines = {line.name: line for line in describe_settings(settings, environment)}
+    assert len(lines) == len(Settings.model_fields) - 1
+    assert (lines["CALLGATE_PORT"].value, lines["CALLGATE_PORT"].source) == ("9000", "environment")
+    assert lines["VAPI_WEBHOOK_SECRET"].value == "set (2 secrets)"
+    assert lines["VAPI_WEBHOOK_SECRET"].source == "environment"
+    assert lines["CALLGATE_RING_GATE"].source == "command line"
+    assert lines["VAPI_CONTROL_HOSTS"].value == ".vapi.ai"
+    assert lines["VAPI_API_KEY"].value == "not set"
+    assert lines["DATABASE_URL"].secret
+    assert not any(secret in str(lines) for secret in SECRETS)

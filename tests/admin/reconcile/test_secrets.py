@@ -1,0 +1,91 @@
+"""Changing the webhook secret over all numbers, without a message lost, and knowing when it is done."""
+
+from service.admin.reconcile.secrets import SecretRotation, is_done
+from service.domain.fingerprint import fingerprint
+from service.sandbox.server import SandboxVapi
+from tests.support.service import Replica, Start, eventually
+
+OLD, NEW = "the-old-secret", "the-new-secret"
+
+
+def header(vapi: SandboxVapi, number_id: str) -> str:
+    server = (vapi.numbers.find(number_id) or {})["server"]
+    return str(server["headers"]["X-Vapi-Secret"])
+
+
+async def post(callgate: Replica, vapi: SandboxVapi, number_id: str, secret: str) -> int:
+    """A call's first message, proved with a secret; the status of the reply."""
+    return (await callgate.post(vapi.live_call(number_id), secret=secret)).status
+
+
+async def test_the_three_steps(start_replica: Start, vapi: SandboxVapi) -> None:
+    url = "http://127.0.0.1:9/api/vapi/webhook"
+    given = {"vapi_webhook_url": url, "callgate_reconcile_interval": 0.3}
+    first = await start_replica(vapi_webhook_secret=OLD, **given)
+    owner = await first.add_organization(blocked_message="No.")
+    await first.api("PUT", f"/organizations/{owner}/plan", {"code": "pro", "status": "active"})
+    ids = vapi.add_numbers(12, provider="vapi")
+    for number_id in ids:
+        await first.add_number(owner, number_id)
+    assert {header(vapi, one) for one in ids} == {OLD}
+
+    second = await start_replica(vapi_webhook_secret=f"{OLD},{NEW}", **given)
+    assert await post(second, vapi, ids[0], OLD) == 200
+    assert await post(second, vapi, ids[0], NEW) == 200
+    await first.service.loop.stop()
+    await second.service.loop.stop()
+
+    third = await start_replica(vapi_webhook_secret=f"{NEW},{OLD}", **given)
+
+    async def written() -> bool:
+        return {header(vapi, one) for one in ids} == {NEW}
+
+    # All of them, which is more than a sweep may change unasked: this is no surprise.
+    await eventually(written)
+    assert await post(third, vapi, ids[1], OLD) == 200
+    await third.service.uses.flush()
+    rotation = SecretRotation(third.service.pool, (NEW, OLD))
+
+    async def carried() -> bool:
+        return (await rotation.status())[0].numbers == 12
+
+    await eventually(carried)
+    new, old = await rotation.status()
+    assert (new.fingerprint, new.position, new.numbers) == (fingerprint(NEW), 1, 12)
+    assert (old.numbers, old.retired) == (0, False)
+    assert "keep it until" in old.verdict
+    assert not is_done([new, old])
+
+    await third.service.pool.execute(
+        "UPDATE callgate.webhook_secrets SET last_used_at = now() - interval '20 minutes'"
+    )
+    statuses = await rotation.status()
+    assert is_done(statuses)
+    assert "take it out" in statuses[1].verdict
+    causes = await third.service.pool.fetch(
+        "SELECT DISTINCT cause FROM callgate.webhook_changes WHERE cause <> 'added'"
+    )
+    assert [row["cause"] for row in causes] == ["secret_rotated"]
+
+
+async def test_a_secret_that_is_carried_and_not_accepted_is_an_alarm(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    callgate = await start_replica(vapi_webhook_secret=OLD, callgate_reconcile_interval=0)
+    number_id = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(await callgate.add_organization(), number_id)
+    stranger = (await SecretRotation(callgate.service.pool, (NEW,)).status())[1]
+    assert (stranger.position, stranger.numbers) == (None, 1)
+    assert "refused" in stranger.verdict
+
+
+async def test_uses_survive_a_database_that_is_away(callgate: Replica) -> None:
+    uses = callgate.service.uses
+    uses.note(0)
+    pool = uses.pool
+    await pool.execute("ALTER TABLE callgate.webhook_secrets RENAME TO elsewhere")
+    await uses.flush()
+    await pool.execute("ALTER TABLE callgate.elsewhere RENAME TO webhook_secrets")
+    uses.note(0)
+    await uses.flush()
+    assert await pool.fetchval("SELECT count(*) FROM callgate.webhook_secrets") == 1

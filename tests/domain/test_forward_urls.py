@@ -1,0 +1,59 @@
+"""Where events may be relayed to when the operator has listed hosts of his own."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.errors import InvalidError
+from service.domain.forward_urls import check_forward_url
+
+RELAYS = ("127.0.0.1", "relay.internal:8443", "::1", "Intranet")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9000/x",
+        "https://127.0.0.1/",
+        "https://relay.internal:8443/x?y",
+        "http://relay.internal:8443/",
+        "http://[::1]:9000/",
+        "http://intranet/",
+        "http://INTRANET:8080/",
+        "https://public.example/",
+    ],
+)
+def test_listed_hosts_may_be_private_and_without_tls(url: str) -> None:
+    check_forward_url(url, RELAYS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.2/",
+        "https://relay.internal/",
+        "https://relay.internal:8444/",
+        "http://public.example/",
+        "http://user@127.0.0.1/",
+        "ftp://127.0.0.1/",
+        "http://127.0.0.1.evil.example/",
+        "http://evil.example/127.0.0.1",
+        "http://evil.example?127.0.0.1",
+        "http://127.0.0.1#@evil.example/",
+    ],
+)
+def test_listing_a_host_opens_no_other(url: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        check_forward_url(url, RELAYS)
+    assert caught.value.code == "invalid_forward_url"
+
+
+@given(st.text(max_size=60) | st.text("htps:/[]@.%\\127x", max_size=40))
+def test_whatever_is_given_is_taken_or_refused(text: str) -> None:
+    for url in (text, f"https://{text}", f"http://[{text}]/"):
+        try:
+            check_forward_url(url, RELAYS)
+        except InvalidError:
+            continue
+        assert url.startswith(("https://", "http://"))
+        assert url.isascii()

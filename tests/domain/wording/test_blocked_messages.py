@@ -1,0 +1,84 @@
+"""What a blocked caller hears: the most particular message, filled in, and never an error."""
+
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.handling import BlockedMessage, Handling
+from service.domain.organizations import Organization
+from service.domain.wording.blocked_messages import (
+    MOST_CHARACTERS,
+    UNKNOWN,
+    blocked_text,
+    unknown_placeholders,
+)
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+MESSAGES = (
+    BlockedMessage("any"),
+    BlockedMessage("any in German", language="de"),
+    BlockedMessage("trial over", reason="trial_expired"),
+    BlockedMessage("trial over in German", reason="trial_expired", language="de"),
+    BlockedMessage("trial over in Swiss German", reason="trial_expired", language="de-CH"),
+)
+
+
+def organization(language: str | None = None, **fields: object) -> Organization:
+    return Organization(
+        UUID(int=1),
+        "Bakery",
+        handling=Handling(language=language),
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "language", "text"),
+    [
+        ("plan_ended", None, "any"),
+        ("plan_ended", "de", "any in German"),
+        ("plan_ended", "fr", "any"),
+        ("trial_expired", None, "trial over"),
+        ("trial_expired", "de", "trial over in German"),
+        ("trial_expired", "de-AT", "trial over in German"),
+        ("trial_expired", "de-CH", "trial over in Swiss German"),
+        ("trial_expired", "fr", "trial over"),
+    ],
+)
+def test_the_most_particular_message_is_said(reason: str, language: str | None, text: str) -> None:
+    made = organization(language, blocked_messages=MESSAGES, blocked_message="own")
+    assert blocked_text(made, reason, "default", AT) == text
+
+
+def test_without_messages_its_own_sentence_then_the_default() -> None:
+    assert blocked_text(organization(blocked_message="own"), "x", "default", AT) == "own"
+    assert blocked_text(organization(), "x", "default", AT) == "default"
+
+
+def test_placeholders_are_filled_in() -> None:
+    made = organization(blocked_message="{organization}: {reason} ({date}). {else} { } {{reason}}")
+    assert blocked_text(made, "plan_past_due", "", AT) == (
+        "Bakery: the plan is past due (2026-11-23). {else} { } {the plan is past due}"
+    )
+    assert blocked_text(made, "too_many_calls", "", AT).startswith("Bakery: too many calls")
+
+
+@given(text=st.text(max_size=3000), reason=st.text(max_size=20))
+def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) -> None:
+    said = blocked_text(organization(blocked_message=text), reason, "default", AT)
+    assert 0 < len(said) <= MOST_CHARACTERS
+    assert said.strip() == said
+
+
+@given(text=st.text(alphabet="{}ab", max_size=12) | st.from_regex(r"a\{(date|dat|reason)?\}*"))
+def test_the_document_says_the_same_of_placeholders_as_the_check(text: str) -> None:
+    assert bool(unknown_placeholders(text)) == bool(re.search(UNKNOWN, text))
+
+
+def test_misspelt_placeholders_are_found() -> None:
+    assert unknown_placeholders("{organization} {reason} {date} { a } }{") == ["{ a }"]
+    assert unknown_placeholders("{Reason}{}") == ["{Reason}", "{}"]

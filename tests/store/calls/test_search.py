@@ -1,0 +1,94 @@
+"""Pages of calls: every filter, every id, and a look that is never longer than it may be."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from service.store.calls import search
+from service.store.calls.search import CallFilter
+from service.store.pool import Pool
+from tests.support.calls import AT, new_call, record
+
+
+async def ids(pool: Pool, wanted: CallFilter | None = None, **given: str) -> list[str]:
+    """All pages, two calls each."""
+    found: list[str] = []
+    after = None
+    while True:
+        page = await search.find_page(
+            pool, wanted or CallFilter(), search=given.get("search"), after=after, limit=2
+        )
+        found += [call.vapi_call_id for call in page.calls]
+        after = page.next
+        if after is None:
+            return found
+
+
+async def test_any_combination_of_filters_finds_what_it_says(pool: Pool) -> None:
+    one, two, number = uuid4(), uuid4(), uuid4()
+    await record(
+        pool,
+        new_call("a", organization_id=one, phone_number_id=number),
+        new_call("b", organization_id=one, phone_number_id=number, allowed=False),
+        new_call("c", organization_id=two, allowed=False, gate="request"),
+        new_call("d", organization_id=two, gate="request"),
+        new_call("e", organization_id=one, allowed=False, gate="ring"),
+    )
+    assert await ids(pool) == ["e", "d", "c", "b", "a"]
+    for wanted, expected in {
+        CallFilter(organization_id=one): "eba",
+        CallFilter(organization_id=one, blocked=True): "eb",
+        CallFilter(organization_id=one, blocked=False): "a",
+        CallFilter(phone_number_id=number): "ba",
+        CallFilter(phone_number_id=number, blocked=True, gate="event"): "b",
+        CallFilter(blocked=True): "ecb",
+        CallFilter(blocked=False): "da",
+        CallFilter(reason="trial_expired"): "ecb",
+        CallFilter(reason="trial_expired", gate="ring"): "e",
+        CallFilter(gate="request"): "dc",
+        CallFilter(gate="request", organization_id=one): "",
+        CallFilter(since=AT): "edcba",
+        CallFilter(until=AT): "",
+    }.items():
+        assert await ids(pool, wanted) == list(expected), wanted
+
+
+async def test_any_id_or_number_finds_its_calls(pool: Pool) -> None:
+    organization: UUID = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name, external_id) VALUES ('A', 'crm-1') RETURNING id"
+    )
+    number: UUID = await pool.fetchval(
+        "INSERT INTO callgate.phone_numbers (organization_id, vapi_phone_number_id, number) "
+        "VALUES ($1, 'pn-1', '+4930123456') RETURNING id",
+        organization,
+    )
+    owned: dict[str, Any] = {"organization_id": organization, "phone_number_id": number}
+    await record(
+        pool,
+        new_call("vapi-1", **owned, vapi_phone_number_id="pn-1"),
+        new_call("vapi-2", organization_id=organization),
+        new_call("vapi-3", vapi_phone_number_id="pn-stranger"),
+    )
+    (first,) = (await search.find_page(pool, CallFilter(), search="vapi-1", limit=5)).calls
+    assert await ids(pool, search=str(first.id)) == ["vapi-1"]
+    for text in ("pn-1", str(number), "+4930123456", " +49 30 123456 ", "4930123456"):
+        assert await ids(pool, search=text) == ["vapi-1"], text
+    for text in ("crm-1", str(organization)):
+        assert await ids(pool, search=text) == ["vapi-2", "vapi-1"], text
+    assert await ids(pool, search="pn-stranger") == ["vapi-3"]
+    assert await ids(pool, search="nothing") == []
+    assert await ids(pool, CallFilter(blocked=True), search="crm-1") == []
+
+
+async def test_a_look_ends_somewhere_and_goes_on_from_there(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_LOOKED_AT", 3)
+    owner = uuid4()
+    await record(pool, new_call("old", organization_id=owner, gate="ring"))
+    await record(pool, *(new_call(f"c{n}", organization_id=owner) for n in range(7)))
+    wanted = CallFilter(organization_id=owner, gate="ring")
+    page = await search.find_page(pool, wanted, limit=2)
+    assert (list(page.calls), page.next is None) == ([], False)
+    assert await ids(pool, wanted) == ["old"]

@@ -1,0 +1,119 @@
+"""The spool: what it keeps survives, what was cut short or cannot be stored holds up nobody."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from policies import Effect
+from service.domain.calls import CallEnd, NewCall
+from service.domain.decisions import Decision, TraceEntry
+from service.store.calls.spool import Entry, Spool
+from service.store.pool import Pool
+
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+
+
+def blocked_call(call_id: str) -> NewCall:
+    decision = Decision(
+        uuid4(), Effect.DENY, "plan_ended", "plan", "fresh", (TraceEntry("plan", "abstain"),), NOW
+    )
+    return NewCall(
+        vapi_call_id=call_id,
+        organization_id=uuid4(),
+        phone_number_id=None,
+        vapi_phone_number_id="n",
+        type="inboundPhoneCall",
+        gate="event",
+        decision=decision,
+        started_at=NOW,
+        control_url="https://x.vapi.ai/control",
+        hangup_after_seconds=0.0,
+    )
+
+
+async def stored(pool: Pool) -> dict[str, str]:
+    rows = await pool.fetch("SELECT vapi_call_id, status FROM callgate.calls")
+    return {row["vapi_call_id"]: row["status"] for row in rows}
+
+
+async def drained(spool: Spool, pool: Pool, count: int) -> None:
+    task = asyncio.create_task(spool.run())
+    async with asyncio.timeout(10):
+        while len(await stored(pool)) < count or spool.waiting:
+            await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_calls_and_their_ends_arrive_with_their_hangups(tmp_path: Path, pool: Pool) -> None:
+    spool = Spool(tmp_path / "spool", pool)
+    await spool.keep(Entry(call=blocked_call("a")))
+    await spool.keep(Entry(call=blocked_call("a")))
+    await spool.keep(Entry(call=blocked_call("b")))
+    await spool.keep(Entry(end=CallEnd("b", NOW, "customer-ended-call", 3.0)))
+    assert spool.path is not None
+    assert spool.path.stat().st_mode & 0o077 == 0
+    await drained(spool, pool, 2)
+    assert await stored(pool) == {"a": "failed", "b": "failed"}
+    assert await pool.fetchval("SELECT count(*) FROM callgate.pgqueuer") == 2
+    ended = await pool.fetchval("SELECT ended_reason FROM callgate.calls WHERE vapi_call_id = 'b'")
+    assert ended == "customer-ended-call"
+    spool.close()
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_the_file_of_a_process_that_is_gone_is_taken_over(tmp_path: Path, pool: Pool) -> None:
+    gone = Spool(tmp_path / "spool", pool)
+    await gone.keep(Entry(call=blocked_call("a")))
+    assert gone.path is not None
+    gone.close()
+    # The crash cut the next line short: it was never answered for.
+    with gone.path.open("ab") as file:
+        file.write(b'{"call": {"vapi_call_id": "b"')
+    await drained(Spool(tmp_path / "spool", pool), pool, 1)
+    assert await stored(pool) == {"a": "failed"}
+    assert not gone.path.exists()
+
+
+async def test_what_postgresql_will_never_take_is_put_aside(tmp_path: Path, pool: Pool) -> None:
+    spool = Spool(tmp_path / "spool", pool)
+    for call in (blocked_call("a"), replace(blocked_call("b"), type="x\x00"), blocked_call("c")):
+        await spool.keep(Entry(call=call))
+    await drained(spool, pool, 2)
+    assert set(await stored(pool)) == {"a", "c"}
+    aside = tmp_path / "spool" / "refused"
+    assert b'"b"' in aside.read_bytes()
+    assert aside.stat().st_mode & 0o077 == 0
+    spool.close()
+
+
+async def test_a_full_disk_leaves_records_in_memory(tmp_path: Path, pool: Pool) -> None:
+    """Nobody is turned away for it: the records go to PostgreSQL as soon as it is back."""
+    (tmp_path / "spool").write_text("in the way of the folder")
+    spool = Spool(tmp_path / "spool", pool)
+    await spool.keep(Entry(call=blocked_call("a")))
+    await spool.keep(Entry(end=CallEnd("a", NOW, "customer-ended-call", 3.0)))
+    assert spool.waiting == 2
+    await drained(spool, pool, 1)
+    ended = await pool.fetchval("SELECT ended_reason FROM callgate.calls WHERE vapi_call_id = 'a'")
+    assert ended == "customer-ended-call"
+    spool.close()
+
+
+async def test_what_postgresql_did_not_take_still_waits(tmp_path: Path, pool: Pool) -> None:
+    spool = Spool(tmp_path / "spool", pool)
+    await spool.keep(Entry(call=blocked_call("a")))
+    await pool.execute("ALTER TABLE callgate.calls RENAME TO away")
+    task = asyncio.create_task(spool.run())
+    await asyncio.sleep(0.3)
+    assert spool.waiting == 1
+    await pool.execute("ALTER TABLE callgate.away RENAME TO calls")
+    async with asyncio.timeout(10):
+        while spool.waiting:
+            await asyncio.sleep(0.05)
+    assert await stored(pool) == {"a": "failed"}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    spool.close()
