@@ -31,7 +31,7 @@ from service.domain.decisions import Basis, Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.calls.records import record_end, reopen_hangup
 from service.store.calls.spool import Entry, Spool
-from service.store.calls.spool_notes import Page
+from service.store.calls.spool_notes import NotesFile
 from service.store.calls.writer import CallWriter, RecordsUnavailableError
 from service.store.pool import UNAVAILABLE, Pool
 from service.vapi.messages import ServerMessage
@@ -47,7 +47,7 @@ KNOWN_CALLS = 50_000
 log = structlog.get_logger()
 
 
-class Chain(Protocol):
+class DecisionChain(Protocol):
     """The policies, as the gate asks them."""
 
     async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
@@ -70,11 +70,11 @@ class Ruling:
 
 
 @dataclass(slots=True)
-class Gate:
+class AccessGate:
     """Decides and enforces; the webhook only turns rulings into replies."""
 
     directory: AccessDirectory
-    chain: Chain
+    chain: DecisionChain
     writer: CallWriter
     spool: Spool
     pool: Pool
@@ -174,7 +174,7 @@ class Gate:
                 return settling.result()
         return known_from(call), True
 
-    async def settle(self, call: NewCall, page: Page | None) -> tuple[KnownCall, bool]:
+    async def settle(self, call: NewCall, page: NotesFile | None) -> tuple[KnownCall, bool]:
         """Write the record whose answer may be given already. Where another replica was first after
         all, its decision is the call's, from the next message on."""
         call_id = call.vapi_call_id

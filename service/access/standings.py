@@ -10,14 +10,14 @@ from service.access.policies.chain import AccessChain
 from service.access.policies.request import build_request
 from service.domain.access_times import next_change_at
 from service.domain.organizations import Organization
-from service.domain.standing import Standing
+from service.domain.standing import AccessStanding
 from service.domain.wording.blocked_messages import blocked_text
 from service.store.organizations import organizations
 from service.store.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
-class StoredStandings:
+class AccessStandings:
     """`ring_default`: what CALLGATE_RING_GATE says for organizations that say nothing."""
 
     pool: Pool
@@ -25,18 +25,18 @@ class StoredStandings:
     blocked_message: str
     ring_default: bool
 
-    async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, Standing]:
+    async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]:
         """The standing of each of these organizations that there is."""
         found = await organizations.find_many(self.pool, organization_ids)
         now = await organizations.now(self.pool)
         return {one.id: await self.judge(one, now) for one in found}
 
-    async def judge(self, organization: Organization, now: datetime) -> Standing:
+    async def judge(self, organization: Organization, now: datetime) -> AccessStanding:
         """Ask the chain as for a call that begins now, by the database's clock."""
         decision = await self.chain.decide(build_request(organization, now), basis="fresh")
         handling = organization.handling
         changes_at = next_change_at(organization, now)
-        return Standing(
+        return AccessStanding(
             allowed=decision.allowed,
             reason=decision.reason,
             message=blocked_text(organization, decision.reason, self.blocked_message, now),

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Noted(Actor):
+class RecordedChanges(Actor):
     """Somebody whose entries in the audit are noted, newest last.
 
     `undoes` is the entry that is being taken back: nothing is changed if what it led to is no longer
@@ -36,7 +36,7 @@ class Noted(Actor):
     entries: list[int] = field(default_factory=list, compare=False)
 
     @classmethod
-    def of(cls, actor: Actor, undoes: AuditEntry | None = None) -> "Noted":
+    def of(cls, actor: Actor, undoes: AuditEntry | None = None) -> "RecordedChanges":
         return cls(
             actor.name,
             actor.role,
@@ -68,7 +68,7 @@ async def record(
 
     Raises `ConflictError` (`changed_since`) where it takes an entry back that is no longer true.
     """
-    undoes = actor.undoes if isinstance(actor, Noted) else None
+    undoes = actor.undoes if isinstance(actor, RecordedChanges) else None
     if undoes is not None and stored_form(before) != undoes.after:
         raise changed_since()
     made = await record_audit(
@@ -82,7 +82,7 @@ async def record(
         after=after,
         undoes=None if undoes is None else undoes.id,
     )
-    if isinstance(actor, Noted):
+    if isinstance(actor, RecordedChanges):
         actor.entries.append(made)
 
 

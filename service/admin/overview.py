@@ -35,7 +35,7 @@ NeedKind = Literal[
 ]
 
 
-class Problem(Protocol):
+class UnloadedPlugin(Protocol):
     """A plugin that could not be loaded."""
 
     @property
@@ -98,7 +98,7 @@ class Overview:
     `key` is the fingerprint of the key to Vapi that is in use.
     """
 
-    def __init__(self, pool: Pool, key: str, problems: Sequence[Problem] = ()) -> None:
+    def __init__(self, pool: Pool, key: str, problems: Sequence[UnloadedPlugin] = ()) -> None:
         self.pool = pool
         self.key = key
         self.problems = problems

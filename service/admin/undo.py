@@ -12,7 +12,7 @@ from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan
 from service.admin.actor import Actor
-from service.admin.changes import Noted, changed_since
+from service.admin.changes import RecordedChanges, changed_since
 from service.admin.organizations.organizations import Entitlement, Organizations
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
@@ -80,7 +80,7 @@ class Undo:
             raise NotFoundError("There is no such entry in the audit.", code="audit_not_found")
         if not undoable(entry):
             raise InvalidError("A change of this kind cannot be undone.", code="not_undoable")
-        noted = Noted.of(actor, entry)
+        noted = RecordedChanges.of(actor, entry)
         await self.reverse(entry)(noted)
         if not noted.entries:
             raise changed_since()

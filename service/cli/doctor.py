@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from service.admin.doctor.check import Finding
+from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.cli.running import database, set_up_logging
 from service.domain.priority import Priority
@@ -51,7 +51,7 @@ def doctor(
 
 
 @contextmanager
-def existing_database(settings: Settings) -> Iterator[str | Finding]:
+def existing_database(settings: Settings) -> Iterator[str | DoctorFinding]:
     """The DSN to examine, or why there is none; none is made, as the doctor changes nothing."""
     folder = settings.callgate_data_dir
     if not settings.database_url.get_secret_value() and not find_running(folder):
@@ -59,33 +59,35 @@ def existing_database(settings: Settings) -> Iterator[str | Finding]:
             exists = (folder / "postgres" / "PG_VERSION").exists()
         except OSError as exc:
             text = f"CALLGATE_DATA_DIR {folder} cannot be read ({exc.strerror})."
-            yield Finding("database", "failed", text, "Run as the user that runs the service.")
+            yield DoctorFinding(
+                "database", "failed", text, "Run as the user that runs the service."
+            )
             return
         if not exists:
             text = f"DATABASE_URL is not set, and CALLGATE_DATA_DIR {folder} holds no database yet."
             remedy = "Set DATABASE_URL, or start callgate serve, which makes one there."
-            yield Finding("database", "failed", text, remedy)
+            yield DoctorFinding("database", "failed", text, remedy)
             return
     with ExitStack() as stack:
-        found: str | Finding
+        found: str | DoctorFinding
         try:
             found = stack.enter_context(database(settings))
         except EmbeddedPostgresError as exc:
             remedy = "Mend what it says, or set DATABASE_URL."
-            found = Finding("database", "failed", str(exc), remedy)
+            found = DoctorFinding("database", "failed", str(exc), remedy)
         yield found
 
 
 async def examine(
-    settings: Settings, unread: tuple[str, ...], found: str | Finding
-) -> list[Finding]:
+    settings: Settings, unread: tuple[str, ...], found: str | DoctorFinding
+) -> list[DoctorFinding]:
     """Build what the doctor needs; a database that is away is a finding, too."""
-    pool, trouble = None, found if isinstance(found, Finding) else None
+    pool, trouble = None, found if isinstance(found, DoctorFinding) else None
     if isinstance(found, str):
         try:
             pool = await open_pool(found, 4)
         except UnusableDatabaseError as exc:
-            trouble = Finding("database", "failed", str(exc), exc.remedy)
+            trouble = DoctorFinding("database", "failed", str(exc), exc.remedy)
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             budget = Budget(pool, settings.callgate_vapi_requests_per_second) if pool else None
@@ -112,7 +114,7 @@ async def close(pool: Pool) -> None:
         pool.terminate()
 
 
-def show(findings: list[Finding]) -> None:
+def show(findings: list[DoctorFinding]) -> None:
     """A line a finding, its remedy below it."""
     console = Console(soft_wrap=True)
     width = max(len(finding.name) for finding in findings)

@@ -41,7 +41,7 @@ def numbers() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ImportOptions:
     """The options that say how to go about an import."""
 
     dry_run: bool
@@ -89,7 +89,7 @@ def import_numbers(
         raise InvalidError("--csv goes with neither --organization nor --json.")
     rows = parse_import(read_file(file)) if file is not None else []
     settings = settings_for(serving=True)
-    asked = Asked(dry_run, yes, as_json)
+    asked = ImportOptions(dry_run, yes, as_json)
 
     async def work(pool: Pool) -> int:
         async with open_imports(settings, pool) as imports:
@@ -143,7 +143,7 @@ async def list_unregistered(imports: Imports, *, as_csv: bool, as_json: bool) ->
     return 0
 
 
-async def carry_out(imports: Imports, plan: ImportPlan, asked: Asked) -> int:
+async def carry_out(imports: Imports, plan: ImportPlan, asked: ImportOptions) -> int:
     """Show the plan, ask, apply it, and say what became of it; the exit code."""
     apply = plan.to_do > 0 and not asked.dry_run
     if plan.warning:
@@ -170,7 +170,7 @@ async def carry_out(imports: Imports, plan: ImportPlan, asked: Asked) -> int:
     return 2 if asked.dry_run and plan.to_do else 0
 
 
-def confirm(plan: ImportPlan, asked: Asked) -> None:
+def confirm(plan: ImportPlan, asked: ImportOptions) -> None:
     """Ask, where there is somebody to answer. Raises `typer.Abort`."""
     if not asked.yes and sys.stdin.isatty() and sys.stdout.isatty():
         typer.confirm(f"Go ahead with these changes ({plan.to_do})?", abort=True, err=True)

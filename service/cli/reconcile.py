@@ -16,11 +16,11 @@ from rich.text import Text
 
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
-from service.access.standings import StoredStandings
+from service.access.standings import AccessStandings
 from service.cli.running import settings_for, with_pool
 from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
-from service.domain.sweeps import Ask, Repair, SweepReport
+from service.domain.sweeps import Repair, SweepReport, SweepRequest
 from service.reconcile.build import build_reconciling
 from service.settings import Settings
 from service.store.phone_numbers import phone_numbers
@@ -53,14 +53,14 @@ def reconcile(
     """
     settings = settings_for(serving=True)
     with watched(show=not as_json) as progress:
-        ask = Ask(Order("command line", "cli"), dry_run, plan, None, progress)
+        ask = SweepRequest(Order("command line", "cli"), dry_run, plan, None, progress)
         try:
             report, labels = run(settings, ask)
         except ConflictError as exc:
             found = exc.facts.get("plan")
             if exc.code != "too_many_changes" or not (yes or confirmed(exc, as_json=as_json)):
                 raise
-            ask = Ask(ask.order, dry_run, str(found), None, progress)
+            ask = SweepRequest(ask.order, dry_run, str(found), None, progress)
             report, labels = run(settings, ask)
     if as_json:
         shown = orjson.dumps(asdict(report), default=str, option=orjson.OPT_INDENT_2)
@@ -70,7 +70,7 @@ def reconcile(
     raise typer.Exit(exit_code(report))
 
 
-def run(settings: Settings, ask: Ask) -> tuple[SweepReport, Labels]:
+def run(settings: Settings, ask: SweepRequest) -> tuple[SweepReport, Labels]:
     """The sweep itself, and what its numbers are called."""
 
     async def work(pool: Pool) -> tuple[SweepReport, Labels]:
@@ -80,7 +80,7 @@ def run(settings: Settings, ask: Ask) -> tuple[SweepReport, Labels]:
                 session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
             )
             chain = AccessChain(load_policies().policies)
-            standings = StoredStandings(
+            standings = AccessStandings(
                 pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
             )
             parts = build_reconciling(settings, pool, client, standings)

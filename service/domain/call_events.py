@@ -36,7 +36,7 @@ def untold(_vapi_call_id: str, _kind: StepKind, _detail: Mapping[str, object]) -
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CallStep:
     """One thing that happened in a call. What is in `detail` depends on the kind."""
 
     at: datetime

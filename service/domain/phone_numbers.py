@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-Gate = Literal["event", "request"]
+NumberGate = Literal["event", "request"]
 SyncLevel = Literal["phone_number", "assistant"]
 Cause = Literal[
     "added",
@@ -96,7 +96,7 @@ class PhoneNumber:
     vapi_phone_number_id: str
     number: str | None = None
     label: str | None = None
-    gate: Gate = "event"
+    gate: NumberGate = "event"
     answer_with: Mapping[str, object] | None = None
     sync: Sync = field(default_factory=Sync)
     pause: Pause | None = None

@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccessStanding:
     """`ring`: numbers without access carry our ringing hook, which says `message`.
 
     `changes_in`: seconds until the access changes by itself, as far as the entitlements tell; None:

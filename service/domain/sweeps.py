@@ -16,7 +16,7 @@ def untold(_what: str, _done: int, _total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SweepRequest:
     """What is wanted of a sweep.
 
     `order`: who asks for it; None: it is its time. `plan` names repairs that may exceed the brake.

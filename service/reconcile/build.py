@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from service.domain.fingerprint import fingerprint
 from service.reconcile.desired import desired_webhook
 from service.reconcile.key_guard import KeyGuard
-from service.reconcile.metrics import Tally
+from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.steps.assistants import AssistantWebhooks
-from service.reconcile.steps.gate_step import Gating, Standings
-from service.reconcile.steps.number_pass import Repairer
+from service.reconcile.steps.gate_step import GateStep, StandingReader
+from service.reconcile.steps.number_pass import NumberPass
 from service.reconcile.steps.release import Release
-from service.reconcile.steps.route_step import Routing
+from service.reconcile.steps.route_step import RouteStep
 from service.reconcile.steps.writer import Writer
 from service.reconcile.sweep import Sweeper
 from service.settings import Settings
@@ -27,25 +27,25 @@ class Reconciling:
     reconciler: Reconciler
     sweeper: Sweeper
     key: KeyGuard
-    tally: Tally
+    tally: ReconcileMetrics
 
 
 def build_reconciling(
-    settings: Settings, pool: Pool, client: VapiClient, standings: Standings | None = None
+    settings: Settings, pool: Pool, client: VapiClient, standings: StandingReader | None = None
 ) -> Reconciling:
     """The parts, by the settings; nothing runs yet. Without `standings` what depends on access, such
     as ringing hooks, is left as it is."""
-    desired, tally, observer = desired_webhook(settings), Tally(), Observer(client)
+    desired, tally, observer = desired_webhook(settings), ReconcileMetrics(), Observer(client)
     writer = Writer(pool, observer, desired)
     assistants = AssistantWebhooks(pool, writer, desired)
     key = fingerprint(settings.vapi_api_key.get_secret_value())
     owned = settings.callgate_assistant_webhooks == "owned"
-    repairer = Repairer(
+    repairer = NumberPass(
         pool,
         observer,
         writer,
-        Gating(pool, writer, standings),
-        Routing(observer, assistants, desired, tally, owned),
+        GateStep(pool, writer, standings),
+        RouteStep(observer, assistants, desired, tally, owned),
         desired,
         tally,
         key,

@@ -5,7 +5,7 @@ import random
 from service.domain.phone_numbers import FieldDrift, SyncState
 from service.reconcile import brakes
 from service.reconcile.schedule import retry_after
-from service.store.reconcile.claims import Claim, Finding
+from service.store.reconcile.claims import PassResult, WebhookClaim
 from service.vapi.errors import (
     VapiError,
     VapiNotFoundError,
@@ -22,11 +22,11 @@ UNSURE = "unsure"
 MISSING = "Vapi no longer has this phone number: remove it here, or import it again."
 
 
-def finding_of(exc: VapiError, held: Claim) -> Finding:
+def finding_of(exc: VapiError, held: WebhookClaim) -> PassResult:
     """Permanent failures are looked at now and then, the others with growing pauses."""
     failures = held.failures + 1
     if isinstance(exc, VapiNotFoundError):
-        return Finding(
+        return PassResult(
             SyncState.MISSING,
             error=MISSING,
             problem="missing",
@@ -35,7 +35,7 @@ def finding_of(exc: VapiError, held: Claim) -> Finding:
         )
     if isinstance(exc, VapiUnauthorizedError | VapiRejectedError):
         refused = isinstance(exc, VapiUnauthorizedError)
-        return Finding(
+        return PassResult(
             SyncState.FAILED,
             error=str(exc),
             problem="unauthorized" if refused else "rejected",
@@ -47,7 +47,7 @@ def finding_of(exc: VapiError, held: Claim) -> Finding:
     if isinstance(exc, VapiUnsureError):
         problem = UNSURE
     asked = exc.retry_after if isinstance(exc, VapiUnavailableError) else None
-    return Finding(
+    return PassResult(
         SyncState.PENDING,
         error=str(exc),
         problem=problem,
@@ -57,10 +57,10 @@ def finding_of(exc: VapiError, held: Claim) -> Finding:
     )
 
 
-def fight_over(drift: tuple[FieldDrift, ...], held: Claim) -> Finding:
+def fight_over(drift: tuple[FieldDrift, ...], held: WebhookClaim) -> PassResult:
     """What others keep changing back is left alone for a while, and somebody is told."""
     fields = ", ".join(entry.field for entry in drift)
-    return Finding(
+    return PassResult(
         SyncState.DRIFTED,
         drift,
         f"Somebody else keeps changing {fields} back ({brakes.REVERTS_AN_HOUR} times within an "
@@ -72,6 +72,6 @@ def fight_over(drift: tuple[FieldDrift, ...], held: Claim) -> Finding:
     )
 
 
-def retry_in(held: Claim, *, permanent: bool = False, asked: float | None = None) -> float:
+def retry_in(held: WebhookClaim, *, permanent: bool = False, asked: float | None = None) -> float:
     """Seconds until the next look after one more failure."""
     return retry_after(held.failures + 1, random.random(), permanent=permanent, asked=asked)  # noqa: S311

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from service.domain.errors import CallgateError
-from service.domain.sweeps import Ask
+from service.domain.sweeps import SweepRequest
 from service.reconcile.build import Reconciling
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
 from service.store.reconcile import state, states
@@ -115,7 +115,7 @@ class ReconcileLoop:
             return await state.hold_on(self.pool, claim)
 
         try:
-            await self.parts.sweeper.sweep(Ask(alive=alive))
+            await self.parts.sweeper.sweep(SweepRequest(alive=alive))
         except CallgateError:
             pass  # said in the log, and kept with the sweep
         except UNAVAILABLE as exc:

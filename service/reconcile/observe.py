@@ -86,7 +86,7 @@ class Observer:
 
 
 @dataclass(slots=True)
-class Listing:
+class VapiListing:
     """Everything by pages, for one sweep: 1,000 objects a request.
 
     What answers the numbers is listed too, once and only if some number is bound to its kind. Only

@@ -13,20 +13,20 @@ import structlog
 
 from service.domain.coverage.coverage import AtVapi
 from service.domain.errors import InvalidError, UnavailableError
-from service.domain.phone_numbers import FieldDrift, Gate, Sync
+from service.domain.phone_numbers import FieldDrift, NumberGate, Sync
 from service.domain.priority import Priority
 from service.reconcile.coverage import at_vapi
 from service.reconcile.failures import finding_of
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
-from service.reconcile.steps.number_pass import Repairer
+from service.reconcile.steps.number_pass import NumberPass
 from service.reconcile.steps.release import Release
 from service.reconcile.steps.route import Bound, Route, route_of
 from service.reconcile.steps.writer import ClaimLostError
 from service.store.pool import Pool
 from service.store.reconcile import claims, states
 from service.store.reconcile.changes import WebhookChange
-from service.store.reconcile.claims import Claim, Finding
+from service.store.reconcile.claims import PassResult, WebhookClaim
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import PhoneNumberView
 
@@ -50,7 +50,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class AddPreview:
     """What adding a number would find and change; nothing is changed by looking.
 
     `changes` are the fields that would be written, secrets masked; `route` is today's.
@@ -83,7 +83,7 @@ class Reconciler:
 
     pool: Pool
     observer: Observer
-    repairer: Repairer
+    repairer: NumberPass
     release: Release
 
     async def probe(self, vapi_phone_number_id: str) -> Probe | None:
@@ -109,7 +109,7 @@ class Reconciler:
         view, bound = await self.read(vapi_phone_number_id, tools=True)
         return route_of(self.repairer.desired.url, view, bound)
 
-    async def preview(self, vapi_phone_number_id: str, gate: Gate) -> Preview:
+    async def preview(self, vapi_phone_number_id: str, gate: NumberGate) -> AddPreview:
         """What adding the number with this gate would change at Vapi. Raises like `route`.
 
         Ringing hooks are left out: whether there is one depends on the organization at that moment.
@@ -121,7 +121,7 @@ class Reconciler:
             answering = {name: view.raw.get(name) for name in ANSWERING}
             unbound = [FieldDrift(name, None, value) for name, value in answering.items() if value]
             changes = (*changes, *unbound)
-        return Preview(
+        return AddPreview(
             vapi_phone_number_id,
             view.number,
             view.name,
@@ -186,7 +186,7 @@ class Reconciler:
             raise
         await claims.record(self.pool, held, finding)
 
-    async def wait_for_claim(self, phone_number_id: UUID) -> Claim | None:
+    async def wait_for_claim(self, phone_number_id: UUID) -> WebhookClaim | None:
         """Claim a number, waiting a little for whoever has it."""
         for _ in range(HELD_TRIES):
             held = await claims.claim(self.pool, phone_number_id)
@@ -197,7 +197,7 @@ class Reconciler:
             await asyncio.sleep(HELD_SECONDS)
         return None
 
-    async def work(self, held: Claim, priority: Priority) -> None:
+    async def work(self, held: WebhookClaim, priority: Priority) -> None:
         """Do the pass under a claim, which is given back whatever happens."""
         try:
             finding = await self.attempt(held, priority)
@@ -229,7 +229,7 @@ class Reconciler:
         else:
             log.info("webhook.checked", **event)
 
-    async def attempt(self, held: Claim, priority: Priority) -> Finding | None:
+    async def attempt(self, held: WebhookClaim, priority: Priority) -> PassResult | None:
         """The pass itself, with Vapi's failures turned into findings; None: the number may go."""
         try:
             if held.released:

@@ -14,11 +14,11 @@ import structlog
 from service.domain.errors import ConflictError, UnavailableError
 from service.domain.phone_numbers import SyncState
 from service.domain.priority import Priority
-from service.domain.sweeps import Ask, SweepReport
+from service.domain.sweeps import SweepReport, SweepRequest
 from service.reconcile import brakes
-from service.reconcile.observe import Listing
+from service.reconcile.observe import VapiListing
 from service.reconcile.reconciler import Reconciler
-from service.reconcile.sweep_page import Findings, PageLook
+from service.reconcile.sweep_page import SweepPage, SweepPageReader
 from service.store.pool import Pool
 from service.store.reconcile import state as reconciliation
 from service.store.reconcile import states, sweeps
@@ -44,7 +44,7 @@ class Sweeper:
     reconciler: Reconciler
     share: float = 0.3
 
-    async def sweep(self, ask: Ask) -> SweepReport:
+    async def sweep(self, ask: SweepRequest) -> SweepReport:
         """Look at everything, and let what drifted be repaired.
 
         Raises `UnavailableError` (`vapi_unavailable`, `vapi_key_refused`, `vapi_list_implausible`,
@@ -74,10 +74,12 @@ class Sweeper:
         log.info("sweep.finished", sweep_id=sweep_id, by=by, **report.counts)
         return report
 
-    async def run(self, sweep_id: int, registered: int, report: SweepReport, ask: Ask) -> None:
+    async def run(
+        self, sweep_id: int, registered: int, report: SweepReport, ask: SweepRequest
+    ) -> None:
         """Look by pages, judge what was not seen, and make due what is to be repaired."""
         state = await reconciliation.get(self.pool)
-        found = Findings(everything_paused=state.pause is not None, unasked=ask.order is None)
+        found = SweepPage(everything_paused=state.pause is not None, unasked=ask.order is None)
         if registered:
             await self.look(sweep_id, registered, found, ask)
         unseen = await sweeps.find_unseen(self.pool, sweep_id)
@@ -103,15 +105,17 @@ class Sweeper:
         await sweeps.make_due(self.pool, [*found.recheck, *report.unseen], None)
         report.remaining += len(wanted)
 
-    async def look(self, sweep_id: int, registered: int, found: Findings, ask: Ask) -> None:
+    async def look(
+        self, sweep_id: int, registered: int, found: SweepPage, ask: SweepRequest
+    ) -> None:
         """Every page once. Raises `UnavailableError`."""
 
         async def beat() -> None:
             if ask.alive is not None and not await ask.alive():
                 raise UnavailableError("Another replica took the sweep over.", code="sweep_lost")
 
-        listing = Listing(self.client, Priority.REPAIR, beat)
-        look = PageLook(self.pool, self.reconciler.repairer, sweep_id, listing, found)
+        listing = VapiListing(self.client, Priority.REPAIR, beat)
+        look = SweepPageReader(self.pool, self.reconciler.repairer, sweep_id, listing, found)
         try:
             async for page in listing.pages():
                 found.pages += 1
@@ -125,7 +129,7 @@ class Sweeper:
             raise UnavailableError(f"{exc} Nothing was changed.", code="vapi_unavailable") from None
 
     async def brake(
-        self, report: SweepReport, found: Findings, plan: str | None, registered: int
+        self, report: SweepReport, found: SweepPage, plan: str | None, registered: int
     ) -> None:
         """Stop and ask before unexpectedly many numbers are changed. Raises `ConflictError`."""
         wrong = plan is not None and plan != report.plan
@@ -150,7 +154,7 @@ class Sweeper:
             limit=report.limit,
         )
 
-    async def repair(self, report: SweepReport, ask: Ask) -> None:
+    async def repair(self, report: SweepReport, ask: SweepRequest) -> None:
         """Take part in the repairs, watch those that other replicas do, and count what came of it."""
         wanted = [repair.phone_number_id for repair in report.repairs]
         waiting = [*wanted, *report.unseen]

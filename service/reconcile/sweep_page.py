@@ -8,18 +8,18 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.phone_numbers import FieldDrift, SyncState
-from service.domain.standing import Standing
+from service.domain.standing import AccessStanding
 from service.domain.sweeps import Repair, SweepReport
 from service.reconcile import brakes
-from service.reconcile.observe import Listing
+from service.reconcile.observe import VapiListing
 from service.reconcile.steps import webhook_fields
 from service.reconcile.steps.applied import is_rotation, seen_form
 from service.reconcile.steps.assistants import WITHIN
 from service.reconcile.steps.gate_fields import desired_gates, gate_changes, is_unblocking
 from service.reconcile.steps.gate_step import gates_of
-from service.reconcile.steps.number_pass import Repairer
+from service.reconcile.steps.number_pass import NumberPass
 from service.reconcile.steps.route import Bound, Route, route_of
-from service.reconcile.steps.route_step import Sight, drift_of, judge
+from service.reconcile.steps.route_step import RouteView, drift_of, judge
 from service.store.pool import Pool
 from service.store.reconcile import sweeps
 from service.store.reconcile.sweeps import SeenNumber
@@ -28,12 +28,12 @@ from service.vapi.resources import PhoneNumberPage, PhoneNumberView
 BREATH = 50
 """After so many numbers the event loop may do something else: calls wait for their decision."""
 
-ALONE = Sight(Bound({}), Route("assistant_request", (), True, (), None), (), ())
+ALONE = RouteView(Bound({}), Route("assistant_request", (), True, (), None), (), ())
 """Nothing answers the number but what we name: then only its own webhook counts."""
 
 
 @dataclass(slots=True)
-class Findings:
+class SweepPage:
     """What the pages showed. `expected` repairs surprise nobody: somebody ordered them, or there is
     only a new secret. `recheck`: what is said of these numbers is out of date."""
 
@@ -63,14 +63,14 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class PageLook:
+class SweepPageReader:
     """Looks at pages for one sweep."""
 
     pool: Pool
-    rules: Repairer
+    rules: NumberPass
     sweep_id: int
-    listing: Listing
-    found: Findings
+    listing: VapiListing
+    found: SweepPage
 
     async def look_at(self, page: PhoneNumberPage) -> None:
         """The registered numbers of a page: what is as it should be, and what is not."""
@@ -95,7 +95,7 @@ class PageLook:
         if entries:
             await sweeps.record_drift(self.pool, entries)
 
-    async def standings_of(self, seen: Sequence[SeenNumber]) -> Mapping[UUID, Standing]:
+    async def standings_of(self, seen: Sequence[SeenNumber]) -> Mapping[UUID, AccessStanding]:
         """How the organizations of a page stand."""
         known = self.rules.gating.standings
         if known is None:
@@ -103,7 +103,7 @@ class PageLook:
         return await known.of(list({number.organization_id for number in seen}))
 
     async def compare(
-        self, number: SeenNumber, view: PhoneNumberView, standings: Mapping[UUID, Standing]
+        self, number: SeenNumber, view: PhoneNumberView, standings: Mapping[UUID, AccessStanding]
     ) -> dict[str, Any] | None:
         """One number: None when it is in sync; what to record of its drift, empty for nothing."""
         found = self.found
@@ -132,7 +132,7 @@ class PageLook:
         number: SeenNumber,
         view: PhoneNumberView,
         drift: tuple[FieldDrift, ...],
-        sight: Sight,
+        sight: RouteView,
     ) -> dict[str, Any]:
         """Count drift, plan its repair if we may repair it, and say what to record."""
         routing, desired, found = self.rules.routing, self.rules.desired, self.found
@@ -168,7 +168,7 @@ class PageLook:
         return webhook_fields.changes(desired, view.server, shown=shown)
 
     def is_new_secret(
-        self, view: PhoneNumberView, drift: tuple[FieldDrift, ...], sight: Sight
+        self, view: PhoneNumberView, drift: tuple[FieldDrift, ...], sight: RouteView
     ) -> bool:
         """Whether nothing differs, on the number and on its assistants, but that our secret is new."""
         desired = self.rules.desired
@@ -178,7 +178,7 @@ class PageLook:
             found.append((webhook_fields.changes(desired, server, within=WITHIN), server))
         return not sight.others and all(is_rotation(*one, desired) for one in found)
 
-    def is_outlived(self, number: SeenNumber, sight: Sight) -> bool:
+    def is_outlived(self, number: SeenNumber, sight: RouteView) -> bool:
         """Whether the webhook is on assistants that no longer answer the number, or may not carry
         it any more: it is to be taken back from them, or to be put elsewhere. Or on one for another
         number only: it has to stay for this one."""
@@ -190,7 +190,7 @@ class PageLook:
         shared = routing.shared(number.assistant_ids, owned, sight)
         return bool(left or shared) and self.rules.enforcing and not self.found.everything_paused
 
-    async def sight_of(self, number: SeenNumber, view: PhoneNumberView) -> Sight:
+    async def sight_of(self, number: SeenNumber, view: PhoneNumberView) -> RouteView:
         """What answers a number of a page, and what is wrong with that."""
         desired = self.rules.desired
         if not (view.assistant_id or view.squad_id or view.workflow_id):

@@ -51,7 +51,7 @@ Outcome = Refused | Forwarded | Joined | Failed
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownResources:
     """What ids in an answer may refer to."""
 
     assistants: Shelf
@@ -60,7 +60,7 @@ class Known:
     allow_http: bool
 
 
-def judge(delivery: Delivery | None, known: Known) -> Outcome:
+def judge(delivery: Delivery | None, known: KnownResources) -> Outcome:
     """Follow Vapi's rules for the (last) answer to an assistant-request."""
     if delivery is None:
         return Refused("call-start-error-neither-assistant-nor-server-set", NO_ASSISTANT_SENTENCE)
@@ -81,7 +81,7 @@ def judge(delivery: Delivery | None, known: Known) -> Outcome:
     return judge_answer(answer, known)
 
 
-def judge_answer(answer: Json, known: Known) -> Outcome:
+def judge_answer(answer: Json, known: KnownResources) -> Outcome:
     """An `error` wins over everything else in the answer."""
     error = answer.get("error")
     if isinstance(error, str) and error:
@@ -100,7 +100,7 @@ def judge_answer(answer: Json, known: Known) -> Outcome:
     return judge_assistant(answer, overrides, known)
 
 
-def judge_assistant(answer: Json, overrides: Json | None, known: Known) -> Outcome:
+def judge_assistant(answer: Json, overrides: Json | None, known: KnownResources) -> Outcome:
     """Somebody must be named, and must exist."""
     if assistant_id := answer.get("assistantId"):
         assistant = find(known.assistants, assistant_id)

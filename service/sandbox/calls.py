@@ -42,7 +42,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Hangup:
+class SandboxHangup:
     """An accepted order to end a call. `at` is `time.monotonic()`."""
 
     call_id: str

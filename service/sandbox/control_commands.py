@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from service.sandbox.calls import Hangup, SandboxCall
+from service.sandbox.calls import SandboxCall, SandboxHangup
 from service.sandbox.collection import Json
 from service.sandbox.errors import VapiProblem
 from service.sandbox.switchboard import Switchboard
@@ -26,7 +26,7 @@ def follow(switchboard: Switchboard, call_id: str, order: Json, *, lie: bool = F
     if lie:
         return
     if kind == "end-call":
-        switchboard.hangups.append(Hangup(call_id, time.monotonic()))
+        switchboard.hangups.append(SandboxHangup(call_id, time.monotonic()))
         call.end("assistant-ended-call")
     elif kind == "say":
         say(switchboard, call, str(content), last=order.get("endCallAfterSpoken") is True)
@@ -40,7 +40,7 @@ def say(switchboard: Switchboard, call: SandboxCall, content: str, *, last: bool
     call.hear(content)
     if not last:
         return
-    switchboard.hangups.append(Hangup(call.id, time.monotonic(), content))
+    switchboard.hangups.append(SandboxHangup(call.id, time.monotonic(), content))
     seconds = len(content) / LETTERS_PER_SECOND * switchboard.time_scale
 
     async def finish() -> None:

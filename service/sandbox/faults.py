@@ -11,7 +11,7 @@ from service.sandbox.collection import Json
 
 
 @dataclass(slots=True)
-class Fault:
+class SandboxFault:
     """One rule. `pattern` is `METHOD /path` with `*`, such as `PATCH /phone-number/*`.
 
     What happens: wait `latency` seconds and go on; hold the request for `stall` seconds and drop
@@ -65,9 +65,9 @@ class Faults:
     """The rules in force, in the order they were given; the first that strikes acts."""
 
     def __init__(self) -> None:
-        self.rules: list[Fault] = []
+        self.rules: list[SandboxFault] = []
 
-    def add(self, fault: Fault) -> Fault:
+    def add(self, fault: SandboxFault) -> SandboxFault:
         if fault.every < 1:
             raise ValueError("every must be at least 1")
         self.rules.append(fault)
@@ -76,7 +76,7 @@ class Faults:
     def clear(self) -> None:
         self.rules.clear()
 
-    def strike(self, method: str, path: str) -> Fault | None:
+    def strike(self, method: str, path: str) -> SandboxFault | None:
         """The fault that acts on a request, if any. Spent rules go."""
         found = None
         for fault in self.rules:
@@ -90,9 +90,11 @@ class Faults:
         return [asdict(fault) for fault in self.rules]
 
 
-def parse_fault(data: Json) -> Fault:
+def parse_fault(data: Json) -> SandboxFault:
     """A rule from JSON. Raises `ValueError` that names what is wrong."""
-    known = {item.name: item.type for item in fields(Fault) if item.name not in ("seen", "hits")}
+    known = {
+        item.name: item.type for item in fields(SandboxFault) if item.name not in ("seen", "hits")
+    }
     if unknown := sorted(set(data) - set(known)):
         raise ValueError(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
     if not data.get("pattern"):
@@ -105,7 +107,7 @@ def parse_fault(data: Json) -> Fault:
         raise ValueError("status must be an HTTP status")
     if "answer" in data and data["answer"] is None:
         raise ValueError("answer must be a JSON value other than null")
-    return Fault(**data)
+    return SandboxFault(**data)
 
 
 def check_types(data: Json, names: Iterable[str], kind: type | tuple[type, ...]) -> None:

@@ -20,7 +20,7 @@ INSTANTS = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ListQuery:
     """What was asked for; bounds are milliseconds by parameter name."""
 
     limit: int = DEFAULT_LIMIT
@@ -58,7 +58,7 @@ class Query:
 
 def parse_query(
     given: Mapping[str, str], *, paged: bool = False, equal: Iterable[str] = ()
-) -> Query:
+) -> ListQuery:
     """Judge a list's query string. Raises `VapiProblem` (400) with all that is wrong."""
     found: list[str] = []
     known = {"limit", *INSTANTS, *equal}
@@ -82,7 +82,7 @@ def parse_query(
     if found:
         raise VapiProblem(400, found)
     wanted = {name: given[name] for name in equal if name in given}
-    return Query(limit, page, order == "DESC", bounds, wanted, given.get("search", ""))
+    return ListQuery(limit, page, order == "DESC", bounds, wanted, given.get("search", ""))
 
 
 def parse_count(
@@ -107,7 +107,7 @@ def parse_count(
     return value
 
 
-def select(shelf: Shelf, query: Query) -> Iterator[Record]:
+def select(shelf: Shelf, query: ListQuery) -> Iterator[Record]:
     """The records that fit, newest first."""
     for record in shelf.newest_first(*query.span):
         if query.fits(record.created_ms, record.updated_ms) and (
@@ -116,7 +116,7 @@ def select(shelf: Shelf, query: Query) -> Iterator[Record]:
             yield record
 
 
-def list_bare(shelf: Shelf, query: Query, *, stale: bool = False) -> bytes:
+def list_bare(shelf: Shelf, query: ListQuery, *, stale: bool = False) -> bytes:
     """`GET /phone-number`: a bare array, newest first."""
     if not query.filtered:
         records = shelf.slice(0, query.limit)
@@ -129,7 +129,7 @@ def list_bare(shelf: Shelf, query: Query, *, stale: bool = False) -> bytes:
     return join(records, stale=stale)
 
 
-def list_page(shelf: Shelf, query: Query, *, stale: bool = False) -> bytes:
+def list_page(shelf: Shelf, query: ListQuery, *, stale: bool = False) -> bytes:
     """`GET /v2/phone-number`: one page and where it stands."""
     start = (query.page - 1) * query.limit
     if not query.filtered:

@@ -10,11 +10,11 @@ from aiohttp import web
 from service.sandbox import payloads
 from service.sandbox.account import World
 from service.sandbox.call_routes import CallRoutes
-from service.sandbox.calls import Delivery, Hangup, SandboxCall
+from service.sandbox.calls import Delivery, SandboxCall, SandboxHangup
 from service.sandbox.collection import Json
 from service.sandbox.credentials import Credential
 from service.sandbox.delivery import Courier
-from service.sandbox.faults import Fault, Faults
+from service.sandbox.faults import Faults, SandboxFault
 from service.sandbox.own_routes import OwnRoutes
 from service.sandbox.resources import Resources, create_assistants, create_phone_numbers
 from service.sandbox.switchboard import Switchboard
@@ -83,7 +83,7 @@ class SandboxVapi(World):
         return self.switchboard.calls
 
     @property
-    def hangups(self) -> list[Hangup]:
+    def hangups(self) -> list[SandboxHangup]:
         """Every accepted order to end a call, in order."""
         return self.switchboard.hangups
 
@@ -230,12 +230,12 @@ class SandboxVapi(World):
         """The caller leaves. Raises `KeyError`."""
         self.switchboard.hang_up(self.calls[call_id])
 
-    def fail(self, pattern: str, **fault: Any) -> Fault:
-        """Spoil every request that matches, until `faults.clear()`; see `Fault`."""
-        return self.faults.add(Fault(pattern, **fault))
+    def fail(self, pattern: str, **fault: Any) -> SandboxFault:
+        """Spoil every request that matches, until `faults.clear()`; see `SandboxFault`."""
+        return self.faults.add(SandboxFault(pattern, **fault))
 
-    def fail_next(self, pattern: str, times: int = 1, **fault: Any) -> Fault:
-        """Spoil the next `times` requests that match; see `Fault`."""
+    def fail_next(self, pattern: str, times: int = 1, **fault: Any) -> SandboxFault:
+        """Spoil the next `times` requests that match; see `SandboxFault`."""
         return self.fail(pattern, times=times, **fault)
 
     def requests(self, pattern: str = "*") -> list[LoggedRequest]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.sandbox import answers, hooks, payloads
-from service.sandbox.answers import Failed, Forwarded, Joined, Known, Refused
-from service.sandbox.calls import Delivery, Hangup, SandboxCall
+from service.sandbox.answers import Failed, Forwarded, Joined, KnownResources, Refused
+from service.sandbox.calls import Delivery, SandboxCall, SandboxHangup
 from service.sandbox.clock import Clock
 from service.sandbox.collection import Json, Shelf
 from service.sandbox.delivery import Courier, choose_server, server_of
@@ -36,7 +36,7 @@ class Switchboard:
     org_server: Json | None = None
     base_url: str = ""
     calls: dict[str, SandboxCall] = field(default_factory=dict)
-    hangups: list[Hangup] = field(default_factory=list)
+    hangups: list[SandboxHangup] = field(default_factory=list)
     running: set[asyncio.Task[None]] = field(default_factory=set)
 
     def number_of(self, call: SandboxCall) -> Json | None:
@@ -123,7 +123,7 @@ class Switchboard:
             delivery = await self.courier.deliver(
                 call, server, body, within=ASSISTANT_REQUEST_SECONDS
             )
-        known = Known(self.assistants, self.squads, self.workflows, self.allow_http)
+        known = KnownResources(self.assistants, self.squads, self.workflows, self.allow_http)
         outcome = answers.judge(delivery, known)
         if not call.live:
             return False

@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from service.sandbox.call_routes import LIE
 from service.sandbox.errors import VapiProblem, unauthorized
-from service.sandbox.faults import Fault, Faults
+from service.sandbox.faults import Faults, SandboxFault
 from service.sandbox.resources import STALE, json_response
 
 OWN_PREFIX = "/_sandbox"
@@ -84,7 +84,7 @@ class Traffic:
         return await self.spoil(fault, request, handler)
 
     async def spoil(
-        self, fault: Fault, request: web.Request, handler: Handler
+        self, fault: SandboxFault, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
         """Answer wrongly, or not at all, as the fault says."""
         if fault.stall is not None:

@@ -16,11 +16,11 @@ from service.access.enforcement.hangup_ladder import HangupLadder
 from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed import DirectoryFeed
-from service.access.gate import Gate
+from service.access.gate import AccessGate
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import LoadedPolicies, load_policies
 from service.access.policies.preview import ChainPreview
-from service.access.standings import StoredStandings
+from service.access.standings import AccessStandings
 from service.admin.calls.story import CallStories
 from service.admin.imports.imports import Imports
 from service.admin.imports.jobs import ImportJobs
@@ -59,7 +59,7 @@ from service.web.metrics.metrics import Metrics
 from service.web.metrics.policies import PolicyFigures
 from service.web.metrics.reconcile import ReconcileFigures
 from service.web.panel.build import Parts, panel_of
-from service.web.probes import Check, Health
+from service.web.probes import Health, ReadinessCheck
 from service.web.routes import build_web
 from service.web.secret_uses import SecretUses
 from service.web.webhook import Webhook
@@ -86,7 +86,7 @@ class Service:
     directory: AccessDirectory
     feed: DirectoryFeed
     spool: Spool
-    gate: Gate
+    gate: AccessGate
     control: ControlClient
     relay: Relay
     worker: HangupWorker
@@ -151,10 +151,10 @@ class Service:
         await self.relay.close()
         await self.session.close()
 
-    async def checks(self) -> list[Check]:
+    async def checks(self) -> list[ReadinessCheck]:
         """What readiness tells. Only a replica that cannot decide is not ready."""
         found = [
-            Check(
+            ReadinessCheck(
                 "directory",
                 "ok" if self.directory.loaded else "failed",
                 "" if self.directory.loaded else "The access directory is not loaded yet.",
@@ -163,28 +163,30 @@ class Service:
         if self.directory.loaded and self.directory.basis != "fresh":
             age = round(self.directory.age_seconds)
             text = f"Changes may not arrive: last proof {age} s ago; deciding from what is known."
-            found.append(Check("notifications", "degraded", text))
+            found.append(ReadinessCheck("notifications", "degraded", text))
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self.pool.fetchval("SELECT 1")
-            found.append(Check("database", "ok"))
+            found.append(ReadinessCheck("database", "ok"))
         except UNAVAILABLE:
-            found.append(Check("database", "degraded", "PostgreSQL does not answer."))
+            found.append(ReadinessCheck("database", "degraded", "PostgreSQL does not answer."))
         last = self.figures.last
         if last.key_refused:
             text = "Vapi refuses VAPI_API_KEY: calls are decided, webhooks cannot be repaired."
-            found.append(Check("vapi_key", "degraded", text))
+            found.append(ReadinessCheck("vapi_key", "degraded", text))
         if last.held:
-            found.append(Check("reconcile", "degraded", last.held_text))
+            found.append(ReadinessCheck("reconcile", "degraded", last.held_text))
         if last.paused:
-            found.append(Check("reconcile", "degraded", last.pause_text))
+            found.append(ReadinessCheck("reconcile", "degraded", last.pause_text))
         if not self.worker.alive:
-            found.append(Check("hangups", "degraded", "The hang-up worker is being restarted."))
+            found.append(
+                ReadinessCheck("hangups", "degraded", "The hang-up worker is being restarted.")
+            )
         if self.spool.waiting:
             text = f"{self.spool.waiting} records wait on disk for PostgreSQL."
-            found.append(Check("spool", "degraded", text))
+            found.append(ReadinessCheck("spool", "degraded", text))
         found.extend(
-            Check("plugins", "degraded", f"{problem.plugin}: {problem.message}")
+            ReadinessCheck("plugins", "degraded", f"{problem.plugin}: {problem.message}")
             for problem in self.loaded.problems
         )
         return found
@@ -238,7 +240,7 @@ async def build(settings: Settings, dsn: str) -> Service:
     ladder = HangupLadder(client, control, StoredHangups(pool), events.tell)
     worker = HangupWorker(dsn, pool, ladder)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
-    gate = Gate(
+    gate = AccessGate(
         directory,
         chain,
         CallWriter(pool),
@@ -248,7 +250,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         settings.callgate_blocked_message,
         events.tell,
     )
-    standings = StoredStandings(
+    standings = AccessStandings(
         pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
     )
     reconciling = build_reconciling(settings, pool, client, standings)

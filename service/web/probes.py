@@ -12,7 +12,7 @@ Level = Literal["ok", "degraded", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ReadinessCheck:
     """One part's state, with a sentence for people."""
 
     name: str
@@ -20,7 +20,7 @@ class Check:
     detail: str = ""
 
 
-Probe = Callable[[], Awaitable[list[Check]]]
+Probe = Callable[[], Awaitable[list[ReadinessCheck]]]
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Health:
         """GET /readyz."""
         checks = [check for probe in self.probes for check in await probe()]
         if self.draining:
-            checks.append(Check("shutdown", "failed", "The service is ending."))
+            checks.append(ReadinessCheck("shutdown", "failed", "The service is ending."))
         levels = {check.level for check in checks}
         status = "not_ready" if "failed" in levels else "ready"
         if status == "ready" and "degraded" in levels:

@@ -9,7 +9,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from service.access.gate import Gate, Ruling
+from service.access.gate import AccessGate, Ruling
 from service.domain.wording.blocked_messages import blocked_text
 from service.relay.delivery import Relay, passed_on
 from service.settings import WEBHOOK_PATH
@@ -60,7 +60,7 @@ class Webhook:
     `own_server` is the server block that Vapi holds for us, secret and all.
     """
 
-    gate: Gate
+    gate: AccessGate
     rules: AuthenticityRules
     metrics: Metrics
     relay: Relay

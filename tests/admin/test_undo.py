@@ -11,7 +11,7 @@ from policies.contract import Override, SubscriptionPlan
 from service.access.policies.preview import ChainPreview
 from service.admin.actor import Actor
 from service.admin.audit_words import tell_change
-from service.admin.changes import Noted
+from service.admin.changes import RecordedChanges
 from service.admin.organizations.access import OrganizationAccess
 from service.admin.organizations.organizations import Organizations
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
@@ -213,14 +213,14 @@ async def test_what_cannot_be_undone_is_refused(cases: Cases) -> None:
 
 
 async def test_somebody_noted_knows_their_entries(cases: Cases) -> None:
-    noted = Noted.of(cases.admin)
+    noted = RecordedChanges.of(cases.admin)
     await cases.undo.organizations.create(noted, {**BLANK, "name": "Acme"})
     assert noted.entries == [(await cases.last()).id]
 
 
 def test_whoever_is_noted_may_do_no_more_than_before() -> None:
     actor = Actor("t", "support", "api", scopes=frozenset({"calls"}), expires_at=SOON)
-    noted = Noted.of(actor)
+    noted = RecordedChanges.of(actor)
     for field in fields(Actor):
         assert getattr(noted, field.name) == getattr(actor, field.name)
 

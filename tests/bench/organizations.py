@@ -21,7 +21,7 @@ from service.access.directory import AccessDirectory
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.access.policies.preview import ChainPreview
-from service.admin.organizations.search import OrganizationList, Wanted
+from service.admin.organizations.search import OrganizationList, OrganizationQuery
 from service.admin.timeline import Timeline
 from service.log import configure_logging
 from service.store.audit import LIST_BY, list_audit
@@ -108,25 +108,25 @@ async def run(dsn: str, organizations: int, calls: int, *, plans: bool) -> None:
     await pool.execute("VACUUM ANALYZE", timeout=600)
     preview = await informed(pool)
     listed = OrganizationList(pool, preview)
-    wanted = {f"sort {sort}": Wanted(sort=sort) for sort in SORTS} | {
-        "search, found": Wanted(Filters("ab")),
-        "search, nothing": Wanted(Filters("nowhere")),
-        "search, number": Wanted(Filters("+49301100777")),
-        "on trial": Wanted(Filters(trial="running")),
-        "trial ends within 7 days, by its end": Wanted(
+    wanted = {f"sort {sort}": OrganizationQuery(sort=sort) for sort in SORTS} | {
+        "search, found": OrganizationQuery(Filters("ab")),
+        "search, nothing": OrganizationQuery(Filters("nowhere")),
+        "search, number": OrganizationQuery(Filters("+49301100777")),
+        "on trial": OrganizationQuery(Filters(trial="running")),
+        "trial ends within 7 days, by its end": OrganizationQuery(
             Filters(trial="ending"), sort="trial_ends_at"
         ),
-        "has an override": Wanted(Filters(override=True)),
-        "no numbers": Wanted(Filters(numbers=False)),
-        "plan past due": Wanted(Filters(plan_status="past_due")),
-        "blocked": Wanted(allowed=False),
-        "plan paused, newest": Wanted(reason="plan_paused", sort="-created_at"),
-        "blocked by an override (nobody)": Wanted(reason="override_deny"),
+        "has an override": OrganizationQuery(Filters(override=True)),
+        "no numbers": OrganizationQuery(Filters(numbers=False)),
+        "plan past due": OrganizationQuery(Filters(plan_status="past_due")),
+        "blocked": OrganizationQuery(allowed=False),
+        "plan paused, newest": OrganizationQuery(reason="plan_paused", sort="-created_at"),
+        "blocked by an override (nobody)": OrganizationQuery(reason="override_deny"),
     }
     print(f"{organizations} organizations, {calls} calls: fastest, median")
     for name, one in wanted.items():
 
-        async def ask(one: Wanted = one) -> object:
+        async def ask(one: OrganizationQuery = one) -> object:
             preview.directory.prove()
             return await listed.page(one, after=None, limit=50)
 

@@ -25,7 +25,7 @@ import aiohttp
 import uvloop
 
 from service.domain.priority import Priority
-from service.domain.sweeps import Ask, SweepReport
+from service.domain.sweeps import SweepReport, SweepRequest
 from service.log import configure_logging
 from service.reconcile.build import Reconciling
 from service.sandbox.server import SandboxVapi
@@ -123,7 +123,7 @@ async def timed(parts: Reconciling) -> tuple[SweepReport, float, float]:
     await asyncio.sleep(0.05)
     stillness.longest = 0.0
     began = time.perf_counter()
-    report = await parts.sweeper.sweep(Ask())
+    report = await parts.sweeper.sweep(SweepRequest())
     seconds = time.perf_counter() - began
     watching.cancel()
     return report, seconds, stillness.longest
@@ -160,7 +160,7 @@ async def figures(pool: Pool, count: int, sample: int) -> None:
             assert report.in_sync == report.checked == count, report.figures
             again = min([(await timed(parts))[1] for _ in range(2)])
             tracemalloc.start()
-            await parts.sweeper.sweep(Ask())
+            await parts.sweeper.sweep(SweepRequest())
             kept, most = (size / 2**20 for size in tracemalloc.get_traced_memory())
             tracemalloc.stop()
             print(f"{count:,} registered numbers, all in sync")

@@ -5,7 +5,7 @@ import time
 import aiohttp
 import pytest
 
-from service.sandbox.faults import Fault, Faults, parse_fault
+from service.sandbox.faults import Faults, SandboxFault, parse_fault
 from service.sandbox.server import SandboxVapi
 from tests.support.vapi import VapiApi
 
@@ -154,8 +154,8 @@ async def test_the_log_keeps_no_secret(vapi: SandboxVapi, vapi_api: VapiApi) -> 
 
 def test_the_first_rule_that_strikes_acts_and_spent_ones_go() -> None:
     faults = Faults()
-    faults.add(Fault("PATCH *", times=1, status=500))
-    faults.add(Fault("/phone-number/*", status=503))
+    faults.add(SandboxFault("PATCH *", times=1, status=500))
+    faults.add(SandboxFault("/phone-number/*", status=503))
     struck = [faults.strike("PATCH", "/phone-number/1") for _ in range(2)]
     assert [fault.status if fault else None for fault in struck] == [500, 503]
     assert faults.strike("GET", "/call/1") is None

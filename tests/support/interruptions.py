@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.sweeps import Ask
+from service.domain.sweeps import SweepRequest
 from service.reconcile.build import Reconciling
 from tests.support.lives import ASSISTANTS, ELSEWHERE, FORMER, MESSAGE, Life, foreign
 
@@ -19,7 +19,7 @@ async def look(parts: Reconciling, life: Life) -> None:
 
 async def sweep(parts: Reconciling, _life: Life) -> None:
     """What the loop does now and then."""
-    await parts.sweeper.sweep(Ask(seconds=None))
+    await parts.sweeper.sweep(SweepRequest(seconds=None))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
-from service.access.standings import StoredStandings
-from service.domain.sweeps import Ask
+from service.access.standings import AccessStandings
+from service.domain.sweeps import SweepRequest
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.desired import SECRET_HEADER
 from service.reconcile.steps import webhook_fields
@@ -133,7 +133,7 @@ class Life:
             pool: Any = self.pool
             if fate is not None:
                 client, pool = Mortal(client, fate), Mortal(pool, fate)
-            standings = StoredStandings(pool, self.chain, "Not in service.", ring_default=False)
+            standings = AccessStandings(pool, self.chain, "Not in service.", ring_default=False)
             yield build_reconciling(settings, pool, client, standings)
 
     async def add(self, *, gate: str = "event", **handling: object) -> None:
@@ -181,7 +181,7 @@ class Life:
                 before = self.written()
                 await self.time_passes()
                 await parts.sweeper.work_off()
-                await parts.sweeper.sweep(Ask(seconds=None))
+                await parts.sweeper.sweep(SweepRequest(seconds=None))
                 row = await self.state()
                 if row is None or (row["state"] == "in_sync" and self.written() == before):
                     return

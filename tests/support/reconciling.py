@@ -12,11 +12,11 @@ import pytest
 
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
-from service.access.standings import StoredStandings
+from service.access.standings import AccessStandings
 from service.domain.errors import ConflictError
 from service.domain.phone_numbers import Order
 from service.domain.priority import Priority
-from service.domain.sweeps import Ask, SweepReport
+from service.domain.sweeps import SweepReport, SweepRequest
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.desired import DesiredWebhook, desired_webhook
 from service.reconcile.steps import webhook_fields
@@ -77,7 +77,7 @@ async def unpaced(_priority: Priority) -> None:
 @asynccontextmanager
 async def reconciling(settings: Settings, pool: Pool) -> AsyncIterator[Reconciling]:
     """The parts of a replica that runs no loop: nothing happens but what is asked for."""
-    standings = StoredStandings(
+    standings = AccessStandings(
         pool,
         AccessChain(load_policies().policies),
         settings.callgate_blocked_message,
@@ -106,7 +106,7 @@ class World:
     async def sweep(self, order: Order | None = None, **asked: Any) -> SweepReport:
         """A sweep with its repairs, and all else that it made due."""
         try:
-            return await self.parts.sweeper.sweep(Ask(order, **{"seconds": None, **asked}))
+            return await self.parts.sweeper.sweep(SweepRequest(order, **{"seconds": None, **asked}))
         finally:
             await self.parts.sweeper.work_off()
 

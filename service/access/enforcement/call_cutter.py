@@ -9,7 +9,7 @@ import asyncio
 import structlog
 
 from service.access.directory import AccessDirectory
-from service.access.standings import StoredStandings
+from service.access.standings import AccessStandings
 from service.domain.access_times import next_change_at
 from service.store.calls import live
 from service.store.pool import UNAVAILABLE, Pool
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 class CallCutter:
     """Runs in every replica; the row of a call lets only one of them end it."""
 
-    def __init__(self, pool: Pool, directory: AccessDirectory, standings: StoredStandings) -> None:
+    def __init__(self, pool: Pool, directory: AccessDirectory, standings: AccessStandings) -> None:
         self.pool = pool
         self.directory = directory
         self.standings = standings

@@ -39,7 +39,7 @@ RING_REASON = "call.ringing.hook-executed-say"
 log = structlog.get_logger()
 
 
-class Chain(Protocol):
+class WatchChain(Protocol):
     """The policies, as the watch asks them."""
 
     async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
@@ -53,7 +53,7 @@ class CallWatch:
         pool: Pool,
         client: VapiClient,
         directory: AccessDirectory,
-        chain: Chain,
+        chain: WatchChain,
         interval: float,
     ) -> None:
         self.pool = pool

@@ -19,7 +19,7 @@ AT_ONCE = 100
 """How many are judged before others on the event loop have their turn."""
 
 
-class Known(NamedTuple):
+class KnownAccess(NamedTuple):
     """What the chain said of an organization as it was read; True until `until`, None: for good."""
 
     organization: Organization
@@ -34,7 +34,7 @@ class ChainPreview:
 
     chain: AccessChain
     directory: AccessDirectory
-    known: dict[UUID, Known] = field(default_factory=dict)
+    known: dict[UUID, KnownAccess] = field(default_factory=dict)
 
     async def decide(
         self,
@@ -74,15 +74,15 @@ class ChainPreview:
                 del self.known[gone]
         return found
 
-    async def learn(self, organization: Organization, now: datetime) -> Known:
+    async def learn(self, organization: Organization, now: datetime) -> KnownAccess:
         """Ask, and remember the answer for as long as it holds."""
         decision = await self.decide(organization, at=now)
-        known = Known(
+        known = KnownAccess(
             organization, next_change_at(organization, now), decision.allowed, decision.reason
         )
         self.known[organization.id] = known
         return known
 
 
-def expired(known: Known, now: datetime) -> bool:
+def expired(known: KnownAccess, now: datetime) -> bool:
     return known.until is not None and now >= known.until

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from service.store.calls import feed as store
-from service.store.calls.feed import CallSummary, Change
+from service.store.calls.feed import CallChange, CallSummary
 from service.store.pool import UNAVAILABLE, Pool
 
 POLL_SECONDS = 0.5
@@ -41,7 +41,7 @@ class FeedItem:
 
 
 @dataclass(eq=False, slots=True)
-class Listener:
+class FeedListener:
     """One who listens. A slow one that lets the queue run full is told to begin anew."""
 
     queue: asyncio.Queue[FeedItem] = field(default_factory=lambda: asyncio.Queue(2 * MOST))
@@ -71,7 +71,7 @@ class CallFeed:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.listeners: set[Listener] = set()
+        self.listeners: set[FeedListener] = set()
         self.looking: asyncio.Task[None] | None = None
         self.seen: dict[UUID, datetime] = {}
         self.reached: datetime | None = None
@@ -82,9 +82,9 @@ class CallFeed:
         return place_of(await store.now(self.pool))
 
     @asynccontextmanager
-    async def listen(self, since: str = "") -> AsyncIterator[Listener]:
+    async def listen(self, since: str = "") -> AsyncIterator[FeedListener]:
         """Listen from a place on (empty: from now on)."""
-        listener = Listener()
+        listener = FeedListener()
         self.listeners.add(listener)
         if self.looking is None or self.looking.done():
             self.looking = asyncio.create_task(self.look())
@@ -97,7 +97,7 @@ class CallFeed:
             if not self.listeners and self.looking is not None:
                 self.looking.cancel()
 
-    async def catch_up(self, listener: Listener, since: str) -> None:
+    async def catch_up(self, listener: FeedListener, since: str) -> None:
         """Tell one listener what was missed."""
         after = read_place(since)
         try:
@@ -151,7 +151,7 @@ class CallFeed:
         if changes:
             self.reached = max(self.reached, changes[-1].updated_at)
 
-    async def items(self, changes: list[Change]) -> list[FeedItem]:
+    async def items(self, changes: list[CallChange]) -> list[FeedItem]:
         """Changes as they are told."""
         found = await store.find_summaries(self.pool, [change.id for change in changes])
         return [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.domain.call_events import Step
+from service.domain.call_events import CallStep
 from service.domain.calls import Call
 from service.domain.errors import NotFoundError
 from service.store.calls import events, search
@@ -21,14 +21,14 @@ class Story:
 
     call: Call
     names: CallNames
-    steps: tuple[Step, ...]
+    steps: tuple[CallStep, ...]
 
 
-def own_steps(call: Call) -> list[Step]:
+def own_steps(call: Call) -> list[CallStep]:
     """What the row of a call tells of its life."""
     decision = call.decision
     steps = [
-        Step(
+        CallStep(
             decision.decided_at,
             "decided",
             {
@@ -41,14 +41,14 @@ def own_steps(call: Call) -> list[Step]:
         )
     ]
     if call.cut_at is not None:
-        steps.append(Step(call.cut_at, "cut", {"reason": call.cut_reason}))
+        steps.append(CallStep(call.cut_at, "cut", {"reason": call.cut_reason}))
     if call.ended_at is not None:
         detail = {"reason": call.ended_reason, "duration_seconds": call.duration_seconds}
-        steps.append(Step(call.ended_at, "ended", detail))
+        steps.append(CallStep(call.ended_at, "ended", detail))
     return steps
 
 
-def place_of(step: Step, call: Call) -> datetime:
+def place_of(step: CallStep, call: Call) -> datetime:
     """Where a step stands: the first message, noted once it was answered, comes before its decision."""
     return min(step.at, call.decision.decided_at) if step.detail.get("first") else step.at
 

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One thing that was examined; what is not well has a remedy."""
 
     name: str
@@ -30,33 +30,35 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CheckTarget:
     """Who is asked in a check, and what to do when no answer comes."""
 
     name: str
     remedy: str
 
 
-POSTGRES = Asked("PostgreSQL", "Is it overloaded, or does a migration or a backup hold locks?")
-VAPI = Asked("Vapi", "Check VAPI_API_URL, the way out, and Vapi's status page.")
-WEBHOOK_URL = Asked("The webhook URL", "Check DNS, TLS and the way in.")
-DISK = Asked("The disk of CALLGATE_DATA_DIR", "Is it a network drive, or failing?")
+POSTGRES = CheckTarget(
+    "PostgreSQL", "Is it overloaded, or does a migration or a backup hold locks?"
+)
+VAPI = CheckTarget("Vapi", "Check VAPI_API_URL, the way out, and Vapi's status page.")
+WEBHOOK_URL = CheckTarget("The webhook URL", "Check DNS, TLS and the way in.")
+DISK = CheckTarget("The disk of CALLGATE_DATA_DIR", "Is it a network drive, or failing?")
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DoctorCheck:
     """One look at one thing. `seconds` is its deadline; without one of the variables that it
     `needs` it cannot be made."""
 
     name: str
-    look: Callable[[], AsyncIterator[Finding]]
-    asked: Asked
+    look: Callable[[], AsyncIterator[DoctorFinding]]
+    asked: CheckTarget
     seconds: float
     needs: frozenset[str] = frozenset()
 
-    async def findings(self) -> list[Finding]:
+    async def findings(self) -> list[DoctorFinding]:
         """What was found within its time; what goes wrong meanwhile is a finding, too."""
-        found: list[Finding] = []
+        found: list[DoctorFinding] = []
         began = time.monotonic()
         work = asyncio.create_task(self.collect(found))
         try:
@@ -74,22 +76,24 @@ class Check:
             found.append(self.trouble(error, took))
         return found
 
-    async def collect(self, found: list[Finding]) -> None:
+    async def collect(self, found: list[DoctorFinding]) -> None:
         """Keep each finding as it comes, so that those before a deadline count."""
         async for finding in self.look():
             found.append(finding)  # noqa: PERF401
 
-    def trouble(self, error: BaseException, seconds: float) -> Finding:
+    def trouble(self, error: BaseException, seconds: float) -> DoctorFinding:
         """Why the check did not come to its end, and who is to blame."""
         if isinstance(error, TimeoutError):
             text = f"{self.asked.name} is too slow: no answer within {seconds:.1f} s."
-            return Finding(self.name, "failed", text, self.asked.remedy)
+            return DoctorFinding(self.name, "failed", text, self.asked.remedy)
         if isinstance(error, UNAVAILABLE):
             text = f"{self.asked.name} cannot be asked ({type(error).__name__})."
-            return Finding(self.name, "failed", text, self.asked.remedy)
+            return DoctorFinding(self.name, "failed", text, self.asked.remedy)
         if isinstance(error, REFUSED):
             remedy = "Grant the role in DATABASE_URL what it lacks, or run callgate migrate."
-            return Finding(self.name, "failed", f"PostgreSQL refuses to tell: {error}.", remedy)
+            return DoctorFinding(
+                self.name, "failed", f"PostgreSQL refuses to tell: {error}.", remedy
+            )
         log.debug("doctor.check_failed", check=self.name, exc_info=error)
         text = f"This check is broken ({type(error).__name__})."
-        return Finding(self.name, "failed", text, "Report it, with the version of Callgate.")
+        return DoctorFinding(self.name, "failed", text, "Report it, with the version of Callgate.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from service.admin.doctor.check import Finding
+from service.admin.doctor.check import DoctorFinding
 from service.admin.phone_numbers.coverage import HoleCount, count_holes
 from service.domain.coverage.coverage import CallKind
 from service.domain.coverage.holes import HoleKind
@@ -16,15 +16,15 @@ UNSEEN: frozenset[HoleKind] = frozenset({"web_unregistered"})
 """Only a hole if there are such calls at all, which nobody can see from here."""
 
 
-async def examine_coverage(pool: Pool, settings: Settings) -> list[Finding]:
+async def examine_coverage(pool: Pool, settings: Settings) -> list[DoctorFinding]:
     """Holes that somebody has to mend are warnings; those in the nature of Vapi are told once."""
     counts = await count_holes(
         pool, settings.callgate_ring_gate, settings.callgate_call_watch_interval
     )
-    return [*warnings(counts), Finding("coverage", "ok", summary(counts))]
+    return [*warnings(counts), DoctorFinding("coverage", "ok", summary(counts))]
 
 
-def warnings(counts: list[HoleCount]) -> Iterator[Finding]:
+def warnings(counts: list[HoleCount]) -> Iterator[DoctorFinding]:
     """One a hole, with how many numbers have it."""
     numbers: dict[HoleKind, HoleCount] = {}
     for count in counts:
@@ -32,7 +32,7 @@ def warnings(counts: list[HoleCount]) -> Iterator[Finding]:
             numbers.setdefault(count.hole.kind, count)
     for count in numbers.values():
         text = f"{count.hole.text} Numbers concerned: {count.numbers}."
-        yield Finding("coverage", "warning", text, count.hole.remedy)
+        yield DoctorFinding("coverage", "warning", text, count.hole.remedy)
 
 
 def is_silent(count: HoleCount) -> bool:

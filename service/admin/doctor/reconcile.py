@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 
-from service.admin.doctor.check import Finding, Level
+from service.admin.doctor.check import DoctorFinding, Level
 from service.domain.fingerprint import fingerprint
 from service.domain.phone_numbers import Pause, SyncState
 from service.settings import Settings
@@ -25,7 +25,7 @@ UNWELL_STATES: dict[str, tuple[Level, str]] = {
 }
 
 
-async def examine_reconciler(pool: Pool, settings: Settings) -> AsyncIterator[Finding]:
+async def examine_reconciler(pool: Pool, settings: Settings) -> AsyncIterator[DoctorFinding]:
     """Sweeps come to their end, and nothing holds them up."""
     row = await reconciliation.get(pool)
     obstacles = list(find_obstacles(row, settings))
@@ -34,29 +34,29 @@ async def examine_reconciler(pool: Pool, settings: Settings) -> AsyncIterator[Fi
     if last is not None and interval and last.age > 3 * interval + 60:
         text = f"The last full sweep ended {last.age:.0f} s ago."
         remedy = "Is a service running? See its log."
-        obstacles.append(Finding("reconcile", "warning", text, remedy))
+        obstacles.append(DoctorFinding("reconcile", "warning", text, remedy))
     for obstacle in obstacles:
         yield obstacle
     if not obstacles:
         text = "No sweep yet." if last is None else f"Last full sweep {last.age:.0f} s ago."
-        yield Finding("reconcile", "ok", text)
+        yield DoctorFinding("reconcile", "ok", text)
 
 
-def find_obstacles(row: Reconciliation, settings: Settings) -> Iterator[Finding]:
+def find_obstacles(row: Reconciliation, settings: Settings) -> Iterator[DoctorFinding]:
     """What keeps all numbers from being repaired."""
     if row.key_refused_at is not None:
         yield refused_key(row.key_refused_at, row.key_fingerprint, settings)
     if row.pause is not None:
         text = f"All repairs are paused {told(row.pause)}"
         remedy = "End it when it is no longer needed: DELETE /api/v1/reconcile/pause."
-        yield Finding("reconcile", "warning", text, remedy)
+        yield DoctorFinding("reconcile", "warning", text, remedy)
     if row.held is not None:
         text = f"A sweep would change {row.held.get('drifted')} numbers and asks first."
         remedy = f"callgate reconcile --dry-run, then --plan {row.held.get('plan')}"
-        yield Finding("reconcile", "failed", text, remedy)
+        yield DoctorFinding("reconcile", "failed", text, remedy)
 
 
-def refused_key(since: datetime, refused: str | None, settings: Settings) -> Finding:
+def refused_key(since: datetime, refused: str | None, settings: Settings) -> DoctorFinding:
     """A refusal stops all repairs, whether it is of the key that we have or of a replica's."""
     key = settings.vapi_api_key.get_secret_value()
     if key and refused == fingerprint(key):
@@ -68,44 +68,44 @@ def refused_key(since: datetime, refused: str | None, settings: Settings) -> Fin
     else:
         text = f"Vapi refuses a service's key since {shown(since)}, which is not VAPI_API_KEY here."
         remedy = "Give every replica the same VAPI_API_KEY and restart them."
-    return Finding("reconcile", "failed", text, remedy)
+    return DoctorFinding("reconcile", "failed", text, remedy)
 
 
-async def examine_numbers(pool: Pool) -> AsyncIterator[Finding]:
+async def examine_numbers(pool: Pool) -> AsyncIterator[DoctorFinding]:
     """How many numbers there are by state; which are not in sync, and what to do."""
     counts = await webhook_states.count_by_state(pool)
-    yield Finding("numbers", "ok", summary(counts))
+    yield DoctorFinding("numbers", "ok", summary(counts))
     for state, (level, remedy) in UNWELL_STATES.items():
         found = await store.find_unwell(pool, state, MOST)
         for one in found:
             text = f"{owned(one.name, one.owner)} is {state}. {one.last_error or ''}".rstrip()
-            yield Finding("numbers", level, text, remedy)
+            yield DoctorFinding("numbers", level, text, remedy)
         if len(found) == MOST and counts.get(state, 0) > MOST:
             more = counts[state] - MOST
-            yield Finding("numbers", level, f"… and {more} more are {state}.", remedy)
+            yield DoctorFinding("numbers", level, f"… and {more} more are {state}.", remedy)
     async for finding in examine_pauses(pool):
         yield finding
     if releasing := await store.count_releasing(pool):
         text = f"{releasing} numbers that were given up still carry our webhook."
-        yield Finding("numbers", "warning", text, "Vapi refuses or is away: see the log.")
+        yield DoctorFinding("numbers", "warning", text, "Vapi refuses or is away: see the log.")
     if silent := await store.count_silent(pool):
         text = f"{silent} numbers are in sync for a week and no call of theirs was ever seen."
         remedy = "If they have calls, see GET /phone-numbers/{id}/route."
-        yield Finding("numbers", "warning", text, remedy)
+        yield DoctorFinding("numbers", "warning", text, remedy)
 
 
-async def examine_pauses(pool: Pool) -> AsyncIterator[Finding]:
+async def examine_pauses(pool: Pool) -> AsyncIterator[DoctorFinding]:
     """Numbers with a pause of their own."""
     found = await store.find_paused(pool, MOST)
     for one in found:
         pause = Pause(one.paused_at, one.paused_by, one.paused_reason, one.paused_until)
         text = f"{owned(one.name, one.owner)} is paused {told(pause)}"
         remedy = f"End it when it is no longer needed: DELETE /api/v1/phone-numbers/{one.id}/pause."
-        yield Finding("numbers", "warning", text, remedy)
+        yield DoctorFinding("numbers", "warning", text, remedy)
     if found and found[0].all_paused > MOST:
         more = found[0].all_paused - MOST
         remedy = "GET /api/v1/phone-numbers?sync_state=paused lists them."
-        yield Finding("numbers", "warning", f"… and {more} more are paused.", remedy)
+        yield DoctorFinding("numbers", "warning", f"… and {more} more are paused.", remedy)
 
 
 def summary(counts: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from service.admin.doctor.check import Finding
+from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.settings import Settings
 
@@ -24,7 +24,7 @@ Source = Literal["environment", "default", "sandbox", "command line"]
 class HealthReport:
     """All findings of one examination; what is worst comes first."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[DoctorFinding, ...]
     examined_at: datetime
     seconds: float
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
-from service.admin.doctor.check import Finding
+from service.admin.doctor.check import DoctorFinding
 from service.settings import Settings
 
 SECONDS = 8.0
@@ -27,7 +27,7 @@ class Answer:
         return self.body.get("code") if isinstance(self.body, dict) else None
 
 
-async def examine_webhook(settings: Settings, session: aiohttp.ClientSession) -> Finding:
+async def examine_webhook(settings: Settings, session: aiohttp.ClientSession) -> DoctorFinding:
     """Post without a secret, which we refuse in our own words; to who does so, and to nobody else,
     then with the one that is written to Vapi, which we take.
 
@@ -40,16 +40,18 @@ async def examine_webhook(settings: Settings, session: aiohttp.ClientSession) ->
         if stranger is not None:
             return stranger
         if settings.vapi_webhook_auth != "secret":
-            return Finding("webhook", "ok", "The webhook URL refuses unsigned messages as we do.")
+            return DoctorFinding(
+                "webhook", "ok", "The webhook URL refuses unsigned messages as we do."
+            )
         proved = await post(session, url, {"X-Vapi-Secret": settings.webhook_secrets[0]})
     except TimeoutError:
         text = f"The webhook URL is too slow: no answer within {SECONDS:.0f} s."
         remedy = "Is the service behind it overloaded, or its address dropped on the way?"
-        return Finding("webhook", "failed", text, remedy)
+        return DoctorFinding("webhook", "failed", text, remedy)
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         text = f"The webhook URL does not answer from here ({type(exc).__name__})."
         remedy = "Check DNS, TLS and the way in: Vapi has to reach it from the internet."
-        return Finding("webhook", "failed", text, remedy)
+        return DoctorFinding("webhook", "failed", text, remedy)
     return judge_proved(proved)
 
 
@@ -74,30 +76,32 @@ async def read(stream: aiohttp.StreamReader) -> bytes:
     return bytes(content)
 
 
-def judge_bare(bare: Answer) -> Finding | None:
+def judge_bare(bare: Answer) -> DoctorFinding | None:
     """Who answered, told by how the message without a secret was refused; None if it may be us."""
     if 300 <= bare.status < 400:
         text = f"The webhook URL redirects (status {bare.status}), which Vapi does not follow."
-        return Finding("webhook", "failed", text, "Use the URL that it redirects to.")
+        return DoctorFinding("webhook", "failed", text, "Use the URL that it redirects to.")
     if bare.status < 300:
         text = f"The webhook URL takes messages without a secret (status {bare.status})."
-        return Finding("webhook", "failed", text, f"Something else answers there. {ELSEWHERE}")
+        return DoctorFinding(
+            "webhook", "failed", text, f"Something else answers there. {ELSEWHERE}"
+        )
     if bare.status >= 500:
         text = f"What stands at the webhook URL is in trouble (status {bare.status})."
-        return Finding("webhook", "failed", text, "Is the service running behind it?")
+        return DoctorFinding("webhook", "failed", text, "Is the service running behind it?")
     if bare.status != 401 or bare.code != "unauthorized":
         text = f"Something that is not Callgate answers at the webhook URL (status {bare.status})."
-        return Finding("webhook", "failed", text, ELSEWHERE)
+        return DoctorFinding("webhook", "failed", text, ELSEWHERE)
     return None
 
 
-def judge_proved(proved: Answer) -> Finding:
+def judge_proved(proved: Answer) -> DoctorFinding:
     """Whether who refuses as we do is of this installation."""
     if proved.status == 401:
         text = "The Callgate at the webhook URL does not take our webhook secret."
         remedy = "Give every replica the same VAPI_WEBHOOK_SECRET."
-        return Finding("webhook", "failed", text, remedy)
+        return DoctorFinding("webhook", "failed", text, remedy)
     if proved.status == 200 and proved.body == {}:
-        return Finding("webhook", "ok", "The webhook URL answers as ours.")
+        return DoctorFinding("webhook", "ok", "The webhook URL answers as ours.")
     text = f"The webhook URL answers a proved message with status {proved.status}."
-    return Finding("webhook", "failed", text, ELSEWHERE)
+    return DoctorFinding("webhook", "failed", text, ELSEWHERE)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from service.domain.errors import InvalidError
-from service.domain.phone_numbers import Gate
+from service.domain.phone_numbers import NumberGate
 
 MAX_BYTES = 16 * 2**20
 MAX_ROWS = 100_000
@@ -39,7 +39,7 @@ KNOWN = (
     "Known columns: phone_number (or vapi_phone_number_id, or number) and organization; label "
     "and gate may be left out."
 )
-GATES: dict[str, Gate] = {"event": "event", "request": "request"}
+GATES: dict[str, NumberGate] = {"event": "event", "request": "request"}
 
 
 class CsvError(InvalidError):
@@ -56,7 +56,7 @@ class ImportRow:
     phone_number: str
     organization: str
     label: str | None = None
-    gate: Gate | None = None
+    gate: NumberGate | None = None
 
     @property
     def is_e164(self) -> bool:
@@ -271,7 +271,7 @@ def parse_label(cell: str) -> str | None:
     return cell or None
 
 
-def parse_gate(cell: str) -> Gate | None:
+def parse_gate(cell: str) -> NumberGate | None:
     """Raises `CellError`."""
     if cell and cell.lower() not in GATES:
         raise CellError("invalid_gate", f"The gate is event or request, not {shown(cell)}.")

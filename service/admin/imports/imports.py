@@ -18,7 +18,7 @@ from service.admin.imports.csv_file import (
     parse_organization,
 )
 from service.admin.imports.plan import ImportPlan, Judge, Naming, PlannedRow, taken
-from service.admin.imports.vapi_numbers import Known, VapiNumber, VapiNumbers
+from service.admin.imports.vapi_numbers import KnownNumbers, VapiNumber, VapiNumbers
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers, Probed
 from service.domain.errors import CallgateError, InvalidError, UnavailableError
 from service.domain.phone_numbers import Sync
@@ -68,7 +68,7 @@ class Imports:
         numbers are errors.
         """
         usable = [row for row in rows if isinstance(row, ImportRow)]
-        known = Known()
+        known = KnownNumbers()
         if usable:
             known = await VapiNumbers(self.client).look_up(
                 {row.phone_number for row in usable if not row.is_e164},
@@ -87,7 +87,7 @@ class Imports:
             raise InvalidError(exc.message, code=exc.code) from None
         found = await lookups.find_organizations(self.pool, [organization])
         Naming(found).find(organization)
-        known, rows = Known(), list[ImportRow]()
+        known, rows = KnownNumbers(), list[ImportRow]()
         async for page in self.unregistered():
             for number in page:
                 known.by_id[number.id] = number
@@ -104,7 +104,7 @@ class Imports:
         except VapiError as exc:
             raise UnavailableError(str(exc), code="vapi_unavailable") from None
 
-    async def judge(self, rows: Sequence[ImportRow | RowFault], known: Known) -> ImportPlan:
+    async def judge(self, rows: Sequence[ImportRow | RowFault], known: KnownNumbers) -> ImportPlan:
         """The plan, from what Vapi said and what is registered."""
         usable = [row for row in rows if isinstance(row, ImportRow)]
         naming = Naming(
@@ -170,7 +170,7 @@ class Imports:
         return row
 
 
-def warning_of(known: Known) -> str | None:
+def warning_of(known: KnownNumbers) -> str | None:
     """What Vapi's silence means for the plan."""
     if known.problem is None:
         return None

@@ -15,11 +15,11 @@ from service.admin.changes import record, transaction
 from service.admin.imports.csv_file import CsvError, ImportRow, RowFault, parse_import
 from service.admin.imports.imports import Imports
 from service.admin.imports.plan import ImportPlan, PlannedRow
-from service.admin.imports.vapi_numbers import Known, plain
+from service.admin.imports.vapi_numbers import KnownNumbers, plain
 from service.domain.errors import ConflictError, NotFoundError
 from service.store.phone_numbers import imports as store
 from service.store.phone_numbers import lookups
-from service.store.phone_numbers.imports import Claim, ImportJob, ImportRecord, Show
+from service.store.phone_numbers.imports import ImportClaim, ImportJob, ImportRecord, Show
 from service.store.pool import UNAVAILABLE, Pool
 
 MAX_ROWS = 10_000
@@ -104,7 +104,7 @@ class ImportJobs:
                 return await self.imports.plan(rows)
         except TimeoutError:
             problem = f"Vapi did not tell within {PLAN_SECONDS:.0f} seconds which numbers it has."
-            return await self.imports.judge(rows, Known(problem=problem))
+            return await self.imports.judge(rows, KnownNumbers(problem=problem))
 
     async def get(self, import_id: UUID) -> ImportJob:
         """Raises `NotFoundError`."""
@@ -184,7 +184,7 @@ class ImportJobs:
             with suppress(*UNAVAILABLE):
                 await store.give_back(self.pool, held)
 
-    async def carry_out(self, held: Claim) -> bool:
+    async def carry_out(self, held: ImportClaim) -> bool:
         """Row by row, each recorded as soon as it is done. False while PostgreSQL is in trouble."""
         actor = Actor(held.applied_by, "admin", held.source)
         while rows := await store.list_to_do(self.pool, held, BATCH):

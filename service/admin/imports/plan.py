@@ -7,9 +7,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from service.admin.imports.csv_file import ImportRow, RowFault
-from service.admin.imports.vapi_numbers import Known
+from service.admin.imports.vapi_numbers import KnownNumbers
 from service.domain.errors import CallgateError, ConflictError, InvalidError, UnavailableError
-from service.domain.phone_numbers import Gate
+from service.domain.phone_numbers import NumberGate
 from service.store.phone_numbers.lookups import NamedOrganization, RegisteredNumber, uuid_of
 
 Action = Literal["create", "update", "unchanged", "error"]
@@ -30,7 +30,7 @@ class PlannedRow:
     number: str | None = None
     organization_id: UUID | None = None
     label: str | None = None
-    gate: Gate | None = None
+    gate: NumberGate | None = None
     phone_number_id: UUID | None = None
     code: str | None = None
     message: str | None = None
@@ -107,7 +107,7 @@ class Naming:
 class Judge:
     """Judges the rows of one import in order. `first` keeps which line named a number first."""
 
-    known: Known
+    known: KnownNumbers
     naming: Naming
     here: Mapping[str, RegisteredNumber]
     first: dict[str, int] = field(default_factory=dict)
@@ -162,7 +162,7 @@ def differences(row: ImportRow, current: RegisteredNumber) -> list[str]:
     ]
 
 
-def identify(row: ImportRow, known: Known) -> tuple[str, str | None]:
+def identify(row: ImportRow, known: KnownNumbers) -> tuple[str, str | None]:
     """The number's id at Vapi, and its E.164 if that is known. Raises a `CallgateError`."""
     if not row.is_e164:
         if row.phone_number in known.refused:

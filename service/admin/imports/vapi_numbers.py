@@ -67,7 +67,7 @@ class VapiNumber:
 
 
 @dataclass(slots=True)
-class Known:
+class KnownNumbers:
     """What Vapi said of the numbers that were asked for.
 
     `refused` are ids that Vapi itself does not know, with its reason. `problem` is why not all
@@ -110,12 +110,12 @@ class VapiNumbers:
     async def ask_page(self, page: int) -> PhoneNumberPage:
         return await self.client.list_phone_numbers_page(page, priority=Priority.ADMIN)
 
-    async def look_up(self, ids: set[str], numbers: set[str]) -> Known:
+    async def look_up(self, ids: set[str], numbers: set[str]) -> KnownNumbers:
         """What Vapi has of these ids and E.164 numbers.
 
         A page may miss one: an id is refused only by Vapi's answer to the question for it alone.
         """
-        known = Known()
+        known = KnownNumbers()
         try:
             async for page in self.pages():
                 for item in page:
@@ -128,7 +128,7 @@ class VapiNumbers:
             known.problem = str(exc)
         return known
 
-    async def confirm(self, known: Known, vapi_id: str, priority: Priority) -> None:
+    async def confirm(self, known: KnownNumbers, vapi_id: str, priority: Priority) -> None:
         """Ask for one number by its id. Raises a `VapiError` when that settles nothing."""
         try:
             raw = await patiently(partial(self.client.get_phone_number, vapi_id, priority))

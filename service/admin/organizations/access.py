@@ -14,7 +14,7 @@ MOST = 6
 """Instants that the entitlements of one organization can have."""
 
 
-class Preview(Protocol):
+class ExplainChain(Protocol):
     """The chain, asked without a call and without side effects."""
 
     async def decide(
@@ -22,7 +22,7 @@ class Preview(Protocol):
     ) -> Decision: ...
 
 
-class Organizations(Protocol):
+class OrganizationReader(Protocol):
     """Where organizations are read."""
 
     async def get(self, organization_id: UUID) -> Organization: ...
@@ -55,8 +55,8 @@ class Explained:
 class OrganizationAccess:
     """What everybody may read."""
 
-    organizations: Organizations
-    preview: Preview
+    organizations: OrganizationReader
+    preview: ExplainChain
 
     async def explain(self, organization_id: UUID, at: datetime | None = None) -> Explained:
         """The access at `at`, by default now. Raises `NotFoundError`."""

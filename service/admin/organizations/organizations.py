@@ -48,7 +48,7 @@ class AccessPreview(Protocol):
 
 
 @dataclass(slots=True)
-class Change:
+class OrganizationChange:
     """A change under way: what was there, and, once it is through, what is there now."""
 
     connection: Connection
@@ -208,14 +208,14 @@ class Organizations:
     @asynccontextmanager
     async def changing(
         self, actor: Actor, organization_id: UUID, action: str
-    ) -> AsyncIterator[Change]:
+    ) -> AsyncIterator[OrganizationChange]:
         """One transaction around a change. What changed is audited; nothing changed, nothing said.
 
         Raises `NotFoundError`.
         """
         async with transaction(self.pool) as connection:
             await store.lock(connection, organization_id)
-            change = Change(connection, await stored(connection, organization_id))
+            change = OrganizationChange(connection, await stored(connection, organization_id))
             yield change
             before = audited(change.before)
             found = await store.find(connection, organization_id)

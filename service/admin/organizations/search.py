@@ -29,7 +29,7 @@ class ListPreview(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OrganizationQuery:
     """What to list. `allowed` and `reason` are the chain's answer now."""
 
     filters: Filters = field(default_factory=Filters)
@@ -42,7 +42,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Listing:
+class OrganizationListing:
     """A part of the list; `next` is the position after which it goes on."""
 
     found: list[tuple[Organization, Decision]] = field(default_factory=list)
@@ -56,7 +56,9 @@ class OrganizationList:
     pool: Pool
     preview: ListPreview
 
-    async def page(self, wanted: Wanted, *, after: Position | None, limit: int) -> Listing:
+    async def page(
+        self, wanted: OrganizationQuery, *, after: Position | None, limit: int
+    ) -> OrganizationListing:
         """Organizations in order with their access now.
 
         Where memory knows what the chain says, only those that fit are read; what was stored a
@@ -70,7 +72,7 @@ class OrganizationList:
             ids = await self.preview.matching(allowed=wanted.allowed, reason=wanted.reason)
             filters = replace(filters, ids=ids)
             size = size if ids is not None else max(size, LIST_CHUNK)
-        listing, examined = Listing(), 0
+        listing, examined = OrganizationListing(), 0
         ends_at = time.monotonic() + LIST_SECONDS
         while True:
             page = await store.list_page(

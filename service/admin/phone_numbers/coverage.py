@@ -21,7 +21,7 @@ NOBODY = UUID(int=0)
 SOME_ASSISTANT = "some-assistant"
 
 
-class Vapi(Protocol):
+class CoverageReader(Protocol):
     """The reconciler, as these use cases need it."""
 
     async def at_vapi(self, vapi_phone_number_id: str) -> AtVapi: ...
@@ -50,7 +50,7 @@ class Coverages:
     """`ring_gate_default` and `watch_interval` are what the settings say."""
 
     pool: Pool
-    vapi: Vapi
+    vapi: CoverageReader
     ring_gate_default: bool
     watch_interval: float
 

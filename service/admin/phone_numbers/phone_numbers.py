@@ -37,7 +37,7 @@ class Probed(Protocol):
     def name(self) -> str | None: ...
 
 
-class Webhooks(Protocol):
+class NumberReconciler(Protocol):
     """The reconciler, as the use cases need it."""
 
     async def probe(self, vapi_phone_number_id: str) -> Probed | None: ...
@@ -59,7 +59,7 @@ class PhoneNumbers:
 
     pool: Pool
     freshen: Freshen
-    webhooks: Webhooks
+    webhooks: NumberReconciler
 
     async def get(self, phone_number_id: UUID) -> PhoneNumber:
         """One registered number; raises `NotFoundError`."""

@@ -10,7 +10,7 @@ from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.reconcile.webhooks import require_future
 from service.domain.phone_numbers import Pause
-from service.domain.sweeps import Ask, SweepReport
+from service.domain.sweeps import SweepReport, SweepRequest
 from service.store.pool import Pool
 from service.store.reconcile import state as store
 from service.store.reconcile import states, sweeps
@@ -27,11 +27,11 @@ Mode = Literal["enforce", "observe"]
 class Sweeps(Protocol):
     """The reconciler, as these use cases need it."""
 
-    async def sweep(self, ask: Ask) -> SweepReport: ...
+    async def sweep(self, ask: SweepRequest) -> SweepReport: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReconcileStatus:
     """How reconciling stands: what runs, what is held or paused, what every number's state is."""
 
     mode: Mode
@@ -64,13 +64,13 @@ class ReconciliationCases:
             async with transaction(self.pool) as connection:
                 what = "reconcile.ordered"
                 await record(connection, actor, what, "reconciliation", WHOLE, after={"plan": plan})
-        return await self.sweeper.sweep(Ask(actor.order, dry_run, plan, REPAIR_SECONDS))
+        return await self.sweeper.sweep(SweepRequest(actor.order, dry_run, plan, REPAIR_SECONDS))
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> ReconcileStatus:
         """How things stand."""
         row = await store.get(self.pool)
         fights, releasing = await states.count_special(self.pool)
-        return Standing(
+        return ReconcileStatus(
             self.mode,
             row.pause,
             row.held,
@@ -82,7 +82,7 @@ class ReconciliationCases:
             releasing,
         )
 
-    async def pause(self, actor: Actor, *, reason: str, until: datetime | None) -> Standing:
+    async def pause(self, actor: Actor, *, reason: str, until: datetime | None) -> ReconcileStatus:
         """Change nothing at Vapi for any number until then, or until somebody resumes it.
 
         Numbers that are given up still get back what was there before.
@@ -103,7 +103,7 @@ class ReconciliationCases:
             )
         return await self.standing()
 
-    async def resume(self, actor: Actor) -> Standing:
+    async def resume(self, actor: Actor) -> ReconcileStatus:
         """End the pause of everything, and look for what drifted meanwhile."""
         actor.require_admin()
         async with transaction(self.pool) as connection:

@@ -17,7 +17,7 @@ from service.store.reconcile import states
 from service.store.reconcile.changes import WebhookChange
 
 
-class Vapi(Protocol):
+class WebhookReconciler(Protocol):
     """The reconciler, as these use cases need it."""
 
     async def route(self, vapi_phone_number_id: str) -> object: ...
@@ -36,7 +36,7 @@ class Webhooks:
     """What admins do with a number's webhook beyond adding and removing the number."""
 
     pool: Pool
-    vapi: Vapi
+    vapi: WebhookReconciler
 
     async def route(self, phone_number_id: UUID) -> object:
         """Where Vapi sends the number's events now, and why; asks Vapi."""

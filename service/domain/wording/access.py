@@ -23,7 +23,7 @@ ENTITLING = ("plan", "trial")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PolicyStep:
     """What one policy contributed."""
 
     policy: str
@@ -39,13 +39,13 @@ class AccessStory:
 
     allowed: bool
     sentence: str
-    steps: tuple[Step, ...]
+    steps: tuple[PolicyStep, ...]
 
 
 def tell_access(organization: Organization, decision: Decision) -> AccessStory:
     """The story of a decision about an organization as it was then stored."""
     steps = tuple(
-        Step(
+        PolicyStep(
             entry.policy,
             entry.effect,
             tell_step(entry, organization, decision),
@@ -58,7 +58,7 @@ def tell_access(organization: Organization, decision: Decision) -> AccessStory:
     return AccessStory(decision.allowed, f"{verdict} {why(decision, steps)}", steps)
 
 
-def why(decision: Decision, steps: Sequence[Step]) -> str:
+def why(decision: Decision, steps: Sequence[PolicyStep]) -> str:
     """The sentence of who decided; where nobody could grant, that of everybody who might have."""
     decisive = [step for step in steps if step.decisive]
     if not decision.allowed and all(step.effect == "abstain" for step in decisive):

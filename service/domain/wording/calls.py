@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.domain.call_events import Step
+from service.domain.call_events import CallStep
 from service.domain.calls import Call, HangupState
 from service.domain.wording.labels import Tone, seconds, words
 
@@ -61,7 +61,7 @@ def aftermath(call: Call) -> str:
     }[call.hangup.state]
 
 
-def told(step: Step) -> tuple[str, Tone]:
+def told(step: CallStep) -> tuple[str, Tone]:
     """A step as a sentence, and how it looks."""
     detail: Mapping[str, Any] = step.detail
     kind = step.kind

@@ -15,7 +15,7 @@ from service.reconcile.steps.applied import cause_of, posts_to_us, way_back
 from service.reconcile.steps.writer import Target, Writer
 from service.store.pool import Pool
 from service.store.reconcile import assistants, claims
-from service.store.reconcile.claims import Claim
+from service.store.reconcile.claims import WebhookClaim
 from service.vapi.errors import VapiNotFoundError, VapiUnavailableError, VapiUnsureError
 
 WITHIN = "assistant.server"
@@ -37,7 +37,7 @@ class AssistantWebhooks:
     writer: Writer
     desired: DesiredWebhook
 
-    async def configure(self, held: Claim, assistant_id: str, priority: Priority) -> bool:
+    async def configure(self, held: WebhookClaim, assistant_id: str, priority: Priority) -> bool:
         """Bring an assistant's webhook to the desired state; False if Vapi does not keep it."""
         if assistant_id not in held.assistant_ids:
             # Before the first write: a crash right after it must not lose what has to go back.
@@ -75,7 +75,7 @@ class AssistantWebhooks:
             await assistants.unclaim(self.pool, assistant_id, claim)
 
     async def give_back(
-        self, held: Claim, keep: frozenset[str] | set[str], priority: Priority
+        self, held: WebhookClaim, keep: frozenset[str] | set[str], priority: Priority
     ) -> None:
         """Put back what was on the number's assistants before us, but for those in `keep` and those
         that another number needs."""
@@ -84,7 +84,9 @@ class AssistantWebhooks:
             held.assistant_ids.remove(assistant_id)
             await claims.keep_assistants(self.pool, held, held.assistant_ids)
 
-    async def give_one_back(self, held: Claim, assistant_id: str, priority: Priority) -> None:
+    async def give_one_back(
+        self, held: WebhookClaim, assistant_id: str, priority: Priority
+    ) -> None:
         """Restore one assistant, unless somebody has pointed it elsewhere since."""
         claimed = await assistants.claim(self.pool, assistant_id)
         if claimed is None:
@@ -100,7 +102,7 @@ class AssistantWebhooks:
             await assistants.unclaim(self.pool, assistant_id, claim)
 
     async def restore(
-        self, held: Claim, target: Target, original: Mapping[str, Any], priority: Priority
+        self, held: WebhookClaim, target: Target, original: Mapping[str, Any], priority: Priority
     ) -> None:
         """Write the former block; an assistant that is gone needs nothing."""
         try:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.phone_numbers import FieldDrift, Gate
-from service.domain.standing import Standing
+from service.domain.phone_numbers import FieldDrift, NumberGate
+from service.domain.standing import AccessStanding
 from service.reconcile.steps.webhook_fields import ABSENT
-from service.store.reconcile.claims import Gates
+from service.store.reconcile.claims import KeptFields
 
 BINDINGS = ("assistantId", "squadId", "workflowId")
 RING_FIELD = "hooks.call.ringing"
@@ -26,7 +26,7 @@ Raw = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class DesiredGates:
+class DesiredGateFields:
     """`ring` is what our hook says, None for none; `transfer_to` an E.164 number, None for none.
 
     Unless the standing is `known`, what depends on it is left as it is.
@@ -39,22 +39,22 @@ class DesiredGates:
 
 
 @dataclass(frozen=True, slots=True)
-class GateChanges:
+class GateFieldChanges:
     """What differs, and the parts of a PATCH that mend it. `kept` is what is ours afterwards, and
     `written` what may be ours while it is under way."""
 
     drift: tuple[FieldDrift, ...]
     body: Mapping[str, Any]
-    written: Gates
-    kept: Gates
+    written: KeptFields
+    kept: KeptFields
 
 
-def desired_gates(gate: Gate, standing: Standing | None) -> DesiredGates:
+def desired_gates(gate: NumberGate, standing: AccessStanding | None) -> DesiredGateFields:
     """What a number's gate and its organization's standing call for."""
     unbound = gate == "request"
     if standing is None:
-        return DesiredGates(unbound, known=False)
-    return DesiredGates(
+        return DesiredGateFields(unbound, known=False)
+    return DesiredGateFields(
         unbound,
         known=True,
         ring=standing.message if standing.ring and not standing.allowed else None,
@@ -62,14 +62,14 @@ def desired_gates(gate: Gate, standing: Standing | None) -> DesiredGates:
     )
 
 
-def released_gates() -> DesiredGates:
+def released_gates() -> DesiredGateFields:
     """What is desired of a number that is given up: nothing of ours."""
-    return DesiredGates(unbound=False, known=True)
+    return DesiredGateFields(unbound=False, known=True)
 
 
 def gate_changes(
-    desired: DesiredGates, raw: Raw, kept: Gates, *, written: bool = False
-) -> GateChanges:
+    desired: DesiredGateFields, raw: Raw, kept: KeptFields, *, written: bool = False
+) -> GateFieldChanges:
     """Compare a number with what is desired. `kept` is what is known to be ours on it; `written`:
     this is a look at what was just written."""
     found = Comparison(desired, raw, kept, written)
@@ -80,9 +80,9 @@ def gate_changes(
         found.compare_hooks(transfer)
         texts, numbers = remembered(texts, desired.ring), remembered(numbers, transfer)
         ring_on = desired.ring is not None
-    during = Gates(texts, kept.ring_on or ring_on, numbers, unbound or kept.unbound)
-    after = Gates(texts, ring_on, numbers, unbound)
-    return GateChanges(tuple(found.drift), found.body, during, after)
+    during = KeptFields(texts, kept.ring_on or ring_on, numbers, unbound or kept.unbound)
+    after = KeptFields(texts, ring_on, numbers, unbound)
+    return GateFieldChanges(tuple(found.drift), found.body, during, after)
 
 
 def remembered(known: tuple[str, ...], value: str | None) -> tuple[str, ...]:
@@ -97,9 +97,9 @@ def remembered(known: tuple[str, ...], value: str | None) -> tuple[str, ...]:
 class Comparison:
     """A comparison under way: what was found so far."""
 
-    desired: DesiredGates
+    desired: DesiredGateFields
     raw: Raw
-    kept: Gates
+    kept: KeptFields
     written: bool
     drift: list[FieldDrift] = field(default_factory=list)
     body: dict[str, Any] = field(default_factory=dict)
@@ -166,7 +166,7 @@ class Comparison:
         self.body[key] = value
 
 
-def only_unblocking(changes: GateChanges) -> dict[str, Any]:
+def only_unblocking(changes: GateFieldChanges) -> dict[str, Any]:
     """The part of a change that takes our ringing hook off: never held up by a pause, for the
     number may belong to a client that pays. Empty if there is no such part."""
     off = any(takes_off(entry) for entry in changes.drift)

@@ -11,11 +11,11 @@ from uuid import UUID
 
 from service.domain.phone_numbers import Cause
 from service.domain.priority import Priority
-from service.domain.standing import Standing
+from service.domain.standing import AccessStanding
 from service.reconcile.steps.gate_fields import (
     BINDINGS,
     RING_FIELD,
-    GateChanges,
+    GateFieldChanges,
     desired_gates,
     gate_changes,
     only_unblocking,
@@ -23,31 +23,33 @@ from service.reconcile.steps.gate_fields import (
 from service.reconcile.steps.writer import ClaimLostError, Target, Writer
 from service.store.pool import Pool
 from service.store.reconcile import claims
-from service.store.reconcile.claims import Claim, Gates
+from service.store.reconcile.claims import KeptFields, WebhookClaim
 from service.store.reconcile.sweeps import SeenNumber
 from service.vapi.resources import PhoneNumberView
 
 
-class Standings(Protocol):
+class StandingReader(Protocol):
     """How organizations stand now, read from PostgreSQL."""
 
-    async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, Standing]: ...
+    async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]: ...
 
 
-def gates_of(held: Claim | SeenNumber) -> Gates:
+def gates_of(held: WebhookClaim | SeenNumber) -> KeptFields:
     """What is known to be ours on a number."""
-    return Gates(tuple(held.ring_texts), held.ring_on, tuple(held.fallback_numbers), held.unbound)
+    return KeptFields(
+        tuple(held.ring_texts), held.ring_on, tuple(held.fallback_numbers), held.unbound
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Gating:
+class GateStep:
     """Without `standings` what depends on an organization's access is left as it is."""
 
     pool: Pool
     writer: Writer
-    standings: Standings | None = None
+    standings: StandingReader | None = None
 
-    async def standing(self, held: Claim) -> Standing | None:
+    async def standing(self, held: WebhookClaim) -> AccessStanding | None:
         """How the number's organization stands; from now on a change of that makes it due."""
         if self.standings is None or held.organization_id is None:
             return None
@@ -58,7 +60,7 @@ class Gating:
         await claims.watch(self.pool, held)
         return (await self.standings.of([held.organization_id])).get(held.organization_id)
 
-    def is_out_of_date(self, held: Claim, standing: Standing | None) -> bool:
+    def is_out_of_date(self, held: WebhookClaim, standing: AccessStanding | None) -> bool:
         """Whether a hook or transfer of ours has to come or go because the access changed."""
         if standing is None:
             return False
@@ -67,11 +69,11 @@ class Gating:
 
     def compare(
         self,
-        held: Claim,
+        held: WebhookClaim,
         seen: PhoneNumberView,
-        standing: Standing | None,
-        written: Gates | None = None,
-    ) -> GateChanges:
+        standing: AccessStanding | None,
+        written: KeptFields | None = None,
+    ) -> GateFieldChanges:
         """What differs from what the number's gate and its organization's standing call for;
         `written`: after a write, of which this may be ours."""
         desired = desired_gates(held.gate, standing)
@@ -80,9 +82,9 @@ class Gating:
 
     async def unblock(
         self,
-        held: Claim,
+        held: WebhookClaim,
         seen: PhoneNumberView,
-        standing: Standing | None,
+        standing: AccessStanding | None,
         priority: Priority,
     ) -> PhoneNumberView:
         """Take our ringing hook off a number that has access, before all else and whatever else is
@@ -95,9 +97,9 @@ class Gating:
 
     async def write(
         self,
-        held: Claim,
+        held: WebhookClaim,
         seen: PhoneNumberView,
-        changes: GateChanges,
+        changes: GateFieldChanges,
         priority: Priority,
     ) -> PhoneNumberView:
         """Bring the gates to the desired state."""
@@ -111,9 +113,9 @@ class Gating:
 
     async def patch(
         self,
-        held: Claim,
+        held: WebhookClaim,
         seen: PhoneNumberView,
-        changes: GateChanges,
+        changes: GateFieldChanges,
         body: Mapping[str, Any],
         priority: Priority,
         *,
@@ -135,13 +137,13 @@ class Gating:
         await self.writer.confirm(written)
         return PhoneNumberView(written.view.raw)
 
-    async def keep(self, held: Claim, kept: Gates) -> None:
+    async def keep(self, held: WebhookClaim, kept: KeptFields) -> None:
         """Keep what is ours now that Vapi was seen to have it so."""
         if kept != gates_of(held):
             await claims.keep_gates(self.pool, held, kept)
 
 
-def cause_of_gates(changes: GateChanges, kept: Gates) -> Cause:
+def cause_of_gates(changes: GateFieldChanges, kept: KeptFields) -> Cause:
     """Somebody bound an assistant again or took our hook off; or the access or the gate changed."""
     theirs = False
     for entry in changes.drift:

@@ -6,20 +6,20 @@ from typing import Any
 
 from service.domain.phone_numbers import Cause, FieldDrift, SyncState
 from service.domain.priority import Priority
-from service.domain.standing import Standing
+from service.domain.standing import AccessStanding
 from service.reconcile import brakes
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.failures import fight_over, finding_of, retry_in
-from service.reconcile.metrics import Tally
+from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
 from service.reconcile.steps.applied import applied_of, cause_of, seen_form
-from service.reconcile.steps.gate_step import Gating, cause_of_gates, gates_of
-from service.reconcile.steps.route_step import Routing, Visit
+from service.reconcile.steps.gate_step import GateStep, cause_of_gates, gates_of
+from service.reconcile.steps.route_step import RoutePass, RouteStep
 from service.reconcile.steps.writer import Target, Writer
 from service.store.pool import Pool
 from service.store.reconcile import claims, state
-from service.store.reconcile.claims import Claim, Finding
+from service.store.reconcile.claims import PassResult, WebhookClaim
 from service.vapi.errors import VapiError, VapiRejectedError, VapiUnauthorizedError
 from service.vapi.resources import PhoneNumberView
 
@@ -40,7 +40,7 @@ def earlier(first: float | None, second: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Repairer:
+class NumberPass:
     """Looks after one number under a claim.
 
     `enforcing`: drift is repaired unasked; else only what an admin ordered is written. `key` is the
@@ -50,14 +50,14 @@ class Repairer:
     pool: Pool
     observer: Observer
     writer: Writer
-    gating: Gating
-    routing: Routing
+    gating: GateStep
+    routing: RouteStep
     desired: DesiredWebhook
-    tally: Tally
+    tally: ReconcileMetrics
     key: str
     enforcing: bool = True
 
-    async def look_after(self, held: Claim, priority: Priority) -> Finding:
+    async def look_after(self, held: WebhookClaim, priority: Priority) -> PassResult:
         """Bring the number to the desired state, or say why not.
 
         What depends on the organization's access is looked at again when that changes by itself.
@@ -79,11 +79,11 @@ class Repairer:
 
     async def settle(
         self,
-        held: Claim,
+        held: WebhookClaim,
         seen: PhoneNumberView,
-        standing: Standing | None,
+        standing: AccessStanding | None,
         priority: Priority,
-    ) -> Finding:
+    ) -> PassResult:
         """The webhook on the number, then its gates, then what answers it."""
         drift = self.drift_of(held, seen)
         applied, refused = held.last_applied, None
@@ -114,15 +114,15 @@ class Repairer:
                 if changes.drift:
                     return self.not_in_sync(held, changes.drift, UNKEPT, "unkept")
             await self.gating.keep(held, changes.kept)
-        visit = Visit(held, seen, applied, refused, priority, self.may_write(held))
+        visit = RoutePass(held, seen, applied, refused, priority, self.may_write(held))
         return await self.routing.settle(visit)
 
-    def may_write(self, held: Claim) -> bool:
+    def may_write(self, held: WebhookClaim) -> bool:
         """Whether anything may be changed for this number now."""
         return not held.paused and (self.enforcing or held.ordered_by is not None)
 
     def drift_of(
-        self, held: Claim, seen: PhoneNumberView, applied: Mapping[str, Any] | None = None
+        self, held: WebhookClaim, seen: PhoneNumberView, applied: Mapping[str, Any] | None = None
     ) -> tuple[FieldDrift, ...]:
         """What differs on the number itself; nothing where Vapi refuses a webhook on it."""
         if held.problem == "number_refused" and held.ordered_by is None:
@@ -131,26 +131,28 @@ class Repairer:
         return webhook_fields.changes(self.desired, seen.server, shown=shown)
 
     def left_alone(
-        self, held: Claim, drift: tuple[FieldDrift, ...], cause: Cause
-    ) -> Finding | None:
+        self, held: WebhookClaim, drift: tuple[FieldDrift, ...], cause: Cause
+    ) -> PassResult | None:
         """Why the drift must not be repaired now; None when it may."""
         if held.paused:
-            return Finding(SyncState.PAUSED, drift, retry_in=held.pause_left)
+            return PassResult(SyncState.PAUSED, drift, retry_in=held.pause_left)
         if not self.may_write(held):
-            return Finding(SyncState.DRIFTED, drift, OBSERVED, "observe")
+            return PassResult(SyncState.DRIFTED, drift, OBSERVED, "observe")
         if cause == "drift" and brakes.is_fight(held.fights):
             return fight_over(drift, held)
         return None
 
     def not_in_sync(
-        self, held: Claim, drift: tuple[FieldDrift, ...], error: str, problem: str
-    ) -> Finding:
+        self, held: WebhookClaim, drift: tuple[FieldDrift, ...], error: str, problem: str
+    ) -> PassResult:
         """Drift that stayed although we tried."""
-        return Finding(SyncState.DRIFTED, drift, error, problem, held.failures + 1, retry_in(held))
+        return PassResult(
+            SyncState.DRIFTED, drift, error, problem, held.failures + 1, retry_in(held)
+        )
 
     async def write(
         self,
-        held: Claim,
+        held: WebhookClaim,
         seen: PhoneNumberView,
         drift: tuple[FieldDrift, ...],
         priority: Priority,
@@ -175,7 +177,7 @@ class Repairer:
             self.tally.repaired("phone_number")
         return view, applied
 
-    async def failed(self, exc: VapiError, held: Claim) -> Finding:
+    async def failed(self, exc: VapiError, held: WebhookClaim) -> PassResult:
         """What a failure means for the number; a refused key means something for all of them."""
         if isinstance(exc, VapiUnauthorizedError):
             await self.refuse_key()

@@ -16,7 +16,7 @@ from service.reconcile.steps.gate_fields import BINDINGS, gate_changes, released
 from service.reconcile.steps.gate_step import gates_of
 from service.reconcile.steps.writer import Target, Writer
 from service.store.reconcile.changes import WebhookChange
-from service.store.reconcile.claims import Claim, Finding
+from service.store.reconcile.claims import PassResult, WebhookClaim
 from service.vapi.errors import VapiUnavailableError, VapiUnsureError
 from service.vapi.resources import ServerView
 
@@ -33,7 +33,7 @@ class Release:
     assistants: AssistantWebhooks
     desired: DesiredWebhook
 
-    async def give_back(self, held: Claim, priority: Priority) -> None:
+    async def give_back(self, held: WebhookClaim, priority: Priority) -> None:
         """Restore the number and its assistants, unless somebody has pointed them elsewhere since."""
         await self.assistants.give_back(held, frozenset(), priority)
         target = Target("phone_number", held.vapi_phone_number_id)
@@ -54,14 +54,16 @@ class Release:
         ):
             raise VapiUnavailableError(NOT_SHOWN)
 
-    def former_server(self, held: Claim, seen: ServerView) -> dict[str, Any]:
+    def former_server(self, held: WebhookClaim, seen: ServerView) -> dict[str, Any]:
         """The part of the change that takes our webhook away; empty where there is none of ours."""
         if held.original is None:
             return {}
         former = held.original.get("server")
         return way_back(self.desired, seen.server, held.last_applied, former)
 
-    async def roll_back(self, held: Claim, change: WebhookChange, priority: Priority) -> Finding:
+    async def roll_back(
+        self, held: WebhookClaim, change: WebhookChange, priority: Priority
+    ) -> PassResult:
         """Put the owned fields back to what they were before a change, and leave them so.
 
         Hooks are not: one of ours that came back would block, whoever pays.
@@ -87,4 +89,4 @@ class Release:
         await self.writer.confirm(written)
         on_number = change.level == "phone_number"
         drift = webhook_fields.changes(self.desired, written.view.server) if on_number else ()
-        return Finding(SyncState.PAUSED, drift, retry_in=held.pause_left, level=held.level)
+        return PassResult(SyncState.PAUSED, drift, retry_in=held.pause_left, level=held.level)

@@ -25,7 +25,7 @@ AnsweredBy = Literal["assistant", "squad", "workflow", "assistant_request"]
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class EventListener:
     """Who gets some of a number's events. `level` says where it is configured.
 
     `vapi_id` and `name` are of the object to edit: for a squad's member, the squad's id. `url` is
@@ -61,13 +61,13 @@ class Route:
     """
 
     answered_by: AnsweredBy
-    listeners: tuple[Listener, ...]
+    listeners: tuple[EventListener, ...]
     reaches_us: bool
-    shadows: tuple[Listener, ...]
+    shadows: tuple[EventListener, ...]
     remedy: str | None
 
     @property
-    def unread(self) -> tuple[Listener, ...]:
+    def unread(self) -> tuple[EventListener, ...]:
         """Shadows that are only feared: what they are could not be read."""
         return tuple(listener for listener in self.shadows if listener.url is None)
 
@@ -78,7 +78,7 @@ def route_of(desired_url: str, number: PhoneNumberView, bound: Bound) -> Route:
     found = tuple(dict.fromkeys(sources(answered_by, number, bound)))
     taking = {listener_of(source, desired_url): source for source in found if source is not None}
     shadows = tuple(listener for listener in taking if not listener.ours)
-    at_number: list[Listener] = []
+    at_number: list[EventListener] = []
     if not found or any(source is None or source.url is None for source in found):
         wanted: tuple[Events, ...] = ("call events",)
         if answered_by == "assistant_request":
@@ -194,7 +194,7 @@ def assistant_source(assistant_id: str, assistants: Mapping[str, AssistantView])
     return Source("assistant", assistant_id, view.name, view.url_field, view.url, what)
 
 
-def listener_of(source: Source, desired_url: str) -> Listener:
+def listener_of(source: Source, desired_url: str) -> EventListener:
     """What a source means for the call events."""
     ours = source.url == desired_url
     if source.url is None:
@@ -203,25 +203,27 @@ def listener_of(source: Source, desired_url: str) -> Listener:
         why = f"{capital(source.what)} names our URL in `{source.field}`."
     else:
         why = f"`{source.field}` of {source.what} goes before the phone number's server."
-    return Listener(source.level, source.vapi_id, source.name, source.url, ours, "call events", why)
+    return EventListener(
+        source.level, source.vapi_id, source.name, source.url, ours, "call events", why
+    )
 
 
-def number_listener(number: PhoneNumberView, desired_url: str, events: Events) -> Listener:
+def number_listener(number: PhoneNumberView, desired_url: str, events: Events) -> EventListener:
     """Who gets what nothing before the number takes: the number's server, else the organization's."""
     if number.url is None:
         why = "The phone number names no server: the organization's gets these, if there is one."
-        return Listener("organization", None, None, None, False, events, why)
+        return EventListener("organization", None, None, None, False, events, why)
     why = {
         "assistant-request": "No assistant, squad or workflow is attached: Vapi asks who answers.",
         "call events": "The phone number's server gets what no server before it takes.",
     }[events]
     ours = number.url == desired_url
-    return Listener("phone_number", number.id, number.name, number.url, ours, events, why)
+    return EventListener("phone_number", number.id, number.name, number.url, ours, events, why)
 
 
 def tool_listeners(
     desired_url: str, answered_by: AnsweredBy, number: PhoneNumberView, bound: Bound
-) -> tuple[Listener, ...]:
+) -> tuple[EventListener, ...]:
     """Tools with servers of their own, and saved ones that could not be read."""
     holders = tool_holders(answered_by, number, bound)
     inline = [tool for holder in holders for tool in holder.tools]
@@ -240,7 +242,9 @@ def tool_listeners(
             why = f"{what} has a server of its own."
         else:
             continue
-        found.append(Listener("tool", tool_id, name, url, url == desired_url, "tool calls", why))
+        found.append(
+            EventListener("tool", tool_id, name, url, url == desired_url, "tool calls", why)
+        )
     return tuple(dict.fromkeys(found))
 
 

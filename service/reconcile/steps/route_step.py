@@ -11,13 +11,13 @@ from service.domain.priority import Priority
 from service.reconcile import brakes
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
 from service.reconcile.failures import fight_over, finding_of
-from service.reconcile.metrics import Tally
+from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
 from service.reconcile.steps.applied import applied_of, cause_of
 from service.reconcile.steps.assistants import WITHIN, AssistantWebhooks
-from service.reconcile.steps.route import Bound, Listener, Route, repairable, route_of
-from service.store.reconcile.claims import Claim, Finding
+from service.reconcile.steps.route import Bound, EventListener, Route, repairable, route_of
+from service.store.reconcile.claims import PassResult, WebhookClaim
 from service.vapi.errors import VapiRejectedError
 from service.vapi.resources import PhoneNumberView
 
@@ -29,10 +29,10 @@ NUMBER_REFUSED = "Vapi refuses a webhook on the number itself: it is kept on the
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class RoutePass:
     """A pass that has dealt with the number itself. `refused`: Vapi would not have it there."""
 
-    held: Claim
+    held: WebhookClaim
     seen: PhoneNumberView
     applied: Mapping[str, Any] | None
     refused: VapiRejectedError | None
@@ -47,7 +47,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class RouteView:
     """What answers a number, and what is wrong with it.
 
     `wanted` are saved assistants that should carry our webhook, `others` what takes the events away
@@ -57,14 +57,14 @@ class Sight:
     bound: Bound
     route: Route
     wanted: tuple[str, ...]
-    others: tuple[Listener, ...]
+    others: tuple[EventListener, ...]
 
     @property
     def well(self) -> bool:
         return not self.wanted and not self.others
 
 
-def shadows_of(route: Route) -> tuple[Listener, ...]:
+def shadows_of(route: Route) -> tuple[EventListener, ...]:
     """What takes events away. An assistant that cannot be read takes none; a squad's member whose
     server nobody can know may."""
     return tuple(
@@ -81,7 +81,7 @@ def judge(
     carrying: Collection[str],
     *,
     all_of_them: bool = False,
-) -> Sight:
+) -> RouteView:
     """Judge a route. `carrying` assistants are configured by us, and have to be so in every field.
     `all_of_them`: each assistant has to carry the webhook, not only those with a server of their
     own. Pure."""
@@ -99,10 +99,10 @@ def judge(
         or (all_of_them and not webhook_fields.is_ours(desired, view.server))
         or (assistant_id in carrying and webhook_fields.changes(desired, view.server))
     ]
-    return Sight(bound, route, tuple(wanted), others)
+    return RouteView(bound, route, tuple(wanted), others)
 
 
-def drift_of(desired: DesiredWebhook, sight: Sight) -> tuple[FieldDrift, ...]:
+def drift_of(desired: DesiredWebhook, sight: RouteView) -> tuple[FieldDrift, ...]:
     """What is wrong with the route, field by field."""
     found = [
         FieldDrift(f"{listener.level}.server.url", desired.url, listener.url)
@@ -118,16 +118,16 @@ def drift_of(desired: DesiredWebhook, sight: Sight) -> tuple[FieldDrift, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Routing:
+class RouteStep:
     """`allowed`: the webhook may be put on an organization's own assistants."""
 
     observer: Observer
     assistants: AssistantWebhooks
     desired: DesiredWebhook
-    tally: Tally
+    tally: ReconcileMetrics
     allowed: bool = True
 
-    async def settle(self, visit: Visit) -> Finding:
+    async def settle(self, visit: RoutePass) -> PassResult:
         """Judge the route, mend what may be mended, give back what is no longer needed."""
         sight = await self.look(visit)
         held = visit.held
@@ -151,7 +151,7 @@ class Routing:
                 sight = await self.look(visit)
         return self.conclude(visit, sight)
 
-    def undone(self, held: Claim, sight: Sight) -> tuple[FieldDrift, ...]:
+    def undone(self, held: WebhookClaim, sight: RouteView) -> tuple[FieldDrift, ...]:
         """What somebody else has changed on assistants that we had configured."""
         found: list[FieldDrift] = []
         for assistant_id in sight.wanted:
@@ -163,7 +163,7 @@ class Routing:
         return tuple(found)
 
     def shared(
-        self, carrying: Collection[str], owned: Collection[str], sight: Sight
+        self, carrying: Collection[str], owned: Collection[str], sight: RouteView
     ) -> tuple[str, ...]:
         """Assistants that post to us already, for another number or by somebody's hand: this number
         needs it as well, so that the other one's release does not take it away."""
@@ -176,19 +176,19 @@ class Routing:
             and webhook_fields.is_ours(self.desired, view.server)
         )
 
-    async def look(self, visit: Visit) -> Sight:
+    async def look(self, visit: RoutePass) -> RouteView:
         """What answers the number now."""
         bound = await self.observer.bound(visit.seen, visit.priority)
         route = route_of(self.desired.url, visit.seen, bound)
         carrying = visit.held.assistant_ids
         return judge(self.desired, bound, route, carrying, all_of_them=visit.only_assistants)
 
-    def is_mendable(self, owned: Collection[str], sight: Sight) -> bool:
+    def is_mendable(self, owned: Collection[str], sight: RouteView) -> bool:
         """Whether our webhook on the assistants is allowed, and would bring all events to us."""
         ours = set(sight.wanted) <= set(owned)
         return self.allowed and bool(sight.wanted) and ours and not sight.others
 
-    def conclude(self, visit: Visit, sight: Sight) -> Finding:
+    def conclude(self, visit: RoutePass, sight: RouteView) -> PassResult:
         """The outcome of the pass."""
         held = visit.held
         carried = bool(sight.bound.assistants) and sight.well
@@ -196,10 +196,10 @@ class Routing:
             if visit.refused is not None:
                 return finding_of(visit.refused, held)
             # The assistant that carried it went: the number itself is tried again.
-            return Finding(SyncState.PENDING, retry_in=0.0)
+            return PassResult(SyncState.PENDING, retry_in=0.0)
         pause = held.pause_left if held.paused else None
         if not sight.well:
-            return Finding(
+            return PassResult(
                 SyncState.PAUSED if held.paused else SyncState.SHADOWED,
                 drift_of(self.desired, sight),
                 self.remedy(sight),
@@ -207,7 +207,7 @@ class Routing:
                 retry_in=pause,
                 applied=self.known(visit.applied),
             )
-        return Finding(
+        return PassResult(
             SyncState.PAUSED if held.paused else SyncState.IN_SYNC,
             error=NUMBER_REFUSED if visit.only_assistants else None,
             problem="number_refused" if visit.only_assistants else None,
@@ -216,7 +216,7 @@ class Routing:
             applied=self.known(visit.applied),
         )
 
-    def remedy(self, sight: Sight) -> str:
+    def remedy(self, sight: RouteView) -> str:
         """What somebody has to do at Vapi."""
         if sight.others or shadows_of(sight.route):
             return sight.route.remedy or UNPROVEN

@@ -18,7 +18,7 @@ from service.reconcile.steps.applied import shown_as
 from service.reconcile.steps.webhook_fields import Server
 from service.store.pool import Pool
 from service.store.reconcile import changes
-from service.store.reconcile.claims import Claim
+from service.store.reconcile.claims import WebhookClaim
 from service.vapi.errors import VapiRejectedError
 from service.vapi.resources import PhoneNumberView, ServerView
 
@@ -56,7 +56,7 @@ class Writer:
 
     async def write(
         self,
-        held: Claim,
+        held: WebhookClaim,
         target: Target,
         seen: ServerView,
         body: Mapping[str, Any],
@@ -98,7 +98,7 @@ class Writer:
 
     async def put_back(
         self,
-        held: Claim,
+        held: WebhookClaim,
         target: Target,
         seen: ServerView,
         body: Mapping[str, Any],
@@ -116,7 +116,7 @@ class Writer:
 
     async def restore(
         self,
-        held: Claim,
+        held: WebhookClaim,
         target: Target,
         seen: ServerView,
         body: Mapping[str, Any],

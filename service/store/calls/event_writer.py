@@ -13,7 +13,7 @@ from datetime import datetime
 import structlog
 
 from service.domain.call_events import StepKind
-from service.store.calls.events import Noted, prune, write
+from service.store.calls.events import PendingStep, prune, write
 from service.store.pool import UNAVAILABLE, Pool
 
 LINGER_SECONDS = 0.25
@@ -32,7 +32,7 @@ class CallEventWriter:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.waiting: list[Noted] = []
+        self.waiting: list[PendingStep] = []
         self.arrived = asyncio.Event()
         self.dropped = 0
         self.full = False
@@ -52,7 +52,7 @@ class CallEventWriter:
         if len(self.waiting) >= LIMIT:
             self.drop(1)
             return
-        self.waiting.append(Noted(vapi_call_id, sent_at, time.monotonic(), kind, detail))
+        self.waiting.append(PendingStep(vapi_call_id, sent_at, time.monotonic(), kind, detail))
         self.arrived.set()
 
     def drop(self, count: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service.domain.call_events import Step
+from service.domain.call_events import CallStep
 from service.store.pool import Pool
 
 KEEP_DAYS = 30.0
@@ -36,7 +36,7 @@ DELETE FROM callgate.call_events WHERE at < now() - make_interval(secs => $1) AN
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class PendingStep:
     """A step that waits to be written. `noted_at` is monotonic; `sent_at` is Vapi's own instant."""
 
     vapi_call_id: str
@@ -46,7 +46,7 @@ class Noted:
     detail: Mapping[str, Any]
 
 
-async def write(pool: Pool, steps: Sequence[Noted], now: float) -> None:
+async def write(pool: Pool, steps: Sequence[PendingStep], now: float) -> None:
     """Write steps in one statement; `now` is monotonic."""
     await pool.execute(
         INSERT,
@@ -58,10 +58,10 @@ async def write(pool: Pool, steps: Sequence[Noted], now: float) -> None:
     )
 
 
-async def list_of_call(pool: Pool, vapi_call_id: str, limit: int) -> list[Step]:
+async def list_of_call(pool: Pool, vapi_call_id: str, limit: int) -> list[CallStep]:
     """The steps of a call in their order, the first so many."""
     rows = await pool.fetch(OF_CALL, vapi_call_id, limit)
-    return [Step(row["at"], row["kind"], row["detail"]) for row in rows]
+    return [CallStep(row["at"], row["kind"], row["detail"]) for row in rows]
 
 
 async def prune(pool: Pool, days: float = KEEP_DAYS) -> int:

@@ -21,7 +21,7 @@ OF_IDS = COLUMNS + "WHERE id = ANY($1::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CallChange:
     """That a call is new or not as it was. `updated_at` is when its transaction began."""
 
     id: UUID
@@ -42,10 +42,10 @@ async def now(pool: Pool) -> datetime:
     return found
 
 
-async def find_changed(pool: Pool, since: datetime, limit: int) -> list[Change]:
+async def find_changed(pool: Pool, since: datetime, limit: int) -> list[CallChange]:
     """What changed after an instant, oldest first; the newest so many."""
     rows = await pool.fetch(CHANGED, since, limit)
-    return [Change(row["id"], row["updated_at"]) for row in reversed(rows)]
+    return [CallChange(row["id"], row["updated_at"]) for row in reversed(rows)]
 
 
 async def find_summaries(pool: Pool, ids: Sequence[UUID]) -> dict[UUID, CallSummary]:

@@ -17,7 +17,7 @@ import structlog
 
 from service.domain.calls import CallEnd, NewCall
 from service.store.calls.records import record_calls, record_end
-from service.store.calls.spool_notes import Notes, Page, open_locked, write_whole
+from service.store.calls.spool_notes import Notes, NotesFile, open_locked, write_whole
 from service.store.pool import UNAVAILABLE, Pool
 
 DRAIN_SECONDS = 1.0
@@ -71,7 +71,7 @@ class Spool:
                 self.fresh -= len(lines)
                 self.unwritten += lines
 
-    def note(self, entry: Entry) -> Page | None:
+    def note(self, entry: Entry) -> NotesFile | None:
         """Note an entry that PostgreSQL is just taking, so that a killed process loses nothing."""
         return self.notes.add(encode(entry))
 

@@ -52,7 +52,7 @@ def write_whole(file: int, lines: bytes) -> None:
 
 
 @dataclass(slots=True, eq=False)
-class Page:
+class NotesFile:
     """One file of notes; `open` counts those that are still needed."""
 
     path: Path
@@ -70,10 +70,10 @@ class Notes:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.pages: dict[Path, Page] = {}
-        self.page: Page | None = None
+        self.pages: dict[Path, NotesFile] = {}
+        self.page: NotesFile | None = None
 
-    def add(self, line: bytes) -> Page | None:
+    def add(self, line: bytes) -> NotesFile | None:
         """Note a record, to be given back to `settle`; None if the disk does not take it."""
         try:
             page = self.page
@@ -87,14 +87,14 @@ class Notes:
         page.size += len(line)
         return page
 
-    def turn(self) -> Page:
+    def turn(self) -> NotesFile:
         """Begin a new page."""
-        page = Page(*open_locked(self.folder))
+        page = NotesFile(*open_locked(self.folder))
         self.pages[page.path] = page
         self.page = page
         return page
 
-    def settle(self, page: Page) -> None:
+    def settle(self, page: NotesFile) -> None:
         """One note of a page is no longer needed."""
         page.open -= 1
         if page.open:
@@ -109,7 +109,7 @@ class Notes:
             # What stands there is recorded already: it would be recorded once all the same.
             log.error("notes.not_removed", error=type(exc).__name__)
 
-    def forget(self, page: Page) -> None:
+    def forget(self, page: NotesFile) -> None:
         if page is self.page:
             self.page = None
         del self.pages[page.path]

@@ -148,7 +148,7 @@ class ImportRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ImportClaim:
     """An import that is this worker's to apply, until somebody has a higher `number`."""
 
     import_id: UUID
@@ -217,15 +217,15 @@ async def cancel(connection: Connection, import_id: UUID) -> None:
     await connection.execute(CANCEL, import_id)
 
 
-async def claim(pool: Pool) -> Claim | None:
+async def claim(pool: Pool) -> ImportClaim | None:
     """Take an import that is to be applied and that nobody applies now."""
     row = await pool.fetchrow(CLAIM, LEASE_SECONDS)
     if row is None:
         return None
-    return Claim(row["id"], row["claim"], row["applied_by"], row["source"])
+    return ImportClaim(row["id"], row["claim"], row["applied_by"], row["source"])
 
 
-async def list_to_do(pool: Pool, held: Claim, limit: int) -> list[ImportRecord]:
+async def list_to_do(pool: Pool, held: ImportClaim, limit: int) -> list[ImportRecord]:
     """The next rows to apply; none if the import is no longer this worker's."""
     rows = await pool.fetch(TO_DO, held.import_id, held.number, limit)
     return [ImportRecord(**dict(row)) for row in rows]
@@ -233,7 +233,7 @@ async def list_to_do(pool: Pool, held: Claim, limit: int) -> list[ImportRecord]:
 
 async def record(
     pool: Pool,
-    held: Claim,
+    held: ImportClaim,
     line: int,
     *,
     outcome: Outcome,
@@ -254,11 +254,11 @@ async def record(
     return bool(going_on)
 
 
-async def finish(pool: Pool, held: Claim) -> bool:
+async def finish(pool: Pool, held: ImportClaim) -> bool:
     """All rows have their outcome; False if the import is no longer this worker's."""
     return bool(await pool.fetchval(FINISH, held.import_id, held.number))
 
 
-async def give_back(pool: Pool, held: Claim) -> None:
+async def give_back(pool: Pool, held: ImportClaim) -> None:
     """Let another worker go on at once."""
     await pool.execute(GIVE_BACK, held.import_id, held.number)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from service.domain.phone_numbers import Gate
+from service.domain.phone_numbers import NumberGate
 from service.store.pool import Connection, Pool
 
 NUMBERS = """
@@ -39,7 +39,7 @@ class RegisteredNumber:
     id: UUID
     organization_id: UUID
     label: str | None
-    gate: Gate
+    gate: NumberGate
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ async def find_by_vapi_id(database: Pool | Connection, vapi_id: str) -> PhoneNum
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PhoneNumberFilter:
     """Which numbers a list is to show; None and "" are any. `query` is a part of the number, the
     label, Vapi's id or the organization's name."""
 
@@ -163,7 +163,7 @@ class Wanted:
 
 
 async def search(
-    pool: Pool, wanted: Wanted, *, after: UUID | None, limit: int
+    pool: Pool, wanted: PhoneNumberFilter, *, after: UUID | None, limit: int
 ) -> list[PhoneNumber]:
     """The numbers that fit, by id; `after` is the last one of the page before."""
     pattern = None

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service.domain.phone_numbers import Cause, FieldDrift, SyncLevel
 from service.store.pool import Pool
-from service.store.reconcile.claims import Claim
+from service.store.reconcile.claims import WebhookClaim
 
 # A pause of everything that began after the claim counts too; what goes back is never held up.
 BEGIN = """
@@ -68,7 +68,7 @@ def change_of(row: Mapping[str, Any]) -> WebhookChange:
 
 async def begin(
     pool: Pool,
-    held: Claim,
+    held: WebhookClaim,
     *,
     level: SyncLevel,
     vapi_id: str,

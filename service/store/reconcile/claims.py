@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from service.domain.phone_numbers import FieldDrift, Gate, SyncLevel, SyncState
+from service.domain.phone_numbers import FieldDrift, NumberGate, SyncLevel, SyncState
 from service.store.pool import Pool
 
 LEASE_SECONDS = 45.0
@@ -124,7 +124,7 @@ UPDATE callgate.webhook_states SET claimed_until = NULL WHERE phone_number_id = 
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class WebhookClaim:
     """The right to work on one number, with what the work needs.
 
     `pause_left` and `fight_left` are seconds; None for a pause that somebody has to end.
@@ -144,7 +144,7 @@ class Claim:
     ordered_by: str | None
     ordered_from: str | None
     organization_id: UUID | None
-    gate: Gate
+    gate: NumberGate
     answer_with: Mapping[str, Any] | None
     watched: bool
     wakes: int
@@ -160,7 +160,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Gates:
+class KeptFields:
     """What is ours on a number besides its webhook: what our ringing hooks may say and whether one may
     be there, where calls go while we are away, and what has to be bound again."""
 
@@ -171,7 +171,7 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PassResult:
     """What one look came to. `retry_in` is in seconds; None: nothing more to do by itself.
 
     `problem` is the slug of `error`. `checked` tells whether Vapi was seen at all. `applied` is what
@@ -189,28 +189,28 @@ class Finding:
     applied: Mapping[str, Any] | None = None
 
 
-async def claim(pool: Pool, phone_number_id: UUID, *, due: bool = False) -> Claim | None:
+async def claim(pool: Pool, phone_number_id: UUID, *, due: bool = False) -> WebhookClaim | None:
     """Claim a number, or one only if it is due; None when another holds it or it is gone."""
     row = await pool.fetchrow(CLAIM, phone_number_id, LEASE_SECONDS, due)
-    return None if row is None else Claim(**dict(row))
+    return None if row is None else WebhookClaim(**dict(row))
 
 
-async def unclaim(pool: Pool, held: Claim) -> None:
+async def unclaim(pool: Pool, held: WebhookClaim) -> None:
     """Give a claim back without an outcome."""
     await pool.execute(UNCLAIM, held.phone_number_id, held.claim)
 
 
-async def keep_original(pool: Pool, held: Claim, original: Mapping[str, Any]) -> None:
+async def keep_original(pool: Pool, held: WebhookClaim, original: Mapping[str, Any]) -> None:
     """Keep what was there before our first change."""
     await pool.execute(KEEP_ORIGINAL, held.phone_number_id, held.claim, dict(original))
 
 
-async def watch(pool: Pool, held: Claim) -> None:
+async def watch(pool: Pool, held: WebhookClaim) -> None:
     """From now on changes of the organization's access make the number due."""
     await pool.execute(WATCH, held.phone_number_id)
 
 
-async def keep_gates(pool: Pool, held: Claim, kept: Gates) -> bool:
+async def keep_gates(pool: Pool, held: WebhookClaim, kept: KeptFields) -> bool:
     """Keep what is, or may be, ours on the number besides its webhook; False: the claim is lost."""
     return bool(
         await pool.fetchval(
@@ -225,17 +225,17 @@ async def keep_gates(pool: Pool, held: Claim, kept: Gates) -> bool:
     )
 
 
-async def keep_answer(pool: Pool, held: Claim, answer_with: Mapping[str, Any]) -> None:
+async def keep_answer(pool: Pool, held: WebhookClaim, answer_with: Mapping[str, Any]) -> None:
     """Let what answered the number at Vapi be our answer, unless an admin chose another one."""
     await pool.execute(KEEP_ANSWER, held.phone_number_id, dict(answer_with))
 
 
-async def keep_assistants(pool: Pool, held: Claim, assistant_ids: list[str]) -> None:
+async def keep_assistants(pool: Pool, held: WebhookClaim, assistant_ids: list[str]) -> None:
     """Keep which assistants carry the number's webhook, before the first of them is changed."""
     await pool.execute(KEEP_ASSISTANTS, held.phone_number_id, held.claim, assistant_ids)
 
 
-async def record(pool: Pool, held: Claim, finding: Finding) -> None:
+async def record(pool: Pool, held: WebhookClaim, finding: PassResult) -> None:
     """Write an outcome and give the claim back; without effect when the claim is no longer ours."""
     await pool.execute(
         RECORD,
@@ -261,7 +261,7 @@ async def learn(
     await pool.execute(LEARN, phone_number_id, number, vapi_org_id)
 
 
-async def forget(pool: Pool, held: Claim) -> None:
+async def forget(pool: Pool, held: WebhookClaim) -> None:
     """Remove a released number whose former webhook is back; one added again starts anew."""
     await pool.execute(FORGET, held.phone_number_id, held.claim)
     await pool.execute(START_AGAIN, held.phone_number_id, held.claim)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from service.domain.phone_numbers import Gate, Order, SyncLevel, SyncState
+from service.domain.phone_numbers import NumberGate, Order, SyncLevel, SyncState
 from service.store.pool import Pool
 
 Outcome = Literal["running", "done", "held", "failed"]
@@ -128,7 +128,7 @@ class SeenNumber:
     last_applied: Mapping[str, Any] | None
     assistant_ids: Sequence[str]
     organization_id: UUID
-    gate: Gate
+    gate: NumberGate
     ring_texts: Sequence[str]
     ring_on: bool
     fallback_numbers: Sequence[str]

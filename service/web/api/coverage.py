@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from service.admin.phone_numbers.coverage import Coverages
-from service.web.api.operations import Asked, Operation
+from service.web.api.operations import ApiRequest, Operation
 from service.web.shapes.shapes import Given
 
 Place = Literal["ring", "request", "event", "predial", "list", "nothing"]
@@ -66,7 +66,7 @@ class CoverageOperations:
 
     coverages: Coverages
 
-    async def get(self, asked: Asked) -> BaseModel:
+    async def get(self, asked: ApiRequest) -> BaseModel:
         found = await self.coverages.of(asked.ids["phone_number_id"])
         return Coverage.model_validate(found)
 

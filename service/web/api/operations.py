@@ -33,20 +33,20 @@ CURSOR = r"^[A-Za-z0-9_=-]*$"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Query(BaseModel):
+class QueryParameters(BaseModel):
     """Query parameters; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class PageQuery(Query):
+class PageQuery(QueryParameters):
     """Paging: `cursor` is what the page before gave as `next_cursor`."""
 
     limit: Annotated[int, BeforeValidator(digits_of)] = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, StringConstraints(max_length=2000, pattern=CURSOR)] | None = None
 
 
-class Page(BaseModel, Generic[Model]):
+class ListPage(BaseModel, Generic[Model]):
     """One page of a list."""
 
     items: list[Model]
@@ -59,7 +59,7 @@ class Page(BaseModel, Generic[Model]):
 
 
 @dataclass(slots=True)
-class Asked:
+class ApiRequest:
     """A request that has been read: who asks, for what."""
 
     actor: Actor
@@ -70,7 +70,7 @@ class Asked:
     vapi_ids: dict[str, str] = field(default_factory=dict)
 
 
-Run = Callable[[Asked], Awaitable[BaseModel | None]]
+Run = Callable[[ApiRequest], Awaitable[BaseModel | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Operation:
     run: Run
     gives: type[BaseModel] | None
     status: int = 200
-    query: type[Query] | None = None
+    query: type[QueryParameters] | None = None
     body: type[BaseModel] | None = None
     problems: tuple[int, ...] = ()
     body_optional: bool = False
@@ -106,13 +106,13 @@ class Operation:
 
     async def serve(self, request: web.Request, actor: Actor) -> web.Response:
         """Read, run, write."""
-        asked = Asked(actor, request)
+        asked = ApiRequest(actor, request)
         for name in self.parameters:
             if name in self.vapi_ids:
                 asked.vapi_ids[name] = path_vapi_id(request, name)
             else:
                 asked.ids[name] = path_id(request, name)
-        asked.query = read_query(request, self.query or Query)
+        asked.query = read_query(request, self.query or QueryParameters)
         if self.body is not None and not (self.body_optional and not request.body_exists):
             asked.body = await read_body(request, self.body)
         elif self.body is not None:
@@ -150,7 +150,7 @@ def path_vapi_id(request: web.Request, name: str) -> str:
     return text
 
 
-def read_query(request: web.Request, shape: type[Query]) -> Query:
+def read_query(request: web.Request, shape: type[QueryParameters]) -> QueryParameters:
     """The query parameters, each at most once."""
     values: dict[str, str] = {}
     for name, value in request.query.items():

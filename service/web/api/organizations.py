@@ -8,17 +8,17 @@ from pydantic import BaseModel
 
 from policies.contract import Override, SubscriptionPlan
 from service.admin.organizations.organizations import AccessPreview, Entitlement, Organizations
-from service.admin.organizations.search import OrganizationList, Wanted
+from service.admin.organizations.search import OrganizationList, OrganizationQuery
 from service.domain.decisions import Decision
 from service.domain.forward_urls import check_forward_url
 from service.domain.organizations import Organization
 from service.store.organizations.search import Filters, PlanFilter, Position, Sort, TrialFilter
 from service.web.api.operations import (
-    Asked,
+    ApiRequest,
+    ListPage,
     Operation,
-    Page,
     PageQuery,
-    Query,
+    QueryParameters,
     Run,
     place_in_time,
     read_cursor,
@@ -42,9 +42,9 @@ class OrganizationsQuery(PageQuery):
     sort: Sort = "name"
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> OrganizationQuery:
         """The same for the use case."""
-        return Wanted(
+        return OrganizationQuery(
             Filters(
                 self.query,
                 trial=self.trial,
@@ -58,7 +58,7 @@ class OrganizationsQuery(PageQuery):
         )
 
 
-class AccessQuery(Query):
+class AccessQuery(QueryParameters):
     """What to ask about: a number of the organization, another instant."""
 
     phone_number_id: Id | None = None
@@ -127,7 +127,7 @@ class OrganizationOperations:
     async def shaped(self, organization: Organization) -> shapes.Organization:
         return organization_shape(organization, await self.preview.decide(organization))
 
-    async def create(self, asked: Asked) -> BaseModel:
+    async def create(self, asked: ApiRequest) -> BaseModel:
         values = asked.body.model_dump()
         self.check(values)
         return await self.shaped(await self.organizations.create(asked.actor, values))
@@ -137,20 +137,20 @@ class OrganizationOperations:
         if isinstance(url, str):
             check_forward_url(url, self.relay_hosts)
 
-    async def list_page(self, asked: Asked) -> BaseModel:
+    async def list_page(self, asked: ApiRequest) -> BaseModel:
         query: OrganizationsQuery = asked.query
         listing = await self.listed.page(
             query.wanted, after=read_position(query.cursor, query.sort), limit=query.limit
         )
-        return Page[shapes.Organization](
+        return ListPage[shapes.Organization](
             items=[organization_shape(*pair) for pair in listing.found],
             next_cursor=write_position(listing.next),
         )
 
-    async def get(self, asked: Asked) -> BaseModel:
+    async def get(self, asked: ApiRequest) -> BaseModel:
         return await self.shaped(await self.organizations.get(asked.ids["organization_id"]))
 
-    async def patch(self, asked: Asked) -> BaseModel:
+    async def patch(self, asked: ApiRequest) -> BaseModel:
         body: shapes.OrganizationPatch = asked.body
         values = body.model_dump(include=body.model_fields_set)
         if "handling" in values:
@@ -160,10 +160,10 @@ class OrganizationOperations:
             await self.organizations.change(asked.actor, asked.ids["organization_id"], values)
         )
 
-    async def delete(self, asked: Asked) -> None:
+    async def delete(self, asked: ApiRequest) -> None:
         await self.organizations.delete(asked.actor, asked.ids["organization_id"])
 
-    async def access(self, asked: Asked) -> BaseModel:
+    async def access(self, asked: ApiRequest) -> BaseModel:
         query: AccessQuery = asked.query
         decision = await self.organizations.access(
             asked.ids["organization_id"], at=query.at, phone_number_id=query.phone_number_id
@@ -177,13 +177,13 @@ class OrganizationOperations:
             }
         )
 
-    async def put_plan(self, asked: Asked) -> BaseModel:
+    async def put_plan(self, asked: ApiRequest) -> BaseModel:
         plan = SubscriptionPlan(**asked.body.model_dump())
         return await self.shaped(
             await self.organizations.put_plan(asked.actor, asked.ids["organization_id"], plan)
         )
 
-    async def put_trial(self, asked: Asked) -> BaseModel:
+    async def put_trial(self, asked: ApiRequest) -> BaseModel:
         body: shapes.TrialBody = asked.body
         return await self.shaped(
             await self.organizations.put_trial(
@@ -191,7 +191,7 @@ class OrganizationOperations:
             )
         )
 
-    async def put_override(self, asked: Asked) -> BaseModel:
+    async def put_override(self, asked: ApiRequest) -> BaseModel:
         body: shapes.OverrideBody = asked.body
         override = Override(
             body.effect, body.reason, asked.actor.name, body.starts_at, body.expires_at
@@ -203,7 +203,7 @@ class OrganizationOperations:
         )
 
     def deleting(self, kind: Entitlement) -> Run:
-        async def delete(asked: Asked) -> BaseModel:
+        async def delete(asked: ApiRequest) -> BaseModel:
             return await self.shaped(
                 await self.organizations.delete_entitlement(
                     asked.actor, asked.ids["organization_id"], kind
@@ -245,7 +245,7 @@ class OrganizationOperations:
                 "/organizations",
                 "List organizations",
                 self.list_page,
-                Page[shapes.Organization],
+                ListPage[shapes.Organization],
                 query=OrganizationsQuery,
             ),
             Operation("GET", one, "Read an organization", self.get, gives),

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.domain.phone_numbers import PhoneNumber
 from service.web.api.operations import (
-    Asked,
+    ApiRequest,
+    ListPage,
     Operation,
-    Page,
     PageQuery,
     read_cursor,
     write_cursor,
@@ -40,11 +40,11 @@ class PhoneNumberOperations:
 
     numbers: PhoneNumbers
 
-    async def create(self, asked: Asked) -> BaseModel:
+    async def create(self, asked: ApiRequest) -> BaseModel:
         body: shapes.PhoneNumberBody = asked.body
         return phone_number_shape(await self.numbers.create(asked.actor, body.model_dump()))
 
-    async def list_page(self, asked: Asked) -> BaseModel:
+    async def list_page(self, asked: ApiRequest) -> BaseModel:
         query: PhoneNumbersQuery = asked.query
         after = read_cursor(query.cursor, UUID)
         found = await self.numbers.list_page(
@@ -54,25 +54,25 @@ class PhoneNumberOperations:
             limit=query.limit + 1,
         )
         items = [phone_number_shape(number) for number in found[: query.limit]]
-        return Page[shapes.PhoneNumber](
+        return ListPage[shapes.PhoneNumber](
             items=items,
             next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
         )
 
-    async def get(self, asked: Asked) -> BaseModel:
+    async def get(self, asked: ApiRequest) -> BaseModel:
         return phone_number_shape(await self.numbers.get(asked.ids["phone_number_id"]))
 
-    async def patch(self, asked: Asked) -> BaseModel:
+    async def patch(self, asked: ApiRequest) -> BaseModel:
         body: shapes.PhoneNumberPatch = asked.body
         values = body.model_dump(include=body.model_fields_set)
         return phone_number_shape(
             await self.numbers.change(asked.actor, asked.ids["phone_number_id"], values)
         )
 
-    async def delete(self, asked: Asked) -> None:
+    async def delete(self, asked: ApiRequest) -> None:
         await self.numbers.delete(asked.actor, asked.ids["phone_number_id"])
 
-    async def sync(self, asked: Asked) -> BaseModel:
+    async def sync(self, asked: ApiRequest) -> BaseModel:
         return phone_number_shape(
             await self.numbers.sync(asked.actor, asked.ids["phone_number_id"])
         )
@@ -95,7 +95,7 @@ class PhoneNumberOperations:
                 "/phone-numbers",
                 "List phone numbers",
                 self.list_page,
-                Page[shapes.PhoneNumber],
+                ListPage[shapes.PhoneNumber],
                 query=PhoneNumbersQuery,
             ),
             Operation("GET", one, "Read a phone number", self.get, gives),

@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.admin.reconcile.sweeps import ReconciliationCases, Standing
+from service.admin.reconcile.sweeps import ReconcileStatus, ReconciliationCases
 from service.admin.reconcile.webhooks import Webhooks
 from service.reconcile.steps.webhook_fields import masked
 from service.store.reconcile.changes import WebhookChange
 from service.web.api.operations import (
-    Asked,
+    ApiRequest,
+    ListPage,
     Operation,
-    Page,
     PageQuery,
     place_in_log,
     read_cursor,
@@ -26,7 +26,7 @@ from service.web.shapes import shapes
 SWEEP_SECONDS = 600.0
 
 
-def standing_shape(standing: Standing) -> reconcile_shapes.Standing:
+def standing_shape(standing: ReconcileStatus) -> reconcile_shapes.Standing:
     return reconcile_shapes.Standing.model_validate(standing)
 
 
@@ -52,29 +52,29 @@ class ReconcileOperations:
     cases: ReconciliationCases
     webhooks: Webhooks
 
-    async def reconcile(self, asked: Asked) -> BaseModel:
+    async def reconcile(self, asked: ApiRequest) -> BaseModel:
         body: reconcile_shapes.ReconcileBody = asked.body
         report = await self.cases.reconcile(asked.actor, dry_run=body.dry_run, plan=body.plan)
         fields = reconcile_shapes.SweepReport.model_fields
         values = {name: value for name, value in asdict(report).items() if name in fields}
         return reconcile_shapes.SweepReport.model_validate(values)
 
-    async def standing(self, _asked: Asked) -> BaseModel:
+    async def standing(self, _asked: ApiRequest) -> BaseModel:
         return standing_shape(await self.cases.standing())
 
-    async def pause_all(self, asked: Asked) -> BaseModel:
+    async def pause_all(self, asked: ApiRequest) -> BaseModel:
         body: reconcile_shapes.PauseBody = asked.body
         found = await self.cases.pause(asked.actor, reason=body.reason, until=body.until)
         return standing_shape(found)
 
-    async def resume_all(self, asked: Asked) -> BaseModel:
+    async def resume_all(self, asked: ApiRequest) -> BaseModel:
         return standing_shape(await self.cases.resume(asked.actor))
 
-    async def route(self, asked: Asked) -> BaseModel:
+    async def route(self, asked: ApiRequest) -> BaseModel:
         route = await self.webhooks.route(asked.ids["phone_number_id"])
         return reconcile_shapes.Route.model_validate(route)
 
-    async def changes(self, asked: Asked) -> BaseModel:
+    async def changes(self, asked: ApiRequest) -> BaseModel:
         query: PageQuery = asked.query
         after = read_cursor(query.cursor, place_in_log)
         found = await self.webhooks.changes(
@@ -83,24 +83,24 @@ class ReconcileOperations:
             limit=query.limit + 1,
         )
         items = [change_shape(change) for change in found[: query.limit]]
-        return Page[reconcile_shapes.WebhookChange](
+        return ListPage[reconcile_shapes.WebhookChange](
             items=items,
             next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
         )
 
-    async def pause(self, asked: Asked) -> BaseModel:
+    async def pause(self, asked: ApiRequest) -> BaseModel:
         body: reconcile_shapes.PauseBody = asked.body
         number = await self.webhooks.pause(
             asked.actor, asked.ids["phone_number_id"], reason=body.reason, until=body.until
         )
         return phone_number_shape(number)
 
-    async def resume(self, asked: Asked) -> BaseModel:
+    async def resume(self, asked: ApiRequest) -> BaseModel:
         return phone_number_shape(
             await self.webhooks.resume(asked.actor, asked.ids["phone_number_id"])
         )
 
-    async def roll_back(self, asked: Asked) -> BaseModel:
+    async def roll_back(self, asked: ApiRequest) -> BaseModel:
         body: reconcile_shapes.RollbackBody = asked.body
         number = await self.webhooks.roll_back(
             asked.actor, asked.ids["phone_number_id"], change_id=body.change_id
@@ -164,7 +164,7 @@ class ReconcileOperations:
                 f"{one}/changes",
                 "What was changed at Vapi for a number, newest first",
                 self.changes,
-                Page[reconcile_shapes.WebhookChange],
+                ListPage[reconcile_shapes.WebhookChange],
                 query=PageQuery,
             ),
             Operation(

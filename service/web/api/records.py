@@ -15,9 +15,9 @@ from service.store.audit import list_audit
 from service.store.calls import search as call_list
 from service.store.pool import Pool
 from service.web.api.operations import (
-    Asked,
+    ApiRequest,
+    ListPage,
     Operation,
-    Page,
     PageQuery,
     place_in_log,
     place_in_time,
@@ -56,7 +56,7 @@ class AuditQuery(PageQuery):
     until: Instant | None = None
 
 
-class PoliciesPage(Page[shapes.Policy]):
+class PoliciesPage(ListPage[shapes.Policy]):
     """The chain, and what could not be loaded into it."""
 
     problems: list[shapes.PluginProblem]
@@ -79,7 +79,7 @@ class RecordOperations:
     problems: Sequence[object]
     stories: CallStories
 
-    async def calls(self, asked: Asked) -> BaseModel:
+    async def calls(self, asked: ApiRequest) -> BaseModel:
         query: CallsQuery = asked.query
         after = read_cursor(query.cursor, place_in_time, UUID)
         wanted = call_list.CallFilter(
@@ -94,7 +94,7 @@ class RecordOperations:
         if query.vapi_call_id is not None:
             one = await call_list.find_by_vapi_id(self.pool, query.vapi_call_id)
             fits = one is not None and wanted.matches(one) and after is None
-            return Page[shapes.Call](
+            return ListPage[shapes.Call](
                 items=[call_shape(one)] if one and fits else [], next_cursor=None
             )
         found = await call_list.find_page(
@@ -106,20 +106,20 @@ class RecordOperations:
         )
         items = [call_shape(call) for call in found.calls]
         cursor = write_cursor(found.next[0].isoformat(), found.next[1]) if found.next else None
-        return Page[shapes.Call](items=items, next_cursor=cursor)
+        return ListPage[shapes.Call](items=items, next_cursor=cursor)
 
-    async def call(self, asked: Asked) -> BaseModel:
+    async def call(self, asked: ApiRequest) -> BaseModel:
         found = await call_list.find(self.pool, asked.ids["call_id"])
         if found is None:
             raise NotFoundError("There is no such call.", code="call_not_found")
         return call_shape(found)
 
-    async def call_events(self, asked: Asked) -> BaseModel:
+    async def call_events(self, asked: ApiRequest) -> BaseModel:
         story = await self.stories.get(asked.ids["call_id"])
         items = [shapes.CallEvent.model_validate(step) for step in story.steps]
-        return Page[shapes.CallEvent](items=items, next_cursor=None)
+        return ListPage[shapes.CallEvent](items=items, next_cursor=None)
 
-    async def policies(self, asked: Asked) -> BaseModel:
+    async def policies(self, asked: ApiRequest) -> BaseModel:
         query: PageQuery = asked.query
         after = read_cursor(query.cursor, place_in_log)
         start = after[0] if after else 0
@@ -131,7 +131,7 @@ class RecordOperations:
             problems=[shapes.PluginProblem.model_validate(one) for one in self.problems],
         )
 
-    async def audit(self, asked: Asked) -> BaseModel:
+    async def audit(self, asked: ApiRequest) -> BaseModel:
         query: AuditQuery = asked.query
         after = read_cursor(query.cursor, place_in_log)
         found = await list_audit(
@@ -147,12 +147,12 @@ class RecordOperations:
             limit=query.limit + 1,
         )
         items = [shapes.AuditEntry.model_validate(entry) for entry in found[: query.limit]]
-        return Page[shapes.AuditEntry](
+        return ListPage[shapes.AuditEntry](
             items=items,
             next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
         )
 
-    async def create_token(self, asked: Asked) -> BaseModel:
+    async def create_token(self, asked: ApiRequest) -> BaseModel:
         body: shapes.TokenBody = asked.body
         token, secret = await self.tokens.create(
             asked.actor,
@@ -163,19 +163,19 @@ class RecordOperations:
         )
         return shapes.NewToken.model_validate({**asdict(token), "token": secret})
 
-    async def list_tokens(self, asked: Asked) -> BaseModel:
+    async def list_tokens(self, asked: ApiRequest) -> BaseModel:
         query: PageQuery = asked.query
         after = read_cursor(query.cursor, UUID)
         found = await self.tokens.list_page(
             asked.actor, after=after[0] if after else None, limit=query.limit + 1
         )
         items = [shapes.Token.model_validate(token) for token in found[: query.limit]]
-        return Page[shapes.Token](
+        return ListPage[shapes.Token](
             items=items,
             next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
         )
 
-    async def revoke_token(self, asked: Asked) -> None:
+    async def revoke_token(self, asked: ApiRequest) -> None:
         await self.tokens.revoke(asked.actor, asked.ids["token_id"])
 
     def operations(self) -> list[Operation]:
@@ -185,7 +185,7 @@ class RecordOperations:
                 "/calls",
                 "List calls, newest first",
                 self.calls,
-                Page[shapes.Call],
+                ListPage[shapes.Call],
                 query=CallsQuery,
             ),
             Operation("GET", "/calls/{call_id}", "Read a call", self.call, shapes.Call),
@@ -194,7 +194,7 @@ class RecordOperations:
                 "/calls/{call_id}/events",
                 "Tell what happened in a call, step by step",
                 self.call_events,
-                Page[shapes.CallEvent],
+                ListPage[shapes.CallEvent],
             ),
             Operation(
                 "GET",
@@ -209,7 +209,7 @@ class RecordOperations:
                 "/audit",
                 "List changes, newest first",
                 self.audit,
-                Page[shapes.AuditEntry],
+                ListPage[shapes.AuditEntry],
                 query=AuditQuery,
             ),
             Operation(
@@ -226,7 +226,7 @@ class RecordOperations:
                 "/tokens",
                 "List tokens",
                 self.list_tokens,
-                Page[shapes.Token],
+                ListPage[shapes.Token],
                 query=PageQuery,
             ),
             Operation(

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.web.api.operations import (
-    Asked,
+    ApiRequest,
+    ListPage,
     Operation,
-    Page,
     PageQuery,
     place_in_time,
     read_cursor,
@@ -52,7 +52,7 @@ class UnknownNumberOperations:
 
     unknown: UnknownNumbers
 
-    async def list_page(self, asked: Asked) -> BaseModel:
+    async def list_page(self, asked: ApiRequest) -> BaseModel:
         query: UnknownNumbersQuery = asked.query
         after = read_cursor(query.cursor, place_in_time, str)
         found = await self.unknown.list_page(
@@ -65,18 +65,18 @@ class UnknownNumberOperations:
         if len(found) > query.limit:
             last = items[-1]
             cursor = write_cursor(last.last_seen_at.isoformat(), last.vapi_phone_number_id)
-        return Page[UnknownNumber](items=items, next_cursor=cursor)
+        return ListPage[UnknownNumber](items=items, next_cursor=cursor)
 
-    async def claim(self, asked: Asked) -> BaseModel:
+    async def claim(self, asked: ApiRequest) -> BaseModel:
         body: ClaimBody = asked.body
         number = await self.unknown.claim(asked.actor, asked.vapi_ids[NAME], body.model_dump())
         return phone_number_shape(number)
 
-    async def ignore(self, asked: Asked) -> BaseModel:
+    async def ignore(self, asked: ApiRequest) -> BaseModel:
         found = await self.unknown.ignore(asked.actor, asked.vapi_ids[NAME])
         return UnknownNumber.model_validate(found)
 
-    async def heed(self, asked: Asked) -> BaseModel:
+    async def heed(self, asked: ApiRequest) -> BaseModel:
         found = await self.unknown.heed(asked.actor, asked.vapi_ids[NAME])
         return UnknownNumber.model_validate(found)
 
@@ -88,7 +88,7 @@ class UnknownNumberOperations:
                 "/unknown-numbers",
                 "List numbers that call us unregistered, the last to call first",
                 self.list_page,
-                Page[UnknownNumber],
+                ListPage[UnknownNumber],
                 query=UnknownNumbersQuery,
             ),
             Operation(

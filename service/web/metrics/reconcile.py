@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.domain.phone_numbers import SyncState
-from service.reconcile.metrics import Tally
+from service.reconcile.metrics import ReconcileMetrics
 from service.store.calls import search
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state as reconciliation
@@ -43,7 +43,7 @@ class Snapshot:
 class ReconcileFigures(Collector):
     """Collects for Prometheus, and tells readiness what an operator has to see to."""
 
-    def __init__(self, pool: Pool, tally: Tally, key: str) -> None:
+    def __init__(self, pool: Pool, tally: ReconcileMetrics, key: str) -> None:
         self.pool = pool
         self.tally = tally
         self.key = key

@@ -13,7 +13,7 @@ from service.domain.errors import NotFoundError
 from service.domain.people import Admin, Session, TooManyAttemptsError
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 
 BROWSERS = (
@@ -69,12 +69,12 @@ class AccountPages:
     people: People
     sessions: Sessions
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         return [
-            Page("GET", "/account", self.show),
-            Page("POST", "/account/password", self.change_password),
-            Page("POST", "/account/sessions/revoke", self.revoke_others),
-            Page("POST", "/account/sessions/{session_id}/revoke", self.revoke),
+            PanelPage("GET", "/account", self.show),
+            PanelPage("POST", "/account/password", self.change_password),
+            PanelPage("POST", "/account/sessions/revoke", self.revoke_others),
+            PanelPage("POST", "/account/sessions/{session_id}/revoke", self.revoke),
         ]
 
     async def context(self, visit: Visit) -> dict[str, Any]:

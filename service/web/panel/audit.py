@@ -11,7 +11,7 @@ from service.store.pool import Pool
 from service.web.api.operations import place_in_log, read_cursor, write_cursor
 from service.web.api.records import AuditQuery
 from service.web.panel.kit.forms import LOCAL, FormError, judge
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 from service.web.panel.undo import entry_id, place_of
 
@@ -35,10 +35,10 @@ class AuditPages:
 
     pool: Pool
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         return [
-            Page("GET", "/audit", self.list_page),
-            Page("GET", "/audit/{audit_id}", self.page),
+            PanelPage("GET", "/audit", self.list_page),
+            PanelPage("GET", "/audit/{audit_id}", self.page),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:

@@ -9,12 +9,12 @@ import aiohttp_jinja2
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
-from service.admin.calls.feed import CallFeed, FeedItem, Listener
+from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
 from service.domain.people import Session
 from service.store.calls.search import CallFilter
 from service.store.pool import UNAVAILABLE
 from service.web.panel.calls import filter_of, read
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 
 CHECK_SECONDS = 5.0
@@ -34,8 +34,8 @@ class FeedPages:
     feed: CallFeed
     sessions: SignedIn
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", "/calls/feed", self.stream)]
+    def pages(self) -> list[PanelPage]:
+        return [PanelPage("GET", "/calls/feed", self.stream)]
 
     async def stream(self, visit: Visit) -> web.StreamResponse:
         """GET /admin/calls/feed: what changes, from `Last-Event-ID` or `after` on."""
@@ -54,7 +54,7 @@ class FeedPages:
         self,
         visit: Visit,
         response: EventSourceResponse,
-        listener: Listener,
+        listener: FeedListener,
         wanted: CallFilter,
     ) -> None:
         """Send what is told until it is over."""

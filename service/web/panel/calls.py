@@ -15,7 +15,7 @@ from service.store.pool import Pool
 from service.web.api.operations import place_in_time, read_cursor, write_cursor
 from service.web.api.records import CallsQuery
 from service.web.panel.kit.forms import LOCAL, FormError, judge
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 
 REASONS = (
@@ -70,10 +70,10 @@ class CallPages:
     stories: CallStories
     feed: CallFeed
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         return [
-            Page("GET", "/calls", self.list_page),
-            Page("GET", "/calls/{call_id}", self.page),
+            PanelPage("GET", "/calls", self.list_page),
+            PanelPage("GET", "/calls/{call_id}", self.page),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:

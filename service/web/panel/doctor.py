@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from service.admin.doctor.report import Examinations
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 
 
@@ -15,10 +15,10 @@ class HealthPages:
 
     examinations: Examinations
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         return [
-            Page("GET", "/health", self.page),
-            Page("POST", "/health", self.examine),
+            PanelPage("GET", "/health", self.page),
+            PanelPage("POST", "/health", self.examine),
         ]
 
     async def page(self, visit: Visit) -> web.Response:

@@ -8,14 +8,14 @@ from typing import Any
 from aiohttp import web
 
 from policies.contract import Override, SubscriptionPlan
-from service.admin.changes import Noted
+from service.admin.changes import RecordedChanges
 from service.admin.organizations.organizations import Entitlement, Organizations
 from service.domain.organizations import Organization
 from service.domain.wording.blocked_messages import REASONS, blocked_text
 from service.store.people.tokens import Role
 from service.web.panel.kit.filling import fill_in, whole_number
 from service.web.panel.kit.forms import Form, judge, read, text_of
-from service.web.panel.kit.pages import Page, Run
+from service.web.panel.kit.pages import PanelPage, Run
 from service.web.panel.kit.visit import Visit
 from service.web.panel.organizations import saved
 from service.web.shapes import shapes
@@ -39,7 +39,7 @@ class EntitlementPages:
     organizations: Organizations
     blocked_message: str
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         one = "/organizations/{organization_id}"
         forms: Mapping[str, tuple[Run, Run, Role]] = {
             "plan": (self.plan, self.put_plan, "admin"),
@@ -51,12 +51,15 @@ class EntitlementPages:
         kinds: tuple[Entitlement, ...] = ("plan", "trial", "override")
         return [
             *(
-                Page("GET", f"{one}/{name}", show, needs)
+                PanelPage("GET", f"{one}/{name}", show, needs)
                 for name, (show, _, needs) in forms.items()
             ),
-            *(Page("POST", f"{one}/{name}", put, needs) for name, (_, put, needs) in forms.items()),
             *(
-                Page("POST", f"{one}/{kind}/remove", self.removing(kind), forms[kind][2])
+                PanelPage("POST", f"{one}/{name}", put, needs)
+                for name, (_, put, needs) in forms.items()
+            ),
+            *(
+                PanelPage("POST", f"{one}/{kind}/remove", self.removing(kind), forms[kind][2])
                 for kind in kinds
             ),
         ]
@@ -81,7 +84,7 @@ class EntitlementPages:
 
         async def act(form: Form) -> web.Response:
             plan = SubscriptionPlan(**read(shapes.PlanBody, form).model_dump())
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             await self.organizations.put_plan(noted, organization.id, plan)
             return await saved(visit, organization, noted)
 
@@ -100,7 +103,7 @@ class EntitlementPages:
 
         async def act(form: Form) -> web.Response:
             body = read(shapes.TrialBody, form)
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             await self.organizations.put_trial(noted, organization.id, body.starts_at, body.ends_at)
             return await saved(visit, organization, noted)
 
@@ -122,7 +125,7 @@ class EntitlementPages:
 
         async def act(form: Form) -> web.Response:
             body = read(shapes.OverrideBody, form)
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             override = Override(
                 body.effect, body.reason, noted.name, body.starts_at, body.expires_at
             )
@@ -134,7 +137,7 @@ class EntitlementPages:
     def removing(self, kind: Entitlement) -> Run:
         async def remove(visit: Visit) -> web.Response:
             organization = await self.organization(visit)
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             await self.organizations.delete_entitlement(noted, organization.id, kind)
             return await saved(visit, organization, noted)
 
@@ -176,7 +179,7 @@ class EntitlementPages:
                     "blocked_messages": [row for row in rows if row.get("text")],
                 },
             )
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             await self.organizations.change(noted, organization.id, body.model_dump())
             return await saved(visit, organization, noted)
 
@@ -200,7 +203,7 @@ class EntitlementPages:
 
         async def act(form: Form) -> web.Response:
             body = judge(shapes.HandlingBody, handling_values(form))
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             await self.organizations.change(noted, organization.id, {"handling": body.model_dump()})
             return await saved(visit, organization, noted)
 

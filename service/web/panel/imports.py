@@ -14,7 +14,7 @@ from service.domain.errors import InvalidError
 from service.store.phone_numbers.imports import ImportJob, ImportRecord, Show
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.organizations_csv import FORMULA
 from service.web.panel.phone_numbers import id_asked
@@ -44,17 +44,17 @@ class ImportPages:
 
     imports: ImportJobs
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         start, one = "/numbers/import", "/numbers/import/{import_id}"
         return [
-            Page("GET", start, self.list_page),
-            Page("POST", start, self.upload, "admin", MAX_BYTES + 2**16),
-            Page("GET", f"{start}/example.csv", self.example),
-            Page("GET", one, self.page),
-            Page("GET", f"{one}/progress", self.progress),
-            Page("GET", f"{one}/failed.csv", self.failed),
-            Page("POST", f"{one}/apply", self.apply, "admin"),
-            Page("POST", f"{one}/cancel", self.cancel, "admin"),
+            PanelPage("GET", start, self.list_page),
+            PanelPage("POST", start, self.upload, "admin", MAX_BYTES + 2**16),
+            PanelPage("GET", f"{start}/example.csv", self.example),
+            PanelPage("GET", one, self.page),
+            PanelPage("GET", f"{one}/progress", self.progress),
+            PanelPage("GET", f"{one}/failed.csv", self.failed),
+            PanelPage("POST", f"{one}/apply", self.apply, "admin"),
+            PanelPage("POST", f"{one}/cancel", self.cancel, "admin"),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from service.admin.changes import Noted
+from service.admin.changes import RecordedChanges
 from service.admin.organizations.access import Explained, OrganizationAccess
 from service.admin.organizations.organizations import Organizations
 from service.admin.organizations.search import OrganizationList
@@ -24,7 +24,7 @@ from service.web.api.operations import place_in_log, place_in_time, read_cursor,
 from service.web.api.organizations import OrganizationsQuery, read_position, write_position
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import LOCAL, Form, FormError, judge, read
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes import shapes
 from service.web.shapes.fields import instant_of
@@ -50,17 +50,17 @@ class OrganizationPages:
     blocked_message: str
     relay_hosts: tuple[str, ...]
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         one = "/organizations/{organization_id}"
         return [
-            Page("GET", "/organizations", self.list_page),
-            Page("GET", "/organizations/new", self.new, "admin"),
-            Page("POST", "/organizations/new", self.create, "admin"),
-            Page("GET", one, self.page),
-            Page("GET", f"{one}/timeline", self.timeline),
-            Page("GET", f"{one}/edit", self.edit, "admin"),
-            Page("POST", f"{one}/edit", self.change, "admin"),
-            Page("POST", f"{one}/delete", self.delete, "admin"),
+            PanelPage("GET", "/organizations", self.list_page),
+            PanelPage("GET", "/organizations/new", self.new, "admin"),
+            PanelPage("POST", "/organizations/new", self.create, "admin"),
+            PanelPage("GET", one, self.page),
+            PanelPage("GET", f"{one}/timeline", self.timeline),
+            PanelPage("GET", f"{one}/edit", self.edit, "admin"),
+            PanelPage("POST", f"{one}/edit", self.change, "admin"),
+            PanelPage("POST", f"{one}/delete", self.delete, "admin"),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
@@ -153,7 +153,7 @@ class OrganizationPages:
 
     async def create(self, visit: Visit) -> web.Response:
         async def act(form: Form) -> web.Response:
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             made = await self.organizations.create(noted, self.own_values(form))
             return await visit.go(address_of(made), notice=f"{made.name} was added.")
 
@@ -177,7 +177,7 @@ class OrganizationPages:
 
         async def act(form: Form) -> web.Response:
             values = self.own_values(form)
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             await self.organizations.change(
                 noted, organization.id, {name: values[name] for name in OWN}
             )
@@ -213,7 +213,7 @@ class OrganizationPages:
         return await fill_in(visit, "organizations/delete.html", act, organization=organization)
 
 
-async def saved(visit: Visit, organization: Organization, noted: Noted) -> web.Response:
+async def saved(visit: Visit, organization: Organization, noted: RecordedChanges) -> web.Response:
     """Back to the organization's page, with the way to take the change back."""
     if not noted.entries:
         return await visit.go(address_of(organization), notice="Nothing was changed.")

@@ -14,7 +14,7 @@ from service.domain.errors import InvalidError
 from service.domain.organizations import Organization
 from service.web.api.organizations import OrganizationsQuery
 from service.web.panel.kit.forms import FormError, judge
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 from service.web.shapes.fields import in_utc
 
@@ -44,8 +44,8 @@ class OrganizationsCsv:
 
     listed: OrganizationList
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", "/organizations.csv", self.download)]
+    def pages(self) -> list[PanelPage]:
+        return [PanelPage("GET", "/organizations.csv", self.download)]
 
     async def download(self, visit: Visit) -> web.StreamResponse:
         """All pages of the list, one after the other. Raises `InvalidError`."""

@@ -8,7 +8,7 @@ from aiohttp import web
 from service.admin.overview import NeedKind, Overview
 from service.domain.phone_numbers import SyncState
 from service.web.panel.kit.charts import chart_of
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 
 SOLVED_AT: Mapping[NeedKind, str] = {
@@ -31,8 +31,8 @@ class OverviewPages:
 
     overview: Overview
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", "", self.page)]
+    def pages(self) -> list[PanelPage]:
+        return [PanelPage("GET", "", self.page)]
 
     async def page(self, visit: Visit) -> web.Response:
         """The overview; it asks for itself again every few seconds."""

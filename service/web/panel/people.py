@@ -13,7 +13,7 @@ from service.store.audit import uuid_of
 from service.web.panel.account import new_password, session_rows
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.shapes import Taken
 
@@ -43,19 +43,19 @@ class PeoplePages:
     people: People
     sessions: Sessions
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         one = "/people/{admin_id}"
         return [
-            Page("GET", "/people", self.list_page, "admin"),
-            Page("GET", "/people/new", self.new, "admin"),
-            Page("POST", "/people/new", self.create, "admin"),
-            Page("GET", one, self.show, "admin"),
-            Page("POST", f"{one}/role", self.change_role, "admin"),
-            Page("POST", f"{one}/password", self.set_password, "admin"),
-            Page("POST", f"{one}/disable", self.disable, "admin"),
-            Page("POST", f"{one}/enable", self.enable, "admin"),
-            Page("POST", f"{one}/sessions/revoke", self.revoke_all, "admin"),
-            Page("POST", f"{one}/sessions/{{session_id}}/revoke", self.revoke, "admin"),
+            PanelPage("GET", "/people", self.list_page, "admin"),
+            PanelPage("GET", "/people/new", self.new, "admin"),
+            PanelPage("POST", "/people/new", self.create, "admin"),
+            PanelPage("GET", one, self.show, "admin"),
+            PanelPage("POST", f"{one}/role", self.change_role, "admin"),
+            PanelPage("POST", f"{one}/password", self.set_password, "admin"),
+            PanelPage("POST", f"{one}/disable", self.disable, "admin"),
+            PanelPage("POST", f"{one}/enable", self.enable, "admin"),
+            PanelPage("POST", f"{one}/sessions/revoke", self.revoke_all, "admin"),
+            PanelPage("POST", f"{one}/sessions/{{session_id}}/revoke", self.revoke, "admin"),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:

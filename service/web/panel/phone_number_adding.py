@@ -6,17 +6,17 @@ from typing import Any
 from aiohttp import web
 
 from service.admin.organizations.organizations import Organizations
-from service.admin.organizations.search import OrganizationList, Wanted
+from service.admin.organizations.search import OrganizationList, OrganizationQuery
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.phone_numbers.unregistered import Unregistered
 from service.domain.errors import CallgateError, NotFoundError
 from service.domain.organizations import Organization
-from service.domain.phone_numbers import Gate
+from service.domain.phone_numbers import NumberGate
 from service.reconcile.reconciler import Reconciler
 from service.store.organizations.search import Filters
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, judge, text_of
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 from service.web.panel.phone_numbers import address_of, id_asked, read_answer
 from service.web.shapes import shapes
@@ -34,10 +34,10 @@ class AddingPages:
     unregistered: Unregistered
     reconciler: Reconciler
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         return [
-            Page("GET", "/numbers/new", self.show, "admin"),
-            Page("POST", "/numbers/new", self.add, "admin"),
+            PanelPage("GET", "/numbers/new", self.show, "admin"),
+            PanelPage("POST", "/numbers/new", self.add, "admin"),
         ]
 
     async def show(self, visit: Visit) -> web.Response:
@@ -47,7 +47,7 @@ class AddingPages:
         """What the present step needs."""
         organization = await self.organization(visit)
         vapi_id = visit.asked("vapi_phone_number_id")[:100]
-        gate: Gate = "request" if visit.asked("gate") == "request" else "event"
+        gate: NumberGate = "request" if visit.asked("gate") == "request" else "event"
         context: dict[str, Any] = {
             "organization": organization,
             "vapi_id": vapi_id,
@@ -62,7 +62,7 @@ class AddingPages:
             "preview": None,
         }
         if organization is None:
-            wanted = Wanted(Filters(context["query"] or None))
+            wanted = OrganizationQuery(Filters(context["query"] or None))
             page = await self.listed.page(wanted, after=None, limit=OFFERED_ORGANIZATIONS)
             return {**context, "organizations": [one for one, _ in page.found]}
         try:

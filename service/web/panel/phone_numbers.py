@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
-from service.admin.changes import Noted
+from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.coverage import Coverages
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.reconcile.webhooks import Webhooks
@@ -16,12 +16,12 @@ from service.domain.errors import CallgateError, InvalidError
 from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.store import audit
 from service.store.phone_numbers import phone_numbers as store
-from service.store.phone_numbers.phone_numbers import Wanted
+from service.store.phone_numbers.phone_numbers import PhoneNumberFilter
 from service.store.pool import Pool
 from service.web.api.reconcile import change_shape
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, judge, read, text_of
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes import reconcile, shapes
 
@@ -67,26 +67,26 @@ class NumberPages:
     webhooks: Webhooks
     coverages: Coverages
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         one = "/numbers/{phone_number_id}"
         return [
-            Page("GET", "/numbers", self.list_page),
-            Page("GET", one, self.page),
-            Page("GET", f"{one}/state", self.state),
-            Page("GET", f"{one}/route", self.route),
-            Page("GET", f"{one}/edit", self.edit, "admin"),
-            Page("POST", f"{one}/edit", self.change, "admin"),
-            Page("POST", f"{one}/sync", self.sync, "admin"),
-            Page("POST", f"{one}/pause", self.pause, "admin"),
-            Page("POST", f"{one}/resume", self.resume, "admin"),
-            Page("POST", f"{one}/roll-back", self.roll_back, "admin"),
-            Page("POST", f"{one}/release", self.release, "admin"),
+            PanelPage("GET", "/numbers", self.list_page),
+            PanelPage("GET", one, self.page),
+            PanelPage("GET", f"{one}/state", self.state),
+            PanelPage("GET", f"{one}/route", self.route),
+            PanelPage("GET", f"{one}/edit", self.edit, "admin"),
+            PanelPage("POST", f"{one}/edit", self.change, "admin"),
+            PanelPage("POST", f"{one}/sync", self.sync, "admin"),
+            PanelPage("POST", f"{one}/pause", self.pause, "admin"),
+            PanelPage("POST", f"{one}/resume", self.resume, "admin"),
+            PanelPage("POST", f"{one}/roll-back", self.roll_back, "admin"),
+            PanelPage("POST", f"{one}/release", self.release, "admin"),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
         """The numbers that fit; a filter that does not exist is none."""
         state, gate = visit.asked("sync_state"), visit.asked("gate")
-        wanted = Wanted(
+        wanted = PhoneNumberFilter(
             visit.asked("query")[:200],
             id_asked(visit, "organization_id"),
             state if state in STATES else None,
@@ -104,7 +104,7 @@ class NumberPages:
             wanted=wanted,
             states=STATES,
             more=visit.here(cursor=shown[-1].id) if len(found) > PER_PAGE else None,
-            filtered=wanted != Wanted(),
+            filtered=wanted != PhoneNumberFilter(),
         )
 
     async def names(self, ids: list[str]) -> dict[str, str]:
@@ -176,7 +176,7 @@ class NumberPages:
                     "answer_with": read_answer(form),
                 },
             )
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             values = body.model_dump(include=body.model_fields_set)
             await self.numbers.change(noted, number.id, values)
             return await done(visit, number, noted, "Saved.")
@@ -195,7 +195,7 @@ class NumberPages:
         phone_number_id = visit.id("phone_number_id")
         try:
             body = read(reconcile.PauseBody, form)
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             number = await self.webhooks.pause(
                 noted, phone_number_id, reason=body.reason, until=body.until
             )
@@ -206,7 +206,7 @@ class NumberPages:
         return await done(visit, number, noted, "Paused: nothing is changed at Vapi.")
 
     async def resume(self, visit: Visit) -> web.Response:
-        noted = Noted.of(visit.actor)
+        noted = RecordedChanges.of(visit.actor)
         number = await self.webhooks.resume(noted, visit.id("phone_number_id"))
         return await done(visit, number, noted, "Resumed.")
 
@@ -233,7 +233,9 @@ class NumberPages:
         return await visit.go(f"{ROOT}/numbers", notice=text)
 
 
-async def done(visit: Visit, number: PhoneNumber, noted: Noted, text: str) -> web.Response:
+async def done(
+    visit: Visit, number: PhoneNumber, noted: RecordedChanges, text: str
+) -> web.Response:
     """Back to the number's page, with a way to take the change back."""
     undo = noted.entries[-1] if noted.entries else None
     return await visit.go(address_of(number.id), notice=text, undo=undo)

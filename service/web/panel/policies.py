@@ -7,7 +7,7 @@ from aiohttp import web
 
 from service.access.policies.chain import PolicyInfo
 from service.access.policies.plugins import PluginProblem
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 
 
@@ -18,8 +18,8 @@ class PolicyPages:
     describe: Callable[[], Sequence[PolicyInfo]]
     problems: Sequence[PluginProblem]
 
-    def pages(self) -> list[Page]:
-        return [Page("GET", "/policies", self.list_page)]
+    def pages(self) -> list[PanelPage]:
+        return [PanelPage("GET", "/policies", self.list_page)]
 
     async def list_page(self, visit: Visit) -> web.Response:
         return await visit.show(

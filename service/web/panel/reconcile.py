@@ -8,14 +8,14 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from service.admin.changes import Noted
+from service.admin.changes import RecordedChanges
 from service.admin.reconcile.sweeps import ReconciliationCases
 from service.domain.errors import CallgateError, InvalidError
 from service.domain.sweeps import Repair, SweepReport
 from service.store import audit
 from service.store.pool import Pool
 from service.web.panel.kit.forms import FormError, read, text_of
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.reconcile import PauseBody
 
@@ -40,14 +40,14 @@ class RepairPages:
     cases: ReconciliationCases
     under_way: set[asyncio.Task[SweepReport]] = field(default_factory=set)
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         return [
-            Page("GET", "/repairs", self.show),
-            Page("GET", "/repairs/state", self.state),
-            Page("POST", "/repairs/look", self.look),
-            Page("POST", "/repairs/apply", self.apply, "admin"),
-            Page("POST", "/repairs/pause", self.pause, "admin"),
-            Page("POST", "/repairs/resume", self.resume, "admin"),
+            PanelPage("GET", "/repairs", self.show),
+            PanelPage("GET", "/repairs/state", self.state),
+            PanelPage("POST", "/repairs/look", self.look),
+            PanelPage("POST", "/repairs/apply", self.apply, "admin"),
+            PanelPage("POST", "/repairs/pause", self.pause, "admin"),
+            PanelPage("POST", "/repairs/resume", self.resume, "admin"),
         ]
 
     async def show(self, visit: Visit, status: int = 200, **context: Any) -> web.Response:
@@ -114,7 +114,7 @@ class RepairPages:
         form = await visit.form()
         try:
             body = read(PauseBody, form)
-            noted = Noted.of(visit.actor)
+            noted = RecordedChanges.of(visit.actor)
             await self.cases.pause(noted, reason=body.reason, until=body.until)
         except FormError as exc:
             return await self.show(visit, 422, faults=exc.faults, values=dict(form))
@@ -123,12 +123,12 @@ class RepairPages:
         return await changed(visit, noted, "Paused: nothing is changed at Vapi.")
 
     async def resume(self, visit: Visit) -> web.Response:
-        noted = Noted.of(visit.actor)
+        noted = RecordedChanges.of(visit.actor)
         await self.cases.resume(noted)
         return await changed(visit, noted, "Resumed: what drifted meanwhile is looked for now.")
 
 
-async def changed(visit: Visit, noted: Noted, text: str) -> web.Response:
+async def changed(visit: Visit, noted: RecordedChanges, text: str) -> web.Response:
     return await visit.go(HERE, notice=text, undo=noted.entries[-1] if noted.entries else None)
 
 

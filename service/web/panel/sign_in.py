@@ -14,7 +14,7 @@ from service.domain.errors import ConflictError, InvalidError, UnavailableError
 from service.domain.people import LONGEST, SignInRefusedError, TooManyAttemptsError
 from service.settings import is_local
 from service.web.panel.kit.guard import COOKIE
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 
 BINDING = "callgate_sign_in"
@@ -68,15 +68,15 @@ class SignInPages:
     sessions: Sessions
     oidc: Oidc | None
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         return [
-            Page("GET", "/sign-in", self.show, needs=None),
-            Page("POST", "/sign-in", self.sign_in, needs=None),
-            Page("GET", "/sign-in/provider", self.to_provider, needs=None),
-            Page("GET", "/sign-in/provider/back", self.from_provider, needs=None),
-            Page("GET", "/setup", self.show_setup, needs=None),
-            Page("POST", "/setup", self.set_up, needs=None),
-            Page("POST", "/sign-out", self.sign_out),
+            PanelPage("GET", "/sign-in", self.show, needs=None),
+            PanelPage("POST", "/sign-in", self.sign_in, needs=None),
+            PanelPage("GET", "/sign-in/provider", self.to_provider, needs=None),
+            PanelPage("GET", "/sign-in/provider/back", self.from_provider, needs=None),
+            PanelPage("GET", "/setup", self.show_setup, needs=None),
+            PanelPage("POST", "/setup", self.set_up, needs=None),
+            PanelPage("POST", "/sign-out", self.sign_out),
         ]
 
     async def form(

@@ -11,7 +11,7 @@ from service.store.audit import uuid_of
 from service.store.people.tokens import ApiToken
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.people import role_choices
 from service.web.shapes import shapes
@@ -34,13 +34,13 @@ class TokenPages:
 
     tokens: Tokens
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         return [
-            Page("GET", "/tokens", self.list_page, "admin"),
-            Page("GET", "/tokens/new", self.new, "admin"),
-            Page("POST", "/tokens/new", self.create, "admin"),
-            Page("GET", "/tokens/{token_id}", self.show, "admin"),
-            Page("POST", "/tokens/{token_id}/revoke", self.revoke, "admin"),
+            PanelPage("GET", "/tokens", self.list_page, "admin"),
+            PanelPage("GET", "/tokens/new", self.new, "admin"),
+            PanelPage("POST", "/tokens/new", self.create, "admin"),
+            PanelPage("GET", "/tokens/{token_id}", self.show, "admin"),
+            PanelPage("POST", "/tokens/{token_id}/revoke", self.revoke, "admin"),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:

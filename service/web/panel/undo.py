@@ -7,7 +7,7 @@ from aiohttp import web
 from service.admin.undo import Undo
 from service.domain.errors import NotFoundError
 from service.store.audit import AuditEntry
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 
 PLACES = {"organization": "organizations", "phone_number": "numbers", "import": "numbers/import"}
@@ -37,8 +37,8 @@ class UndoPages:
 
     undoing: Undo
 
-    def pages(self) -> list[Page]:
-        return [Page("POST", "/undo/{audit_id}", self.undo, "support")]
+    def pages(self) -> list[PanelPage]:
+        return [PanelPage("POST", "/undo/{audit_id}", self.undo, "support")]
 
     async def undo(self, visit: Visit) -> web.Response:
         undone = await self.undoing.undo(visit.actor, entry_id(visit))

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from service.admin.changes import Noted
+from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.domain.errors import NotFoundError
 from service.web.api.operations import place_in_time, read_cursor, write_cursor
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.fields import VAPI_ID
 
@@ -30,12 +30,12 @@ class InboxPages:
 
     unknown: UnknownNumbers
 
-    def pages(self) -> list[Page]:
+    def pages(self) -> list[PanelPage]:
         one = "/unknown-numbers/{vapi_phone_number_id}"
         return [
-            Page("GET", "/unknown-numbers", self.list_page),
-            Page("POST", f"{one}/ignore", self.ignore, "admin"),
-            Page("POST", f"{one}/heed", self.heed, "admin"),
+            PanelPage("GET", "/unknown-numbers", self.list_page),
+            PanelPage("POST", f"{one}/ignore", self.ignore, "admin"),
+            PanelPage("POST", f"{one}/heed", self.heed, "admin"),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
@@ -59,16 +59,16 @@ class InboxPages:
         )
 
     async def ignore(self, visit: Visit) -> web.Response:
-        noted = Noted.of(visit.actor)
+        noted = RecordedChanges.of(visit.actor)
         await self.unknown.ignore(noted, vapi_id_of(visit))
         return await back(visit, noted, "Put aside.")
 
     async def heed(self, visit: Visit) -> web.Response:
-        noted = Noted.of(visit.actor)
+        noted = RecordedChanges.of(visit.actor)
         await self.unknown.heed(noted, vapi_id_of(visit))
         return await back(visit, noted, "Taken up again.")
 
 
-async def back(visit: Visit, noted: Noted, text: str) -> web.Response:
+async def back(visit: Visit, noted: RecordedChanges, text: str) -> web.Response:
     undo = noted.entries[-1] if noted.entries else None
     return await visit.go(f"{ROOT}/unknown-numbers", notice=text, undo=undo)

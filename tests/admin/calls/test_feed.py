@@ -8,14 +8,14 @@ import pytest
 
 import service.store
 from service.admin.calls import feed as call_feed
-from service.admin.calls.feed import CallFeed, FeedItem, Listener
+from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
 from service.domain.calls import CallEnd
 from service.store.calls.records import record_end
 from service.store.pool import Pool
 from tests.support.calls import AT, new_call, record
 
 
-async def take(listener: Listener, seconds: float = 5.0) -> FeedItem:
+async def take(listener: FeedListener, seconds: float = 5.0) -> FeedItem:
     async with asyncio.timeout(seconds):
         return await listener.queue.get()
 
@@ -74,7 +74,7 @@ async def test_too_much_is_not_told_but_loaded(pool: Pool, monkeypatch: pytest.M
 
 
 def test_a_slow_listener_is_bounded_and_told_to_begin_anew() -> None:
-    listener = Listener()
+    listener = FeedListener()
     for _ in range(2 * call_feed.MOST + 1):
         listener.put(FeedItem("call"))
     assert [told(listener.queue.get_nowait())] == [("reload", None)]

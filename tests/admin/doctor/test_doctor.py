@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from service.admin.doctor import doctor
-from service.admin.doctor.check import Finding
+from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.sandbox.server import SandboxVapi
 from service.settings import Settings, load_settings
@@ -21,7 +21,7 @@ from tests.support.service import SECRET, Replica, settings_for
 ELSEWHERE = {"url": "https://elsewhere.example.net/hook"}
 
 
-async def examine(settings: Settings, pool: Pool | None) -> dict[str, list[Finding]]:
+async def examine(settings: Settings, pool: Pool | None) -> dict[str, list[DoctorFinding]]:
     """The findings by name."""
 
     async def unpaced(_priority: object) -> None:
@@ -29,7 +29,7 @@ async def examine(settings: Settings, pool: Pool | None) -> dict[str, list[Findi
 
     async with aiohttp.ClientSession() as session:
         client = VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, unpaced)
-        found: dict[str, list[Finding]] = {}
+        found: dict[str, list[DoctorFinding]] = {}
         for finding in await Doctor(settings, pool, client, session).examine():
             found.setdefault(finding.name, []).append(finding)
     assert SECRET not in repr(found)

@@ -1,6 +1,6 @@
 """The doctor's look at the reconciler: a refused key, pauses, and numbers by state."""
 
-from service.admin.doctor.check import Finding
+from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.reconcile import examine_numbers, examine_reconciler
 from service.domain.fingerprint import fingerprint
 from service.sandbox.server import SandboxVapi
@@ -10,12 +10,12 @@ from tests.support.service import Replica
 UNTIL = "2100-01-01T00:00:00+00:00"
 
 
-async def reconciler(callgate: Replica) -> list[Finding]:
+async def reconciler(callgate: Replica) -> list[DoctorFinding]:
     service = callgate.service
     return [one async for one in examine_reconciler(service.pool, service.settings)]
 
 
-async def numbers(callgate: Replica) -> list[Finding]:
+async def numbers(callgate: Replica) -> list[DoctorFinding]:
     return [one async for one in examine_numbers(callgate.service.pool)]
 
 

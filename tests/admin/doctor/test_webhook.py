@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from service.admin.doctor import webhook
-from service.admin.doctor.check import Finding
+from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.webhook import examine_webhook
 from tests.support.service import SECRET, Replica
 
@@ -57,7 +57,7 @@ async def stranger() -> AsyncIterator[Stranger]:
     await runner.cleanup()
 
 
-async def examine(callgate: Replica, **given: object) -> Finding:
+async def examine(callgate: Replica, **given: object) -> DoctorFinding:
     settings = callgate.service.settings.model_copy(update=given)
     async with aiohttp.ClientSession() as session:
         return await examine_webhook(settings, session)

@@ -168,7 +168,7 @@ async def test_an_organization_by_each_of_its_names(imports: Imports, pool: Pool
     third = await add_organization(pool, str(first))
     words = (str(first), str(first).upper(), "ext", str(second), str(third))
     rows = [ImportRow(line, f"v{line}", word) for line, word in enumerate(words)]
-    plan = await imports.judge(rows, vapi_numbers.Known())
+    plan = await imports.judge(rows, vapi_numbers.KnownNumbers())
     assert [row.organization_id for row in plan.rows] == [first, first, first, second, third]
 
 

@@ -11,7 +11,7 @@ from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.access.policies.preview import ChainPreview
 from service.admin.organizations import search
-from service.admin.organizations.search import OrganizationList, Wanted
+from service.admin.organizations.search import OrganizationList, OrganizationQuery
 from service.store.organizations.directory import read_all
 from service.store.organizations.search import SORTS, STATEMENTS, Filters, Sort
 from service.store.pool import Pool
@@ -25,7 +25,7 @@ def listed(pool: Pool, preview: ChainPreview) -> OrganizationList:
     return OrganizationList(pool, preview)
 
 
-async def names(listed: OrganizationList, wanted: Wanted, limit: int = 100) -> list[str]:
+async def names(listed: OrganizationList, wanted: OrganizationQuery, limit: int = 100) -> list[str]:
     """All pages of a list."""
     found: list[str] = []
     after = None
@@ -77,7 +77,7 @@ async def test_every_order_goes_through_all_once(
     listed: OrganizationList, few: dict[str, UUID]
 ) -> None:
     by_name = ["apex", "Bakery", "cafe", "Dentist", "eve"]
-    found = {sort: await names(listed, Wanted(sort=sort), 1) for sort in SORTS}
+    found = {sort: await names(listed, OrganizationQuery(sort=sort), 1) for sort in SORTS}
     assert found["name"] == by_name
     assert found["-name"] == by_name[::-1]
     assert found["-created_at"] == by_name
@@ -88,7 +88,7 @@ async def test_every_order_goes_through_all_once(
     for sort in SORTS:
         assert sorted(found[sort]) == sorted(by_name), sort
         for limit in (2, 3):
-            assert await names(listed, Wanted(sort=sort), limit) == found[sort]
+            assert await names(listed, OrganizationQuery(sort=sort), limit) == found[sort]
 
 
 @pytest.mark.parametrize(
@@ -115,31 +115,31 @@ async def test_every_order_goes_through_all_once(
 async def test_filters_find(
     listed: OrganizationList, few: dict[str, UUID], filters: Filters, expected: list[str]
 ) -> None:
-    assert await names(listed, Wanted(filters)) == expected
+    assert await names(listed, OrganizationQuery(filters)) == expected
 
 
 async def test_a_whole_id_finds_its_organization(
     listed: OrganizationList, few: dict[str, UUID]
 ) -> None:
-    assert await names(listed, Wanted(Filters(str(few["eve"])))) == ["eve"]
-    assert await names(listed, Wanted(Filters(str(uuid4())))) == []
+    assert await names(listed, OrganizationQuery(Filters(str(few["eve"])))) == ["eve"]
+    assert await names(listed, OrganizationQuery(Filters(str(uuid4())))) == []
 
 
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Wanted(allowed=True), ["apex", "Bakery"]),
-        (Wanted(allowed=False), ["cafe", "Dentist", "eve"]),
-        (Wanted(reason="trial_expired"), ["eve"]),
-        (Wanted(reason="override_deny", sort="-trial_ends_at"), ["cafe"]),
-        (Wanted(allowed=True, reason="trial_expired"), []),
+        (OrganizationQuery(allowed=True), ["apex", "Bakery"]),
+        (OrganizationQuery(allowed=False), ["cafe", "Dentist", "eve"]),
+        (OrganizationQuery(reason="trial_expired"), ["eve"]),
+        (OrganizationQuery(reason="override_deny", sort="-trial_ends_at"), ["cafe"]),
+        (OrganizationQuery(allowed=True, reason="trial_expired"), []),
     ],
 )
 async def test_what_the_chain_says_is_found_from_memory_and_without(
     listed: OrganizationList,
     pool: Pool,
     few: dict[str, UUID],
-    wanted: Wanted,
+    wanted: OrganizationQuery,
     expected: list[str],
 ) -> None:
     assert await names(listed, wanted, 2) == expected
@@ -152,13 +152,13 @@ async def test_what_the_chain_says_is_found_from_memory_and_without(
 async def test_memory_does_not_outlive_a_change(pool: Pool, few: dict[str, UUID]) -> None:
     preview = await informed(pool)
     listed = OrganizationList(pool, preview)
-    assert await names(listed, Wanted(allowed=True)) == ["apex", "Bakery"]
+    assert await names(listed, OrganizationQuery(allowed=True)) == ["apex", "Bakery"]
     await pool.execute("DELETE FROM callgate.plans")
     # What is stored counts, even before the directory hears of it.
-    assert await names(listed, Wanted(allowed=True)) == ["apex"]
+    assert await names(listed, OrganizationQuery(allowed=True)) == ["apex"]
     await pool.execute("UPDATE callgate.overrides SET effect = 'allow', expires_at = NULL")
     await refill(pool, preview.directory)
-    assert await names(listed, Wanted(allowed=True)) == ["apex", "cafe", "eve"]
+    assert await names(listed, OrganizationQuery(allowed=True)) == ["apex", "cafe", "eve"]
 
 
 async def refill(pool: Pool, directory: AccessDirectory) -> None:
@@ -244,13 +244,13 @@ async def test_many_answer_at_once_whatever_is_looked_for(pool: Pool, many: int)
     listed = OrganizationList(pool, await informed(pool))
     await listed.preview.matching(allowed=True, reason=None)
     for wanted in (
-        Wanted(),
-        Wanted(Filters("019999")),
-        Wanted(Filters("nowhere")),
-        Wanted(Filters(override=True)),
-        Wanted(Filters(trial="ending"), sort="trial_ends_at"),
-        Wanted(allowed=True, sort="-created_at"),
-        Wanted(reason="plan_paused"),
+        OrganizationQuery(),
+        OrganizationQuery(Filters("019999")),
+        OrganizationQuery(Filters("nowhere")),
+        OrganizationQuery(Filters(override=True)),
+        OrganizationQuery(Filters(trial="ending"), sort="trial_ends_at"),
+        OrganizationQuery(allowed=True, sort="-created_at"),
+        OrganizationQuery(reason="plan_paused"),
     ):
         await listed.page(wanted, after=None, limit=50)
         began = time.perf_counter()
@@ -266,14 +266,14 @@ async def test_a_filter_finds_the_last_of_many(
         "DELETE FROM callgate.plans WHERE organization_id <> (SELECT id FROM "
         "callgate.organizations ORDER BY lower(name) DESC LIMIT 1)"
     )
-    assert await names(listed, Wanted(allowed=True), 50) == [f"org {many:06}"]
+    assert await names(listed, OrganizationQuery(allowed=True), 50) == [f"org {many:06}"]
 
 
 async def test_a_filter_that_finds_too_little_in_time_says_where_to_go_on(
     listed: OrganizationList, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "LIST_SECONDS", 0.0)
-    wanted = Wanted(Filters("org 0000"), allowed=True)
+    wanted = OrganizationQuery(Filters("org 0000"), allowed=True)
     listing = await listed.page(wanted, after=None, limit=200)
     assert (listing.found, listing.next is None) == ([], False)
     assert await names(listed, wanted, 200) == [f"org 0000{number}0" for number in range(1, 10)]

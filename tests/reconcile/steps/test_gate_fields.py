@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.reconcile.steps.gate_fields import (
     BINDINGS,
-    DesiredGates,
+    DesiredGateFields,
     destination,
     ending_hook,
     gate_changes,
@@ -19,7 +19,7 @@ from service.reconcile.steps.gate_fields import (
     said,
     transferred,
 )
-from service.store.reconcile.claims import Gates
+from service.store.reconcile.claims import KeptFields
 from tests.support.vapi_spec import spec_errors
 
 TEXTS = st.sampled_from(["Not in service.", "Bitte rufen Sie später an.", "No plan."])
@@ -59,14 +59,14 @@ RAWS = st.builds(
     st.text(max_size=5),
 )
 KEPT = st.builds(
-    Gates,
+    KeptFields,
     st.lists(TEXTS, max_size=2, unique=True).map(tuple),
     st.booleans(),
     st.lists(NUMBERS, max_size=2, unique=True).map(tuple),
     st.none() | st.just({"assistantId": "a-9"}),
 )
 DESIRED = st.builds(
-    DesiredGates, st.booleans(), st.booleans(), st.none() | TEXTS, st.none() | NUMBERS
+    DesiredGateFields, st.booleans(), st.booleans(), st.none() | TEXTS, st.none() | NUMBERS
 )
 
 
@@ -75,7 +75,7 @@ def patched(raw: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in {**raw, **body}.items() if value is not None}
 
 
-def foreign(raw: Mapping[str, Any], kept: Gates, desired: DesiredGates) -> list[object]:
+def foreign(raw: Mapping[str, Any], kept: KeptFields, desired: DesiredGateFields) -> list[object]:
     """The hooks that are neither ours nor about to be, in order."""
     texts = {*kept.ring_texts, desired.ring}
     numbers = {*kept.fallback_numbers, desired.transfer_to}
@@ -89,7 +89,7 @@ def foreign(raw: Mapping[str, Any], kept: Gates, desired: DesiredGates) -> list[
 
 @given(desired=DESIRED, raw=RAWS, kept=KEPT)
 def test_one_pass_is_enough_and_nothing_foreign_moves(
-    desired: DesiredGates, raw: dict[str, Any], kept: Gates
+    desired: DesiredGateFields, raw: dict[str, Any], kept: KeptFields
 ) -> None:
     first = gate_changes(desired, raw, kept)
     after = patched(raw, first.body)
@@ -105,7 +105,7 @@ def test_one_pass_is_enough_and_nothing_foreign_moves(
 
 @given(raw=RAWS, kept=KEPT, desired=DESIRED)
 def test_an_interrupted_write_is_still_known_to_be_ours(
-    raw: dict[str, Any], kept: Gates, desired: DesiredGates
+    raw: dict[str, Any], kept: KeptFields, desired: DesiredGateFields
 ) -> None:
     """Whether the PATCH arrived or not: what was kept before it lets a release take all of it off."""
     changes = gate_changes(desired, raw, kept)
@@ -118,8 +118,8 @@ def test_an_interrupted_write_is_still_known_to_be_ours(
 
 
 @given(raw=RAWS, kept=KEPT)
-def test_a_number_that_has_access_is_rid_of_our_hook(raw: dict[str, Any], kept: Gates) -> None:
-    changes = gate_changes(DesiredGates(unbound=False, known=True), raw, kept)
+def test_a_number_that_has_access_is_rid_of_our_hook(raw: dict[str, Any], kept: KeptFields) -> None:
+    changes = gate_changes(DesiredGateFields(unbound=False, known=True), raw, kept)
     ours = [hook for hook in raw.get("hooks") or [] if said(hook) in set(kept.ring_texts)]
     body = only_unblocking(changes)
     assert bool(body) == bool(ours)
@@ -135,8 +135,8 @@ def test_what_we_send_is_what_vapi_publishes() -> None:
 
 def test_ours_stands_first_and_is_known_by_what_it_says() -> None:
     theirs = {"on": "call.ringing", "do": [{"type": "say", "exact": "Welcome!"}]}
-    kept = Gates()
-    desired = DesiredGates(unbound=False, known=True, ring="Not in service.")
+    kept = KeptFields()
+    desired = DesiredGateFields(unbound=False, known=True, ring="Not in service.")
     changes = gate_changes(desired, {"hooks": [theirs]}, kept)
     assert changes.body["hooks"] == [ringing_hook("Not in service."), theirs]
     assert changes.written.ring_texts == ("Not in service.",)
@@ -144,14 +144,16 @@ def test_ours_stands_first_and_is_known_by_what_it_says() -> None:
     shown = {**ringing_hook("Not in service."), "filters": None, "name": "x"}
     again = gate_changes(desired, {"hooks": [shown, theirs]}, changes.kept)
     assert again.drift == ()
-    off = gate_changes(DesiredGates(unbound=False, known=True), {"hooks": [shown]}, changes.kept)
+    off = gate_changes(
+        DesiredGateFields(unbound=False, known=True), {"hooks": [shown]}, changes.kept
+    )
     assert off.body["hooks"] == []
 
 
 def test_what_answered_is_bound_again_unless_somebody_bound_something_else() -> None:
-    request = DesiredGates(unbound=True, known=False)
-    event = DesiredGates(unbound=False, known=False)
-    changes = gate_changes(request, {"assistantId": "a-1"}, Gates())
+    request = DesiredGateFields(unbound=True, known=False)
+    event = DesiredGateFields(unbound=False, known=False)
+    changes = gate_changes(request, {"assistantId": "a-1"}, KeptFields())
     assert dict(changes.body) == {"assistantId": None}
     assert changes.kept.unbound == {"assistantId": "a-1"}
     again = gate_changes(request, {"squadId": "s-1"}, changes.kept)
@@ -164,6 +166,6 @@ def test_what_answered_is_bound_again_unless_somebody_bound_something_else() -> 
 
 def test_a_fallback_that_somebody_else_set_stays() -> None:
     theirs = {"fallbackDestination": {"type": "sip", "sipUri": "sip:desk@example.net"}}
-    desired = DesiredGates(unbound=False, known=True, transfer_to="+15550100001")
-    assert "fallbackDestination" not in gate_changes(desired, theirs, Gates()).body
-    assert "fallbackDestination" not in gate_changes(released_gates(), theirs, Gates()).body
+    desired = DesiredGateFields(unbound=False, known=True, transfer_to="+15550100001")
+    assert "fallbackDestination" not in gate_changes(desired, theirs, KeptFields()).body
+    assert "fallbackDestination" not in gate_changes(released_gates(), theirs, KeptFields()).body

@@ -13,7 +13,7 @@ from multidict import MultiDict, MultiDictProxy
 from service.domain.errors import CallgateError, ForbiddenError
 from service.domain.people import Session
 from service.store.pool import CONFLICTS, UNAVAILABLE
-from service.web.panel.kit.pages import Page
+from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Notices, Visit
 from service.web.problems import STATUS_OF
 from service.web.shapes.errors import InputError
@@ -40,7 +40,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger()
 
 
-class Sessions(Notices, Protocol):
+class SessionReader(Notices, Protocol):
     """Who is signed in."""
 
     async def find(self, token: str) -> Session | None: ...
@@ -70,7 +70,7 @@ def clean(text: str) -> str:
     return text
 
 
-async def read_form(request: web.Request, visit: Visit, page: Page) -> None:
+async def read_form(request: web.Request, visit: Visit, page: PanelPage) -> None:
     """Read what was posted, and refuse what our own pages did not send. Raises `ForbiddenError`."""
     if from_elsewhere(request):
         raise ForbiddenError("This request came from another site, so nothing was done.")
@@ -132,7 +132,7 @@ async def explained(visit: Visit, work: Awaitable[web.StreamResponse]) -> web.St
         return await error_page(visit, 500, text, "internal_error")
 
 
-def guarded(page: Page, sessions: Sessions) -> Handler:
+def guarded(page: PanelPage, sessions: SessionReader) -> Handler:
     """A handler that knows who asks, and whether they may, before the page reads anything."""
 
     async def serve(visit: Visit) -> web.StreamResponse:

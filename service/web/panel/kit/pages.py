@@ -14,7 +14,7 @@ Run = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PanelPage:
     """`path` is below /admin. `needs` is the least role; None: nobody has to be signed in.
 
     `max_bytes` is how large a form may be.
@@ -30,4 +30,4 @@ class Page:
 class Family(Protocol):
     """Pages that belong together."""
 
-    def pages(self) -> Sequence[Page]: ...
+    def pages(self) -> Sequence[PanelPage]: ...
