@@ -37,6 +37,7 @@ from service.reconcile.desired import desired_webhook
 from service.reconcile.loop import ReconcileLoop
 from service.reconcile.steps import webhook_fields
 from service.relay.delivery import Relay
+from service.serve.readiness import Readiness
 from service.settings import Settings
 from service.store.calls.event_writer import CallEventWriter
 from service.store.calls.spool import Spool
@@ -59,14 +60,13 @@ from service.web.metrics.metrics import Metrics
 from service.web.metrics.policies import PolicyFigures
 from service.web.metrics.reconcile import ReconcileFigures
 from service.web.panel.build import Parts, panel_of
-from service.web.probes import Health, ReadinessCheck
+from service.web.probes import Health
 from service.web.routes import build_web
 from service.web.secret_uses import SecretUses
 from service.web.webhook import Webhook
 
 START_SECONDS = 30.0
 LOAD_SECONDS = 20.0
-READY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -150,46 +150,6 @@ class Service:
         await self.control.close()
         await self.relay.close()
         await self.session.close()
-
-    async def checks(self) -> list[ReadinessCheck]:
-        """What readiness tells. Only a replica that cannot decide is not ready."""
-        found = [
-            ReadinessCheck(
-                "directory",
-                "ok" if self.directory.loaded else "failed",
-                "" if self.directory.loaded else "The access directory is not loaded yet.",
-            )
-        ]
-        if self.directory.loaded and self.directory.basis != "fresh":
-            age = round(self.directory.age_seconds)
-            text = f"Changes may not arrive: last proof {age} s ago; deciding from what is known."
-            found.append(ReadinessCheck("notifications", "degraded", text))
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                await self.pool.fetchval("SELECT 1")
-            found.append(ReadinessCheck("database", "ok"))
-        except UNAVAILABLE:
-            found.append(ReadinessCheck("database", "degraded", "PostgreSQL does not answer."))
-        last = self.figures.last
-        if last.key_refused:
-            text = "Vapi refuses VAPI_API_KEY: calls are decided, webhooks cannot be repaired."
-            found.append(ReadinessCheck("vapi_key", "degraded", text))
-        if last.held:
-            found.append(ReadinessCheck("reconcile", "degraded", last.held_text))
-        if last.paused:
-            found.append(ReadinessCheck("reconcile", "degraded", last.pause_text))
-        if not self.worker.alive:
-            found.append(
-                ReadinessCheck("hangups", "degraded", "The hang-up worker is being restarted.")
-            )
-        if self.spool.waiting:
-            text = f"{self.spool.waiting} records wait on disk for PostgreSQL."
-            found.append(ReadinessCheck("spool", "degraded", text))
-        found.extend(
-            ReadinessCheck("plugins", "degraded", f"{problem.plugin}: {problem.message}")
-            for problem in self.loaded.problems
-        )
-        return found
 
 
 async def prepare_database(dsn: str, *, own: bool) -> None:
@@ -349,7 +309,9 @@ async def build(settings: Settings, dsn: str) -> Service:
             panel=panel,
         ),
     )
-    health.probes.append(service.checks)
+    health.probes.append(
+        Readiness(directory, pool, service.figures, worker, spool, loaded.problems).checks
+    )
     metrics.add(service.figures)
     metrics.add(PolicyFigures(chain.describe))
     metrics.gauge(
