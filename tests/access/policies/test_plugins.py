@@ -10,7 +10,7 @@ import pytest
 
 PAGE = Path(__file__).parents[3] / "policies" / "README.md"
 SHOW = """
-from service.access.plugins import load_policies
+from service.access.policies.plugins import load_policies
 loaded = load_policies()
 print([(policy.name, policy.plugin) for policy in loaded.policies])
 print([problem.message for problem in loaded.problems])
