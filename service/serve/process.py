@@ -256,6 +256,8 @@ async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str) ->
             if signs_in
             else f"Sign in:  with your own name; API token {token}",
             f"Sandbox:  {sandbox.base_url} (a stand-in for Vapi)",
+            "Variables for the commands of the README, to paste into another terminal:",
+            f"export API={address}/api/v1 TOKEN={token} SANDBOX={sandbox.base_url}",
             "A blocked call (answers 403, and the line goes dead):",
             curl(settings, sandbox, samples.BLOCKED_NUMBER),
             "An allowed call (answers 200):",

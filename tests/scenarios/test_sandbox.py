@@ -59,3 +59,8 @@ async def test_the_printed_calls_do_what_is_printed(printed: list[str]) -> None:
     text = "\n".join(printed)
     assert re.search(r"^Panel: +http://127\.0\.0\.1:\d+/admin$", text, re.MULTILINE)
     assert re.search(r"^Sign in: .*cg_", text, re.MULTILINE)
+    given = re.search(
+        r"^export API=(\S+)/api/v1 TOKEN=cg_\S+ SANDBOX=http://\S+$", text, re.MULTILINE
+    )
+    assert given is not None
+    assert f"{given[1]}/admin" in text
