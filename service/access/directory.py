@@ -49,7 +49,7 @@ class AccessDirectory:
     def __init__(self) -> None:
         self.clock = DatabaseClock()
         self.loaded = False
-        self.proved_at = float("-inf")
+        self.heartbeat_at = float("-inf")
         self.entries: dict[UUID, DirectoryEntry] = {}
         self.numbers: dict[str, tuple[UUID, PhoneNumber]] = {}
         self.assistants: dict[str, UUID] = {}
@@ -62,15 +62,15 @@ class AccessDirectory:
     @property
     def age_seconds(self) -> float:
         """Since when nothing proves that changes still reach us."""
-        return time.monotonic() - self.proved_at
+        return time.monotonic() - self.heartbeat_at
 
     @property
     def basis(self) -> Basis:
         return "fresh" if self.age_seconds < FRESH_SECONDS else "last_known_good"
 
-    def prove(self) -> None:
+    def record_heartbeat(self) -> None:
         """Note that a change made before this moment would have been seen."""
-        self.proved_at = time.monotonic()
+        self.heartbeat_at = time.monotonic()
 
     def find(
         self, phone_number_ids: Iterable[str], assistant_ids: Iterable[str]

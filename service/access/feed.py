@@ -116,7 +116,7 @@ class DirectoryFeed:
         self.directory.clock.set(database_time, (before + after) / 2)
         if self.directory.loaded:
             await self.apply_changes()
-            self.directory.prove()
+            self.directory.record_heartbeat()
 
     async def read_all(self, connection: Connection) -> None:
         """Build a new directory beside the old one and put it in place; lookups never wait."""
@@ -128,8 +128,8 @@ class DirectoryFeed:
                 await asyncio.sleep(0)
             self.directory.replace(fresh)
         await self.apply_changes()
-        self.directory.prove()
-        self.tell()
+        self.directory.record_heartbeat()
+        self.notify_followers()
         log.info("directory.loaded", organizations=len(fresh.entries), numbers=len(fresh.numbers))
 
     async def apply_changes(self) -> None:
@@ -155,14 +155,14 @@ class DirectoryFeed:
                     self.directory.put(entry)
                 else:
                     self.directory.remove(organization_id)
-        self.tell()
+        self.notify_followers()
 
-    def tell(self) -> None:
+    def notify_followers(self) -> None:
         """Wake those who act on changes; they look for themselves."""
         for follower in self.followers:
             follower()
 
-    async def freshen(self, organization_id: UUID) -> None:
+    async def refresh_now(self, organization_id: UUID) -> None:
         """For this replica's own changes: what an admin was told is true for the next call.
 
         Failing is harmless: the notification of the same transaction brings the change too.

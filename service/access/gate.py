@@ -15,19 +15,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 from uuid import uuid4
 
 import structlog
 
-from policies.contract import AccessRequest, CallFacts, Effect
+from policies.contract import CallFacts, Effect
 from service.access.directory import AccessDirectory, Registration
 from service.access.first_message import announce, new_call
 from service.access.known_calls import KnownCall, known_from, known_from_stored
+from service.access.policies.chain import DecisionChain
 from service.access.policies.request import build_request
-from service.domain.call_events import Tell, untold
+from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, NewCall
-from service.domain.decisions import Basis, Decision
+from service.domain.decisions import Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.calls.records import record_end, reopen_hangup
 from service.store.calls.spool import Entry, Spool
@@ -45,12 +45,6 @@ AGAIN_SECONDS = 2.0
 KNOWN_CALLS = 50_000
 
 log = structlog.get_logger()
-
-
-class DecisionChain(Protocol):
-    """The policies, as the gate asks them."""
-
-    async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
 
 
 HangUpNow = Callable[[str, str | None], Awaitable[object]]
@@ -80,7 +74,7 @@ class AccessGate:
     pool: Pool
     hang_up_now: HangUpNow
     blocked_message: str = DEFAULT_BLOCKED_MESSAGE
-    tell: Tell = untold
+    record_step: StepRecorder = ignore_step
     known: OrderedDict[str, KnownCall] = field(default_factory=OrderedDict)
     deciding: dict[str, asyncio.Future[KnownCall]] = field(default_factory=dict)
     settling: dict[str, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
@@ -260,7 +254,7 @@ class AccessGate:
             async with asyncio.timeout(RECORD_SECONDS):
                 if await reopen_hangup(self.pool, call_id, control_url):
                     log.warning("call.hangup_restarted", call_id=call_id)
-                    self.tell(call_id, "hangup.restarted", {})
+                    self.record_step(call_id, "hangup.restarted", {})
         except UNAVAILABLE:
             self.writer.rest()
             await self.hang_up_now(call_id, control_url)

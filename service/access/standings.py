@@ -25,13 +25,13 @@ class AccessStandings:
     blocked_message: str
     ring_default: bool
 
-    async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]:
+    async def read(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]:
         """The standing of each of these organizations that there is."""
         found = await organizations.find_many(self.pool, organization_ids)
         now = await organizations.now(self.pool)
-        return {one.id: await self.judge(one, now) for one in found}
+        return {one.id: await self.evaluate(one, now) for one in found}
 
-    async def judge(self, organization: Organization, now: datetime) -> AccessStanding:
+    async def evaluate(self, organization: Organization, now: datetime) -> AccessStanding:
         """Ask the chain as for a call that begins now, by the database's clock."""
         decision = await self.chain.decide(build_request(organization, now), basis="fresh")
         handling = organization.handling

@@ -27,11 +27,11 @@ knows no such call (any more); `.refused`: the control URL is not Vapi's; `.look
 whether the call is over; `.waiting`: the next round comes later. `decided`, `cut` and `ended` stand in
 the call's own row."""
 
-Tell = Callable[[str, StepKind, Mapping[str, object]], None]
+StepRecorder = Callable[[str, StepKind, Mapping[str, object]], None]
 """Notes a step of a call, by its id at Vapi, as of now. Returns at once and never fails."""
 
 
-def untold(_vapi_call_id: str, _kind: StepKind, _detail: Mapping[str, object]) -> None:
+def ignore_step(_vapi_call_id: str, _kind: StepKind, _detail: Mapping[str, object]) -> None:
     """Steps that nobody notes."""
 
 

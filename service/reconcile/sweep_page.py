@@ -100,7 +100,7 @@ class SweepPageReader:
         known = self.rules.gating.standings
         if known is None:
             return {}
-        return await known.of(list({number.organization_id for number in seen}))
+        return await known.read(list({number.organization_id for number in seen}))
 
     async def compare(
         self, number: SeenNumber, view: PhoneNumberView, standings: Mapping[UUID, AccessStanding]

@@ -33,7 +33,7 @@ class Relay:
         self.relay_hosts = tuple(relay_hosts)
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=AT_ONCE, resolver=PublicResolver(trusted(relay_hosts))
+                limit=AT_ONCE, resolver=PublicResolver(trusted_origins(relay_hosts))
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -52,7 +52,7 @@ class Relay:
             return None
         return value if isinstance(value, dict) else None
 
-    def tell(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    def forward(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Pass a message on whose answer nobody waits for."""
         task = asyncio.create_task(self.deliver(url, body, headers))
         self.background.add(task)
@@ -96,7 +96,7 @@ class Relay:
         await self.session.close()
 
 
-def trusted(relay_hosts: Sequence[str]) -> frozenset[tuple[str, int]]:
+def trusted_origins(relay_hosts: Sequence[str]) -> frozenset[tuple[str, int]]:
     """The (host, port) pairs that may be private; without a port both usual ones."""
     found = set()
     for entry in relay_hosts:
@@ -106,7 +106,7 @@ def trusted(relay_hosts: Sequence[str]) -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
-def passed_on(request: web.Request, secrets: Sequence[bytes]) -> dict[str, str]:
+def forwarded_headers(request: web.Request, secrets: Sequence[bytes]) -> dict[str, str]:
     """The headers that were meant for the organization's server: its own, never our secret."""
     found = {}
     for name, value in request.headers.items():

@@ -197,7 +197,7 @@ async def build(settings: Settings, dsn: str) -> Service:
     feed = DirectoryFeed(dsn, pool, directory)
     preview = ChainPreview(chain, directory)
     events = CallEventWriter(pool)
-    ladder = HangupLadder(client, control, StoredHangups(pool), events.tell)
+    ladder = HangupLadder(client, control, StoredHangups(pool), events.record)
     worker = HangupWorker(dsn, pool, ladder)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
     gate = AccessGate(
@@ -208,7 +208,7 @@ async def build(settings: Settings, dsn: str) -> Service:
         pool,
         ladder.attempt_now,
         settings.callgate_blocked_message,
-        events.tell,
+        events.record,
     )
     standings = AccessStandings(
         pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
@@ -232,9 +232,9 @@ async def build(settings: Settings, dsn: str) -> Service:
         settings.callgate_max_body_bytes,
         settings.callgate_blocked_message,
     )
-    organizations = Organizations(pool, feed.freshen, preview)
+    organizations = Organizations(pool, feed.refresh_now, preview)
     tokens = Tokens(pool, settings.callgate_admin_token.get_secret_value())
-    numbers = PhoneNumbers(pool, feed.freshen, reconciling.reconciler)
+    numbers = PhoneNumbers(pool, feed.refresh_now, reconciling.reconciler)
     unknown = UnknownNumbers(pool, numbers)
     webhooks = Webhooks(pool, reconciling.reconciler)
     cases = ReconciliationCases(pool, reconciling.sweeper, settings.callgate_reconcile_mode)

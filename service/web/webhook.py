@@ -11,7 +11,7 @@ from aiohttp import web
 
 from service.access.gate import AccessGate, Ruling
 from service.domain.wording.blocked_messages import blocked_text
-from service.relay.delivery import Relay, passed_on
+from service.relay.delivery import Relay, forwarded_headers
 from service.settings import WEBHOOK_PATH
 from service.store.calls.event_writer import CallEventWriter
 from service.vapi import replies
@@ -144,7 +144,7 @@ class Webhook:
             "answer": answer,
         }
         detail = {name: value for name, value in told.items() if value is not None}
-        self.events.note(message.call_id, "message", detail, message.at)
+        self.events.record_sent(message.call_id, "message", detail, message.at)
 
     async def answer_ruled(
         self, message: ServerMessage, ruling: Ruling, body: bytes, request: web.Request
@@ -163,10 +163,10 @@ class Webhook:
         url = ruling.registration.organization.forward_url if ruling.registration else None
         if url is None:
             return reply(replies.NO_ANSWER)
-        headers = passed_on(request, self.rules.secrets)
+        headers = forwarded_headers(request, self.rules.secrets)
         if message.expects_answer:
             return reply(await self.relay.ask(url, body, headers) or replies.NO_ANSWER)
-        self.relay.tell(url, body, headers)
+        self.relay.forward(url, body, headers)
         return reply(replies.NO_ANSWER)
 
     def answer_unknown(self, message: ServerMessage) -> web.Response:
@@ -196,7 +196,7 @@ class Webhook:
         if number is not None and number.answer_with:
             return self.overridden(replies.answer(number.answer_with), ruling)
         if organization is not None and organization.forward_url is not None:
-            headers = passed_on(request, self.rules.secrets)
+            headers = forwarded_headers(request, self.rules.secrets)
             answer = await self.relay.ask(
                 organization.forward_url, body, headers, seconds=seconds_left(began)
             )
@@ -244,7 +244,7 @@ class Webhook:
         url = registration.organization.forward_url
         if url is None:
             return True
-        headers = passed_on(request, self.rules.secrets)
+        headers = forwarded_headers(request, self.rules.secrets)
         answer = await self.relay.ask(url, body, headers)
         theirs = (answer or {}).get("eligible")
         return theirs if isinstance(theirs, bool) else True

@@ -127,7 +127,7 @@ async def run(dsn: str, organizations: int, calls: int, *, plans: bool) -> None:
     for name, one in wanted.items():
 
         async def ask(one: OrganizationQuery = one) -> object:
-            preview.directory.prove()
+            preview.directory.record_heartbeat()
             return await listed.page(one, after=None, limit=50)
 
         await measure(name, ask)

@@ -39,7 +39,7 @@ class CallCutter:
         while True:
             self.woken.clear()
             try:
-                pause = await self.look()
+                pause = await self.cut_calls()
             except UNAVAILABLE as exc:
                 log.warning("call_cutter.lost", error=type(exc).__name__)
                 pause = RESTART_SECONDS
@@ -52,10 +52,10 @@ class CallCutter:
             except TimeoutError:
                 pass
 
-    async def look(self) -> float:
+    async def cut_calls(self) -> float:
         """End what has to end; seconds until something may end by itself."""
         owners = await live.find_organizations(self.pool)
-        for owner, standing in (await self.standings.of(owners) if owners else {}).items():
+        for owner, standing in (await self.standings.read(owners) if owners else {}).items():
             if standing.allowed:
                 continue
             for call_id in await live.cut(self.pool, owner, standing.reason):

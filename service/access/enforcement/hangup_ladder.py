@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from service.domain.call_events import Tell, untold
+from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import HangupState
 from service.domain.priority import Priority
 from service.store.calls.records import HangupTarget
@@ -42,10 +42,10 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round came to: final, or to be looked at again after `again_after` seconds."""
+    """What one round came to: final, or to be looked at again after `retry_after` seconds."""
 
     state: HangupState
-    again_after: float | None = None
+    retry_after: float | None = None
 
 
 def next_delay(rounds: int) -> float | None:
@@ -60,7 +60,7 @@ class HangupLadder:
     client: VapiClient
     control: ControlClient
     records: Records
-    tell: Tell = untold
+    record_step: StepRecorder = ignore_step
 
     async def climb(self, vapi_call_id: str, rounds: int) -> Round:
         """Round number `rounds` (from 0) for a call. Raises only when the records are away."""
@@ -82,16 +82,16 @@ class HangupLadder:
         if url is not None and rounds == 0:
             attempts, accepted = await self.command(vapi_call_id, url, attempts)
         if not accepted:
-            over, fresh_url = await self.look(vapi_call_id)
+            over, fresh_url = await self.fetch_state(vapi_call_id)
             if over:
                 await self.records.record(vapi_call_id, HangupState.CONFIRMED, attempts)
                 log.info("call.hangup_confirmed", call_id=vapi_call_id, attempts=attempts)
-                self.tell(vapi_call_id, "hangup.confirmed", {"attempts": attempts})
+                self.record_step(vapi_call_id, "hangup.confirmed", {"attempts": attempts})
                 return Round(HangupState.CONFIRMED)
             url = fresh_url or (url if rounds > 0 else None)
             if url is not None:
                 attempts, accepted = await self.command(vapi_call_id, url, attempts)
-        return await self.outcome(vapi_call_id, rounds, attempts, accepted > 0)
+        return await self.finish_round(vapi_call_id, rounds, attempts, accepted > 0)
 
     async def say_goodbye(self, vapi_call_id: str, url: str, text: str) -> float | None:
         """Let the caller hear why; seconds until the call should be over by that. None: Vapi did not
@@ -103,25 +103,31 @@ class HangupLadder:
             await self.control.say_goodbye(url, text)
         except (HostileUrlError, VapiError) as exc:
             log.warning("call.goodbye_failed", call_id=vapi_call_id, error=str(exc))
-            self.tell(vapi_call_id, "goodbye.failed", {"error": str(exc)[:200]})
+            self.record_step(vapi_call_id, "goodbye.failed", {"error": str(exc)[:200]})
             await self.records.record_goodbye(vapi_call_id, 0.0)
             return None
         log.info("call.goodbye_sent", call_id=vapi_call_id, seconds=round(seconds, 1))
-        self.tell(vapi_call_id, "goodbye.sent", {"seconds": round(seconds, 1)})
+        self.record_step(vapi_call_id, "goodbye.sent", {"seconds": round(seconds, 1)})
         return seconds
 
-    async def outcome(self, vapi_call_id: str, rounds: int, attempts: int, accepted: bool) -> Round:
+    async def finish_round(
+        self, vapi_call_id: str, rounds: int, attempts: int, accepted: bool
+    ) -> Round:
         """Not proved over yet: come back, or give up and say how far it got."""
         delay = next_delay(rounds)
         if delay is not None:
             await self.records.record(vapi_call_id, HangupState.PENDING, attempts)
-            self.tell(vapi_call_id, "hangup.waiting", {"round": rounds + 1, "seconds": delay})
+            self.record_step(
+                vapi_call_id, "hangup.waiting", {"round": rounds + 1, "seconds": delay}
+            )
             return Round(HangupState.PENDING, delay)
         # Every round that does not find the call over commands again: the last one tells.
         state = HangupState.UNCONFIRMED if accepted else HangupState.FAILED
         await self.records.record(vapi_call_id, state, attempts)
         log.error("call.hangup_given_up", call_id=vapi_call_id, state=state, attempts=attempts)
-        self.tell(vapi_call_id, "hangup.given_up", {"state": state.value, "attempts": attempts})
+        self.record_step(
+            vapi_call_id, "hangup.given_up", {"state": state.value, "attempts": attempts}
+        )
         return Round(state)
 
     async def command(self, vapi_call_id: str, url: str, attempts: int) -> tuple[int, int]:
@@ -135,35 +141,35 @@ class HangupLadder:
                 await self.control.end_call(url)
             except HostileUrlError as exc:
                 log.error("call.control_url_refused", call_id=vapi_call_id, error=str(exc))
-                self.tell(vapi_call_id, "hangup.refused", {"error": str(exc)[:200]})
+                self.record_step(vapi_call_id, "hangup.refused", {"error": str(exc)[:200]})
                 return attempts, 0
             except VapiNotFoundError:
                 # Unknown to the control host: it is over, or the URL is old. Vapi knows which.
-                self.tell(vapi_call_id, "hangup.unknown", {"attempt": attempts + 1})
+                self.record_step(vapi_call_id, "hangup.unknown", {"attempt": attempts + 1})
                 return attempts + 1, 0
             except VapiError as exc:
                 attempts += 1
                 log.warning("call.hangup_attempt_failed", call_id=vapi_call_id, error=str(exc))
                 detail = {"attempt": attempts, "error": str(exc)[:200]}
-                self.tell(vapi_call_id, "hangup.failed", detail)
+                self.record_step(vapi_call_id, "hangup.failed", detail)
             else:
                 log.info("call.hangup_sent", call_id=vapi_call_id, attempts=attempts + 1)
-                self.tell(vapi_call_id, "hangup.sent", {"attempt": attempts + 1})
+                self.record_step(vapi_call_id, "hangup.sent", {"attempt": attempts + 1})
                 return attempts + 1, 1
         return attempts, 0
 
-    async def look(self, vapi_call_id: str) -> tuple[bool, str | None]:
+    async def fetch_state(self, vapi_call_id: str) -> tuple[bool, str | None]:
         """Whether Vapi says that the call is over, and its control URL if not."""
         try:
             view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP))
         except VapiNotFoundError:
-            self.tell(vapi_call_id, "hangup.looked", {"over": True})
+            self.record_step(vapi_call_id, "hangup.looked", {"over": True})
             return True, None
         except VapiError as exc:
             log.warning("call.look_failed", call_id=vapi_call_id, error=str(exc))
-            self.tell(vapi_call_id, "hangup.looked", {"over": None, "error": str(exc)[:200]})
+            self.record_step(vapi_call_id, "hangup.looked", {"over": None, "error": str(exc)[:200]})
             return False, None
-        self.tell(vapi_call_id, "hangup.looked", {"over": view.is_over})
+        self.record_step(vapi_call_id, "hangup.looked", {"over": view.is_over})
         return view.is_over, view.control_url
 
     async def attempt_now(self, vapi_call_id: str, control_url: str | None) -> bool:
@@ -175,7 +181,7 @@ class HangupLadder:
         if control_url is not None:
             _, accepted = await self.command(vapi_call_id, control_url, 0)
         if not accepted:
-            over, url = await self.look(vapi_call_id)
+            over, url = await self.fetch_state(vapi_call_id)
             if over:
                 return True
             if url is not None:

@@ -124,8 +124,8 @@ class HangupWorker:
         except UNAVAILABLE as exc:
             raise RetryRequested(timedelta(seconds=2), "the records are away") from exc
         self.alive_at = time.monotonic()
-        if outcome.again_after is not None:
-            raise RetryRequested(timedelta(seconds=outcome.again_after), outcome.state.value)
+        if outcome.retry_after is not None:
+            raise RetryRequested(timedelta(seconds=outcome.retry_after), outcome.state.value)
 
     async def stop(self) -> None:
         """Take no further jobs and let the running ones finish their round."""

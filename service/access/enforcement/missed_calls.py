@@ -8,15 +8,15 @@ our ringing hook stopped cause no message at all: this is where they are learned
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import structlog
 
-from policies.contract import AccessRequest, CallFacts, Effect
+from policies.contract import CallFacts, Effect
 from service.access.directory import AccessDirectory, Registration
+from service.access.policies.chain import DecisionChain
 from service.access.policies.request import build_request
 from service.domain.calls import CallEnd, GateName, NewCall
-from service.domain.decisions import Basis, Decision
+from service.domain.decisions import Decision
 from service.domain.priority import Priority
 from service.store.calls import watch as store
 from service.store.calls.records import record_calls, record_end
@@ -39,12 +39,6 @@ RING_REASON = "call.ringing.hook-executed-say"
 log = structlog.get_logger()
 
 
-class WatchChain(Protocol):
-    """The policies, as the watch asks them."""
-
-    async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
-
-
 class CallWatch:
     """Looks every `interval` seconds (0: never), one replica at a time."""
 
@@ -53,7 +47,7 @@ class CallWatch:
         pool: Pool,
         client: VapiClient,
         directory: AccessDirectory,
-        chain: WatchChain,
+        chain: DecisionChain,
         interval: float,
     ) -> None:
         self.pool = pool
@@ -66,7 +60,7 @@ class CallWatch:
         """Look, for ever."""
         while self.interval:
             try:
-                await self.look_if_due()
+                await self.compare_if_due()
                 pause = min(max(await store.seconds_to_look(self.pool), 0.1), POLL_SECONDS)
             except UNAVAILABLE as exc:
                 log.warning("call_watch.lost", error=type(exc).__name__)
@@ -76,7 +70,7 @@ class CallWatch:
                 pause = POLL_SECONDS
             await asyncio.sleep(pause)
 
-    async def look_if_due(self) -> None:
+    async def compare_if_due(self) -> None:
         """One look under a claim. What Vapi does not answer well changes nothing."""
         claimed = await store.claim(self.pool)
         if claimed is None:
@@ -86,7 +80,7 @@ class CallWatch:
         try:
             since = seen_until - OVERLAP
             await self.compare_list(since)
-            await self.ask_about_old(since)
+            await self.check_old_calls(since)
             reached = now
         except VapiError as exc:
             log.warning("call_watch.unanswered", error=str(exc))
@@ -102,14 +96,14 @@ class CallWatch:
             known = await store.find_known(self.pool, list(views))
             for call_id, view in views.items():
                 if call_id not in known:
-                    await self.learn(call_id, view)
+                    await self.record_missed(call_id, view)
                 elif view.is_over and not known[call_id]:
-                    await self.close(call_id, view)
+                    await self.record_found_end(call_id, view)
             if pages == MOST_PAGES:
                 log.warning("call_watch.cut_short", pages=pages)
                 return
 
-    async def ask_about_old(self, before: datetime) -> None:
+    async def check_old_calls(self, before: datetime) -> None:
         """A few calls that are open for longer than the list reaches back."""
         for call_id in await store.find_old_open(self.pool, before, MOST_OLD):
             try:
@@ -118,11 +112,11 @@ class CallWatch:
                 await record_end(self.pool, CallEnd(call_id, self.directory.now(), "not-found"))
                 continue
             if view.is_over:
-                await self.close(call_id, view)
+                await self.record_found_end(call_id, view)
             else:
                 await store.touch(self.pool, call_id)
 
-    async def close(self, call_id: str, view: CallView) -> None:
+    async def record_found_end(self, call_id: str, view: CallView) -> None:
         """A call ended, and the message of that never came."""
         ended_at = view.ended_at or self.directory.now()
         await record_end(
@@ -131,7 +125,7 @@ class CallWatch:
         )
         log.info("call.end_found", call_id=call_id)
 
-    async def learn(self, call_id: str, view: CallView) -> None:
+    async def record_missed(self, call_id: str, view: CallView) -> None:
         """A call that no message told us of, if it is of a number or assistant of ours."""
         ids = [one for one in (view.phone_number_id,) if one]
         assistants = [one for one in (view.assistant_id,) if one]

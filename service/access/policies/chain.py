@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import uuid4
 
 from policies.contract import AccessRequest, Effect, Verdict
@@ -34,6 +35,12 @@ class PolicyInfo:
     mode: str = "enforce"
 
 
+class DecisionChain(Protocol):
+    """A chain that decides access requests, as the gate and the call watch use it."""
+
+    async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
+
+
 class AccessChain:
     """Decides access requests. Built once; `decide` may run many times at once."""
 
@@ -52,7 +59,7 @@ class AccessChain:
                 policy.veto,
                 policy.on_failure,
                 policy.timeout_seconds,
-                evaluator.tally.read(suspended=evaluator.suspended),
+                evaluator.metrics.read(suspended=evaluator.suspended),
             )
             for evaluator, policy in ((one, one.policy) for one in self.evaluators)
         ]
@@ -95,11 +102,11 @@ class AccessChain:
             effect = COUNTED_AS[policy.on_failure]
             reason = None if effect is Effect.ABSTAIN else FAILED_REASON
             took = milliseconds_since(began)
-            evaluator.tally.went_wrong(str(exc), took)
+            evaluator.metrics.record_failure(str(exc), took)
             entry = TraceEntry(policy.name, "failed", str(exc), policy.on_failure, took)
             return Verdict(effect, reason), entry
         took = milliseconds_since(began)
-        evaluator.tally.answered(verdict.effect, took)
+        evaluator.metrics.record_verdict(verdict.effect, took)
         return verdict, TraceEntry(policy.name, verdict.effect.value, verdict.reason, None, took)
 
 

@@ -7,7 +7,7 @@ import time
 import structlog
 
 from policies.contract import AccessRequest, Effect, Verdict
-from service.access.policies.health import HealthTally
+from service.access.policies.health import PolicyMetrics
 from service.access.policies.isolation import (
     PolicyFailure,
     Tasks,
@@ -41,7 +41,7 @@ class Evaluator:
         self.open_until = float("-inf")
         self.threads = Threads(policy.name)
         self.tasks = Tasks()
-        self.tally = HealthTally()
+        self.metrics = PolicyMetrics()
         self.is_async = inspect.iscoroutinefunction(policy.evaluate)
 
     @property

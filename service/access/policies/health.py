@@ -34,7 +34,7 @@ class PolicyHealth:
     p95_ms: float | None
 
 
-class HealthTally:
+class PolicyMetrics:
     """Counts for one policy; a question costs it well under a microsecond."""
 
     __slots__ = ("counts", "failed", "last_failed_at", "last_failure", "late", "seconds", "times")
@@ -48,19 +48,19 @@ class HealthTally:
         self.last_failed_at: datetime | None = None
         self.times: deque[float] = deque(maxlen=REMEMBERED)
 
-    def answered(self, effect: Effect, milliseconds: float) -> None:
+    def record_verdict(self, effect: Effect, milliseconds: float) -> None:
         """Count a verdict."""
         self.counts[effect] += 1
-        self.took(milliseconds)
+        self.record_duration(milliseconds)
 
-    def went_wrong(self, slug: str, milliseconds: float) -> None:
+    def record_failure(self, slug: str, milliseconds: float) -> None:
         """Count a question without a usable answer."""
         self.failed += 1
         self.late += slug == "late"
         self.last_failure, self.last_failed_at = slug, datetime.now(UTC)
-        self.took(milliseconds)
+        self.record_duration(milliseconds)
 
-    def took(self, milliseconds: float) -> None:
+    def record_duration(self, milliseconds: float) -> None:
         self.seconds += milliseconds / 1000
         self.times.append(milliseconds)
 

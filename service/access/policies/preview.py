@@ -47,7 +47,7 @@ class ChainPreview:
         request = build_request(organization, at or self.directory.now(), phone_number)
         return await self.chain.decide(request, basis=self.directory.basis)
 
-    async def matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:
+    async def find_matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:
         """Organizations of the directory with this access now; None where memory cannot tell.
 
         The built-in policies change their mind only when the organization or the time passes an
@@ -64,7 +64,7 @@ class ChainPreview:
             organization = entry.organization
             known = self.known.get(organization.id)
             if known is None or known.organization is not organization or expired(known, now):
-                known = await self.learn(organization, now)
+                known = await self.evaluate(organization, now)
                 if count % AT_ONCE == 0:
                     await asyncio.sleep(0)
             if allowed in (None, known.allowed) and reason in (None, known.reason):
@@ -74,7 +74,7 @@ class ChainPreview:
                 del self.known[gone]
         return found
 
-    async def learn(self, organization: Organization, now: datetime) -> KnownAccess:
+    async def evaluate(self, organization: Organization, now: datetime) -> KnownAccess:
         """Ask, and remember the answer for as long as it holds."""
         decision = await self.decide(organization, at=now)
         known = KnownAccess(

@@ -23,7 +23,7 @@ class ListPreview(Protocol):
 
     async def decide(self, organization: Organization) -> Decision: ...
 
-    async def matching(
+    async def find_matching(
         self, *, allowed: bool | None, reason: str | None
     ) -> Sequence[UUID] | None: ...
 
@@ -69,7 +69,7 @@ class OrganizationList:
         judged = wanted.allowed is not None or wanted.reason is not None
         filters, size = wanted.filters, limit + 1
         if judged:
-            ids = await self.preview.matching(allowed=wanted.allowed, reason=wanted.reason)
+            ids = await self.preview.find_matching(allowed=wanted.allowed, reason=wanted.reason)
             filters = replace(filters, ids=ids)
             size = size if ids is not None else max(size, LIST_CHUNK)
         listing, examined = OrganizationListing(), 0

@@ -31,7 +31,7 @@ from service.vapi.resources import PhoneNumberView
 class StandingReader(Protocol):
     """How organizations stand now, read from PostgreSQL."""
 
-    async def of(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]: ...
+    async def read(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]: ...
 
 
 def gates_of(held: WebhookClaim | SeenNumber) -> KeptFields:
@@ -53,12 +53,12 @@ class GateStep:
         """How the number's organization stands; from now on a change of that makes it due."""
         if self.standings is None or held.organization_id is None:
             return None
-        found = (await self.standings.of([held.organization_id])).get(held.organization_id)
+        found = (await self.standings.read([held.organization_id])).get(held.organization_id)
         if found is None or held.watched or not (found.is_watched or held.ring_texts):
             return found
         # Watched before it is read again: a change in between is not missed.
         await claims.watch(self.pool, held)
-        return (await self.standings.of([held.organization_id])).get(held.organization_id)
+        return (await self.standings.read([held.organization_id])).get(held.organization_id)
 
     def is_out_of_date(self, held: WebhookClaim, standing: AccessStanding | None) -> bool:
         """Whether a hook or transfer of ours has to come or go because the access changed."""

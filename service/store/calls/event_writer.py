@@ -37,11 +37,11 @@ class CallEventWriter:
         self.dropped = 0
         self.full = False
 
-    def tell(self, vapi_call_id: str, kind: StepKind, detail: Mapping[str, object]) -> None:
+    def record(self, vapi_call_id: str, kind: StepKind, detail: Mapping[str, object]) -> None:
         """Note a step as of now."""
-        self.note(vapi_call_id, kind, detail, None)
+        self.record_sent(vapi_call_id, kind, detail, None)
 
-    def note(
+    def record_sent(
         self,
         vapi_call_id: str,
         kind: StepKind,

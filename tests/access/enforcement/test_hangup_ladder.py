@@ -79,7 +79,7 @@ def block(vapi: SandboxVapi, clients: Any, **changes: Any) -> Blocked:
 async def test_an_accepted_command_is_verified_later(vapi: SandboxVapi, clients: Any) -> None:
     blocked = block(vapi, clients)
     first = await blocked.climb()
-    assert (first.state, first.again_after) == (HangupState.PENDING, DELAYS[0])
+    assert (first.state, first.retry_after) == (HangupState.PENDING, DELAYS[0])
     assert not vapi.calls[blocked.call_id].live
     assert (await blocked.climb(1)).state is HangupState.CONFIRMED
     assert blocked.records.states == [(HangupState.PENDING, 1), (HangupState.CONFIRMED, 0)]
@@ -119,9 +119,9 @@ async def test_nobody_answers_until_it_is_given_up(vapi: SandboxVapi, clients: A
     await vapi.down()
     for rounds in range(len(DELAYS)):
         found = await blocked.climb(rounds)
-        assert (found.state, found.again_after) == (HangupState.PENDING, DELAYS[rounds])
+        assert (found.state, found.retry_after) == (HangupState.PENDING, DELAYS[rounds])
     given_up = await blocked.climb(len(DELAYS))
-    assert given_up.again_after is None
+    assert given_up.retry_after is None
     assert given_up.state is HangupState.FAILED
     assert await blocked.ladder.attempt_now(blocked.call_id, None) is False
 

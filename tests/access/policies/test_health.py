@@ -7,7 +7,7 @@ from policies import abstain, allow, deny
 from policies.testing import request
 from service.access.policies import health as policy_health
 from service.access.policies.chain import AccessChain, PolicyInfo
-from service.access.policies.health import HealthTally
+from service.access.policies.health import PolicyMetrics
 from service.access.policies.registration import RegisteredPolicy
 
 
@@ -67,10 +67,10 @@ async def test_a_policy_that_keeps_failing_is_shown_as_suspended() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    tally = HealthTally()
+    metrics = PolicyMetrics()
     for number in range(policy_health.REMEMBERED * 3):
-        tally.answered(allow("x").effect, float(number))
-    health = tally.read(suspended=False)
-    assert len(tally.times) == policy_health.REMEMBERED
+        metrics.record_verdict(allow("x").effect, float(number))
+    health = metrics.read(suspended=False)
+    assert len(metrics.times) == policy_health.REMEMBERED
     assert health.asked == policy_health.REMEMBERED * 3
     assert (health.p50_ms, health.p95_ms) == (2500, 2950)

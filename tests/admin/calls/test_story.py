@@ -54,7 +54,7 @@ async def test_steps_that_postgresql_does_not_take_wait_and_are_bounded(
 ) -> None:
     writer = callgate.service.events
     for number in range(event_writer.LIMIT + 5):
-        writer.tell(f"call-{number}", "hangup.sent", {"attempt": 1})
+        writer.record(f"call-{number}", "hangup.sent", {"attempt": 1})
     assert writer.dropped == 5
 
     async def written() -> bool:

@@ -144,7 +144,9 @@ async def test_what_the_chain_says_is_found_from_memory_and_without(
 ) -> None:
     assert await names(listed, wanted, 2) == expected
     known = OrganizationList(pool, await informed(pool))
-    assert await known.preview.matching(allowed=wanted.allowed, reason=wanted.reason) is not None
+    assert (
+        await known.preview.find_matching(allowed=wanted.allowed, reason=wanted.reason) is not None
+    )
     for _ in range(2):
         assert await names(known, wanted, 2) == expected
 
@@ -168,7 +170,7 @@ async def refill(pool: Pool, directory: AccessDirectory) -> None:
             for entry in batch:
                 made.put(entry)
     directory.replace(made)
-    directory.prove()
+    directory.record_heartbeat()
 
 
 async def informed(pool: Pool) -> ChainPreview:
@@ -242,7 +244,7 @@ async def test_a_late_page_of_many_is_read_by_the_index(
 
 async def test_many_answer_at_once_whatever_is_looked_for(pool: Pool, many: int) -> None:
     listed = OrganizationList(pool, await informed(pool))
-    await listed.preview.matching(allowed=True, reason=None)
+    await listed.preview.find_matching(allowed=True, reason=None)
     for wanted in (
         OrganizationQuery(),
         OrganizationQuery(Filters("019999")),
