@@ -50,11 +50,14 @@ from service.vapi.campaigns import Campaigns
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient
 from service.web.api.application import build_api
+from service.web.api.audit import AuditOperations
+from service.web.api.calls import CallOperations
 from service.web.api.coverage import CoverageOperations
 from service.web.api.organizations import OrganizationOperations
 from service.web.api.phone_numbers import PhoneNumberOperations
+from service.web.api.policies import PolicyOperations
 from service.web.api.reconcile import ReconcileOperations
-from service.web.api.records import RecordOperations
+from service.web.api.tokens import TokenOperations
 from service.web.api.unknown_numbers import UnknownNumberOperations
 from service.web.metrics.metrics import Metrics
 from service.web.metrics.policies import PolicyFigures
@@ -276,9 +279,10 @@ async def build(settings: Settings, dsn: str) -> Service:
         *UnknownNumberOperations(unknown).operations(),
         *CoverageOperations(coverages).operations(),
         *ReconcileOperations(cases, webhooks).operations(),
-        *RecordOperations(
-            pool, tokens, chain.describe, loaded.problems, CallStories(pool)
-        ).operations(),
+        *CallOperations(pool, CallStories(pool)).operations(),
+        *PolicyOperations(chain.describe, loaded.problems).operations(),
+        *AuditOperations(pool).operations(),
+        *TokenOperations(tokens).operations(),
     ]
     service = Service(
         settings=settings,

@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.web.api.operations import PREFIX, Operation
 from service.web.shapes.fields import VAPI_ID
-from service.web.shapes.shapes import Problem
+from service.web.shapes.problems import Problem
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = """\

@@ -3,67 +3,31 @@
 The same table builds the routes and the OpenAPI document, so that neither can drift from the other.
 """
 
-import base64
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-import orjson
 from aiohttp import web
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 
 from service.admin.actor import Actor
 from service.web.api.json_body import read_json
 from service.web.shapes.errors import InputError, faults
-from service.web.shapes.fields import CANONICAL_UUID, VAPI_ID, digits_of
+from service.web.shapes.fields import CANONICAL_UUID, VAPI_ID
+from service.web.shapes.paging import QueryParameters
 
 PREFIX = "/api/v1"
-CURSOR = r"^[A-Za-z0-9_=-]*$"
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class QueryParameters(BaseModel):
-    """Query parameters; unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class PageQuery(QueryParameters):
-    """Paging: `cursor` is what the page before gave as `next_cursor`."""
-
-    limit: Annotated[int, BeforeValidator(digits_of)] = Field(default=50, ge=1, le=200)
-    cursor: Annotated[str, StringConstraints(max_length=2000, pattern=CURSOR)] | None = None
-
-
-class ListPage(BaseModel, Generic[Model]):
-    """One page of a list."""
-
-    items: list[Model]
-    next_cursor: str | None
-
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
-        """The name in the document."""
-        return f"{params[0].__name__}Page"
-
-
 @dataclass(slots=True)
 class ApiRequest:
-    """A request that has been read: who asks, for what."""
+    """A request that has been parsed, with its actor."""
 
     actor: Actor
-    request: web.Request
     query: Any = None
     body: Any = None
     ids: dict[str, UUID] = field(default_factory=dict)
@@ -106,20 +70,20 @@ class Operation:
 
     async def serve(self, request: web.Request, actor: Actor) -> web.Response:
         """Read, run, write."""
-        asked = ApiRequest(actor, request)
+        parsed = ApiRequest(actor)
         for name in self.parameters:
             if name in self.vapi_ids:
-                asked.vapi_ids[name] = path_vapi_id(request, name)
+                parsed.vapi_ids[name] = path_vapi_id(request, name)
             else:
-                asked.ids[name] = path_id(request, name)
-        asked.query = read_query(request, self.query or QueryParameters)
+                parsed.ids[name] = path_id(request, name)
+        parsed.query = read_query(request, self.query or QueryParameters)
         if self.body is not None and not (self.body_optional and not request.body_exists):
-            asked.body = await read_body(request, self.body)
+            parsed.body = await read_body(request, self.body)
         elif self.body is not None:
-            asked.body = self.body()
+            parsed.body = self.body()
         else:
             await refuse_body(request)
-        found = await self.run(asked)
+        found = await self.run(parsed)
         if found is None:
             return web.Response(status=self.status)
         headers = {"Cache-Control": "no-store"}
@@ -182,36 +146,3 @@ async def refuse_body(request: web.Request) -> None:
     """A body that nobody reads was meant for another request; an empty object is none."""
     if request.body_exists and (await request.read()).strip() not in (b"", b"{}"):
         raise InputError(400, "unexpected_body", "This request takes no body.")
-
-
-def write_cursor(*parts: object) -> str:
-    """An opaque place in a list."""
-    return base64.urlsafe_b64encode(orjson.dumps([str(part) for part in parts])).decode()
-
-
-def read_cursor(cursor: str | None, *kinds: Callable[[str], Any]) -> tuple[Any, ...] | None:
-    """The place that a cursor means, or None for the beginning."""
-    if cursor is None:
-        return None
-    try:
-        parts = orjson.loads(base64.b64decode(cursor.encode("ascii"), b"-_", validate=True))
-        if not isinstance(parts, list) or len(parts) != len(kinds) or "\x00" in "".join(parts):
-            raise ValueError("not ours")
-        return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
-    except (ValueError, TypeError, OverflowError):
-        raise InputError(422, "invalid_cursor", "The cursor is not one of ours.") from None
-
-
-def place_in_time(text: str) -> datetime:
-    """The instant in a cursor of ours: PostgreSQL's, so it has its zone."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None or not 1 < found.year < 9999:
-        raise ValueError("not ours")
-    return found
-
-
-def place_in_log(text: str) -> int:
-    """The number in a cursor of ours."""
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise ValueError("not ours")
-    return int(text)

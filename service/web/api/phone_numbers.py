@@ -1,37 +1,15 @@
 """The API's operations on phone numbers."""
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
-from service.domain.phone_numbers import PhoneNumber
-from service.web.api.operations import (
-    ApiRequest,
-    ListPage,
-    Operation,
-    PageQuery,
-    read_cursor,
-    write_cursor,
-)
-from service.web.shapes import shapes
-from service.web.shapes.fields import Id
-
-
-class PhoneNumbersQuery(PageQuery):
-    """Filters: whose, and in which state of synchronisation."""
-
-    organization_id: Id | None = None
-    sync_state: (
-        Literal["pending", "in_sync", "drifted", "shadowed", "missing", "failed", "paused"] | None
-    ) = None
-
-
-def phone_number_shape(number: PhoneNumber) -> shapes.PhoneNumber:
-    """A number with the state of its webhook."""
-    return shapes.PhoneNumber.model_validate(asdict(number))
+from service.web.api.operations import ApiRequest, Operation
+from service.web.shapes import phone_numbers as shapes
+from service.web.shapes.paging import ListPage, read_cursor, write_cursor
+from service.web.shapes.phone_numbers import PhoneNumbersQuery, phone_number_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +18,12 @@ class PhoneNumberOperations:
 
     numbers: PhoneNumbers
 
-    async def create(self, asked: ApiRequest) -> BaseModel:
-        body: shapes.PhoneNumberBody = asked.body
-        return phone_number_shape(await self.numbers.create(asked.actor, body.model_dump()))
+    async def create(self, request: ApiRequest) -> BaseModel:
+        body: shapes.PhoneNumberBody = request.body
+        return phone_number_shape(await self.numbers.create(request.actor, body.model_dump()))
 
-    async def list_page(self, asked: ApiRequest) -> BaseModel:
-        query: PhoneNumbersQuery = asked.query
+    async def list_page(self, request: ApiRequest) -> BaseModel:
+        query: PhoneNumbersQuery = request.query
         after = read_cursor(query.cursor, UUID)
         found = await self.numbers.list_page(
             organization_id=query.organization_id,
@@ -59,22 +37,22 @@ class PhoneNumberOperations:
             next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
         )
 
-    async def get(self, asked: ApiRequest) -> BaseModel:
-        return phone_number_shape(await self.numbers.get(asked.ids["phone_number_id"]))
+    async def get(self, request: ApiRequest) -> BaseModel:
+        return phone_number_shape(await self.numbers.get(request.ids["phone_number_id"]))
 
-    async def patch(self, asked: ApiRequest) -> BaseModel:
-        body: shapes.PhoneNumberPatch = asked.body
+    async def patch(self, request: ApiRequest) -> BaseModel:
+        body: shapes.PhoneNumberPatch = request.body
         values = body.model_dump(include=body.model_fields_set)
         return phone_number_shape(
-            await self.numbers.change(asked.actor, asked.ids["phone_number_id"], values)
+            await self.numbers.change(request.actor, request.ids["phone_number_id"], values)
         )
 
-    async def delete(self, asked: ApiRequest) -> None:
-        await self.numbers.delete(asked.actor, asked.ids["phone_number_id"])
+    async def delete(self, request: ApiRequest) -> None:
+        await self.numbers.delete(request.actor, request.ids["phone_number_id"])
 
-    async def sync(self, asked: ApiRequest) -> BaseModel:
+    async def sync(self, request: ApiRequest) -> BaseModel:
         return phone_number_shape(
-            await self.numbers.sync(asked.actor, asked.ids["phone_number_id"])
+            await self.numbers.sync(request.actor, request.ids["phone_number_id"])
         )
 
     def operations(self) -> list[Operation]:

@@ -1,48 +1,24 @@
 """The API's operations on webhooks at Vapi: sweeps, routes, history, pauses."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from pydantic import BaseModel
 
-from service.admin.reconcile.sweeps import ReconcileStatus, ReconciliationCases
+from service.admin.reconcile.sweeps import ReconciliationCases
 from service.admin.reconcile.webhooks import Webhooks
-from service.reconcile.steps.webhook_fields import masked
-from service.store.reconcile.changes import WebhookChange
-from service.web.api.operations import (
-    ApiRequest,
+from service.web.api.operations import ApiRequest, Operation
+from service.web.shapes import reconcile as shapes
+from service.web.shapes.paging import (
     ListPage,
-    Operation,
     PageQuery,
     place_in_log,
     read_cursor,
     write_cursor,
 )
-from service.web.api.phone_numbers import phone_number_shape
-from service.web.shapes import reconcile as reconcile_shapes
-from service.web.shapes import shapes
+from service.web.shapes.phone_numbers import PhoneNumber, phone_number_shape
+from service.web.shapes.reconcile import change_shape, standing_shape
 
 SWEEP_SECONDS = 600.0
-
-
-def standing_shape(standing: ReconcileStatus) -> reconcile_shapes.Standing:
-    return reconcile_shapes.Standing.model_validate(standing)
-
-
-def change_shape(change: WebhookChange) -> reconcile_shapes.WebhookChange:
-    """A change without what headers say."""
-    values = asdict(change)
-    del values["phone_number_id"]
-    shown = {"before": masked_fields(change.before), "after": masked_fields(change.after)}
-    return reconcile_shapes.WebhookChange.model_validate({**values, **shown})
-
-
-def masked_fields(kept: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The fields that were written as they may be shown."""
-    if kept is None or "server" not in kept:
-        return kept
-    return {**kept, "server": masked(kept["server"])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,58 +28,58 @@ class ReconcileOperations:
     cases: ReconciliationCases
     webhooks: Webhooks
 
-    async def reconcile(self, asked: ApiRequest) -> BaseModel:
-        body: reconcile_shapes.ReconcileBody = asked.body
-        report = await self.cases.reconcile(asked.actor, dry_run=body.dry_run, plan=body.plan)
-        fields = reconcile_shapes.SweepReport.model_fields
+    async def reconcile(self, request: ApiRequest) -> BaseModel:
+        body: shapes.ReconcileBody = request.body
+        report = await self.cases.reconcile(request.actor, dry_run=body.dry_run, plan=body.plan)
+        fields = shapes.SweepReport.model_fields
         values = {name: value for name, value in asdict(report).items() if name in fields}
-        return reconcile_shapes.SweepReport.model_validate(values)
+        return shapes.SweepReport.model_validate(values)
 
-    async def standing(self, _asked: ApiRequest) -> BaseModel:
+    async def standing(self, _request: ApiRequest) -> BaseModel:
         return standing_shape(await self.cases.standing())
 
-    async def pause_all(self, asked: ApiRequest) -> BaseModel:
-        body: reconcile_shapes.PauseBody = asked.body
-        found = await self.cases.pause(asked.actor, reason=body.reason, until=body.until)
+    async def pause_all(self, request: ApiRequest) -> BaseModel:
+        body: shapes.PauseBody = request.body
+        found = await self.cases.pause(request.actor, reason=body.reason, until=body.until)
         return standing_shape(found)
 
-    async def resume_all(self, asked: ApiRequest) -> BaseModel:
-        return standing_shape(await self.cases.resume(asked.actor))
+    async def resume_all(self, request: ApiRequest) -> BaseModel:
+        return standing_shape(await self.cases.resume(request.actor))
 
-    async def route(self, asked: ApiRequest) -> BaseModel:
-        route = await self.webhooks.route(asked.ids["phone_number_id"])
-        return reconcile_shapes.Route.model_validate(route)
+    async def route(self, request: ApiRequest) -> BaseModel:
+        route = await self.webhooks.route(request.ids["phone_number_id"])
+        return shapes.Route.model_validate(route)
 
-    async def changes(self, asked: ApiRequest) -> BaseModel:
-        query: PageQuery = asked.query
+    async def changes(self, request: ApiRequest) -> BaseModel:
+        query: PageQuery = request.query
         after = read_cursor(query.cursor, place_in_log)
         found = await self.webhooks.changes(
-            asked.ids["phone_number_id"],
+            request.ids["phone_number_id"],
             before_id=after[0] if after else None,
             limit=query.limit + 1,
         )
         items = [change_shape(change) for change in found[: query.limit]]
-        return ListPage[reconcile_shapes.WebhookChange](
+        return ListPage[shapes.WebhookChange](
             items=items,
             next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
         )
 
-    async def pause(self, asked: ApiRequest) -> BaseModel:
-        body: reconcile_shapes.PauseBody = asked.body
+    async def pause(self, request: ApiRequest) -> BaseModel:
+        body: shapes.PauseBody = request.body
         number = await self.webhooks.pause(
-            asked.actor, asked.ids["phone_number_id"], reason=body.reason, until=body.until
+            request.actor, request.ids["phone_number_id"], reason=body.reason, until=body.until
         )
         return phone_number_shape(number)
 
-    async def resume(self, asked: ApiRequest) -> BaseModel:
+    async def resume(self, request: ApiRequest) -> BaseModel:
         return phone_number_shape(
-            await self.webhooks.resume(asked.actor, asked.ids["phone_number_id"])
+            await self.webhooks.resume(request.actor, request.ids["phone_number_id"])
         )
 
-    async def roll_back(self, asked: ApiRequest) -> BaseModel:
-        body: reconcile_shapes.RollbackBody = asked.body
+    async def roll_back(self, request: ApiRequest) -> BaseModel:
+        body: shapes.RollbackBody = request.body
         number = await self.webhooks.roll_back(
-            asked.actor, asked.ids["phone_number_id"], change_id=body.change_id
+            request.actor, request.ids["phone_number_id"], change_id=body.change_id
         )
         return phone_number_shape(number)
 
@@ -118,8 +94,8 @@ class ReconcileOperations:
                 "/reconcile",
                 "Look at all numbers now and repair what drifted",
                 self.reconcile,
-                reconcile_shapes.SweepReport,
-                body=reconcile_shapes.ReconcileBody,
+                shapes.SweepReport,
+                body=shapes.ReconcileBody,
                 problems=(409,),
                 body_optional=True,
                 seconds=SWEEP_SECONDS,
@@ -129,42 +105,42 @@ class ReconcileOperations:
                 "/reconcile",
                 "How reconciling stands",
                 self.standing,
-                reconcile_shapes.Standing,
+                shapes.Standing,
             ),
             Operation(
                 "PUT",
                 "/reconcile/pause",
                 "Change nothing at Vapi for a while",
                 self.pause_all,
-                reconcile_shapes.Standing,
-                body=reconcile_shapes.PauseBody,
+                shapes.Standing,
+                body=shapes.PauseBody,
             ),
             Operation(
                 "DELETE",
                 "/reconcile/pause",
                 "End the pause of everything",
                 self.resume_all,
-                reconcile_shapes.Standing,
+                shapes.Standing,
             ),
         ]
 
     def of_one(self) -> list[Operation]:
         """Operations on one number's webhook."""
-        one, number = "/phone-numbers/{phone_number_id}", shapes.PhoneNumber
+        one, number = "/phone-numbers/{phone_number_id}", PhoneNumber
         return [
             Operation(
                 "GET",
                 f"{one}/route",
                 "Where Vapi sends a number's events, and why",
                 self.route,
-                reconcile_shapes.Route,
+                shapes.Route,
             ),
             Operation(
                 "GET",
                 f"{one}/changes",
                 "What was changed at Vapi for a number, newest first",
                 self.changes,
-                ListPage[reconcile_shapes.WebhookChange],
+                ListPage[shapes.WebhookChange],
                 query=PageQuery,
             ),
             Operation(
@@ -173,7 +149,7 @@ class ReconcileOperations:
                 "Change nothing at Vapi for a number",
                 self.pause,
                 number,
-                body=reconcile_shapes.PauseBody,
+                body=shapes.PauseBody,
             ),
             Operation("DELETE", f"{one}/pause", "End a number's pause", self.resume, number),
             Operation(
@@ -182,6 +158,6 @@ class ReconcileOperations:
                 "Put back what was there before a change, and pause the number",
                 self.roll_back,
                 number,
-                body=reconcile_shapes.RollbackBody,
+                body=shapes.RollbackBody,
             ),
         ]

@@ -13,7 +13,7 @@ from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
 from service.domain.people import Session
 from service.store.calls.search import CallFilter
 from service.store.pool import UNAVAILABLE
-from service.web.panel.calls import filter_of, read
+from service.web.panel.calls import read
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 
@@ -47,7 +47,7 @@ class FeedPages:
         async with sse_response(request, headers={"X-Accel-Buffering": "no"}) as response:
             async with self.feed.listen(since) as listener:
                 with contextlib.suppress(ConnectionResetError):
-                    await self.tell(visit, response, listener, filter_of(query))
+                    await self.tell(visit, response, listener, query.filter)
         return response
 
     async def tell(

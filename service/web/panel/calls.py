@@ -10,13 +10,13 @@ from service.admin.calls.story import CallStories
 from service.domain.wording.calls import aftermath, headline, told
 from service.store.calls import search
 from service.store.calls.feed import CallSummary
-from service.store.calls.search import CallFilter, CallNames
+from service.store.calls.search import CallNames
 from service.store.pool import Pool
-from service.web.api.operations import place_in_time, read_cursor, write_cursor
-from service.web.api.records import CallsQuery
 from service.web.panel.kit.forms import LOCAL, FormError, judge
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
+from service.web.shapes.calls import CallsQuery
+from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
 REASONS = (
     "plan_active",
@@ -34,19 +34,6 @@ REASONS = (
 )
 GATES = ("event", "request", "ring")
 FILTERS = ("search", "organization_id", "phone_number_id", "blocked", "reason", "gate")
-
-
-def filter_of(query: CallsQuery) -> CallFilter:
-    """What a list is filtered by."""
-    return CallFilter(
-        query.organization_id,
-        query.phone_number_id,
-        query.blocked,
-        query.reason,
-        query.gate,
-        query.since,
-        query.until,
-    )
 
 
 def read(visit: Visit) -> tuple[dict[str, str], CallsQuery, dict[str, str]]:
@@ -84,7 +71,7 @@ class CallPages:
         after = read_cursor(query.cursor, place_in_time, UUID)
         found = await search.find_page(
             self.pool,
-            filter_of(query),
+            query.filter,
             search=query.search,
             after=(after[0], after[1]) if after else None,
             limit=query.limit,

@@ -18,14 +18,15 @@ from service.web.panel.kit.forms import Form, judge, read, text_of
 from service.web.panel.kit.pages import PanelPage, Run
 from service.web.panel.kit.visit import Visit
 from service.web.panel.organizations import saved
-from service.web.shapes import shapes
+from service.web.shapes import organizations as shapes
+from service.web.shapes.bodies import RequestBody
 from service.web.shapes.fields import Spoken
 
 SPARE_ROWS = 2
 """Empty rows below the blocked messages, so that some can be added without a script."""
 
 
-class MessagesForm(shapes.Taken):
+class MessagesForm(RequestBody):
     """What blocked callers hear."""
 
     blocked_message: Spoken | None = None

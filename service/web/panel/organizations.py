@@ -20,14 +20,23 @@ from service.domain.wording.blocked_messages import blocked_text
 from service.store.calls import search
 from service.store.organizations.timeline import Place
 from service.store.pool import Pool
-from service.web.api.operations import place_in_log, place_in_time, read_cursor, write_cursor
-from service.web.api.organizations import OrganizationsQuery, read_position, write_position
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import LOCAL, Form, FormError, judge, read
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
-from service.web.shapes import shapes
 from service.web.shapes.fields import instant_of
+from service.web.shapes.organizations import (
+    OrganizationBody,
+    OrganizationsQuery,
+    read_position,
+    write_position,
+)
+from service.web.shapes.paging import (
+    place_in_log,
+    place_in_time,
+    read_cursor,
+    write_cursor,
+)
 
 SHOWN_NUMBERS, SHOWN_CALLS, SHOWN_EVENTS = 20, 8, 12
 OWN = ("name", "external_id", "forward_url", "attributes", "assistant_ids")
@@ -193,7 +202,7 @@ class OrganizationPages:
         except orjson.JSONDecodeError:
             raise FormError({"attributes": "This is no JSON object."}) from None
         ids = form.get("assistant_ids", "").replace(",", " ").split()
-        body = read(shapes.OrganizationBody, form, attributes=attributes, assistant_ids=ids)
+        body = read(OrganizationBody, form, attributes=attributes, assistant_ids=ids)
         if body.forward_url is not None:
             check_forward_url(body.forward_url, self.relay_hosts)
         return body.model_dump()

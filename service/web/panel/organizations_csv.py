@@ -12,11 +12,11 @@ from service.admin.organizations.search import OrganizationList
 from service.domain.decisions import Decision
 from service.domain.errors import InvalidError
 from service.domain.organizations import Organization
-from service.web.api.organizations import OrganizationsQuery
 from service.web.panel.kit.forms import FormError, judge
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 from service.web.shapes.fields import in_utc
+from service.web.shapes.organizations import OrganizationsQuery
 
 AT_ONCE = 200
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

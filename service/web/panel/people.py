@@ -15,7 +15,7 @@ from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
-from service.web.shapes.shapes import Taken
+from service.web.shapes.bodies import RequestBody
 
 PAGE_SIZE = 50
 
@@ -26,7 +26,7 @@ MEANINGS: Mapping[Role, str] = {
 }
 
 
-class RoleForm(Taken):
+class RoleForm(RequestBody):
     """A role that was chosen."""
 
     role: Role

@@ -19,7 +19,7 @@ from service.web.panel.kit.forms import Form, judge, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 from service.web.panel.phone_numbers import address_of, id_asked, read_answer
-from service.web.shapes import shapes
+from service.web.shapes import phone_numbers as shapes
 
 OFFERED_NUMBERS, OFFERED_ORGANIZATIONS = 30, 12
 

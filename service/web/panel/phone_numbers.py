@@ -18,12 +18,12 @@ from service.store import audit
 from service.store.phone_numbers import phone_numbers as store
 from service.store.phone_numbers.phone_numbers import PhoneNumberFilter
 from service.store.pool import Pool
-from service.web.api.reconcile import change_shape
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, judge, read, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
-from service.web.shapes import reconcile, shapes
+from service.web.shapes.phone_numbers import PhoneNumberPatch
+from service.web.shapes.reconcile import PauseBody, RollbackBody, Route, change_shape
 
 PER_PAGE = 50
 SHOWN_CHANGES = 20
@@ -142,7 +142,7 @@ class NumberPages:
         number = await self.numbers.get(visit.id("phone_number_id"))
         route, why_no_route = await told(self.webhooks.route(number.id))
         coverage, why_no_coverage = await told(self.coverages.of(number.id))
-        shown = None if route is None else reconcile.Route.model_validate(route)
+        shown = None if route is None else Route.model_validate(route)
         return await visit.show(
             "phone_numbers/route.html" if visit.partial else "phone_numbers/route_page.html",
             number=number,
@@ -168,7 +168,7 @@ class NumberPages:
 
         async def act(form: Form) -> web.Response:
             body = judge(
-                shapes.PhoneNumberPatch,
+                PhoneNumberPatch,
                 {
                     "organization_id": text_of(form, "organization_id"),
                     "label": text_of(form, "label") or None,
@@ -194,7 +194,7 @@ class NumberPages:
         form = await visit.form()
         phone_number_id = visit.id("phone_number_id")
         try:
-            body = read(reconcile.PauseBody, form)
+            body = read(PauseBody, form)
             noted = RecordedChanges.of(visit.actor)
             number = await self.webhooks.pause(
                 noted, phone_number_id, reason=body.reason, until=body.until
@@ -213,7 +213,7 @@ class NumberPages:
     async def roll_back(self, visit: Visit) -> web.Response:
         """Put back what was there before a change; the number is paused by it."""
         body = judge(
-            reconcile.RollbackBody,
+            RollbackBody,
             {"change_id": whole(text_of(await visit.form(), "change"))},
         )
         number = await self.webhooks.roll_back(

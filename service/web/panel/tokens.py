@@ -14,7 +14,7 @@ from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.people import role_choices
-from service.web.shapes import shapes
+from service.web.shapes.tokens import TokenBody
 
 PAGE_SIZE = 50
 
@@ -65,7 +65,7 @@ class TokenPages:
         form = await visit.form()
 
         async def act(form: Form) -> web.Response:
-            body = read(shapes.TokenBody, form)
+            body = read(TokenBody, form)
             token, secret = await self.tokens.create(
                 visit.actor,
                 name=body.name,

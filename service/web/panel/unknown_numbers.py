@@ -8,10 +8,10 @@ from aiohttp import web
 from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.domain.errors import NotFoundError
-from service.web.api.operations import place_in_time, read_cursor, write_cursor
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.fields import VAPI_ID
+from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
 PER_PAGE = 50
 

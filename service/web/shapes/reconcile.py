@@ -1,36 +1,42 @@
 """The shapes of the API around webhooks at Vapi: sweeps, routes, history, pauses."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from service.admin.reconcile.sweeps import ReconcileStatus
+from service.reconcile.steps.webhook_fields import masked
+from service.store.reconcile.changes import WebhookChange as StoredChange
+from service.web.shapes.bodies import RequestBody, ResponseBody
 from service.web.shapes.fields import Instant, Sentence, whole
-from service.web.shapes.shapes import FieldDrift, Given, Pause, Taken
+from service.web.shapes.phone_numbers import FieldDrift, Pause
 
 PlanName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
 
-class ReconcileBody(Taken):
+class ReconcileBody(RequestBody):
     dry_run: bool = False
     plan: PlanName | None = None
 
 
-class PauseBody(Taken):
+class PauseBody(RequestBody):
     reason: Sentence
     until: Instant | None = None
 
 
-class RollbackBody(Taken):
+class RollbackBody(RequestBody):
     change_id: Annotated[int, Field(ge=1, le=2**53), BeforeValidator(whole)]
 
 
-class Repair(Given):
+class Repair(ResponseBody):
     phone_number_id: UUID
     changes: list[FieldDrift]
 
 
-class SweepReport(Given):
+class SweepReport(ResponseBody):
     """`repairs` are ours to make; `left` are not: shadowed, paused, or waiting for their time."""
 
     checked: int
@@ -50,7 +56,7 @@ class SweepReport(Given):
     seconds: float
 
 
-class Sweep(Given):
+class Sweep(ResponseBody):
     started_at: Instant
     finished_at: Instant | None
     started_by: str
@@ -62,7 +68,7 @@ class Sweep(Given):
     error: str | None
 
 
-class Standing(Given):
+class Standing(ResponseBody):
     mode: Literal["enforce", "observe"]
     pause: Pause | None
     held: dict[str, Any] | None
@@ -74,7 +80,7 @@ class Standing(Given):
     releasing: int
 
 
-class Listener(Given):
+class Listener(ResponseBody):
     level: Literal[
         "tool", "assistant", "squad", "squad_member", "workflow", "phone_number", "organization"
     ]
@@ -86,7 +92,7 @@ class Listener(Given):
     why: str
 
 
-class Route(Given):
+class Route(ResponseBody):
     answered_by: Literal["assistant", "squad", "workflow", "assistant_request"]
     reaches_us: bool
     listeners: list[Listener]
@@ -94,7 +100,7 @@ class Route(Given):
     remedy: str | None
 
 
-class WebhookChange(Given):
+class WebhookChange(ResponseBody):
     """What headers say is hidden, ours and everybody else's."""
 
     id: int
@@ -116,3 +122,22 @@ class WebhookChange(Given):
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     applied_at: Instant | None
+
+
+def standing_shape(standing: ReconcileStatus) -> Standing:
+    return Standing.model_validate(standing)
+
+
+def change_shape(change: StoredChange) -> WebhookChange:
+    """A change without what headers say."""
+    values = asdict(change)
+    del values["phone_number_id"]
+    shown = {"before": masked_fields(change.before), "after": masked_fields(change.after)}
+    return WebhookChange.model_validate({**values, **shown})
+
+
+def masked_fields(kept: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The fields that were written as they may be shown."""
+    if kept is None or "server" not in kept:
+        return kept
+    return {**kept, "server": masked(kept["server"])}

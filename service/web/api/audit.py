@@ -1,0 +1,52 @@
+"""The API's operations on the audit log."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from service.store.audit import list_audit
+from service.store.pool import Pool
+from service.web.api.operations import ApiRequest, Operation
+from service.web.shapes import audit as shapes
+from service.web.shapes.audit import AuditQuery
+from service.web.shapes.paging import ListPage, place_in_log, read_cursor, write_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOperations:
+    """Read requests, call the use cases, shape answers."""
+
+    pool: Pool
+
+    async def audit(self, request: ApiRequest) -> BaseModel:
+        query: AuditQuery = request.query
+        after = read_cursor(query.cursor, place_in_log)
+        found = await list_audit(
+            self.pool,
+            object_type=query.object_type,
+            object_id=query.object_id,
+            actor=query.actor,
+            source=query.source,
+            action=query.action,
+            since=query.since,
+            until=query.until,
+            before_id=after[0] if after else None,
+            limit=query.limit + 1,
+        )
+        items = [shapes.AuditEntry.model_validate(entry) for entry in found[: query.limit]]
+        return ListPage[shapes.AuditEntry](
+            items=items,
+            next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
+        )
+
+    def operations(self) -> list[Operation]:
+        return [
+            Operation(
+                "GET",
+                "/audit",
+                "List changes, newest first",
+                self.audit,
+                ListPage[shapes.AuditEntry],
+                query=AuditQuery,
+            ),
+        ]

@@ -1,0 +1,75 @@
+"""The API's operations on calls."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from service.admin.calls.story import CallStories
+from service.domain.errors import NotFoundError
+from service.store.calls import search as call_list
+from service.store.pool import Pool
+from service.web.api.operations import ApiRequest, Operation
+from service.web.shapes import calls as shapes
+from service.web.shapes.calls import CallsQuery, call_shape
+from service.web.shapes.paging import ListPage, place_in_time, read_cursor, write_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class CallOperations:
+    """Read requests, call the use cases, shape answers."""
+
+    pool: Pool
+    stories: CallStories
+
+    async def calls(self, request: ApiRequest) -> BaseModel:
+        query: CallsQuery = request.query
+        after = read_cursor(query.cursor, place_in_time, UUID)
+        wanted = query.filter
+        if query.vapi_call_id is not None:
+            one = await call_list.find_by_vapi_id(self.pool, query.vapi_call_id)
+            fits = one is not None and wanted.matches(one) and after is None
+            return ListPage[shapes.Call](
+                items=[call_shape(one)] if one and fits else [], next_cursor=None
+            )
+        found = await call_list.find_page(
+            self.pool,
+            wanted,
+            search=query.search,
+            after=(after[0], after[1]) if after else None,
+            limit=query.limit,
+        )
+        items = [call_shape(call) for call in found.calls]
+        cursor = write_cursor(found.next[0].isoformat(), found.next[1]) if found.next else None
+        return ListPage[shapes.Call](items=items, next_cursor=cursor)
+
+    async def call(self, request: ApiRequest) -> BaseModel:
+        found = await call_list.find(self.pool, request.ids["call_id"])
+        if found is None:
+            raise NotFoundError("There is no such call.", code="call_not_found")
+        return call_shape(found)
+
+    async def call_events(self, request: ApiRequest) -> BaseModel:
+        story = await self.stories.get(request.ids["call_id"])
+        items = [shapes.CallEvent.model_validate(step) for step in story.steps]
+        return ListPage[shapes.CallEvent](items=items, next_cursor=None)
+
+    def operations(self) -> list[Operation]:
+        return [
+            Operation(
+                "GET",
+                "/calls",
+                "List calls, newest first",
+                self.calls,
+                ListPage[shapes.Call],
+                query=CallsQuery,
+            ),
+            Operation("GET", "/calls/{call_id}", "Read a call", self.call, shapes.Call),
+            Operation(
+                "GET",
+                "/calls/{call_id}/events",
+                "Tell what happened in a call, step by step",
+                self.call_events,
+                ListPage[shapes.CallEvent],
+            ),
+        ]

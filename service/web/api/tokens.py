@@ -1,0 +1,73 @@
+"""The API's operations on API tokens."""
+
+from dataclasses import asdict, dataclass
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from service.admin.people.tokens import Tokens
+from service.web.api.operations import ApiRequest, Operation
+from service.web.shapes import tokens as shapes
+from service.web.shapes.paging import ListPage, PageQuery, read_cursor, write_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOperations:
+    """Read requests, call the use cases, shape answers."""
+
+    tokens: Tokens
+
+    async def create_token(self, request: ApiRequest) -> BaseModel:
+        body: shapes.TokenBody = request.body
+        token, secret = await self.tokens.create(
+            request.actor,
+            name=body.name,
+            role=body.role,
+            scopes=body.scopes,
+            expires_at=body.expires_at,
+        )
+        return shapes.NewToken.model_validate({**asdict(token), "token": secret})
+
+    async def list_tokens(self, request: ApiRequest) -> BaseModel:
+        query: PageQuery = request.query
+        after = read_cursor(query.cursor, UUID)
+        found = await self.tokens.list_page(
+            request.actor, after=after[0] if after else None, limit=query.limit + 1
+        )
+        items = [shapes.Token.model_validate(token) for token in found[: query.limit]]
+        return ListPage[shapes.Token](
+            items=items,
+            next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
+        )
+
+    async def revoke_token(self, request: ApiRequest) -> None:
+        await self.tokens.revoke(request.actor, request.ids["token_id"])
+
+    def operations(self) -> list[Operation]:
+        return [
+            Operation(
+                "POST",
+                "/tokens",
+                "Make a token; its secret is shown once",
+                self.create_token,
+                shapes.NewToken,
+                status=201,
+                body=shapes.TokenBody,
+            ),
+            Operation(
+                "GET",
+                "/tokens",
+                "List tokens",
+                self.list_tokens,
+                ListPage[shapes.Token],
+                query=PageQuery,
+            ),
+            Operation(
+                "DELETE",
+                "/tokens/{token_id}",
+                "Revoke a token",
+                self.revoke_token,
+                None,
+                status=204,
+            ),
+        ]

@@ -1,0 +1,35 @@
+"""The shapes of the audit log."""
+
+from typing import Annotated, Any
+
+from pydantic import StringConstraints
+
+from service.web.shapes.bodies import ResponseBody
+from service.web.shapes.fields import SEARCHABLE, Instant, Searched
+from service.web.shapes.paging import PageQuery
+
+
+class AuditEntry(ResponseBody):
+    id: int
+    at: Instant
+    actor: str
+    source: str
+    action: str
+    object_type: str
+    object_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    undoes: int | None
+    undone_by: int | None
+
+
+class AuditQuery(PageQuery):
+    """Filters: what was changed, who changed it, from where and when; `until` is exclusive."""
+
+    object_type: Searched | None = None
+    object_id: Searched | None = None
+    actor: Annotated[str, StringConstraints(max_length=300, pattern=SEARCHABLE)] | None = None
+    source: Searched | None = None
+    action: Searched | None = None
+    since: Instant | None = None
+    until: Instant | None = None

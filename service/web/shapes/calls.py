@@ -1,0 +1,82 @@
+"""The shapes of calls and of what happened in them."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import PlainSerializer
+
+from service.domain.calls import Call as StoredCall
+from service.store.calls.search import CallFilter
+from service.web.shapes.bodies import ResponseBody
+from service.web.shapes.decisions import Decision, decision_values
+from service.web.shapes.fields import Id, Instant, Searched, Truth
+from service.web.shapes.paging import PageQuery
+
+
+class Hangup(ResponseBody):
+    state: Literal["pending", "confirmed", "unconfirmed", "failed"]
+    attempts: int
+
+
+class Call(ResponseBody):
+    id: UUID
+    vapi_call_id: str
+    organization_id: UUID | None
+    phone_number_id: UUID | None
+    type: str | None
+    status: Literal["in-progress", "ended", "failed"]
+    blocked: bool
+    reason: str
+    gate: Literal["request", "event", "ring"]
+    hangup: Hangup | None
+    decision: Decision
+    started_at: Instant | None
+    ended_at: Instant | None
+    ended_reason: str | None
+    duration_seconds: float | None
+    cost: Annotated[Decimal, PlainSerializer(float, return_type=float)] | None
+    lived_seconds: float | None
+    cut_at: Instant | None
+    cut_reason: str | None
+    missed: bool
+
+
+class CallEvent(ResponseBody):
+    at: Instant
+    kind: str
+    detail: dict[str, Any]
+
+
+class CallsQuery(PageQuery):
+    """Filters. `search` is any exact id or number: a call's, an organization's, a phone number's;
+    `since` and `until` (exclusive) are about when a call was first heard of."""
+
+    vapi_call_id: Searched | None = None
+    organization_id: Id | None = None
+    phone_number_id: Id | None = None
+    blocked: Truth | None = None
+    reason: Searched | None = None
+    gate: Literal["request", "event", "ring"] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    search: Searched | None = None
+
+    @property
+    def filter(self) -> CallFilter:
+        """The same for the store, without the search and a call's id."""
+        return CallFilter(
+            self.organization_id,
+            self.phone_number_id,
+            self.blocked,
+            self.reason,
+            self.gate,
+            self.since,
+            self.until,
+        )
+
+
+def call_shape(call: StoredCall) -> Call:
+    """A call with its decision."""
+    values = {name: getattr(call, name) for name in Call.model_fields}
+    return Call.model_validate({**values, "decision": decision_values(call.decision)})

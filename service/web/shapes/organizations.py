@@ -1,0 +1,240 @@
+"""The shapes of organizations: what entitles them, how their calls are handled, and their list."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from service.admin.organizations.search import OrganizationQuery
+from service.domain.decisions import Decision
+from service.domain.organizations import Organization as StoredOrganization
+from service.store.organizations.search import Filters, PlanFilter, Position, Sort, TrialFilter
+from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
+from service.web.shapes.fields import (
+    Attributes,
+    Id,
+    Instant,
+    Name,
+    Searched,
+    Sentence,
+    Slug,
+    Spoken,
+    Truth,
+    Url,
+    VapiId,
+    whole,
+)
+from service.web.shapes.paging import (
+    PageQuery,
+    QueryParameters,
+    place_in_time,
+    read_cursor,
+    write_cursor,
+)
+
+MaxDuration = Annotated[int, Field(ge=10, le=43_200), BeforeValidator(whole)]
+
+
+E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+
+
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
+
+
+AssistantIds = Annotated[list[VapiId], Field(max_length=1000)]
+
+
+class HandlingBody(RequestBody):
+    """Choices that change nothing unless they are made; what a change leaves out stays."""
+
+    ring_gate: bool | None = None
+    goodbye: bool = False
+    when_access_ends: Literal["finish", "hang_up"] = "finish"
+    decision_metadata: bool = False
+    take_events: bool = False
+    max_duration_seconds: MaxDuration | None = None
+    transfer_when_down: E164 | None = None
+    language: Language | None = None
+
+
+class BlockedMessageBody(RequestBody):
+    text: Spoken
+    reason: Slug | None = None
+    language: Language | None = None
+
+
+BlockedMessages = Annotated[list[BlockedMessageBody], Field(max_length=200)]
+
+
+class OrganizationBody(RequestBody):
+    name: Name
+    external_id: Name | None = None
+    blocked_message: Spoken | None = None
+    forward_url: Url | None = None
+    attributes: Attributes = Field(default_factory=dict)
+    assistant_ids: AssistantIds = Field(default_factory=list)
+    handling: HandlingBody = Field(default_factory=HandlingBody)
+    blocked_messages: BlockedMessages = Field(default_factory=list)
+
+
+class OrganizationPatch(PatchBody):
+    name: Name = ""
+    external_id: Name | None = None
+    blocked_message: Spoken | None = None
+    forward_url: Url | None = None
+    attributes: Attributes = Field(default_factory=dict)
+    assistant_ids: AssistantIds = Field(default_factory=list)
+    handling: HandlingBody = Field(default_factory=HandlingBody)
+    blocked_messages: BlockedMessages = Field(default_factory=list)
+
+
+class PlanBody(RequestBody):
+    code: Slug
+    status: Literal["active", "past_due", "canceled", "paused"]
+    current_period_end: Instant | None = None
+    grace_period_end: Instant | None = None
+
+
+class TrialBody(RequestBody):
+    starts_at: Instant | None = None
+    ends_at: Instant
+
+
+class OverrideBody(RequestBody):
+    effect: Literal["allow", "deny"]
+    reason: Sentence
+    starts_at: Instant | None = None
+    expires_at: Instant | None = None
+
+
+class Plan(ResponseBody):
+    code: str
+    status: Literal["active", "past_due", "canceled", "paused"]
+    current_period_end: Instant | None
+    grace_period_end: Instant | None
+
+
+class Trial(ResponseBody):
+    starts_at: Instant
+    ends_at: Instant
+
+
+class Override(ResponseBody):
+    effect: Literal["allow", "deny"]
+    reason: str
+    author: str
+    starts_at: Instant | None
+    expires_at: Instant | None
+
+
+class Access(ResponseBody):
+    allowed: bool
+    policy: str | None
+    reason: str
+
+
+class Handling(ResponseBody):
+    ring_gate: bool | None
+    goodbye: bool
+    when_access_ends: Literal["finish", "hang_up"]
+    decision_metadata: bool
+    take_events: bool
+    max_duration_seconds: int | None
+    transfer_when_down: str | None
+    language: str | None
+
+
+class BlockedMessage(ResponseBody):
+    text: str
+    reason: str | None
+    language: str | None
+
+
+class Organization(ResponseBody):
+    id: UUID
+    name: str
+    external_id: str | None
+    blocked_message: str | None
+    forward_url: str | None
+    attributes: dict[str, Any]
+    assistant_ids: list[str]
+    handling: Handling
+    blocked_messages: list[BlockedMessage]
+    plan: Plan | None
+    trial: Trial | None
+    override: Override | None
+    access: Access
+    created_at: Instant
+    updated_at: Instant
+
+
+class OrganizationsQuery(PageQuery):
+    """`query` is any part of the name or the external id, a whole id or a phone number; `allowed`
+    and `reason` ask the chain; `override` means one that is not over, `numbers` any number."""
+
+    query: Searched | None = None
+    allowed: Truth | None = None
+    reason: Searched | None = None
+    trial: TrialFilter | None = None
+    override: Truth | None = None
+    numbers: Truth | None = None
+    plan_status: PlanFilter | None = None
+    sort: Sort = "name"
+
+    @property
+    def wanted(self) -> OrganizationQuery:
+        """The same for the use case."""
+        return OrganizationQuery(
+            Filters(
+                self.query,
+                trial=self.trial,
+                override=self.override,
+                numbers=self.numbers,
+                plan_status=self.plan_status,
+            ),
+            self.allowed,
+            self.reason,
+            self.sort,
+        )
+
+
+class AccessQuery(QueryParameters):
+    """What to ask about: a number of the organization, another instant."""
+
+    phone_number_id: Id | None = None
+    at: Instant | None = None
+
+
+def read_position(cursor: str | None, sort: Sort) -> Position | None:
+    """Where a list in this order goes on; an empty value is the end that an organization has not."""
+    if sort.endswith("name"):
+        found = read_cursor(cursor, str, UUID)
+    else:
+        found = read_cursor(cursor, lambda text: place_in_time(text) if text else None, UUID)
+    return None if found is None else (found[0], found[1])
+
+
+def write_position(position: Position | None) -> str | None:
+    """The cursor for the rest of a list."""
+    if position is None:
+        return None
+    value, organization_id = position
+    text = value.isoformat() if isinstance(value, datetime) else value or ""
+    return write_cursor(text, organization_id)
+
+
+def organization_shape(organization: StoredOrganization, decision: Decision) -> Organization:
+    """An organization with its access at this moment."""
+    access = Access(allowed=decision.allowed, policy=decision.determined_by, reason=decision.reason)
+    values = {
+        name: getattr(organization, name) for name in Organization.model_fields if name != "access"
+    }
+    return Organization.model_validate(
+        {
+            **values,
+            "assistant_ids": list(organization.assistant_ids),
+            "blocked_messages": list(organization.blocked_messages),
+            "access": access,
+        }
+    )

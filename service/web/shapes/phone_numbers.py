@@ -1,0 +1,82 @@
+"""The shapes of phone numbers and of the state of their webhooks."""
+
+from dataclasses import asdict
+from typing import Any, Literal
+from uuid import UUID
+
+from service.domain.phone_numbers import PhoneNumber as StoredPhoneNumber
+from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
+from service.web.shapes.fields import Answer, Id, Instant, Name, VapiId
+from service.web.shapes.paging import PageQuery
+
+
+class PhoneNumberBody(RequestBody):
+    organization_id: Id
+    vapi_phone_number_id: VapiId
+    label: Name | None = None
+    gate: Literal["event", "request"] = "event"
+    answer_with: Answer | None = None
+
+
+class PhoneNumberPatch(PatchBody):
+    organization_id: Id = UUID(int=0)
+    label: Name | None = None
+    gate: Literal["event", "request"] = "event"
+    answer_with: Answer | None = None
+
+
+class FieldDrift(ResponseBody):
+    field: str
+    desired: Any
+    observed: Any
+
+
+class Sync(ResponseBody):
+    state: Literal["pending", "in_sync", "drifted", "shadowed", "missing", "failed", "paused"]
+    level: Literal["phone_number", "assistant"]
+    drift: list[FieldDrift]
+    last_checked_at: Instant | None
+    last_error: str | None
+    next_attempt_at: Instant | None
+
+
+class Pause(ResponseBody):
+    at: Instant
+    by: str
+    reason: str
+    until: Instant | None
+
+
+class Conditions(ResponseBody):
+    configured: bool | None
+    unshadowed: bool | None
+    last_event_at: Instant | None
+
+
+class PhoneNumber(ResponseBody):
+    id: UUID
+    organization_id: UUID
+    vapi_phone_number_id: str
+    number: str | None
+    label: str | None
+    gate: Literal["event", "request"]
+    answer_with: dict[str, Any] | None
+    sync: Sync
+    pause: Pause | None
+    conditions: Conditions
+    created_at: Instant
+    updated_at: Instant
+
+
+class PhoneNumbersQuery(PageQuery):
+    """Filters: whose, and in which state of synchronisation."""
+
+    organization_id: Id | None = None
+    sync_state: (
+        Literal["pending", "in_sync", "drifted", "shadowed", "missing", "failed", "paused"] | None
+    ) = None
+
+
+def phone_number_shape(number: StoredPhoneNumber) -> PhoneNumber:
+    """A number with the state of its webhook."""
+    return PhoneNumber.model_validate(asdict(number))
