@@ -11,7 +11,7 @@ import orjson
 import structlog
 
 from service.admin.actor import Actor
-from service.domain.errors import ConflictError
+from service.admin.errors import ChangedSinceError
 from service.store.audit import AuditEntry, record_audit
 from service.store.pool import Connection, Pool, dump_json
 
@@ -70,7 +70,7 @@ async def record(
     """
     undoes = actor.undoes if isinstance(actor, RecordedChanges) else None
     if undoes is not None and stored_form(before) != undoes.after:
-        raise changed_since()
+        raise ChangedSinceError
     made = await record_audit(
         connection,
         actor=actor.name,
@@ -89,13 +89,6 @@ async def record(
 def stored_form(values: Mapping[str, Any] | None) -> object:
     """Values as they come back out of the audit."""
     return None if values is None else orjson.loads(dump_json(values))
-
-
-def changed_since() -> ConflictError:
-    return ConflictError(
-        "This was changed again since: what stands there now is not what the change made of it.",
-        code="changed_since",
-    )
 
 
 async def freshen_all(freshen: Freshen, organization_ids: Iterable[UUID]) -> None:

@@ -12,13 +12,13 @@ from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan
 from service.admin.actor import Actor
-from service.admin.changes import RecordedChanges, changed_since
+from service.admin.changes import RecordedChanges
+from service.admin.errors import AuditEntryNotFoundError, ChangedSinceError, NotUndoableError
 from service.admin.organizations.organizations import Entitlement, Organizations
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.admin.reconcile.sweeps import ReconciliationCases
 from service.admin.reconcile.webhooks import Webhooks
-from service.domain.errors import InvalidError, NotFoundError
 from service.domain.people import Role
 from service.store.audit import AuditEntry, find_entry
 from service.store.pool import Pool
@@ -77,13 +77,13 @@ class Undo:
         actor.require_support()
         entry = await find_entry(self.pool, audit_id)
         if entry is None:
-            raise NotFoundError("There is no such entry in the audit.", code="audit_not_found")
+            raise AuditEntryNotFoundError
         if not undoable(entry):
-            raise InvalidError("A change of this kind cannot be undone.", code="not_undoable")
+            raise NotUndoableError
         noted = RecordedChanges.of(actor, entry)
         await self.reverse(entry)(noted)
         if not noted.entries:
-            raise changed_since()
+            raise ChangedSinceError
         return Undone(entry, noted.entries[-1])
 
     def reverse(self, entry: AuditEntry) -> Callable[[Actor], Awaitable[object]]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from service.domain.errors import InvalidError
+from service.domain.errors import InvalidForwardUrlError
 
 PLAIN = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+")
 """The ASCII that a URL may hold: no space, control, quote, backslash, caret, bracket or brace."""
@@ -17,12 +17,12 @@ NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".intranet")
 
 
-def refuse(reason: str) -> InvalidError:
-    return InvalidError(f"forward_url {reason}.", code="invalid_forward_url")
+def refuse(reason: str) -> InvalidForwardUrlError:
+    return InvalidForwardUrlError(f"forward_url {reason}.")
 
 
 def check_forward_url(url: str, relay_hosts: Sequence[str]) -> None:
-    """Raise `InvalidError` unless events may be sent there.
+    """Raise `InvalidForwardUrlError` unless events may be sent there.
 
     `relay_hosts` are hosts, or `host:port`, that may be private and reached over http
     (CALLGATE_RELAY_HOSTS).

@@ -78,16 +78,33 @@ class Client:
     user_agent: str
 
 
+class BadNameError(InvalidError):
+    """An admin's name that cannot be used."""
+
+    code = "bad_name"
+    sentence = f"A name has 1 to {NAME_LENGTH} characters."
+
+
+class BadPasswordError(InvalidError):
+    """A password that is too easy to guess or cannot be stored."""
+
+    code = "bad_password"
+    sentence = f"A password has {PASSWORD_LENGTH[0]} to {PASSWORD_LENGTH[1]} characters."
+
+
 class SignInRefusedError(ForbiddenError):
-    """This does not let in; what exactly was wrong is not told."""
+    """The sign-in failed. The message does not say which part was wrong."""
 
     code = "sign_in_refused"
+    sentence = "The name or the password is wrong."
 
 
 class TooManyAttemptsError(CallgateError):
-    """Somebody guesses; try again after `retry_after` seconds."""
+    """Too many failed sign-ins; try again after `retry_after` seconds."""
 
     code = "too_many_attempts"
+    status = 429
+    sentence = "Too many failed attempts. Try again later."
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
@@ -103,20 +120,15 @@ def key_of(name: str) -> str:
 
 
 def parse_name(text: str) -> str:
-    """A name as it is kept. Raises `InvalidError`."""
+    """A name as it is kept. Raises `BadNameError`."""
     name = unicodedata.normalize("NFC", text).strip()
     if not 1 <= len(name) <= NAME_LENGTH or not key_of(name):
-        raise InvalidError(
-            f"A name has 1 to {NAME_LENGTH} characters.", code="bad_name", field="name"
-        )
+        raise BadNameError(field="name")
     if not name.isprintable():
-        raise InvalidError(
-            "The name has control or direction characters.", code="bad_name", field="name"
-        )
+        raise BadNameError("The name has control or direction characters.", field="name")
     if key_of(name) in RESERVED or key_of(name).startswith("token:"):
-        raise InvalidError(
-            "This name stands for something else in the audit. Choose another.",
-            code="bad_name",
+        raise BadNameError(
+            "The audit reserves this name. Choose another.",
             field="name",
         )
     return name
@@ -128,18 +140,12 @@ def canonical_password(text: str) -> str:
 
 
 def check_password(password: str, name: str) -> None:
-    """Raise `InvalidError` for a password that is too easy to guess, or that cannot be kept."""
+    """Raise `BadPasswordError` for a password that is too easy to guess, or that cannot be kept."""
     least, most = PASSWORD_LENGTH
     text = canonical_password(password)
     if not least <= len(text) <= most:
-        raise InvalidError(
-            f"A password has {least} to {most} characters.", code="bad_password", field="password"
-        )
+        raise BadPasswordError(field="password")
     if key_of(text) == key_of(name):
-        raise InvalidError(
-            "The password must not be the name.", code="bad_password", field="password"
-        )
+        raise BadPasswordError("The password must not be the name.", field="password")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidError(
-            "The password has characters that are none.", code="bad_password", field="password"
-        )
+        raise BadPasswordError("The password has invalid characters.", field="password")

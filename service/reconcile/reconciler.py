@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from service.domain.coverage.coverage import AtVapi
-from service.domain.errors import InvalidError, UnavailableError
+from service.domain.errors import UnavailableError, VapiAwayError, VapiPhoneNumberNotFoundError
 from service.domain.phone_numbers import FieldDrift, NumberGate, Sync
 from service.domain.priority import Priority
 from service.reconcile.coverage import at_vapi
@@ -65,18 +65,6 @@ class AddPreview:
     route: Route
 
 
-def not_at_vapi() -> InvalidError:
-    return InvalidError(
-        "Vapi has no phone number with this id. Copy the id from Vapi's dashboard, and check that "
-        "VAPI_API_KEY belongs to the same Vapi organization.",
-        code="vapi_phone_number_not_found",
-    )
-
-
-def vapi_away(exc: VapiError) -> UnavailableError:
-    return UnavailableError(f"{exc} Try again later.", code="vapi_unavailable")
-
-
 @dataclass(frozen=True, slots=True)
 class Reconciler:
     """Brings numbers' webhooks to the desired state, one at a time, never two at once on one."""
@@ -89,12 +77,12 @@ class Reconciler:
     async def probe(self, vapi_phone_number_id: str) -> Probe | None:
         """Look whether Vapi knows the number. None: Vapi cannot be asked now.
 
-        Raises `InvalidError` with code `vapi_phone_number_not_found`.
+        Raises `VapiPhoneNumberNotFoundError`.
         """
         try:
             view = await self.observer.number(vapi_phone_number_id, Priority.ADMIN)
         except VapiNotFoundError:
-            raise not_at_vapi() from None
+            raise VapiPhoneNumberNotFoundError from None
         except VapiError as exc:
             log.warning("webhook.probe_failed", error=str(exc))
             return None
@@ -103,7 +91,7 @@ class Reconciler:
     async def route(self, vapi_phone_number_id: str) -> Route:
         """Where Vapi sends the number's events now, and why.
 
-        Raises `InvalidError` (`vapi_phone_number_not_found`) or `UnavailableError`
+        Raises `VapiPhoneNumberNotFoundError` or `UnavailableError`
         (`vapi_unavailable`).
         """
         view, bound = await self.read(vapi_phone_number_id, tools=True)
@@ -144,9 +132,9 @@ class Reconciler:
             view = await self.observer.number(vapi_phone_number_id, Priority.ADMIN)
             return view, await self.observer.bound(view, Priority.ADMIN, tools=tools)
         except VapiNotFoundError:
-            raise not_at_vapi() from None
+            raise VapiPhoneNumberNotFoundError from None
         except VapiError as exc:
-            raise vapi_away(exc) from None
+            raise VapiAwayError(f"{exc} Try again later.") from None
 
     async def reconcile(
         self, phone_number_id: UUID, priority: Priority = Priority.ADMIN
@@ -173,14 +161,16 @@ class Reconciler:
         """
         held = await self.wait_for_claim(phone_number_id)
         if held is None:
-            raise UnavailableError("The number is being worked on. Try again in a moment.")
+            raise UnavailableError("Another pass is working on the number. Try again in a moment.")
         try:
             finding = await self.release.roll_back(held, change, Priority.ADMIN)
         except VapiError as exc:
             await claims.unclaim(self.pool, held)
-            raise vapi_away(exc) from None
+            raise VapiAwayError(f"{exc} Try again later.") from None
         except ClaimLostError:
-            raise UnavailableError("Somebody else changed the number. Look at it again.") from None
+            raise UnavailableError(
+                "The number was changed at Vapi meanwhile. Check it again."
+            ) from None
         except BaseException:
             await claims.unclaim(self.pool, held)
             raise

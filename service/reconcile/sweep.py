@@ -11,11 +11,18 @@ from uuid import UUID
 
 import structlog
 
-from service.domain.errors import ConflictError, UnavailableError
+from service.domain.errors import ConflictError, UnavailableError, VapiAwayError
 from service.domain.phone_numbers import SyncState
 from service.domain.priority import Priority
 from service.domain.sweeps import SweepReport, SweepRequest
 from service.reconcile import brakes
+from service.reconcile.errors import (
+    ImplausibleListError,
+    KeyRefusedError,
+    PlanChangedError,
+    SweepLostError,
+    TooManyChangesError,
+)
 from service.reconcile.observe import VapiListing
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep_page import SweepPage, SweepPageReader
@@ -87,11 +94,10 @@ class Sweeper:
         if len(unseen) > report.limit:
             if not ask.dry_run:
                 await sweeps.make_due(self.pool, unseen[:SAMPLE], None)
-            raise UnavailableError(
-                f"Vapi lists only {found.checked} of {registered} registered numbers. That is taken "
-                "for a mistake (another Vapi organization's key, a broken answer), and nothing was "
-                "changed.",
-                code="vapi_list_implausible",
+            raise ImplausibleListError(
+                f"Vapi lists only {found.checked} of {registered} registered numbers. This looks "
+                "like a mistake (the key of another Vapi organization, a broken answer), so nothing "
+                "was changed."
             )
         if ask.dry_run:
             return
@@ -112,7 +118,7 @@ class Sweeper:
 
         async def beat() -> None:
             if ask.alive is not None and not await ask.alive():
-                raise UnavailableError("Another replica took the sweep over.", code="sweep_lost")
+                raise SweepLostError
 
         listing = VapiListing(self.client, Priority.REPAIR, beat)
         look = SweepPageReader(self.pool, self.reconciler.repairer, sweep_id, listing, found)
@@ -124,9 +130,9 @@ class Sweeper:
                 ask.progress("look", min(found.checked, registered), registered)
         except VapiUnauthorizedError as exc:
             await self.reconciler.repairer.refuse_key()
-            raise UnavailableError(str(exc), code="vapi_key_refused") from None
+            raise KeyRefusedError(str(exc)) from None
         except VapiError as exc:
-            raise UnavailableError(f"{exc} Nothing was changed.", code="vapi_unavailable") from None
+            raise VapiAwayError(f"{exc} Nothing was changed.") from None
 
     async def brake(
         self, report: SweepReport, found: SweepPage, plan: str | None, registered: int
@@ -137,18 +143,13 @@ class Sweeper:
         report.held = too_many and (plan is None or wrong)
         await reconciliation.set_held(self.pool, report.figures if report.held else None)
         if wrong:
-            raise ConflictError(
-                "What there is to repair is no longer what this plan says. Look again.",
-                code="plan_changed",
-                plan=report.plan,
-            )
+            raise PlanChangedError(plan=report.plan)
         if not report.held:
             return
-        raise ConflictError(
-            f"{len(found.repairs)} of {registered} numbers would be changed, more than the "
-            f"{report.limit} that a sweep may change unasked. Look at the dry run, and if it is "
-            f'right, reconcile with "plan": "{report.plan}".',
-            code="too_many_changes",
+        raise TooManyChangesError(
+            f"The sweep would change {len(found.repairs)} of {registered} numbers, more than the "
+            f"{report.limit} allowed without approval. Review the dry run; if it is right, reconcile "
+            f'with "plan": "{report.plan}".',
             plan=report.plan,
             drifted=report.drifted,
             limit=report.limit,

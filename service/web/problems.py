@@ -5,17 +5,9 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
-from service.domain import errors
+from service.domain.errors import CallgateError
 
 RETRY_SECONDS = "2"
-
-STATUS_OF: dict[type[errors.CallgateError], int] = {
-    errors.NotFoundError: 404,
-    errors.ConflictError: 409,
-    errors.InvalidError: 422,
-    errors.ForbiddenError: 403,
-    errors.UnavailableError: 503,
-}
 
 
 def problem(status: int, code: str, detail: str = "", **extra: object) -> web.Response:
@@ -35,12 +27,9 @@ def problem(status: int, code: str, detail: str = "", **extra: object) -> web.Re
     )
 
 
-def from_error(error: errors.CallgateError) -> web.Response:
-    """The problem document of a domain error, by its nearest known class."""
-    for kind in type(error).__mro__:
-        if status := STATUS_OF.get(kind):
-            response = problem(status, error.code, error.message, **error.facts)
-            if status == 503:
-                response.headers["Retry-After"] = RETRY_SECONDS
-            return response
-    return problem(500, "internal_error")
+def from_error(error: CallgateError) -> web.Response:
+    """Build the problem document of a domain error."""
+    response = problem(error.status, error.code, error.message, **error.facts)
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = RETRY_SECONDS
+    return response

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from service.admin.errors import CallNotFoundError
 from service.domain.call_events import CallStep
 from service.domain.calls import Call
-from service.domain.errors import NotFoundError
 from service.store.calls import events, search
 from service.store.calls.search import CallNames
 from service.store.pool import Pool
@@ -63,7 +63,7 @@ class CallStories:
         """A call's story; raises `NotFoundError`."""
         call = await search.find(self.pool, call_id)
         if call is None:
-            raise NotFoundError("There is no such call.", code="call_not_found")
+            raise CallNotFoundError
         names = await search.find_names(self.pool, [call.id])
         noted = await events.list_of_call(self.pool, call.vapi_call_id, MOST_STEPS)
         steps = sorted([*noted, *own_steps(call)], key=lambda step: place_of(step, call))

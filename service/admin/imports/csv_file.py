@@ -46,6 +46,7 @@ class CsvError(InvalidError):
     """The file as a whole cannot be read; nothing of it was used."""
 
     code = "csv_unusable"
+    sentence = "The CSV file cannot be read. Nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def parse_import(data: bytes) -> list[ImportRow | RowFault]:
 
 
 def repeated(row: ImportRow, first: int) -> RowFault:
-    message = f"The same number as in line {first}; this line is not used."
+    message = f"This is the number of line {first} again. This line is not used."
     return RowFault(row.line, "duplicate_row", message, row.phone_number, row.organization)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from service.admin.actor import Actor
+from service.admin.errors import InvalidOrganizationNameError
 from service.admin.imports.csv_file import (
     CellError,
     ImportRow,
@@ -20,7 +21,7 @@ from service.admin.imports.csv_file import (
 from service.admin.imports.plan import ImportPlan, Judge, Naming, PlannedRow, taken
 from service.admin.imports.vapi_numbers import KnownNumbers, VapiNumber, VapiNumbers
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers, Probed
-from service.domain.errors import CallgateError, InvalidError, UnavailableError
+from service.domain.errors import CallgateError, UnavailableError, VapiAwayError
 from service.domain.phone_numbers import Sync
 from service.store.phone_numbers import lookups
 from service.store.pool import UNAVAILABLE, Pool
@@ -84,7 +85,7 @@ class Imports:
         try:
             organization = parse_organization(organization)
         except CellError as exc:
-            raise InvalidError(exc.message, code=exc.code) from None
+            raise InvalidOrganizationNameError(exc.message) from None
         found = await lookups.find_organizations(self.pool, [organization])
         Naming(found).find(organization)
         known, rows = KnownNumbers(), list[ImportRow]()
@@ -102,7 +103,7 @@ class Imports:
                 here = await lookups.find_numbers(self.pool, [item.id for item in page])
                 yield [item for item in page if item.id not in here]
         except VapiError as exc:
-            raise UnavailableError(str(exc), code="vapi_unavailable") from None
+            raise VapiAwayError(str(exc)) from None
 
     async def judge(self, rows: Sequence[ImportRow | RowFault], known: KnownNumbers) -> ImportPlan:
         """The plan, from what Vapi said and what is registered."""
@@ -166,7 +167,7 @@ class Imports:
             return row.failed(UnavailableError(message))
         except Exception:
             log.exception("numbers.import_failed", line=row.line)
-            return row.failed(CallgateError("An unexpected error: see the log."))
+            return row.failed(CallgateError())
         return row
 
 

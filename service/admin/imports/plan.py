@@ -6,9 +6,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
+from service.admin.errors import (
+    AmbiguousOrganizationError,
+    AmbiguousPhoneNumberError,
+    DuplicateRowError,
+)
 from service.admin.imports.csv_file import ImportRow, RowFault
 from service.admin.imports.vapi_numbers import KnownNumbers
-from service.domain.errors import CallgateError, ConflictError, InvalidError, UnavailableError
+from service.domain.errors import (
+    CallgateError,
+    PhoneNumberTakenError,
+    UnknownOrganizationError,
+    VapiAwayError,
+    VapiPhoneNumberNotFoundError,
+)
 from service.domain.phone_numbers import NumberGate
 from service.store.phone_numbers.lookups import NamedOrganization, RegisteredNumber, uuid_of
 
@@ -91,14 +102,12 @@ class Naming:
             return found
         named = sorted(str(one.id) for one in self.by_name.get(word, []))
         if not named:
-            raise InvalidError(
-                "There is no such organization: give its id, its external id or its exact name.",
-                code="organization_not_found",
+            raise UnknownOrganizationError(
+                "There is no such organization. Give its id, its external id or its exact name."
             )
         if len(named) > 1:
-            raise InvalidError(
-                f"Several organizations have this name: give the id instead ({listed(named)}).",
-                code="organization_ambiguous",
+            raise AmbiguousOrganizationError(
+                f"Several organizations have this name. Give the id instead ({listed(named)})."
             )
         return self.by_name[word][0]
 
@@ -128,7 +137,9 @@ class Judge:
         vapi_id, number = identify(row, self.known)
         line = self.first.setdefault(vapi_id, row.line)
         if line != row.line:
-            raise repeated(line)
+            raise DuplicateRowError(
+                f"This is the number of line {line} again. This line is not used."
+            )
         organization = self.naming.find(row.organization)
         found = replace(
             begun,
@@ -166,40 +177,31 @@ def identify(row: ImportRow, known: KnownNumbers) -> tuple[str, str | None]:
     """The number's id at Vapi, and its E.164 if that is known. Raises a `CallgateError`."""
     if not row.is_e164:
         if row.phone_number in known.refused:
-            raise InvalidError(known.refused[row.phone_number], code="vapi_phone_number_not_found")
+            raise VapiPhoneNumberNotFoundError(known.refused[row.phone_number])
         found = known.by_id.get(row.phone_number)
         return row.phone_number, found.number if found else None
     if known.problem is not None:
-        raise UnavailableError(
-            "Vapi cannot be asked now which id this number has: try again later, or give the id.",
-            code="vapi_unavailable",
+        raise VapiAwayError(
+            "Vapi does not answer, so the id of this number is unknown. Try again later, or give "
+            "the id."
         )
     same = known.by_number.get(row.phone_number, [])
     if not same:
-        raise InvalidError(
-            "Vapi lists no phone number with this number: check the digits, or give Vapi's id.",
-            code="vapi_phone_number_not_found",
+        raise VapiPhoneNumberNotFoundError(
+            "Vapi lists no phone number with this number. Check the digits, or give Vapi's id."
         )
     if len(same) > 1:
         ids = listed([one.id for one in same])
-        raise InvalidError(
-            f"Several phone numbers at Vapi have this number: give the id instead ({ids}).",
-            code="vapi_phone_number_ambiguous",
+        raise AmbiguousPhoneNumberError(
+            f"Several phone numbers at Vapi have this number. Give the id instead ({ids})."
         )
     return same[0].id, same[0].number
 
 
-def repeated(line: int) -> ConflictError:
-    return ConflictError(
-        f"The same number as in line {line}; this line is not used.", code="duplicate_row"
-    )
-
-
-def taken() -> ConflictError:
-    return ConflictError(
-        "Another organization has this phone number: to move it, change the number's organization "
-        "(PATCH /api/v1/phone-numbers/{id}).",
-        code="phone_number_taken",
+def taken() -> PhoneNumberTakenError:
+    return PhoneNumberTakenError(
+        "Another organization has this phone number. To move it, change the number's organization "
+        "(PATCH /api/v1/phone-numbers/{id})."
     )
 
 

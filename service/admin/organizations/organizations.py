@@ -11,7 +11,7 @@ from policies.contract import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
 from service.admin.changes import Freshen, freshen_all, record, transaction
 from service.domain.decisions import Decision
-from service.domain.errors import NotFoundError
+from service.domain.errors import OrganizationNotFoundError, PhoneNumberNotFoundError
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.organizations import organizations as store
@@ -61,10 +61,6 @@ class OrganizationChange:
         return self.result
 
 
-def organization_not_found() -> NotFoundError:
-    return NotFoundError("There is no such organization.", code="organization_not_found")
-
-
 def own_fields(organization: Organization) -> dict[str, Any]:
     """The fields that an admin sets, as they are kept and audited."""
     values = {name: getattr(organization, name) for name in OWN_FIELDS}
@@ -112,9 +108,7 @@ class Organizations:
         if phone_number_id is not None:
             number = await phone_numbers.find(self.pool, phone_number_id)
             if number is None or number.organization_id != organization_id:
-                raise NotFoundError(
-                    "The organization has no such phone number.", code="phone_number_not_found"
-                )
+                raise PhoneNumberNotFoundError("The organization has no such phone number.")
         return await self.preview.decide(organization, at=at, phone_number=number)
 
     async def create(self, actor: Actor, values: Mapping[str, Any]) -> Organization:
@@ -240,5 +234,5 @@ class Organizations:
 async def stored(database: Pool | Connection, organization_id: UUID) -> Organization:
     found = await store.find(database, organization_id)
     if found is None:
-        raise organization_not_found()
+        raise OrganizationNotFoundError
     return found

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.admin.actor import Actor
 from service.admin.changes import record
-from service.domain.errors import ConflictError, NotFoundError
+from service.admin.errors import AdminNotFoundError, LastAdminError, NameTakenError
 from service.domain.people import Admin, Role, key_of
 from service.store.people import admins as store
 from service.store.pool import Connection, Pool
@@ -40,7 +40,7 @@ async def add(
         created_by=actor.name,
     )
     if made is None:
-        raise ConflictError("Somebody has this name already.", code="name_taken", field="name")
+        raise NameTakenError(field="name")
     admin = await get(connection, made)
     # Whoever comes first: from now on there is somebody to ask.
     await store.forget_codes(connection)
@@ -52,7 +52,7 @@ async def get(database: Pool | Connection, admin_id: UUID) -> Admin:
     """Raises `NotFoundError`."""
     found = await store.find(database, admin_id)
     if found is None:
-        raise NotFoundError("There is no such admin.", code="admin_not_found")
+        raise AdminNotFoundError
     return found
 
 
@@ -78,8 +78,7 @@ async def keep_one(connection: Connection, admin: Admin) -> None:
     if admin.role != "admin" or admin.disabled_at is not None:
         return
     if not await store.has_other(connection, admin.id):
-        raise ConflictError(
-            f"{admin.name} is the last one with the role admin. Give that role to somebody else "
-            "first.",
-            code="last_admin",
+        raise LastAdminError(
+            f"{admin.name} is the last admin with the role admin. Give that role to another admin "
+            "first."
         )

@@ -16,11 +16,12 @@ import structlog
 
 from service.admin.actor import Actor
 from service.admin.changes import transaction
+from service.admin.errors import NameTakenError
 from service.admin.people.admins import add, set_role
 from service.admin.people.oidc_provider import OidcClient, OidcProvider
 from service.admin.people.sessions import start_session
 from service.admin.people.tokens import hash_of
-from service.domain.errors import ConflictError, InvalidError
+from service.domain.errors import InvalidError
 from service.domain.people import ROLES, Admin, Client, Role, SignInRefusedError, parse_name
 from service.settings import Settings
 from service.store.people import admins, oidc_sign_ins, sessions
@@ -84,7 +85,7 @@ class Oidc:
         if pending is None:
             raise SignInRefusedError("This sign-in has expired or was used before. Begin again.")
         if not code:
-            raise SignInRefusedError("The sign-in provider let nobody in.")
+            raise SignInRefusedError("The sign-in provider refused the sign-in.")
         token = await self.provider.redeem(
             code=code, verifier=pending.verifier, redirect_uri=redirect_uri
         )
@@ -139,9 +140,9 @@ async def create(
                 role=role,
                 subject=subject,
             )
-        except ConflictError:
+        except NameTakenError:
             continue
-    raise ConflictError("Too many people have this name.", code="name_taken")
+    raise NameTakenError(f"99 admins are called {name}. Rename one.")
 
 
 def name_of(claims: Mapping[str, Any]) -> str:

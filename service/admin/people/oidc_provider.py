@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
-from service.domain.errors import UnavailableError
+from service.admin.errors import ProviderUnavailableError
 from service.domain.people import Role, SignInRefusedError
 from service.settings import is_local
 
@@ -59,12 +59,9 @@ class Metadata:
     read_at: float
 
 
-def away(reason: str) -> UnavailableError:
+def away(reason: str) -> ProviderUnavailableError:
     log.warning("oidc.unavailable", reason=reason)
-    return UnavailableError(
-        "The sign-in provider does not answer as it should. Try again, or sign in with a password.",
-        code="provider_unavailable",
-    )
+    return ProviderUnavailableError()
 
 
 def not_accepted(reason: str) -> SignInRefusedError:

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
+from service.admin.errors import AdminNotFoundError, AlreadySetUpError, WrongPasswordError
 from service.admin.people.admins import add, audited, get, keep_one, set_role
 from service.admin.people.passwords import Passwords
 from service.admin.people.sessions import start_session
 from service.admin.people.throttle import Throttle
 from service.admin.people.tokens import hash_of
-from service.domain.errors import ConflictError, InvalidError, NotFoundError
 from service.domain.people import (
     Admin,
     Client,
@@ -70,7 +70,7 @@ class People:
         async with transaction(self.pool) as connection:
             await store.lock(connection)
             if not await store.is_empty(connection):
-                raise already_set_up()
+                raise AlreadySetUpError
             actor = Actor(name, "admin", "web")
             admin = await add(
                 connection, actor, name=name, role="admin", password_hash=password_hash
@@ -79,7 +79,7 @@ class People:
 
     async def refuse_second(self) -> None:
         if not await self.is_first_run():
-            raise already_set_up()
+            raise AlreadySetUpError
 
     async def create(self, actor: Actor, *, name: str, role: Role, password: str) -> Admin:
         """Add somebody who signs in with a password. Raises `InvalidError`, `ConflictError`."""
@@ -102,7 +102,7 @@ class People:
         if found is None or key_of(found.name) != key_of(actor.name):
             actor.require_admin()
         if found is None:
-            raise NotFoundError("There is no such admin.", code="admin_not_found")
+            raise AdminNotFoundError
         return found
 
     async def find_named(self, actor: Actor, name: str) -> Admin:
@@ -110,7 +110,7 @@ class People:
         actor.require_admin()
         found = await store.find_by_key(self.pool, key_of(name))
         if found is None:
-            raise NotFoundError("There is no such admin.", code="admin_not_found")
+            raise AdminNotFoundError
         return found
 
     async def change_role(self, actor: Actor, admin_id: UUID, role: Role) -> Admin:
@@ -179,14 +179,12 @@ class People:
         """
         admin = await get(self.pool, admin_id)
         if key_of(admin.name) != key_of(actor.name):
-            raise NotFoundError("There is no such admin.", code="admin_not_found")
+            raise AdminNotFoundError
         throttle = Throttle(self.pool)
         await throttle.begin(admin.name, "account")
         kept = await store.find_hash(self.pool, admin_id)
         if not await self.passwords.verify(kept, current):
-            raise InvalidError(
-                "This is not your present password.", code="wrong_password", field="current"
-            )
+            raise WrongPasswordError(field="current")
         await throttle.succeed(admin.name, "account")
         check_password(new, admin.name)
         new_hash = await self.passwords.hash(new)
@@ -225,7 +223,3 @@ class People:
                 admin.id,
                 after={"name": admin.name, "sessions_ended": ended},
             )
-
-
-def already_set_up() -> ConflictError:
-    return ConflictError("The first admin exists already. Sign in.", code="already_set_up")

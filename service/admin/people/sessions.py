@@ -9,9 +9,9 @@ from uuid import UUID
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
+from service.admin.errors import SessionNotFoundError
 from service.admin.people.admins import get
 from service.admin.people.tokens import MAX_LENGTH, hash_of
-from service.domain.errors import NotFoundError
 from service.domain.people import Admin, Client, Session, key_of
 from service.store.people import admins
 from service.store.people import sessions as store
@@ -94,7 +94,7 @@ class Sessions:
             if found is None or found.admin_id != own_admin_id:
                 actor.require_admin()
             if found is None or not await store.end(connection, session_id):
-                raise NotFoundError("There is no such session.", code="session_not_found")
+                raise SessionNotFoundError
             before = audited(found)
             await record(connection, actor, "session.revoked", "session", session_id, before=before)
 

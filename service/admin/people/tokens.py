@@ -11,7 +11,8 @@ from uuid import UUID
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
-from service.domain.errors import ForbiddenError, InvalidError, NotFoundError
+from service.admin.errors import TokenNotFoundError
+from service.domain.errors import BadPeriodError, ForbiddenError
 from service.domain.people import Role, Scope
 from service.store.organizations import organizations
 from service.store.people import tokens as store
@@ -31,9 +32,13 @@ def require_no_more(actor: Actor, scopes: Sequence[Scope], expires_at: datetime 
     """A token makes none that reaches further or lives longer than itself. Raises `ForbiddenError`."""
     if actor.scopes and not (scopes and actor.scopes.issuperset(scopes)):
         own = ", ".join(sorted(actor.scopes))
-        raise ForbiddenError(f"This token reaches {own} and makes none that reaches more (scopes).")
+        raise ForbiddenError(
+            f"A token with the scopes {own} cannot create a token with more scopes."
+        )
     if actor.expires_at is not None and (expires_at is None or expires_at > actor.expires_at):
-        raise ForbiddenError("This token makes none that expires later than itself (expires_at).")
+        raise ForbiddenError(
+            "A token cannot create a token that expires later than itself (expires_at)."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Tokens:
         secret = PREFIX + secrets.token_urlsafe(32)
         async with transaction(self.pool) as connection:
             if expires_at is not None and expires_at <= await organizations.now(connection):
-                raise InvalidError("A token must expire in the future.", code="bad_period")
+                raise BadPeriodError("A token must expire in the future.")
             token_id = await store.insert(
                 connection,
                 name=name,
@@ -122,7 +127,7 @@ class Tokens:
         actor.require_admin()
         found = await store.find(self.pool, token_id)
         if found is None:
-            raise NotFoundError("There is no such token.", code="token_not_found")
+            raise TokenNotFoundError
         return found
 
     async def revoke(self, actor: Actor, token_id: UUID) -> None:
@@ -131,7 +136,7 @@ class Tokens:
         async with transaction(self.pool) as connection:
             found = await store.find(connection, token_id)
             if found is None:
-                raise NotFoundError("There is no such token.", code="token_not_found")
+                raise TokenNotFoundError
             if not await store.revoke(connection, token_id):
                 return
             await record(

@@ -6,10 +6,10 @@ from typing import Protocol
 from uuid import UUID
 
 from service.admin.organizations.organizations import stored as stored_organization
-from service.admin.phone_numbers.phone_numbers import phone_number_not_found
 from service.domain.coverage.coverage import AtVapi, CallKind, Cover, coverage_of
 from service.domain.coverage.holes import Hole
 from service.domain.coverage.outage import Outage, outage_of
+from service.domain.errors import PhoneNumberNotFoundError
 from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber, Sync, SyncState
@@ -61,7 +61,7 @@ class Coverages:
         """
         number = await phone_numbers.find(self.pool, phone_number_id)
         if number is None:
-            raise phone_number_not_found()
+            raise PhoneNumberNotFoundError
         organization = await stored_organization(self.pool, number.organization_id)
         seen = await self.vapi.at_vapi(number.vapi_phone_number_id)
         ring = self.ring_gate_default

@@ -10,7 +10,13 @@ import structlog
 
 from service.admin.actor import Actor
 from service.admin.changes import Freshen, freshen_all, record, transaction
-from service.domain.errors import CallgateError, NotFoundError
+from service.domain.errors import (
+    CallgateError,
+    NotFoundError,
+    PhoneNumberNotFoundError,
+    PhoneNumberTakenError,
+    UnknownOrganizationError,
+)
 from service.domain.phone_numbers import PhoneNumber, Sync
 from service.store.organizations import organizations
 from service.store.phone_numbers import phone_numbers as store
@@ -45,10 +51,6 @@ class NumberReconciler(Protocol):
     async def reconcile(self, phone_number_id: UUID) -> Sync | None: ...
 
 
-def phone_number_not_found() -> NotFoundError:
-    return NotFoundError("There is no such phone number.", code="phone_number_not_found")
-
-
 def audited(number: PhoneNumber) -> dict[str, Any]:
     return {name: getattr(number, name) for name in FIELDS}
 
@@ -65,7 +67,7 @@ class PhoneNumbers:
         """One registered number; raises `NotFoundError`."""
         found = await store.find(self.pool, phone_number_id)
         if found is None:
-            raise phone_number_not_found()
+            raise PhoneNumberNotFoundError
         return found
 
     async def list_page(
@@ -93,9 +95,9 @@ class PhoneNumbers:
         actor.require_admin()
         vapi_id = values["vapi_phone_number_id"]
         if await store.find_by_vapi_id(self.pool, vapi_id) is not None:
-            raise store.taken()
+            raise PhoneNumberTakenError
         if await organizations.find(self.pool, values["organization_id"]) is None:
-            raise store.organization_missing()
+            raise UnknownOrganizationError
         probed = await self.probe(vapi_id)
         created = await self.register(
             actor, {**values, "number": probed.number if probed else None}
@@ -189,7 +191,7 @@ class PhoneNumbers:
     async def stored(self, connection: Connection, phone_number_id: UUID) -> PhoneNumber:
         found = await store.find(connection, phone_number_id)
         if found is None:
-            raise phone_number_not_found()
+            raise PhoneNumberNotFoundError
         return found
 
     async def audit(

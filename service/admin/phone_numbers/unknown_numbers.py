@@ -7,19 +7,13 @@ from typing import Any
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
+from service.admin.errors import UnknownNumberNotFoundError
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
-from service.domain.errors import NotFoundError
 from service.domain.phone_numbers import PhoneNumber
 from service.store.phone_numbers import phone_numbers
 from service.store.phone_numbers import unknown_numbers as store
 from service.store.phone_numbers.unknown_numbers import UnknownNumber
 from service.store.pool import Connection, Pool
-
-
-def unknown_number_not_found() -> NotFoundError:
-    return NotFoundError(
-        "No unregistered number with this id has called.", code="unknown_number_not_found"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ class UnknownNumbers:
         actor.require_admin()
         known = await phone_numbers.find_by_vapi_id(self.pool, vapi_phone_number_id)
         if known is None and await store.find(self.pool, vapi_phone_number_id) is None:
-            raise unknown_number_not_found()
+            raise UnknownNumberNotFoundError
         return await self.numbers.create(
             actor, {**values, "vapi_phone_number_id": vapi_phone_number_id}
         )
@@ -74,7 +68,7 @@ class UnknownNumbers:
         await store.lock(connection, vapi_phone_number_id)
         found = await store.find(connection, vapi_phone_number_id)
         if found is None:
-            raise unknown_number_not_found()
+            raise UnknownNumberNotFoundError
         return found
 
     async def changed(

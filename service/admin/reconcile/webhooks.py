@@ -7,7 +7,11 @@ from uuid import UUID
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
-from service.domain.errors import InvalidError, NotFoundError
+from service.admin.errors import WebhookChangeNotFoundError
+from service.domain.errors import (
+    BadPeriodError,
+    PhoneNumberNotFoundError,
+)
 from service.domain.phone_numbers import PhoneNumber
 from service.store.organizations import organizations
 from service.store.phone_numbers import phone_numbers as store
@@ -28,7 +32,7 @@ class WebhookReconciler(Protocol):
 async def require_future(connection: Connection, until: datetime | None) -> None:
     """A pause ends in the future or by hand."""
     if until is not None and until <= await organizations.now(connection):
-        raise InvalidError("A pause must end in the future.", code="bad_period")
+        raise BadPeriodError("A pause must end in the future.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Webhooks:
         actor.require_admin()
         change = await webhook_changes.find(self.pool, phone_number_id, change_id)
         if change is None:
-            raise NotFoundError("There is no such change of this number.", code="change_not_found")
+            raise WebhookChangeNotFoundError
         await self.pause(
             actor, phone_number_id, reason=f"Rolled back to before change {change_id}.", until=None
         )
@@ -122,5 +126,5 @@ class Webhooks:
         """One registered number; raises `NotFoundError`."""
         found = await store.find(database, phone_number_id)
         if found is None:
-            raise NotFoundError("There is no such phone number.", code="phone_number_not_found")
+            raise PhoneNumberNotFoundError
         return found

@@ -1,15 +1,22 @@
 """Organizations and their entitlements as rows; names of constraints become domain errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from policies.contract import Override, SubscriptionPlan
-from service.domain.errors import CallgateError, ConflictError, InvalidError
+from service.domain.errors import (
+    AssistantTakenError,
+    BadPeriodError,
+    CallgateError,
+    ExternalIdTakenError,
+    OrganizationHasPhoneNumbersError,
+)
 from service.domain.organizations import Organization
 from service.store.organizations.directory import entry_of
 from service.store.pool import Connection, Pool
@@ -109,29 +116,19 @@ DELETE_OVERRIDE = "DELETE FROM callgate.overrides WHERE organization_id = $1"
 
 NOW = "SELECT now()"
 
-ERRORS: Mapping[str, CallgateError] = {
-    "organizations_external_id_key": ConflictError(
-        "Another organization has this external_id.", code="external_id_taken"
-    ),
-    "assistants_pkey": ConflictError(
-        "Another organization has registered one of these assistants.", code="assistant_taken"
-    ),
-    "phone_numbers_organization_id_fkey": ConflictError(
-        "The organization still has phone numbers: remove them first, so that what was "
-        "configured before is put back at Vapi.",
-        code="organization_has_phone_numbers",
-    ),
-    "trials_period_check": InvalidError("A trial must begin before it ends.", code="bad_period"),
-    "overrides_period_check": InvalidError(
-        "An override must begin before it expires.", code="bad_period"
-    ),
+ERRORS: Mapping[str, Callable[[], CallgateError]] = {
+    "organizations_external_id_key": ExternalIdTakenError,
+    "assistants_pkey": AssistantTakenError,
+    "phone_numbers_organization_id_fkey": OrganizationHasPhoneNumbersError,
+    "trials_period_check": partial(BadPeriodError, "A trial must begin before it ends."),
+    "overrides_period_check": partial(BadPeriodError, "An override must begin before it expires."),
 }
 
 
 def explained(exc: asyncpg.IntegrityConstraintViolationError) -> Exception:
     """The domain error that a constraint's name stands for, else the error itself."""
     known = ERRORS.get(getattr(exc, "constraint_name", None) or "")
-    return exc if known is None else type(known)(known.message, code=known.code)
+    return exc if known is None else known()
 
 
 def organization_of(row: Any) -> Organization:

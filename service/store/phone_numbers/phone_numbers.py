@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from service.domain.errors import ConflictError, InvalidError
+from service.domain.errors import PhoneNumberTakenError, UnknownOrganizationError
 from service.domain.phone_numbers import Conditions, Order, PhoneNumber, SyncState
 from service.store.pool import Connection, Pool
 from service.store.reconcile.state import pause_of
@@ -220,20 +220,12 @@ async def insert(connection: Connection, number: Mapping[str, Any], order: Order
             number["answer_with"],
         )
     except asyncpg.ForeignKeyViolationError as exc:
-        raise organization_missing() from exc
+        raise UnknownOrganizationError from exc
     if found is None:
-        raise taken()
+        raise PhoneNumberTakenError
     await make_due(connection, found, order)
     await connection.execute(UNPAUSE, found)
     return found
-
-
-def taken() -> ConflictError:
-    return ConflictError("This phone number is registered already.", code="phone_number_taken")
-
-
-def organization_missing() -> InvalidError:
-    return InvalidError("There is no such organization.", code="organization_not_found")
 
 
 async def update(connection: Connection, phone_number_id: UUID, number: Mapping[str, Any]) -> None:
@@ -248,7 +240,7 @@ async def update(connection: Connection, phone_number_id: UUID, number: Mapping[
             number["answer_with"],
         )
     except asyncpg.ForeignKeyViolationError as exc:
-        raise organization_missing() from exc
+        raise UnknownOrganizationError from exc
 
 
 async def make_due(connection: Connection, phone_number_id: UUID, order: Order) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from service.admin.calls.story import CallStories
-from service.domain.errors import NotFoundError
+from service.admin.errors import CallNotFoundError
 from service.store.calls import search as call_list
 from service.store.pool import Pool
 from service.web.api.operations import ApiRequest, Operation
@@ -46,7 +46,7 @@ class CallOperations:
     async def call(self, request: ApiRequest) -> BaseModel:
         found = await call_list.find(self.pool, request.ids["call_id"])
         if found is None:
-            raise NotFoundError("There is no such call.", code="call_not_found")
+            raise CallNotFoundError
         return call_shape(found)
 
     async def call_events(self, request: ApiRequest) -> BaseModel:

@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from service.admin.errors import SessionNotFoundError
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
-from service.domain.errors import NotFoundError
 from service.domain.people import Admin, Session, TooManyAttemptsError
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
@@ -110,7 +110,7 @@ class AccountPages:
         here, session_id = own(visit), visit.id("session_id")
         sessions = await self.sessions.list_of(visit.actor, here.admin_id)
         if session_id not in {one.id for one in sessions}:
-            raise NotFoundError("There is no such session.", code="session_not_found")
+            raise SessionNotFoundError
         await self.sessions.revoke(visit.actor, session_id, own_admin_id=here.admin_id)
         return await visit.go(f"{ROOT}/account", notice="That session has ended.")
 

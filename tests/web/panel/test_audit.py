@@ -47,7 +47,7 @@ async def test_an_entry_has_an_address_and_a_way_back_that_is_used_once(callgate
         assert "Taken back by" in (await ada.get(entry)).text
         assert (await ada.get(entry)).forms == []
         again = await ada.post(undo.removeprefix("/admin"))
-        assert (again.status, "changed again since" in again.text) == (409, True)
+        assert (again.status, "has changed since this entry" in again.text) == (409, True)
 
 
 async def test_what_is_no_entry_is_not_found(callgate: Replica) -> None:

@@ -39,7 +39,7 @@ async def test_somebody_is_added_and_signs_in(api: ApiClient) -> None:
         ({"password": "short", "again": "short"}, "12 to 256 characters"),
         ({"role": "owner"}, "viewer"),
         ({"name": "  "}, "1 to 100 characters"),
-        ({"name": "ADA"}, "Somebody has this name already."),
+        ({"name": "ADA"}, "An admin with this name exists already."),
     ):
         reply = await submit(api, ada, "/people/new", **{**fields, **change})
         assert reply.status in (409, 422)
@@ -161,7 +161,7 @@ async def test_ones_own_account(api: ApiClient) -> None:
     assert await sessions.find(there) is None
     fields = {"current": "wrong", "password": OTHER, "again": OTHER}
     reply = await submit(api, here, "/account/password", **fields)
-    assert (reply.status, "not your present password" in reply.body.decode()) == (422, True)
+    assert (reply.status, "current password is wrong" in reply.body.decode()) == (422, True)
     reply = await submit(api, here, "/account/password", **{**fields, "current": PASSWORD})
     assert reply.status == 303
     assert await sessions.find(third) is None

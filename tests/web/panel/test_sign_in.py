@@ -242,7 +242,7 @@ async def test_the_whole_way_through_the_provider(
         provider.down = True
     async with serving(settings_for(tmp_path, vapi.base_url, **given), dsn) as api:
         reply = await ask(api, "GET", "/sign-in/provider")
-        assert (reply.status, b"does not answer as it should" in reply.body) == (503, True)
+        assert (reply.status, b"does not answer as expected" in reply.body) == (503, True)
         assert b"<h1>Sign in</h1>" in reply.body
 
 

@@ -15,7 +15,6 @@ from service.domain.people import Session
 from service.store.pool import CONFLICTS, UNAVAILABLE
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Notices, Visit
-from service.web.problems import STATUS_OF
 from service.web.shapes.errors import InputError
 
 COOKIE = "callgate_session"
@@ -114,9 +113,7 @@ async def explained(visit: Visit, work: Awaitable[web.StreamResponse]) -> web.St
         texts = {413: "What was sent is too large.", 404: "There is no such page."}
         return await error_page(visit, exc.status, texts.get(exc.status, exc.reason))
     except CallgateError as exc:
-        kinds = type(exc).__mro__
-        status = next((STATUS_OF[kind] for kind in kinds if kind in STATUS_OF), 500)
-        return await error_page(visit, status, exc.message, exc.code)
+        return await error_page(visit, exc.status, exc.message, exc.code)
     except InputError as exc:
         return await error_page(visit, exc.status, exc.detail, exc.code)
     except CONFLICTS:

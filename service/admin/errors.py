@@ -1,0 +1,131 @@
+"""Errors of the use cases: a class per code."""
+
+from service.domain.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+
+
+class AuditEntryNotFoundError(NotFoundError):
+    """No audit entry has this id."""
+
+    code = "audit_not_found"
+    sentence = "There is no such audit entry."
+
+
+class NotUndoableError(InvalidError):
+    """The audit entry does not hold enough to reverse the change."""
+
+    code = "not_undoable"
+    sentence = "A change of this kind cannot be undone."
+
+
+class ChangedSinceError(ConflictError):
+    """A later change replaced what the audit entry recorded."""
+
+    code = "changed_since"
+    sentence = "The object has changed since this entry, so the entry cannot be undone."
+
+
+class CallNotFoundError(NotFoundError):
+    """No call has this id."""
+
+    code = "call_not_found"
+    sentence = "There is no such call."
+
+
+class UnknownNumberNotFoundError(NotFoundError):
+    """No unregistered number with this id has called."""
+
+    code = "unknown_number_not_found"
+    sentence = "No unregistered number with this id has called."
+
+
+class WebhookChangeNotFoundError(NotFoundError):
+    """The number's webhook has no change with this id."""
+
+    code = "change_not_found"
+    sentence = "There is no such change of this number."
+
+
+class AdminNotFoundError(NotFoundError):
+    """No admin has this id or name."""
+
+    code = "admin_not_found"
+    sentence = "There is no such admin."
+
+
+class SessionNotFoundError(NotFoundError):
+    """No live session has this id."""
+
+    code = "session_not_found"
+    sentence = "There is no such session."
+
+
+class TokenNotFoundError(NotFoundError):
+    """No API token has this id."""
+
+    code = "token_not_found"
+    sentence = "There is no such token."
+
+
+class NameTakenError(ConflictError):
+    """Names of admins are unique, letter case aside."""
+
+    code = "name_taken"
+    sentence = "An admin with this name exists already."
+
+
+class LastAdminError(ConflictError):
+    """One enabled admin with the role admin must remain."""
+
+    code = "last_admin"
+    sentence = "This is the last admin with the role admin. Give that role to another admin first."
+
+
+class AlreadySetUpError(ConflictError):
+    """The set-up page works only until the first admin exists."""
+
+    code = "already_set_up"
+    sentence = "The first admin exists already. Sign in."
+
+
+class WrongPasswordError(InvalidError):
+    """The current password does not match."""
+
+    code = "wrong_password"
+    sentence = "The current password is wrong."
+
+
+class ProviderUnavailableError(UnavailableError):
+    """The sign-in provider (OIDC) cannot be used now."""
+
+    code = "provider_unavailable"
+    sentence = (
+        "The sign-in provider does not answer as expected. Try again, or sign in with a password."
+    )
+
+
+class AmbiguousOrganizationError(InvalidError):
+    """Several organizations have the name that a row of an import gives."""
+
+    code = "organization_ambiguous"
+    sentence = "Several organizations have this name. Give the id instead."
+
+
+class AmbiguousPhoneNumberError(InvalidError):
+    """Several phone numbers at Vapi have the E.164 number that a row of an import gives."""
+
+    code = "vapi_phone_number_ambiguous"
+    sentence = "Several phone numbers at Vapi have this number. Give the id instead."
+
+
+class DuplicateRowError(ConflictError):
+    """An earlier line of the file names the same phone number."""
+
+    code = "duplicate_row"
+    sentence = "An earlier line names the same number. This line is not used."
+
+
+class InvalidOrganizationNameError(InvalidError):
+    """An organization is missing, too long or has invisible characters."""
+
+    code = "invalid_organization"
+    sentence = "The organization is missing or has characters that are not allowed."
