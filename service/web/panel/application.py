@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from service.web.panel.kit.guard import SessionReader, guarded
-from service.web.panel.kit.pages import Family, PanelPage
+from service.web.panel.kit.pages import PageGroup, PanelPage
 from service.web.panel.kit.rendering import set_up_rendering
 from service.web.panel.kit.static import Assets, read_assets
 from service.web.panel.kit.visit import ROOT, Visit
@@ -18,7 +18,7 @@ async def not_found(visit: Visit) -> web.Response:
     raise web.HTTPNotFound
 
 
-def build_panel(families: Iterable[Family], sessions: SessionReader) -> web.Application:
+def build_panel(families: Iterable[PageGroup], sessions: SessionReader) -> web.Application:
     """All pages under their addresses. Fixed addresses win over those with an id in them."""
     app = web.Application()
     assets = Assets(read_assets(ROOT))

@@ -38,28 +38,29 @@ from service.reconcile.reconciler import Reconciler
 from service.settings import Settings
 from service.store.pool import Pool
 from service.vapi.client import VapiClient
-from service.web.panel.account import AccountPages
 from service.web.panel.application import build_panel
-from service.web.panel.audit import AuditPages
-from service.web.panel.call_feed import FeedPages
-from service.web.panel.calls import CallPages
-from service.web.panel.doctor import HealthPages
-from service.web.panel.entitlements import EntitlementPages
-from service.web.panel.imports import ImportPages
-from service.web.panel.kit.pages import Family
+from service.web.panel.audit.pages import AuditPages
+from service.web.panel.audit.undo import UndoPages
+from service.web.panel.calls.feed import CallFeedPages
+from service.web.panel.calls.pages import CallPages
+from service.web.panel.doctor import DoctorPages
+from service.web.panel.imports.pages import ImportPages
+from service.web.panel.kit.pages import PageGroup
 from service.web.panel.kit.proxies import behind
-from service.web.panel.organizations import OrganizationPages
-from service.web.panel.organizations_csv import OrganizationsCsv
+from service.web.panel.organizations.entitlements import EntitlementPages
+from service.web.panel.organizations.export import OrganizationExportPages
+from service.web.panel.organizations.handling import HandlingPages
+from service.web.panel.organizations.pages import OrganizationPages
 from service.web.panel.overview import OverviewPages
-from service.web.panel.people import PeoplePages
-from service.web.panel.phone_number_adding import AddingPages
-from service.web.panel.phone_numbers import NumberPages
+from service.web.panel.people.account import AccountPages
+from service.web.panel.people.pages import PeoplePages
+from service.web.panel.people.sign_in import SignInPages
+from service.web.panel.phone_numbers.adding import PhoneNumberAddingPages
+from service.web.panel.phone_numbers.pages import PhoneNumberPages
 from service.web.panel.policies import PolicyPages
-from service.web.panel.reconcile import RepairPages
-from service.web.panel.sign_in import SignInPages
+from service.web.panel.reconcile import ReconcilePages
 from service.web.panel.tokens import TokenPages
-from service.web.panel.undo import UndoPages
-from service.web.panel.unknown_numbers import InboxPages
+from service.web.panel.unknown_numbers import UnknownNumberPages
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Parts:
     imports: ImportJobs
 
 
-def people_pages(parts: Parts, sessions: Sessions) -> Iterable[Family]:
+def people_pages(parts: Parts, sessions: Sessions) -> Iterable[PageGroup]:
     """Signing in, and who may."""
     pool, settings = parts.pool, parts.settings
     passwords = Passwords()
@@ -96,7 +97,7 @@ def people_pages(parts: Parts, sessions: Sessions) -> Iterable[Family]:
     yield TokenPages(parts.tokens)
 
 
-def organization_pages(parts: Parts) -> Iterable[Family]:
+def organization_pages(parts: Parts) -> Iterable[PageGroup]:
     """Organizations, what entitles them, and what was done to them."""
     listed = OrganizationList(parts.pool, parts.preview)
     message = parts.settings.callgate_blocked_message
@@ -110,8 +111,9 @@ def organization_pages(parts: Parts) -> Iterable[Family]:
         message,
         parts.settings.callgate_relay_hosts,
     )
-    yield OrganizationsCsv(listed)
-    yield EntitlementPages(parts.organizations, message)
+    yield OrganizationExportPages(listed)
+    yield EntitlementPages(parts.organizations)
+    yield HandlingPages(parts.organizations, message)
     yield AuditPages(parts.pool)
     yield UndoPages(
         Undo(
@@ -125,35 +127,35 @@ def organization_pages(parts: Parts) -> Iterable[Family]:
     )
 
 
-def number_pages(parts: Parts) -> Iterable[Family]:
+def number_pages(parts: Parts) -> Iterable[PageGroup]:
     """Numbers and their webhooks at Vapi."""
     pool, numbers = parts.pool, parts.numbers
-    yield NumberPages(pool, numbers, parts.webhooks, parts.coverages)
-    yield AddingPages(
+    yield PhoneNumberPages(pool, numbers, parts.webhooks, parts.coverages)
+    yield PhoneNumberAddingPages(
         parts.organizations,
         OrganizationList(pool, parts.preview),
         numbers,
         Unregistered(Imports(pool, parts.client, numbers)),
         parts.reconciler,
     )
-    yield RepairPages(pool, parts.reconciliation)
-    yield InboxPages(parts.unknown)
+    yield ReconcilePages(pool, parts.reconciliation)
+    yield UnknownNumberPages(parts.unknown)
     yield ImportPages(parts.imports)
 
 
-def call_pages(parts: Parts, sessions: Sessions, feed: CallFeed) -> Iterable[Family]:
+def call_pages(parts: Parts, sessions: Sessions, feed: CallFeed) -> Iterable[PageGroup]:
     """How things stand, calls, and what changes as one looks."""
     key = fingerprint(parts.settings.vapi_api_key.get_secret_value())
     yield OverviewPages(Overview(parts.pool, key, parts.plugin_problems))
     yield CallPages(parts.pool, CallStories(parts.pool), feed)
-    yield FeedPages(feed, sessions)
+    yield CallFeedPages(feed, sessions)
 
 
-def operation_pages(parts: Parts) -> Iterable[Family]:
+def operation_pages(parts: Parts) -> Iterable[PageGroup]:
     """What operators look at."""
     doctor = Doctor(parts.settings, parts.pool, parts.client, parts.session)
     yield PolicyPages(parts.chain.describe, parts.plugin_problems)
-    yield HealthPages(Examinations(doctor))
+    yield DoctorPages(Examinations(doctor))
 
 
 def panel_of(parts: Parts) -> web.Application:

@@ -10,7 +10,7 @@ from service.web.panel.kit.visit import ROOT, Visit
 
 
 @dataclass(frozen=True, slots=True)
-class HealthPages:
+class DoctorPages:
     """Nothing is examined until somebody asks: it takes requests to Vapi."""
 
     examinations: Examinations

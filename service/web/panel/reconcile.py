@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class RepairPages:
+class ReconcilePages:
     """Reads requests, calls the use cases, renders. `under_way` are repairs that pages left running."""
 
     pool: Pool

@@ -13,7 +13,7 @@ from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
-from service.web.panel.people import role_choices
+from service.web.panel.people.pages import role_choices
 from service.web.shapes.tokens import TokenBody
 
 PAGE_SIZE = 50

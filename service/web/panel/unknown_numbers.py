@@ -25,7 +25,7 @@ def vapi_id_of(visit: Visit) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class InboxPages:
+class UnknownNumberPages:
     """Reads requests, calls the use cases, renders. Claiming one is adding it, like any other."""
 
     unknown: UnknownNumbers

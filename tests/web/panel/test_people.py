@@ -10,8 +10,8 @@ from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.people import Admin, Role
 from service.sandbox.server import SandboxVapi
-from service.web.panel.account import browser_of
 from service.web.panel.kit.guard import COOKIE
+from service.web.panel.people.account import browser_of
 from tests.support.api import ApiClient, serving, settings_for
 from tests.support.browsing import ask, enter, see, submit
 from tests.support.people import MAKER, PASSWORD, add_admin

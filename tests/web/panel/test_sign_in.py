@@ -13,7 +13,7 @@ from service.admin.people.sessions import Sessions
 from service.sandbox.server import SandboxVapi
 from service.web.panel.kit.guard import COOKIE
 from service.web.panel.kit.visit import csrf_of
-from service.web.panel.sign_in import BINDING, way_on
+from service.web.panel.people.sign_in import BINDING, way_on
 from tests.support.api import ADMIN_TOKEN, ApiClient, serving, settings_for
 from tests.support.browsing import ask, cookies_of, enter, submit
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, TestProvider

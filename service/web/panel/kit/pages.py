@@ -27,7 +27,7 @@ class PanelPage:
     max_bytes: int = 2**20
 
 
-class Family(Protocol):
+class PageGroup(Protocol):
     """Pages that belong together."""
 
     def pages(self) -> Sequence[PanelPage]: ...

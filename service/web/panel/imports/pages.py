@@ -16,8 +16,8 @@ from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
-from service.web.panel.organizations_csv import FORMULA
-from service.web.panel.phone_numbers import id_asked
+from service.web.panel.organizations.export import FORMULA
+from service.web.panel.phone_numbers.pages import id_asked
 
 MAX_BYTES = 4 * 2**20
 PER_PAGE = 50

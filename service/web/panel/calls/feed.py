@@ -13,7 +13,7 @@ from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
 from service.domain.people import Session
 from service.store.calls.search import CallFilter
 from service.store.pool import UNAVAILABLE
-from service.web.panel.calls import read
+from service.web.panel.calls.pages import read
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 
@@ -28,7 +28,7 @@ class SignedIn(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FeedPages:
+class CallFeedPages:
     """One stream a listener; it ends with the session, and when the service stops."""
 
     feed: CallFeed

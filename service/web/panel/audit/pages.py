@@ -8,10 +8,10 @@ from service.admin.timeline import tell_all
 from service.domain.errors import NotFoundError
 from service.store.audit import find_entry, list_actors, list_audit
 from service.store.pool import Pool
+from service.web.panel.audit.undo import entry_id, place_of
 from service.web.panel.kit.forms import LOCAL, FormError, judge
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
-from service.web.panel.undo import entry_id, place_of
 from service.web.shapes.audit import AuditQuery
 from service.web.shapes.paging import place_in_log, read_cursor, write_cursor
 

@@ -84,7 +84,7 @@ class SignInPages:
     ) -> web.Response:
         """The page with name and password."""
         return await visit.show(
-            "sign_in/sign_in.html",
+            "people/sign_in.html",
             status,
             values={"name": name},
             faults={"": fault} if fault else {},
@@ -137,7 +137,7 @@ class SignInPages:
         faults: Mapping[str, str] | None = None,
     ) -> web.Response:
         return await visit.show(
-            "sign_in/setup.html",
+            "people/setup.html",
             status,
             values=values or {},
             faults=faults or {},

@@ -85,7 +85,7 @@ class AccountPages:
 
     async def show(self, visit: Visit) -> web.Response:
         return await visit.show(
-            "account/page.html", values={}, faults={}, **await self.context(visit)
+            "people/account.html", values={}, faults={}, **await self.context(visit)
         )
 
     async def change_password(self, visit: Visit) -> web.Response:
@@ -100,10 +100,10 @@ class AccountPages:
             return await visit.go(f"{ROOT}/account", notice=text)
 
         try:
-            return await fill_in(visit, "account/page.html", act, **context)
+            return await fill_in(visit, "people/account.html", act, **context)
         except TooManyAttemptsError as exc:
             faults = {"current": exc.message}
-            return await visit.show("account/page.html", 429, values={}, faults=faults, **context)
+            return await visit.show("people/account.html", 429, values={}, faults=faults, **context)
 
     async def revoke(self, visit: Visit) -> web.Response:
         """End one of one's own sessions; an admin ends others' on their pages, not here."""

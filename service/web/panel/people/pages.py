@@ -10,11 +10,11 @@ from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.people import ROLES, Admin, Role
 from service.store.audit import uuid_of
-from service.web.panel.account import new_password, session_rows
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.people.account import new_password, session_rows
 from service.web.shapes.bodies import RequestBody
 
 PAGE_SIZE = 50

@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class OrganizationsCsv:
+class OrganizationExportPages:
     """What everybody may read, as a download."""
 
     listed: OrganizationList

@@ -18,14 +18,14 @@ from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, judge, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
-from service.web.panel.phone_numbers import address_of, id_asked, read_answer
+from service.web.panel.phone_numbers.pages import address_of, id_asked, read_answer
 from service.web.shapes import phone_numbers as shapes
 
 OFFERED_NUMBERS, OFFERED_ORGANIZATIONS = 30, 12
 
 
 @dataclass(frozen=True, slots=True)
-class AddingPages:
+class PhoneNumberAddingPages:
     """One page in three steps; each step is in its address, so that any can be linked to."""
 
     organizations: Organizations

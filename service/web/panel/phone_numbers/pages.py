@@ -59,7 +59,7 @@ async def told(work: Awaitable[Found]) -> tuple[Found | None, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class NumberPages:
+class PhoneNumberPages:
     """Reads requests, calls the use cases, renders."""
 
     pool: Pool

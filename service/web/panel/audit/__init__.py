@@ -1,0 +1,1 @@
+"""The panel's pages on the audit log, and undoing its changes."""

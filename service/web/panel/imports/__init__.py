@@ -1,0 +1,1 @@
+"""The panel's pages on imports of phone numbers from CSV files."""

@@ -1,0 +1,144 @@
+"""How an organization's calls are handled and what blocked callers hear, as forms in the panel."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from service.admin.changes import RecordedChanges
+from service.admin.organizations.organizations import Organizations
+from service.domain.organizations import Organization
+from service.domain.wording.blocked_messages import REASONS, blocked_text
+from service.web.panel.kit.filling import fill_in, whole_number
+from service.web.panel.kit.forms import Form, judge, text_of
+from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.visit import Visit
+from service.web.panel.organizations.pages import saved
+from service.web.shapes import organizations as shapes
+from service.web.shapes.bodies import RequestBody
+from service.web.shapes.fields import Spoken
+
+SPARE_ROWS = 2
+"""Empty rows below the blocked messages, so that some can be added without a script."""
+
+
+class MessagesForm(RequestBody):
+    """What blocked callers hear."""
+
+    blocked_message: Spoken | None = None
+    blocked_messages: shapes.BlockedMessages
+
+
+@dataclass(frozen=True, slots=True)
+class HandlingPages:
+    """Read requests, call the use cases, render. `blocked_message` is the service's default."""
+
+    organizations: Organizations
+    blocked_message: str
+
+    def pages(self) -> list[PanelPage]:
+        one = "/organizations/{organization_id}"
+        return [
+            PanelPage("GET", f"{one}/messages", self.messages, "admin"),
+            PanelPage("POST", f"{one}/messages", self.put_messages, "admin"),
+            PanelPage("GET", f"{one}/handling", self.handling, "admin"),
+            PanelPage("POST", f"{one}/handling", self.put_handling, "admin"),
+        ]
+
+    async def organization(self, visit: Visit) -> Organization:
+        return await self.organizations.get(visit.id("organization_id"))
+
+    async def messages(self, visit: Visit) -> web.Response:
+        organization = await self.organization(visit)
+        rows = [asdict(message) for message in organization.blocked_messages]
+        return await visit.show(
+            "organizations/messages.html",
+            values={"blocked_message": organization.blocked_message},
+            faults={},
+            rows=[*rows, *[{}] * SPARE_ROWS],
+            **self.around_messages(organization),
+        )
+
+    def around_messages(self, organization: Organization) -> dict[str, Any]:
+        """What a caller hears now, reason by reason, in the organization's language."""
+        now = datetime.now(UTC)
+        return {
+            "organization": organization,
+            "default": self.blocked_message,
+            "reasons": REASONS,
+            "heard": {
+                reason: blocked_text(organization, reason, self.blocked_message, now)
+                for reason in REASONS
+            },
+        }
+
+    async def put_messages(self, visit: Visit) -> web.Response:
+        organization = await self.organization(visit)
+        rows = rows_of(await visit.form())
+
+        async def act(form: Form) -> web.Response:
+            body = judge(
+                MessagesForm,
+                {
+                    "blocked_message": text_of(form, "blocked_message") or None,
+                    "blocked_messages": [row for row in rows if row.get("text")],
+                },
+            )
+            noted = RecordedChanges.of(visit.actor)
+            await self.organizations.change(noted, organization.id, body.model_dump())
+            return await saved(visit, organization, noted)
+
+        return await fill_in(
+            visit,
+            "organizations/messages.html",
+            act,
+            rows=[*rows, *[{}] * SPARE_ROWS],
+            **self.around_messages(organization),
+        )
+
+    async def handling(self, visit: Visit) -> web.Response:
+        organization = await self.organization(visit)
+        values = organization.handling.stored()
+        ring = values["ring_gate"]
+        values["ring_gate"] = "" if ring is None else str(ring).lower()
+        return await visit.show(
+            "organizations/handling.html", organization=organization, values=values, faults={}
+        )
+
+    async def put_handling(self, visit: Visit) -> web.Response:
+        organization = await self.organization(visit)
+
+        async def act(form: Form) -> web.Response:
+            body = judge(shapes.HandlingBody, handling_values(form))
+            noted = RecordedChanges.of(visit.actor)
+            await self.organizations.change(noted, organization.id, {"handling": body.model_dump()})
+            return await saved(visit, organization, noted)
+
+        return await fill_in(visit, "organizations/handling.html", act, organization=organization)
+
+
+def rows_of(form: Form) -> list[dict[str, str]]:
+    """The rows of the form's table, each field without the spaces around it; empty ones left out."""
+    columns = {name: form.getall(f"{name}_of", []) for name in ("text", "reason", "language")}
+    rows = []
+    for row in zip(*columns.values(), strict=False):
+        values = {name: text.strip() for name, text in zip(columns, row, strict=True)}
+        if any(values.values()):
+            rows.append({name: text for name, text in values.items() if text})
+    return rows
+
+
+def handling_values(form: Form) -> dict[str, object]:
+    """The choices of the form; a box that is not ticked is not sent."""
+    ring = text_of(form, "ring_gate")
+    values: dict[str, object] = {
+        name: name in form for name in ("goodbye", "decision_metadata", "take_events")
+    }
+    values["ring_gate"] = {"true": True, "false": False, "": None}.get(ring, ring)
+    values["when_access_ends"] = text_of(form, "when_access_ends")
+    for name in ("max_duration_seconds", "transfer_when_down", "language"):
+        values[name] = text_of(form, name) or None
+    if isinstance(seconds := values["max_duration_seconds"], str):
+        values["max_duration_seconds"] = whole_number(seconds)
+    return values

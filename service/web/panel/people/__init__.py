@@ -1,0 +1,1 @@
+"""The panel's pages on people: signing in, the own account, admins."""
