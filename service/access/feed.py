@@ -13,13 +13,14 @@ from uuid import UUID, uuid4
 import structlog
 
 from service.access.directory import AccessDirectory
+from service.background import BackgroundLoop
 from service.store.organizations import directory as store
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
 
 BEAT_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 REREAD_SECONDS = 300.0
-RETRY_SECONDS = 0.5
+HEALTHY_SECONDS = 5.0
 BEAT = "beat:"
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ class FeedLostError(Exception):
 
 
 class DirectoryFeed:
-    """Fills the directory and keeps it so until it is cancelled."""
+    """Fills the directory and keeps it fresh."""
 
     def __init__(self, dsn: str, pool: Pool, directory: AccessDirectory) -> None:
         self.dsn = dsn
@@ -44,16 +45,14 @@ class DirectoryFeed:
         self.followers: list[Callable[[], None]] = []
         self.reading = asyncio.Lock()
 
-    async def run(self) -> None:
-        """Run sessions for ever; a lost one is followed by the next, with everything read again."""
-        while True:
-            try:
-                await self.session()
-            except (*UNAVAILABLE, FeedLostError) as exc:
-                log.warning("directory.feed_lost", error=type(exc).__name__)
-            except Exception:
-                log.exception("directory.feed_failed")
-            await asyncio.sleep(RETRY_SECONDS)
+    def background(self) -> BackgroundLoop:
+        """Sessions, one after the other; each reads everything again."""
+        return BackgroundLoop(
+            "directory_feed",
+            self.session,
+            outages=(*UNAVAILABLE, FeedLostError),
+            healthy_after=HEALTHY_SECONDS,
+        )
 
     async def session(self) -> None:
         """Listen, read all, then follow the changes until the connection is lost."""

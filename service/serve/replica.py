@@ -32,10 +32,12 @@ from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.admin.reconcile.sweeps import ReconciliationCases
 from service.admin.reconcile.webhooks import Webhooks
-from service.reconcile.build import build_reconciling
+from service.background import Background
+from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.desired import desired_webhook
 from service.reconcile.loop import ReconcileLoop
 from service.reconcile.steps import webhook_fields
+from service.reconcile.sweep_loop import SweepLoop
 from service.relay.delivery import Relay
 from service.serve.readiness import Readiness
 from service.settings import Settings
@@ -94,6 +96,7 @@ class Service:
     relay: Relay
     worker: HangupWorker
     loop: ReconcileLoop
+    reconciling: Reconciling
     health: Health
     metrics: Metrics
     figures: ReconcileFigures
@@ -103,23 +106,26 @@ class Service:
     events: CallEventWriter
     imports: ImportJobs
     app: web.Application
-    endless: list[asyncio.Task[None]] = field(default_factory=list)
-    stoppable: list[asyncio.Task[None]] = field(default_factory=list)
+    background: Background = field(default_factory=Background)
 
     async def start(self) -> None:
         """Load the directory, then start the rest; raises `StartError` if that takes too long."""
-        parts = (
-            self.feed,
-            self.spool,
-            self.figures,
-            self.uses,
-            self.cutter,
-            self.watch,
-            self.events,
-            self.imports,
+        self.background.add(
+            [
+                self.feed.background(),
+                self.spool.background(),
+                self.figures.background(),
+                self.uses.background(),
+                self.cutter.background(),
+                *self.watch.background(),
+                *self.events.background(),
+                self.imports.background(),
+                *self.worker.background(),
+                self.loop.background(),
+                *self.loop.sweeps.background(),
+            ]
         )
-        self.endless = [asyncio.create_task(part.run()) for part in parts]
-        self.stoppable = [asyncio.create_task(part.run()) for part in (self.worker, self.loop)]
+        self.background.start()
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 while not self.directory.loaded:
@@ -130,14 +136,8 @@ class Service:
     async def stop(self) -> None:
         """Let what runs finish, give claims back, close everything."""
         self.health.draining = True
-        await self.worker.stop()
-        await self.loop.stop()
+        await self.background.stop()
         await self.gate.drain(3.0)
-        if self.stoppable:
-            await asyncio.wait(self.stoppable, timeout=3.0)
-        for task in (*self.endless, *self.stoppable):
-            task.cancel()
-        await asyncio.gather(*self.endless, *self.stoppable, return_exceptions=True)
         await self.uses.flush()
         await self.events.close()
         self.spool.close()
@@ -296,7 +296,19 @@ async def build(settings: Settings, dsn: str) -> Service:
         control=control,
         relay=relay,
         worker=worker,
-        loop=ReconcileLoop(dsn, pool, reconciling, settings.callgate_reconcile_interval),
+        loop=ReconcileLoop(
+            dsn,
+            pool,
+            reconciling.reconciler,
+            reconciling.key,
+            SweepLoop(
+                pool,
+                reconciling.sweeper,
+                reconciling.key,
+                settings.callgate_reconcile_interval,
+            ),
+        ),
+        reconciling=reconciling,
         health=health,
         metrics=metrics,
         uses=uses,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from service.background import BackgroundLoop
 from service.domain.fingerprint import fingerprint
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import secrets as webhook_secrets
@@ -27,14 +28,23 @@ class SecretUses:
         """A message came with this secret."""
         self.used.add(place)
 
-    async def run(self) -> None:
-        """Write what was used, for ever."""
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            await self.flush()
+    def background(self) -> BackgroundLoop:
+        """Writes the uses every few seconds."""
+        return BackgroundLoop(
+            "secret_uses", self.write, interval=EVERY_SECONDS, outages=UNAVAILABLE
+        )
 
     async def flush(self) -> None:
-        """Write what was used since; what is not written, for whatever reason, is kept."""
+        """Write the uses; an error is logged, and what was not written is kept."""
+        try:
+            await self.write()
+        except UNAVAILABLE:
+            pass  # kept for the next attempt
+        except Exception:
+            log.exception("secret_uses.failed")
+
+    async def write(self) -> None:
+        """Write the uses since the last time; uses that are not written are kept."""
         used, self.used = self.used, set()
         if not used:
             return
@@ -44,10 +54,6 @@ class SecretUses:
                 names = [fingerprint(self.secrets[one]) for one in used]
                 await webhook_secrets.note(self.pool, names)
             written = True
-        except UNAVAILABLE:
-            pass  # tried again with the next ones
-        except Exception:
-            log.exception("secret_uses.failed")
         finally:
             # Also when we are cancelled in the middle, as at every shutdown: a last flush follows.
             if not written:

@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from service.background import BackgroundLoop
 from service.domain.fingerprint import fingerprint
 from service.store.pool import Pool, create_pool
 from service.store.reconcile import secrets
@@ -63,12 +64,13 @@ async def test_a_service_that_ends_while_it_writes_writes_at_the_end(
     transaction = locker.transaction()
     await transaction.start()
     await locker.execute(LOCK)
-    service.endless.append(asyncio.create_task(service.uses.flush()))
+    service.background.add([BackgroundLoop("writing", service.uses.write)])
+    service.background.start()
     await asyncio.sleep(0.1)
     ending = asyncio.create_task(service.stop())
 
     async def cancelled() -> bool:
-        return all(task.done() for task in service.endless)
+        return all(state.status == "stopped" for state in service.background.states())
 
     await eventually(cancelled)
     await transaction.rollback()

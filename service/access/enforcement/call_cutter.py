@@ -10,13 +10,13 @@ import structlog
 
 from service.access.directory import AccessDirectory
 from service.access.standings import AccessStandings
+from service.background import BackgroundLoop
 from service.domain.access_times import next_change_at
 from service.store.calls import live
 from service.store.pool import UNAVAILABLE, Pool
 
 POLL_SECONDS = 5.0
 AFTERWARDS_SECONDS = 0.02
-RESTART_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -34,23 +34,9 @@ class CallCutter:
         """Something about an organization may have changed."""
         self.woken.set()
 
-    async def run(self) -> None:
-        """Look, for ever."""
-        while True:
-            self.woken.clear()
-            try:
-                pause = await self.cut_calls()
-            except UNAVAILABLE as exc:
-                log.warning("call_cutter.lost", error=type(exc).__name__)
-                pause = RESTART_SECONDS
-            except Exception:
-                log.exception("call_cutter.failed")
-                pause = RESTART_SECONDS
-            try:
-                async with asyncio.timeout(pause):
-                    await self.woken.wait()
-            except TimeoutError:
-                pass
+    def background(self) -> BackgroundLoop:
+        """A look at every wake-up, and when access may end by itself."""
+        return BackgroundLoop("call_cutter", self.cut_calls, wake=self.woken, outages=UNAVAILABLE)
 
     async def cut_calls(self) -> float:
         """End what has to end; seconds until something may end by itself."""

@@ -5,19 +5,18 @@ own health check end a run at once, and the next run begins on a new connection.
 """
 
 import asyncio
-import contextlib
 import time
 from datetime import timedelta
 from typing import Any
 
 import orjson
-import structlog
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import FailingListenerError, RetryRequested
 from pgqueuer.domain.models import Job
 from pgqueuer.domain.types import Channel
 
 from service.access.enforcement.hangup_ladder import HangupLadder
+from service.background import BackgroundLoop
 from service.domain.calls import HangupState
 from service.store import queue
 from service.store.calls.records import (
@@ -35,10 +34,12 @@ POLL_SECONDS = 0.5
 SHORTEST_WAIT = timedelta(milliseconds=5)
 BATCH = 10
 AT_ONCE = 40
-RESTART_SECONDS = 0.5
+HEALTHY_SECONDS = 5.0
 CLEAN_SECONDS = 3600.0
 
-log = structlog.get_logger()
+
+class WorkerLostError(ConnectionError):
+    """The worker's connection ended, or pgqueuer stopped listening."""
 
 
 class StoredHangups:
@@ -58,7 +59,7 @@ class StoredHangups:
 
 
 class HangupWorker:
-    """Runs until `stop`; several workers, in this process or others, share the jobs."""
+    """Takes jobs until it is asked to finish; workers of all replicas share them."""
 
     def __init__(self, dsn: str, pool: Pool, ladder: HangupLadder) -> None:
         self.dsn = dsn
@@ -73,28 +74,27 @@ class HangupWorker:
         """Whether a run is under way on a live connection."""
         return self.manager is not None and not self.manager.shutdown.is_set()
 
-    async def run(self) -> None:
-        """Run after run, until told to stop."""
-        cleaning = asyncio.create_task(self.clean())
-        try:
-            while not self.stopping.is_set():
-                try:
-                    await self.session()
-                except (*UNAVAILABLE, FailingListenerError) as exc:
-                    log.warning("hangup_worker.lost", error=type(exc).__name__)
-                except Exception:
-                    log.exception("hangup_worker.failed")
-                finally:
-                    self.manager = None
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RESTART_SECONDS):
-                        await self.stopping.wait()
-        finally:
-            cleaning.cancel()
+    def background(self) -> list[BackgroundLoop]:
+        """The sessions, and the cleaning of the log of finished jobs."""
+        return [
+            BackgroundLoop(
+                "hangup_worker",
+                self.session,
+                outages=(*UNAVAILABLE, FailingListenerError),
+                healthy_after=HEALTHY_SECONDS,
+                finish=self.finish,
+            ),
+            BackgroundLoop(
+                "hangup_log", self.clean_log, interval=CLEAN_SECONDS, outages=UNAVAILABLE
+            ),
+        ]
 
     async def session(self) -> None:
-        """One run on one connection. Ending it, for whatever reason, lets the running jobs finish;
-        jobs that a crash leaves behind are taken over once their heartbeat is old."""
+        """One run on one connection. Its end, for any reason, lets the running jobs finish; jobs
+        that a crash leaves behind are taken over once their heartbeat is old.
+
+        Raises `WorkerLostError` when the run ends unasked.
+        """
         connection = await connect(self.dsn)
         try:
             manager = QueueManager(queue.queries_on(connection), channel=Channel(queue.CHANNEL))
@@ -113,7 +113,10 @@ class HangupWorker:
                 log_aggregation_interval=timedelta(0),
             )
         finally:
+            self.manager = None
             connection.terminate()
+        if not self.stopping.is_set():
+            raise WorkerLostError
 
     async def job(self, job: Job) -> None:
         """One round for one call; what is not over yet comes back as the same job, later."""
@@ -127,15 +130,12 @@ class HangupWorker:
         if outcome.retry_after is not None:
             raise RetryRequested(timedelta(seconds=outcome.retry_after), outcome.state.value)
 
-    async def stop(self) -> None:
+    def finish(self) -> None:
         """Take no further jobs and let the running ones finish their round."""
         self.stopping.set()
         if self.manager is not None:
             self.manager.shutdown.set()
 
-    async def clean(self) -> None:
+    async def clean_log(self) -> None:
         """Keep the log of finished jobs small."""
-        while True:
-            with contextlib.suppress(*UNAVAILABLE):
-                await queue.clean_log(self.pool)
-            await asyncio.sleep(CLEAN_SECONDS)
+        await queue.clean_log(self.pool)

@@ -5,7 +5,6 @@ never heard of are recorded as `missed`, and hung up if they are blocked and sti
 our ringing hook stopped cause no message at all: this is where they are learned of.
 """
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,6 +14,7 @@ from policies.contract import CallFacts, Effect
 from service.access.directory import AccessDirectory, Registration
 from service.access.policies.chain import DecisionChain
 from service.access.policies.request import build_request
+from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Decision
 from service.domain.priority import Priority
@@ -56,19 +56,16 @@ class CallWatch:
         self.chain = chain
         self.interval = interval
 
-    async def run(self) -> None:
-        """Look, for ever."""
-        while self.interval:
-            try:
-                await self.compare_if_due()
-                pause = min(max(await store.seconds_to_look(self.pool), 0.1), POLL_SECONDS)
-            except UNAVAILABLE as exc:
-                log.warning("call_watch.lost", error=type(exc).__name__)
-                pause = POLL_SECONDS
-            except Exception:
-                log.exception("call_watch.failed")
-                pause = POLL_SECONDS
-            await asyncio.sleep(pause)
+    def background(self) -> list[BackgroundLoop]:
+        """A look whenever one is due; no loop with an interval of 0."""
+        if not self.interval:
+            return []
+        return [BackgroundLoop("call_watch", self.turn, outages=UNAVAILABLE)]
+
+    async def turn(self) -> float:
+        """Look if it is due; the seconds until another look may be due."""
+        await self.compare_if_due()
+        return min(max(await store.seconds_to_look(self.pool), 0.1), POLL_SECONDS)
 
     async def compare_if_due(self) -> None:
         """One look under a claim. What Vapi does not answer well changes nothing."""

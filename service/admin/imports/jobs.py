@@ -16,6 +16,7 @@ from service.admin.imports.csv_file import CsvError, ImportRow, RowFault, parse_
 from service.admin.imports.imports import Imports
 from service.admin.imports.plan import ImportPlan, PlannedRow
 from service.admin.imports.vapi_numbers import KnownNumbers, plain
+from service.background import BackgroundLoop
 from service.domain.errors import ConflictError, NotFoundError
 from service.store.phone_numbers import imports as store
 from service.store.phone_numbers import lookups
@@ -157,21 +158,15 @@ class ImportJobs:
         after = {"name": job.file_name}
         await record(connection, actor, action, "import", job.id, after=after)
 
-    async def run(self) -> None:
-        """Apply what is to be applied, for ever."""
-        while True:
-            self.woken.clear()
-            going_on = False
-            try:
-                going_on = await self.apply_one()
-            except UNAVAILABLE as exc:
-                log.warning("imports.lost", error=type(exc).__name__)
-            except Exception:
-                log.exception("imports.failed")
-            if not going_on:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self.woken.wait()
+    def background(self) -> BackgroundLoop:
+        """Applies imports, one after the other."""
+        return BackgroundLoop(
+            "imports", self.turn, interval=POLL_SECONDS, wake=self.woken, outages=UNAVAILABLE
+        )
+
+    async def turn(self) -> float | None:
+        """Apply one import; the next follows at once."""
+        return 0.0 if await self.apply_one() else None
 
     async def apply_one(self) -> bool:
         """Claim one import and carry it out; False if there is none, or not now."""

@@ -6,12 +6,14 @@ own row, which is never dropped, tells the rest.
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
 
+from service.background import BackgroundLoop
 from service.domain.call_events import StepKind
 from service.store.calls.events import PendingStep, prune, write
 from service.store.pool import UNAVAILABLE, Pool
@@ -62,20 +64,30 @@ class CallEventWriter:
             self.full = True
             log.warning("call_events.dropped", waiting=len(self.waiting))
 
-    async def run(self) -> None:
-        """Write for ever."""
-        pruning = asyncio.create_task(self.prune())
-        try:
-            while True:
-                await self.arrived.wait()
-                await asyncio.sleep(LINGER_SECONDS)
-                if not await self.flush():
-                    await asyncio.sleep(REST_SECONDS)
-        finally:
-            pruning.cancel()
+    def background(self) -> list[BackgroundLoop]:
+        """Writing steps as they arrive, and forgetting old ones."""
+        return [
+            BackgroundLoop(
+                "call_events",
+                self.write_arrived,
+                interval=math.inf,
+                wake=self.arrived,
+                outages=UNAVAILABLE,
+                first_pause=REST_SECONDS,
+            ),
+            BackgroundLoop(
+                "call_events_pruning", self.prune, interval=PRUNE_SECONDS, outages=UNAVAILABLE
+            ),
+        ]
 
-    async def flush(self) -> bool:
-        """Write what waits; False when PostgreSQL did not take it, and it waits on."""
+    async def write_arrived(self) -> None:
+        """Write what waits, with what arrives in the next moment."""
+        if self.waiting:
+            await asyncio.sleep(LINGER_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits. Raises one of `UNAVAILABLE` while PostgreSQL does not take it."""
         while self.waiting:
             batch = self.waiting[:BATCH]
             try:
@@ -83,27 +95,18 @@ class CallEventWriter:
                     await write(self.pool, batch, time.monotonic())
                 self.full = False
             except UNAVAILABLE:
-                return False
+                raise
             except Exception:
                 # A fault of ours must not hold up what comes after it.
                 log.exception("call_events.refused")
                 self.dropped += len(batch)
             del self.waiting[: len(batch)]
-        self.arrived.clear()
-        return True
 
     async def prune(self) -> None:
-        """Forget old steps, now and then."""
-        while True:
-            try:
-                gone = await prune(self.pool)
-                if gone:
-                    log.info("call_events.pruned", events=gone)
-            except UNAVAILABLE:
-                pass
-            except Exception:
-                log.exception("call_events.not_pruned")
-            await asyncio.sleep(PRUNE_SECONDS)
+        """Delete steps that are kept no longer."""
+        gone = await prune(self.pool)
+        if gone:
+            log.info("call_events.pruned", events=gone)
 
     async def close(self) -> None:
         """Write what is left, if PostgreSQL takes it."""

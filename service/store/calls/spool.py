@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, NewCall
 from service.store.calls.records import record_calls, record_end
 from service.store.calls.spool_notes import Notes, NotesFile, open_locked, write_whole
@@ -81,19 +82,16 @@ class Spool:
         write_whole(self.file, lines)
         os.fdatasync(self.file)
 
-    async def run(self) -> None:
-        """Take over what gone processes left, then empty our own file whenever it has something."""
-        while True:
-            try:
-                for path in await asyncio.to_thread(self.left_behind):
-                    await self.drain_file(path)
-                if self.waiting:
-                    await self.drain_own()
-            except UNAVAILABLE:
-                pass
-            except Exception:
-                log.exception("spool.failed")
-            await asyncio.sleep(DRAIN_SECONDS)
+    def background(self) -> BackgroundLoop:
+        """Drains the spool every second."""
+        return BackgroundLoop("spool", self.drain, interval=DRAIN_SECONDS, outages=UNAVAILABLE)
+
+    async def drain(self) -> None:
+        """Take over the files of processes that are gone, then empty our own."""
+        for path in await asyncio.to_thread(self.left_behind):
+            await self.drain_file(path)
+        if self.waiting:
+            await self.drain_own()
 
     def left_behind(self) -> list[Path]:
         """Files that nobody holds."""

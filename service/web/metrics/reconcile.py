@@ -3,14 +3,13 @@
 What stands in PostgreSQL is read beforehand, every few seconds, so that a scrape waits for nothing.
 """
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service.background import BackgroundLoop
 from service.domain.phone_numbers import SyncState
 from service.reconcile.metrics import ReconcileMetrics
 from service.store.calls import search
@@ -20,8 +19,6 @@ from service.store.reconcile import states as webhook_states
 from service.store.reconcile import sweeps
 
 EVERY_SECONDS = 5.0
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -49,16 +46,13 @@ class ReconcileFigures(Collector):
         self.key = key
         self.last = Snapshot()
 
-    async def run(self) -> None:
-        """Read for ever; with PostgreSQL away the last reading stands."""
-        while True:
-            try:
-                self.last = await self.read()
-            except UNAVAILABLE:
-                pass
-            except Exception:
-                log.exception("figures.failed")
-            await asyncio.sleep(EVERY_SECONDS)
+    def background(self) -> BackgroundLoop:
+        """Reads the figures every few seconds; during an outage the last reading stands."""
+        return BackgroundLoop("figures", self.refresh, interval=EVERY_SECONDS, outages=UNAVAILABLE)
+
+    async def refresh(self) -> None:
+        """Read the figures."""
+        self.last = await self.read()
 
     async def read(self) -> Snapshot:
         """How things stand now."""

@@ -74,7 +74,7 @@ async def test_pauses_say_who_why_and_until_when(callgate: Replica, vapi: Sandbo
 async def test_a_refused_key_is_told_with_since_when_and_the_remedy(callgate: Replica) -> None:
     pool = callgate.service.pool
     key = callgate.service.settings.vapi_api_key.get_secret_value()
-    await callgate.service.loop.stop()
+    await callgate.service.background.stop("reconcile", "sweeps")
     await state.refuse_key(pool, fingerprint(key), 3600)
     since = (await state.get(pool)).key_refused_at
     assert since is not None
@@ -89,7 +89,7 @@ async def test_a_refused_key_is_told_with_since_when_and_the_remedy(callgate: Re
 
 async def test_a_key_that_is_refused_and_is_not_ours_is_called_so(callgate: Replica) -> None:
     pool = callgate.service.pool
-    await callgate.service.loop.stop()
+    await callgate.service.background.stop("reconcile", "sweeps")
     await state.refuse_key(pool, fingerprint("another"), 3600)
     [found] = await reconciler(callgate)
     assert (found.level, "not VAPI_API_KEY here" in found.detail) == ("failed", True)

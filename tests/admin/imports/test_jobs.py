@@ -170,7 +170,7 @@ async def test_a_worker_that_is_stopped_gives_the_import_back(
     rows = [f"{found},Bakery,Line {place}," for place, found in enumerate(vapi.add_numbers(6))]
     job = await slow.create(admin, "six.csv", file_of(*rows))
     await slow.apply(admin, job.id)
-    working = asyncio.create_task(slow.run())
+    working = asyncio.create_task(slow.background().run())
     await Standstill.reached.wait()
     working.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -32,8 +32,8 @@ async def test_the_three_steps(start_replica: Start, vapi: SandboxVapi) -> None:
     second = await start_replica(vapi_webhook_secret=f"{OLD},{NEW}", **given)
     assert await post(second, vapi, ids[0], OLD) == 200
     assert await post(second, vapi, ids[0], NEW) == 200
-    await first.service.loop.stop()
-    await second.service.loop.stop()
+    await first.service.background.stop("reconcile", "sweeps")
+    await second.service.background.stop("reconcile", "sweeps")
 
     third = await start_replica(vapi_webhook_secret=f"{NEW},{OLD}", **given)
 

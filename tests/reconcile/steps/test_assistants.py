@@ -443,7 +443,7 @@ async def test_a_number_that_takes_no_webhook_and_loses_its_assistant_says_so(
     assert (vapi.assistants.find(assistant) or {}).get("server") is None
     tried = writes(vapi, "phone-number")
     for _ in range(3):
-        await callgate.service.loop.parts.sweeper.sweep(SweepRequest())
+        await callgate.service.reconciling.sweeper.sweep(SweepRequest())
         await idle(callgate)
     assert writes(vapi, "phone-number") == tried
 
@@ -535,7 +535,7 @@ async def test_an_assistant_that_somebody_keeps_changing_back_is_left_alone(
     number = await callgate.add_number(organization, vapi.add_number(assistantId=assistant)["id"])
     for _ in range(5):
         vapi.edit_assistant(assistant, server=dict(SERVER))
-        await callgate.service.loop.parts.sweeper.sweep(SweepRequest())
+        await callgate.service.reconciling.sweeper.sweep(SweepRequest())
         await idle(callgate)
     assert writes(vapi, "assistant") <= 4
     sync = (await get(callgate, number))["sync"]

@@ -39,7 +39,7 @@ async def stored(pool: Pool) -> dict[str, str]:
 
 
 async def drained(spool: Spool, pool: Pool, count: int) -> None:
-    task = asyncio.create_task(spool.run())
+    task = asyncio.create_task(spool.background().run())
     async with asyncio.timeout(10):
         while len(await stored(pool)) < count or spool.waiting:
             await asyncio.sleep(0.05)
@@ -106,7 +106,7 @@ async def test_what_postgresql_did_not_take_still_waits(tmp_path: Path, pool: Po
     spool = Spool(tmp_path / "spool", pool)
     await spool.keep(Entry(call=blocked_call("a")))
     await pool.execute("ALTER TABLE callgate.calls RENAME TO away")
-    task = asyncio.create_task(spool.run())
+    task = asyncio.create_task(spool.background().run())
     await asyncio.sleep(0.3)
     assert spool.waiting == 1
     await pool.execute("ALTER TABLE callgate.away RENAME TO calls")

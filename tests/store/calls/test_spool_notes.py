@@ -65,7 +65,7 @@ async def test_notes_that_are_still_needed_are_not_taken_over(tmp_path: Path, po
     folder = tmp_path / "spool"
     alive, other = Spool(folder, pool), Spool(folder, pool)
     alive.note(Entry(call=blocked_call("a")))
-    running = [asyncio.create_task(spool.run()) for spool in (alive, other)]
+    running = [asyncio.create_task(spool.background().run()) for spool in (alive, other)]
     await asyncio.sleep(0.3)
     assert await stored(pool) == {}
     assert b'"a"' in content(folder)
