@@ -10,6 +10,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory
 from service.access.enforcement.call_cutter import CallCutter
 from service.access.enforcement.hangup_ladder import HangupLadder
@@ -137,7 +138,7 @@ class Service:
         """Let what runs finish, give claims back, close everything."""
         self.health.draining = True
         await self.background.stop()
-        await self.gate.drain(3.0)
+        await self.gate.recorder.drain(3.0)
         await self.uses.flush()
         await self.events.close()
         self.spool.close()
@@ -203,16 +204,8 @@ async def build(settings: Settings, dsn: str) -> Service:
     ladder = HangupLadder(client, control, StoredHangups(pool), events.record)
     worker = HangupWorker(dsn, pool, ladder)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
-    gate = AccessGate(
-        directory,
-        chain,
-        CallWriter(pool),
-        spool,
-        pool,
-        ladder.attempt_now,
-        settings.callgate_blocked_message,
-        events.record,
-    )
+    recorder = CallRecorder(pool, CallWriter(pool), spool, ladder.attempt_now, events.record)
+    gate = AccessGate(directory, chain, recorder, settings.callgate_blocked_message)
     standings = AccessStandings(
         pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
     )

@@ -60,7 +60,7 @@ class NotesFile:
     open: int = 0
     size: int = 0
 
-    def remove(self) -> None:
+    def delete(self) -> None:
         self.path.unlink(missing_ok=True)
         os.close(self.file)
 
@@ -74,7 +74,7 @@ class Notes:
         self.page: NotesFile | None = None
 
     def add(self, line: bytes) -> NotesFile | None:
-        """Note a record, to be given back to `settle`; None if the disk does not take it."""
+        """Note a record, to be given to `remove` once recorded; None if the disk does not take it."""
         try:
             page = self.page
             if page is None or page.size >= PAGE_BYTES:
@@ -94,7 +94,7 @@ class Notes:
         self.page = page
         return page
 
-    def settle(self, page: NotesFile) -> None:
+    def remove(self, page: NotesFile) -> None:
         """One note of a page is no longer needed."""
         page.open -= 1
         if page.open:
@@ -104,16 +104,16 @@ class Notes:
                 os.ftruncate(page.file, 0)
                 page.size = 0
             else:
-                self.forget(page)
+                self.drop(page)
         except OSError as exc:
             # What stands there is recorded already: it would be recorded once all the same.
             log.error("notes.not_removed", error=type(exc).__name__)
 
-    def forget(self, page: NotesFile) -> None:
+    def drop(self, page: NotesFile) -> None:
         if page is self.page:
             self.page = None
         del self.pages[page.path]
-        page.remove()
+        page.delete()
 
     def close(self) -> None:
         """Leave what is still needed to the next process."""
@@ -121,6 +121,6 @@ class Notes:
             if page.open:
                 os.close(page.file)
             else:
-                page.remove()
+                page.delete()
         self.pages.clear()
         self.page = None

@@ -22,9 +22,9 @@ def test_a_note_is_there_until_it_is_settled(tmp_path: Path) -> None:
     assert first is not None
     assert second is not None
     assert content(notes.folder) == LINE * 2
-    notes.settle(first)
+    notes.remove(first)
     assert content(notes.folder) == LINE * 2
-    notes.settle(second)
+    notes.remove(second)
     assert content(notes.folder) == b""
     assert next(notes.folder.iterdir()).stat().st_mode & 0o077 == 0
     notes.close()
@@ -39,7 +39,7 @@ def test_under_load_without_an_idle_moment_the_files_stay_few(tmp_path: Path) ->
         under_way.append(notes.add(line))
         page = under_way.pop(0)
         assert page is not None
-        notes.settle(page)
+        notes.remove(page)
         assert len(list(notes.folder.iterdir())) <= 2
     notes.close()
     assert content(notes.folder).endswith(line)
@@ -54,7 +54,7 @@ async def test_the_notes_of_a_process_that_is_gone_are_recorded(tmp_path: Path, 
     gone = Spool(tmp_path / "spool", pool)
     page = gone.note(Entry(call=blocked_call("taken")))
     assert page is not None
-    gone.notes.settle(page)
+    gone.notes.remove(page)
     gone.note(Entry(call=blocked_call("a")))
     gone.close()
     await drained(Spool(tmp_path / "spool", pool), pool, 1)
