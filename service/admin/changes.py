@@ -1,4 +1,4 @@
-"""What every change has in common: one transaction with its audit entry, then a fresh directory."""
+"""Shared by all changes: one transaction with its audit entry, then a refresh of the directory."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -12,24 +12,24 @@ import structlog
 
 from service.admin.actor import Actor
 from service.admin.errors import ChangedSinceError
-from service.store.audit import AuditEntry, record_audit
+from service.domain.audit import ACTIONS, AuditEntry
+from service.store.audit import record_audit
 from service.store.pool import Connection, Pool, dump_json
 
 ACQUIRE_SECONDS = 5.0
 FRESHEN_SECONDS = 2.0
 
 Freshen = Callable[[UUID], Awaitable[None]]
-"""Lets this replica's access directory read an organization again, after a commit."""
+"""Makes this replica's access directory re-read an organization after a commit."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedChanges(Actor):
-    """Somebody whose entries in the audit are noted, newest last.
+    """An actor whose audit entries are collected in `entries`, newest last.
 
-    `undoes` is the entry that is being taken back: nothing is changed if what it led to is no longer
-    there.
+    `undoes` is the entry that the change reverses; the change fails if the object changed since.
     """
 
     undoes: AuditEntry | None = None
@@ -49,7 +49,7 @@ class RecordedChanges(Actor):
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection with an open transaction; waiting for one does not take for ever."""
+    """A connection with an open transaction. Raises `TimeoutError` after `ACQUIRE_SECONDS`."""
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
         yield connection
 
@@ -58,15 +58,14 @@ async def record(
     connection: Connection,
     actor: Actor,
     action: str,
-    object_type: str,
     object_id: UUID | str,
     *,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the audit entry of a change, in the change's own transaction.
+    """Write the audit entry of a change, in the change's own transaction. `action` is in `ACTIONS`.
 
-    Raises `ConflictError` (`changed_since`) where it takes an entry back that is no longer true.
+    Raises `ChangedSinceError` for an undo when the object has changed since the entry.
     """
     undoes = actor.undoes if isinstance(actor, RecordedChanges) else None
     if undoes is not None and stored_form(before) != undoes.after:
@@ -76,7 +75,7 @@ async def record(
         actor=actor.name,
         source=actor.source,
         action=action,
-        object_type=object_type,
+        object_type=ACTIONS[action].kind,
         object_id=object_id,
         before=before,
         after=after,
@@ -87,14 +86,14 @@ async def record(
 
 
 def stored_form(values: Mapping[str, Any] | None) -> object:
-    """Values as they come back out of the audit."""
+    """Values as the audit returns them."""
     return None if values is None else orjson.loads(dump_json(values))
 
 
 async def freshen_all(freshen: Freshen, organization_ids: Iterable[UUID]) -> None:
-    """Let the directory follow a change that is committed, so that the next call sees it.
+    """Refresh the directory after a commit, so that the next call sees the change.
 
-    Never fails: the notification of the same transaction brings the change a moment later.
+    Never fails: the transaction's notification refreshes the directory a moment later.
     """
     for organization_id in set(organization_ids):
         try:

@@ -1,28 +1,28 @@
-"""What happened around one organization, newest first, each thing in words."""
+"""The timeline of one organization: its changes and its days with stopped calls, newest first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from service.admin.audit_words import Told, tell_change
-from service.admin.undo import least_role, undoable
+from service.domain.audit import ACTIONS, AuditEntry, can_undo
 from service.domain.people import Role
-from service.store.audit import AuditEntry, find_names
+from service.domain.wording.audit import ChangeDescription, describe_change
+from service.store.audit import find_names
 from service.store.organizations import timeline as store
 from service.store.organizations.timeline import Place, StoppedDay
 from service.store.pool import Pool
 
 END: Place = (datetime(9999, 1, 1, tzinfo=UTC), 2**63 - 1)
-"""After everything that can have happened."""
+"""A place after every possible event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """One thing that happened. `entry` is the change's, None for a day of stopped calls."""
+class TimelineEvent:
+    """One event. `entry` is the audit entry of a change, None for a day of stopped calls."""
 
     at: datetime
-    told: Told
+    description: ChangeDescription
     entry: AuditEntry | None = None
     day: StoppedDay | None = None
 
@@ -32,23 +32,23 @@ class Happening:
 
     @property
     def undo_needs(self) -> Role | None:
-        """Who may take the change back; None: nobody can, or somebody did."""
-        if self.entry is None or self.entry.undone_by is not None or not undoable(self.entry):
+        """The least role that may undo the change; None: it cannot be undone, or was undone."""
+        if self.entry is None or self.entry.undone_by is not None or not can_undo(self.entry):
             return None
-        return least_role(self.entry)
+        return ACTIONS[self.entry.action].role
 
 
 @dataclass(slots=True)
 class TimelinePage:
-    """A part of the timeline; `next` is where it goes on."""
+    """A page of the timeline; `next` is the place of the following page."""
 
-    found: list[Happening] = field(default_factory=list)
+    found: list[TimelineEvent] = field(default_factory=list)
     next: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What everybody may read."""
+    """Reads timelines; every role may."""
 
     pool: Pool
 
@@ -57,29 +57,29 @@ class Timeline:
         place = after or END
         entries = await store.list_changes(self.pool, organization_id, place, limit + 1)
         days = await store.list_days(self.pool, organization_id, place[0], limit + 1)
-        found = [*await tell_all(self.pool, entries), *map(tell_day, days)]
-        found.sort(key=lambda happening: happening.place, reverse=True)
+        found = [*await describe_entries(self.pool, entries), *map(describe_day, days)]
+        found.sort(key=lambda event: event.place, reverse=True)
         more = len(found) > limit
         return TimelinePage(found[:limit], found[limit - 1].place if more else None)
 
 
-async def tell_all(pool: Pool, entries: Sequence[AuditEntry]) -> list[Happening]:
-    """Entries in words; all their names are asked for at once."""
+async def describe_entries(pool: Pool, entries: Sequence[AuditEntry]) -> list[TimelineEvent]:
+    """Describe entries; their names are read in one query."""
     names = await find_names(pool, sorted({one for entry in entries for one in ids_in(entry)}))
-    return [Happening(entry.at, tell_change(entry, names), entry) for entry in entries]
+    return [TimelineEvent(entry.at, describe_change(entry, names), entry) for entry in entries]
 
 
 def ids_in(entry: AuditEntry) -> list[str]:
-    """What an entry names by an id."""
+    """The ids that an entry names."""
     values: list[Mapping[str, object]] = [entry.before or {}, entry.after or {}]
     owners = (one.get("organization_id") for one in values)
     return [entry.object_id, *(owner for owner in owners if isinstance(owner, str))]
 
 
-def tell_day(day: StoppedDay) -> Happening:
+def describe_day(day: StoppedDay) -> TimelineEvent:
     parts = []
     if day.blocked:
         parts.append(f"{day.blocked} {'call was' if day.blocked == 1 else 'calls were'} blocked")
     if day.cut:
         parts.append(f"{day.cut} {'call was' if day.cut == 1 else 'calls were'} cut off")
-    return Happening(day.last_at, Told(" and ".join(parts) + ".", "", ()), day=day)
+    return TimelineEvent(day.last_at, ChangeDescription(" and ".join(parts) + ".", "", ()), day=day)

@@ -1,11 +1,11 @@
-"""The audit log: who changed what, from what to what. Append-only, by a trigger in the database."""
+"""The audit log as rows. Append-only, by a trigger in the database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from service.domain.audit import AuditEntry
 from service.store.pool import Connection, Pool
 
 RECORD = """
@@ -65,26 +65,6 @@ SELECT actor FROM seen WHERE actor IS NOT NULL LIMIT $1
 """
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One change. `before` is None for what is new, `after` for what is gone.
-
-    `undoes` is the entry that it took back, `undone_by` the last one that took it back.
-    """
-
-    id: int
-    at: datetime
-    actor: str
-    source: str
-    action: str
-    object_type: str
-    object_id: str
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
-    undoes: int | None = None
-    undone_by: int | None = None
-
-
 async def record_audit(
     connection: Connection,
     *,
@@ -132,7 +112,7 @@ async def list_audit(
 
 
 async def find_names(pool: Pool, ids: Sequence[str]) -> dict[str, str]:
-    """What people call these organizations, numbers and tokens; those that are gone are missing."""
+    """Names of organizations, numbers and tokens by id; removed ones are missing."""
     known = {found for text in ids if (found := uuid_of(text)) is not None}
     rows = await pool.fetch(FIND_NAMES, list(known)) if known else []
     return {row["id"]: row["name"] for row in rows}
@@ -146,5 +126,5 @@ def uuid_of(text: str) -> UUID | None:
 
 
 async def list_actors(pool: Pool, limit: int) -> list[str]:
-    """Everybody who ever changed anything, by name; each is one step in an index."""
+    """The names of all actors in the audit; each is one step in an index."""
     return [row["actor"] for row in await pool.fetch(LIST_ACTORS, limit)]

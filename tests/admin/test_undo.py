@@ -10,7 +10,6 @@ import pytest
 from policies.contract import Override, SubscriptionPlan
 from service.access.policies.preview import ChainPreview
 from service.admin.actor import Actor
-from service.admin.audit_words import tell_change
 from service.admin.changes import RecordedChanges
 from service.admin.organizations.access import OrganizationAccess
 from service.admin.organizations.organizations import Organizations
@@ -19,10 +18,12 @@ from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.admin.reconcile.sweeps import ReconciliationCases
 from service.admin.reconcile.webhooks import Webhooks
 from service.admin.timeline import Timeline
-from service.admin.undo import Undo, undoable
+from service.admin.undo import Undo
+from service.domain.audit import AuditEntry, can_undo
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from service.domain.phone_numbers import Sync
-from service.store.audit import AuditEntry, find_names, list_audit
+from service.domain.wording.audit import describe_change
+from service.store.audit import find_names, list_audit
 from service.store.pool import Pool
 
 BLANK: dict[str, Any] = {
@@ -64,7 +65,7 @@ class Cases:
     async def back(self, actor: Actor | None = None) -> AuditEntry:
         """Undo the last change, and return the entry of that."""
         undone = await self.last()
-        assert undoable(undone)
+        assert can_undo(undone)
         await self.undo.undo(actor or self.admin, undone.id)
         entry = await self.last()
         assert (entry.undoes, entry.before, entry.after) == (undone.id, undone.after, undone.before)
@@ -131,9 +132,9 @@ async def test_own_fields_go_back(cases: Cases) -> None:
         before.handling,
         before.blocked_messages,
     )
-    told = tell_change(entry, await find_names(cases.pool, [entry.object_id]))
-    assert told.sentence.startswith(f"Took change {entry.undoes} back: changed the ")
-    assert {change.field for change in told.changes} >= {"name", "handling.ring_gate"}
+    described = describe_change(entry, await find_names(cases.pool, [entry.object_id]))
+    assert described.sentence.startswith(f"Undid change {entry.undoes}: changed the ")
+    assert {change.field for change in described.changes} >= {"name", "handling.ring_gate"}
 
 
 async def test_numbers_and_pauses_go_back(cases: Cases) -> None:
@@ -142,7 +143,7 @@ async def test_numbers_and_pauses_go_back(cases: Cases) -> None:
     other = await organizations.create(admin, {**BLANK, "name": "Other"})
     values = {"vapi_phone_number_id": "pn-1", "label": None, "gate": "event", "answer_with": None}
     number = await numbers.create(admin, {**values, "organization_id": made.id})
-    assert not undoable(await cases.last())
+    assert not can_undo(await cases.last())
     await numbers.change(admin, number.id, {"organization_id": other.id, "label": "front"})
     await cases.back()
     found = await numbers.get(number.id)
@@ -159,7 +160,7 @@ async def test_numbers_and_pauses_go_back(cases: Cases) -> None:
     assert (await cases.undo.reconciliation.standing()).pause is None
     await cases.back()
     await cases.undo.reconciliation.pause(admin, reason="again", until=None)
-    assert not undoable(await cases.last())
+    assert not can_undo(await cases.last())
 
 
 async def test_the_inbox_goes_back(cases: Cases) -> None:
@@ -249,7 +250,7 @@ async def test_the_timeline_merges_changes_numbers_and_stopped_calls(cases: Case
     timeline = Timeline(cases.pool)
     whole = (await timeline.page(made.id, after=None, limit=50)).found
     trial = f"Gave Acme a trial until {SOON:%Y-%m-%d %H:%M} UTC."
-    assert [happening.told.sentence for happening in whole] == [
+    assert [event.description.sentence for event in whole] == [
         "Removed the number theirs.",
         "Paused theirs: “repairs”.",
         trial,

@@ -32,9 +32,9 @@ async def test_an_organization_is_added_and_starts_a_trial(open_page: OpenPage) 
         instant,
     )
     assert shown == proposed
-    # The change can be taken back from where it is told.
+    # The notice offers to undo the change.
     await page.locator("#notices").get_by_role("button", name="Undo").click()
-    await expect(page.get_by_text("The change was taken back.")).to_be_visible()
+    await expect(page.get_by_text("The change was undone.")).to_be_visible()
     await expect(page.get_by_text("There is neither a plan nor a trial.").first).to_be_visible()
     # Search as you type: the address follows, so that it can be passed on.
     await page.get_by_role("link", name="Organizations", exact=True).first.click()

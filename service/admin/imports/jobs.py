@@ -95,7 +95,7 @@ class ImportJobs:
                 plans=[asdict(row) for row in plan.rows],
             )
             after = {"name": name, "rows": plan.figures}
-            await record(connection, actor, "import.created", "import", made, after=after)
+            await record(connection, actor, "import.created", made, after=after)
         return await self.get(made)
 
     async def plan(self, rows: list[ImportRow | RowFault]) -> ImportPlan:
@@ -156,7 +156,7 @@ class ImportJobs:
 
     async def audit(self, connection: Any, actor: Actor, action: str, job: ImportJob) -> None:
         after = {"name": job.file_name}
-        await record(connection, actor, action, "import", job.id, after=after)
+        await record(connection, actor, action, job.id, after=after)
 
     def background(self) -> BackgroundLoop:
         """Applies imports, one after the other."""

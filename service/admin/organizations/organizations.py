@@ -121,7 +121,6 @@ class Organizations:
                 connection,
                 actor,
                 "organization.created",
-                "organization",
                 organization_id,
                 after=own_fields(created),
             )
@@ -221,7 +220,6 @@ class Organizations:
                     connection,
                     actor,
                     action,
-                    "organization",
                     organization_id,
                     before={name: before[name] for name in differing},
                     after=None if after is None else {name: after[name] for name in differing},

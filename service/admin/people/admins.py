@@ -44,7 +44,7 @@ async def add(
     admin = await get(connection, made)
     # Whoever comes first: from now on there is somebody to ask.
     await store.forget_codes(connection)
-    await record(connection, actor, "admin.created", "admin", made, after=audited(admin))
+    await record(connection, actor, "admin.created", made, after=audited(admin))
     return admin
 
 
@@ -66,7 +66,6 @@ async def set_role(connection: Connection, actor: Actor, admin: Admin, role: Rol
         connection,
         actor,
         "admin.role_changed",
-        "admin",
         admin.id,
         before=audited(admin),
         after={**audited(admin), "role": role},

@@ -137,7 +137,6 @@ class People:
                 connection,
                 actor,
                 "admin.disabled",
-                "admin",
                 admin_id,
                 before={**audited(admin), "sessions": ended},
             )
@@ -152,9 +151,7 @@ class People:
             if admin.disabled_at is None:
                 return admin
             await store.set_enabled(connection, admin_id, enabled=True)
-            await record(
-                connection, actor, "admin.enabled", "admin", admin_id, after=audited(admin)
-            )
+            await record(connection, actor, "admin.enabled", admin_id, after=audited(admin))
             return await get(connection, admin_id)
 
     async def set_password(self, actor: Actor, admin_id: UUID, password: str) -> None:
@@ -219,7 +216,6 @@ class People:
                 connection,
                 actor,
                 "admin.password_changed",
-                "admin",
                 admin.id,
                 after={"name": admin.name, "sessions_ended": ended},
             )

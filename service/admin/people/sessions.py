@@ -28,7 +28,6 @@ async def start_session(connection: Connection, admin: Admin, client: Client) ->
         connection,
         Actor(admin.name, admin.role, "web"),
         "session.started",
-        "session",
         session_id,
         after={"admin": admin.name, "address": client.address, "user_agent": client.user_agent},
     )
@@ -69,9 +68,7 @@ class Sessions:
         async with transaction(self.pool) as connection:
             if await store.end(connection, session.id):
                 before = audited(session)
-                await record(
-                    connection, actor, "session.ended", "session", session.id, before=before
-                )
+                await record(connection, actor, "session.ended", session.id, before=before)
 
     async def leave_notice(self, session_id: UUID, notice: Mapping[str, Any]) -> None:
         """A word for the next page of this session."""
@@ -96,7 +93,7 @@ class Sessions:
             if found is None or not await store.end(connection, session_id):
                 raise SessionNotFoundError
             before = audited(found)
-            await record(connection, actor, "session.revoked", "session", session_id, before=before)
+            await record(connection, actor, "session.revoked", session_id, before=before)
 
     async def revoke_all(
         self, actor: Actor, admin_id: UUID, *, own_admin_id: UUID | None, but: UUID | None = None
@@ -109,7 +106,5 @@ class Sessions:
             ended = await store.end_of(connection, admin_id, but=but)
             if ended:
                 before = {"name": admin.name, "sessions": ended}
-                await record(
-                    connection, actor, "admin.sessions_revoked", "admin", admin_id, before=before
-                )
+                await record(connection, actor, "admin.sessions_revoked", admin_id, before=before)
         return ended

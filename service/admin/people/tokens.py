@@ -104,7 +104,6 @@ class Tokens:
                 connection,
                 actor,
                 "token.created",
-                "token",
                 token_id,
                 after={
                     "name": name,
@@ -143,7 +142,6 @@ class Tokens:
                 connection,
                 actor,
                 "token.revoked",
-                "token",
                 token_id,
                 before={"name": found.name, "role": found.role, "scopes": found.scopes},
             )

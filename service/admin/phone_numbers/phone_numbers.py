@@ -208,7 +208,6 @@ class PhoneNumbers:
             connection,
             actor,
             action,
-            "phone_number",
             subject.id,
             before=None if before is None else audited(before),
             after=None if after is None else audited(after),

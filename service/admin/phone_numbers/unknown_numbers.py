@@ -1,4 +1,4 @@
-"""Use cases around numbers that call us unregistered: claim one in one step, or ignore it."""
+"""Use cases for unknown numbers, which call us unregistered: claim one, or ignore it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from service.store.pool import Connection, Pool
 
 @dataclass(frozen=True, slots=True)
 class UnknownNumbers:
-    """What admins do with the inbox."""
+    """Use cases of admins for unknown numbers."""
 
     pool: Pool
     numbers: PhoneNumbers
@@ -31,9 +31,10 @@ class UnknownNumbers:
     async def claim(
         self, actor: Actor, vapi_phone_number_id: str, values: Mapping[str, Any]
     ) -> PhoneNumber:
-        """Register a number of the inbox exactly as any other; it leaves the inbox by that.
+        """Register an unknown number, which removes it from the list.
 
-        `values` and what is raised are those of `PhoneNumbers.create`; raises `NotFoundError`, too.
+        Takes the values of `PhoneNumbers.create` and raises its errors, or
+        `UnknownNumberNotFoundError`.
         """
         actor.require_admin()
         known = await phone_numbers.find_by_vapi_id(self.pool, vapi_phone_number_id)
@@ -44,7 +45,7 @@ class UnknownNumbers:
         )
 
     async def ignore(self, actor: Actor, vapi_phone_number_id: str) -> UnknownNumber:
-        """Put a number aside; doing it twice is no error."""
+        """Hide a number from the list; repeating it is no error."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             before = await self.locked(connection, vapi_phone_number_id)
@@ -53,18 +54,18 @@ class UnknownNumbers:
             await store.ignore(connection, vapi_phone_number_id, actor.name)
             return await self.changed(connection, actor, "unknown_number.ignored", before)
 
-    async def heed(self, actor: Actor, vapi_phone_number_id: str) -> UnknownNumber:
-        """Take a number up again; doing it twice is no error."""
+    async def unignore(self, actor: Actor, vapi_phone_number_id: str) -> UnknownNumber:
+        """Show an ignored number again; repeating it is no error."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             before = await self.locked(connection, vapi_phone_number_id)
             if before.ignored_at is None:
                 return before
-            await store.heed(connection, vapi_phone_number_id)
+            await store.unignore(connection, vapi_phone_number_id)
             return await self.changed(connection, actor, "unknown_number.heeded", before)
 
     async def locked(self, connection: Connection, vapi_phone_number_id: str) -> UnknownNumber:
-        """A number of the inbox, held until the end of the transaction."""
+        """An unknown number, locked until the end of the transaction."""
         await store.lock(connection, vapi_phone_number_id)
         found = await store.find(connection, vapi_phone_number_id)
         if found is None:
@@ -74,14 +75,13 @@ class UnknownNumbers:
     async def changed(
         self, connection: Connection, actor: Actor, action: str, before: UnknownNumber
     ) -> UnknownNumber:
-        """The number as it is now, with the change on record."""
+        """Audit the change and return the number as it is now."""
         after = await store.find(connection, before.vapi_phone_number_id)
         assert after is not None, "it is locked"
         await record(
             connection,
             actor,
             action,
-            "unknown_number",
             before.vapi_phone_number_id,
             before={"ignored_at": before.ignored_at, "ignored_by": before.ignored_by},
             after={"ignored_at": after.ignored_at, "ignored_by": after.ignored_by},

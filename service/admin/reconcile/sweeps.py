@@ -62,8 +62,7 @@ class ReconciliationCases:
         if not dry_run:
             actor.require_admin()
             async with transaction(self.pool) as connection:
-                what = "reconcile.ordered"
-                await record(connection, actor, what, "reconciliation", WHOLE, after={"plan": plan})
+                await record(connection, actor, "reconcile.ordered", WHOLE, after={"plan": plan})
         return await self.sweeper.sweep(SweepRequest(actor.order, dry_run, plan, REPAIR_SECONDS))
 
     async def standing(self) -> ReconcileStatus:
@@ -96,7 +95,6 @@ class ReconciliationCases:
                 connection,
                 actor,
                 "reconcile.paused",
-                "reconciliation",
                 WHOLE,
                 before=None if was is None else {"reason": was.reason, "until": was.until},
                 after={"reason": reason, "until": until},
@@ -112,7 +110,5 @@ class ReconciliationCases:
                 await store.resume_all(connection)
                 await states.wake_paused(connection)
                 was = {"reason": before.reason, "until": before.until}
-                await record(
-                    connection, actor, "reconcile.resumed", "reconciliation", WHOLE, before=was
-                )
+                await record(connection, actor, "reconcile.resumed", WHOLE, before=was)
         return await self.standing()

@@ -69,7 +69,6 @@ class Webhooks:
                 connection,
                 actor,
                 "phone_number.paused",
-                "phone_number",
                 phone_number_id,
                 before=None if before.pause is None else {"reason": before.pause.reason},
                 after={"reason": reason, "until": until},
@@ -89,7 +88,6 @@ class Webhooks:
                 connection,
                 actor,
                 "phone_number.resumed",
-                "phone_number",
                 phone_number_id,
                 before={"reason": before.pause.reason, "until": before.pause.until},
             )
@@ -115,7 +113,6 @@ class Webhooks:
                 connection,
                 actor,
                 "phone_number.rolled_back",
-                "phone_number",
                 phone_number_id,
                 after={"change_id": change_id, "vapi_id": change.vapi_id},
             )

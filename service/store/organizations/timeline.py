@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.store.audit import COLUMNS, AuditEntry
+from service.domain.audit import AuditEntry
+from service.store.audit import COLUMNS
 from service.store.pool import Pool
 
 Place = tuple[datetime, int]

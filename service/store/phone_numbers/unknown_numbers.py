@@ -92,6 +92,6 @@ async def ignore(connection: Connection, vapi_phone_number_id: str, by: str) -> 
     await connection.execute(IGNORE, vapi_phone_number_id, by)
 
 
-async def heed(connection: Connection, vapi_phone_number_id: str) -> None:
+async def unignore(connection: Connection, vapi_phone_number_id: str) -> None:
     """Take a number up again."""
     await connection.execute(HEED, vapi_phone_number_id)

@@ -44,7 +44,7 @@ class UnknownNumberOperations:
         return UnknownNumber.model_validate(found)
 
     async def heed(self, request: ApiRequest) -> BaseModel:
-        found = await self.unknown.heed(request.actor, request.vapi_ids[NAME])
+        found = await self.unknown.unignore(request.actor, request.vapi_ids[NAME])
         return UnknownNumber.model_validate(found)
 
     def operations(self) -> list[Operation]:

@@ -65,7 +65,7 @@ class UnknownNumberPages:
 
     async def heed(self, visit: Visit) -> web.Response:
         noted = RecordedChanges.of(visit.actor)
-        await self.unknown.heed(noted, vapi_id_of(visit))
+        await self.unknown.unignore(noted, vapi_id_of(visit))
         return await back(visit, noted, "Taken up again.")
 
 

@@ -12,8 +12,9 @@ from service.access.policies.preview import ChainPreview
 from service.admin import changes
 from service.admin.actor import Actor
 from service.admin.organizations.organizations import Organizations
+from service.domain.audit import AuditEntry
 from service.domain.errors import ConflictError, ForbiddenError
-from service.store.audit import AuditEntry, list_audit
+from service.store.audit import list_audit
 from service.store.pool import Pool
 
 PLAN = SubscriptionPlan("pro", "active")

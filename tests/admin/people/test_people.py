@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from service.admin.actor import Actor
-from service.admin.audit_words import tell_change
 from service.admin.people.passwords import NOBODYS, Passwords
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from service.domain.people import Role, SignInRefusedError, TooManyAttemptsError
+from service.domain.wording.audit import describe_change
 from service.store.audit import list_audit
 from service.store.pool import Pool
 from tests.support.people import CLIENT, MAKER, PASSWORD, add_admin, sign_in
@@ -228,12 +228,12 @@ async def test_the_audit_tells_what_was_done_to_people(pool: Pool) -> None:
     await sign_in(pool, "Bob")
     await Sessions(pool).revoke_all(MAKER, bob.id, own_admin_id=ada.id)
     await people.disable(MAKER, bob.id)
-    told = [tell_change(entry, {}).sentence for entry in await list_audit(pool, limit=6)]
+    told = [describe_change(entry, {}).sentence for entry in await list_audit(pool, limit=6)]
     assert told == [
         "Disabled the admin Bob.",
         "Ended all sessions of Bob.",
         f"Signed in from {CLIENT.address}.",
         "Changed the password of Bob.",
-        "Gave Bob the role viewer instead of admin.",
+        "Changed the role of Bob from admin to viewer.",
         "Added the admin Bob.",
     ]

@@ -41,10 +41,10 @@ async def test_an_entry_has_an_address_and_a_way_back_that_is_used_once(callgate
         assert "plan.code" in shown.text
         (undo,) = shown.forms
         shown = await ada.post(undo.removeprefix("/admin"))
-        assert "The change was taken back." in shown.text
+        assert "The change was undone." in shown.text
         answer = await callgate.api("GET", f"/organizations/{organization_id}")
         assert answer.json["plan"] is None
-        assert "Taken back by" in (await ada.get(entry)).text
+        assert "Undone by" in (await ada.get(entry)).text
         assert (await ada.get(entry)).forms == []
         again = await ada.post(undo.removeprefix("/admin"))
         assert (again.status, "has changed since this entry" in again.text) == (409, True)

@@ -51,7 +51,7 @@ async def test_an_organization_is_added_and_started_on_a_trial(callgate: Replica
         # The notice has the way back.
         undo = next(form for form in shown.forms if "/undo/" in form)
         shown = await ada.post(undo.removeprefix("/admin"))
-        assert "The change was taken back." in shown.text
+        assert "The change was undone." in shown.text
         assert "There is neither a plan nor a trial." in shown.text
 
 

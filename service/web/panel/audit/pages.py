@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from service.admin.timeline import tell_all
+from service.admin.timeline import describe_entries
+from service.domain.audit import OBJECT_KINDS, page_of
 from service.domain.errors import NotFoundError
 from service.store.audit import find_entry, list_actors, list_audit
 from service.store.pool import Pool
-from service.web.panel.audit.undo import entry_id, place_of
+from service.web.panel.audit.undo import entry_id
 from service.web.panel.kit.forms import LOCAL, FormError, judge
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
@@ -17,16 +18,6 @@ from service.web.shapes.paging import place_in_log, read_cursor, write_cursor
 
 MOST_ACTORS = 100
 SOURCES = ("web", "api", "cli", "system")
-KINDS = (
-    "organization",
-    "phone_number",
-    "unknown_number",
-    "import",
-    "reconciliation",
-    "admin",
-    "session",
-    "token",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +65,11 @@ class AuditPages:
             asked=asked,
             query=query,
             faults=faults,
-            events=await tell_all(self.pool, shown),
+            events=await describe_entries(self.pool, shown),
             more=more,
             actors=await list_actors(self.pool, MOST_ACTORS),
             sources=SOURCES,
-            kinds=KINDS,
+            kinds=OBJECT_KINDS,
         )
 
     async def page(self, visit: Visit) -> web.Response:
@@ -86,5 +77,5 @@ class AuditPages:
         entry = await find_entry(self.pool, entry_id(visit))
         if entry is None:
             raise NotFoundError("There is no such entry.")
-        (event,) = await tell_all(self.pool, [entry])
-        return await visit.show("audit/entry.html", event=event, place_of=place_of)
+        (event,) = await describe_entries(self.pool, [entry])
+        return await visit.show("audit/entry.html", event=event, page=page_of(entry))

@@ -5,22 +5,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from service.admin.undo import Undo
+from service.domain.audit import page_of
 from service.domain.errors import NotFoundError
-from service.store.audit import AuditEntry
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
-
-PLACES = {"organization": "organizations", "phone_number": "numbers", "import": "numbers/import"}
-
-
-def place_of(entry: AuditEntry) -> str:
-    """Where what an entry is about is shown."""
-    family = PLACES.get(entry.object_type)
-    if family is not None:
-        return f"{ROOT}/{family}/{entry.object_id}"
-    if entry.object_type == "unknown_number":
-        return f"{ROOT}/unknown-numbers"
-    return f"{ROOT}/audit/{entry.id}"
 
 
 def entry_id(visit: Visit) -> int:
@@ -42,6 +30,9 @@ class UndoPages:
 
     async def undo(self, visit: Visit) -> web.Response:
         undone = await self.undoing.undo(visit.actor, entry_id(visit))
+        page = page_of(undone.entry) or f"audit/{undone.entry.id}"
         return await visit.go(
-            place_of(undone.entry), notice="The change was taken back.", undo=undone.audit_id
+            f"{ROOT}/{page}",
+            notice="The change was undone.",
+            undo=undone.audit_id,
         )
