@@ -13,6 +13,7 @@ from service.domain.decisions import Basis
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.organizations.directory import DirectoryEntry
+from service.vapi.bindings import assistant_of
 
 FRESH_SECONDS = 6.0
 """How old the last proof of a working notification path may be: three heartbeats."""
@@ -101,8 +102,8 @@ class AccessDirectory:
         self.entries[owner] = entry
         for number in entry.phone_numbers:
             self.numbers[number.vapi_phone_number_id] = (owner, number)
-            assistant_id = (number.answer_with or {}).get("assistantId")
-            if isinstance(assistant_id, str):
+            assistant_id = assistant_of(number.answer_with)
+            if assistant_id:
                 self.answering.setdefault(assistant_id, set()).add(owner)
         for assistant_id in entry.organization.assistant_ids:
             self.assistants[assistant_id] = owner
@@ -115,8 +116,8 @@ class AccessDirectory:
         for number in entry.phone_numbers:
             if self.numbers.get(number.vapi_phone_number_id, (None,))[0] == organization_id:
                 del self.numbers[number.vapi_phone_number_id]
-            assistant_id = (number.answer_with or {}).get("assistantId")
-            if isinstance(assistant_id, str) and (owners := self.answering.get(assistant_id)):
+            assistant_id = assistant_of(number.answer_with)
+            if assistant_id and (owners := self.answering.get(assistant_id)):
                 owners.discard(organization_id)
                 if not owners:
                     del self.answering[assistant_id]

@@ -8,6 +8,7 @@ from service.access.directory import Registration
 from service.domain.calls import GateName, NewCall
 from service.domain.decisions import Decision
 from service.domain.wording.blocked_messages import blocked_text
+from service.vapi.message_types import ASSISTANT_REQUEST
 from service.vapi.messages import ServerMessage
 
 BLOCKED = "[Webhook] ⛔⛔⛔ CALL BLOCKED"
@@ -28,7 +29,7 @@ def new_call(
     default_message: str,
 ) -> NewCall:
     """The row for a call's first message."""
-    asked = message.type == "assistant-request"
+    asked = message.type == ASSISTANT_REQUEST
     gate: GateName = "request" if asked else "event"
     ended_at = (message.ended_at or message.at or now) if message.ends_call else None
     hangup_after = None

@@ -21,6 +21,7 @@ from service.domain.calls import CallEnd
 from service.domain.decisions import Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.calls.writer import RecordsUnavailableError
+from service.vapi.message_types import ASSISTANT_REQUEST
 from service.vapi.messages import ServerMessage
 
 UNKNOWN_REASON = "unknown_phone_number"
@@ -109,7 +110,7 @@ class AccessGate:
             now=self.directory.now(),
             default_message=self.blocked_message,
         )
-        if message.type == "assistant-request":
+        if message.type == ASSISTANT_REQUEST:
             return await self.recorder.record_beside_answer(call)
         return await self.recorder.record(call)
 
@@ -138,7 +139,7 @@ class AccessGate:
         elif not known.allowed and known.organization_id is not None and not known.ended:
             fresh_url = message.control_url is not None and not known.had_control_url
             waited = time.monotonic() - known.hung_up_at
-            if message.type != "assistant-request" and (fresh_url or waited > RESTART_SECONDS):
+            if message.type != ASSISTANT_REQUEST and (fresh_url or waited > RESTART_SECONDS):
                 known.hung_up_at = time.monotonic()
                 known.had_control_url = known.had_control_url or message.control_url is not None
                 self.recorder.start(self.recorder.restart_hangup(call_id, message.control_url))

@@ -6,22 +6,9 @@ from typing import Any
 from service.domain.coverage.coverage import Answering, AtVapi
 from service.reconcile.steps.remedies import described
 from service.reconcile.steps.route import Bound, route_of, who_answers
+from service.vapi.bindings import FALLBACK
+from service.vapi.message_types import EARLY
 from service.vapi.resources import PhoneNumberView, ServerView, SquadView, mapping, texts
-
-EARLY = frozenset(
-    {
-        "assistant.speechStarted",
-        "assistant.started",
-        "conversation-update",
-        "model-output",
-        "speech-update",
-        "status-update",
-        "transcript",
-        'transcript[transcriptType="final"]',
-        "voice-input",
-    }
-)
-"""Messages that come while a call is young; one of them is enough to stop it."""
 
 Levels = tuple[Mapping[str, Any], ...]
 
@@ -29,7 +16,7 @@ Levels = tuple[Mapping[str, Any], ...]
 def at_vapi(desired_url: str, number: PhoneNumberView, bound: Bound) -> AtVapi:
     """The facts about a number whose events should all go to `desired_url`."""
     route = route_of(desired_url, number, bound)
-    fallback = mapping(number.raw.get("fallbackDestination"))
+    fallback = mapping(number.raw.get(FALLBACK))
     return AtVapi(
         asks=who_answers(number) == "assistant_request",
         reaches_us=route.reaches_us,

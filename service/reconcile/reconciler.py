@@ -27,11 +27,9 @@ from service.store.pool import Pool
 from service.store.reconcile import claims, states
 from service.store.reconcile.changes import WebhookChange
 from service.store.reconcile.claims import PassResult, WebhookClaim
+from service.vapi.bindings import bindings_of
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import PhoneNumberView
-
-ANSWERING = ("assistantId", "squadId", "workflowId")
-"""What the request gate takes off a number, so that Vapi asks who answers."""
 
 HELD_TRIES = 20
 HELD_SECONDS = 0.1
@@ -106,8 +104,8 @@ class Reconciler:
         desired = self.repairer.desired
         changes = webhook_fields.changes(desired, view.server)
         if gate == "request":
-            answering = {name: view.raw.get(name) for name in ANSWERING}
-            unbound = [FieldDrift(name, None, value) for name, value in answering.items() if value]
+            answering = bindings_of(view.raw)
+            unbound = [FieldDrift(name, None, value) for name, value in answering.items()]
             changes = (*changes, *unbound)
         return AddPreview(
             vapi_phone_number_id,

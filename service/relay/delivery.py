@@ -16,7 +16,7 @@ from aiohttp import web
 
 from service.domain.errors import InvalidError
 from service.domain.forward_urls import check_forward_url
-from service.vapi.control import PublicResolver
+from service.vapi.resolver import PublicResolver
 
 ANSWER_SECONDS = 15.0
 AT_ONCE = 200

@@ -6,12 +6,11 @@ again when the name is resolved. It is a capability: no error, log or record rep
 
 import ipaddress
 import re
-import socket
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from service.vapi.client import parse_retry_after
@@ -22,8 +21,9 @@ from service.vapi.errors import (
     VapiThrottledError,
     VapiUnavailableError,
 )
+from service.vapi.resolver import PublicResolver
 
-__all__ = ["ControlClient", "HostileUrlError", "PublicResolver", "check_control_url"]
+__all__ = ["ControlClient", "HostileUrlError", "check_control_url"]
 
 ATTEMPT_SECONDS = 2.5
 """Hard limit of one attempt: one in forty cold connects to Vapi's control hosts stalls."""
@@ -38,8 +38,6 @@ SAY: Mapping[str, object] = {
 MAX_URL = 2048
 FORBIDDEN = re.compile(r"[^\x21-\x7e]|[\\#]")
 HOST = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})+")
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def check_control_url(url: str, hosts: Sequence[str]) -> URL:
@@ -88,50 +86,6 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_public(text: str) -> bool:
-    """Whether an address is out on the internet, looking through the IPv6 forms of IPv4 ones."""
-    address: Address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address):
-        carried = address.ipv4_mapped or address.sixtofour
-        if address in NAT64:
-            carried = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if carried is not None:
-            address = carried
-        elif address.is_site_local or address.is_reserved:
-            # Both count as global, yet hold old forms of inner addresses: fec0::1, ::127.0.0.1.
-            return False
-    return address.is_global and not address.is_multicast
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names, and refuses those that lead inside: a name is only as good as its DNS.
-
-    `trusted` are the (host, port) pairs of the whole origins in the settings. aiohttp never asks a
-    resolver about literal addresses.
-    """
-
-    def __init__(
-        self, trusted: frozenset[tuple[str, int]], inner: AbstractResolver | None = None
-    ) -> None:
-        self.trusted = trusted
-        self.inner = inner or aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The addresses that may be connected; `OSError` when there are none."""
-        found = await self.inner.resolve(host, port, family)
-        if (host, port) not in self.trusted:
-            found = [entry for entry in found if is_public(entry["host"])]
-        if not found:
-            raise OSError("the name leads to no public address")
-        return found
-
-    async def close(self) -> None:
-        """Let go of the inner resolver."""
-        await self.inner.close()
 
 
 class ControlClient:

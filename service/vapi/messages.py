@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from service.vapi.replies import EXPECTING_ANSWER
+from service.vapi.message_types import END_OF_CALL_REPORT, EXPECTING_ANSWER, STATUS_UPDATE
 
 ID = re.compile(r"[\x21-\x7e]{1,128}")
 UNSAFE = re.compile(
@@ -118,9 +118,9 @@ class ServerMessage:
     @property
     def ends_call(self) -> bool:
         """Whether Vapi says with it that the call is over."""
-        if self.type == "status-update":
+        if self.type == STATUS_UPDATE:
             return self.status == "ended"
-        return self.type == "end-of-call-report"
+        return self.type == END_OF_CALL_REPORT
 
     @property
     def expects_answer(self) -> bool:

@@ -14,60 +14,6 @@ OVERRIDDEN = (
 )
 """What answers a call, and the field that changes it for this call only."""
 
-EXPECTING_ANSWER = frozenset(
-    {
-        "assistant-request",
-        "tool-calls",
-        "function-call",
-        "transfer-destination-request",
-        "handoff-destination-request",
-        "knowledge-base-request",
-        "campaign.predial",
-        "voice-request",
-        "call.endpointing.request",
-    }
-)
-"""Messages whose answer Vapi uses; all others are told by their status code alone."""
-
-KNOWN_TYPES = EXPECTING_ANSWER | frozenset(
-    {
-        "assistant.speechStarted",
-        "assistant.started",
-        "call.artifact.upload",
-        "call.delete.failed",
-        "call.deleted",
-        "conversation-update",
-        "end-of-call-report",
-        "hang",
-        "language-change-detected",
-        "model-output",
-        "phone-call-control",
-        "speech-update",
-        "status-update",
-        "transcript",
-        "transfer-update",
-        "user-interrupted",
-        "voice-input",
-    }
-)
-
-MILESTONES = frozenset(
-    {
-        "assistant-request",
-        "assistant.started",
-        "call.delete.failed",
-        "call.deleted",
-        "end-of-call-report",
-        "handoff-destination-request",
-        "hang",
-        "phone-call-control",
-        "status-update",
-        "transfer-destination-request",
-        "transfer-update",
-    }
-)
-"""Messages that tell what becomes of a call; the others come many a second."""
-
 ANSWERS = (
     "error",
     "destination",
@@ -78,11 +24,6 @@ ANSWERS = (
     "workflowId",
     "workflow",
 )
-
-
-def is_known(message_type: str) -> bool:
-    """Whether Vapi documents this type of a call's messages; `transcript[…]` is a transcript."""
-    return message_type.partition("[")[0] in KNOWN_TYPES
 
 
 def refusal(sentence: str) -> dict[str, object]:

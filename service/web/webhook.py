@@ -14,7 +14,7 @@ from service.domain.wording.blocked_messages import blocked_text
 from service.relay.delivery import Relay, forwarded_headers
 from service.settings import WEBHOOK_PATH
 from service.store.calls.event_writer import CallEventWriter
-from service.vapi import replies
+from service.vapi import message_types, replies
 from service.vapi.authenticity import (
     AuthenticityError,
     AuthenticityRules,
@@ -115,7 +115,7 @@ class Webhook:
             eligible = await self.may_dial(message, body, request)
             self.metrics.campaign(eligible=eligible)
             return reply(replies.eligible(eligible))
-        asked = message.type == "assistant-request"
+        asked = message.type == message_types.ASSISTANT_REQUEST
         if not message.has_call and not (asked and message.phone_number_ids):
             return reply(replies.NO_ANSWER)
         # The decision goes on when the sender hangs up the request: its effects must not be lost.
@@ -133,11 +133,13 @@ class Webhook:
 
     def note(self, message: ServerMessage, ruling: Ruling, status: int, answer: str | None) -> None:
         """Note a message that tells something of its call, and how it was answered."""
-        if message.call_id is None or not (ruling.first or message.type in replies.MILESTONES):
+        if message.call_id is None or not (
+            ruling.first or message.type in message_types.MILESTONES
+        ):
             return
         told = {
             "type": message.type,
-            "status": message.status if message.type == "status-update" else None,
+            "status": message.status if message.type == message_types.STATUS_UPDATE else None,
             "ended_reason": message.ended_reason if message.ends_call else None,
             "first": ruling.first or None,
             "reply": status,
@@ -170,9 +172,9 @@ class Webhook:
         return reply(replies.NO_ANSWER)
 
     def answer_unknown(self, message: ServerMessage) -> web.Response:
-        if message.type == "assistant-request":
+        if message.type == message_types.ASSISTANT_REQUEST:
             return reply(replies.refusal(UNKNOWN_MESSAGE))
-        if not replies.is_known(message.type):
+        if not message_types.is_known(message.type):
             return reply(replies.NO_ANSWER)
         return problem(
             404,

@@ -20,12 +20,12 @@ from service.domain.sweeps import SweepRequest
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.desired import SECRET_HEADER
 from service.reconcile.steps import webhook_fields
-from service.reconcile.steps.gate_fields import BINDINGS
 from service.sandbox.server import SandboxVapi
 from service.settings import Settings
 from service.store.pool import Pool
 from service.store.reconcile import changes as webhook_changes
 from service.store.reconcile import states
+from service.vapi.bindings import BINDINGS
 from service.vapi.client import VapiClient
 from tests.support.dying import Fate, Mortal
 from tests.support.reconciling import unpaced

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 
 from service.vapi import control as module
-from service.vapi.control import ControlClient, HostileUrlError, PublicResolver
+from service.vapi.control import ControlClient, HostileUrlError
 from service.vapi.errors import (
     VapiError,
     VapiNotFoundError,
@@ -21,6 +21,7 @@ from service.vapi.errors import (
     VapiThrottledError,
     VapiUnavailableError,
 )
+from service.vapi.resolver import PublicResolver
 from tests.support.control_urls import HOSTILE
 
 TOKEN = "capability-7d1e"

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
-from service.vapi import replies
+from service.vapi import message_types, replies
 
 
 def test_a_refusal_is_the_sentence_to_be_spoken() -> None:
@@ -35,7 +35,7 @@ def test_no_answer_is_an_empty_object() -> None:
     ],
 )
 def test_documented_types_of_calls_are_known(kind: str, known: bool) -> None:
-    assert replies.is_known(kind) is known
+    assert message_types.is_known(kind) is known
 
 
 OWN_SERVER = {"url": "https://gate.example.com/", "headers": {"X-Vapi-Secret": "secret"}}

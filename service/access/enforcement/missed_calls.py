@@ -23,6 +23,7 @@ from service.store.calls.records import record_calls, record_end
 from service.store.pool import UNAVAILABLE, Pool
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiNotFoundError
+from service.vapi.hooks import RING_REASON
 from service.vapi.resources import CallView
 
 OVERLAP = timedelta(minutes=10)
@@ -34,7 +35,6 @@ MOST_PAGES = 20
 MOST_OLD = 5
 POLL_SECONDS = 10.0
 RING_GATE = "ring_gate"
-RING_REASON = "call.ringing.hook-executed-say"
 
 log = structlog.get_logger()
 

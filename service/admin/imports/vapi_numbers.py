@@ -14,6 +14,7 @@ from yarl import URL
 
 from service.admin.imports.csv_file import HIDDEN, MAX_TEXT, VAPI_ID
 from service.domain.priority import Priority
+from service.vapi.bindings import BINDINGS
 from service.vapi.client import VapiClient
 from service.vapi.errors import (
     VapiError,
@@ -21,7 +22,7 @@ from service.vapi.errors import (
     VapiRejectedError,
     VapiUnavailableError,
 )
-from service.vapi.resources import PhoneNumberPage, PhoneNumberView
+from service.vapi.resources import PhoneNumberPage, PhoneNumberView, text
 
 TRIES = 3
 WAIT_SECONDS = 0.5
@@ -51,11 +52,7 @@ class VapiNumber:
         """The view's fields; None for an object without an id that could be one."""
         if view.id is None or not VAPI_ID.fullmatch(view.id):
             return None
-        bound = {
-            "assistantId": view.assistant_id,
-            "squadId": view.squad_id,
-            "workflowId": view.workflow_id,
-        }
+        bound = {name: text(view.raw.get(name)) for name in BINDINGS}
         url = view.server.get("url") if view.server else None
         return cls(
             view.id,

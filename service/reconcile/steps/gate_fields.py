@@ -12,14 +12,18 @@ from service.domain.phone_numbers import FieldDrift, NumberGate
 from service.domain.standing import AccessStanding
 from service.reconcile.steps.webhook_fields import ABSENT
 from service.store.reconcile.claims import KeptFields
+from service.vapi.bindings import FALLBACK, bindings_of
+from service.vapi.hooks import (
+    called_number,
+    destination,
+    ending_hook,
+    ringing_hook,
+    spoken_text,
+    transfer_number,
+)
 
-BINDINGS = ("assistantId", "squadId", "workflowId")
 RING_FIELD = "hooks.call.ringing"
 ENDING_FIELD = "hooks.call.ending"
-FALLBACK_FIELD = "fallbackDestination"
-FAILED_REQUESTS = ("assistant-request-failed",)
-"""Why a call ends when our answer does not come; a refusal of ours ends calls in another way."""
-
 MOST_REMEMBERED = 20
 
 Raw = Mapping[str, Any]
@@ -106,7 +110,7 @@ class Comparison:
 
     def compare_bindings(self) -> Raw | None:
         """Unbind what answers the number, or bind again what did; what then is owed back."""
-        bound = {name: self.raw[name] for name in BINDINGS if self.raw.get(name)}
+        bound = bindings_of(self.raw)
         if self.desired.unbound:
             for name, value in bound.items():
                 self.differs(name, None, value, name, None)
@@ -124,16 +128,16 @@ class Comparison:
 
         A destination that somebody else set is theirs, and stays.
         """
-        seen = called(self.raw.get("fallbackDestination"))
+        seen = called_number(self.raw.get(FALLBACK))
         wanted = self.desired.transfer_to
-        if self.raw.get("fallbackDestination") and seen not in (
+        if self.raw.get(FALLBACK) and seen not in (
             *self.kept.fallback_numbers,
             wanted or ABSENT,
         ):
             return None
         if seen != wanted:
             value = destination(wanted) if wanted else None
-            self.differs(FALLBACK_FIELD, wanted, seen or ABSENT, "fallbackDestination", value)
+            self.differs(FALLBACK, wanted, seen or ABSENT, FALLBACK, value)
         return wanted
 
     def compare_hooks(self, transfer: str | None) -> None:
@@ -143,21 +147,21 @@ class Comparison:
         ring = self.desired.ring
         texts = {*self.kept.ring_texts, *([ring] if ring else [])}
         numbers = {*self.kept.fallback_numbers, *([transfer] if transfer else [])}
-        ringing = [hook for hook in hooks if said(hook) in texts]
-        ending = [hook for hook in hooks if transferred(hook) in numbers]
+        ringing = [hook for hook in hooks if spoken_text(hook) in texts]
+        ending = [hook for hook in hooks if transfer_number(hook) in numbers]
         wanted = [ringing_hook(ring)] if ring else []
         wanted += [ending_hook(transfer)] if transfer else []
         wanted += [hook for hook in hooks if hook not in ringing and hook not in ending]
-        first = said(hooks[0]) if hooks else None
-        rings_well = [said(hook) for hook in ringing] == ([ring] if ring else []) and (
+        first = spoken_text(hooks[0]) if hooks else None
+        rings_well = [spoken_text(hook) for hook in ringing] == ([ring] if ring else []) and (
             ring is None or first == ring
         )
-        ends_well = [transferred(hook) for hook in ending] == ([transfer] if transfer else [])
+        ends_well = [transfer_number(hook) for hook in ending] == ([transfer] if transfer else [])
         if not rings_well:
-            seen = "; ".join(str(said(hook)) for hook in ringing) or ABSENT
+            seen = "; ".join(str(spoken_text(hook)) for hook in ringing) or ABSENT
             self.differs(RING_FIELD, ring, seen, "hooks", wanted)
         if not ends_well:
-            seen = "; ".join(str(transferred(hook)) for hook in ending) or ABSENT
+            seen = "; ".join(str(transfer_number(hook)) for hook in ending) or ABSENT
             self.differs(ENDING_FIELD, transfer, seen, "hooks", wanted)
 
     def differs(self, name: str, wanted: object, seen: object, key: str, value: object) -> None:
@@ -180,50 +184,3 @@ def is_unblocking(drift: Sequence[FieldDrift]) -> bool:
 
 def takes_off(entry: FieldDrift) -> bool:
     return entry.field == RING_FIELD and entry.desired is None
-
-
-def ringing_hook(text: str) -> dict[str, Any]:
-    """Vapi speaks the text instead of answering, and ends the call (Vapi's docs on hooks)."""
-    return {"on": "call.ringing", "do": [{"type": "say", "exact": text}]}
-
-
-def ending_hook(number: str) -> dict[str, Any]:
-    """Vapi transfers the caller when our answer to the assistant-request did not come."""
-    reasons = {"type": "oneOf", "key": "call.endedReason", "oneOf": list(FAILED_REQUESTS)}
-    action = {"type": "transfer", "destination": destination(number)}
-    return {"on": "call.ending", "filters": [reasons], "do": action}
-
-
-def destination(number: str) -> dict[str, Any]:
-    return {"type": "number", "number": number}
-
-
-def action_of(hook: object, event: str) -> Mapping[str, Any]:
-    """The action of a hook that runs at an event: the first one; empty for another hook. What Vapi
-    may add to a hook changes nothing about whose it is."""
-    if not isinstance(hook, Mapping) or hook.get("on") != event:
-        return {}
-    actions = hook.get("do")
-    first = actions[0] if isinstance(actions, list) and actions else actions
-    return first if isinstance(first, Mapping) else {}
-
-
-def said(hook: object) -> str | None:
-    """What a ringing hook says."""
-    action = action_of(hook, "call.ringing")
-    text = action.get("exact") if action.get("type") == "say" else None
-    return text if isinstance(text, str) else None
-
-
-def transferred(hook: object) -> str | None:
-    """Where an ending hook transfers a call to."""
-    action = action_of(hook, "call.ending")
-    return called(action.get("destination")) if action.get("type") == "transfer" else None
-
-
-def called(seen: object) -> str | None:
-    """The number that a destination calls."""
-    if not isinstance(seen, Mapping) or seen.get("type") != "number":
-        return None
-    number = seen.get("number")
-    return number if isinstance(number, str) else None

@@ -13,7 +13,6 @@ from service.domain.phone_numbers import Cause
 from service.domain.priority import Priority
 from service.domain.standing import AccessStanding
 from service.reconcile.steps.gate_fields import (
-    BINDINGS,
     RING_FIELD,
     GateFieldChanges,
     desired_gates,
@@ -25,6 +24,7 @@ from service.store.pool import Pool
 from service.store.reconcile import claims
 from service.store.reconcile.claims import KeptFields, WebhookClaim
 from service.store.reconcile.sweeps import SeenNumber
+from service.vapi.bindings import BINDINGS, bindings_of
 from service.vapi.resources import PhoneNumberView
 
 
@@ -104,7 +104,7 @@ class GateStep:
     ) -> PhoneNumberView:
         """Bring the gates to the desired state."""
         if held.gate == "request" and held.answer_with is None:
-            bound = {name: seen.raw[name] for name in BINDINGS if seen.raw.get(name)}
+            bound = bindings_of(seen.raw)
             if bound:
                 # It has to be our answer before Vapi asks us for one.
                 name, value = next(iter(bound.items()))

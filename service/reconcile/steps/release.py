@@ -12,11 +12,12 @@ from service.reconcile.failures import UNSURE
 from service.reconcile.steps import webhook_fields
 from service.reconcile.steps.applied import posts_to_us, way_back
 from service.reconcile.steps.assistants import NOT_OURS, AssistantWebhooks
-from service.reconcile.steps.gate_fields import BINDINGS, gate_changes, released_gates
+from service.reconcile.steps.gate_fields import gate_changes, released_gates
 from service.reconcile.steps.gate_step import gates_of
 from service.reconcile.steps.writer import Target, Writer
 from service.store.reconcile.changes import WebhookChange
 from service.store.reconcile.claims import PassResult, WebhookClaim
+from service.vapi.bindings import BINDINGS, FALLBACK
 from service.vapi.errors import VapiUnavailableError, VapiUnsureError
 from service.vapi.resources import ServerView
 
@@ -71,7 +72,7 @@ class Release:
         target = Target(change.level, change.vapi_id)
         seen = await self.writer.read(target, priority)
         before = change.before or {}
-        body = {key: before[key] for key in (*BINDINGS, "fallbackDestination") if key in before}
+        body = {key: before[key] for key in (*BINDINGS, FALLBACK) if key in before}
         former = seen.server
         if "server" in before:
             body["server"] = former = webhook_fields.put_back(seen.server, before["server"])

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from service.domain.wording.blocked_messages import NAMES, UNKNOWN, unknown_placeholders
+from service.vapi.bindings import BINDINGS
 
 MAX_ATTRIBUTES_BYTES = 16 * 1024
 MAX_ANSWER_BYTES = 64 * 1024
@@ -90,10 +91,10 @@ def small(value: dict[str, Any]) -> dict[str, Any]:
 
 def answer_of(value: dict[str, Any]) -> dict[str, Any]:
     """What answers a call, in Vapi's words: one of three ids, perhaps with overrides."""
-    names = [name for name in ANSWERS if name in value]
+    names = [name for name in BINDINGS if name in value]
     overrides = value.get("assistantOverrides", {})
     if len(names) != 1 or not value.keys() <= {*names, "assistantOverrides"}:
-        raise ValueError(f"must have exactly one of {', '.join(ANSWERS)}")
+        raise ValueError(f"must have exactly one of {', '.join(BINDINGS)}")
     target = value[names[0]]
     if not isinstance(target, str) or not re.fullmatch(VAPI_ID, target):
         raise ValueError(f"{names[0]} must be an id of Vapi's")
@@ -118,7 +119,6 @@ def digits_of(value: str) -> int:
     return int(value)
 
 
-ANSWERS = ("assistantId", "squadId", "workflowId")
 ANSWER_SCHEMA = {
     "oneOf": [
         {
@@ -130,7 +130,7 @@ ANSWER_SCHEMA = {
             "required": [name],
             "additionalProperties": False,
         }
-        for name in ANSWERS
+        for name in BINDINGS
     ]
 }
 

@@ -8,18 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.reconcile.steps.gate_fields import (
-    BINDINGS,
     DesiredGateFields,
-    destination,
-    ending_hook,
     gate_changes,
     only_unblocking,
     released_gates,
-    ringing_hook,
-    said,
-    transferred,
 )
 from service.store.reconcile.claims import KeptFields
+from service.vapi.bindings import BINDINGS
+from service.vapi.hooks import (
+    destination,
+    ending_hook,
+    ringing_hook,
+    spoken_text,
+    transfer_number,
+)
 from tests.support.vapi_spec import spec_errors
 
 TEXTS = st.sampled_from(["Not in service.", "Bitte rufen Sie später an.", "No plan."])
@@ -82,8 +84,8 @@ def foreign(raw: Mapping[str, Any], kept: KeptFields, desired: DesiredGateFields
     return [
         hook
         for hook in raw.get("hooks") or []
-        if (said(hook) is None or said(hook) not in texts)
-        and (transferred(hook) is None or transferred(hook) not in numbers)
+        if (spoken_text(hook) is None or spoken_text(hook) not in texts)
+        and (transfer_number(hook) is None or transfer_number(hook) not in numbers)
     ]
 
 
@@ -112,7 +114,7 @@ def test_an_interrupted_write_is_still_known_to_be_ours(
     for seen in (raw, patched(raw, changes.body)):
         left = patched(seen, gate_changes(released_gates(), seen, changes.written).body)
         for hook in left.get("hooks") or []:
-            assert said(hook) not in changes.written.ring_texts
+            assert spoken_text(hook) not in changes.written.ring_texts
         last = gate_changes(released_gates(), left, changes.written, written=True)
         assert not last.drift
 
@@ -120,11 +122,11 @@ def test_an_interrupted_write_is_still_known_to_be_ours(
 @given(raw=RAWS, kept=KEPT)
 def test_a_number_that_has_access_is_rid_of_our_hook(raw: dict[str, Any], kept: KeptFields) -> None:
     changes = gate_changes(DesiredGateFields(unbound=False, known=True), raw, kept)
-    ours = [hook for hook in raw.get("hooks") or [] if said(hook) in set(kept.ring_texts)]
+    ours = [hook for hook in raw.get("hooks") or [] if spoken_text(hook) in set(kept.ring_texts)]
     body = only_unblocking(changes)
     assert bool(body) == bool(ours)
     if body:
-        assert not [hook for hook in body["hooks"] if said(hook) in set(kept.ring_texts)]
+        assert not [hook for hook in body["hooks"] if spoken_text(hook) in set(kept.ring_texts)]
 
 
 def test_what_we_send_is_what_vapi_publishes() -> None:

@@ -1,0 +1,21 @@
+"""What answers a phone number: the fields by which Vapi's objects name it. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+BINDINGS = ("assistantId", "squadId", "workflowId")
+"""A number that has none of these makes Vapi send an assistant-request."""
+
+FALLBACK = "fallbackDestination"
+"""Where Vapi transfers a caller when an assistant-request is not answered."""
+
+
+def bindings_of(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The bindings that an object sets, by field."""
+    return {name: raw[name] for name in BINDINGS if raw.get(name)}
+
+
+def assistant_of(answer: Mapping[str, object] | None) -> str | None:
+    """The saved assistant that an answer names."""
+    found = (answer or {}).get("assistantId")
+    return found if isinstance(found, str) else None

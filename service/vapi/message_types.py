@@ -1,0 +1,80 @@
+"""The types of Vapi's server messages, and what follows from each. Pure."""
+
+ASSISTANT_REQUEST = "assistant-request"
+CAMPAIGN_PREDIAL = "campaign.predial"
+STATUS_UPDATE = "status-update"
+END_OF_CALL_REPORT = "end-of-call-report"
+
+EXPECTING_ANSWER = frozenset(
+    {
+        ASSISTANT_REQUEST,
+        "tool-calls",
+        "function-call",
+        "transfer-destination-request",
+        "handoff-destination-request",
+        "knowledge-base-request",
+        CAMPAIGN_PREDIAL,
+        "voice-request",
+        "call.endpointing.request",
+    }
+)
+"""Messages whose answer Vapi uses; for all others the status code is the whole answer."""
+
+KNOWN_TYPES = EXPECTING_ANSWER | frozenset(
+    {
+        "assistant.speechStarted",
+        "assistant.started",
+        "call.artifact.upload",
+        "call.delete.failed",
+        "call.deleted",
+        "conversation-update",
+        END_OF_CALL_REPORT,
+        "hang",
+        "language-change-detected",
+        "model-output",
+        "phone-call-control",
+        "speech-update",
+        STATUS_UPDATE,
+        "transcript",
+        "transfer-update",
+        "user-interrupted",
+        "voice-input",
+    }
+)
+
+MILESTONES = frozenset(
+    {
+        ASSISTANT_REQUEST,
+        "assistant.started",
+        "call.delete.failed",
+        "call.deleted",
+        END_OF_CALL_REPORT,
+        "handoff-destination-request",
+        "hang",
+        "phone-call-control",
+        STATUS_UPDATE,
+        "transfer-destination-request",
+        "transfer-update",
+    }
+)
+"""Messages that change the course of a call; the others arrive many times a second."""
+
+EARLY = frozenset(
+    {
+        "assistant.speechStarted",
+        "assistant.started",
+        "conversation-update",
+        "model-output",
+        "speech-update",
+        STATUS_UPDATE,
+        "transcript",
+        'transcript[transcriptType="final"]',
+        "voice-input",
+    }
+)
+"""Messages that arrive while a call is young; one of them is enough to block it."""
+
+
+def is_known(message_type: str) -> bool:
+    """Whether Vapi documents this type of a call's messages; `transcript[…]` is a transcript."""
+    return message_type.partition("[")[0] in KNOWN_TYPES
