@@ -7,7 +7,7 @@ import structlog
 from service.access.directory import Registration
 from service.domain.calls import GateName, NewCall
 from service.domain.decisions import Decision
-from service.domain.wording.blocked_messages import blocked_text
+from service.domain.wording.blocked_messages import format_blocked_message
 from service.vapi.message_types import ASSISTANT_REQUEST
 from service.vapi.messages import ServerMessage
 
@@ -66,7 +66,7 @@ def goodbye(
     if registration is None or not registration.organization.handling.goodbye:
         return None
     organization = registration.organization
-    return blocked_text(organization, decision.reason, default_message, now)
+    return format_blocked_message(organization, decision.reason, default_message, now)
 
 
 def announce(call: NewCall) -> None:

@@ -11,7 +11,7 @@ from service.access.policies.request import build_request
 from service.domain.access_times import next_change_at
 from service.domain.organizations import Organization
 from service.domain.standing import AccessStanding
-from service.domain.wording.blocked_messages import blocked_text
+from service.domain.wording.blocked_messages import format_blocked_message
 from service.store.organizations import organizations
 from service.store.pool import Pool
 
@@ -39,7 +39,9 @@ class AccessStandings:
         return AccessStanding(
             allowed=decision.allowed,
             reason=decision.reason,
-            message=blocked_text(organization, decision.reason, self.blocked_message, now),
+            message=format_blocked_message(
+                organization, decision.reason, self.blocked_message, now
+            ),
             ring=self.ring_default if handling.ring_gate is None else handling.ring_gate,
             transfer_to=handling.transfer_when_down,
             changes_at=changes_at,

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from service.access.gate import AccessGate, Ruling
-from service.domain.wording.blocked_messages import blocked_text
+from service.domain.wording.blocked_messages import format_blocked_message
 from service.relay.delivery import Relay, forwarded_headers
 from service.settings import WEBHOOK_PATH
 from service.store.calls.event_writer import CallEventWriter
@@ -192,7 +192,7 @@ class Webhook:
                 return replies.refusal(self.blocked_message)
             now = self.gate.directory.now()
             return replies.refusal(
-                blocked_text(organization, ruling.reason, self.blocked_message, now)
+                format_blocked_message(organization, ruling.reason, self.blocked_message, now)
             )
         number = ruling.registration.phone_number if ruling.registration else None
         if number is not None and number.answer_with:

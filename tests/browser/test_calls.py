@@ -30,4 +30,4 @@ async def test_a_blocked_call_arrives_live_with_its_reason_and_has_a_story(
     await expect(row).to_contain_text("Hung up")
     await row.get_by_role("link").first.click()
     await expect(page.locator(".lead")).to_contain_text("was blocked at its first event")
-    await expect(page.locator(".timeline")).to_contain_text("was taken by Vapi")
+    await expect(page.locator(".timeline")).to_contain_text("Vapi accepted hang-up command")

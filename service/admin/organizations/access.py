@@ -8,7 +8,7 @@ from uuid import UUID
 from service.domain.access_times import next_change_at
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
-from service.domain.wording.access import AccessStory, tell_access
+from service.domain.wording.access import AccessStory, describe_access
 
 MOST = 6
 """Instants that the entitlements of one organization can have."""
@@ -77,7 +77,7 @@ class OrganizationAccess:
                 break
             then = await self.preview.decide(organization, at=instant)
             if (then.allowed, then.reason) != (last.allowed, last.reason):
-                turns.append(Turn(instant, then, tell_access(organization, then)))
+                turns.append(Turn(instant, then, describe_access(organization, then)))
                 last = then
             instant = next_change_at(organization, instant)
-        return Explained(decision, tell_access(organization, decision), tuple(turns))
+        return Explained(decision, describe_access(organization, decision), tuple(turns))

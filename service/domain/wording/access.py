@@ -1,7 +1,7 @@
-"""A decision as sentences that a support person can read out to a customer. Pure.
+"""A decision as sentences that a support agent can read to a customer. Pure.
 
-A sentence only retells what a policy said and the facts it was given: it decides nothing, so that a
-policy of a plugin is told by its reason.
+A sentence repeats a policy's verdict and the facts behind it; it never decides. A plugin's policy is
+described by its reason.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 from policies.contract import Override, SubscriptionPlan, Trial
 from service.domain.decisions import Decision, TraceEffect, TraceEntry
 from service.domain.organizations import Organization
+from service.domain.wording.labels import spaced
 
 MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
 NEAR = timedelta(hours=48)
-"""Within this of the instant in question the time of day matters."""
+"""Within this distance of the time in question, the time of day is shown."""
 
 ENTITLING = ("plan", "trial")
 
@@ -35,31 +36,31 @@ class PolicyStep:
 
 @dataclass(frozen=True, slots=True)
 class AccessStory:
-    """A decision retold: in a sentence or two, and policy by policy."""
+    """A decision described in a sentence or two, and policy by policy."""
 
     allowed: bool
     sentence: str
     steps: tuple[PolicyStep, ...]
 
 
-def tell_access(organization: Organization, decision: Decision) -> AccessStory:
-    """The story of a decision about an organization as it was then stored."""
+def describe_access(organization: Organization, decision: Decision) -> AccessStory:
+    """Describe a decision about an organization, as stored at the time of the decision."""
     steps = tuple(
         PolicyStep(
             entry.policy,
             entry.effect,
-            tell_step(entry, organization, decision),
+            describe_step(entry, organization, decision),
             entry.reason,
             entry.policy == decision.determined_by,
         )
         for entry in decision.trace
     )
     verdict = "Calls are allowed." if decision.allowed else "Calls are blocked."
-    return AccessStory(decision.allowed, f"{verdict} {why(decision, steps)}", steps)
+    return AccessStory(decision.allowed, f"{verdict} {describe_reason(decision, steps)}", steps)
 
 
-def why(decision: Decision, steps: Sequence[PolicyStep]) -> str:
-    """The sentence of who decided; where nobody could grant, that of everybody who might have."""
+def describe_reason(decision: Decision, steps: Sequence[PolicyStep]) -> str:
+    """The sentence of the deciding policy; if none could grant, those of all that might have."""
     decisive = [step for step in steps if step.decisive]
     if not decision.allowed and all(step.effect == "abstain" for step in decisive):
         others = [step for step in steps if step.policy in ENTITLING and step not in decisive]
@@ -68,97 +69,96 @@ def why(decision: Decision, steps: Sequence[PolicyStep]) -> str:
             if sentences == {"There is no plan.", "There is no trial."}:
                 return "There is neither a plan nor a trial."
         decisive = [*decisive, *others]
-    return joined([step.sentence for step in decisive]) or f"Reason: {spoken(decision.reason)}."
+    return (
+        join_sentences([step.sentence for step in decisive])
+        or f"Reason: {spaced(decision.reason)}."
+    )
 
 
-def joined(sentences: Sequence[str]) -> str:
-    """Several sentences as one."""
+def join_sentences(sentences: Sequence[str]) -> str:
+    """Several sentences joined to one."""
     first, *rest = sentences or [""]
     small = [text[0].lower() + text[1:] if text.startswith("The") else text for text in rest]
     return "; ".join(text.rstrip(".") for text in (first, *small)) + "." if first else ""
 
 
-def tell_step(entry: TraceEntry, organization: Organization, decision: Decision) -> str:
-    """What one policy said, and why."""
+def describe_step(entry: TraceEntry, organization: Organization, decision: Decision) -> str:
+    """One policy's verdict and its reason."""
     at = decision.decided_at
     if entry.effect == "skipped":
-        decider = spoken(decision.determined_by or "another policy")
-        return f"Not asked: {decider} had decided."
+        decider = spaced(decision.determined_by or "another policy")
+        return f"Not evaluated: {decider} had decided."
     if entry.effect == "failed":
         return f"Gave no usable answer ({entry.reason}); that counts as {entry.counted_as}."
     match entry.policy:
         case "admin_override":
-            return tell_override(organization.override, at)
+            return describe_override(organization.override, at)
         case "plan":
-            return tell_plan(organization.plan, entry.reason, at)
+            return describe_plan(organization.plan, entry.reason, at)
         case "trial":
-            return tell_trial(organization.trial, at)
-    name, reason = spoken(entry.policy), spoken(entry.reason or "")
-    said = {"allow": "allows calls", "deny": "blocks calls"}.get(entry.effect, "has no say")
+            return describe_trial(organization.trial, at)
+    name, reason = spaced(entry.policy), spaced(entry.reason or "")
+    said = {"allow": "allows calls", "deny": "blocks calls"}.get(entry.effect, "has no opinion")
     return f"The policy {name} {said}: {reason}." if reason else f"The policy {name} {said}."
 
 
-def tell_override(override: Override | None, at: datetime) -> str:
+def describe_override(override: Override | None, at: datetime) -> str:
     if override is None:
         return "There is no override."
     if override.starts_at is not None and at < override.starts_at:
-        return f"An override by {override.author} begins on {day(override.starts_at, at)}."
+        return f"An override by {override.author} begins on {format_day(override.starts_at, at)}."
     if override.expires_at is not None and at >= override.expires_at:
-        return f"An override by {override.author} ended on {day(override.expires_at, at)}."
+        return f"An override by {override.author} ended on {format_day(override.expires_at, at)}."
     does = "allows" if override.effect == "allow" else "blocks"
-    end = f" until {day(override.expires_at, at)}" if override.expires_at else ""
+    end = f" until {format_day(override.expires_at, at)}" if override.expires_at else ""
     reason = override.reason.rstrip(".")
     return f"An override by {override.author} {does} all calls{end} (“{reason}”)."
 
 
-def tell_plan(plan: SubscriptionPlan | None, reason: str | None, at: datetime) -> str:
+def describe_plan(plan: SubscriptionPlan | None, reason: str | None, at: datetime) -> str:
     if plan is None:
         return "There is no plan."
     name, paid, grace = f"The plan {plan.code}", plan.current_period_end, plan.grace_period_end
     match reason:
         case "plan_active":
-            return f"{name} is active" + (f", paid until {day(paid, at)}." if paid else ".")
+            return f"{name} is active" + (f", paid until {format_day(paid, at)}." if paid else ".")
         case "plan_paid_until" if paid:
-            return f"{name} was canceled and is paid until {day(paid, at)}."
+            return f"{name} was canceled and is paid until {format_day(paid, at)}."
         case "plan_in_grace" if grace:
-            state = f"ended on {day(paid, at)}" if paid and paid <= at else "is past due"
+            state = f"ended on {format_day(paid, at)}" if paid and paid <= at else "is past due"
             if plan.status == "past_due":
                 state = "is past due"
-            return f"{name} {state}; its grace period runs until {day(grace, at)}."
+            return f"{name} {state}; its grace period runs until {format_day(grace, at)}."
         case "plan_past_due":
-            end = f", and its grace period ended on {day(grace, at)}" if grace else ""
+            end = f", and its grace period ended on {format_day(grace, at)}" if grace else ""
             return f"{name} is past due{end}."
         case "plan_ended":
             state = "was canceled" if plan.status == "canceled" else "is over"
             if paid is not None:
                 verb = "was canceled and ended" if plan.status == "canceled" else "ended"
-                state = f"{verb} on {day(paid, at)}"
+                state = f"{verb} on {format_day(paid, at)}"
             over = plan.status == "active" and grace is not None
-            end = f", its grace period on {day(grace, at)}" if over and grace else ""
+            end = f", its grace period on {format_day(grace, at)}" if over and grace else ""
             return f"{name} {state}{end}."
         case "plan_paused":
             return f"{name} is paused."
     return f"{name} is {plan.status.replace('_', ' ')}."
 
 
-def tell_trial(trial: Trial | None, at: datetime) -> str:
+def describe_trial(trial: Trial | None, at: datetime) -> str:
     if trial is None:
         return "There is no trial."
     if at < trial.starts_at:
-        return f"The trial begins on {day(trial.starts_at, at)}."
+        return f"The trial begins on {format_day(trial.starts_at, at)}."
     if at < trial.ends_at:
-        return f"The trial runs until {day(trial.ends_at, at)}."
-    return f"The trial ended on {day(trial.ends_at, at)}."
+        return f"The trial runs until {format_day(trial.ends_at, at)}."
+    return f"The trial ended on {format_day(trial.ends_at, at)}."
 
 
-def day(instant: datetime, at: datetime) -> str:
-    """A day as people say it: the year if it is another one, the time if it is near."""
+def format_day(instant: datetime, at: datetime) -> str:
+    """A date, with the year if it is another year and the time if it is near `at`."""
     instant, at = instant.astimezone(UTC), at.astimezone(UTC)
     text = f"{instant.day} {MONTHS[instant.month - 1]}"
     if instant.year != at.year:
         text += f" {instant.year}"
     return f"{text} at {instant:%H:%M} UTC" if abs(instant - at) < NEAR else text
-
-
-def spoken(slug: str) -> str:
-    return slug.replace("_", " ")

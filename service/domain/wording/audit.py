@@ -6,7 +6,8 @@ from typing import Any
 
 from service.domain.audit import ACTIONS, AuditEntry
 from service.domain.phone_numbers import FieldDrift
-from service.domain.wording.audit_phrases import Values, spaced
+from service.domain.wording.audit_phrases import Values
+from service.domain.wording.labels import spaced
 
 NAME_FIELDS = ("name", "label", "vapi_phone_number_id", "email")
 

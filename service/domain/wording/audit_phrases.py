@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from service.domain.wording.labels import spaced
+
 SHORT = 60
 MOST_FIELDS = 3
 
@@ -106,7 +108,3 @@ def format_instant(value: object) -> str:
 
 def label_field(field: str) -> str:
     return "organization" if field == "organization_id" else spaced(field)
-
-
-def spaced(slug: str) -> str:
-    return slug.replace("_", " ")

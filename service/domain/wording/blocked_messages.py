@@ -1,4 +1,4 @@
-"""What a blocked caller hears. Pure; the refusal, the goodbye and the ringing hook all say this."""
+"""The sentence a blocked caller hears: in the refusal, the goodbye and the ringing hook. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,16 @@ from datetime import datetime
 
 from service.domain.handling import BlockedMessage
 from service.domain.organizations import Organization
+from service.domain.wording.labels import spaced
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 
 MOST_CHARACTERS = 1000
-"""Vapi speaks at most 4,000; nobody listens to more than a minute."""
+"""About a minute of speech; Vapi itself allows 4,000."""
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 NAMES = ("organization", "reason", "date")
 UNKNOWN = r"\{(?!(organization|reason|date)\})[^{}]*\}"
-"""What `unknown_placeholders` finds, for the API's document."""
+"""Matches unknown placeholders; a pattern for the OpenAPI document."""
 
 REASONS: Mapping[str, str] = {
     "override_deny": "calls are switched off",
@@ -25,52 +26,57 @@ REASONS: Mapping[str, str] = {
     "no_plan_or_trial": "there is no plan",
     "policy_failed": "it could not be checked",
 }
-"""Reasons as people say them; those of plugins are said with spaces for underscores."""
+"""Reasons within a sentence; a plugin's reason is spoken with spaces for underscores."""
 
 
-def blocked_text(organization: Organization, reason: str, default: str, at: datetime) -> str:
+def format_blocked_message(
+    organization: Organization, reason: str, default: str, at: datetime
+) -> str:
     """The sentence for a blocked caller of an organization.
 
-    Its own messages come first, the most particular one of them, then its `blocked_message`, then
-    the service's default. It is never empty: Vapi would take that for no refusal.
+    The most specific of its own messages comes first, then its `blocked_message`, then the service's
+    default. It is never empty: Vapi treats an empty error as no refusal.
     """
-    chosen = choose(organization.blocked_messages, reason, organization.handling.language)
+    chosen = choose_message(organization.blocked_messages, reason, organization.handling.language)
     text = chosen.text if chosen else organization.blocked_message or default
     values = {
         "organization": organization.name,
-        "reason": REASONS.get(reason, reason.replace("_", " ")),
+        "reason": REASONS.get(reason, spaced(reason)),
         "date": at.date().isoformat(),
     }
-    return fill(text, values).strip()[:MOST_CHARACTERS].rstrip() or DEFAULT_BLOCKED_MESSAGE
+    return (
+        fill_placeholders(text, values).strip()[:MOST_CHARACTERS].rstrip()
+        or DEFAULT_BLOCKED_MESSAGE
+    )
 
 
 def unknown_placeholders(text: str) -> list[str]:
-    """What looks like a placeholder in a text and is none: it would be spoken as it is written."""
+    """Unknown placeholders in a text, which would be spoken literally."""
     return [match[0] for match in PLACEHOLDER.finditer(text) if match[1] not in NAMES]
 
 
-def choose(
+def choose_message(
     messages: Sequence[BlockedMessage], reason: str, language: str | None
 ) -> BlockedMessage | None:
-    """The message that says most: for this reason before any, in this language before any.
+    """The most specific message: one for this reason before one for all, then by language.
 
-    `de-CH` is served by `de`. Among equals the first one counts.
+    `de-CH` accepts `de`. Among equals the first wins.
     """
     best: tuple[int, BlockedMessage] | None = None
     for message in messages:
         if message.reason not in (None, reason):
             continue
-        spoken = rank_of_language(message.language, language)
-        if spoken is None:
+        fit = language_rank(message.language, language)
+        if fit is None:
             continue
-        rank = (4 if message.reason else 0) + spoken
+        rank = (4 if message.reason else 0) + fit
         if best is None or rank > best[0]:
             best = (rank, message)
     return best[1] if best else None
 
 
-def rank_of_language(written: str | None, wanted: str | None) -> int | None:
-    """How well a message's language fits; None: not at all."""
+def language_rank(written: str | None, wanted: str | None) -> int | None:
+    """How well a message's language fits; None: it does not."""
     if written is None:
         return 0
     if wanted is None:
@@ -80,6 +86,6 @@ def rank_of_language(written: str | None, wanted: str | None) -> int | None:
     return 1 if wanted.startswith(f"{written}-") else None
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put the values in; what is no placeholder of ours stays as it is written."""
+def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
+    """Replace known placeholders; others stay as they are."""
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)

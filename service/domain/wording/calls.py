@@ -1,14 +1,17 @@
-"""A call in sentences: why it was let through, blocked or cut off; each step of it. Pure."""
+"""A call in sentences: why it was allowed, blocked or ended, and each of its steps. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from service.domain.call_events import CallStep
 from service.domain.calls import Call, HangupState
-from service.domain.wording.labels import Tone, seconds, words
+from service.domain.wording.labels import Tone, format_seconds, label_in_sentence, label_slug
+
+Detail = Mapping[str, Any]
+Described = tuple[str, Tone]
 
 ANSWERS: Mapping[str, str] = {
-    "error": "answered with a sentence that is spoken to the caller, who is then hung up",
+    "error": "answered with a sentence for the caller, before the hang-up",
     "destination": "answered with a transfer",
     "assistantId": "answered with an assistant",
     "assistant": "answered with an assistant",
@@ -18,95 +21,126 @@ ANSWERS: Mapping[str, str] = {
     "workflow": "answered with a workflow",
 }
 
+BLOCKED_AT: Mapping[str, str] = {
+    "request": "before an assistant joined",
+    "ring": "while it rang",
+    "event": "at its first event",
+}
 
-def lower(slug: object) -> str:
-    """Words that go on in a sentence."""
-    text = words(slug)
-    return text[:1].lower() + text[1:]
 
-
-def headline(call: Call, organization: str | None) -> str:
-    """Why the call was cut off, or was not, in one sentence."""
+def describe_call(call: Call, organization: str | None) -> str:
+    """Why the call was allowed, blocked or ended by Callgate, in one sentence."""
     who = organization or "its organization"
     if call.cut_at is not None:
-        return f"This call was cut off because the access of {who} ended: {lower(call.cut_reason)}."
+        reason = label_in_sentence(call.cut_reason)
+        return f"Callgate ended this call because the access of {who} ended: {reason}."
     if call.organization_id is None:
-        return "Nobody registered the number of this call, so it was not let through."
+        return "The number of this call is not registered, so the call was not allowed."
     if not call.blocked:
-        return f"This call was let through: {lower(call.reason)}."
-    where = {
-        "request": "before an assistant joined",
-        "ring": "while it rang",
-        "event": "at its first event",
-    }[call.gate]
+        return f"This call was allowed: {label_in_sentence(call.reason)}."
+    blocked = f"This call was blocked {BLOCKED_AT[call.gate]}"
     if call.reason == "ring_gate":
-        return f"This call was blocked {where}: {who} had no access then."
-    return f"This call was blocked {where}: {lower(call.reason)} ({who})."
+        return f"{blocked}: {who} had no access then."
+    return f"{blocked}: {label_in_sentence(call.reason)} ({who})."
 
 
-def aftermath(call: Call) -> str:
-    """What came of it."""
+def describe_end(call: Call) -> str:
+    """How the call ended, or how far its hang-up is."""
     if call.hangup is None:
         if call.ended_at is None:
-            return "No end of it is known yet."
-        return f"It ended after {seconds(call.duration_seconds)}."
-    tries = f"{call.hangup.attempts} hang-up command{'' if call.hangup.attempts == 1 else 's'}"
-    if call.hangup.state is HangupState.CONFIRMED:
-        lived = f" It was on the line for {seconds(call.lived_seconds)}." if call.blocked else ""
-        return f"Vapi confirms that it is over, after {tries}.{lived}"
-    return {
-        HangupState.PENDING: f"It is being hung up: {tries} so far.",
-        HangupState.UNCONFIRMED: f"Vapi took {tries}, and nothing proves that it ended.",
-        HangupState.FAILED: "No hang-up command got through to Vapi.",
-    }[call.hangup.state]
+            return "No end has been reported yet."
+        return f"It ended after {format_seconds(call.duration_seconds)}."
+    attempts = call.hangup.attempts
+    commands = f"{attempts} hang-up command{'' if attempts == 1 else 's'}"
+    match call.hangup.state:
+        case HangupState.CONFIRMED:
+            lived = f" It lasted {format_seconds(call.lived_seconds)}." if call.blocked else ""
+            return f"Vapi confirmed the end after {commands}.{lived}"
+        case HangupState.PENDING:
+            return f"The hang-up is in progress: {commands} so far."
+        case HangupState.UNCONFIRMED:
+            return f"Vapi accepted {commands}; the end is unconfirmed."
+        case HangupState.FAILED:
+            return "No hang-up command reached Vapi."
 
 
-def told(step: CallStep) -> tuple[str, Tone]:
-    """A step as a sentence, and how it looks."""
-    detail: Mapping[str, Any] = step.detail
-    kind = step.kind
-    if kind == "message":
-        return message_told(detail)
-    if kind == "decided":
-        by = f" by the policy {detail['determined_by']}" if detail["determined_by"] else ""
-        known = "" if detail["basis"] == "fresh" else " from what was last known"
-        verb = "Let through" if detail["effect"] == "allow" else "Blocked"
-        tone: Tone = "good" if detail["effect"] == "allow" else "bad"
-        return f"{verb}{by}{known}: {lower(detail['reason'])}", tone
-    if kind == "hangup.looked":
-        over = detail.get("over")
-        if over is None:
-            return f"Vapi could not say whether it is over: {detail.get('error', '')}", "wait"
-        return ("Vapi says that it is over", "good") if over else ("It is not over yet", "wait")
-    attempt = detail.get("attempt")
-    error = detail.get("error", "")
-    sentences: dict[str, tuple[str, Tone]] = {
-        "cut": (f"Cut off, for the access had ended: {lower(detail.get('reason'))}", "bad"),
-        "ended": (f"Ended: {lower(detail.get('reason') or 'no reason was given')}", "calm"),
-        "goodbye.sent": (f"The goodbye is being spoken ({detail.get('seconds')} s)", "calm"),
-        "goodbye.failed": (f"The goodbye could not be spoken: {error}", "wait"),
-        "hangup.sent": (f"Hang-up command {attempt} was taken by Vapi", "good"),
-        "hangup.failed": (f"Hang-up command {attempt} got nowhere: {error}", "bad"),
-        "hangup.unknown": ("The control host does not know the call (any more)", "wait"),
-        "hangup.refused": (f"The control URL is not one of Vapi's: {error}", "bad"),
-        "hangup.waiting": (f"The next look follows in {detail.get('seconds')} s", "calm"),
-        "hangup.confirmed": ("The hang-up is confirmed", "good"),
-        "hangup.given_up": (f"Given up: {lower(detail.get('state'))}", "bad"),
-        "hangup.restarted": ("It still talked, so hanging up began anew", "bad"),
-    }
-    return sentences.get(kind, (words(kind), "calm"))
+def describe_call_step(step: CallStep) -> Described:
+    """A step as a sentence, with its tone."""
+    describe = STEPS.get(step.kind)
+    return describe(step.detail) if describe else (label_slug(step.kind), "calm")
 
 
-def message_told(detail: Mapping[str, Any]) -> tuple[str, Tone]:
-    """What Vapi told us, and how we answered."""
-    said = [f"Vapi sent {detail.get('type', 'a message')}"]
+def describe_message(detail: Detail) -> Described:
+    """A message from Vapi, and the reply."""
+    parts = [f"Vapi sent {detail.get('type', 'a message')}"]
     if detail.get("status"):
-        said.append(f"({detail['status']})")
+        parts.append(f"({detail['status']})")
     if detail.get("first"):
-        said.append("— the first we heard of the call")
+        parts.append("— the first message of the call")
     answer = detail.get("answer")
     if answer:
-        said.append(f"and was {ANSWERS.get(answer, 'answered')}")
+        parts.append(f"and was {ANSWERS.get(answer, 'answered')}")
     elif detail.get("reply") == 403:
-        said.append("and was told that access is denied")
-    return " ".join(said), "bad" if detail.get("reply") == 403 else "calm"
+        parts.append("and was refused: access denied")
+    return " ".join(parts), "bad" if detail.get("reply") == 403 else "calm"
+
+
+def describe_decision(detail: Detail) -> Described:
+    by = f" by the policy {detail['determined_by']}" if detail["determined_by"] else ""
+    known = "" if detail["basis"] == "fresh" else " from the last known state"
+    allowed = detail["effect"] == "allow"
+    verb = "Allowed" if allowed else "Blocked"
+    reason = label_in_sentence(detail["reason"])
+    return f"{verb}{by}{known}: {reason}", "good" if allowed else "bad"
+
+
+def describe_hangup_check(detail: Detail) -> Described:
+    over = detail.get("over")
+    if over is None:
+        return f"Vapi did not say whether the call has ended: {detail.get('error', '')}", "wait"
+    if over:
+        return "Vapi reports the call as ended", "good"
+    return "The call has not ended yet", "wait"
+
+
+def describe_cut(detail: Detail) -> Described:
+    reason = label_in_sentence(detail.get("reason"))
+    return f"Ended by Callgate because the access ended: {reason}", "bad"
+
+
+def describe_ended(detail: Detail) -> Described:
+    reason = detail.get("reason")
+    return f"Ended: {label_in_sentence(reason) if reason else 'no reason given'}", "calm"
+
+
+def fixed(template: str, tone: Tone) -> Callable[[Detail], Described]:
+    """A sentence with placeholders for the step's attempt, error, seconds and state."""
+
+    def describe(detail: Detail) -> Described:
+        return template.format(
+            attempt=detail.get("attempt"),
+            error=detail.get("error", ""),
+            seconds=detail.get("seconds"),
+            state=label_in_sentence(detail.get("state")),
+        ), tone
+
+    return describe
+
+
+STEPS: Mapping[str, Callable[[Detail], Described]] = {
+    "message": describe_message,
+    "decided": describe_decision,
+    "cut": describe_cut,
+    "ended": describe_ended,
+    "goodbye.sent": fixed("Speaking the goodbye ({seconds} s)", "calm"),
+    "goodbye.failed": fixed("The goodbye could not be spoken: {error}", "wait"),
+    "hangup.sent": fixed("Vapi accepted hang-up command {attempt}", "good"),
+    "hangup.failed": fixed("Hang-up command {attempt} failed: {error}", "bad"),
+    "hangup.unknown": fixed("The control host no longer knows the call", "wait"),
+    "hangup.refused": fixed("The control URL does not belong to Vapi: {error}", "bad"),
+    "hangup.looked": describe_hangup_check,
+    "hangup.waiting": fixed("Next check in {seconds} s", "calm"),
+    "hangup.confirmed": fixed("The hang-up is confirmed", "good"),
+    "hangup.given_up": fixed("Gave up: {state}", "bad"),
+    "hangup.restarted": fixed("The call was still active, so the hang-up started again", "bad"),
+}

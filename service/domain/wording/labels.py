@@ -1,13 +1,15 @@
-"""Words for what the service calls by slugs: states, reasons, gates. Unknown ones, a plugin's reasons
-for instance, are shown as they are with spaces. Pure."""
+"""Labels for slugs (states, reasons, gates) and durations as text. Pure.
+
+An unknown slug, such as a plugin's reason, becomes its own words.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
 
 Tone = Literal["good", "bad", "wait", "calm"]
-"""How a badge looks: fine, needs somebody, under way, neither."""
+"""How a badge looks: good, needs an admin, in progress, neutral."""
 
-WORDS: Mapping[str, str] = {
+LABELS: Mapping[str, str] = {
     "override_allow": "Allowed by an override",
     "override_deny": "Blocked by an override",
     "plan_active": "Plan is active",
@@ -64,19 +66,30 @@ TONES: Mapping[str, Tone] = {
 }
 
 
-def words(slug: object) -> str:
-    """A slug as people read it."""
+def label_slug(slug: object) -> str:
+    """The label of a slug."""
     text = str(slug or "")
-    return WORDS.get(text) or text.replace("_", " ").replace("-", " ").capitalize()
+    return LABELS.get(text) or spaced(text).replace("-", " ").capitalize()
 
 
-def tone(slug: object) -> Tone:
-    """How the badge of a state looks."""
+def label_in_sentence(slug: object) -> str:
+    """The label of a slug, to continue a sentence."""
+    text = label_slug(slug)
+    return text[:1].lower() + text[1:]
+
+
+def spaced(slug: str) -> str:
+    """A slug with spaces for its underscores."""
+    return slug.replace("_", " ")
+
+
+def tone_of(slug: object) -> Tone:
+    """The tone of a state's badge."""
     return TONES.get(str(slug or ""), "calm")
 
 
-def seconds(value: float | None) -> str:
-    """A duration as people read it: 0.8 s, 42 s, 3 min 5 s, 2 h 10 min, 3 d 4 h."""
+def format_seconds(value: float | None) -> str:
+    """A duration: 0.8 s, 42 s, 3 min 5 s, 2 h 10 min, 3 d 4 h."""
     if value is None:
         return "—"
     if value < 10:

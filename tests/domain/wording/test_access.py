@@ -11,7 +11,7 @@ from service.access.policies.plugins import load_policies
 from service.access.policies.request import build_request
 from service.domain.decisions import Decision, TraceEntry
 from service.domain.organizations import Organization
-from service.domain.wording.access import tell_access
+from service.domain.wording.access import describe_access
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ async def told(
     chain = AccessChain(load_policies().policies)
     organization = Organization(uuid4(), "Acme", plan=plan, trial=trial, override=override)
     decision = await chain.decide(build_request(organization, AT), basis="fresh")
-    return tell_access(organization, decision).sentence
+    return describe_access(organization, decision).sentence
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_policy_of_a_plugin_is_told_by_its_reason() -> None:
         TraceEntry("plan", "skipped"),
     )
     decision = Decision(uuid4(), Effect.DENY, "too_many_calls", "fair_use", "fresh", trace, AT)
-    story = tell_access(Organization(uuid4(), "Acme"), decision)
+    story = describe_access(Organization(uuid4(), "Acme"), decision)
     assert story.sentence == (
         "Calls are blocked. The policy fair use blocks calls: too many calls."
     )
@@ -121,5 +121,5 @@ def test_a_policy_of_a_plugin_is_told_by_its_reason() -> None:
         "There is no override.",
         "Gave no usable answer (late); that counts as abstain.",
         "The policy fair use blocks calls: too many calls.",
-        "Not asked: fair use had decided.",
+        "Not evaluated: fair use had decided.",
     ]

@@ -13,7 +13,7 @@ from service.domain.organizations import Organization
 from service.domain.wording.blocked_messages import (
     MOST_CHARACTERS,
     UNKNOWN,
-    blocked_text,
+    format_blocked_message,
     unknown_placeholders,
 )
 
@@ -51,25 +51,27 @@ def organization(language: str | None = None, **fields: object) -> Organization:
 )
 def test_the_most_particular_message_is_said(reason: str, language: str | None, text: str) -> None:
     made = organization(language, blocked_messages=MESSAGES, blocked_message="own")
-    assert blocked_text(made, reason, "default", AT) == text
+    assert format_blocked_message(made, reason, "default", AT) == text
 
 
 def test_without_messages_its_own_sentence_then_the_default() -> None:
-    assert blocked_text(organization(blocked_message="own"), "x", "default", AT) == "own"
-    assert blocked_text(organization(), "x", "default", AT) == "default"
+    assert format_blocked_message(organization(blocked_message="own"), "x", "default", AT) == "own"
+    assert format_blocked_message(organization(), "x", "default", AT) == "default"
 
 
 def test_placeholders_are_filled_in() -> None:
     made = organization(blocked_message="{organization}: {reason} ({date}). {else} { } {{reason}}")
-    assert blocked_text(made, "plan_past_due", "", AT) == (
+    assert format_blocked_message(made, "plan_past_due", "", AT) == (
         "Bakery: the plan is past due (2026-11-23). {else} { } {the plan is past due}"
     )
-    assert blocked_text(made, "too_many_calls", "", AT).startswith("Bakery: too many calls")
+    assert format_blocked_message(made, "too_many_calls", "", AT).startswith(
+        "Bakery: too many calls"
+    )
 
 
 @given(text=st.text(max_size=3000), reason=st.text(max_size=20))
 def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) -> None:
-    said = blocked_text(organization(blocked_message=text), reason, "default", AT)
+    said = format_blocked_message(organization(blocked_message=text), reason, "default", AT)
     assert 0 < len(said) <= MOST_CHARACTERS
     assert said.strip() == said
 

@@ -52,7 +52,7 @@ async def test_calls_are_listed_searched_and_told(callgate: Replica, vapi: Sandb
         await eventually(confirmed)
         shown = await ada.get(f"/calls/{row['id']}")
         assert "was blocked at its first event: neither plan nor trial (Bakery <b>)." in shown.text
-        assert "Vapi confirms that it is over" in shown.text
+        assert "Vapi confirmed the end after" in shown.text
         assert "/control" not in shown.body
         for wrong in ("x", "00000000-0000-0000-0000-000000000001"):
             assert (await ada.get(f"/calls/{wrong}")).status == 404

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
-from service.domain.wording.calls import aftermath, headline, told
+from service.domain.wording.calls import describe_call, describe_call_step, describe_end
 from service.store.calls import search
 from service.store.calls.feed import CallSummary
 from service.store.calls.search import CallNames
@@ -107,12 +107,12 @@ class CallPages:
     async def page(self, visit: Visit) -> web.Response:
         """One call's story."""
         story = await self.stories.get(visit.id("call_id"))
-        steps = [(step, *told(step)) for step in story.steps]
+        steps = [(step, *describe_call_step(step)) for step in story.steps]
         return await visit.show(
             "calls/page.html",
             call=story.call,
             names=story.names,
-            headline=headline(story.call, story.names.organization_name),
-            aftermath=aftermath(story.call),
+            headline=describe_call(story.call, story.names.organization_name),
+            aftermath=describe_end(story.call),
             steps=steps,
         )

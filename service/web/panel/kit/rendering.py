@@ -7,7 +7,7 @@ import jinja2
 import orjson
 from aiohttp import web
 
-from service.domain.wording.labels import seconds, tone, words
+from service.domain.wording.labels import format_seconds, label_slug, tone_of
 from service.web.panel.kit.static import Assets
 
 
@@ -60,7 +60,7 @@ def set_up_rendering(app: web.Application, assets: Assets, root: str) -> None:
         utc_field=utc_field,
         pretty=pretty,
         count=count,
-        words=words,
-        tone=tone,
-        seconds=seconds,
+        words=label_slug,
+        tone=tone_of,
+        seconds=format_seconds,
     )

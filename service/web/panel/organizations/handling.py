@@ -9,7 +9,7 @@ from aiohttp import web
 from service.admin.changes import RecordedChanges
 from service.admin.organizations.organizations import Organizations
 from service.domain.organizations import Organization
-from service.domain.wording.blocked_messages import REASONS, blocked_text
+from service.domain.wording.blocked_messages import REASONS, format_blocked_message
 from service.web.panel.kit.filling import fill_in, whole_number
 from service.web.panel.kit.forms import Form, judge, text_of
 from service.web.panel.kit.pages import PanelPage
@@ -68,7 +68,7 @@ class HandlingPages:
             "default": self.blocked_message,
             "reasons": REASONS,
             "heard": {
-                reason: blocked_text(organization, reason, self.blocked_message, now)
+                reason: format_blocked_message(organization, reason, self.blocked_message, now)
                 for reason in REASONS
             },
         }

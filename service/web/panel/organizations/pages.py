@@ -16,7 +16,7 @@ from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.timeline import Timeline
 from service.domain.forward_urls import check_forward_url
 from service.domain.organizations import Organization
-from service.domain.wording.blocked_messages import blocked_text
+from service.domain.wording.blocked_messages import format_blocked_message
 from service.store.calls import search
 from service.store.organizations.timeline import Place
 from service.store.pool import Pool
@@ -126,7 +126,9 @@ class OrganizationPages:
             calls=[call for call, _ in calls],
             events=events.found,
             more_events=events.next is not None,
-            spoken=blocked_text(organization, reason, self.blocked_message, datetime.now(UTC)),
+            spoken=format_blocked_message(
+                organization, reason, self.blocked_message, datetime.now(UTC)
+            ),
         )
 
     async def at_another_instant(
