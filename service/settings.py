@@ -1,6 +1,6 @@
 """Every setting, read from the environment and judged at once: one message lists all that is wrong.
 
-The README's table names each of them; a test keeps the two equal.
+deploy/README.md explains each of them; a test keeps the two equal.
 """
 
 import difflib
@@ -325,7 +325,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 
 def known_variables() -> Mapping[str, str]:
-    """Each variable's name and its default as text, for the README's table and its test."""
+    """Each variable's name and its default as text, for the operators' table and its test."""
     return {
         name.upper(): repr(field.default)
         for name, field in Settings.model_fields.items()

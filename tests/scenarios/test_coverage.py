@@ -1,7 +1,7 @@
 """Every row of the coverage table, end to end: somebody calls, what is heard, what is recorded, how
 long it lasts. Real seconds, real HTTP, the sandbox as Vapi.
 
-`WRITE_README=1 pytest tests/test_coverage.py` puts the run's table into the README.
+`WRITE_COVERAGE=1 pytest tests/scenarios/test_coverage.py` puts the run's table into deploy/README.md.
 """
 
 import asyncio
@@ -232,7 +232,7 @@ SCENARIOS: tuple[Callable[[Place], Awaitable[None]], ...] = (
 )
 
 
-async def test_the_readme_s_coverage_table_is_what_happens(
+async def test_the_operators_coverage_table_is_what_happens(
     start_replica: Start, vapi: SandboxVapi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(missed_calls, "GRACE", timedelta(seconds=1))
@@ -243,7 +243,7 @@ async def test_the_readme_s_coverage_table_is_what_happens(
     )
     rows = [row for place in places for row in place.rows]
     print(coverage_table.render(rows))
-    if os.environ.get("WRITE_README"):
+    if os.environ.get("WRITE_COVERAGE"):
         coverage_table.write(rows)
     told = [row.without_seconds for row in coverage_table.read()]
     assert told == [row.without_seconds for row in rows]

@@ -1,51 +1,21 @@
 """`callgate serve --sandbox`: what it prints is true, with one process and with two."""
 
 import asyncio
-import os
 import re
 import shlex
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.service import unused_port
+from tests.support.sandbox_process import sandbox_process
 
 
 @pytest.fixture(params=[(), ("--workers", "2")], ids=["one process", "two workers"])
 def printed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
     """What the command prints, as lines, while it runs."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VAPI_", "CALLGATE_", "DATABASE_", "NEXT_"))
-    }
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "service", "serve", "--sandbox", *request.param),
-                *("--port", str(unused_port())),
-            ],
-            env={**kept, "CALLGATE_DATA_DIR": str(tmp_path / "data")},
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    assert process.stdout is not None
-    with process, process.stdout:
-        lines: list[str] = []
-        for line in process.stdout:
-            lines.append(line.rstrip("\n"))
-            if len([entry for entry in lines if entry.startswith("curl ")]) == 2:
-                break
-        assert process.poll() is None, (tmp_path / "log").read_text()
+    with sandbox_process(tmp_path, *request.param) as lines:
         yield lines
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-        assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 async def test_the_printed_calls_do_what_is_printed(printed: list[str]) -> None:

@@ -1,10 +1,10 @@
-"""The README's table of what becomes of blocked calls: written from a test run, read by the next."""
+"""The operators' table of where blocked calls are stopped: written by one test run, read by the next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+from tests.support.documents import OPERATORS
+
 BEGIN, END = "<!-- coverage:begin -->", "<!-- coverage:end -->"
 HEAD = ("call", "stopped at", "where", "what is heard", "what is recorded", "seconds connected")
 
@@ -46,17 +46,17 @@ def parts(text: str) -> tuple[str, str, str]:
     """What stands before, between and after the markers."""
     before, begin, rest = text.partition(BEGIN)
     table, end, after = rest.partition(END)
-    assert begin, "the README has lost a marker"
-    assert end, "the README has lost a marker"
+    assert begin, "the document has lost a marker"
+    assert end, "the document has lost a marker"
     return before, table, after
 
 
 def read() -> list[Row]:
-    """The rows that the README shows."""
-    return parse(parts(README.read_text())[1])
+    """The rows that the document shows."""
+    return parse(parts(OPERATORS.read_text())[1])
 
 
 def write(rows: Sequence[Row]) -> None:
-    """Put a run's rows into the README."""
-    before, _, after = parts(README.read_text())
-    README.write_text(f"{before}{BEGIN}\n{render(rows)}\n{END}{after}")
+    """Put a run's rows into the document."""
+    before, _, after = parts(OPERATORS.read_text())
+    OPERATORS.write_text(f"{before}{BEGIN}\n{render(rows)}\n{END}{after}")

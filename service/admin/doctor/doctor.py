@@ -39,7 +39,7 @@ SKEW_SECONDS, WRONG_SECONDS = 2.0, 60.0
 QUEUE_SECONDS = 60.0
 FREE_BYTES = 2**30
 
-SET_AGAIN = "Mend it in the environment of every replica and start again; see the README's table."
+SET_AGAIN = "Mend it in the environment of every replica and start again; see deploy/README.md."
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class Examinations:
             return self.last
 
     def settings(self) -> list[SettingLine]:
-        """Every setting, in the README's order."""
+        """Every setting, in the order of the class."""
         return list(describe_settings(self.doctor.settings, os.environ))
 
 

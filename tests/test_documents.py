@@ -1,0 +1,264 @@
+"""The documents are true: what exists is found in its document, and what it names exists."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from policies import hookspecs
+from service.cli import app
+from service.domain.audit import ACTIONS
+from service.domain.handling import Handling
+from service.domain.people import ROLES, SCOPES
+from service.domain.phone_numbers import SyncState
+from service.settings import Settings
+from tests.domain.test_errors import ALL as ERRORS
+from tests.support.documents import (
+    AUTHORS,
+    CODE,
+    DEVELOPERS,
+    FENCE,
+    OPERATORS,
+    README,
+    ROOT,
+    anchors,
+    code,
+    column,
+    documents,
+    links,
+    names_in,
+    rows,
+    section,
+)
+from tests.support.service import Replica
+
+MOST_WORDS = 1200
+MOST_PICTURE_BYTES = 250_000
+SETTING = re.compile(r"\b((?:VAPI|CALLGATE|NEXT_PUBLIC|DATABASE)_[A-Z_]*[A-Z])\b")
+COMMAND = re.compile(r"\bcallgate ((?:[a-z]+ ?){1,2})")
+ROOMS = ("service/", "policies/", "migrations/", "tests/", "deploy/", ".ci/")
+
+
+def settings() -> set[str]:
+    return {name.upper() for name in Settings.model_fields if name != "sandbox"}
+
+
+def commands() -> dict[str, set[str]]:
+    """Every command with its options; hidden options are for the service itself."""
+
+    def walk(group: Any, path: str) -> Iterator[tuple[str, set[str]]]:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from walk(command, f"{path} {name}")
+                continue
+            options = [entry for entry in command.params if not getattr(entry, "hidden", False)]
+            names = {word for entry in options for word in entry.opts if word.startswith("--")}
+            yield f"{path} {name}", names
+
+    return dict(walk(typer.main.get_command(app), "callgate"))
+
+
+def calls_in(folder: str) -> Iterator[ast.Call]:
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                yield node
+
+
+def texts(node: ast.Call) -> list[str]:
+    """The texts among a call's positional arguments, in both branches of a condition."""
+    branches = list[ast.expr]()
+    for argument in node.args:
+        branches += (
+            [argument.body, argument.orelse] if isinstance(argument, ast.IfExp) else [argument]
+        )
+    constants = [branch.value for branch in branches if isinstance(branch, ast.Constant)]
+    return [value for value in constants if isinstance(value, str)]
+
+
+def reasons() -> set[str]:
+    """What the built-in policies answer, and the reasons that the service gives by itself."""
+    found = set[str]()
+    for node in calls_in("policies"):
+        if isinstance(node.func, ast.Name) and node.func.id in ("allow", "deny", "abstain"):
+            found.update(texts(node))
+    for path in (ROOT / "service" / "access").rglob("*.py"):
+        found.update(re.findall(r'^[A-Z]+_REASON = "([a-z_]+)"', path.read_text(), re.MULTILINE))
+    return found
+
+
+def error_codes() -> set[str]:
+    """Codes of error classes, and those that the web layer gives by itself."""
+    found = {kind.code for kind in ERRORS}
+    for node in calls_in("service/web"):
+        name = getattr(node.func, "id", "")
+        if name in ("problem", "InputError") and texts(node):
+            found.add(texts(node)[0])
+    return found | {"http_error", "malformed_json", "unfit_value"}
+
+
+TABLES = [
+    ("Settings", settings()),
+    ("Reasons", reasons()),
+    ("Error codes", error_codes()),
+    ("Commands", set(commands())),
+]
+
+
+@pytest.mark.parametrize(("title", "known"), TABLES, ids=[title for title, _ in TABLES])
+def test_a_table_for_operators_has_a_row_for_each_and_no_other(title: str, known: set[str]) -> None:
+    listed = column(section(OPERATORS, title))
+    assert sorted(listed) == sorted(known)
+
+
+def test_states_of_numbers_and_choices_of_handling_are_explained() -> None:
+    assert column(section(OPERATORS, "Webhooks and repairs")) == [
+        *("in_sync", "pending", "drifted", "shadowed", "missing", "failed", "paused")
+    ]
+    assert {state.value for state in SyncState} == set(
+        column(section(OPERATORS, "Webhooks and repairs"))
+    )
+    gates = code(section(OPERATORS, "Gates and coverage"))
+    assert set(Handling.__dataclass_fields__) <= gates
+
+
+def test_roles_and_scopes_are_explained() -> None:
+    text = section(OPERATORS, "People and tokens")
+    assert column(text) == list(ROLES)
+    listed = re.search(r"optionally scopes: (.*?)\.", text)
+    assert listed is not None
+    assert set(code(listed[1])) == set(SCOPES)
+
+
+def test_audit_actions_are_listed() -> None:
+    listed = column(section(OPERATORS, "Audit"), 1)
+    assert sorted(listed) == sorted(ACTIONS)
+
+
+@pytest.mark.parametrize(("command", "options"), commands().items(), ids=list(commands()))
+def test_every_option_of_a_command_is_explained(command: str, options: set[str]) -> None:
+    (told,) = (
+        cells[1] for cells in rows(section(OPERATORS, "Commands")) if cells[0] == f"`{command}`"
+    )
+    assert {word for word in code(told) if word.startswith("--")} == options
+
+
+async def test_metrics_are_listed(callgate: Replica) -> None:
+    async with callgate.session.get(f"{callgate.url}/metrics") as response:
+        text = await response.text()
+    kinds = re.findall(r"^# TYPE (callgate_\w+) (\w+)$", text, re.MULTILINE)
+    served = {name for name, _ in kinds if not name.endswith("_created")}
+    told = section(OPERATORS, "Metrics")
+    assert sorted(column(told)) == sorted(served)
+    alerts = re.findall(r"\bcallgate_\w+", told)
+    assert set(alerts) <= served
+
+
+def test_hooks_and_the_surface_are_in_the_page_for_authors() -> None:
+    text = AUTHORS.read_text()
+    declared = {name for name, given in vars(hookspecs).items() if hasattr(given, "callgate_spec")}
+    used = set(re.findall(r"@hookimpl\ndef (\w+)", text))
+    assert declared
+    assert used == declared
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_document_names_what_does_not_exist(document: Path) -> None:
+    text = document.read_text()
+    assert set(SETTING.findall(text)) - {"CALLGATE_POLICY"} <= settings()
+    known = {*commands(), *(name.rpartition(" ")[0] for name in commands())}
+    for words in COMMAND.findall("\n".join((*code(text), *FENCE.findall(text)))):
+        one, _, two = words.strip().partition(" ")
+        assert f"callgate {one}" in known or f"callgate {one} {two}" in known, words
+    for word in code(text):
+        if is_path(word):
+            assert (ROOT / word).exists(), word
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in links(document.read_text()):
+        place, _, anchor = link.partition("#")
+        if place.startswith(("http:", "https:", "mailto:")):
+            continue
+        target = document if not place else (document.parent / place).resolve()
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text()), link
+
+
+def test_the_readme_is_short_and_says_first_what_was_not_done() -> None:
+    text = README.read_text()
+    assert len(text.split()) < MOST_WORDS
+    assert "**Not yet run against live Vapi.**" in "".join(text.partition("\n## ")[0])
+    (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    assert (ROOT / picture).stat().st_size < MOST_PICTURE_BYTES
+
+
+def test_the_walk_through_the_panel_names_what_is_there() -> None:
+    templates = (ROOT / "service" / "web" / "panel" / "templates").rglob("*.html")
+    shown = "\n".join(template.read_text() for template in templates)
+    for name in re.findall(r"\*\*([^*]+)\*\*", section(README, "A walk through the panel")):
+        assert re.search(rf'[">]{re.escape(name)}["<]', shown), name
+
+
+def test_the_grid_shows_where_each_noun_is_in_each_layer() -> None:
+    text = section(DEVELOPERS, "The grid")
+    (layers,) = (CODE.findall(line) for line in text.splitlines() if line.startswith("| noun |"))
+    for noun, *cells in rows(text):
+        for layer, cell in zip(layers, cells, strict=True):
+            folder = ROOT / layer
+            found = {
+                str(path.relative_to(folder))
+                for path in (*folder.glob(f"{noun}.py"), *folder.glob(f"*/{noun}.py"))
+            }
+            found |= {f"{noun}/"} if (folder / noun).is_dir() else set()
+            shown = set(CODE.findall(cell))
+            assert shown <= found, (noun, layer)
+            assert len(shown) == bool(found), (noun, layer, found)
+
+
+def test_twenty_questions_have_answers_that_exist() -> None:
+    answers = list(rows(section(DEVELOPERS, "Twenty questions")))
+    assert len(answers) == 20
+    for question, answer in answers:
+        paths, names = places(answer)
+        assert paths, question
+        for name in names:
+            assert any(name in names_in(path) for path in paths if path.suffix == ".py"), name
+
+
+def test_what_the_page_for_developers_names_exists() -> None:
+    """A name in a line stands in one of the files that the line names, or somewhere at all."""
+    everything = set[str]().union(*(names_in(path) for path in python_files()))
+    for line in FENCE.sub("", DEVELOPERS.read_text()).splitlines():
+        _, names = places(line)
+        assert names <= everything, line
+
+
+def places(text: str) -> tuple[list[Path], set[str]]:
+    """The paths in a text, which must exist, and the names of classes, functions and constants."""
+    words = code(text)
+    paths = [word for word in words if is_path(word)]
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    names = {
+        word.removesuffix("()")
+        for word in words
+        if re.fullmatch(r"[A-Z][a-z]\w+|[A-Z][A-Z_]{3,}|[a-z_]+\(\)", word)
+    }
+    return [ROOT / path for path in paths], names
+
+
+def is_path(word: str) -> bool:
+    """Whether it names a file or folder of the repository."""
+    return re.fullmatch(r"[\w.-]+/[\w./-]*", word) is not None and word.startswith(ROOMS)
+
+
+def python_files() -> Iterator[Path]:
+    for room in ("service", "policies", "migrations", "tests"):
+        yield from (ROOT / room).rglob("*.py")
