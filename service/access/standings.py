@@ -12,6 +12,7 @@ from service.domain.access_times import next_change_at
 from service.domain.organizations import Organization
 from service.domain.standing import AccessStanding
 from service.domain.wording.blocked_messages import format_blocked_message
+from service.store.clock import get_now
 from service.store.organizations import organizations
 from service.store.pool import Pool
 
@@ -28,7 +29,7 @@ class AccessStandings:
     async def read(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]:
         """The standing of each of these organizations that there is."""
         found = await organizations.find_many(self.pool, organization_ids)
-        now = await organizations.now(self.pool)
+        now = await get_now(self.pool)
         return {one.id: await self.evaluate(one, now) for one in found}
 
     async def evaluate(self, organization: Organization, now: datetime) -> AccessStanding:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from service.store.calls import figures as store
-from service.store.calls.figures import EndingTrial, Hour
+from service.store.calls import metrics as store
+from service.store.calls.metrics import EndingTrial, Hour
+from service.store.clock import get_now
 from service.store.pool import Pool
 from service.store.reconcile import state, sweeps
 from service.store.reconcile import states as webhook_states
@@ -107,14 +108,14 @@ class Overview:
 
     async def figures(self) -> OverviewFigures:
         """How things stand now."""
-        now = await store.now(self.pool)
+        now = await get_now(self.pool)
         async with self.lock:
             hours = await self.hours(now)
         blocked: Counter[str] = Counter()
         for hour in hours[-HOURS:]:
             blocked.update(hour.blocked)
         states = await webhook_states.count_by_state(self.pool)
-        count, trials = await store.ending_trials(self.pool, SHOWN_TRIALS)
+        count, trials = await store.list_ending_trials(self.pool, SHOWN_TRIALS)
         return OverviewFigures(
             now=now,
             numbers=states,

@@ -27,6 +27,7 @@ from service.domain.people import SCOPES
 from service.serve.process import serve as serve_app
 from service.serve.replica import StartError
 from service.settings import SettingsError
+from service.store.clock import get_now
 from service.store.organizations import organizations
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.postgres.server import EmbeddedPostgresError
@@ -102,7 +103,7 @@ def explain(
             found = await organizations.find(pool, UUID(organization))
         except ValueError:
             found = await organizations.find_by_external_id(pool, organization)
-        return found, await organizations.now(pool)
+        return found, await get_now(pool)
 
     found, now = with_pool(settings_for(), work)
     if found is None:
@@ -138,7 +139,7 @@ def create_token(
         raise typer.BadParameter(f"{names}: choose from {known}", param_hint="--scope")
 
     async def work(pool: Pool) -> str:
-        expires_at = await organizations.now(pool) + timedelta(days=days) if days else None
+        expires_at = await get_now(pool) + timedelta(days=days) if days else None
         _, secret = await Tokens(pool, "").create(
             Actor("command line", "admin", "cli"),
             name=name,

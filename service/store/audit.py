@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from service.domain.audit import AuditEntry
+from service.domain.ids import find_uuid
 from service.store.pool import Connection, Pool
 
 RECORD = """
@@ -113,16 +113,9 @@ async def list_audit(
 
 async def find_names(pool: Pool, ids: Sequence[str]) -> dict[str, str]:
     """Names of organizations, numbers and tokens by id; removed ones are missing."""
-    known = {found for text in ids if (found := uuid_of(text)) is not None}
+    known = {found for text in ids if (found := find_uuid(text)) is not None}
     rows = await pool.fetch(FIND_NAMES, list(known)) if known else []
     return {row["id"]: row["name"] for row in rows}
-
-
-def uuid_of(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 async def list_actors(pool: Pool, limit: int) -> list[str]:

@@ -16,7 +16,7 @@ SELECT extract(epoch FROM next_request_at - clock_timestamp())::float8
 FROM callgate.vapi_budget WHERE next_request_at > clock_timestamp()
 """
 
-UNWELL = """
+LIST_UNHEALTHY = """
 SELECT coalesce(n.label, n.number, n.vapi_phone_number_id) AS name, n.id::text, o.name AS owner,
     s.state, s.last_error
 FROM callgate.webhook_states s
@@ -28,7 +28,7 @@ ORDER BY n.created_at LIMIT $2
 """
 
 # Pauses of their own; what only the pause of everything holds is told with that.
-PAUSED = """
+LIST_PAUSED = """
 SELECT coalesce(n.label, n.number, n.vapi_phone_number_id) AS name, n.id::text, o.name AS owner,
     s.paused_at, s.paused_by, s.paused_reason, s.paused_until, count(*) OVER () AS all_paused
 FROM callgate.webhook_states s
@@ -64,7 +64,7 @@ REFUSED = asyncpg.PostgresError
 
 
 @dataclass(frozen=True, slots=True)
-class Unwell:
+class UnhealthyNumber:
     """A number that is not as it should be."""
 
     name: str
@@ -126,26 +126,26 @@ async def open_pool(dsn: str, size: int) -> Pool:
         raise UnusableDatabaseError(text, remedy) from exc
 
 
-async def version_and_clock(pool: Pool) -> tuple[str, datetime]:
+async def get_version_and_clock(pool: Pool) -> tuple[str, datetime]:
     """PostgreSQL's version and its clock."""
     row: Mapping[int, Any] | None = await pool.fetchrow(VERSION)
     assert row is not None, "SELECT without FROM gives a row"
     return row[0], row[1]
 
 
-async def budget_seconds(pool: Pool) -> float:
+async def get_budget_wait_seconds(pool: Pool) -> float:
     """How long a request to Vapi would wait now."""
     return float(await pool.fetchval(BUDGET) or 0.0)
 
 
-async def find_unwell(pool: Pool, state: str, limit: int) -> list[Unwell]:
+async def list_unhealthy(pool: Pool, state: str, limit: int) -> list[UnhealthyNumber]:
     """Registered numbers in a state, oldest first; of those that wait only the ones that wait long."""
-    return [Unwell(**dict(row)) for row in await pool.fetch(UNWELL, state, limit)]
+    return [UnhealthyNumber(**dict(row)) for row in await pool.fetch(LIST_UNHEALTHY, state, limit)]
 
 
-async def find_paused(pool: Pool, limit: int) -> list[PausedNumber]:
+async def list_paused(pool: Pool, limit: int) -> list[PausedNumber]:
     """Registered numbers with a pause of their own, the longest paused first."""
-    return [PausedNumber(**dict(row)) for row in await pool.fetch(PAUSED, limit)]
+    return [PausedNumber(**dict(row)) for row in await pool.fetch(LIST_PAUSED, limit)]
 
 
 async def count_releasing(pool: Pool) -> int:

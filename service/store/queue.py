@@ -86,7 +86,7 @@ async def enqueue_hangups(connection: Connection, jobs: Sequence[HangupJob]) -> 
             await connection.execute(WAKE)
 
 
-async def depth(pool: Pool) -> int:
+async def count_hangup_jobs(pool: Pool) -> int:
     """How many hang-ups wait or run."""
     found = await pool.fetchval(DEPTH)
     return int(found)

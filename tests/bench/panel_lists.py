@@ -22,6 +22,7 @@ from service.admin.overview import Overview
 from service.store.calls import feed
 from service.store.calls import search as call_list
 from service.store.calls.search import CallFilter
+from service.store.clock import get_now
 from service.store.pool import Pool, create_pool
 from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
@@ -154,8 +155,8 @@ async def run(dsn: str, organizations: int, calls: int) -> None:
         await measure(pool, f"calls: search {text}", page(CallFilter(), text))
 
     async def changed() -> object:
-        now = await feed.now(current)  # type: ignore[arg-type]
-        return await feed.find_changed(current, now - timedelta(seconds=60), 500)  # type: ignore[arg-type]
+        now = await get_now(current)  # type: ignore[arg-type]
+        return await feed.list_changes(current, now - timedelta(seconds=60), 500)  # type: ignore[arg-type]
 
     await measure(pool, "the feed's look", changed)
     overview = Overview(current, "key")  # type: ignore[arg-type]

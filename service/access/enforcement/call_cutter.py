@@ -40,11 +40,11 @@ class CallCutter:
 
     async def cut_calls(self) -> float:
         """End what has to end; seconds until something may end by itself."""
-        owners = await live.find_organizations(self.pool)
+        owners = await live.list_organizations(self.pool)
         for owner, standing in (await self.standings.read(owners) if owners else {}).items():
             if standing.allowed:
                 continue
-            for call_id in await live.cut(self.pool, owner, standing.reason):
+            for call_id in await live.cut_calls(self.pool, owner, standing.reason):
                 log.warning(
                     "call.cut", call_id=call_id, organization_id=owner, reason=standing.reason
                 )

@@ -65,7 +65,7 @@ class CallWatch:
     async def turn(self) -> float:
         """Look if it is due; the seconds until another look may be due."""
         await self.compare_if_due()
-        return min(max(await store.seconds_to_look(self.pool), 0.1), POLL_SECONDS)
+        return min(max(await store.get_seconds_to_next(self.pool), 0.1), POLL_SECONDS)
 
     async def compare_if_due(self) -> None:
         """One look under a claim. What Vapi does not answer well changes nothing."""
@@ -82,7 +82,7 @@ class CallWatch:
         except VapiError as exc:
             log.warning("call_watch.unanswered", error=str(exc))
         finally:
-            await store.end(self.pool, claim, self.interval, reached)
+            await store.release(self.pool, claim, self.interval, reached)
 
     async def compare_list(self, since: datetime) -> None:
         """Every call that began since, page by page, newest first."""
@@ -102,7 +102,7 @@ class CallWatch:
 
     async def check_old_calls(self, before: datetime) -> None:
         """A few calls that are open for longer than the list reaches back."""
-        for call_id in await store.find_old_open(self.pool, before, MOST_OLD):
+        for call_id in await store.list_old_open(self.pool, before, MOST_OLD):
             try:
                 view = CallView(await self.client.get_call(call_id, Priority.REPAIR))
             except VapiNotFoundError:
@@ -111,7 +111,7 @@ class CallWatch:
             if view.is_over:
                 await self.record_found_end(call_id, view)
             else:
-                await store.touch(self.pool, call_id)
+                await store.record_check(self.pool, call_id)
 
     async def record_found_end(self, call_id: str, view: CallView) -> None:
         """A call ended, and the message of that never came."""

@@ -17,6 +17,7 @@ import structlog
 
 from service.store.calls import feed as store
 from service.store.calls.feed import CallChange, CallSummary
+from service.store.clock import get_now
 from service.store.pool import UNAVAILABLE, Pool
 
 POLL_SECONDS = 0.5
@@ -79,7 +80,7 @@ class CallFeed:
 
     async def place(self) -> str:
         """Where the feed stands now: what a page shows is as of then."""
-        return place_of(await store.now(self.pool))
+        return place_of(await get_now(self.pool))
 
     @asynccontextmanager
     async def listen(self, since: str = "") -> AsyncIterator[FeedListener]:
@@ -104,7 +105,7 @@ class CallFeed:
             if after is None:
                 listener.put(FeedItem("reload"))
                 return
-            changes = await store.find_changed(self.pool, after - OVERLAP, MOST + 1)
+            changes = await store.list_changes(self.pool, after - OVERLAP, MOST + 1)
             if sum(change.updated_at > after for change in changes) > MOST:
                 listener.put(FeedItem("reload"))
                 return
@@ -138,9 +139,9 @@ class CallFeed:
     async def look_once(self) -> None:
         """Tell what changed since the last look, the overlap included."""
         if self.reached is None:
-            self.reached = await store.now(self.pool)
+            self.reached = await get_now(self.pool)
         since = self.reached - OVERLAP
-        changes = await store.find_changed(self.pool, since, 20 * MOST)
+        changes = await store.list_changes(self.pool, since, 20 * MOST)
         fresh = [change for change in changes if self.seen.get(change.id) != change.updated_at]
         if len(fresh) > 2 * MOST:
             self.tell(FeedItem("reload"))

@@ -65,6 +65,6 @@ class CallStories:
         if call is None:
             raise CallNotFoundError
         names = await search.find_names(self.pool, [call.id])
-        noted = await events.list_of_call(self.pool, call.vapi_call_id, MOST_STEPS)
+        noted = await events.list_steps(self.pool, call.vapi_call_id, MOST_STEPS)
         steps = sorted([*noted, *own_steps(call)], key=lambda step: place_of(step, call))
         return Story(call, names.get(call.id, CallNames()), tuple(steps))

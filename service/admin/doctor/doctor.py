@@ -130,7 +130,7 @@ class Doctor:
         """PostgreSQL answers, and its clock is right."""
         assert self.pool is not None
         before = datetime.now(UTC)
-        version, clock = await store.version_and_clock(self.pool)
+        version, clock = await store.get_version_and_clock(self.pool)
         took = (datetime.now(UTC) - before).total_seconds()
         text = f"PostgreSQL {version} answers in {took * 1000:.1f} ms."
         yield DoctorFinding("database", "ok", text)
@@ -175,7 +175,7 @@ class Doctor:
     async def budget(self) -> AsyncIterator[DoctorFinding]:
         """Requests to Vapi do not pile up."""
         assert self.pool is not None
-        seconds = await store.budget_seconds(self.pool)
+        seconds = await store.get_budget_wait_seconds(self.pool)
         text = f"A request to Vapi waits {seconds:.0f} s."
         if seconds > QUEUE_SECONDS:
             remedy = "Raise CALLGATE_VAPI_REQUESTS_PER_SECOND if Vapi allows it, or wait."

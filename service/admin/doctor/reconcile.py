@@ -76,7 +76,7 @@ async def examine_numbers(pool: Pool) -> AsyncIterator[DoctorFinding]:
     counts = await webhook_states.count_by_state(pool)
     yield DoctorFinding("numbers", "ok", summary(counts))
     for state, (level, remedy) in UNWELL_STATES.items():
-        found = await store.find_unwell(pool, state, MOST)
+        found = await store.list_unhealthy(pool, state, MOST)
         for one in found:
             text = f"{owned(one.name, one.owner)} is {state}. {one.last_error or ''}".rstrip()
             yield DoctorFinding("numbers", level, text, remedy)
@@ -96,7 +96,7 @@ async def examine_numbers(pool: Pool) -> AsyncIterator[DoctorFinding]:
 
 async def examine_pauses(pool: Pool) -> AsyncIterator[DoctorFinding]:
     """Numbers with a pause of their own."""
-    found = await store.find_paused(pool, MOST)
+    found = await store.list_paused(pool, MOST)
     for one in found:
         pause = Pause(one.paused_at, one.paused_by, one.paused_reason, one.paused_until)
         text = f"{owned(one.name, one.owner)} is paused {told(pause)}"

@@ -85,7 +85,7 @@ class ImportJobs:
         plan = await self.plan(rows)
         name = plain(file_name) or "numbers.csv"
         async with transaction(self.pool) as connection:
-            await store.prune(connection)
+            await store.delete_old(connection)
             made = await store.insert(
                 connection,
                 created_by=actor.name,
@@ -119,7 +119,7 @@ class ImportJobs:
         return await store.list_page(self.pool, after=after, limit=limit)
 
     async def figures(self, import_id: UUID) -> Figures:
-        return Figures(await store.count(self.pool, import_id))
+        return Figures(await store.count_rows(self.pool, import_id))
 
     async def rows(
         self, import_id: UUID, show: Show, *, after: tuple[bool, int] = FIRST, limit: int
@@ -177,19 +177,19 @@ class ImportJobs:
             return await self.carry_out(held)
         finally:
             with suppress(*UNAVAILABLE):
-                await store.give_back(self.pool, held)
+                await store.release(self.pool, held)
 
     async def carry_out(self, held: ImportClaim) -> bool:
         """Row by row, each recorded as soon as it is done. False while PostgreSQL is in trouble."""
         actor = Actor(held.applied_by, "admin", held.source)
-        while rows := await store.list_to_do(self.pool, held, BATCH):
+        while rows := await store.list_pending_rows(self.pool, held, BATCH):
             for row in rows:
                 done = await self.apply_row(actor, planned_of(row))
                 if done.code == "unavailable":
                     log.warning("imports.interrupted", import_id=held.import_id, line=row.line)
                     return False
                 failed = done.action == "error"
-                going_on = await store.record(
+                going_on = await store.record_outcome(
                     self.pool,
                     held,
                     row.line,

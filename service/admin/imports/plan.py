@@ -20,8 +20,9 @@ from service.domain.errors import (
     VapiAwayError,
     VapiPhoneNumberNotFoundError,
 )
+from service.domain.ids import find_uuid
 from service.domain.phone_numbers import NumberGate
-from service.store.phone_numbers.lookups import NamedOrganization, RegisteredNumber, uuid_of
+from service.store.phone_numbers.lookups import NamedOrganization, RegisteredNumber
 
 Action = Literal["create", "update", "unchanged", "error"]
 
@@ -95,7 +96,7 @@ class Naming:
 
     def find(self, word: str) -> NamedOrganization:
         """Raises `InvalidError` for none, and for a name that several have."""
-        as_id = uuid_of(word)
+        as_id = find_uuid(word)
         found = self.by_id.get(as_id) if as_id else None
         found = found or self.by_external_id.get(word)
         if found is not None:

@@ -14,6 +14,7 @@ from service.domain.decisions import Decision
 from service.domain.errors import OrganizationNotFoundError, PhoneNumberNotFoundError
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
+from service.store.clock import get_now
 from service.store.organizations import organizations as store
 from service.store.phone_numbers import phone_numbers
 from service.store.pool import Connection, Pool
@@ -176,7 +177,7 @@ class Organizations:
         """
         actor.require_support()
         async with self.changing(actor, organization_id, "override.put") as change:
-            now = await store.now(change.connection)
+            now = await get_now(change.connection)
             actor.require_short(override.expires_at, now)
             if change.before.override is not None:
                 actor.require_short(change.before.override.expires_at, now)
@@ -194,7 +195,7 @@ class Organizations:
         async with self.changing(actor, organization_id, f"{kind}.deleted") as change:
             override = change.before.override
             if kind == "override" and override is not None:
-                actor.require_short(override.expires_at, await store.now(change.connection))
+                actor.require_short(override.expires_at, await get_now(change.connection))
             await store.delete_entitlement(change.connection, organization_id, kind)
         return change.after
 
@@ -215,7 +216,7 @@ class Organizations:
             after = None if found is None else audited(found)
             differing = [name for name in before if after is None or before[name] != after[name]]
             if differing:
-                await store.touch(connection, organization_id)
+                await store.mark_updated(connection, organization_id)
                 await record(
                     connection,
                     actor,

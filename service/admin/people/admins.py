@@ -43,7 +43,7 @@ async def add(
         raise NameTakenError(field="name")
     admin = await get(connection, made)
     # Whoever comes first: from now on there is somebody to ask.
-    await store.forget_codes(connection)
+    await store.delete_codes(connection)
     await record(connection, actor, "admin.created", made, after=audited(admin))
     return admin
 
@@ -61,7 +61,7 @@ async def set_role(connection: Connection, actor: Actor, admin: Admin, role: Rol
     if admin.role == role:
         return
     await keep_one(connection, admin)
-    await store.set_role(connection, admin.id, role)
+    await store.update_role(connection, admin.id, role)
     await record(
         connection,
         actor,
@@ -76,7 +76,7 @@ async def keep_one(connection: Connection, admin: Admin) -> None:
     """Somebody must be left who may do everything. Raises `ConflictError` (`last_admin`)."""
     if admin.role != "admin" or admin.disabled_at is not None:
         return
-    if not await store.has_other(connection, admin.id):
+    if not await store.has_other_admin(connection, admin.id):
         raise LastAdminError(
             f"{admin.name} is the last admin with the role admin. Give that role to another admin "
             "first."

@@ -25,7 +25,7 @@ from service.domain.errors import InvalidError
 from service.domain.people import ROLES, Admin, Client, Role, SignInRefusedError, parse_name
 from service.settings import Settings
 from service.store.people import admins, oidc_sign_ins, sessions
-from service.store.people.oidc_sign_ins import Pending
+from service.store.people.oidc_sign_ins import PendingSignIn
 from service.store.pool import Connection, Pool
 
 PROVIDER = Actor("sign-in provider", "admin", "web")
@@ -65,7 +65,7 @@ class Oidc:
     async def begin(self, *, redirect_uri: str, return_to: str) -> Begun:
         """Send a browser to the provider. Raises `UnavailableError`."""
         state, binding = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        pending = Pending(secrets.token_urlsafe(32), secrets.token_urlsafe(48), return_to)
+        pending = PendingSignIn(secrets.token_urlsafe(32), secrets.token_urlsafe(48), return_to)
         digest = hashlib.sha256(pending.verifier.encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         address = await self.provider.address(
@@ -81,7 +81,7 @@ class Oidc:
 
         Raises `SignInRefusedError`, `UnavailableError`, `ConflictError` (`last_admin`).
         """
-        pending = await oidc_sign_ins.take(self.pool, hash_of(state), hash_of(binding))
+        pending = await oidc_sign_ins.consume(self.pool, hash_of(state), hash_of(binding))
         if pending is None:
             raise SignInRefusedError("This sign-in has expired or was used before. Begin again.")
         if not code:
@@ -110,7 +110,7 @@ class Oidc:
                 return await start_session(connection, admin, client)
             # Whom the provider takes the role from is to be out everywhere.
             if admin is not None:
-                await sessions.end_of(connection, admin.id)
+                await sessions.end_all(connection, admin.id)
         log.warning("sign_in.refused", way="oidc", known=admin is not None)
         raise SignInRefusedError("Your account at the sign-in provider has no role here.")
 

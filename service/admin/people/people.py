@@ -49,7 +49,7 @@ class People:
             await store.lock(connection)
             if not await store.is_empty(connection):
                 return None
-            await store.add_code(connection, hash_of(code))
+            await store.insert_code(connection, hash_of(code))
         return code
 
     async def create_first(self, *, name: str, password: str, code: str, client: Client) -> str:
@@ -131,8 +131,8 @@ class People:
             if admin.disabled_at is not None:
                 return admin
             await keep_one(connection, admin)
-            await store.set_enabled(connection, admin_id, enabled=False)
-            ended = await sessions.end_of(connection, admin_id)
+            await store.update_enabled(connection, admin_id, enabled=False)
+            ended = await sessions.end_all(connection, admin_id)
             await record(
                 connection,
                 actor,
@@ -150,7 +150,7 @@ class People:
             admin = await get(connection, admin_id)
             if admin.disabled_at is None:
                 return admin
-            await store.set_enabled(connection, admin_id, enabled=True)
+            await store.update_enabled(connection, admin_id, enabled=True)
             await record(connection, actor, "admin.enabled", admin_id, after=audited(admin))
             return await get(connection, admin_id)
 
@@ -200,9 +200,9 @@ class People:
                 return True
             if found.created_by != SANDBOX:
                 return False
-            await store.set_hash(connection, found.id, password_hash)
-            await store.set_role(connection, found.id, "admin")
-            await store.set_enabled(connection, found.id, enabled=True)
+            await store.update_hash(connection, found.id, password_hash)
+            await store.update_role(connection, found.id, "admin")
+            await store.update_enabled(connection, found.id, enabled=True)
         return True
 
     async def keep_password(
@@ -210,8 +210,8 @@ class People:
     ) -> None:
         async with transaction(self.pool) as connection:
             await store.lock(connection)
-            await store.set_hash(connection, admin.id, password_hash)
-            ended = await sessions.end_of(connection, admin.id, but=keep)
+            await store.update_hash(connection, admin.id, password_hash)
+            ended = await sessions.end_all(connection, admin.id, but=keep)
             await record(
                 connection,
                 actor,

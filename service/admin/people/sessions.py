@@ -23,7 +23,7 @@ async def start_session(connection: Connection, admin: Admin, client: Client) ->
     there before, whoever brought it, never becomes theirs."""
     token = secrets.token_urlsafe(32)
     session_id = await store.insert(connection, hash_of(token), admin.id, client)
-    await admins.note_sign_in(connection, admin.id)
+    await admins.record_sign_in(connection, admin.id)
     await record(
         connection,
         Actor(admin.name, admin.role, "web"),
@@ -60,7 +60,7 @@ class Sessions:
         if is_stale:
             # A database that takes no writes ends nobody's reading.
             with suppress(*UNAVAILABLE):
-                await store.note_seen(self.pool, session.id)
+                await store.record_seen(self.pool, session.id)
         return session
 
     async def end(self, session: Session, actor: Actor) -> None:
@@ -72,17 +72,17 @@ class Sessions:
 
     async def leave_notice(self, session_id: UUID, notice: Mapping[str, Any]) -> None:
         """A word for the next page of this session."""
-        await store.leave_notice(self.pool, session_id, notice)
+        await store.update_notice(self.pool, session_id, notice)
 
     async def take_notice(self, session_id: UUID) -> None:
-        await store.take_notice(self.pool, session_id)
+        await store.clear_notice(self.pool, session_id)
 
     async def list_of(self, actor: Actor, admin_id: UUID) -> list[Session]:
         """The live sessions of an admin: everybody sees their own, admins all."""
         admin = await admins.find(self.pool, admin_id)
         if admin is None or key_of(admin.name) != key_of(actor.name):
             actor.require_admin()
-        return await store.list_of(self.pool, admin_id)
+        return await store.list_of_admin(self.pool, admin_id)
 
     async def revoke(self, actor: Actor, session_id: UUID, *, own_admin_id: UUID | None) -> None:
         """End a session: everybody their own, admins all. Raises `NotFoundError`."""
@@ -103,7 +103,7 @@ class Sessions:
             actor.require_admin()
         async with transaction(self.pool) as connection:
             admin = await get(connection, admin_id)
-            ended = await store.end_of(connection, admin_id, but=but)
+            ended = await store.end_all(connection, admin_id, but=but)
             if ended:
                 before = {"name": admin.name, "sessions": ended}
                 await record(connection, actor, "admin.sessions_revoked", admin_id, before=before)

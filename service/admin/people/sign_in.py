@@ -50,7 +50,7 @@ class SignIn:
             if await admins.find_hash(connection, admin.id) != kept:
                 raise refused()
             if new is not None:
-                await admins.renew_hash(connection, admin.id, kept, new)
+                await admins.replace_hash(connection, admin.id, kept, new)
             token = await start_session(connection, now, client)
         await throttle.succeed(name, client.address)
         log.info("sign_in.succeeded", admin_id=admin.id)

@@ -61,8 +61,8 @@ class Throttle:
             )
             if wait > 0:
                 raise TooManyAttemptsError(math.ceil(wait))
-            await store.add(connection, name_hash, network)
+            await store.insert(connection, name_hash, network)
 
     async def succeed(self, name: str, address: str) -> None:
         """The attempt was right: what failed before it from there is forgotten."""
-        await store.forget(self.pool, hash_of_name(name), network_of(address))
+        await store.delete(self.pool, hash_of_name(name), network_of(address))

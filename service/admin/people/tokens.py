@@ -14,7 +14,7 @@ from service.admin.changes import record, transaction
 from service.admin.errors import TokenNotFoundError
 from service.domain.errors import BadPeriodError, ForbiddenError
 from service.domain.people import Role, Scope
-from service.store.organizations import organizations
+from service.store.clock import get_now
 from service.store.people import tokens as store
 from service.store.people.tokens import ApiToken
 from service.store.pool import UNAVAILABLE, Pool
@@ -62,7 +62,7 @@ class Tokens:
         if is_stale:
             # A database that takes no writes stops nobody from reading.
             with suppress(*UNAVAILABLE):
-                await store.note_use(self.pool, known.id)
+                await store.record_use(self.pool, known.id)
         return Actor(
             f"token:{known.name}",
             known.role,
@@ -89,7 +89,7 @@ class Tokens:
         require_no_more(actor, wanted, expires_at)
         secret = PREFIX + secrets.token_urlsafe(32)
         async with transaction(self.pool) as connection:
-            if expires_at is not None and expires_at <= await organizations.now(connection):
+            if expires_at is not None and expires_at <= await get_now(connection):
                 raise BadPeriodError("A token must expire in the future.")
             token_id = await store.insert(
                 connection,

@@ -13,7 +13,7 @@ from service.domain.errors import (
     PhoneNumberNotFoundError,
 )
 from service.domain.phone_numbers import PhoneNumber
-from service.store.organizations import organizations
+from service.store.clock import get_now
 from service.store.phone_numbers import phone_numbers as store
 from service.store.pool import Connection, Pool
 from service.store.reconcile import changes as webhook_changes
@@ -31,7 +31,7 @@ class WebhookReconciler(Protocol):
 
 async def require_future(connection: Connection, until: datetime | None) -> None:
     """A pause ends in the future or by hand."""
-    if until is not None and until <= await organizations.now(connection):
+    if until is not None and until <= await get_now(connection):
         raise BadPeriodError("A pause must end in the future.")
 
 

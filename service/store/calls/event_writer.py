@@ -15,7 +15,7 @@ import structlog
 
 from service.background import BackgroundLoop
 from service.domain.call_events import StepKind
-from service.store.calls.events import PendingStep, prune, write
+from service.store.calls.events import PendingStep, delete_old, insert_steps
 from service.store.pool import UNAVAILABLE, Pool
 
 LINGER_SECONDS = 0.25
@@ -76,7 +76,7 @@ class CallEventWriter:
                 first_pause=REST_SECONDS,
             ),
             BackgroundLoop(
-                "call_events_pruning", self.prune, interval=PRUNE_SECONDS, outages=UNAVAILABLE
+                "call_events_pruning", self.delete_old, interval=PRUNE_SECONDS, outages=UNAVAILABLE
             ),
         ]
 
@@ -92,7 +92,7 @@ class CallEventWriter:
             batch = self.waiting[:BATCH]
             try:
                 async with asyncio.timeout(WRITE_SECONDS):
-                    await write(self.pool, batch, time.monotonic())
+                    await insert_steps(self.pool, batch, time.monotonic())
                 self.full = False
             except UNAVAILABLE:
                 raise
@@ -102,9 +102,9 @@ class CallEventWriter:
                 self.dropped += len(batch)
             del self.waiting[: len(batch)]
 
-    async def prune(self) -> None:
+    async def delete_old(self) -> None:
         """Delete steps that are kept no longer."""
-        gone = await prune(self.pool)
+        gone = await delete_old(self.pool)
         if gone:
             log.info("call_events.pruned", events=gone)
 

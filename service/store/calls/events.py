@@ -24,7 +24,7 @@ FROM (SELECT u.vapi_call_id, u.sent_at, u.kind, u.detail,
         AS u (vapi_call_id, sent_at, age, kind, detail)) AS e
 """
 
-OF_CALL = """
+LIST_STEPS = """
 SELECT at, kind, detail FROM callgate.call_events WHERE vapi_call_id = $1 ORDER BY at, id LIMIT $2
 """
 
@@ -46,7 +46,7 @@ class PendingStep:
     detail: Mapping[str, Any]
 
 
-async def write(pool: Pool, steps: Sequence[PendingStep], now: float) -> None:
+async def insert_steps(pool: Pool, steps: Sequence[PendingStep], now: float) -> None:
     """Write steps in one statement; `now` is monotonic."""
     await pool.execute(
         INSERT,
@@ -58,13 +58,13 @@ async def write(pool: Pool, steps: Sequence[PendingStep], now: float) -> None:
     )
 
 
-async def list_of_call(pool: Pool, vapi_call_id: str, limit: int) -> list[CallStep]:
+async def list_steps(pool: Pool, vapi_call_id: str, limit: int) -> list[CallStep]:
     """The steps of a call in their order, the first so many."""
-    rows = await pool.fetch(OF_CALL, vapi_call_id, limit)
+    rows = await pool.fetch(LIST_STEPS, vapi_call_id, limit)
     return [CallStep(row["at"], row["kind"], row["detail"]) for row in rows]
 
 
-async def prune(pool: Pool, days: float = KEEP_DAYS) -> int:
+async def delete_old(pool: Pool, days: float = KEEP_DAYS) -> int:
     """Forget what is older than so many days, a batch at a time; how many are gone."""
     gone = 0
     while True:

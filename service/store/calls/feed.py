@@ -9,8 +9,6 @@ from service.domain.calls import Call
 from service.store.calls.search import COLUMNS, CallNames, call_of, find_names
 from service.store.pool import Pool
 
-NOW = "SELECT now()"
-
 # Newest first, so that a limit leaves out what is oldest; from the index alone.
 CHANGED = """
 SELECT id, updated_at FROM callgate.calls WHERE updated_at > $1
@@ -36,13 +34,7 @@ class CallSummary:
     names: CallNames
 
 
-async def now(pool: Pool) -> datetime:
-    """The database's clock."""
-    found: datetime = await pool.fetchval(NOW)
-    return found
-
-
-async def find_changed(pool: Pool, since: datetime, limit: int) -> list[CallChange]:
+async def list_changes(pool: Pool, since: datetime, limit: int) -> list[CallChange]:
     """What changed after an instant, oldest first; the newest so many."""
     rows = await pool.fetch(CHANGED, since, limit)
     return [CallChange(row["id"], row["updated_at"]) for row in reversed(rows)]

@@ -25,12 +25,12 @@ RETURNING vapi_call_id
 """
 
 
-async def find_organizations(pool: Pool) -> list[UUID]:
+async def list_organizations(pool: Pool) -> list[UUID]:
     """Organizations with calls under way that are to end with their access."""
     return [row["organization_id"] for row in await pool.fetch(ORGANIZATIONS)]
 
 
-async def cut(pool: Pool, organization_id: UUID, reason: str) -> Sequence[str]:
+async def cut_calls(pool: Pool, organization_id: UUID, reason: str) -> Sequence[str]:
     """Have an organization's calls hung up; their ids at Vapi. Doing it twice changes nothing."""
     async with pool.acquire() as connection, connection.transaction():
         rows = await connection.fetch(CUT, organization_id, reason)

@@ -209,7 +209,7 @@ async def record_calls(
             if jobs:
                 await enqueue_hangups(connection, jobs)
     lost = [one for one in ids if one not in won]
-    return won, await find_stored(connection, lost) if lost else {}
+    return won, await find_decisions(connection, lost) if lost else {}
 
 
 async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> set[str]:
@@ -218,7 +218,7 @@ async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> set[
     return {str(row["vapi_call_id"]) for row in recorded}
 
 
-async def find_stored(
+async def find_decisions(
     connection: Connection | Pool, vapi_call_ids: Sequence[str]
 ) -> dict[str, StoredDecision]:
     """What is stored of these calls, by their Vapi id."""

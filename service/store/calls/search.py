@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.calls import Call, Hangup, HangupState
+from service.domain.ids import find_uuid
 from service.store.calls.records import load_decision
 from service.store.pool import Pool
 
@@ -129,7 +130,7 @@ class CallNames:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class SearchMatch:
     """What a searched text names: the kind and the ids of it."""
 
     kind: str
@@ -184,7 +185,7 @@ async def find_names(pool: Pool, call_ids: Sequence[UUID]) -> dict[UUID, CallNam
     }
 
 
-def leading(wanted: CallFilter) -> tuple[str, object]:
+def choose_statement(wanted: CallFilter) -> tuple[str, object]:
     """The statement whose index narrows these filters best, and the value that leads it."""
     if wanted.phone_number_id is not None:
         return OF_NUMBER, wanted.phone_number_id
@@ -198,22 +199,15 @@ def leading(wanted: CallFilter) -> tuple[str, object]:
     return (BLOCKED if wanted.blocked else ANY), None
 
 
-def uuid_in(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-async def resolve(pool: Pool, search: str) -> Named | None:
+async def resolve_search(pool: Pool, search: str) -> SearchMatch | None:
     """What a text names: a call before a number before an organization; None: nothing."""
     text = search.strip()
     digits = "+" + "".join(filter(str.isdigit, text))
-    rows = await pool.fetch(RESOLVE, text, uuid_in(text), digits, MOST_NUMBERS)
+    rows = await pool.fetch(RESOLVE, text, find_uuid(text), digits, MOST_NUMBERS)
     for kind in ("call", "number", "organization", "unregistered"):
         ids = [row["id"] for row in rows if row["kind"] == kind]
         if ids:
-            return Named(kind, ids)
+            return SearchMatch(kind, ids)
     return None
 
 
@@ -226,9 +220,9 @@ async def find_page(
     limit: int,
 ) -> CallPage:
     """Calls, newest first. `search` is an exact id or number of a call, a number or an organization."""
-    statement, lead = leading(wanted)
+    statement, lead = choose_statement(wanted)
     if search is not None:
-        named = await resolve(pool, search)
+        named = await resolve_search(pool, search)
         if named is None:
             return CallPage((), None)
         if named.kind == "call":
@@ -282,7 +276,7 @@ async def page_of_one(
     return CallPage([call] if call is not None and wanted.matches(call) else (), None)
 
 
-async def blocked_seconds(pool: Pool) -> list[tuple[str, float, float]]:
+async def list_blocked_seconds(pool: Pool) -> list[tuple[str, float, float]]:
     """How long blocked calls of the last hour lived: gate, median and most, in seconds."""
     rows = await pool.fetch(BLOCKED_SECONDS)
     return [(row["gate"], row["median"], row["most"]) for row in rows]

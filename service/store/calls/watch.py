@@ -31,7 +31,7 @@ WHERE vapi_call_id = ANY($1::text[])
 """
 
 # Open for longer than the list reaches back: each is asked about by itself, the oldest first.
-OLD_OPEN = """
+LIST_OLD_OPEN = """
 SELECT vapi_call_id FROM callgate.calls
 WHERE status <> 'ended' AND ended_at IS NULL AND created_at < $1
     AND (hangup_state IS NULL OR hangup_state <> 'confirmed')
@@ -48,12 +48,12 @@ async def claim(pool: Pool) -> tuple[int, datetime, datetime] | None:
     return None if row is None else (row["claim"], row["seen_until"], row["now"])
 
 
-async def end(pool: Pool, claim: int, next_in: float, seen_until: datetime | None) -> None:
+async def release(pool: Pool, claim: int, next_in: float, seen_until: datetime | None) -> None:
     """Give the look back; None: the mark stays, for nothing was believed."""
     await pool.execute(END, claim, next_in, seen_until)
 
 
-async def seconds_to_look(pool: Pool) -> float:
+async def get_seconds_to_next(pool: Pool) -> float:
     """Seconds until the next look may be taken."""
     return float(await pool.fetchval(SECONDS))
 
@@ -64,11 +64,11 @@ async def find_known(pool: Pool, vapi_call_ids: Sequence[str]) -> dict[str, bool
     return {row["vapi_call_id"]: row["ended"] for row in rows}
 
 
-async def find_old_open(pool: Pool, before: datetime, limit: int) -> list[str]:
+async def list_old_open(pool: Pool, before: datetime, limit: int) -> list[str]:
     """Calls that began before and of which no end is known, for the longest unasked about."""
-    return [row["vapi_call_id"] for row in await pool.fetch(OLD_OPEN, before, limit)]
+    return [row["vapi_call_id"] for row in await pool.fetch(LIST_OLD_OPEN, before, limit)]
 
 
-async def touch(pool: Pool, vapi_call_id: str) -> None:
+async def record_check(pool: Pool, vapi_call_id: str) -> None:
     """Note that a call was asked about: others have their turn first."""
     await pool.execute(TOUCH, vapi_call_id)

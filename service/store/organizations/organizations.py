@@ -58,7 +58,7 @@ WHERE id = $1
 """
 
 # An organization's own fields and its entitlements are one thing to those who read it.
-TOUCH = "UPDATE callgate.organizations SET updated_at = now() WHERE id = $1"
+MARK_UPDATED = "UPDATE callgate.organizations SET updated_at = now() WHERE id = $1"
 
 DELETE = "DELETE FROM callgate.organizations WHERE id = $1"
 
@@ -114,8 +114,6 @@ DELETE_PLAN = "DELETE FROM callgate.plans WHERE organization_id = $1"
 DELETE_TRIAL = "DELETE FROM callgate.trials WHERE organization_id = $1"
 DELETE_OVERRIDE = "DELETE FROM callgate.overrides WHERE organization_id = $1"
 
-NOW = "SELECT now()"
-
 ERRORS: Mapping[str, Callable[[], CallgateError]] = {
     "organizations_external_id_key": ExternalIdTakenError,
     "assistants_pkey": AssistantTakenError,
@@ -125,7 +123,7 @@ ERRORS: Mapping[str, Callable[[], CallgateError]] = {
 }
 
 
-def explained(exc: asyncpg.IntegrityConstraintViolationError) -> Exception:
+def to_domain_error(exc: asyncpg.IntegrityConstraintViolationError) -> Exception:
     """The domain error that a constraint's name stands for, else the error itself."""
     known = ERRORS.get(getattr(exc, "constraint_name", None) or "")
     return exc if known is None else known()
@@ -176,7 +174,7 @@ async def insert(connection: Connection, organization: Mapping[str, Any]) -> UUI
         )
         await put_assistants(connection, found, organization["assistant_ids"])
     except asyncpg.IntegrityConstraintViolationError as exc:
-        raise explained(exc) from exc
+        raise to_domain_error(exc) from exc
     return found
 
 
@@ -198,7 +196,7 @@ async def update(
         )
         await put_assistants(connection, organization_id, organization["assistant_ids"])
     except asyncpg.IntegrityConstraintViolationError as exc:
-        raise explained(exc) from exc
+        raise to_domain_error(exc) from exc
 
 
 async def put_assistants(
@@ -211,9 +209,9 @@ async def put_assistants(
     await connection.execute(WAKE_SHADOWED, organization_id)
 
 
-async def touch(connection: Connection, organization_id: UUID) -> None:
+async def mark_updated(connection: Connection, organization_id: UUID) -> None:
     """Note that an organization, or what entitles it, has changed."""
-    await connection.execute(TOUCH, organization_id)
+    await connection.execute(MARK_UPDATED, organization_id)
 
 
 async def delete(connection: Connection, organization_id: UUID) -> None:
@@ -221,7 +219,7 @@ async def delete(connection: Connection, organization_id: UUID) -> None:
     try:
         await connection.execute(DELETE, organization_id)
     except asyncpg.IntegrityConstraintViolationError as exc:
-        raise explained(exc) from exc
+        raise to_domain_error(exc) from exc
 
 
 async def put_plan(connection: Connection, organization_id: UUID, plan: SubscriptionPlan) -> None:
@@ -242,7 +240,7 @@ async def put_trial(
     try:
         await connection.execute(PUT_TRIAL, organization_id, starts_at, ends_at)
     except asyncpg.IntegrityConstraintViolationError as exc:
-        raise explained(exc) from exc
+        raise to_domain_error(exc) from exc
 
 
 async def put_override(connection: Connection, organization_id: UUID, override: Override) -> None:
@@ -258,16 +256,10 @@ async def put_override(connection: Connection, organization_id: UUID, override: 
             override.expires_at,
         )
     except asyncpg.IntegrityConstraintViolationError as exc:
-        raise explained(exc) from exc
+        raise to_domain_error(exc) from exc
 
 
 async def delete_entitlement(connection: Connection, organization_id: UUID, kind: str) -> None:
     """Remove the plan, trial or override."""
     statements = {"plan": DELETE_PLAN, "trial": DELETE_TRIAL, "override": DELETE_OVERRIDE}
     await connection.execute(statements[kind], organization_id)
-
-
-async def now(database: Pool | Connection) -> datetime:
-    """The database's clock."""
-    found: datetime = await database.fetchval(NOW)
-    return found

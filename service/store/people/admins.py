@@ -46,21 +46,21 @@ VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT ON CONSTRAINT admins_name_key DO NOTHING RETURNING id
 """
 
-SET_ROLE = "UPDATE callgate.admins SET role = $2 WHERE id = $1"
+UPDATE_ROLE = "UPDATE callgate.admins SET role = $2 WHERE id = $1"
 
 DISABLE = "UPDATE callgate.admins SET disabled_at = now() WHERE id = $1"
 
 ENABLE = "UPDATE callgate.admins SET disabled_at = NULL WHERE id = $1"
 
-SET_HASH = "UPDATE callgate.admins SET password_hash = $2 WHERE id = $1"
+UPDATE_HASH = "UPDATE callgate.admins SET password_hash = $2 WHERE id = $1"
 
-RENEW_HASH = "UPDATE callgate.admins SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
+REPLACE_HASH = "UPDATE callgate.admins SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
-NOTE_SIGN_IN = "UPDATE callgate.admins SET last_sign_in_at = now() WHERE id = $1"
+RECORD_SIGN_IN = "UPDATE callgate.admins SET last_sign_in_at = now() WHERE id = $1"
 
-ADD_CODE = "INSERT INTO callgate.setup_codes (code_hash) VALUES ($1)"
+INSERT_CODE = "INSERT INTO callgate.setup_codes (code_hash) VALUES ($1)"
 
-FORGET_OLD_CODES = """
+DELETE_OLD_CODES = """
 DELETE FROM callgate.setup_codes WHERE code_hash NOT IN (
     SELECT code_hash FROM callgate.setup_codes ORDER BY created_at DESC LIMIT 20
 )
@@ -68,7 +68,7 @@ DELETE FROM callgate.setup_codes WHERE code_hash NOT IN (
 
 HAS_CODE = "SELECT EXISTS (SELECT FROM callgate.setup_codes WHERE code_hash = $1)"
 
-FORGET_CODES = "DELETE FROM callgate.setup_codes"
+DELETE_CODES = "DELETE FROM callgate.setup_codes"
 
 
 def admin_of(row: Any) -> Admin | None:
@@ -106,7 +106,7 @@ async def lock(connection: Connection) -> None:
     await connection.execute(LOCK)
 
 
-async def has_other(connection: Connection, admin_id: UUID) -> bool:
+async def has_other_admin(connection: Connection, admin_id: UUID) -> bool:
     """Whether somebody else could still administer everything."""
     return bool(await connection.fetchval(HAS_OTHER, admin_id))
 
@@ -128,36 +128,36 @@ async def insert(
     return made
 
 
-async def set_role(connection: Connection, admin_id: UUID, role: Role) -> None:
-    await connection.execute(SET_ROLE, admin_id, role)
+async def update_role(connection: Connection, admin_id: UUID, role: Role) -> None:
+    await connection.execute(UPDATE_ROLE, admin_id, role)
 
 
-async def set_enabled(connection: Connection, admin_id: UUID, *, enabled: bool) -> None:
+async def update_enabled(connection: Connection, admin_id: UUID, *, enabled: bool) -> None:
     await connection.execute(ENABLE if enabled else DISABLE, admin_id)
 
 
-async def set_hash(connection: Connection, admin_id: UUID, password_hash: str) -> None:
-    await connection.execute(SET_HASH, admin_id, password_hash)
+async def update_hash(connection: Connection, admin_id: UUID, password_hash: str) -> None:
+    await connection.execute(UPDATE_HASH, admin_id, password_hash)
 
 
-async def renew_hash(connection: Connection, admin_id: UUID, old: str, new: str) -> None:
+async def replace_hash(connection: Connection, admin_id: UUID, old: str, new: str) -> None:
     """The same password hashed anew, unless it was changed meanwhile."""
-    await connection.execute(RENEW_HASH, admin_id, old, new)
+    await connection.execute(REPLACE_HASH, admin_id, old, new)
 
 
-async def note_sign_in(connection: Connection, admin_id: UUID) -> None:
-    await connection.execute(NOTE_SIGN_IN, admin_id)
+async def record_sign_in(connection: Connection, admin_id: UUID) -> None:
+    await connection.execute(RECORD_SIGN_IN, admin_id)
 
 
-async def add_code(connection: Connection, code_hash: bytes) -> None:
+async def insert_code(connection: Connection, code_hash: bytes) -> None:
     """One more code; the newest 20 are kept."""
-    await connection.execute(ADD_CODE, code_hash)
-    await connection.execute(FORGET_OLD_CODES)
+    await connection.execute(INSERT_CODE, code_hash)
+    await connection.execute(DELETE_OLD_CODES)
 
 
 async def has_code(database: Pool | Connection, code_hash: bytes) -> bool:
     return bool(await database.fetchval(HAS_CODE, code_hash))
 
 
-async def forget_codes(connection: Connection) -> None:
-    await connection.execute(FORGET_CODES)
+async def delete_codes(connection: Connection) -> None:
+    await connection.execute(DELETE_CODES)

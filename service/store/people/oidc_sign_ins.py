@@ -9,19 +9,19 @@ INSERT INTO callgate.oidc_sign_ins (state_hash, binding_hash, nonce, verifier, r
 VALUES ($1, $2, $3, $4, $5)
 """
 
-TAKE = """
+CONSUME = """
 DELETE FROM callgate.oidc_sign_ins
 WHERE state_hash = $1 AND binding_hash = $2 AND created_at > now() - interval '10 minutes'
 RETURNING nonce, verifier, return_to
 """
 
-FORGET_OLD = """
+DELETE_OLD = """
 DELETE FROM callgate.oidc_sign_ins WHERE created_at <= now() - interval '10 minutes'
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingSignIn:
     """What the provider's answer is held against."""
 
     nonce: str
@@ -29,14 +29,16 @@ class Pending:
     return_to: str
 
 
-async def insert(pool: Pool, state_hash: bytes, binding_hash: bytes, pending: Pending) -> None:
-    await pool.execute(FORGET_OLD)
+async def insert(
+    pool: Pool, state_hash: bytes, binding_hash: bytes, pending: PendingSignIn
+) -> None:
+    await pool.execute(DELETE_OLD)
     await pool.execute(
         INSERT, state_hash, binding_hash, pending.nonce, pending.verifier, pending.return_to
     )
 
 
-async def take(pool: Pool, state_hash: bytes, binding_hash: bytes) -> Pending | None:
+async def consume(pool: Pool, state_hash: bytes, binding_hash: bytes) -> PendingSignIn | None:
     """The sign-in with this state that this browser began less than ten minutes ago."""
-    row = await pool.fetchrow(TAKE, state_hash, binding_hash)
-    return None if row is None else Pending(**dict(row))
+    row = await pool.fetchrow(CONSUME, state_hash, binding_hash)
+    return None if row is None else PendingSignIn(**dict(row))

@@ -28,28 +28,28 @@ INSERT INTO callgate.sessions (token_hash, admin_id, user_agent, address)
 VALUES ($1, $2, $3, $4) RETURNING id
 """
 
-NOTE_SEEN = """
+RECORD_SEEN = """
 UPDATE callgate.sessions SET last_seen_at = now()
 WHERE id = $1 AND last_seen_at < now() - interval '1 minute'
 """
 
 END = "DELETE FROM callgate.sessions WHERE id = $1 RETURNING true"
 
-END_OF = """
+END_ALL = """
 WITH ended AS (
     DELETE FROM callgate.sessions WHERE admin_id = $1 AND id IS DISTINCT FROM $2 RETURNING 1
 )
 SELECT count(*) FROM ended
 """
 
-FORGET_EXPIRED = """
+DELETE_EXPIRED = """
 DELETE FROM callgate.sessions
 WHERE last_seen_at <= now() - $1::interval OR created_at <= now() - $2::interval
 """
 
-LEAVE_NOTICE = "UPDATE callgate.sessions SET notice = $2 WHERE id = $1"
+UPDATE_NOTICE = "UPDATE callgate.sessions SET notice = $2 WHERE id = $1"
 
-TAKE_NOTICE = "UPDATE callgate.sessions SET notice = NULL WHERE id = $1"
+CLEAR_NOTICE = "UPDATE callgate.sessions SET notice = NULL WHERE id = $1"
 
 
 def session_of(row: Any) -> Session:
@@ -67,22 +67,22 @@ async def find(database: Pool | Connection, session_id: UUID) -> Session | None:
     return None if row is None else session_of(row)
 
 
-async def list_of(pool: Pool, admin_id: UUID) -> list[Session]:
+async def list_of_admin(pool: Pool, admin_id: UUID) -> list[Session]:
     """The live sessions of one admin, the last one used first."""
     return [session_of(row) for row in await pool.fetch(LIST, IDLE, LONGEST, admin_id)]
 
 
 async def insert(connection: Connection, token_hash: bytes, admin_id: UUID, client: Client) -> UUID:
     """Begin a session, and forget those that have expired."""
-    await connection.execute(FORGET_EXPIRED, IDLE, LONGEST)
+    await connection.execute(DELETE_EXPIRED, IDLE, LONGEST)
     made: UUID = await connection.fetchval(
         INSERT, token_hash, admin_id, client.user_agent[:300], client.address[:100]
     )
     return made
 
 
-async def note_seen(pool: Pool, session_id: UUID) -> None:
-    await pool.execute(NOTE_SEEN, session_id)
+async def record_seen(pool: Pool, session_id: UUID) -> None:
+    await pool.execute(RECORD_SEEN, session_id)
 
 
 async def end(connection: Connection, session_id: UUID) -> bool:
@@ -90,15 +90,15 @@ async def end(connection: Connection, session_id: UUID) -> bool:
     return bool(await connection.fetchval(END, session_id))
 
 
-async def end_of(connection: Connection, admin_id: UUID, *, but: UUID | None = None) -> int:
+async def end_all(connection: Connection, admin_id: UUID, *, but: UUID | None = None) -> int:
     """End every session of an admin but one; returns how many there were."""
-    ended: int = await connection.fetchval(END_OF, admin_id, but)
+    ended: int = await connection.fetchval(END_ALL, admin_id, but)
     return ended
 
 
-async def leave_notice(pool: Pool, session_id: UUID, notice: Mapping[str, Any]) -> None:
-    await pool.execute(LEAVE_NOTICE, session_id, notice)
+async def update_notice(pool: Pool, session_id: UUID, notice: Mapping[str, Any]) -> None:
+    await pool.execute(UPDATE_NOTICE, session_id, notice)
 
 
-async def take_notice(pool: Pool, session_id: UUID) -> None:
-    await pool.execute(TAKE_NOTICE, session_id)
+async def clear_notice(pool: Pool, session_id: UUID) -> None:
+    await pool.execute(CLEAR_NOTICE, session_id)

@@ -26,11 +26,11 @@ FROM callgate.sign_in_failures
 WHERE (name_hash = $1 OR address = $2) AND at > clock_timestamp() - interval '15 minutes'
 """
 
-ADD = "INSERT INTO callgate.sign_in_failures (name_hash, address) VALUES ($1, $2)"
+INSERT = "INSERT INTO callgate.sign_in_failures (name_hash, address) VALUES ($1, $2)"
 
-FORGET = "DELETE FROM callgate.sign_in_failures WHERE name_hash = $1 AND address = $2"
+DELETE = "DELETE FROM callgate.sign_in_failures WHERE name_hash = $1 AND address = $2"
 
-FORGET_OLD = """
+DELETE_OLD = """
 DELETE FROM callgate.sign_in_failures WHERE id IN (
     SELECT id FROM callgate.sign_in_failures WHERE at < clock_timestamp() - interval '15 minutes'
     LIMIT 1000 FOR UPDATE SKIP LOCKED
@@ -65,12 +65,12 @@ async def count(
     return found[0], found[1], found[2]
 
 
-async def add(connection: Connection, name_hash: bytes, address: str) -> None:
+async def insert(connection: Connection, name_hash: bytes, address: str) -> None:
     """One more, and away with those that count no longer."""
-    await connection.execute(FORGET_OLD)
-    await connection.execute(ADD, name_hash, address)
+    await connection.execute(DELETE_OLD)
+    await connection.execute(INSERT, name_hash, address)
 
 
-async def forget(database: Pool | Connection, name_hash: bytes, address: str) -> None:
+async def delete(database: Pool | Connection, name_hash: bytes, address: str) -> None:
     """It was them after all."""
-    await database.execute(FORGET, name_hash, address)
+    await database.execute(DELETE, name_hash, address)

@@ -40,7 +40,7 @@ RETURNING true
 """
 
 
-NOTE_USE = """
+RECORD_USE = """
 UPDATE callgate.api_tokens SET last_used_at = now()
 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
 """
@@ -75,9 +75,9 @@ async def find_live(pool: Pool, token_hash: bytes) -> tuple[ApiToken, bool] | No
     return None if row is None else (token_of(row), row["is_stale"])
 
 
-async def note_use(pool: Pool, token_id: UUID) -> None:
+async def record_use(pool: Pool, token_id: UUID) -> None:
     """Keep when it was last used, to the minute."""
-    await pool.execute(NOTE_USE, token_id)
+    await pool.execute(RECORD_USE, token_id)
 
 
 async def find(database: Pool | Connection, token_id: UUID) -> ApiToken | None:

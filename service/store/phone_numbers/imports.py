@@ -49,20 +49,20 @@ SELECT $1, r.line, r.plan, r.plan ->> 'action',
 FROM jsonb_to_recordset($2) AS r(line integer, plan jsonb)
 """
 
-PRUNE = """
+DELETE_OLD = """
 DELETE FROM callgate.imports
 WHERE created_at < now() - make_interval(days => $1) AND state <> 'applying'
 """
 
 # An import has 10,000 rows at most: what the other filters leave out is looked at and passed over.
-ROWS = """
+LIST_ROWS = """
 SELECT line, plan, action, outcome, message, phone_number_id FROM callgate.import_rows
 WHERE import_id = $1 AND (outcome IS DISTINCT FROM 'failed', line) > ($2::boolean, $3::integer)
     AND ($4 = 'all' OR coalesce(outcome, 'waiting') = $4)
 ORDER BY (outcome IS DISTINCT FROM 'failed'), line LIMIT $5
 """
 
-FIGURES = """
+COUNT_ROWS = """
 SELECT action, coalesce(outcome, 'waiting') AS outcome, count(*) AS rows
 FROM callgate.import_rows WHERE import_id = $1 GROUP BY 1, 2
 """
@@ -83,7 +83,7 @@ WHERE id = (
 RETURNING id, claim, applied_by, source
 """
 
-TO_DO = """
+LIST_PENDING_ROWS = """
 SELECT r.line, r.plan, r.action, r.outcome, r.message, r.phone_number_id
 FROM callgate.import_rows r
 WHERE r.import_id = $1 AND r.outcome IS NULL AND EXISTS (SELECT FROM callgate.imports i
@@ -91,7 +91,7 @@ WHERE r.import_id = $1 AND r.outcome IS NULL AND EXISTS (SELECT FROM callgate.im
 ORDER BY r.line LIMIT $3
 """
 
-RECORD = """
+RECORD_OUTCOME = """
 WITH held AS (
     UPDATE callgate.imports SET claimed_until = now() + make_interval(secs => $3)
     WHERE id = $1 AND claim = $2
@@ -110,7 +110,7 @@ WHERE id = $1 AND claim = $2 AND state = 'applying'
 RETURNING true
 """
 
-GIVE_BACK = "UPDATE callgate.imports SET claimed_until = NULL WHERE id = $1 AND claim = $2"
+RELEASE = "UPDATE callgate.imports SET claimed_until = NULL WHERE id = $1 AND claim = $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,22 +190,22 @@ async def insert(
     return made
 
 
-async def prune(connection: Connection) -> None:
+async def delete_old(connection: Connection) -> None:
     """Forget what is long past."""
-    await connection.execute(PRUNE, KEPT_DAYS)
+    await connection.execute(DELETE_OLD, KEPT_DAYS)
 
 
 async def list_rows(
     pool: Pool, import_id: UUID, show: Show, *, after: tuple[bool, int], limit: int
 ) -> list[ImportRecord]:
     """Rows behind the place `after`: first what failed, then the others, each by line."""
-    rows = await pool.fetch(ROWS, import_id, *after, show, limit)
+    rows = await pool.fetch(LIST_ROWS, import_id, *after, show, limit)
     return [ImportRecord(**dict(row)) for row in rows]
 
 
-async def count(pool: Pool, import_id: UUID) -> dict[tuple[str, str], int]:
+async def count_rows(pool: Pool, import_id: UUID) -> dict[tuple[str, str], int]:
     """How many rows there are of each planned action and outcome (`waiting`: none yet)."""
-    rows = await pool.fetch(FIGURES, import_id)
+    rows = await pool.fetch(COUNT_ROWS, import_id)
     return {(row["action"], row["outcome"]): row["rows"] for row in rows}
 
 
@@ -225,13 +225,13 @@ async def claim(pool: Pool) -> ImportClaim | None:
     return ImportClaim(row["id"], row["claim"], row["applied_by"], row["source"])
 
 
-async def list_to_do(pool: Pool, held: ImportClaim, limit: int) -> list[ImportRecord]:
+async def list_pending_rows(pool: Pool, held: ImportClaim, limit: int) -> list[ImportRecord]:
     """The next rows to apply; none if the import is no longer this worker's."""
-    rows = await pool.fetch(TO_DO, held.import_id, held.number, limit)
+    rows = await pool.fetch(LIST_PENDING_ROWS, held.import_id, held.number, limit)
     return [ImportRecord(**dict(row)) for row in rows]
 
 
-async def record(
+async def record_outcome(
     pool: Pool,
     held: ImportClaim,
     line: int,
@@ -242,7 +242,7 @@ async def record(
 ) -> bool:
     """Keep what became of a row, unless somebody else has the import now; whether to go on."""
     going_on = await pool.fetchval(
-        RECORD,
+        RECORD_OUTCOME,
         held.import_id,
         held.number,
         LEASE_SECONDS,
@@ -259,6 +259,6 @@ async def finish(pool: Pool, held: ImportClaim) -> bool:
     return bool(await pool.fetchval(FINISH, held.import_id, held.number))
 
 
-async def give_back(pool: Pool, held: ImportClaim) -> None:
+async def release(pool: Pool, held: ImportClaim) -> None:
     """Let another worker go on at once."""
-    await pool.execute(GIVE_BACK, held.import_id, held.number)
+    await pool.execute(RELEASE, held.import_id, held.number)

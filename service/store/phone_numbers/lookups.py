@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from service.domain.ids import find_uuid
 from service.domain.phone_numbers import NumberGate
 from service.store.pool import Connection, Pool
 
@@ -69,7 +70,7 @@ async def find_organizations(
 ) -> list[NamedOrganization]:
     """Every organization whose id, external id or exact name is one of the words."""
     given = list(set(words))
-    ids = [found for found in map(uuid_of, given) if found is not None]
+    ids = [found for found in map(find_uuid, given) if found is not None]
     rows = await database.fetch(ORGANIZATIONS, ids, given)
     return [NamedOrganization(row["id"], row["external_id"], row["name"]) for row in rows]
 
@@ -78,10 +79,3 @@ async def count_pending(database: Pool | Connection, phone_number_ids: Iterable[
     """How many of the numbers still wait for their first look at Vapi, or for another one."""
     found: int = await database.fetchval(PENDING, list(phone_number_ids))
     return found
-
-
-def uuid_of(word: str) -> UUID | None:
-    try:
-        return UUID(word)
-    except ValueError:
-        return None

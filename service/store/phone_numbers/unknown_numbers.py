@@ -43,7 +43,7 @@ UPDATE callgate.unknown_numbers SET ignored_at = now(), ignored_by = $2
 WHERE vapi_phone_number_id = $1
 """
 
-HEED = """
+UNIGNORE = """
 UPDATE callgate.unknown_numbers SET ignored_at = NULL, ignored_by = NULL
 WHERE vapi_phone_number_id = $1
 """
@@ -94,4 +94,4 @@ async def ignore(connection: Connection, vapi_phone_number_id: str, by: str) -> 
 
 async def unignore(connection: Connection, vapi_phone_number_id: str) -> None:
     """Take a number up again."""
-    await connection.execute(HEED, vapi_phone_number_id)
+    await connection.execute(UNIGNORE, vapi_phone_number_id)

@@ -66,7 +66,7 @@ class ReconcileFigures(Collector):
             paused=row.pause is not None,
             key_refused=row.key_refused_at is not None and row.key_fingerprint == self.key,
         )
-        found.lived = await search.blocked_seconds(self.pool)
+        found.lived = await search.list_blocked_seconds(self.pool)
         if sweep is not None:
             found.sweep_age, found.sweep_seconds = sweep.age, sweep.seconds
         if row.held is not None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from service.admin.people.tokens import Tokens
+from service.domain.ids import find_uuid
 from service.domain.people import SCOPES
-from service.store.audit import uuid_of
 from service.store.people.tokens import ApiToken
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
@@ -44,7 +44,7 @@ class TokenPages:
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        after = uuid_of(visit.asked("after"))
+        after = find_uuid(visit.asked("after"))
         found = await self.tokens.list_page(visit.actor, after=after, limit=PAGE_SIZE + 1)
         shown = [(token, state_of(token)) for token in found[:PAGE_SIZE]]
         more = visit.here(after=shown[-1][0].id) if len(found) > PAGE_SIZE else None

@@ -45,8 +45,8 @@ async def test_old_steps_are_forgotten_and_what_the_row_tells_stays(pool: Pool) 
         "INSERT INTO callgate.call_events (vapi_call_id, at, kind) VALUES "
         "('a', now() - interval '31 days', 'message'), ('a', now(), 'message')"
     )
-    assert await events.prune(pool) == 1
-    assert len(await events.list_of_call(pool, "a", 10)) == 1
+    assert await events.delete_old(pool) == 1
+    assert len(await events.list_steps(pool, "a", 10)) == 1
 
 
 async def test_steps_that_postgresql_does_not_take_wait_and_are_bounded(

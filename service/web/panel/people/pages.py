@@ -8,8 +8,8 @@ from aiohttp import web
 
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
+from service.domain.ids import find_uuid
 from service.domain.people import ROLES, Admin, Role
-from service.store.audit import uuid_of
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
@@ -59,7 +59,7 @@ class PeoplePages:
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        after = uuid_of(visit.asked("after"))
+        after = find_uuid(visit.asked("after"))
         found = await self.people.list_page(visit.actor, after=after, limit=PAGE_SIZE + 1)
         shown = found[:PAGE_SIZE]
         more = visit.here(after=shown[-1].id) if len(found) > PAGE_SIZE else None

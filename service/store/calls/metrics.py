@@ -7,8 +7,6 @@ from uuid import UUID
 
 from service.store.pool import Pool
 
-NOW = "SELECT now()"
-
 PASSED_BY_HOUR = """
 SELECT date_bin('1 hour', created_at, $1) AS hour, count(*) AS calls
 FROM callgate.calls WHERE created_at >= $1 AND created_at < $2 GROUP BY 1
@@ -67,12 +65,6 @@ class EndingTrial:
     ends_at: datetime
 
 
-async def now(pool: Pool) -> datetime:
-    """The database's clock."""
-    found: datetime = await pool.fetchval(NOW)
-    return found
-
-
 async def count_hours(pool: Pool, since: datetime, until: datetime) -> Mapping[datetime, Hour]:
     """Calls by the hour, from a full hour on; hours without calls are left out."""
     hours: dict[datetime, Hour] = {}
@@ -99,7 +91,7 @@ async def count_waiting_numbers(pool: Pool) -> int:
     return int(await pool.fetchval(WAITING_NUMBERS))
 
 
-async def ending_trials(pool: Pool, limit: int) -> tuple[int, list[EndingTrial]]:
+async def list_ending_trials(pool: Pool, limit: int) -> tuple[int, list[EndingTrial]]:
     """How many trials end within a week, and the first of them."""
     rows = await pool.fetch(TRIALS_ENDING, limit)
     trials = [EndingTrial(row["organization_id"], row["name"], row["ends_at"]) for row in rows]
