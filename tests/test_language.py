@@ -1,0 +1,184 @@
+"""Plain English in everything that a person reads: the list of words to avoid, and what to write.
+
+Checked are docstrings, comments, sentences in code (errors, logs' prose, help), templates and
+documents. Text in backticks, links and single words in code are names, not prose.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+ACTOR = "name the actor: caller, admin, operator, replica, worker, plugin"
+
+BETTER = {
+    r"nobody|no one": ACTOR,
+    r"somebody|someone": ACTOR,
+    r"everybody|everyone": ACTOR,
+    r"anybody|anyone": ACTOR,
+    r"whoever|whosoever": ACTOR,
+    r"strangers?|strangers?'s?": "third-party plugin, unknown sender, another process",
+    r"of old": "previous, earlier",
+    r"(?:is|are|was|were|be|been|being) told": "say who reports what, in the active voice",
+    r"as told": "as given",
+    r"what (?:is|was|were|stands|stood) there": "the existing …, the previous …",
+    r"what (?:is|was|came|comes|became|becomes) of": "the result, the state",
+    r"what (?:was|is) before": "the previous …",
+    r"for ever": "until cancelled, permanently",
+    r"for good": "permanently",
+    r"in each other's way": "interfered with each other",
+    r"as (?:it|they|all) should be": "in sync, healthy",
+    r"ha(?:s|ve|d) (?:no|its|their|his) say": "no opinion",
+    r"once more": "again",
+    r"giv(?:e|es|en|ing) up|gave up": "release; retries are exhausted; discard",
+    r"now and then": "periodically, occasionally",
+    r"at another instant": "at another time",
+    r"put aside|puts aside|putting aside": "ignored, quarantined, kept",
+    r"one of ours": "invalid, unknown, known",
+    r"heed(?:s|ed|ing)?": "stop ignoring",
+    r"inbox": "unknown numbers",
+    r"mend(?:s|ed|ing)?": "repair, fix",
+    r"your word|somebody's word": "your approval",
+    r"refuses? to tell": "denied the query",
+    r"got nowhere": "failed",
+    r"tall(?:y|ies)": "metrics",
+    r"come to pass|comes to pass": "happen",
+    r"it (?:is|was) not well|not well": "unhealthy",
+    r"in whatever way|by whatever way": "any",
+    r"without a word": "silently",
+    r"lets us not in": "rejected the sign-in",
+    r"long past": "old, expired",
+    r"out of the way": "remove",
+    r"asked about by itself": "checked individually",
+}
+"""Words and phrases that are not plain English here, each with what to write in its place."""
+
+NOT_YET_HELD: tuple[str, ...] = (
+    "deploy/README.md",
+    "migrations/",
+    "policies/",
+    "service/README.md",
+    "service/access/",
+    "service/admin/",
+    "service/cli/",
+    "service/domain/",
+    "service/reconcile/",
+    "service/relay/",
+    "service/sandbox/",
+    "service/serve/",
+    "service/settings.py",
+    "service/store/",
+    "service/vapi/",
+    "service/web/",
+    "tests/",
+)
+"""Rooms whose prose is not checked yet."""
+
+ALLOWED: dict[tuple[str, str], str] = {}
+"""(file, phrase as it stands): why the phrase reads best there."""
+
+PYTHON = ("service", "policies", "migrations", "tests")
+PROSE = ("*.md", "deploy/**/*.md", "deploy/**/*.yaml", "deploy/**/*.yml", "service/**/*.md")
+TEMPLATES = ("service/web/panel/templates/**/*.html", "service/web/panel/static/*.js")
+SKIPPED = frozenset({"tests/test_language.py", "CHANGELOG.md"})
+
+CODE = re.compile(r"```.*?```|`[^`\n]*`|https?://\S+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Some prose, the file it stands in and its first line."""
+
+    file: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A phrase to avoid, where it stands, and what to write."""
+
+    passage: Passage
+    line: int
+    phrase: str
+    better: str
+
+    def __str__(self) -> str:
+        return f"{self.passage.file}:{self.line}: {self.phrase!r} → {self.better}"
+
+
+def read_passages() -> Iterator[Passage]:
+    """Every piece of prose in the product, its tests and its documents."""
+    for folder in PYTHON:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield from read_python(path)
+    for pattern in (*PROSE, *TEMPLATES):
+        for path in sorted(ROOT.glob(pattern)):
+            yield Passage(name_of(path), 1, path.read_text())
+
+
+def read_python(path: Path) -> Iterator[Passage]:
+    """Docstrings and sentences of a module, then its comments."""
+    source = path.read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield Passage(name_of(path), node.lineno, node.value)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield Passage(name_of(path), token.start[0], token.string)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def blank(match: re.Match[str]) -> str:
+    """As many spaces as the code has letters, so that lines keep their numbers."""
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def find_slips(passage: Passage) -> Iterator[Slip]:
+    """The phrases of a passage that the list names."""
+    text = CODE.sub(blank, passage.text)
+    for pattern, better in BETTER.items():
+        for found in re.finditer(rf"(?i)(?<![\w-])(?:{pattern})(?![\w-])", text):
+            if (passage.file, found[0]) not in ALLOWED:
+                line = passage.line + text.count("\n", 0, found.start())
+                yield Slip(passage, line, found[0], better)
+
+
+def is_held(file: str) -> bool:
+    return file not in SKIPPED and not file.startswith(NOT_YET_HELD)
+
+
+def test_what_people_read_is_plain_english() -> None:
+    slips = [
+        str(slip)
+        for passage in read_passages()
+        if is_held(passage.file)
+        for slip in find_slips(passage)
+    ]
+    assert not slips, "\n".join([f"{len(slips)} phrases to rewrite:", *slips])
+
+
+def test_a_slip_is_found_where_it_stands() -> None:
+    passage = Passage("a.py", 7, "Ask the caller.\nThen `nobody` calls;\nsomebody is told.")
+    assert [(slip.line, slip.phrase) for slip in find_slips(passage)] == [
+        (9, "somebody"),
+        (9, "is told"),
+    ]
+
+
+def test_every_exception_is_still_needed() -> None:
+    found = {
+        (passage.file, phrase)
+        for passage in read_passages()
+        for (file, phrase) in ALLOWED
+        if passage.file == file and phrase in passage.text
+    }
+    assert found == set(ALLOWED)
