@@ -165,7 +165,7 @@ class BackgroundLoop:
             return
         if self.finish is not None:
             self.finish()
-            await asyncio.wait({self.task}, timeout=patience)
+            await asyncio.wait({self.task}, timeout=None if math.isinf(patience) else patience)
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
@@ -188,10 +188,10 @@ class Background:
         for loop in self.loops.values():
             loop.start()
 
-    async def stop(self, *names: str) -> None:
+    async def stop(self, *names: str, patience: float = STOP_SECONDS) -> None:
         """Stop the loops with these names; without names, all."""
         loops = [self.loops[name] for name in names or self.loops]
-        await asyncio.gather(*(loop.stop() for loop in loops))
+        await asyncio.gather(*(loop.stop(patience) for loop in loops))
 
     def wake(self, name: str) -> None:
         """Let a resting loop take its next turn now."""

@@ -24,8 +24,8 @@ from service.cli.secrets import secrets
 from service.domain.errors import CallgateError
 from service.domain.organizations import Organization
 from service.domain.people import SCOPES
+from service.serve.database import StartError
 from service.serve.process import serve as serve_app
-from service.serve.replica import StartError
 from service.settings import SettingsError
 from service.store.clock import get_now
 from service.store.organizations import organizations

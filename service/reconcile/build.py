@@ -1,10 +1,13 @@
-"""Puts the reconciler's parts together, the same for a service and for a command."""
+"""Builds the room of reconciling, the same for a replica and for a command."""
 
 from dataclasses import dataclass
 
+from service.background import BackgroundLoop
+from service.core import Core
 from service.domain.fingerprint import fingerprint
 from service.reconcile.desired import desired_webhook
 from service.reconcile.key_guard import KeyGuard
+from service.reconcile.loop import ReconcileLoop
 from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
 from service.reconcile.reconciler import Reconciler
@@ -15,6 +18,7 @@ from service.reconcile.steps.release import Release
 from service.reconcile.steps.route_step import RouteStep
 from service.reconcile.steps.writer import Writer
 from service.reconcile.sweep import Sweeper
+from service.reconcile.sweep_loop import SweepLoop
 from service.settings import Settings
 from service.store.pool import Pool
 from service.vapi.client import VapiClient
@@ -22,7 +26,7 @@ from service.vapi.client import VapiClient
 
 @dataclass(frozen=True, slots=True)
 class Reconciling:
-    """Everything that reconciles, for whoever runs it."""
+    """Everything that reconciles, for a replica or a command."""
 
     reconciler: Reconciler
     sweeper: Sweeper
@@ -54,3 +58,11 @@ def build_reconciling(
     reconciler = Reconciler(pool, observer, repairer, Release(writer, assistants, desired))
     sweeper = Sweeper(pool, client, reconciler, settings.callgate_reconcile_max_changes)
     return Reconciling(reconciler, sweeper, KeyGuard(pool, client, key), tally)
+
+
+def build_loops(core: Core, parts: Reconciling) -> list[BackgroundLoop]:
+    """The loops of this room: the due numbers, and the sweeps."""
+    interval = core.settings.callgate_reconcile_interval
+    sweeps = SweepLoop(core.pool, parts.sweeper, parts.key, interval)
+    due = ReconcileLoop(core.dsn, core.pool, parts.reconciler, parts.key, sweeps)
+    return [due.background(), *sweeps.background()]

@@ -1,13 +1,11 @@
 """Readiness: whether this replica can decide calls, and which of its parts work less well."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.access.directory import AccessDirectory
-from service.access.enforcement.hangup_worker import HangupWorker
-from service.access.policies.plugins import PluginProblem
-from service.store.calls.spool import Spool
+from service.access.build import Access
+from service.background import Background
 from service.store.pool import UNAVAILABLE, Pool
 from service.web.metrics.reconcile import ReconcileFigures
 from service.web.probes import ReadinessCheck
@@ -19,12 +17,10 @@ READY_SECONDS = 1.0
 class Readiness:
     """The checks of one replica. Only a replica that cannot decide calls fails one."""
 
-    directory: AccessDirectory
     pool: Pool
+    access: Access
     figures: ReconcileFigures
-    worker: HangupWorker
-    spool: Spool
-    problems: Sequence[PluginProblem]
+    background: Background
 
     async def checks(self) -> list[ReadinessCheck]:
         """Every check, for `/readyz`."""
@@ -33,18 +29,19 @@ class Readiness:
             await self.database_check(),
             *self.reconcile_checks(),
             *self.call_checks(),
+            *self.background_checks(),
             *self.plugin_checks(),
         ]
 
     def directory_checks(self) -> Iterator[ReadinessCheck]:
         """Whether the access directory is loaded, and whether changes still reach it."""
-        if not self.directory.loaded:
+        if not self.access.directory.loaded:
             text = "The access directory is not loaded yet."
             yield ReadinessCheck("directory", "failed", text)
             return
         yield ReadinessCheck("directory", "ok")
-        if self.directory.basis != "fresh":
-            age = round(self.directory.age_seconds)
+        if self.access.directory.basis != "fresh":
+            age = round(self.access.directory.age_seconds)
             text = f"Changes may not arrive: no heartbeat for {age} s; using the last known state."
             yield ReadinessCheck("notifications", "degraded", text)
 
@@ -70,14 +67,21 @@ class Readiness:
 
     def call_checks(self) -> Iterator[ReadinessCheck]:
         """What delays hang-ups and records of calls."""
-        if not self.worker.alive:
+        if not self.access.worker.alive:
             text = "The hang-up worker is being restarted."
             yield ReadinessCheck("hangups", "degraded", text)
-        if self.spool.waiting:
-            text = f"{self.spool.waiting} records wait on disk for PostgreSQL."
+        if self.access.spool.waiting:
+            text = f"{self.access.spool.waiting} records wait on disk for PostgreSQL."
             yield ReadinessCheck("spool", "degraded", text)
+
+    def background_checks(self) -> Iterator[ReadinessCheck]:
+        """Background loops that died and are being restarted, or that ended."""
+        down = [loop for loop in self.background.states() if loop.status != "running"]
+        if down:
+            text = ", ".join(f"{loop.name} ({loop.status}: {loop.last_error})" for loop in down)
+            yield ReadinessCheck("background", "degraded", f"Background loops are down: {text}.")
 
     def plugin_checks(self) -> Iterator[ReadinessCheck]:
         """Plugins that were not loaded."""
-        for problem in self.problems:
+        for problem in self.access.policies.loaded.problems:
             yield ReadinessCheck("plugins", "degraded", f"{problem.plugin}: {problem.message}")

@@ -8,7 +8,7 @@ from service.web.probes import Health
 from service.web.webhook import Webhook
 
 
-def build_web(
+def build_application(
     *,
     webhook: Webhook,
     health: Health,

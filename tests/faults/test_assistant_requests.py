@@ -104,8 +104,11 @@ async def test_many_at_once_while_postgresql_is_slow(
         assert (await recorded(callgate, call_id))["decision"]["id"] == decision
 
     async def notes() -> Any:
-        files = callgate.service.spool.folder.glob("*.jsonl")
-        return not any(path.read_bytes() for path in files) and not callgate.service.spool.waiting
+        files = callgate.service.access.spool.folder.glob("*.jsonl")
+        return (
+            not any(path.read_bytes() for path in files)
+            and not callgate.service.access.spool.waiting
+        )
 
     await eventually(notes)
 
@@ -114,7 +117,7 @@ async def test_neither_postgresql_nor_the_disk_takes_a_record(
     callgate: Replica, vapi: SandboxVapi, dsn: str
 ) -> None:
     number_id = await granted_number(callgate, vapi)
-    folder = callgate.service.spool.folder
+    folder = callgate.service.access.spool.folder
     async with records_locked(dsn):
         assert not folder.exists()
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +162,7 @@ async def test_the_answer_of_the_first_replica_is_the_answer_of_the_second(
     await one.add_number(owner, number_id, answer_with={"assistantId": "a-1"})
 
     async def known(paid: bool) -> bool:
-        found = two.service.directory.find((number_id,), ())
+        found = two.service.access.directory.find((number_id,), ())
         return found is not None and (found.organization.plan is not None) == paid
 
     await eventually(lambda: known(False))

@@ -36,7 +36,7 @@ async def test_a_change_made_elsewhere_arrives_within_a_second(
 ) -> None:
     one, two = await start_replica(), await start_replica()
     organization_id, number_id = await prepare(one, vapi)
-    await eventually(lambda: asyncio.sleep(0, number_id in two.service.directory.numbers))
+    await eventually(lambda: asyncio.sleep(0, number_id in two.service.access.directory.numbers))
     for plan, status in ((PLAN, 200), (None, 403)):
         path = f"/organizations/{organization_id}/plan"
         await one.api("PUT" if plan else "DELETE", path, plan)
@@ -52,12 +52,14 @@ async def test_a_change_made_elsewhere_arrives_within_a_second(
 async def test_a_plan_ends_by_itself(callgate: Replica, vapi: SandboxVapi) -> None:
     """No event tells of it: the instant is in the directory."""
     organization_id, number_id = await prepare(callgate, vapi)
-    now = callgate.service.directory.now()
+    now = callgate.service.access.directory.now()
     ends_at = now.timestamp() + 1.5
     trial = {"ends_at": now.fromtimestamp(ends_at, now.tzinfo).isoformat()}
     await callgate.api("PUT", f"/organizations/{organization_id}/trial", trial)
     assert (await callgate.post(vapi.live_call(number_id))).status == 200
-    await asyncio.sleep(max(0, ends_at - callgate.service.directory.now().timestamp()) + 0.05)
+    await asyncio.sleep(
+        max(0, ends_at - callgate.service.access.directory.now().timestamp()) + 0.05
+    )
     answer = await callgate.post(vapi.live_call(number_id))
     assert (answer.status, answer.json["reason"]) == (403, "trial_expired")
 
@@ -67,7 +69,7 @@ async def test_after_a_cut_changes_arrive_and_calls_are_hung_up(
 ) -> None:
     one, two = await start_replica(), await start_replica()
     organization_id, number_id = await prepare(one, vapi)
-    await eventually(lambda: asyncio.sleep(0, number_id in two.service.directory.numbers))
+    await eventually(lambda: asyncio.sleep(0, number_id in two.service.access.directory.numbers))
     assert await cut(dsn) > 0
     # Written while nobody listens: the re-read after the gap brings it.
     connection = await asyncpg.connect(dsn)
@@ -81,7 +83,7 @@ async def test_after_a_cut_changes_arrive_and_calls_are_hung_up(
         return (await two.post(vapi.live_call(number_id))).status == 200
 
     await eventually(passes, 8)
-    await eventually(lambda: asyncio.sleep(0, one.service.worker.alive), 8)
+    await eventually(lambda: asyncio.sleep(0, one.service.access.worker.alive), 8)
     await one.api("DELETE", f"/organizations/{organization_id}/plan")
     message = vapi.live_call(number_id)
     assert (await one.post(message)).status == 403

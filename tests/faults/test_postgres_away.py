@@ -112,7 +112,7 @@ async def check_recovery(callgate: Replica, call_id: str) -> None:
     assert (call["status"], call["blocked"]) == ("failed", True)
 
     async def fresh() -> bool:
-        return callgate.service.directory.basis == "fresh"
+        return callgate.service.access.directory.basis == "fresh"
 
     await eventually(fresh, 20)
 

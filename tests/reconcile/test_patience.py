@@ -134,7 +134,7 @@ async def test_retry_after_is_kept_and_slows_everybody_but_hang_ups(
     )
 
     async def known() -> bool:
-        return blocked in callgate.service.directory.numbers
+        return blocked in callgate.service.access.directory.numbers
 
     await eventually(known)
     began = time.monotonic()

@@ -115,7 +115,7 @@ async def test_one_of_them_sweeps_per_interval(start_replica: Start, vapi: Sandb
         assert (latter["started_at"] - former["finished_at"]).total_seconds() >= 0.35
     await one.service.stop()
     before = len(await pool.fetch(SWEEPS))
-    two.service.loop.wake()
+    two.service.background.wake("sweeps")
 
     async def goes_on() -> bool:
         return len(await pool.fetch(SWEEPS)) >= before + 2
@@ -138,7 +138,7 @@ async def test_a_sweep_whose_replica_died_is_taken_over_once_its_lease_is_over(
     await asyncio.sleep(1)
     assert len(await pool.fetch(SWEEPS)) == before
     await pool.execute("UPDATE callgate.reconciliation SET claimed_until = now()")
-    replica.service.loop.wake()
+    replica.service.background.wake("sweeps")
 
     async def goes_on() -> bool:
         return len(await pool.fetch(SWEEPS)) > before
@@ -194,7 +194,7 @@ async def test_a_replica_killed_in_the_middle_of_repairs_loses_nothing(
 
     await eventually(only_the_held_are_left, 20)
     await pool.execute(LEASES_OVER)
-    other.service.loop.wake()
+    other.service.background.wake("sweeps")
     await all_in_sync(pool)
     assert {url_of(vapi, vapi_id) for vapi_id in ids} == {URL}
     for vapi_id, times in zip(ids, patches(vapi, ids), strict=True):

@@ -161,7 +161,7 @@ async def test_copies_over_two_replicas_make_one_decision_one_record_one_hangup(
     _, number_id = await with_number(one, vapi)
 
     async def known() -> bool:
-        return number_id in two.service.directory.numbers
+        return number_id in two.service.access.directory.numbers
 
     await eventually(known)
     message = vapi.live_call(number_id)

@@ -13,7 +13,8 @@ import orjson
 from aiohttp import web
 from yarl import URL
 
-from service.serve.replica import Service, build
+from service.serve.replica import Replica as Service
+from service.serve.replica import open_replica
 from service.settings import Settings, load_settings
 
 ADMIN_TOKEN = "admin-token-of-the-tests"
@@ -138,18 +139,17 @@ class ApiClient:
 async def serving(settings: Settings, dsn: str) -> AsyncIterator[ApiClient]:
     """The service's web part on a port of its own. Its background tasks do not run: what an answer
     promises must hold without them."""
-    service = await build(settings, dsn)
-    runner = web.AppRunner(
-        service.app, shutdown_timeout=0.5, access_log=None, auto_decompress=False
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port = runner.addresses[0][1]
-        timeout = aiohttp.ClientTimeout(total=30)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            yield ApiClient(service, f"http://127.0.0.1:{port}", session)
-    finally:
-        await runner.cleanup()
-        await service.close_clients()
-        service.pool.terminate()
+    async with open_replica(settings, dsn) as service:
+        runner = web.AppRunner(
+            service.app, shutdown_timeout=0.5, access_log=None, auto_decompress=False
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[0][1]
+            timeout = aiohttp.ClientTimeout(total=30)
+            async with aiohttp.ClientSession(timeout=timeout) as session:
+                yield ApiClient(service, f"http://127.0.0.1:{port}", session)
+        finally:
+            await runner.cleanup()
+            service.pool.terminate()

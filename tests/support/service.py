@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from service.sandbox.server import SandboxVapi
-from service.serve.replica import Service, running
+from service.serve.replica import Replica as Service
+from service.serve.replica import running
 from service.settings import Settings, load_settings
 
 SECRET = "the-webhook-secret"

@@ -59,12 +59,12 @@ async def test_a_service_that_ends_while_it_writes_writes_at_the_end(
     start_replica: Start, dsn: str, pool: Pool
 ) -> None:
     service = (await start_replica()).service
-    service.uses.note(0)
+    service.web.uses.note(0)
     locker = await asyncpg.connect(dsn)
     transaction = locker.transaction()
     await transaction.start()
     await locker.execute(LOCK)
-    service.background.add([BackgroundLoop("writing", service.uses.write)])
+    service.background.add([BackgroundLoop("writing", service.web.uses.write)])
     service.background.start()
     await asyncio.sleep(0.1)
     ending = asyncio.create_task(service.stop())

@@ -76,7 +76,7 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
     return handle
 
 
-def build_api(operations: Sequence[Operation], tokens: Tokens) -> web.Application:
+def build_application(operations: Sequence[Operation], tokens: Tokens) -> web.Application:
     """The application to be mounted at /api."""
     app = web.Application(client_max_size=2**20)
     for operation in operations:

@@ -18,7 +18,7 @@ async def not_found(visit: Visit) -> web.Response:
     raise web.HTTPNotFound
 
 
-def build_panel(families: Iterable[PageGroup], sessions: SessionReader) -> web.Application:
+def build_application(families: Iterable[PageGroup], sessions: SessionReader) -> web.Application:
     """All pages under their addresses. Fixed addresses win over those with an id in them."""
     app = web.Application()
     assets = Assets(read_assets(ROOT))

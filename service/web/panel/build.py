@@ -1,44 +1,14 @@
-"""What the panel is made of: its families of pages over the use cases that they are given."""
+"""Builds the panel: its groups of pages over the use cases."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-import aiohttp
 from aiohttp import web
 
-from service.access.policies.chain import AccessChain
-from service.access.policies.plugins import PluginProblem
-from service.access.policies.preview import ChainPreview
-from service.admin.calls.feed import CallFeed
-from service.admin.calls.story import CallStories
-from service.admin.doctor.doctor import Doctor
-from service.admin.doctor.report import Examinations
-from service.admin.imports.imports import Imports
-from service.admin.imports.jobs import ImportJobs
-from service.admin.organizations.access import OrganizationAccess
-from service.admin.organizations.organizations import Organizations
-from service.admin.organizations.search import OrganizationList
-from service.admin.overview import Overview
-from service.admin.people.oidc import oidc_from
-from service.admin.people.passwords import Passwords
-from service.admin.people.people import People
-from service.admin.people.sessions import Sessions
-from service.admin.people.sign_in import SignIn
-from service.admin.people.tokens import Tokens
-from service.admin.phone_numbers.coverage import Coverages
-from service.admin.phone_numbers.phone_numbers import PhoneNumbers
-from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
-from service.admin.phone_numbers.unregistered import Unregistered
-from service.admin.reconcile.sweeps import ReconciliationCases
-from service.admin.reconcile.webhooks import Webhooks
-from service.admin.timeline import Timeline
-from service.admin.undo import Undo
-from service.domain.fingerprint import fingerprint
-from service.reconcile.reconciler import Reconciler
-from service.settings import Settings
-from service.store.pool import Pool
-from service.vapi.client import VapiClient
-from service.web.panel.application import build_panel
+from service.access.build import Access
+from service.admin.use_cases import UseCases
+from service.background import Background
+from service.reconcile.build import Reconciling
+from service.web.panel.application import build_application
 from service.web.panel.audit.pages import AuditPages
 from service.web.panel.audit.undo import UndoPages
 from service.web.panel.calls.feed import CallFeedPages
@@ -63,113 +33,77 @@ from service.web.panel.tokens import TokenPages
 from service.web.panel.unknown_numbers import UnknownNumberPages
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything of a replica that pages speak to."""
-
-    settings: Settings
-    pool: Pool
-    session: aiohttp.ClientSession
-    client: VapiClient
-    chain: AccessChain
-    preview: ChainPreview
-    plugin_problems: Sequence[PluginProblem]
-    organizations: Organizations
-    numbers: PhoneNumbers
-    webhooks: Webhooks
-    unknown: UnknownNumbers
-    reconciliation: ReconciliationCases
-    reconciler: Reconciler
-    coverages: Coverages
-    tokens: Tokens
-    imports: ImportJobs
-
-
-def people_pages(parts: Parts, sessions: Sessions) -> Iterable[PageGroup]:
-    """Signing in, and who may."""
-    pool, settings = parts.pool, parts.settings
-    passwords = Passwords()
-    people = People(pool, settings.callgate_admin_token.get_secret_value(), passwords)
-    oidc = oidc_from(settings, pool, parts.session)
-    yield SignInPages(SignIn(pool, passwords), people, sessions, oidc)
-    yield AccountPages(people, sessions)
-    yield PeoplePages(people, sessions)
-    yield TokenPages(parts.tokens)
-
-
-def organization_pages(parts: Parts) -> Iterable[PageGroup]:
-    """Organizations, what entitles them, and what was done to them."""
-    listed = OrganizationList(parts.pool, parts.preview)
-    message = parts.settings.callgate_blocked_message
-    yield OrganizationPages(
-        parts.pool,
-        parts.organizations,
-        listed,
-        OrganizationAccess(parts.organizations, parts.preview),
-        Timeline(parts.pool),
-        parts.numbers,
-        message,
-        parts.settings.callgate_relay_hosts,
-    )
-    yield OrganizationExportPages(listed)
-    yield EntitlementPages(parts.organizations)
-    yield HandlingPages(parts.organizations, message)
-    yield AuditPages(parts.pool)
-    yield UndoPages(
-        Undo(
-            parts.pool,
-            parts.organizations,
-            parts.numbers,
-            parts.webhooks,
-            parts.unknown,
-            parts.reconciliation,
-        )
-    )
-
-
-def number_pages(parts: Parts) -> Iterable[PageGroup]:
-    """Numbers and their webhooks at Vapi."""
-    pool, numbers = parts.pool, parts.numbers
-    yield PhoneNumberPages(pool, numbers, parts.webhooks, parts.coverages)
-    yield PhoneNumberAddingPages(
-        parts.organizations,
-        OrganizationList(pool, parts.preview),
-        numbers,
-        Unregistered(Imports(pool, parts.client, numbers)),
-        parts.reconciler,
-    )
-    yield ReconcilePages(pool, parts.reconciliation)
-    yield UnknownNumberPages(parts.unknown)
-    yield ImportPages(parts.imports)
-
-
-def call_pages(parts: Parts, sessions: Sessions, feed: CallFeed) -> Iterable[PageGroup]:
-    """How things stand, calls, and what changes as one looks."""
-    key = fingerprint(parts.settings.vapi_api_key.get_secret_value())
-    yield OverviewPages(Overview(parts.pool, key, parts.plugin_problems))
-    yield CallPages(parts.pool, CallStories(parts.pool), feed)
-    yield CallFeedPages(feed, sessions)
-
-
-def operation_pages(parts: Parts) -> Iterable[PageGroup]:
-    """What operators look at."""
-    doctor = Doctor(parts.settings, parts.pool, parts.client, parts.session)
-    yield PolicyPages(parts.chain.describe, parts.plugin_problems)
-    yield DoctorPages(Examinations(doctor))
-
-
-def panel_of(parts: Parts) -> web.Application:
+def build_panel(
+    cases: UseCases, access: Access, reconciling: Reconciling, background: Background
+) -> web.Application:
     """The panel, to be mounted at /admin."""
-    sessions = Sessions(parts.pool)
-    feed = CallFeed(parts.pool)
-    families = [
-        *people_pages(parts, sessions),
-        *organization_pages(parts),
-        *number_pages(parts),
-        *call_pages(parts, sessions, feed),
-        *operation_pages(parts),
+    groups = [
+        *people_pages(cases),
+        *organization_pages(cases),
+        *number_pages(cases, reconciling),
+        *call_pages(cases),
+        *operation_pages(cases, access, background),
     ]
-    panel = build_panel(families, sessions)
-    panel.on_shutdown.append(feed.stop)
-    panel.middlewares.append(behind(parts.settings.callgate_trusted_proxies))
+    panel = build_application(groups, cases.sessions)
+    panel.on_shutdown.append(cases.call_feed.stop)
+    panel.middlewares.append(behind(cases.core.settings.callgate_trusted_proxies))
     return panel
+
+
+def people_pages(cases: UseCases) -> Iterable[PageGroup]:
+    """Signing in, and the admins."""
+    yield SignInPages(cases.sign_in, cases.people, cases.sessions, cases.oidc)
+    yield AccountPages(cases.people, cases.sessions)
+    yield PeoplePages(cases.people, cases.sessions)
+    yield TokenPages(cases.tokens)
+
+
+def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
+    """Organizations, their entitlements, and the changes to them."""
+    pool, settings = cases.core.pool, cases.core.settings
+    message = settings.callgate_blocked_message
+    yield OrganizationPages(
+        pool,
+        cases.organizations,
+        cases.organization_list,
+        cases.organization_access,
+        cases.timeline,
+        cases.phone_numbers,
+        message,
+        settings.callgate_relay_hosts,
+    )
+    yield OrganizationExportPages(cases.organization_list)
+    yield EntitlementPages(cases.organizations)
+    yield HandlingPages(cases.organizations, message)
+    yield AuditPages(pool)
+    yield UndoPages(cases.undo)
+
+
+def number_pages(cases: UseCases, reconciling: Reconciling) -> Iterable[PageGroup]:
+    """Phone numbers and their webhooks at Vapi."""
+    pool, numbers = cases.core.pool, cases.phone_numbers
+    yield PhoneNumberPages(pool, numbers, cases.webhooks, cases.coverages)
+    yield PhoneNumberAddingPages(
+        cases.organizations,
+        cases.organization_list,
+        numbers,
+        cases.unregistered,
+        reconciling.reconciler,
+    )
+    yield ReconcilePages(pool, cases.reconcile)
+    yield UnknownNumberPages(cases.unknown_numbers)
+    yield ImportPages(cases.import_jobs)
+
+
+def call_pages(cases: UseCases) -> Iterable[PageGroup]:
+    """The overview, the calls, and their live feed."""
+    yield OverviewPages(cases.overview)
+    yield CallPages(cases.core.pool, cases.call_stories, cases.call_feed)
+    yield CallFeedPages(cases.call_feed, cases.sessions)
+
+
+def operation_pages(cases: UseCases, access: Access, background: Background) -> Iterable[PageGroup]:
+    """The pages for operators."""
+    policies = access.policies
+    yield PolicyPages(policies.chain.describe, policies.loaded.problems)
+    yield DoctorPages(cases.examinations, background.states)

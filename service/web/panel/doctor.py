@@ -1,19 +1,29 @@
-"""Settings and health in the panel: what the doctor says, when somebody asks for it."""
+"""Settings and health in the panel: the doctor's findings, the background loops, the settings."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from service.admin.doctor.report import Examinations
+from service.background import LoopState, LoopStatus
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
+
+LOOP_BADGES: Mapping[LoopStatus, tuple[str, str]] = {
+    "running": ("good", "Running"),
+    "restarting": ("bad", "Restarting"),
+    "stopped": ("bad", "Stopped"),
+}
+"""Colour and label of a loop's status."""
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorPages:
-    """Nothing is examined until somebody asks: it takes requests to Vapi."""
+    """Examines only on request: an examination takes requests to Vapi."""
 
     examinations: Examinations
+    loops: Callable[[], Sequence[LoopState]]
 
     def pages(self) -> list[PanelPage]:
         return [
@@ -35,5 +45,6 @@ class DoctorPages:
         return await visit.show(
             "doctor/page.html",
             report=self.examinations.last,
+            loops=[(loop, *LOOP_BADGES[loop.status]) for loop in self.loops()],
             settings=self.examinations.settings(),
         )

@@ -52,7 +52,7 @@ async def test_old_steps_are_forgotten_and_what_the_row_tells_stays(pool: Pool) 
 async def test_steps_that_postgresql_does_not_take_wait_and_are_bounded(
     callgate: Replica,
 ) -> None:
-    writer = callgate.service.events
+    writer = callgate.service.access.events
     for number in range(event_writer.LIMIT + 5):
         writer.record(f"call-{number}", "hangup.sent", {"attempt": 1})
     assert writer.dropped == 5

@@ -21,8 +21,8 @@ def doctor(callgate: Replica) -> Doctor:
     return Doctor(
         settings=service.settings,
         pool=service.pool,
-        client=service.watch.client,
-        session=service.session,
+        client=service.core.client,
+        session=service.core.session,
     )
 
 

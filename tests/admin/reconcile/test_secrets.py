@@ -43,7 +43,7 @@ async def test_the_three_steps(start_replica: Start, vapi: SandboxVapi) -> None:
     # All of them, which is more than a sweep may change unasked: this is no surprise.
     await eventually(written)
     assert await post(third, vapi, ids[1], OLD) == 200
-    await third.service.uses.flush()
+    await third.service.web.uses.flush()
     rotation = SecretRotation(third.service.pool, (NEW, OLD))
 
     async def carried() -> bool:
@@ -80,7 +80,7 @@ async def test_a_secret_that_is_carried_and_not_accepted_is_an_alarm(
 
 
 async def test_uses_survive_a_database_that_is_away(callgate: Replica) -> None:
-    uses = callgate.service.uses
+    uses = callgate.service.web.uses
     uses.note(0)
     pool = uses.pool
     await pool.execute("ALTER TABLE callgate.webhook_secrets RENAME TO elsewhere")

@@ -252,7 +252,7 @@ async def test_a_number_that_moves_is_seen_by_the_gate_at_once(
     vapi_id = vapi.add_number(provider="vapi")["id"]
     one, two = await api.organization("One"), await api.organization("Two")
     made = await add(api, one, vapi_id)
-    directory = api.service.directory
+    directory = api.service.access.directory
 
     def owner() -> str | None:
         found = directory.find([vapi_id], [])

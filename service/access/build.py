@@ -1,0 +1,114 @@
+"""Builds the room of access: policies, directory, gate, and what enforces decisions."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from service.access.call_recorder import CallRecorder
+from service.access.directory import AccessDirectory
+from service.access.enforcement.call_cutter import CallCutter
+from service.access.enforcement.hangup_ladder import HangupLadder
+from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
+from service.access.enforcement.missed_calls import CallWatch
+from service.access.feed import DirectoryFeed
+from service.access.gate import AccessGate
+from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import LoadedPolicies, load_policies
+from service.access.policies.preview import ChainPreview
+from service.access.standings import AccessStandings
+from service.background import BackgroundLoop
+from service.core import Core
+from service.store.calls.event_writer import CallEventWriter
+from service.store.calls.spool import Spool
+from service.store.calls.writer import CallWriter
+from service.vapi.control import ControlClient
+
+DRAIN_SECONDS = 3.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The loaded policies, the chain that asks them, and how organizations stand by it."""
+
+    loaded: LoadedPolicies
+    chain: AccessChain
+    standings: AccessStandings
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Deciding calls and enforcing the decisions, in one replica."""
+
+    policies: Policies
+    directory: AccessDirectory
+    feed: DirectoryFeed
+    preview: ChainPreview
+    gate: AccessGate
+    spool: Spool
+    events: CallEventWriter
+    control: ControlClient
+    worker: HangupWorker
+    cutter: CallCutter
+    watch: CallWatch
+
+    def background(self) -> list[BackgroundLoop]:
+        """The loops of this room."""
+        return [
+            self.feed.background(),
+            self.spool.background(),
+            *self.events.background(),
+            *self.worker.background(),
+            self.cutter.background(),
+            *self.watch.background(),
+        ]
+
+    async def close(self) -> None:
+        """Finish what is being recorded; close files and connections."""
+        await self.gate.recorder.drain(DRAIN_SECONDS)
+        await self.events.close()
+        self.spool.close()
+        await self.control.close()
+
+
+def build_policies(core: Core) -> Policies:
+    """Load the policies. A plugin that cannot be loaded is logged and left out."""
+    loaded = load_policies()
+    for fault in loaded.problems:
+        log.error("plugin.refused", plugin=fault.plugin, error=fault.message)
+    chain = AccessChain(loaded.policies)
+    settings = core.settings
+    standings = AccessStandings(
+        core.pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
+    )
+    return Policies(loaded, chain, standings)
+
+
+def build_access(core: Core) -> Access:
+    """Build the room; nothing runs yet."""
+    settings, pool, policies = core.settings, core.pool, build_policies(core)
+    directory = AccessDirectory()
+    feed = DirectoryFeed(core.dsn, pool, directory)
+    events = CallEventWriter(pool)
+    control = ControlClient(settings.vapi_control_hosts)
+    ladder = HangupLadder(core.client, control, StoredHangups(pool), events.record)
+    spool = Spool(settings.callgate_data_dir / "spool", pool)
+    recorder = CallRecorder(pool, CallWriter(pool), spool, ladder.attempt_now, events.record)
+    cutter = CallCutter(pool, directory, policies.standings)
+    feed.followers.append(cutter.wake)
+    return Access(
+        policies=policies,
+        directory=directory,
+        feed=feed,
+        preview=ChainPreview(policies.chain, directory),
+        gate=AccessGate(directory, policies.chain, recorder, settings.callgate_blocked_message),
+        spool=spool,
+        events=events,
+        control=control,
+        worker=HangupWorker(core.dsn, pool, ladder),
+        cutter=cutter,
+        watch=CallWatch(
+            pool, core.client, directory, policies.chain, settings.callgate_call_watch_interval
+        ),
+    )

@@ -1,0 +1,191 @@
+"""All use cases, built once: the API, the panel and the command line take this one object.
+
+A new use case is one property here; what it needs of another room is one property of `Rooms`.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Protocol
+
+from service.admin.calls.feed import CallFeed
+from service.admin.calls.story import CallStories
+from service.admin.changes import Freshen
+from service.admin.doctor.doctor import Doctor
+from service.admin.doctor.report import Examinations
+from service.admin.imports.imports import Imports
+from service.admin.imports.jobs import ImportJobs
+from service.admin.organizations.access import ExplainChain, OrganizationAccess
+from service.admin.organizations.organizations import AccessPreview, Organizations
+from service.admin.organizations.search import ListPreview, OrganizationList
+from service.admin.overview import Overview, UnloadedPlugin
+from service.admin.people.oidc import Oidc, oidc_from
+from service.admin.people.passwords import Passwords
+from service.admin.people.people import People
+from service.admin.people.sessions import Sessions
+from service.admin.people.sign_in import SignIn
+from service.admin.people.tokens import Tokens
+from service.admin.phone_numbers.coverage import CoverageReader, Coverages
+from service.admin.phone_numbers.phone_numbers import NumberReconciler, PhoneNumbers
+from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
+from service.admin.phone_numbers.unregistered import Unregistered
+from service.admin.reconcile.secrets import SecretRotation
+from service.admin.reconcile.sweeps import ReconciliationCases, Sweeps
+from service.admin.reconcile.webhooks import WebhookReconciler, Webhooks
+from service.admin.timeline import Timeline
+from service.admin.undo import Undo
+from service.background import BackgroundLoop
+from service.core import Core
+from service.domain.fingerprint import fingerprint
+
+
+class Preview(AccessPreview, ListPreview, ExplainChain, Protocol):
+    """The chain of policies, asked without a call."""
+
+
+class Reconciler(NumberReconciler, WebhookReconciler, CoverageReader, Protocol):
+    """Reconciling of one number."""
+
+
+class Rooms(Protocol):
+    """What the use cases need of the rooms beside this one."""
+
+    @property
+    def refresh(self) -> Freshen:
+        """Brings an organization in this replica's directory up to date."""
+
+    @property
+    def preview(self) -> Preview: ...
+
+    @property
+    def reconciler(self) -> Reconciler: ...
+
+    @property
+    def sweeper(self) -> Sweeps: ...
+
+    @property
+    def plugin_problems(self) -> Sequence[UnloadedPlugin]: ...
+
+
+class UseCases:
+    """Each use case is built when it is first used, so that a command builds only what it needs."""
+
+    def __init__(self, core: Core, rooms: Rooms) -> None:
+        self.core = core
+        self.rooms = rooms
+
+    def background(self) -> list[BackgroundLoop]:
+        """The loops of the use cases."""
+        return [self.import_jobs.background()]
+
+    @cached_property
+    def organizations(self) -> Organizations:
+        return Organizations(self.core.pool, self.rooms.refresh, self.rooms.preview)
+
+    @cached_property
+    def organization_list(self) -> OrganizationList:
+        return OrganizationList(self.core.pool, self.rooms.preview)
+
+    @cached_property
+    def organization_access(self) -> OrganizationAccess:
+        return OrganizationAccess(self.organizations, self.rooms.preview)
+
+    @cached_property
+    def phone_numbers(self) -> PhoneNumbers:
+        return PhoneNumbers(self.core.pool, self.rooms.refresh, self.rooms.reconciler)
+
+    @cached_property
+    def unknown_numbers(self) -> UnknownNumbers:
+        return UnknownNumbers(self.core.pool, self.phone_numbers)
+
+    @cached_property
+    def unregistered(self) -> Unregistered:
+        return Unregistered(Imports(self.core.pool, self.core.client, self.phone_numbers))
+
+    @cached_property
+    def coverages(self) -> Coverages:
+        settings = self.core.settings
+        return Coverages(
+            self.core.pool,
+            self.rooms.reconciler,
+            settings.callgate_ring_gate,
+            settings.callgate_call_watch_interval,
+        )
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self.core.pool, self.rooms.reconciler)
+
+    @cached_property
+    def reconcile(self) -> ReconciliationCases:
+        mode = self.core.settings.callgate_reconcile_mode
+        return ReconciliationCases(self.core.pool, self.rooms.sweeper, mode)
+
+    @cached_property
+    def secrets(self) -> SecretRotation:
+        return SecretRotation(self.core.pool, self.core.settings.webhook_secrets)
+
+    @cached_property
+    def imports(self) -> Imports:
+        return Imports.patient(self.core.pool, self.core.client)
+
+    @cached_property
+    def import_jobs(self) -> ImportJobs:
+        return ImportJobs(self.core.pool, self.imports)
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        return Passwords()
+
+    @cached_property
+    def people(self) -> People:
+        token = self.core.settings.callgate_admin_token.get_secret_value()
+        return People(self.core.pool, token, self.passwords)
+
+    @cached_property
+    def sign_in(self) -> SignIn:
+        return SignIn(self.core.pool, self.passwords)
+
+    @cached_property
+    def oidc(self) -> Oidc | None:
+        return oidc_from(self.core.settings, self.core.pool, self.core.session)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(self.core.pool)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.core.pool, self.core.settings.callgate_admin_token.get_secret_value())
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return Timeline(self.core.pool)
+
+    @cached_property
+    def undo(self) -> Undo:
+        return Undo(
+            self.core.pool,
+            self.organizations,
+            self.phone_numbers,
+            self.webhooks,
+            self.unknown_numbers,
+            self.reconcile,
+        )
+
+    @cached_property
+    def overview(self) -> Overview:
+        key = fingerprint(self.core.settings.vapi_api_key.get_secret_value())
+        return Overview(self.core.pool, key, self.rooms.plugin_problems)
+
+    @cached_property
+    def call_feed(self) -> CallFeed:
+        return CallFeed(self.core.pool)
+
+    @cached_property
+    def call_stories(self) -> CallStories:
+        return CallStories(self.core.pool)
+
+    @cached_property
+    def examinations(self) -> Examinations:
+        core = self.core
+        return Examinations(Doctor(core.settings, core.pool, core.client, core.session))

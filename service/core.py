@@ -1,0 +1,76 @@
+"""What every replica and every command works with: the pool, the HTTP session, the Vapi client.
+
+Built here and nowhere else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from service.domain.priority import Priority
+from service.settings import Settings
+from service.store.pool import UNAVAILABLE, Pool, create_pool
+from service.store.reconcile.request_budget import Budget
+from service.vapi.client import VapiClient
+
+CLOSE_SECONDS = 3.0
+
+Pace = Callable[[Priority], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The parts that all rooms share. `dsn` is for connections outside the pool."""
+
+    settings: Settings
+    dsn: str
+    pool: Pool
+    session: aiohttp.ClientSession
+    client: VapiClient
+
+
+@asynccontextmanager
+async def open_core(
+    settings: Settings, dsn: str, *, pool_size: int | None = None
+) -> AsyncIterator[Core]:
+    """Connect to PostgreSQL and build the shared parts; close them on the way out.
+
+    Raises one of `UNAVAILABLE` while PostgreSQL does not answer.
+    """
+    pool = await create_pool(dsn, pool_size or settings.callgate_pool_size)
+    try:
+        budget = Budget(pool, settings.callgate_vapi_requests_per_second)
+        async with open_session() as session:
+            client = build_client(settings, session, budget.pace, budget.back_off)
+            yield Core(settings, dsn, pool, session, client)
+    finally:
+        await close_pool(pool)
+
+
+@asynccontextmanager
+async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
+    """A session that keeps no cookies."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
+
+
+def build_client(
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    pace: Pace,
+    back_off: Callable[[float], Awaitable[None]] | None = None,
+) -> VapiClient:
+    """The client of Vapi; `pace` waits until a request may go out."""
+    return VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, pace, back_off)
+
+
+async def close_pool(pool: Pool) -> None:
+    """Close a pool; connections that do not close in time are cut."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except (TimeoutError, *UNAVAILABLE):
+        pool.terminate()

@@ -1,0 +1,74 @@
+"""What a start prints: addresses, first steps, and in the sandbox two calls to try."""
+
+import shlex
+import sys
+
+import aiohttp
+import orjson
+
+from service.sandbox import samples
+from service.sandbox.seeding import ADMIN_NAME, Seeding, seed_admin
+from service.sandbox.server import SandboxVapi
+from service.serve.use_cases import open_use_cases
+from service.settings import WEBHOOK_PATH, Settings
+
+
+def base_url(settings: Settings) -> str:
+    """The address for a browser on this machine."""
+    host = settings.callgate_host
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{host}:{settings.callgate_port}"
+
+
+async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str) -> None:
+    """Print the addresses; in the sandbox also how to see a blocked call and an allowed one."""
+    address = base_url(settings)
+    lines = [f"Panel:    {address}/admin"]
+    token = settings.callgate_admin_token.get_secret_value()
+    if sandbox is None:
+        lines += await first_steps(settings, dsn, address)
+        lines.append(f"Webhook:  {settings.webhook_url}")
+    else:
+        async with aiohttp.ClientSession() as session:
+            await Seeding(session, address, token).run()
+        signs_in = await seed_admin(dsn, token)
+        lines += [
+            f"Sign in:  {ADMIN_NAME}, password and API token {token}"
+            if signs_in
+            else f"Sign in:  with your own name; API token {token}",
+            f"Sandbox:  {sandbox.base_url} (a stand-in for Vapi)",
+            "Variables for the commands of the README, to paste into another terminal:",
+            f"export API={address}/api/v1 TOKEN={token} SANDBOX={sandbox.base_url}",
+            "A blocked call (answers 403, and the line goes dead):",
+            curl(settings, sandbox, samples.BLOCKED_NUMBER),
+            "An allowed call (answers 200):",
+            curl(settings, sandbox, samples.PAYING_NUMBER),
+        ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+async def first_steps(settings: Settings, dsn: str, address: str) -> list[str]:
+    """How to create the first admin; nothing once there is one."""
+    token = settings.callgate_admin_token.get_secret_value()
+    async with open_use_cases(settings, dsn) as cases:
+        if not await cases.people.is_first_run():
+            return []
+        if token:
+            return [f"Set up:   {address}/admin/setup (with CALLGATE_ADMIN_TOKEN)"]
+        code = await cases.people.issue_setup_code()
+    return [f"Set up:   {address}/admin/setup?code={code}"] if code else []
+
+
+def curl(settings: Settings, sandbox: SandboxVapi, number_id: str) -> str:
+    """A command that posts the first message of a call that is live in the sandbox."""
+    body = orjson.dumps(sandbox.live_call(number_id)).decode()
+    return " ".join(
+        [
+            *("curl", "-sS", "-i", "-X", "POST"),
+            shlex.quote(f"{base_url(settings)}{WEBHOOK_PATH}"),
+            *("-H", "'Content-Type: application/json'"),
+            *("-H", shlex.quote(f"X-Vapi-Secret: {settings.webhook_secrets[0]}")),
+            *("-d", shlex.quote(body)),
+        ]
+    )

@@ -1,0 +1,59 @@
+"""The use cases without a replica: for commands, and for what a start prints."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+
+from service.access.build import Policies, build_policies
+from service.access.directory import AccessDirectory
+from service.access.policies.plugins import PluginProblem
+from service.access.policies.preview import ChainPreview
+from service.admin.imports.imports import leave_to_notifications
+from service.admin.use_cases import UseCases
+from service.core import Core, open_core
+from service.reconcile.build import Reconciling, build_reconciling
+from service.reconcile.reconciler import Reconciler
+from service.reconcile.sweep import Sweeper
+from service.settings import Settings
+
+POOL_SIZE = 2
+
+
+class CommandRooms:
+    """The rooms as a command needs them, each built on first use: most load no policies."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.refresh = leave_to_notifications
+
+    @cached_property
+    def policies(self) -> Policies:
+        return build_policies(self.core)
+
+    @cached_property
+    def reconciling(self) -> Reconciling:
+        core = self.core
+        return build_reconciling(core.settings, core.pool, core.client, self.policies.standings)
+
+    @cached_property
+    def preview(self) -> ChainPreview:
+        return ChainPreview(self.policies.chain, AccessDirectory())
+
+    @property
+    def reconciler(self) -> Reconciler:
+        return self.reconciling.reconciler
+
+    @property
+    def sweeper(self) -> Sweeper:
+        return self.reconciling.sweeper
+
+    @property
+    def plugin_problems(self) -> Sequence[PluginProblem]:
+        return self.policies.loaded.problems
+
+
+@asynccontextmanager
+async def open_use_cases(settings: Settings, dsn: str) -> AsyncIterator[UseCases]:
+    """The use cases on a database of their own pool, closed on the way out."""
+    async with open_core(settings, dsn, pool_size=POOL_SIZE) as core:
+        yield UseCases(core, CommandRooms(core))

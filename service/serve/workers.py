@@ -1,0 +1,128 @@
+"""Worker processes that share the port: started, restarted after they die, ended together."""
+
+import asyncio
+import ctypes
+import math
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+import aiohttp
+import structlog
+
+from service.background import Background, BackgroundLoop
+from service.serve.announce import base_url
+from service.settings import Settings
+
+RESPAWN_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1
+
+log = structlog.get_logger()
+
+
+class WorkerDiedError(Exception):
+    """A worker process ended unasked."""
+
+
+class Worker:
+    """One place for a worker process."""
+
+    def __init__(self, number: int, environment: Mapping[str, str]) -> None:
+        self.number = number
+        self.environment = environment
+        self.process: asyncio.subprocess.Process | None = None
+        self.ending = False
+
+    def background(self) -> BackgroundLoop:
+        """One process after the other."""
+        return BackgroundLoop(
+            f"worker_{self.number}",
+            self.run_process,
+            interval=math.inf,
+            outages=(WorkerDiedError,),
+            finish=self.finish,
+            first_pause=RESPAWN_SECONDS,
+        )
+
+    async def run_process(self) -> None:
+        """Run a process until it ends. Raises `WorkerDiedError` if that was unasked."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "service", "serve", "--reuse-port"),
+            env=self.environment,
+            preexec_fn=end_with_parent,
+        )
+        self.process = process
+        if self.ending:
+            self.finish()
+        code = await process.wait()
+        if not self.ending:
+            log.error("worker.died", pid=process.pid, code=code)
+            raise WorkerDiedError
+
+    def finish(self) -> None:
+        """Ask the process to end."""
+        self.ending = True
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+
+
+async def supervise(
+    settings: Settings,
+    dsn: str,
+    workers: int,
+    ending: asyncio.Event,
+    ready: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve in worker processes that share the port, until `ending`."""
+    environment = worker_environment(settings, dsn)
+    background = Background()
+    background.add(Worker(number, environment).background() for number in range(1, workers + 1))
+    background.start()
+    try:
+        await until_ready(settings, ending)
+        if not ending.is_set():
+            await ready()
+        await ending.wait()
+    finally:
+        await background.stop(patience=math.inf)
+
+
+def end_with_parent() -> None:
+    """Let the kernel end this worker when its supervisor is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def worker_environment(settings: Settings, dsn: str) -> dict[str, str]:
+    """The environment of a worker: the address of the sandbox instead of a sandbox of its own."""
+    given = {
+        "DATABASE_URL": dsn,
+        "CALLGATE_HOST": settings.callgate_host,
+        "CALLGATE_PORT": str(settings.callgate_port),
+    }
+    if settings.sandbox:
+        given |= {
+            "VAPI_API_KEY": settings.vapi_api_key.get_secret_value(),
+            "VAPI_API_URL": settings.vapi_api_url,
+            "VAPI_CONTROL_HOSTS": ",".join(settings.vapi_control_hosts),
+            "VAPI_WEBHOOK_SECRET": settings.vapi_webhook_secret.get_secret_value(),
+            "VAPI_WEBHOOK_URL": settings.webhook_url,
+            "CALLGATE_ADMIN_TOKEN": settings.callgate_admin_token.get_secret_value(),
+            "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL": "1",
+            "CALLGATE_VAPI_REQUESTS_PER_SECOND": str(settings.callgate_vapi_requests_per_second),
+        }
+    return {**os.environ, **given}
+
+
+async def until_ready(settings: Settings, ending: asyncio.Event) -> None:
+    """Wait until a worker answers."""
+    async with aiohttp.ClientSession() as session:
+        while not ending.is_set():
+            try:
+                async with session.get(f"{base_url(settings)}/readyz") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.05)

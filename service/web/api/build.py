@@ -1,0 +1,41 @@
+"""Builds the admin API: its groups of operations over the use cases."""
+
+from collections.abc import Iterator
+
+from aiohttp import web
+
+from service.access.build import Access
+from service.admin.use_cases import UseCases
+from service.web.api.application import build_application
+from service.web.api.audit import AuditOperations
+from service.web.api.calls import CallOperations
+from service.web.api.coverage import CoverageOperations
+from service.web.api.operations import Operation
+from service.web.api.organizations import OrganizationOperations
+from service.web.api.phone_numbers import PhoneNumberOperations
+from service.web.api.policies import PolicyOperations
+from service.web.api.reconcile import ReconcileOperations
+from service.web.api.tokens import TokenOperations
+from service.web.api.unknown_numbers import UnknownNumberOperations
+
+
+def build_api(cases: UseCases, access: Access) -> web.Application:
+    """The API, to be mounted at /api."""
+    return build_application(list(operations(cases, access)), cases.tokens)
+
+
+def operations(cases: UseCases, access: Access) -> Iterator[Operation]:
+    """Every operation. A new noun is one line here."""
+    pool, relay_hosts = cases.core.pool, cases.core.settings.callgate_relay_hosts
+    policies = access.policies
+    yield from OrganizationOperations(
+        cases.organizations, cases.organization_list, access.preview, relay_hosts
+    ).operations()
+    yield from PhoneNumberOperations(cases.phone_numbers).operations()
+    yield from UnknownNumberOperations(cases.unknown_numbers).operations()
+    yield from CoverageOperations(cases.coverages).operations()
+    yield from ReconcileOperations(cases.reconcile, cases.webhooks).operations()
+    yield from CallOperations(pool, cases.call_stories).operations()
+    yield from PolicyOperations(policies.chain.describe, policies.loaded.problems).operations()
+    yield from AuditOperations(pool).operations()
+    yield from TokenOperations(cases.tokens).operations()

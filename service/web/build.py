@@ -1,0 +1,121 @@
+"""Builds the web: webhook, API, panel, probes and metrics under their addresses."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from service.access.build import Access
+from service.admin.use_cases import UseCases
+from service.background import Background, BackgroundLoop
+from service.core import Core
+from service.reconcile.build import Reconciling
+from service.reconcile.desired import desired_webhook
+from service.reconcile.steps import webhook_fields
+from service.relay.build import build_relay
+from service.relay.delivery import Relay
+from service.vapi.authenticity import rules_from
+from service.vapi.campaigns import Campaigns
+from service.web.api.build import build_api
+from service.web.metrics.background import BackgroundMetrics
+from service.web.metrics.metrics import Metrics
+from service.web.metrics.policies import PolicyFigures
+from service.web.metrics.reconcile import ReconcileFigures
+from service.web.panel.build import build_panel
+from service.web.probes import Health
+from service.web.routes import build_application
+from service.web.secret_uses import SecretUses
+from service.web.webhook import Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The application of a replica, and the parts that it reports with."""
+
+    app: web.Application
+    health: Health
+    figures: ReconcileFigures
+    uses: SecretUses
+    relay: Relay
+
+    def background(self) -> list[BackgroundLoop]:
+        """The loops of the web."""
+        return [self.figures.background(), self.uses.background()]
+
+    async def close(self) -> None:
+        """Write what is not written yet; close the relay."""
+        await self.uses.flush()
+        await self.relay.close()
+
+
+def build_web(
+    core: Core,
+    access: Access,
+    reconciling: Reconciling,
+    cases: UseCases,
+    background: Background,
+) -> Web:
+    """Build everything that answers HTTP requests; `background` is only read."""
+    health, metrics = Health(), Metrics()
+    figures = ReconcileFigures(core.pool, reconciling.tally, reconciling.key.fingerprint)
+    relay = build_relay(core.settings)
+    uses = SecretUses(core.pool, core.settings.webhook_secrets)
+    add_metrics(metrics, access)
+    metrics.add(figures)
+    metrics.add(BackgroundMetrics(background.states))
+    app = build_application(
+        webhook=build_webhook(core, access, relay, metrics, uses),
+        health=health,
+        metrics=metrics,
+        api=build_api(cases, access),
+        panel=build_panel(cases, access, reconciling, background),
+    )
+    return Web(app, health, figures, uses, relay)
+
+
+def build_webhook(
+    core: Core, access: Access, relay: Relay, metrics: Metrics, uses: SecretUses
+) -> Webhook:
+    """The webhook that Vapi posts to."""
+    settings = core.settings
+    return Webhook(
+        access.gate,
+        rules_from(settings),
+        metrics,
+        relay,
+        uses,
+        Campaigns(core.client),
+        access.events,
+        webhook_fields.merged(desired_webhook(settings), None),
+        settings.callgate_max_body_bytes,
+        settings.callgate_blocked_message,
+    )
+
+
+def add_metrics(metrics: Metrics, access: Access) -> None:
+    """The metrics of access: directory, spool, hang-ups, policies."""
+    metrics.add(PolicyFigures(access.policies.chain.describe))
+    metrics.gauge(
+        "callgate_directory_age_seconds",
+        "Seconds since the last heartbeat of the notifications.",
+        lambda: access.directory.age_seconds,
+    )
+    metrics.gauge(
+        "callgate_directory_organizations",
+        "Organizations in the access directory.",
+        lambda: len(access.directory.entries),
+    )
+    metrics.gauge(
+        "callgate_spool_records",
+        "Records that wait on disk for PostgreSQL.",
+        lambda: access.spool.waiting,
+    )
+    metrics.gauge(
+        "callgate_call_events_dropped",
+        "Steps of calls that were not written, since the start.",
+        lambda: float(access.events.dropped),
+    )
+    metrics.gauge(
+        "callgate_hangup_worker_alive",
+        "1 while the hang-up worker has its connection.",
+        lambda: float(access.worker.alive),
+    )
