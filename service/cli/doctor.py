@@ -16,6 +16,7 @@ from rich.text import Text
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.cli.running import database, set_up_logging
+from service.domain.conditions import condition
 from service.domain.priority import Priority
 from service.settings import Settings, read_settings
 from service.store.doctor import REFUSED, UnusableDatabaseError, open_pool
@@ -59,23 +60,26 @@ def existing_database(settings: Settings) -> Iterator[str | DoctorFinding]:
             exists = (folder / "postgres" / "PG_VERSION").exists()
         except OSError as exc:
             text = f"CALLGATE_DATA_DIR {folder} cannot be read ({exc.strerror})."
-            yield DoctorFinding(
-                "database", "failed", text, "Run as the user that runs the service."
-            )
+            yield unusable(text, "Run as the user that runs the service.")
             return
         if not exists:
             text = f"DATABASE_URL is not set, and CALLGATE_DATA_DIR {folder} holds no database yet."
             remedy = "Set DATABASE_URL, or start callgate serve, which makes one there."
-            yield DoctorFinding("database", "failed", text, remedy)
+            yield unusable(text, remedy)
             return
     with ExitStack() as stack:
         found: str | DoctorFinding
         try:
             found = stack.enter_context(database(settings))
         except EmbeddedPostgresError as exc:
-            remedy = "Mend what it says, or set DATABASE_URL."
-            found = DoctorFinding("database", "failed", str(exc), remedy)
+            found = unusable(exc, "Fix the cause, or set DATABASE_URL.")
         yield found
+
+
+def unusable(problem: object, remedy: str) -> DoctorFinding:
+    """The finding for a database that cannot be used."""
+    found = condition("database_unusable", problem=problem, remedy=remedy)
+    return DoctorFinding.of("database", found)
 
 
 async def examine(
@@ -87,7 +91,7 @@ async def examine(
         try:
             pool = await open_pool(found, 4)
         except UnusableDatabaseError as exc:
-            trouble = DoctorFinding("database", "failed", str(exc), exc.remedy)
+            trouble = unusable(exc, exc.remedy)
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             budget = Budget(pool, settings.callgate_vapi_requests_per_second) if pool else None

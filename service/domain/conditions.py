@@ -1,19 +1,54 @@
-"""Conditions: what an operator has to know or do, of which every display is a view."""
+"""The one register of problems. Readiness, overview, doctor, metrics and banners are views of it. Pure.
 
+A condition is made by `condition`, with the words of its kind: a view never has words of its own.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Severity = Literal["error", "warning", "notice"]
-"""`error`: calls may be decided or stopped wrongly, or repairs stand still. `warning`: it will become
-an error, or a part works less well. `notice`: intended, and worth remembering (a pause)."""
+from service.domain.condition_kinds import ConditionKind, Severity
+from service.domain.wording import conditions as replica
+from service.domain.wording import doctor_conditions as doctor
+
+CONDITIONS: Mapping[str, ConditionKind] = {
+    kind.slug: kind
+    for kind in (
+        *replica.REPLICA_KINDS,
+        *replica.RECONCILE_KINDS,
+        *replica.CALL_KINDS,
+        *doctor.INSTALLATION_KINDS,
+        *doctor.WEBHOOK_KINDS,
+        *doctor.CHECK_KINDS,
+    )
+}
+
+RANKS: Mapping[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
+ORDER: Mapping[str, int] = {slug: place for place, slug in enumerate(CONDITIONS)}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that holds now. `kind` is a stable slug; `link` is a path of the panel, "" for none."""
+    """A problem that exists now. `link` is the page that solves it, below the panel's root."""
 
     kind: str
     severity: Severity
     text: str
-    remedy: str = ""
+    remedy: str
     link: str = ""
+
+    @property
+    def concerns_all(self) -> bool:
+        """Whether every page of the panel shows it: an error, or a part of readiness."""
+        return self.severity == "error" or bool(CONDITIONS[self.kind].check)
+
+
+def condition(slug: str, /, **values: object) -> Condition:
+    """A condition of a kind; `values` fill the placeholders of its sentence and its remedy."""
+    kind = CONDITIONS[slug]
+    text, remedy = kind.sentence.format(**values), kind.remedy.format(**values)
+    return Condition(slug, kind.severity, text, remedy, kind.link)
+
+
+def by_urgency(conditions: Iterable[Condition]) -> list[Condition]:
+    """Errors first, then warnings, then notices; within each in the order of the register."""
+    return sorted(conditions, key=lambda one: (RANKS[one.severity], ORDER[one.kind]))

@@ -1,4 +1,4 @@
-"""One check of the doctor's: what it asks, how long it may take, and what is told when it cannot."""
+"""One check of the doctor: what it asks, its deadline, and its finding when it cannot complete."""
 
 import asyncio
 import time
@@ -8,92 +8,103 @@ from typing import Literal
 
 import structlog
 
+from service.domain.condition_kinds import Severity
+from service.domain.conditions import Condition, condition
 from service.store.doctor import REFUSED
 from service.store.pool import UNAVAILABLE
 
 GRACE_SECONDS = 1.0
-"""What a check that is too slow gets to let go of its connection; then it is left behind."""
+"""How long a check past its deadline may take to release its connection."""
 
 Level = Literal["ok", "warning", "failed"]
+
+LEVELS: dict[Severity, Level] = {"error": "failed", "warning": "warning", "notice": "warning"}
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One thing that was examined; what is not well has a remedy."""
+    """One thing that was examined. A finding that is not ok is a condition of `kind`."""
 
     name: str
     level: Level
     detail: str
     remedy: str | None = None
+    kind: str | None = None
+
+    @classmethod
+    def ok(cls, name: str, detail: str) -> "DoctorFinding":
+        return cls(name, "ok", detail)
+
+    @classmethod
+    def of(cls, name: str, found: Condition, detail: str | None = None) -> "DoctorFinding":
+        """A condition as a finding; `detail` names one object that has it."""
+        return cls(name, LEVELS[found.severity], detail or found.text, found.remedy, found.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckTarget:
-    """Who is asked in a check, and what to do when no answer comes."""
+    """The system that a check asks, and what to do when it does not answer."""
 
     name: str
     remedy: str
 
 
 POSTGRES = CheckTarget(
-    "PostgreSQL", "Is it overloaded, or does a migration or a backup hold locks?"
+    "PostgreSQL", "Check whether it is overloaded, or whether a migration or a backup holds locks."
 )
-VAPI = CheckTarget("Vapi", "Check VAPI_API_URL, the way out, and Vapi's status page.")
-WEBHOOK_URL = CheckTarget("The webhook URL", "Check DNS, TLS and the way in.")
-DISK = CheckTarget("The disk of CALLGATE_DATA_DIR", "Is it a network drive, or failing?")
+VAPI = CheckTarget("Vapi", "Check VAPI_API_URL, outgoing connections, and Vapi's status page.")
+WEBHOOK_URL = CheckTarget("The webhook URL", "Check DNS, TLS and incoming connections.")
+DISK = CheckTarget(
+    "The disk of CALLGATE_DATA_DIR", "Check whether it is a network drive, or failing."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorCheck:
-    """One look at one thing. `seconds` is its deadline; without one of the variables that it
-    `needs` it cannot be made."""
+    """One check. `seconds` is its deadline; it cannot run while a setting in `needs` is invalid."""
 
     name: str
-    look: Callable[[], AsyncIterator[DoctorFinding]]
-    asked: CheckTarget
+    examine: Callable[[], AsyncIterator[DoctorFinding]]
+    target: CheckTarget
     seconds: float
     needs: frozenset[str] = frozenset()
 
     async def findings(self) -> list[DoctorFinding]:
-        """What was found within its time; what goes wrong meanwhile is a finding, too."""
+        """All findings before the deadline; an error or the deadline itself is a finding too."""
         found: list[DoctorFinding] = []
         began = time.monotonic()
         work = asyncio.create_task(self.collect(found))
         try:
-            # Not asyncio.timeout: giving back a connection that hangs may hang as well.
+            # Not asyncio.timeout: releasing a connection that hangs may hang as well.
             await asyncio.wait({work}, timeout=self.seconds)
             on_time, took = work.done(), time.monotonic() - began
         finally:
             if not work.done():
                 work.cancel()
                 await asyncio.wait({work}, timeout=GRACE_SECONDS)
-                # Asked for, or asyncio would complain that nobody did.
+                # Retrieved, or asyncio would log that the exception never was.
                 _ = work.done() and not work.cancelled() and work.exception()
         error = work.exception() if on_time else TimeoutError()
         if error is not None:
-            found.append(self.trouble(error, took))
+            found.append(DoctorFinding.of(self.name, self.explain(error, took)))
         return found
 
     async def collect(self, found: list[DoctorFinding]) -> None:
-        """Keep each finding as it comes, so that those before a deadline count."""
-        async for finding in self.look():
+        """Keep each finding as it comes, so that those before the deadline count."""
+        async for finding in self.examine():
             found.append(finding)  # noqa: PERF401
 
-    def trouble(self, error: BaseException, seconds: float) -> DoctorFinding:
-        """Why the check did not come to its end, and who is to blame."""
+    def explain(self, error: BaseException, seconds: float) -> Condition:
+        """Why the check did not complete."""
+        target, remedy = self.target.name, self.target.remedy
+        name = type(error).__name__
         if isinstance(error, TimeoutError):
-            text = f"{self.asked.name} is too slow: no answer within {seconds:.1f} s."
-            return DoctorFinding(self.name, "failed", text, self.asked.remedy)
+            return condition("check_slow", target=target, seconds=f"{seconds:.1f}", remedy=remedy)
         if isinstance(error, UNAVAILABLE):
-            text = f"{self.asked.name} cannot be asked ({type(error).__name__})."
-            return DoctorFinding(self.name, "failed", text, self.asked.remedy)
+            return condition("check_unavailable", target=target, error=name, remedy=remedy)
         if isinstance(error, REFUSED):
-            remedy = "Grant the role in DATABASE_URL what it lacks, or run callgate migrate."
-            return DoctorFinding(
-                self.name, "failed", f"PostgreSQL refuses to tell: {error}.", remedy
-            )
+            return condition("check_denied", error=error)
         log.debug("doctor.check_failed", check=self.name, exc_info=error)
-        text = f"This check is broken ({type(error).__name__})."
-        return DoctorFinding(self.name, "failed", text, "Report it, with the version of Callgate.")
+        return condition("check_broken", error=name)

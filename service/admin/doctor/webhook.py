@@ -1,4 +1,4 @@
-"""The doctor's look at the webhook URL: does it answer, and is it us who answers?"""
+"""The doctor's check of the webhook URL: whether it answers, and whether this service does."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ import aiohttp
 import msgspec
 
 from service.admin.doctor.check import DoctorFinding
+from service.domain.conditions import Condition, condition
 from service.settings import Settings
 
 SECONDS = 8.0
 MOST_BYTES = 64 * 1024
 PROBE = {"message": {"type": "callgate.probe"}}
-ELSEWHERE = "Point VAPI_WEBHOOK_URL (or the proxy before it) at this service."
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the URL answered."""
+    """The reply of the URL."""
 
     status: int
     body: object
@@ -28,35 +28,35 @@ class Answer:
 
 
 async def examine_webhook(settings: Settings, session: aiohttp.ClientSession) -> DoctorFinding:
-    """Post without a secret, which we refuse in our own words; to who does so, and to nobody else,
-    then with the one that is written to Vapi, which we take.
+    """Post without a secret, which Callgate refuses in its own words. Only to a server that does so,
+    post again with the secret that is written to Vapi.
 
-    In `hmac` mode only the first: signing is Vapi's.
+    In `hmac` mode only the first: Vapi signs, not Callgate.
     """
     url = settings.webhook_url
     try:
-        bare = await post(session, url, {})
-        stranger = judge_bare(bare)
-        if stranger is not None:
-            return stranger
+        unsigned = await post(session, url, {})
+        found = explain_unsigned(unsigned)
+        if found is not None:
+            return DoctorFinding.of("webhook", found)
         if settings.vapi_webhook_auth != "secret":
-            return DoctorFinding(
-                "webhook", "ok", "The webhook URL refuses unsigned messages as we do."
+            return DoctorFinding.ok(
+                "webhook", "The webhook URL refuses unsigned messages as we do."
             )
-        proved = await post(session, url, {"X-Vapi-Secret": settings.webhook_secrets[0]})
+        signed = await post(session, url, {"X-Vapi-Secret": settings.webhook_secrets[0]})
     except TimeoutError:
-        text = f"The webhook URL is too slow: no answer within {SECONDS:.0f} s."
-        remedy = "Is the service behind it overloaded, or its address dropped on the way?"
-        return DoctorFinding("webhook", "failed", text, remedy)
+        return DoctorFinding.of("webhook", condition("webhook_slow", seconds=f"{SECONDS:.0f}"))
     except (aiohttp.ClientError, OSError, ValueError) as exc:
-        text = f"The webhook URL does not answer from here ({type(exc).__name__})."
-        remedy = "Check DNS, TLS and the way in: Vapi has to reach it from the internet."
-        return DoctorFinding("webhook", "failed", text, remedy)
-    return judge_proved(proved)
+        found = condition("webhook_unreachable", error=type(exc).__name__)
+        return DoctorFinding.of("webhook", found)
+    found = explain_signed(signed)
+    if found is not None:
+        return DoctorFinding.of("webhook", found)
+    return DoctorFinding.ok("webhook", "The webhook URL answers as ours.")
 
 
 async def post(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> Answer:
-    """Send the probe; no redirects, and not much of an answer is read."""
+    """Send the probe without following redirects; read at most `MOST_BYTES`."""
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     async with session.post(
         url, json=PROBE, headers=headers, timeout=timeout, allow_redirects=False
@@ -69,39 +69,30 @@ async def post(session: aiohttp.ClientSession, url: str, headers: dict[str, str]
 
 
 async def read(stream: aiohttp.StreamReader) -> bytes:
-    """All of a body, or its first `MOST_BYTES`; a single read gives what has arrived so far."""
+    """The body, or its first `MOST_BYTES`."""
     content = bytearray()
     while len(content) < MOST_BYTES and (part := await stream.read(MOST_BYTES - len(content))):
         content += part
     return bytes(content)
 
 
-def judge_bare(bare: Answer) -> DoctorFinding | None:
-    """Who answered, told by how the message without a secret was refused; None if it may be us."""
-    if 300 <= bare.status < 400:
-        text = f"The webhook URL redirects (status {bare.status}), which Vapi does not follow."
-        return DoctorFinding("webhook", "failed", text, "Use the URL that it redirects to.")
-    if bare.status < 300:
-        text = f"The webhook URL takes messages without a secret (status {bare.status})."
-        return DoctorFinding(
-            "webhook", "failed", text, f"Something else answers there. {ELSEWHERE}"
-        )
-    if bare.status >= 500:
-        text = f"What stands at the webhook URL is in trouble (status {bare.status})."
-        return DoctorFinding("webhook", "failed", text, "Is the service running behind it?")
-    if bare.status != 401 or bare.code != "unauthorized":
-        text = f"Something that is not Callgate answers at the webhook URL (status {bare.status})."
-        return DoctorFinding("webhook", "failed", text, ELSEWHERE)
-    return None
+def explain_unsigned(answer: Answer) -> Condition | None:
+    """What is wrong, judged by the reply to an unsigned message; None if it may be Callgate."""
+    if answer.status == 401 and answer.code == "unauthorized":
+        return None
+    if answer.status < 300:
+        return condition("webhook_open", status=answer.status)
+    if answer.status < 400:
+        return condition("webhook_redirects", status=answer.status)
+    if answer.status >= 500:
+        return condition("webhook_failing", status=answer.status)
+    return condition("webhook_foreign", status=answer.status)
 
 
-def judge_proved(proved: Answer) -> DoctorFinding:
-    """Whether who refuses as we do is of this installation."""
-    if proved.status == 401:
-        text = "The Callgate at the webhook URL does not take our webhook secret."
-        remedy = "Give every replica the same VAPI_WEBHOOK_SECRET."
-        return DoctorFinding("webhook", "failed", text, remedy)
-    if proved.status == 200 and proved.body == {}:
-        return DoctorFinding("webhook", "ok", "The webhook URL answers as ours.")
-    text = f"The webhook URL answers a proved message with status {proved.status}."
-    return DoctorFinding("webhook", "failed", text, ELSEWHERE)
+def explain_signed(answer: Answer) -> Condition | None:
+    """What is wrong, judged by the reply to a message with our secret; None: it is ours."""
+    if answer.status == 401:
+        return condition("webhook_other_secret")
+    if answer.status == 200 and answer.body == {}:
+        return None
+    return condition("webhook_unexpected", status=answer.status)

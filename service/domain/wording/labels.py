@@ -4,6 +4,7 @@ An unknown slug, such as a plugin's reason, becomes its own words.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Literal
 
 Tone = Literal["good", "bad", "wait", "calm"]
@@ -105,3 +106,13 @@ def format_seconds(value: float | None) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def format_count(count: int, one: str, several: str) -> str:
+    """A count with its noun: 1 call, 2,000 calls."""
+    return f"1 {one}" if count == 1 else f"{count:,} {several}"
+
+
+def format_utc(instant: datetime) -> str:
+    """An instant to the minute: 2026-03-01 09:30 UTC."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

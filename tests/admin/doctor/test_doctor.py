@@ -160,5 +160,5 @@ async def test_what_postgres_does_not_let_us_read_is_a_finding(callgate: Replica
     found = await examine(callgate.service.settings, pool)
     await pool.execute("ALTER TABLE callgate.sweeps RENAME COLUMN elsewhere TO outcome")
     assert found["reconcile"][0].level == "failed"
-    assert "PostgreSQL refuses to tell" in found["reconcile"][0].detail
+    assert "PostgreSQL denied the query" in found["reconcile"][0].detail
     assert found["numbers"][0].level == "ok"

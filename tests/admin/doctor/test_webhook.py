@@ -66,7 +66,7 @@ async def examine(callgate: Replica, **given: object) -> DoctorFinding:
 async def test_another_secret_at_the_webhook_url(callgate: Replica) -> None:
     found = await examine(callgate, vapi_webhook_secret=SecretStr("not-the-one"))
     assert found.level == "failed"
-    assert "does not take our webhook secret" in found.detail
+    assert "does not accept our webhook secret" in found.detail
 
 
 async def test_hmac_is_judged_by_the_refusal_alone(callgate: Replica) -> None:
@@ -78,10 +78,10 @@ async def test_hmac_is_judged_by_the_refusal_alone(callgate: Replica) -> None:
     ("answer", "words"),
     [
         ({"status": 200, "text": "{}"}, "without a secret"),
-        ({"status": 404, "text": "<html>"}, "not Callgate"),
-        ({"status": 401, "text": "no"}, "not Callgate"),
-        ({"status": 401, "text": '{"code": "no_session"}'}, "not Callgate"),
-        ({"status": 502, "text": "<html>bad gateway"}, "in trouble"),
+        ({"status": 404, "text": "<html>"}, "Another server than Callgate"),
+        ({"status": 401, "text": "no"}, "Another server than Callgate"),
+        ({"status": 401, "text": '{"code": "no_session"}'}, "Another server than Callgate"),
+        ({"status": 502, "text": "<html>bad gateway"}, "fails (status 502)"),
         ({"status": 301, "headers": {"Location": "https://x.example.net"}}, "redirects"),
     ],
 )
@@ -102,7 +102,7 @@ async def test_who_refuses_as_we_do_is_asked_with_the_secret(
     stranger.proved = '{"ok": true}'
     found = await examine(callgate, vapi_webhook_url=stranger.url)
     assert stranger.secrets == [None, SECRET]
-    assert (found.level, "a proved message" in found.detail) == ("failed", True)
+    assert (found.level, "an authenticated message" in found.detail) == ("failed", True)
 
 
 async def test_an_answer_in_pieces_is_read_to_its_end(
@@ -121,7 +121,7 @@ async def test_of_an_answer_without_end_only_the_beginning_is_read(
     stranger.answer = {"status": 401}
     stranger.parts = (OURS[:-1], *(" " * 2**15 for _ in range(8)))
     found = await examine(callgate, vapi_webhook_url=stranger.url)
-    assert "not Callgate" in found.detail
+    assert "Another server than Callgate" in found.detail
 
 
 async def test_a_webhook_url_that_is_too_slow_is_called_so(

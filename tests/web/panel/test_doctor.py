@@ -10,7 +10,11 @@ async def test_nothing_is_examined_until_somebody_asks(callgate: Replica) -> Non
         assert "Nothing was examined yet" in shown.text
         shown = await vic.post("/health")
         assert shown.url == "/health"
-        for text in ("The schema fits.", "Vapi takes the key", "The webhook URL answers as ours."):
+        for text in (
+            "The schema fits.",
+            "Vapi accepts the key",
+            "The webhook URL answers as ours.",
+        ):
             assert text in shown.text
         part = await vic.ask("GET", "/health", headers={"HX-Request": "true"})
         assert 'id="findings"' in part.body

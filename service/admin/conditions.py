@@ -1,0 +1,186 @@
+"""The conditions of an installation: those that are stored, and those of this replica.
+
+Readiness, overview, doctor, metrics and the panel's banners show what is collected here.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service.admin.phone_numbers.coverage import HoleCount, count_holes
+from service.background import BackgroundLoop
+from service.domain.conditions import CONDITIONS, Condition, by_urgency, condition
+from service.domain.coverage.holes import HoleKind
+from service.domain.phone_numbers import Pause
+from service.domain.wording.labels import format_count, format_utc
+from service.store import doctor
+from service.store.calls import metrics
+from service.store.pool import UNAVAILABLE, Pool
+from service.store.reconcile import state, states
+from service.store.reconcile.state import Reconciliation
+
+EVERY_SECONDS = 5.0
+COVERAGE_SECONDS = 60.0
+"""How long counted coverage holes are reused: counting them reads all numbers."""
+DATABASE_SECONDS = 1.0
+
+NUMBER_KINDS: Mapping[str, str] = {
+    "missing": "numbers_missing",
+    "shadowed": "numbers_shadowed",
+    "failed": "numbers_failed",
+    "drifted": "numbers_drifted",
+    "pending": "numbers_waiting",
+}
+"""The kind of condition of numbers in each state that needs attention."""
+
+SHOWN_BY_NUMBER: frozenset[HoleKind] = frozenset({"not_in_sync", "shadowed"})
+"""Holes that the conditions of the numbers' states already say."""
+
+UNSEEN: frozenset[HoleKind] = frozenset({"web_unregistered"})
+"""Only a hole if such calls exist, which cannot be seen from here."""
+
+
+def format_numbers(count: int) -> str:
+    return format_count(count, "number", "numbers")
+
+
+def pause_values(pause: Pause) -> dict[str, str]:
+    """Who paused, why, since when and until when, for a sentence."""
+    until = format_utc(pause.until) if pause.until else "an admin resumes it"
+    return {
+        "by": pause.by,
+        "reason": pause.reason.rstrip("."),
+        "since": format_utc(pause.at),
+        "until": until,
+    }
+
+
+def reconcile_conditions(row: Reconciliation, key: str) -> Iterator[Condition]:
+    """What keeps all numbers from being repaired. `key` is the fingerprint of VAPI_API_KEY here."""
+    if row.key_refused_at is not None:
+        kind = "key_refused" if row.key_fingerprint == key else "other_key_refused"
+        yield condition(kind, since=format_utc(row.key_refused_at))
+    if row.held is not None:
+        numbers = format_numbers(int(row.held.get("drifted") or 0))
+        yield condition("sweep_held", numbers=numbers, plan=row.held.get("plan"))
+    if row.pause is not None:
+        yield condition("repairs_paused", **pause_values(row.pause))
+
+
+def number_conditions(by_state: Mapping[str, int], fought: int, late: bool) -> Iterator[Condition]:
+    """Numbers that need attention, by state. `late`: some have been pending for too long."""
+    if fought:
+        yield condition("numbers_fought", numbers=format_numbers(fought))
+    for name, kind in NUMBER_KINDS.items():
+        count = by_state.get(name, 0)
+        if count and (name != "pending" or late):
+            yield condition(kind, numbers=format_numbers(count))
+
+
+def hangup_conditions(hangups: Mapping[str, int]) -> Iterator[Condition]:
+    """Blocked calls of the last day whose end is not confirmed, by the state of their hang-up."""
+    for name, count in sorted(hangups.items()):
+        yield condition(f"hangups_{name}", calls=format_count(count, "call", "calls"))
+
+
+def hole_conditions(counts: Sequence[HoleCount]) -> Iterator[Condition]:
+    """Coverage holes that an admin can close, each once, with how many numbers have it."""
+    holes: dict[HoleKind, HoleCount] = {}
+    for count in counts:
+        if not is_silent(count):
+            holes.setdefault(count.hole.kind, count)
+    for count in holes.values():
+        hole = count.hole
+        yield condition("coverage_hole", hole=hole.text, remedy=hole.remedy, numbers=count.numbers)
+
+
+def is_silent(count: HoleCount) -> bool:
+    """Whether a hole is no condition: inherent to Vapi, said elsewhere, or perhaps no hole."""
+    kind = count.hole.kind
+    return count.hole.inherent or kind in SHOWN_BY_NUMBER or kind in UNSEEN
+
+
+@dataclass(slots=True)
+class StoredConditions:
+    """Reads the conditions that PostgreSQL knows. `key` is the fingerprint of VAPI_API_KEY."""
+
+    pool: Pool
+    key: str
+    ring_gate_default: bool = False
+    watch_interval: float = 30.0
+    holes: list[Condition] = field(default_factory=list)
+    holes_read_at: float = float("-inf")
+
+    async def read(self) -> list[Condition]:
+        """All of them as of now; coverage holes as of the last minute."""
+        row = await state.get(self.pool)
+        found = [one for one in reconcile_conditions(row, self.key) if self.is_watched(one)]
+        fought, _ = await states.count_special(self.pool)
+        by_state = await states.count_by_state(self.pool)
+        late = bool(await doctor.list_unhealthy(self.pool, "pending", 1))
+        found += (one for one in number_conditions(by_state, fought, late) if self.is_watched(one))
+        found += hangup_conditions(await doctor.count_hangups(self.pool))
+        if waiting := await metrics.count_waiting_numbers(self.pool):
+            found.append(condition("unknown_numbers", numbers=format_numbers(waiting)))
+        trials, _ = await metrics.list_ending_trials(self.pool, 1)
+        if trials:
+            found.append(condition("trials_ending", trials=trials))
+        return [*found, *await self.read_holes()]
+
+    def is_watched(self, one: Condition) -> bool:
+        """The doctor alone shows numbers that drift for a moment, and keys of other replicas."""
+        return not CONDITIONS[one.kind].doctor_only
+
+    async def read_holes(self) -> list[Condition]:
+        if time.monotonic() - self.holes_read_at > COVERAGE_SECONDS:
+            counts = await count_holes(self.pool, self.ring_gate_default, self.watch_interval)
+            self.holes, self.holes_read_at = list(hole_conditions(counts)), time.monotonic()
+        return self.holes
+
+
+Live = Callable[[], Sequence[Condition]]
+"""Reads the conditions of this replica's own parts; takes no time."""
+
+
+class ConditionWatch:
+    """All conditions as this replica sees them, read every few seconds."""
+
+    def __init__(self, stored: StoredConditions, live: Live = tuple) -> None:
+        self.stored = stored
+        self.live = live
+        self.last_stored: Sequence[Condition] = ()
+        self.database_away = False
+
+    def background(self) -> BackgroundLoop:
+        """The loop that reads them."""
+        return BackgroundLoop("conditions", self.read_once, interval=EVERY_SECONDS)
+
+    async def read_once(self) -> None:
+        """One reading; with PostgreSQL away the last stored conditions stay."""
+        await self.read()
+
+    async def read(self) -> list[Condition]:
+        """Read all of them now, most urgent first."""
+        try:
+            self.last_stored = await self.stored.read()
+            self.database_away = False
+        except UNAVAILABLE:
+            self.database_away = True
+        return self.current
+
+    async def check(self) -> list[Condition]:
+        """Those of this replica now, and the stored ones as of the last reading."""
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS):
+                await self.stored.pool.fetchval("SELECT 1")
+            self.database_away = False
+        except UNAVAILABLE:
+            self.database_away = True
+        return self.current
+
+    @property
+    def current(self) -> list[Condition]:
+        """As of the last reading, most urgent first."""
+        away = [condition("database_away")] if self.database_away else []
+        return by_urgency([*self.live(), *away, *self.last_stored])
