@@ -71,7 +71,6 @@ NOT_YET_HELD: tuple[str, ...] = (
     "service/relay/",
     "service/sandbox/",
     "service/serve/",
-    "service/settings.py",
     "service/store/",
     "service/vapi/",
     "service/web/",

@@ -1,0 +1,18 @@
+"""Every setting, read from the environment, grouped by subject. A new setting is one field of its
+group and one row in deploy/README.md; a test keeps the two equal."""
+
+from service.settings.calls import DEFAULT_BLOCKED_MESSAGE
+from service.settings.loading import SettingsError, load_settings, read_settings
+from service.settings.settings import Settings
+from service.settings.urls import is_local
+from service.settings.webhook import WEBHOOK_PATH
+
+__all__ = [
+    "DEFAULT_BLOCKED_MESSAGE",
+    "WEBHOOK_PATH",
+    "Settings",
+    "SettingsError",
+    "is_local",
+    "load_settings",
+    "read_settings",
+]

@@ -1,0 +1,18 @@
+"""Settings of calls: how blocked calls are stopped and watched, and where granted calls go."""
+
+from pydantic import Field
+
+from service.settings.group import SettingsGroup, Words
+
+DEFAULT_BLOCKED_MESSAGE = "This number is not in service at the moment. Goodbye."
+
+
+class CallSettings(SettingsGroup):
+    """Defaults for organizations without settings of their own, the call watch, the relay."""
+
+    callgate_blocked_message: str = Field(
+        default=DEFAULT_BLOCKED_MESSAGE, min_length=1, max_length=1000
+    )
+    callgate_ring_gate: bool = False
+    callgate_call_watch_interval: float = Field(default=60, ge=0, le=86_400)
+    callgate_relay_hosts: Words = ()

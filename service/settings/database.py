@@ -1,0 +1,36 @@
+"""Settings of PostgreSQL and of the files on this machine."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr
+
+from service.settings.group import SettingsGroup
+
+
+def default_data_dir() -> Path:
+    """Where the embedded PostgreSQL and the spool live: the system's place for root, else home."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/callgate")
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "callgate"
+
+
+class DatabaseSettings(SettingsGroup):
+    """The database, its pool, and the data folder."""
+
+    database_url: SecretStr = SecretStr("")
+    callgate_data_dir: Path = Field(default_factory=default_data_dir)
+    callgate_pool_size: int = Field(default=10, ge=2, le=200)
+
+    def database_faults(self) -> list[str]:
+        """Faults of the database's address; no part of it is shown, as it holds the password."""
+        try:
+            # The port is not checked: an address may name several hosts, each with its own.
+            scheme = urlsplit(self.database_url.get_secret_value() or "postgresql:").scheme
+        except ValueError:
+            return ["DATABASE_URL is not a URL: percent-encode special characters in its password."]
+        if scheme not in ("postgresql", "postgres"):
+            return ["DATABASE_URL must begin with postgresql://."]
+        return []

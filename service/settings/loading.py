@@ -1,0 +1,67 @@
+"""Reads the settings: one message lists every fault."""
+
+import difflib
+import os
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from service.settings.settings import Settings
+
+
+class SettingsError(Exception):
+    """The environment does not make a working service; the message lists every fault."""
+
+
+def load_settings(*, sandbox: bool = False, serving: bool = True, **given: object) -> Settings:
+    """Read the environment; `given` (command-line options) wins over it.
+
+    Without `serving` faults across fields are ignored: `callgate migrate` needs no key for Vapi.
+    Raises `SettingsError` with one line per fault, without the value of a secret.
+    """
+    settings, found = read_settings(sandbox=sandbox, **given)
+    if serving:
+        found += settings.faults()
+    if found:
+        lines = "\n".join(f"  - {line}" for line in found)
+        raise SettingsError(f"The settings are not usable:\n{lines}")
+    return settings
+
+
+def read_settings(*, sandbox: bool = False, **given: object) -> tuple[Settings, list[str]]:
+    """The settings, with defaults for variables that cannot be read, and a line for each of these.
+
+    Every line begins with the variable's name, as those of `Settings.faults` do.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    values["_sandbox"] = sandbox
+    found = unknown_variables(os.environ)
+    try:
+        return Settings(**values), found  # type: ignore[arg-type]
+    except ValidationError as exc:
+        # Go on with defaults for these fields, so that one start reports all faults.
+        found += explain(exc)
+        for fault in exc.errors(include_input=False, include_url=False):
+            name = str(fault["loc"][0])
+            values[name] = Settings.model_fields[name].get_default(call_default_factory=True)
+        return Settings(**values), found  # type: ignore[arg-type]
+
+
+def explain(error: ValidationError) -> list[str]:
+    """One line per fault, with the variable's name. Inputs are left out: they may be secrets."""
+    return [
+        f"{'.'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+        for fault in error.errors(include_input=False, include_url=False)
+    ]
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A fault for each misspelt `CALLGATE_…` variable: ignored, it would silently have no effect."""
+    known = [name.upper() for name in Settings.model_fields]
+    found = []
+    for name in sorted(environment):
+        if name.startswith("CALLGATE_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            found.append(f"{name} is not a setting.{hint}")
+    return found

@@ -1,0 +1,55 @@
+"""Settings of the panel and the API: the bootstrap token, proxies, single sign-on."""
+
+import ipaddress
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr
+
+from service.settings.group import SettingsGroup, Words
+from service.settings.urls import is_local
+
+
+class PanelSettings(SettingsGroup):
+    """How admins sign in."""
+
+    callgate_admin_token: SecretStr = SecretStr("")
+    callgate_trusted_proxies: Words = ()
+    callgate_oidc_issuer: str = ""
+    callgate_oidc_client_id: str = ""
+    callgate_oidc_client_secret: SecretStr = SecretStr("")
+    callgate_oidc_scopes: str = "openid profile email"
+    callgate_oidc_role_claim: str = Field(default="callgate_role", min_length=1)
+    callgate_oidc_default_role: Literal["", "viewer", "support", "admin"] = ""
+    callgate_oidc_name: str = Field(
+        default="Sign in with single sign-on", min_length=1, max_length=60
+    )
+
+    def proxy_faults(self) -> list[str]:
+        """Faults of the proxies whose headers are trusted."""
+        found = []
+        for proxy in self.callgate_trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                found.append(f"CALLGATE_TRUSTED_PROXIES has {proxy!r}, which is not an IP network.")
+        return found
+
+    def oidc_faults(self) -> list[str]:
+        """Faults of the sign-in provider."""
+        issuer = self.callgate_oidc_issuer
+        if not issuer:
+            return []
+        found = []
+        try:
+            parts = urlsplit(issuer)
+        except ValueError:
+            return [f"CALLGATE_OIDC_ISSUER is not a URL: {issuer!r}."]
+        local = parts.scheme == "http" and is_local(parts.hostname or "")
+        if not parts.hostname or (parts.scheme != "https" and not local):
+            found.append(f"CALLGATE_OIDC_ISSUER must be an absolute https URL, not {issuer!r}.")
+        if not self.callgate_oidc_client_id:
+            found.append("CALLGATE_OIDC_CLIENT_ID is missing: CALLGATE_OIDC_ISSUER needs it.")
+        if "openid" not in self.callgate_oidc_scopes.split():
+            found.append("CALLGATE_OIDC_SCOPES must contain openid.")
+        return found

@@ -1,0 +1,87 @@
+"""Settings of the webhook that Vapi posts to: its URL, its secrets, its signatures, its limits."""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr
+
+from service.settings.serving import ServingSettings
+
+WEBHOOK_PATH = "/api/vapi/webhook"
+PLACEHOLDER_HOSTS = ("your-domain.com", "yourdomain.com", "your-app.com", "changeme")
+ALLOW_INSECURE = "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL=1"
+URL_NAMES = "VAPI_WEBHOOK_URL (or NEXT_PUBLIC_APP_URL)"
+
+
+class WebhookSettings(ServingSettings):
+    """The webhook. In the sandbox its URL is where the process listens."""
+
+    vapi_webhook_url: str = ""
+    next_public_app_url: str = ""
+    vapi_webhook_secret: SecretStr = SecretStr("")
+    vapi_webhook_auth: Literal["secret", "hmac"] = "secret"
+    callgate_allow_insecure_webhook_url: bool = False
+    callgate_max_body_bytes: int = Field(default=32 * 2**20, ge=1024, le=2**30)
+
+    callgate_hmac_algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
+    callgate_hmac_signature_header: str = "x-signature"
+    callgate_hmac_timestamp_header: str = "x-timestamp"
+    callgate_hmac_id_header: str = "webhook-id"
+    callgate_hmac_prefix: str = ""
+    callgate_hmac_encoding: Literal["hex", "base64"] = "hex"
+    callgate_hmac_payload: str = "{timestamp}.{body}"
+    callgate_hmac_tolerance: float = Field(default=300, gt=0, le=3600)
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Every accepted webhook secret; the first is the one written to Vapi."""
+        raw = self.vapi_webhook_secret.get_secret_value()
+        return tuple(word.strip() for word in raw.split(",") if word.strip())
+
+    @property
+    def webhook_url(self) -> str:
+        """The URL that is written to Vapi."""
+        if self.vapi_webhook_url:
+            return self.vapi_webhook_url
+        if self.next_public_app_url:
+            return self.next_public_app_url.rstrip("/") + WEBHOOK_PATH
+        if self.sandbox:
+            return f"http://{self.callgate_host}:{self.callgate_port}{WEBHOOK_PATH}"
+        return ""
+
+    def webhook_faults(self) -> list[str]:
+        """Faults of the secrets, the URL and the signatures."""
+        found = []
+        if not self.webhook_secrets:
+            found.append(
+                "VAPI_WEBHOOK_SECRET is missing: without it the webhook would accept forged events. "
+                "Set one secret, or several separated by commas during a rotation."
+            )
+        if not all(secret.isascii() and secret.isprintable() for secret in self.webhook_secrets):
+            found.append("VAPI_WEBHOOK_SECRET has characters that do not fit into an HTTP header.")
+        found += self.webhook_url_faults()
+        if self.vapi_webhook_auth == "hmac" and "{body}" not in self.callgate_hmac_payload:
+            found.append("CALLGATE_HMAC_PAYLOAD must contain {body}: the body has to be signed.")
+        return found
+
+    def webhook_url_faults(self) -> list[str]:
+        """Faults of the URL that is written to Vapi."""
+        url = self.webhook_url
+        if not url:
+            return [f"{URL_NAMES} is missing: Vapi posts call events to it."]
+        try:
+            parts = urlsplit(url)
+            host = (parts.hostname or "").lower()
+            _ = parts.port
+        except ValueError:
+            return [f"{URL_NAMES} is not a URL: {url!r}."]
+        if parts.scheme not in ("https", "http") or not host:
+            return [f"{URL_NAMES} must be an absolute https URL, not {url!r}."]
+        if parts.username is not None or parts.password is not None:
+            return [f"{URL_NAMES} must not carry a user name or password."]
+        if any(host == word or host.endswith("." + word) for word in PLACEHOLDER_HOSTS):
+            return [f"{URL_NAMES} still points to the placeholder host {host!r}."]
+        insecure = self.sandbox or self.callgate_allow_insecure_webhook_url
+        if parts.scheme != "https" and not insecure:
+            return [f"{URL_NAMES} must be https, not {url!r} ({ALLOW_INSECURE} for a local test)."]
+        return []
