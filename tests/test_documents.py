@@ -141,20 +141,20 @@ def test_audit_actions_are_listed() -> None:
 
 @pytest.mark.parametrize(("command", "options"), commands().items(), ids=list(commands()))
 def test_every_option_of_a_command_is_explained(command: str, options: set[str]) -> None:
-    (told,) = (
+    (meaning,) = (
         cells[1] for cells in rows(section(OPERATORS, "Commands")) if cells[0] == f"`{command}`"
     )
-    assert {word for word in code(told) if word.startswith("--")} == options
+    assert {word for word in code(meaning) if word.startswith("--")} == options
 
 
 async def test_metrics_are_listed(callgate: Replica) -> None:
     async with callgate.session.get(f"{callgate.url}/metrics") as response:
-        text = await response.text()
-    kinds = re.findall(r"^# TYPE (callgate_\w+) (\w+)$", text, re.MULTILINE)
+        exposed = await response.text()
+    kinds = re.findall(r"^# TYPE (callgate_\w+) (\w+)$", exposed, re.MULTILINE)
     served = {name for name, _ in kinds if not name.endswith("_created")}
-    told = section(OPERATORS, "Metrics")
-    assert sorted(column(told)) == sorted(served)
-    alerts = re.findall(r"\bcallgate_\w+", told)
+    text = section(OPERATORS, "Metrics")
+    assert sorted(column(text)) == sorted(served)
+    alerts = re.findall(r"\bcallgate_\w+", text)
     assert set(alerts) <= served
 
 

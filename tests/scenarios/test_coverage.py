@@ -1,4 +1,4 @@
-"""Every row of the coverage table, end to end: somebody calls, what is heard, what is recorded, how
+"""Every row of the coverage table, end to end: a caller dials, what is heard, what is recorded, how
 long it lasts. Real seconds, real HTTP, the sandbox as Vapi.
 
 `WRITE_COVERAGE=1 pytest tests/scenarios/test_coverage.py` puts the run's table into deploy/README.md.
@@ -27,7 +27,7 @@ STAYS = 6.0
 
 @pytest.fixture
 async def vapi() -> AsyncIterator[SandboxVapi]:
-    """A Vapi in real time: what is measured here is told to people."""
+    """A Vapi in real time: the document shows the measured seconds."""
     sandbox = SandboxVapi(time_scale=1.0)
     await sandbox.start()
     yield sandbox
@@ -64,7 +64,7 @@ class Place:
 
     @property
     def our_server(self) -> dict[str, Any]:
-        """Our webhook, as somebody sets it at Vapi by hand."""
+        """Our webhook, as an operator sets it at Vapi by hand."""
         url = f"{self.callgate.url}/api/vapi/webhook"
         return {"url": url, "headers": {"X-Vapi-Secret": SECRET}}
 
@@ -166,7 +166,7 @@ async def own_server_registered(place: Place) -> None:
 
 
 async def own_server_unknown(place: Place) -> None:
-    # A port where nobody listens: a name would be looked up on the network.
+    # A port without a listener: a name would be looked up on the network.
     number, _ = await place.number(bound={"server": {"url": "http://127.0.0.1:9/theirs"}})
     setup = "the same, not registered (list read every second here, after 1 s)"
     row = await place.finish("inbound", setup, place.dial(number), number)
