@@ -90,14 +90,16 @@ def stored_form(values: Mapping[str, Any] | None) -> object:
     return None if values is None else orjson.loads(dump_json(values))
 
 
-async def freshen_all(freshen: Freshen, organization_ids: Iterable[UUID]) -> None:
+async def freshen_all(
+    freshen: Freshen, organization_ids: Iterable[UUID], seconds: float = FRESHEN_SECONDS
+) -> None:
     """Refresh the directory after a commit, so that the next call sees the change.
 
     Never fails: the transaction's notification refreshes the directory a moment later.
     """
     for organization_id in set(organization_ids):
         try:
-            async with asyncio.timeout(FRESHEN_SECONDS):
+            async with asyncio.timeout(seconds):
                 await freshen(organization_id)
         except Exception as exc:
             log.warning(

@@ -14,11 +14,11 @@ MAX_WORDS = 300
 REDACTED = "[redacted]"
 
 
-async def read_limited(stream: aiohttp.StreamReader) -> bytes:
+async def read_limited(stream: aiohttp.StreamReader, limit: int) -> bytes:
     """A whole answer, or the beginning of one that is too large: one byte over the limit."""
     parts = bytearray()
-    while len(parts) <= MAX_ANSWER_BYTES:
-        part = await stream.read(MAX_ANSWER_BYTES + 1 - len(parts))
+    while len(parts) <= limit:
+        part = await stream.read(limit + 1 - len(parts))
         if not part:
             break
         parts += part
@@ -54,7 +54,6 @@ def decode(content: bytes) -> object:
 
 def read_object(content: bytes) -> dict[str, Any]:
     """The JSON object that the answer about one thing, or a page of `/v2`, is."""
-    refuse_size(content)
     value = decode(content)
     if not isinstance(value, dict):
         raise errors.VapiUnavailableError("Vapi's answer is not a JSON object.")
@@ -63,16 +62,15 @@ def read_object(content: bytes) -> dict[str, Any]:
 
 def read_objects(content: bytes) -> list[dict[str, Any]]:
     """The bare array of objects that every other list is."""
-    refuse_size(content)
     value = decode(content)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise errors.VapiUnavailableError("Vapi's answer is not a list of JSON objects.")
     return value
 
 
-def refuse_size(content: bytes) -> None:
+def refuse_size(content: bytes, limit: int) -> None:
     """Raise for a body that `read_limited` has cut."""
-    if len(content) > MAX_ANSWER_BYTES:
+    if len(content) > limit:
         raise errors.VapiUnavailableError("Vapi's answer is too large.")
 
 

@@ -46,12 +46,17 @@ class VapiClient:
         api_key: SecretStr,
         pace: Pace,
         back_off: BackOff | None = None,
+        *,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+        max_answer_bytes: int = answers.MAX_ANSWER_BYTES,
     ) -> None:
         self.session = session
         self.base_url = base_url.rstrip("/")
         self.api_key = api_key
         self.pace = pace
         self.back_off = back_off
+        self.timeout = timeout
+        self.max_answer_bytes = max_answer_bytes
 
     async def get_phone_number(
         self, number_id: str, priority: Priority = Priority.REPAIR
@@ -197,10 +202,10 @@ class VapiClient:
                 URL(self.base_url + path, encoded=True),
                 json=body,
                 headers={"Authorization": f"Bearer {key}"},
-                timeout=TIMEOUT,
+                timeout=self.timeout,
                 allow_redirects=False,
             ) as response:
-                content = await answers.read_limited(response.content)
+                content = await answers.read_limited(response.content, self.max_answer_bytes)
                 status, wait = (
                     response.status,
                     parse_retry_after(response.headers.get("Retry-After")),
@@ -213,6 +218,7 @@ class VapiClient:
         if status == 429:
             await self.tell_throttled(priority, wait)
         answers.refuse_status(status, content, wait, secrets=(key, *answers.sent_secrets(body)))
+        answers.refuse_size(content, self.max_answer_bytes)
         return content
 
     async def tell_throttled(self, priority: Priority, wait: float | None) -> None:

@@ -95,7 +95,12 @@ class ControlClient:
     is for those who bring DNS of their own.
     """
 
-    def __init__(self, hosts: Sequence[str], resolver: AbstractResolver | None = None) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        resolver: AbstractResolver | None = None,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+    ) -> None:
         self.hosts = tuple(hosts)
         urls = [URL(origin) for origin in origins(hosts)]
         trusted = frozenset((url.host or "", url.port or 0) for url in urls)
@@ -107,7 +112,7 @@ class ControlClient:
                 use_dns_cache=False,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=ATTEMPT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=attempt_seconds),
         )
 
     async def end_call(self, url: str) -> None:

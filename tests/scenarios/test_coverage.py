@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from service.access.enforcement import missed_calls
 from service.sandbox.calls import SandboxCall
 from service.sandbox.server import SandboxVapi
 from tests.support import coverage_table
@@ -233,10 +232,10 @@ SCENARIOS: tuple[Callable[[Place], Awaitable[None]], ...] = (
 
 
 async def test_the_operators_coverage_table_is_what_happens(
-    start_replica: Start, vapi: SandboxVapi, monkeypatch: pytest.MonkeyPatch
+    start_replica: Start, vapi: SandboxVapi
 ) -> None:
-    monkeypatch.setattr(missed_calls, "GRACE", timedelta(seconds=1))
     callgate = await start_replica(callgate_call_watch_interval=1)
+    callgate.service.access.watch.grace = timedelta(seconds=1)
     places = [Place(callgate, vapi) for _ in SCENARIOS]
     await asyncio.gather(
         *(scenario(place) for scenario, place in zip(SCENARIOS, places, strict=True))

@@ -4,8 +4,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually
 
@@ -162,10 +160,10 @@ async def test_a_call_that_our_hook_stopped_is_recorded(
 
 
 async def test_a_blocked_call_that_slipped_through_is_hung_up(
-    start_replica: Start, vapi: SandboxVapi, monkeypatch: pytest.MonkeyPatch
+    start_replica: Start, vapi: SandboxVapi
 ) -> None:
-    monkeypatch.setattr("service.access.enforcement.missed_calls.GRACE", timedelta(0))
     callgate = await watching(start_replica)
+    callgate.service.access.watch.grace = timedelta(0)
     _, number_id = await registered(callgate, vapi, paying=False)
     assistant = vapi.numbers.find(number_id) or {}
     # Its events go elsewhere: nobody tells us of the call.

@@ -18,8 +18,6 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from service.domain.priority import Priority
-from service.vapi import answers
-from service.vapi import client as module
 from service.vapi.client import VapiClient, parse_retry_after
 from service.vapi.errors import (
     VapiError,
@@ -254,8 +252,8 @@ async def test_half_an_answer_is_none(vapi: Vapi) -> None:
         await vapi.client.get_phone_number("n1")
 
 
-async def test_an_endless_answer_is_given_up(vapi: Vapi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", 100_000)
+async def test_an_endless_answer_is_given_up(vapi: Vapi) -> None:
+    vapi.client.max_answer_bytes = 100_000
     vapi.answers({"id": "n1", "name": "x" * 99_000})
     assert (await vapi.client.get_phone_number("n1"))["id"] == "n1"
     vapi.answers({"id": "n1", "name": "x" * 200_000})
@@ -267,14 +265,14 @@ async def test_an_endless_answer_is_given_up(vapi: Vapi, monkeypatch: pytest.Mon
         await vapi.client.get_phone_number("n1")
 
 
-async def test_a_stalled_server_is_given_up(vapi: Vapi, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stalled_server_is_given_up(vapi: Vapi) -> None:
     async def answer(request: web.Request) -> web.Response:
         await asyncio.sleep(60)
         raise AssertionError
 
     vapi.answer = answer
-    assert (module.TIMEOUT.total, module.TIMEOUT.connect) == (10, 3)
-    monkeypatch.setattr(module, "TIMEOUT", aiohttp.ClientTimeout(total=0.1))
+    assert (vapi.client.timeout.total, vapi.client.timeout.connect) == (10, 3)
+    vapi.client.timeout = aiohttp.ClientTimeout(total=0.1)
     with pytest.raises(VapiUnavailableError, match="TimeoutError"):
         await vapi.client.get_phone_number("n1")
 

@@ -49,12 +49,15 @@ class CallWatch:
         directory: AccessDirectory,
         chain: DecisionChain,
         interval: float,
+        *,
+        grace: timedelta = GRACE,
     ) -> None:
         self.pool = pool
         self.client = client
         self.directory = directory
         self.chain = chain
         self.interval = interval
+        self.grace = grace
 
     def background(self) -> list[BackgroundLoop]:
         """A look whenever one is due; no loop with an interval of 0."""
@@ -130,7 +133,7 @@ class CallWatch:
         now = self.directory.now()
         created_at = view.created_at or now
         ring = view.ended_reason == RING_REASON
-        if registration is None or (not ring and now - created_at < GRACE):
+        if registration is None or (not ring and now - created_at < self.grace):
             return
         decision = await self.decide(call_id, view, registration)
         call = self.new_call(call_id, view, registration, decision)

@@ -36,6 +36,7 @@ class Evaluator:
 
     def __init__(self, policy: RegisteredPolicy) -> None:
         self.policy = policy
+        self.breaker_seconds = BREAKER_SECONDS
         self.slow = 0.0
         self.failures = 0
         self.open_until = float("-inf")
@@ -77,7 +78,7 @@ class Evaluator:
             now = time.monotonic()
             if now < self.open_until:
                 raise PolicyFailure("breaker_open", blamed=False)
-            self.open_until = now + BREAKER_SECONDS
+            self.open_until = now + self.breaker_seconds
 
     def note(self, failure: PolicyFailure, seconds: float) -> None:
         """Log a failure and count it, unless it is the breaker's own or the chain took its time."""
@@ -95,12 +96,12 @@ class Evaluator:
             failures=self.failures,
         )
         if failure.blamed and self.failures == BREAKER_FAILURES:
-            self.open_until = time.monotonic() + BREAKER_SECONDS
+            self.open_until = time.monotonic() + self.breaker_seconds
             log.error(
                 "policy.suspended",
                 policy=self.policy.name,
                 plugin=self.policy.plugin,
-                seconds=BREAKER_SECONDS,
+                seconds=self.breaker_seconds,
             )
 
     async def ask(self, request: AccessRequest, seconds: float) -> object:

@@ -45,7 +45,11 @@ class FeedItem:
 class FeedListener:
     """One who listens. A slow one that lets the queue run full is told to begin anew."""
 
-    queue: asyncio.Queue[FeedItem] = field(default_factory=lambda: asyncio.Queue(2 * MOST))
+    most: int = MOST
+    queue: asyncio.Queue[FeedItem] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queue = asyncio.Queue(2 * self.most)
 
     def put(self, item: FeedItem) -> None:
         if self.queue.full():
@@ -70,8 +74,9 @@ def read_place(text: str) -> datetime | None:
 class CallFeed:
     """One a replica; replicas need not know of each other."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, most: int = MOST) -> None:
         self.pool = pool
+        self.most = most
         self.listeners: set[FeedListener] = set()
         self.looking: asyncio.Task[None] | None = None
         self.seen: dict[UUID, datetime] = {}
@@ -85,7 +90,7 @@ class CallFeed:
     @asynccontextmanager
     async def listen(self, since: str = "") -> AsyncIterator[FeedListener]:
         """Listen from a place on (empty: from now on)."""
-        listener = FeedListener()
+        listener = FeedListener(self.most)
         self.listeners.add(listener)
         if self.looking is None or self.looking.done():
             self.looking = asyncio.create_task(self.look())
@@ -105,11 +110,11 @@ class CallFeed:
             if after is None:
                 listener.put(FeedItem("reload"))
                 return
-            changes = await store.list_changes(self.pool, after - OVERLAP, MOST + 1)
-            if sum(change.updated_at > after for change in changes) > MOST:
+            changes = await store.list_changes(self.pool, after - OVERLAP, self.most + 1)
+            if sum(change.updated_at > after for change in changes) > self.most:
                 listener.put(FeedItem("reload"))
                 return
-            for item in await self.items(changes[-MOST:]):
+            for item in await self.items(changes[-self.most :]):
                 listener.put(item)
         except UNAVAILABLE:
             # Nothing is told now, so the place stays: the next connection asks for it again.
@@ -141,9 +146,9 @@ class CallFeed:
         if self.reached is None:
             self.reached = await get_now(self.pool)
         since = self.reached - OVERLAP
-        changes = await store.list_changes(self.pool, since, 20 * MOST)
+        changes = await store.list_changes(self.pool, since, 20 * self.most)
         fresh = [change for change in changes if self.seen.get(change.id) != change.updated_at]
-        if len(fresh) > 2 * MOST:
+        if len(fresh) > 2 * self.most:
             self.tell(FeedItem("reload"))
         else:
             for item in await self.items(fresh):

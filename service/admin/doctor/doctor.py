@@ -55,6 +55,8 @@ class Doctor:
     session: aiohttp.ClientSession
     unread: tuple[str, ...] = ()
     no_database: DoctorFinding | None = None
+    database_seconds: float = DATABASE_SECONDS
+    vapi_seconds: float = VAPI_SECONDS
 
     async def examine(self) -> list[DoctorFinding]:
         """Every check with a deadline of its own; none raises."""
@@ -91,7 +93,7 @@ class Doctor:
         """Checks that need no database."""
         yield DoctorCheck("disk", self.disk, DISK, DISK_SECONDS)
         needs = frozenset({"VAPI_API_KEY", "VAPI_API_URL"})
-        yield DoctorCheck("key", self.key, VAPI, VAPI_SECONDS, needs)
+        yield DoctorCheck("key", self.key, VAPI, self.vapi_seconds, needs)
         needs = frozenset({"VAPI_WEBHOOK_URL", "VAPI_WEBHOOK_SECRET", "VAPI_WEBHOOK_AUTH"})
         yield DoctorCheck("webhook", self.webhook, WEBHOOK_URL, WEBHOOK_SECONDS, needs)
 
@@ -109,7 +111,7 @@ class Doctor:
     def in_database(
         self, name: str, examine: Callable[[], AsyncIterator[DoctorFinding]], *needs: str
     ) -> DoctorCheck:
-        return DoctorCheck(name, examine, POSTGRES, DATABASE_SECONDS, frozenset(needs))
+        return DoctorCheck(name, examine, POSTGRES, self.database_seconds, frozenset(needs))
 
     async def disk(self) -> AsyncIterator[DoctorFinding]:
         """Space for the embedded database and the spool."""

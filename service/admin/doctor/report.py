@@ -52,12 +52,13 @@ class Examinations:
     doctor: Doctor
     last: HealthReport | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    at_most_every: float = AT_MOST_EVERY
 
     async def examine(self) -> HealthReport:
         """Examine everything now, or give what was found a moment ago."""
         async with self.turn:
             now = datetime.now(UTC)
-            if self.last and (now - self.last.examined_at).total_seconds() < AT_MOST_EVERY:
+            if self.last and (now - self.last.examined_at).total_seconds() < self.at_most_every:
                 return self.last
             began = time.perf_counter()
             found = await self.doctor.examine()

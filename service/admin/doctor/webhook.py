@@ -10,6 +10,7 @@ from service.domain.conditions import Condition, condition
 from service.settings import Settings
 
 SECONDS = 8.0
+"""How long each of the two answers may take."""
 MOST_BYTES = 64 * 1024
 PROBE = {"message": {"type": "callgate.probe"}}
 
@@ -27,7 +28,9 @@ class Answer:
         return self.body.get("code") if isinstance(self.body, dict) else None
 
 
-async def examine_webhook(settings: Settings, session: aiohttp.ClientSession) -> DoctorFinding:
+async def examine_webhook(
+    settings: Settings, session: aiohttp.ClientSession, seconds: float = SECONDS
+) -> DoctorFinding:
     """Post without a secret, which Callgate refuses in its own words. Only to a server that does so,
     post again with the secret that is written to Vapi.
 
@@ -35,7 +38,7 @@ async def examine_webhook(settings: Settings, session: aiohttp.ClientSession) ->
     """
     url = settings.webhook_url
     try:
-        unsigned = await post(session, url, {})
+        unsigned = await post(session, url, {}, seconds)
         found = explain_unsigned(unsigned)
         if found is not None:
             return DoctorFinding.of("webhook", found)
@@ -43,9 +46,10 @@ async def examine_webhook(settings: Settings, session: aiohttp.ClientSession) ->
             return DoctorFinding.ok(
                 "webhook", "The webhook URL refuses unsigned messages as we do."
             )
-        signed = await post(session, url, {"X-Vapi-Secret": settings.webhook_secrets[0]})
+        proof = {"X-Vapi-Secret": settings.webhook_secrets[0]}
+        signed = await post(session, url, proof, seconds)
     except TimeoutError:
-        return DoctorFinding.of("webhook", condition("webhook_slow", seconds=f"{SECONDS:.0f}"))
+        return DoctorFinding.of("webhook", condition("webhook_slow", seconds=f"{seconds:.0f}"))
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         found = condition("webhook_unreachable", error=type(exc).__name__)
         return DoctorFinding.of("webhook", found)
@@ -55,9 +59,11 @@ async def examine_webhook(settings: Settings, session: aiohttp.ClientSession) ->
     return DoctorFinding.ok("webhook", "The webhook URL answers as ours.")
 
 
-async def post(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> Answer:
+async def post(
+    session: aiohttp.ClientSession, url: str, headers: dict[str, str], seconds: float
+) -> Answer:
     """Send the probe without following redirects; read at most `MOST_BYTES`."""
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    timeout = aiohttp.ClientTimeout(total=seconds)
     async with session.post(
         url, json=PROBE, headers=headers, timeout=timeout, allow_redirects=False
     ) as response:

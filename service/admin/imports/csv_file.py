@@ -92,7 +92,7 @@ class Header:
     columns: Sequence[str]
 
 
-def parse_import(data: bytes) -> list[ImportRow | RowFault]:
+def parse_import(data: bytes, max_rows: int = MAX_ROWS) -> list[ImportRow | RowFault]:
     """Every line that says something, in order. Raises `CsvError` when the file cannot be used.
 
     UTF-8 or UTF-16 with its mark; cells parted by commas, semicolons or tabs; lines are numbered
@@ -112,8 +112,8 @@ def parse_import(data: bytes) -> list[ImportRow | RowFault]:
         row = parse_line(line, text, header)
         if row is None:
             continue
-        if len(found) == MAX_ROWS:
-            raise CsvError(f"The file has more than {MAX_ROWS:,} rows: split it.")
+        if len(found) == max_rows:
+            raise CsvError(f"The file has more than {max_rows:,} rows: split it.")
         if isinstance(row, ImportRow):
             first = named.setdefault(row.phone_number, line)
             if first != line:

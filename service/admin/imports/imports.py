@@ -19,7 +19,7 @@ from service.admin.imports.csv_file import (
     parse_organization,
 )
 from service.admin.imports.plan import ImportPlan, Judge, Naming, PlannedRow, taken
-from service.admin.imports.vapi_numbers import KnownNumbers, VapiNumber, VapiNumbers
+from service.admin.imports.vapi_numbers import WAIT_SECONDS, KnownNumbers, VapiNumber, VapiNumbers
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers, Probed
 from service.domain.errors import CallgateError, UnavailableError, VapiAwayError
 from service.domain.phone_numbers import Sync
@@ -56,6 +56,7 @@ class Imports:
     pool: Pool
     client: VapiClient
     numbers: PhoneNumbers
+    wait_seconds: float = WAIT_SECONDS
 
     @classmethod
     def patient(cls, pool: Pool, client: VapiClient) -> "Imports":
@@ -71,7 +72,7 @@ class Imports:
         usable = [row for row in rows if isinstance(row, ImportRow)]
         known = KnownNumbers()
         if usable:
-            known = await VapiNumbers(self.client).look_up(
+            known = await VapiNumbers(self.client, self.wait_seconds).look_up(
                 {row.phone_number for row in usable if not row.is_e164},
                 {row.phone_number for row in usable if row.is_e164},
             )
@@ -99,7 +100,7 @@ class Imports:
     async def unregistered(self) -> AsyncIterator[list[VapiNumber]]:
         """What is at Vapi and not registered, page by page. Raises `UnavailableError`."""
         try:
-            async for page in VapiNumbers(self.client).pages():
+            async for page in VapiNumbers(self.client, self.wait_seconds).pages():
                 here = await lookups.find_numbers(self.pool, [item.id for item in page])
                 yield [item for item in page if item.id not in here]
         except VapiError as exc:

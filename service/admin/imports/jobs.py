@@ -69,6 +69,7 @@ class ImportJobs:
 
     pool: Pool
     imports: Imports
+    plan_seconds: float = PLAN_SECONDS
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def create(self, actor: Actor, file_name: str, data: bytes) -> ImportJob:
@@ -101,10 +102,12 @@ class ImportJobs:
     async def plan(self, rows: list[ImportRow | RowFault]) -> ImportPlan:
         """The plan. A Vapi that takes too long for a page is one that cannot be asked."""
         try:
-            async with asyncio.timeout(PLAN_SECONDS):
+            async with asyncio.timeout(self.plan_seconds):
                 return await self.imports.plan(rows)
         except TimeoutError:
-            problem = f"Vapi did not tell within {PLAN_SECONDS:.0f} seconds which numbers it has."
+            problem = (
+                f"Vapi did not tell within {self.plan_seconds:.0f} seconds which numbers it has."
+            )
             return await self.imports.judge(rows, KnownNumbers(problem=problem))
 
     async def get(self, import_id: UUID) -> ImportJob:

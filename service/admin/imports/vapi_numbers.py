@@ -89,12 +89,13 @@ class VapiNumbers:
     """Reads numbers at Vapi, with a little patience for its bad moments."""
 
     client: VapiClient
+    wait_seconds: float = WAIT_SECONDS
 
     async def pages(self) -> AsyncIterator[list[VapiNumber]]:
         """All numbers, oldest first, each once. Raises a `VapiError`."""
         seen = set[str]()
         for page in count(1):
-            found = await patiently(partial(self.ask_page, page))
+            found = await self.patiently(partial(self.ask_page, page))
             read = (VapiNumber.of(view) for view in found.numbers)
             fresh = [item for item in read if item is not None and item.id not in seen]
             seen.update(item.id for item in fresh)
@@ -128,7 +129,7 @@ class VapiNumbers:
     async def confirm(self, known: KnownNumbers, vapi_id: str, priority: Priority) -> None:
         """Ask for one number by its id. Raises a `VapiError` when that settles nothing."""
         try:
-            raw = await patiently(partial(self.client.get_phone_number, vapi_id, priority))
+            raw = await self.patiently(partial(self.client.get_phone_number, vapi_id, priority))
         except VapiNotFoundError:
             known.refused[vapi_id] = (
                 "Vapi has no phone number with this id. Copy the id from Vapi's dashboard, and "
@@ -141,18 +142,17 @@ class VapiNumbers:
             if found is not None:
                 known.add(found)
 
-
-async def patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask again, a few times, while Vapi is in trouble or wants fewer requests."""
-    for attempt in range(1, TRIES):
-        try:
-            return await ask()
-        except VapiUnavailableError as exc:
-            wait = WAIT_SECONDS * attempt if exc.retry_after is None else exc.retry_after
-            if wait > MAX_WAIT_SECONDS:
-                raise
-            await asyncio.sleep(wait)
-    return await ask()
+    async def patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask again, a few times, while Vapi is in trouble or wants fewer requests."""
+        for attempt in range(1, TRIES):
+            try:
+                return await ask()
+            except VapiUnavailableError as exc:
+                wait = self.wait_seconds * attempt if exc.retry_after is None else exc.retry_after
+                if wait > MAX_WAIT_SECONDS:
+                    raise
+                await asyncio.sleep(wait)
+        return await ask()
 
 
 def plain(text: str | None) -> str | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
-from service.admin.changes import Freshen, freshen_all, record, transaction
+from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
 from service.domain.decisions import Decision
 from service.domain.errors import OrganizationNotFoundError, PhoneNumberNotFoundError
 from service.domain.organizations import Organization
@@ -95,6 +95,7 @@ class Organizations:
     pool: Pool
     freshen: Freshen
     preview: AccessPreview
+    freshen_seconds: float = FRESHEN_SECONDS
 
     async def get(self, organization_id: UUID) -> Organization:
         """One organization; raises `NotFoundError`."""
@@ -125,7 +126,7 @@ class Organizations:
                 organization_id,
                 after=own_fields(created),
             )
-        await freshen_all(self.freshen, [organization_id])
+        await freshen_all(self.freshen, [organization_id], self.freshen_seconds)
         return created
 
     async def change(
@@ -227,7 +228,7 @@ class Organizations:
                 )
             change.result = await store.find(connection, organization_id)
         if differing:
-            await freshen_all(self.freshen, [organization_id])
+            await freshen_all(self.freshen, [organization_id], self.freshen_seconds)
 
 
 async def stored(database: Pool | Connection, organization_id: UUID) -> Organization:

@@ -55,6 +55,7 @@ class OrganizationList:
 
     pool: Pool
     preview: ListPreview
+    seconds: float = LIST_SECONDS
 
     async def page(
         self, wanted: OrganizationQuery, *, after: Position | None, limit: int
@@ -63,7 +64,7 @@ class OrganizationList:
 
         Where memory knows what the chain says, only those that fit are read; what was stored a
         moment ago is judged again. Else pages are read until enough are found, or until
-        `LIST_SECONDS` are over: a page may then be short and still have a successor. At least one
+        `seconds` are over: a page may then be short and still have a successor. At least one
         organization is looked at, so that whoever goes on gets to the end.
         """
         judged = wanted.allowed is not None or wanted.reason is not None
@@ -73,7 +74,7 @@ class OrganizationList:
             filters = replace(filters, ids=ids)
             size = size if ids is not None else max(size, LIST_CHUNK)
         listing, examined = OrganizationListing(), 0
-        ends_at = time.monotonic() + LIST_SECONDS
+        ends_at = time.monotonic() + self.seconds
         while True:
             page = await store.list_page(
                 self.pool, filters=filters, sort=wanted.sort, after=after, limit=size

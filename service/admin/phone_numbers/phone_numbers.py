@@ -55,13 +55,14 @@ def audited(number: PhoneNumber) -> dict[str, Any]:
     return {name: getattr(number, name) for name in FIELDS}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PhoneNumbers:
     """What admins do with phone numbers."""
 
     pool: Pool
     freshen: Freshen
     webhooks: NumberReconciler
+    vapi_seconds: float = RECONCILE_SECONDS
 
     async def get(self, phone_number_id: UUID) -> PhoneNumber:
         """One registered number; raises `NotFoundError`."""
@@ -168,7 +169,7 @@ class PhoneNumbers:
     async def probe(self, vapi_id: str) -> Probed | None:
         """What Vapi says of a number; None while it cannot be asked. Raises `InvalidError`."""
         try:
-            async with asyncio.timeout(RECONCILE_SECONDS):
+            async with asyncio.timeout(self.vapi_seconds):
                 return await self.webhooks.probe(vapi_id)
         except CallgateError:
             raise
@@ -181,7 +182,7 @@ class PhoneNumbers:
     async def reconcile(self, phone_number_id: UUID) -> None:
         """One pass, as long as an admin can be kept waiting; what fails is retried by the loop."""
         try:
-            async with asyncio.timeout(RECONCILE_SECONDS):
+            async with asyncio.timeout(self.vapi_seconds):
                 await self.webhooks.reconcile(phone_number_id)
         except UNAVAILABLE as exc:
             log.warning("webhook.reconcile_unfinished", error=type(exc).__name__)

@@ -218,6 +218,7 @@ async def find_page(
     search: str | None = None,
     after: Place | None = None,
     limit: int,
+    most_looked_at: int = MOST_LOOKED_AT,
 ) -> CallPage:
     """Calls, newest first. `search` is an exact id or number of a call, a number or an organization."""
     statement, lead = choose_statement(wanted)
@@ -233,7 +234,7 @@ async def find_page(
             statement, lead = OF_NUMBERS, list(named.ids)
         else:
             statement, lead = UNREGISTERED, search.strip()
-    place = (*(after or (None, None)), wanted.since, wanted.until, MOST_LOOKED_AT, lead)
+    place = (*(after or (None, None)), wanted.since, wanted.until, most_looked_at, lead)
     others = (
         wanted.organization_id,
         wanted.phone_number_id,

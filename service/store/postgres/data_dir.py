@@ -90,16 +90,16 @@ def read_owner(lock: int) -> tuple[int | None, str]:
         return None, ""
 
 
-def find_running(data_dir: Path) -> str | None:
+def find_running(data_dir: Path, seconds: float = STARTING_SECONDS) -> str | None:
     """The DSN of the server that another process owns under `data_dir`, or None if there is none.
 
-    One that is just starting is waited for, up to `STARTING_SECONDS`.
+    One that is just starting is waited for, up to `seconds`.
     """
     try:
         lock = os.open(data_dir / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
-    deadline = time.monotonic() + STARTING_SECONDS
+    deadline = time.monotonic() + seconds
     try:
         while is_locked(lock):
             owner, dsn = read_owner(lock)

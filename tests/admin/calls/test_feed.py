@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
-import pytest
-
 import service.store
 from service.admin.calls import feed as call_feed
 from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
@@ -63,9 +61,8 @@ async def test_a_row_that_is_committed_late_is_not_missed(pool: Pool) -> None:
         assert told(await take(listener)) == ("call", "late")
 
 
-async def test_too_much_is_not_told_but_loaded(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_feed, "MOST", 2)
-    feed = CallFeed(pool)
+async def test_too_much_is_not_told_but_loaded(pool: Pool) -> None:
+    feed = CallFeed(pool, most=2)
     place = await feed.place()
     await record(pool, *(new_call(str(n)) for n in range(3)))
     for since in (place, "no place", "9" * 40):

@@ -2,14 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import asyncpg
-import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from service.admin.doctor import doctor
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.sandbox.server import SandboxVapi
@@ -21,7 +20,9 @@ from tests.support.service import SECRET, Replica, settings_for
 ELSEWHERE = {"url": "https://elsewhere.example.net/hook"}
 
 
-async def examine(settings: Settings, pool: Pool | None) -> dict[str, list[DoctorFinding]]:
+async def examine(
+    settings: Settings, pool: Pool | None, **limits: Any
+) -> dict[str, list[DoctorFinding]]:
     """The findings by name."""
 
     async def unpaced(_priority: object) -> None:
@@ -30,7 +31,7 @@ async def examine(settings: Settings, pool: Pool | None) -> dict[str, list[Docto
     async with aiohttp.ClientSession() as session:
         client = VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, unpaced)
         found: dict[str, list[DoctorFinding]] = {}
-        for finding in await Doctor(settings, pool, client, session).examine():
+        for finding in await Doctor(settings, pool, client, session, **limits).examine():
             found.setdefault(finding.name, []).append(finding)
     assert SECRET not in repr(found)
     return found
@@ -120,13 +121,14 @@ async def test_no_secret_goes_where_a_setting_is_at_fault(callgate: Replica) -> 
 
 
 async def test_each_check_has_its_own_deadline_and_names_who_was_slow(
-    callgate: Replica, dsn: str, monkeypatch: pytest.MonkeyPatch
+    callgate: Replica, dsn: str
 ) -> None:
-    monkeypatch.setattr(doctor, "DATABASE_SECONDS", 1.0)
     locker = await asyncpg.connect(dsn)
     async with locker.transaction():
         await locker.execute("LOCK TABLE callgate.webhook_states IN ACCESS EXCLUSIVE MODE")
-        found = await examine(callgate.service.settings, callgate.service.pool)
+        found = await examine(
+            callgate.service.settings, callgate.service.pool, database_seconds=1.0
+        )
     await locker.close()
     assert found["numbers"][0].level == "failed"
     assert found["numbers"][0].detail.startswith("PostgreSQL is too slow: no answer within 1.")
@@ -134,21 +136,18 @@ async def test_each_check_has_its_own_deadline_and_names_who_was_slow(
         assert [one.level for one in found[name]] == ["ok"], found[name]
 
 
-async def test_a_vapi_that_is_too_slow_is_called_so(
-    callgate: Replica, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_vapi_that_is_too_slow_is_called_so(callgate: Replica) -> None:
     async def receive(_request: web.Request) -> web.Response:
         await asyncio.sleep(5)
         return web.Response()
 
-    monkeypatch.setattr(doctor, "VAPI_SECONDS", 0.3)
     app = web.Application()
     app.router.add_get("/{path:.*}", receive)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     slow = settings_of(callgate, vapi_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}")
-    found = await examine(slow, callgate.service.pool)
+    found = await examine(slow, callgate.service.pool, vapi_seconds=0.3)
     await runner.cleanup()
     assert (found["key"][0].level, found["key"][0].detail[:16]) == ("failed", "Vapi is too slow")
     assert found["numbers"][0].level == "ok"

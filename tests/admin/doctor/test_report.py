@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from service.admin.doctor import report as health_report
 from service.admin.doctor.doctor import Doctor
 from service.admin.doctor.report import Examinations, describe_settings
 from service.settings import Settings
@@ -37,13 +36,11 @@ async def test_it_finds_what_the_command_line_finds(doctor: Doctor) -> None:
     assert report.level == report.findings[0].level
 
 
-async def test_those_who_ask_at_once_get_one_examination(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_those_who_ask_at_once_get_one_examination(doctor: Doctor) -> None:
     examinations = Examinations(doctor)
     reports = await asyncio.gather(*(examinations.examine() for _ in range(5)))
     assert len({id(report) for report in reports}) == 1
-    monkeypatch.setattr(health_report, "AT_MOST_EVERY", 0.0)
+    examinations.at_most_every = 0.0
     assert await examinations.examine() is not reports[0]
 
 

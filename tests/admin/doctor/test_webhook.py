@@ -12,7 +12,6 @@ from pydantic import SecretStr
 
 from service.admin.doctor import webhook
 from service.admin.doctor.check import DoctorFinding
-from service.admin.doctor.webhook import examine_webhook
 from tests.support.service import SECRET, Replica
 
 OURS = '{"status": 401, "code": "unauthorized", "detail": "The secret is missing or wrong."}'
@@ -57,10 +56,12 @@ async def stranger() -> AsyncIterator[Stranger]:
     await runner.cleanup()
 
 
-async def examine(callgate: Replica, **given: object) -> DoctorFinding:
+async def examine(
+    callgate: Replica, *, seconds: float = webhook.SECONDS, **given: object
+) -> DoctorFinding:
     settings = callgate.service.settings.model_copy(update=given)
     async with aiohttp.ClientSession() as session:
-        return await examine_webhook(settings, session)
+        return await webhook.examine_webhook(settings, session, seconds)
 
 
 async def test_another_secret_at_the_webhook_url(callgate: Replica) -> None:
@@ -125,12 +126,11 @@ async def test_of_an_answer_without_end_only_the_beginning_is_read(
 
 
 async def test_a_webhook_url_that_is_too_slow_is_called_so(
-    callgate: Replica, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+    callgate: Replica, stranger: Stranger
 ) -> None:
-    monkeypatch.setattr(webhook, "SECONDS", 0.2)
     stranger.answer = {"status": 401}
     stranger.parts, stranger.delay = (OURS[:1], OURS[1:]), 2.0
-    found = await examine(callgate, vapi_webhook_url=stranger.url)
+    found = await examine(callgate, seconds=0.2, vapi_webhook_url=stranger.url)
     assert (found.level, "The webhook URL is too slow" in found.detail) == ("failed", True)
 
 

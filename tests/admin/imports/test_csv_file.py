@@ -105,11 +105,10 @@ def test_files_that_cannot_be_used(data: bytes, words: str) -> None:
     assert caught.value.message.isprintable()
 
 
-def test_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_file, "MAX_ROWS", 2)
-    assert len(parse(HEADER + "v1,b,,\nv2,b,,\n")) == 2
+def test_too_many_rows() -> None:
+    assert len(parse_import((HEADER + "v1,b,,\nv2,b,,\n").encode(), max_rows=2)) == 2
     with pytest.raises(CsvError, match="more than 2 rows"):
-        parse(HEADER + "v1,b,,\nv2,b,,\nv3,b,,\n")
+        parse_import((HEADER + "v1,b,,\nv2,b,,\nv3,b,,\n").encode(), max_rows=2)
 
 
 @pytest.mark.parametrize(

@@ -42,15 +42,15 @@ class NoReconciler:
 
 
 @pytest.fixture
-async def imports(pool: Pool, vapi: SandboxVapi, monkeypatch: Any) -> AsyncIterator[Imports]:
+async def imports(pool: Pool, vapi: SandboxVapi) -> AsyncIterator[Imports]:
     async def at_once(_priority: Priority) -> None: ...
 
     async def freshen(_organization_id: UUID) -> None: ...
 
-    monkeypatch.setattr(vapi_numbers, "WAIT_SECONDS", 0.001)
     async with aiohttp.ClientSession() as session:
         client = VapiClient(session, vapi.base_url, SecretStr(vapi.api_key), at_once)
-        yield Imports(pool, client, PhoneNumbers(pool, freshen, NoReconciler()))
+        numbers = PhoneNumbers(pool, freshen, NoReconciler())
+        yield Imports(pool, client, numbers, wait_seconds=0.001)
 
 
 async def add_organization(pool: Pool, name: str, external_id: str | None = None) -> UUID:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import replace
 from uuid import UUID
 
 import aiohttp
@@ -11,7 +11,6 @@ from pydantic import SecretStr
 
 from service.admin.actor import Actor
 from service.admin.imports import jobs as import_jobs
-from service.admin.imports import vapi_numbers
 from service.admin.imports.imports import Imports
 from service.admin.imports.jobs import ImportJobs
 from service.admin.imports.plan import PlannedRow
@@ -27,13 +26,12 @@ VIEWER = Actor("vic", "viewer", "web")
 
 
 @pytest.fixture
-async def imports(pool: Pool, vapi: SandboxVapi, monkeypatch: Any) -> AsyncIterator[Imports]:
+async def imports(pool: Pool, vapi: SandboxVapi) -> AsyncIterator[Imports]:
     async def at_once(_priority: Priority) -> None: ...
 
-    monkeypatch.setattr(vapi_numbers, "WAIT_SECONDS", 0.001)
     async with aiohttp.ClientSession() as session:
         client = VapiClient(session, vapi.base_url, SecretStr(vapi.api_key), at_once)
-        yield Imports.patient(pool, client)
+        yield replace(Imports.patient(pool, client), wait_seconds=0.001)
 
 
 @pytest.fixture
@@ -262,9 +260,9 @@ async def test_who_may_not_does_nothing_and_what_is_gone_is_gone(
 
 
 async def test_while_vapi_is_away_ids_are_taken_as_they_are(
-    jobs: ImportJobs, vapi: SandboxVapi, admin: Actor, bakery: UUID, monkeypatch: Any
+    jobs: ImportJobs, vapi: SandboxVapi, admin: Actor, bakery: UUID
 ) -> None:
-    monkeypatch.setattr(import_jobs, "PLAN_SECONDS", 0.2)
+    jobs.plan_seconds = 0.2
     vapi.fail("GET *", stall=5.0)
     job = await jobs.create(admin, "one.csv", file_of("some-id,Bakery,,", "+15550000001,Bakery,,"))
     assert "within" in (job.warning or "")

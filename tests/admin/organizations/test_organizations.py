@@ -9,7 +9,6 @@ import pytest
 
 from policies.contract import Override, SubscriptionPlan
 from service.access.policies.preview import ChainPreview
-from service.admin import changes
 from service.admin.actor import Actor
 from service.admin.organizations.organizations import Organizations
 from service.domain.audit import AuditEntry
@@ -87,10 +86,8 @@ async def test_when_the_audit_cannot_be_written_nothing_is_changed(
 
 
 async def test_a_directory_that_fails_or_hangs_does_not_fail_the_change(
-    pool: Pool, preview: ChainPreview, admin: Actor, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, preview: ChainPreview, admin: Actor
 ) -> None:
-    monkeypatch.setattr(changes, "FRESHEN_SECONDS", 0.1)
-
     async def fail(_: UUID) -> None:
         raise RuntimeError("broken")
 
@@ -98,7 +95,7 @@ async def test_a_directory_that_fails_or_hangs_does_not_fail_the_change(
         await asyncio.sleep(60)
 
     for freshen in (fail, hang):
-        use_cases = Organizations(pool, freshen, preview)
+        use_cases = Organizations(pool, freshen, preview, freshen_seconds=0.1)
         made = await use_cases.create(admin, {**BLANK, "name": "Acme"})
         assert (await use_cases.put_plan(admin, made.id, PLAN)).plan == PLAN
 

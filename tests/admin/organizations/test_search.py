@@ -1,6 +1,7 @@
 """The list of organizations: what is looked for is found, in every order, page by page, and fast."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -10,7 +11,6 @@ from service.access.directory import AccessDirectory
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.access.policies.preview import ChainPreview
-from service.admin.organizations import search
 from service.admin.organizations.search import OrganizationList, OrganizationQuery
 from service.store.organizations.directory import read_all
 from service.store.organizations.search import SORTS, STATEMENTS, Filters, Sort
@@ -272,9 +272,9 @@ async def test_a_filter_finds_the_last_of_many(
 
 
 async def test_a_filter_that_finds_too_little_in_time_says_where_to_go_on(
-    listed: OrganizationList, many: int, monkeypatch: pytest.MonkeyPatch
+    listed: OrganizationList, many: int
 ) -> None:
-    monkeypatch.setattr(search, "LIST_SECONDS", 0.0)
+    listed = replace(listed, seconds=0.0)
     wanted = OrganizationQuery(Filters("org 0000"), allowed=True)
     listing = await listed.page(wanted, after=None, limit=200)
     assert (listing.found, listing.next is None) == ([], False)

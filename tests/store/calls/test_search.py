@@ -3,22 +3,18 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
 from service.store.calls import search
 from service.store.calls.search import CallFilter
 from service.store.pool import Pool
 from tests.support.calls import AT, new_call, record
 
 
-async def ids(pool: Pool, wanted: CallFilter | None = None, **given: str) -> list[str]:
+async def ids(pool: Pool, wanted: CallFilter | None = None, **given: Any) -> list[str]:
     """All pages, two calls each."""
     found: list[str] = []
     after = None
     while True:
-        page = await search.find_page(
-            pool, wanted or CallFilter(), search=given.get("search"), after=after, limit=2
-        )
+        page = await search.find_page(pool, wanted or CallFilter(), after=after, limit=2, **given)
         found += [call.vapi_call_id for call in page.calls]
         after = page.next
         if after is None:
@@ -81,14 +77,11 @@ async def test_any_id_or_number_finds_its_calls(pool: Pool) -> None:
     assert await ids(pool, CallFilter(blocked=True), search="crm-1") == []
 
 
-async def test_a_look_ends_somewhere_and_goes_on_from_there(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search, "MOST_LOOKED_AT", 3)
+async def test_a_look_ends_somewhere_and_goes_on_from_there(pool: Pool) -> None:
     owner = uuid4()
     await record(pool, new_call("old", organization_id=owner, gate="ring"))
     await record(pool, *(new_call(f"c{n}", organization_id=owner) for n in range(7)))
     wanted = CallFilter(organization_id=owner, gate="ring")
-    page = await search.find_page(pool, wanted, limit=2)
+    page = await search.find_page(pool, wanted, limit=2, most_looked_at=3)
     assert (list(page.calls), page.next is None) == ([], False)
-    assert await ids(pool, wanted) == ["old"]
+    assert await ids(pool, wanted, most_looked_at=3) == ["old"]

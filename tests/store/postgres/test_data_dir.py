@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from service.store.postgres import data_dir as data_dirs
 from service.store.postgres.data_dir import DataDir
 from service.store.postgres.server import (
     DataDirInUseError,
@@ -68,13 +67,10 @@ def test_a_server_that_is_just_starting_is_waited_for(tmp_path: Path) -> None:
     starting.release()
 
 
-def test_an_owner_that_has_no_server_is_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(data_dirs, "STARTING_SECONDS", 0.1)
+def test_an_owner_that_has_no_server_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     starting = DataDir(tmp_path / "data")
     starting.claim()
-    assert find_running(tmp_path / "data") is None
+    assert find_running(tmp_path / "data", seconds=0.1) is None
     starting.release()
 
 

@@ -4,9 +4,6 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
-from service.admin.phone_numbers import phone_numbers
 from service.sandbox.server import SandboxVapi
 from service.settings import WEBHOOK_PATH
 from tests.support.api import ApiClient
@@ -146,9 +143,9 @@ async def test_with_vapi_away_a_number_is_added_and_waits(
 
 
 async def test_a_vapi_that_stalls_does_not_keep_an_admin_waiting(
-    api: ApiClient, vapi: SandboxVapi, monkeypatch: pytest.MonkeyPatch
+    api: ApiClient, vapi: SandboxVapi
 ) -> None:
-    monkeypatch.setattr(phone_numbers, "RECONCILE_SECONDS", 0.3)
+    api.service.use_cases.phone_numbers.vapi_seconds = 0.3
     vapi_id = vapi.add_number(provider="vapi")["id"]
     organization = await api.organization()
     vapi.fail("* /phone-number/*", stall=20)
