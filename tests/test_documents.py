@@ -12,6 +12,7 @@ import typer
 from policies import hookspecs
 from service.cli import app
 from service.domain.audit import ACTIONS
+from service.domain.conditions import CONDITIONS
 from service.domain.handling import Handling
 from service.domain.people import ROLES, SCOPES
 from service.domain.phone_numbers import SyncState
@@ -132,6 +133,23 @@ def test_roles_and_scopes_are_explained() -> None:
     listed = re.search(r"optionally scopes: (.*?)\.", text)
     assert listed is not None
     assert set(code(listed[1])) == set(SCOPES)
+
+
+def test_conditions_are_listed_with_their_severity_and_where_they_show() -> None:
+    listed = [cells[:3] for cells in rows(section(OPERATORS, "Conditions"))]
+    known = []
+    for kind in CONDITIONS.values():
+        shown = f"`{kind.check}`" if kind.check else "doctor" if kind.doctor_only else ""
+        known.append([f"`{kind.slug}`", kind.severity, shown])
+    assert sorted(listed) == sorted(known)
+
+
+def test_conditions_name_settings_and_commands_that_exist() -> None:
+    for kind in CONDITIONS.values():
+        words = f"{kind.sentence} {kind.meaning} {kind.remedy}"
+        assert set(SETTING.findall(words)) <= settings(), kind.slug
+        for named in COMMAND.findall(words):
+            assert any(f"callgate {named}".startswith(known) for known in commands()), named
 
 
 def test_audit_actions_are_listed() -> None:
