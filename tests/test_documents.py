@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,15 @@ def test_the_walk_through_the_panel_names_what_is_there() -> None:
     shown = "\n".join(template.read_text() for template in templates)
     for name in re.findall(r"\*\*([^*]+)\*\*", section(README, "A walk through the panel")):
         assert re.search(rf'[">]{re.escape(name)}["<]', shown), name
+
+
+def test_every_room_has_a_row_among_the_layers() -> None:
+    listed = {word.rstrip("/") for word in column(section(DEVELOPERS, "Layers"))}
+    with (ROOT / "pyproject.toml").open("rb") as opened:
+        contracts = tomllib.load(opened)["tool"]["importlinter"]["contracts"]
+    layers = next(found["layers"] for found in contracts if found["name"].startswith("Layers"))
+    rooms = {room.strip().replace(".", "/") for layer in layers for room in layer.split("|")}
+    assert {word.removesuffix(".py") for word in listed} == rooms
 
 
 def test_the_grid_shows_where_each_noun_is_in_each_layer() -> None:
