@@ -42,7 +42,7 @@ class Preview(AccessPreview, ListPreview, ExplainChain, Protocol):
     """The chain of policies, asked without a call."""
 
 
-class Reconciler(NumberReconciler, WebhookReconciler, CoverageReader, Protocol):
+class AdminReconciler(NumberReconciler, WebhookReconciler, CoverageReader, Protocol):
     """Reconciling of one number."""
 
 
@@ -57,7 +57,7 @@ class Rooms(Protocol):
     def preview(self) -> Preview: ...
 
     @property
-    def reconciler(self) -> Reconciler: ...
+    def reconciler(self) -> AdminReconciler: ...
 
     @property
     def sweeper(self) -> Sweeps: ...
