@@ -167,7 +167,7 @@ class ConditionWatch:
             self.database_away = False
         except UNAVAILABLE:
             self.database_away = True
-        return self.current
+        return self.read_last()
 
     async def check(self) -> list[Condition]:
         """Those of this replica now, and the stored ones as of the last reading."""
@@ -177,10 +177,9 @@ class ConditionWatch:
             self.database_away = False
         except UNAVAILABLE:
             self.database_away = True
-        return self.current
+        return self.read_last()
 
-    @property
-    def current(self) -> list[Condition]:
+    def read_last(self) -> list[Condition]:
         """As of the last reading, most urgent first."""
         away = [condition("database_away")] if self.database_away else []
         return by_urgency([*self.live(), *away, *self.last_stored])

@@ -10,6 +10,7 @@ from typing import Protocol
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
 from service.admin.changes import Freshen
+from service.admin.conditions import ConditionWatch, StoredConditions
 from service.admin.doctor.doctor import Doctor
 from service.admin.doctor.report import Examinations
 from service.admin.imports.imports import Imports
@@ -17,7 +18,7 @@ from service.admin.imports.jobs import ImportJobs
 from service.admin.organizations.access import ExplainChain, OrganizationAccess
 from service.admin.organizations.organizations import AccessPreview, Organizations
 from service.admin.organizations.search import ListPreview, OrganizationList
-from service.admin.overview import Overview, UnloadedPlugin
+from service.admin.overview import Overview
 from service.admin.people.oidc import Oidc, oidc_from
 from service.admin.people.passwords import Passwords
 from service.admin.people.people import People
@@ -35,6 +36,7 @@ from service.admin.timeline import Timeline
 from service.admin.undo import Undo
 from service.background import BackgroundLoop
 from service.core import Core
+from service.domain.conditions import Condition
 from service.domain.fingerprint import fingerprint
 
 
@@ -62,8 +64,8 @@ class Rooms(Protocol):
     @property
     def sweeper(self) -> Sweeps: ...
 
-    @property
-    def plugin_problems(self) -> Sequence[UnloadedPlugin]: ...
+    def read_conditions(self) -> Sequence[Condition]:
+        """The conditions of the rooms that run in this process."""
 
 
 class UseCases:
@@ -75,7 +77,7 @@ class UseCases:
 
     def background(self) -> list[BackgroundLoop]:
         """The loops of the use cases."""
-        return [self.import_jobs.background()]
+        return [self.import_jobs.background(), self.conditions.background()]
 
     @cached_property
     def organizations(self) -> Organizations:
@@ -174,8 +176,18 @@ class UseCases:
 
     @cached_property
     def overview(self) -> Overview:
-        key = fingerprint(self.core.settings.vapi_api_key.get_secret_value())
-        return Overview(self.core.pool, key, self.rooms.plugin_problems)
+        return Overview(self.core.pool, self.conditions)
+
+    @cached_property
+    def conditions(self) -> ConditionWatch:
+        settings = self.core.settings
+        stored = StoredConditions(
+            self.core.pool,
+            fingerprint(settings.vapi_api_key.get_secret_value()),
+            settings.callgate_ring_gate,
+            settings.callgate_call_watch_interval,
+        )
+        return ConditionWatch(stored, self.rooms.read_conditions)
 
     @cached_property
     def call_feed(self) -> CallFeed:

@@ -14,6 +14,7 @@ from service.admin.use_cases import UseCases
 from service.background import Background
 from service.core import Core, open_core
 from service.reconcile.build import Reconciling, build_loops, build_reconciling
+from service.serve.conditions import ReplicaConditions
 from service.serve.database import StartError
 from service.serve.readiness import Readiness
 from service.settings import Settings
@@ -78,7 +79,7 @@ async def open_replica(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
         access = build_access(core)
         stack.push_async_callback(access.close)
         reconciling = build_reconciling(settings, core.pool, core.client, access.policies.standings)
-        use_cases = UseCases(core, ReplicaRooms(access, reconciling))
+        use_cases = UseCases(core, ReplicaRooms(access, reconciling, background))
         site = build_web(core, access, reconciling, use_cases, background)
         stack.push_async_callback(site.close)
         background.add(access.background())
@@ -86,7 +87,7 @@ async def open_replica(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
         background.add(use_cases.background())
         background.add(site.background())
         stack.push_async_callback(background.stop)
-        site.health.probes.append(Readiness(core.pool, access, site.figures, background).checks)
+        site.health.probes.append(Readiness(use_cases.conditions.check).checks)
         log.info(
             "service.built",
             version=version("callgate"),
@@ -102,12 +103,12 @@ async def open_replica(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
 class ReplicaRooms:
     """What the use cases of a replica take from the rooms beside them."""
 
-    def __init__(self, access: Access, reconciling: Reconciling) -> None:
+    def __init__(self, access: Access, reconciling: Reconciling, background: Background) -> None:
         self.refresh = access.feed.refresh_now
         self.preview = access.preview
         self.reconciler = reconciling.reconciler
         self.sweeper = reconciling.sweeper
-        self.plugin_problems = access.policies.loaded.problems
+        self.read_conditions = ReplicaConditions(access, background).read
 
 
 @asynccontextmanager

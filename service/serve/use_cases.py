@@ -6,11 +6,11 @@ from functools import cached_property
 
 from service.access.build import Policies, build_policies
 from service.access.directory import AccessDirectory
-from service.access.policies.plugins import PluginProblem
 from service.access.policies.preview import ChainPreview
 from service.admin.imports.imports import leave_to_notifications
 from service.admin.use_cases import UseCases
 from service.core import Core, open_core
+from service.domain.conditions import Condition
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep import Sweeper
@@ -47,9 +47,9 @@ class CommandRooms:
     def sweeper(self) -> Sweeper:
         return self.reconciling.sweeper
 
-    @property
-    def plugin_problems(self) -> Sequence[PluginProblem]:
-        return self.policies.loaded.problems
+    def read_conditions(self) -> Sequence[Condition]:
+        """None: no room runs in a command."""
+        return ()
 
 
 @asynccontextmanager

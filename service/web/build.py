@@ -17,6 +17,7 @@ from service.vapi.authenticity import rules_from
 from service.vapi.campaigns import Campaigns
 from service.web.api.build import build_api
 from service.web.metrics.background import BackgroundMetrics
+from service.web.metrics.conditions import ConditionMetrics
 from service.web.metrics.metrics import Metrics
 from service.web.metrics.policies import PolicyFigures
 from service.web.metrics.reconcile import ReconcileFigures
@@ -62,6 +63,7 @@ def build_web(
     add_metrics(metrics, access)
     metrics.add(figures)
     metrics.add(BackgroundMetrics(background.states))
+    metrics.add(ConditionMetrics(cases.conditions.read_last))
     app = build_application(
         webhook=build_webhook(core, access, relay, metrics, uses),
         health=health,

@@ -13,11 +13,13 @@ Level = Literal["ok", "degraded", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCheck:
-    """One part's state, with a sentence for people."""
+    """The state of one part. `kind` is its condition's, "" while the part is ok."""
 
     name: str
     level: Level
     detail: str = ""
+    remedy: str = ""
+    kind: str = ""
 
 
 Probe = Callable[[], Awaitable[list[ReadinessCheck]]]
@@ -45,12 +47,15 @@ class Health:
             status = "degraded"
         body = {
             "status": status,
-            "checks": [
-                {"name": check.name, "level": check.level, "detail": check.detail}
-                for check in checks
-            ],
+            "checks": [shown(check) for check in checks],
         }
         return answer(503 if status == "not_ready" else 200, body)
+
+
+def shown(check: ReadinessCheck) -> dict[str, str]:
+    """A check as JSON."""
+    body = {"name": check.name, "level": check.level, "detail": check.detail}
+    return body | ({"remedy": check.remedy, "kind": check.kind} if check.kind else {})
 
 
 def answer(status: int, body: object) -> web.Response:

@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from service.admin.conditions import ConditionWatch, StoredConditions
 from service.admin.overview import Overview
 from service.store.pool import Pool
 from tests.support.calls import new_call, record
@@ -9,8 +10,12 @@ from tests.support.calls import new_call, record
 AGE = "UPDATE callgate.calls SET created_at = now() - make_interval(hours => $2) WHERE vapi_call_id = $1"
 
 
+def overview_of(pool: Pool, key: str = "key") -> Overview:
+    return Overview(pool, ConditionWatch(StoredConditions(pool, key)))
+
+
 async def test_calls_and_blocks_are_counted_by_hour_day_and_reason(pool: Pool) -> None:
-    overview = Overview(pool, "key")
+    overview = overview_of(pool)
     await record(
         pool, new_call("now"), *(new_call(c, organization_id=uuid4(), allowed=False) for c in "abc")
     )
@@ -37,20 +42,21 @@ async def test_trials_that_end_this_week_are_named_soonest_first(pool: Pool) -> 
             name,
             days,
         )
-    figures = await Overview(pool, "key").figures()
+    figures = await overview_of(pool).figures()
     assert figures.trials_ending == 2
     assert [trial.organization_name for trial in figures.trials] == ["soon", "later"]
 
 
-async def test_what_needs_a_person_is_said_and_nothing_else(pool: Pool) -> None:
-    overview = Overview(pool, "key")
-    assert (await overview.figures()).needs == []
+async def test_conditions_are_listed_most_urgent_first(pool: Pool) -> None:
+    overview = overview_of(pool)
+    assert (await overview.figures()).conditions == []
     await record(pool, new_call("a", vapi_phone_number_id="pn-stranger", gate="request"))
     await record(pool, new_call("b", organization_id=uuid4(), allowed=False))
     await pool.execute("UPDATE callgate.calls SET hangup_state = 'failed' WHERE vapi_call_id = 'b'")
     await pool.execute(
         "UPDATE callgate.reconciliation SET key_refused_at = now(), key_fingerprint = 'key'"
     )
-    needs = (await overview.figures()).needs
-    assert [need.kind for need in needs] == ["key_refused", "failed_hangups", "unknown_numbers"]
-    assert (await Overview(pool, "another key").figures()).needs[0].kind == "failed_hangups"
+    found = (await overview.figures()).conditions
+    assert [one.kind for one in found] == ["key_refused", "hangups_failed", "unknown_numbers"]
+    other = await overview_of(pool, "another key").figures()
+    assert other.conditions[0].kind == "hangups_failed"

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from asyncpg.connection import LoggedQuery
 
+from service.admin.conditions import ConditionWatch, StoredConditions
 from service.admin.overview import Overview
 from service.store.calls import feed
 from service.store.calls import search as call_list
@@ -159,7 +160,10 @@ async def run(dsn: str, organizations: int, calls: int) -> None:
         return await feed.list_changes(current, now - timedelta(seconds=60), 500)  # type: ignore[arg-type]
 
     await measure(pool, "the feed's look", changed)
-    overview = Overview(current, "key")  # type: ignore[arg-type]
+    overview = Overview(
+        current,  # type: ignore[arg-type]
+        ConditionWatch(StoredConditions(current, "key")),  # type: ignore[arg-type]
+    )
     began = time.perf_counter()
     await overview.figures()
     print(f"\noverview, the first time: {1000 * (time.perf_counter() - began):.0f} ms")

@@ -58,6 +58,8 @@ TONES: Mapping[str, Tone] = {
     "unconfirmed": "wait",
     "degraded": "wait",
     "warning": "wait",
+    "error": "bad",
+    "notice": "calm",
     "drifted": "bad",
     "shadowed": "bad",
     "missing": "bad",

@@ -33,12 +33,10 @@ class Snapshot:
     paused: bool = False
     key_refused: bool = False
     lived: list[tuple[str, float, float]] = field(default_factory=list)
-    held_text: str = ""
-    pause_text: str = ""
 
 
 class ReconcileFigures(Collector):
-    """Collects for Prometheus, and tells readiness what an operator has to see to."""
+    """Metrics of the webhooks, the sweeps and the repairs."""
 
     def __init__(self, pool: Pool, tally: ReconcileMetrics, key: str) -> None:
         self.pool = pool
@@ -69,14 +67,6 @@ class ReconcileFigures(Collector):
         found.lived = await search.list_blocked_seconds(self.pool)
         if sweep is not None:
             found.sweep_age, found.sweep_seconds = sweep.age, sweep.seconds
-        if row.held is not None:
-            found.held_text = (
-                f"A sweep would change {row.held.get('drifted')} numbers and asks first: look at "
-                f"`callgate reconcile --dry-run`, then use --plan {row.held.get('plan')}."
-            )
-        if row.pause is not None:
-            end = f" until {row.pause.until.isoformat()}" if row.pause.until else ""
-            found.pause_text = f"Repairs are paused by {row.pause.by}{end}: {row.pause.reason}"
         return found
 
     def collect(self) -> Iterator[Metric]:

@@ -1,9 +1,11 @@
 """The panel as one aiohttp application, to be mounted at /admin."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from aiohttp import web
 
+from service.domain.conditions import Condition
+from service.web.panel.kit.banners import banners_from
 from service.web.panel.kit.guard import SessionReader, guarded
 from service.web.panel.kit.pages import PageGroup, PanelPage
 from service.web.panel.kit.rendering import set_up_rendering
@@ -18,11 +20,15 @@ async def not_found(visit: Visit) -> web.Response:
     raise web.HTTPNotFound
 
 
-def build_application(families: Iterable[PageGroup], sessions: SessionReader) -> web.Application:
+def build_application(
+    families: Iterable[PageGroup],
+    sessions: SessionReader,
+    conditions: Callable[[], Sequence[Condition]],
+) -> web.Application:
     """All pages under their addresses. Fixed addresses win over those with an id in them."""
     app = web.Application()
     assets = Assets(read_assets(ROOT))
-    set_up_rendering(app, assets, ROOT)
+    set_up_rendering(app, assets, ROOT, banners_from(conditions))
     app.router.add_get("/static/{digest}/{name}", assets.get)
     pages = [page for family in families for page in family.pages()]
     for page in sorted(pages, key=lambda page: "{" in page.path):

@@ -44,7 +44,7 @@ def build_panel(
         *call_pages(cases),
         *operation_pages(cases, access, background),
     ]
-    panel = build_application(groups, cases.sessions)
+    panel = build_application(groups, cases.sessions, cases.conditions.read_last)
     panel.on_shutdown.append(cases.call_feed.stop)
     panel.middlewares.append(behind(cases.core.settings.callgate_trusted_proxies))
     return panel

@@ -1,28 +1,14 @@
-"""The first page: how things stand, and what needs a person."""
+"""The first page: figures, and the conditions that need attention."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from service.admin.overview import NeedKind, Overview
+from service.admin.overview import Overview
 from service.domain.phone_numbers import SyncState
 from service.web.panel.kit.charts import chart_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
-
-SOLVED_AT: Mapping[NeedKind, str] = {
-    "sweep_held": "repairs",
-    "paused": "repairs",
-    "fights": "numbers?sync_state=drifted",
-    "shadowed": "numbers?sync_state=shadowed",
-    "missing": "numbers?sync_state=missing",
-    "failed": "numbers?sync_state=failed",
-    "key_refused": "health",
-    "unknown_numbers": "unknown-numbers",
-    "failed_hangups": "calls?blocked=true",
-    "plugin": "policies",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +37,4 @@ class OverviewPages:
             numbers=sum(figures.numbers.values()),
             hours=chart_of(hours),
             days=chart_of(days),
-            solved_at=SOLVED_AT,
         )

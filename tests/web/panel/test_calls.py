@@ -24,7 +24,9 @@ async def block(callgate: Replica, vapi: SandboxVapi, name: str = "Bakery") -> s
 async def test_the_overview_tells_how_things_stand(callgate: Replica, vapi: SandboxVapi) -> None:
     async with visiting(callgate) as ada:
         shown = await ada.get("")
-        assert (shown.status, "Nothing needs you" in shown.text) == (200, False), shown.text
+        assert (shown.status, "Nothing needs your attention" in shown.text) == (200, False), (
+            shown.text
+        )
         assert "Three steps to the first guarded number" in shown.text
         await block(callgate, vapi)
         shown = await ada.get("")

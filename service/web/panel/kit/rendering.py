@@ -1,5 +1,6 @@
 """Jinja2 for the panel: strict about names, safe by default, with the few filters that pages need."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import aiohttp_jinja2
@@ -8,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from service.domain.wording.labels import format_seconds, label_slug, tone_of
+from service.web.panel.kit.banners import Banners
 from service.web.panel.kit.static import Assets
 
 
@@ -42,7 +44,9 @@ def count(value: float) -> str:
     return f"{value:,.0f}".replace(",", "\u202f")
 
 
-def set_up_rendering(app: web.Application, assets: Assets, root: str) -> None:
+def set_up_rendering(
+    app: web.Application, assets: Assets, root: str, banners: Callable[[], Banners]
+) -> None:
     """Give `app` its templates."""
     environment = aiohttp_jinja2.setup(
         app,
@@ -53,7 +57,7 @@ def set_up_rendering(app: web.Application, assets: Assets, root: str) -> None:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(asset=assets.address, root=root)
+    environment.globals.update(asset=assets.address, root=root, banners=banners)
     environment.filters.update(
         iso=iso,
         utc=utc,

@@ -1,0 +1,52 @@
+"""Conditions of this replica's own parts: directory, spool, hang-ups, loops, plugins, policies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from service.access.build import Access
+from service.background import Background
+from service.domain.conditions import Condition, condition
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaConditions:
+    """Reads them from memory; takes no time."""
+
+    access: Access
+    background: Background
+
+    def read(self) -> list[Condition]:
+        return [*self.of_directory(), *self.of_calls(), *self.of_loops(), *self.of_policies()]
+
+    def of_directory(self) -> Iterator[Condition]:
+        """Whether the access directory is loaded, and whether changes still reach it."""
+        directory = self.access.directory
+        if not directory.loaded:
+            yield condition("directory_not_loaded")
+        elif directory.basis != "fresh":
+            yield condition("directory_stale", seconds=round(directory.age_seconds))
+
+    def of_calls(self) -> Iterator[Condition]:
+        """What delays hang-ups and records of calls."""
+        if not self.access.worker.alive:
+            yield condition("hangup_worker_down")
+        if self.access.spool.waiting:
+            yield condition("spool_waiting", records=self.access.spool.waiting)
+
+    def of_loops(self) -> Iterator[Condition]:
+        """Background loops that died and restart, or that ended."""
+        down = [loop for loop in self.background.states() if loop.status != "running"]
+        if down:
+            loops = ", ".join(
+                f"{loop.name} ({loop.status}{loop.last_error and ': '}{loop.last_error})"
+                for loop in down
+            )
+            yield condition("background_loops_down", loops=loops)
+
+    def of_policies(self) -> Iterator[Condition]:
+        """Plugins that were not loaded, and policies that keep failing."""
+        for problem in self.access.policies.loaded.problems:
+            yield condition("plugin_not_loaded", plugin=problem.plugin, message=problem.message)
+        for policy in self.access.policies.chain.describe():
+            if policy.health.suspended:
+                yield condition("policy_suspended", policy=policy.name)
