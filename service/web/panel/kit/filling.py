@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from service.domain.errors import CallgateError, ConflictError, ForbiddenError, InvalidError
+from service.domain.errors import ConflictError, ForbiddenError, InvalidError
 from service.web.panel.kit.forms import LOCAL, Form, FormError
 from service.web.panel.kit.visit import Visit
 from service.web.shapes.fields import RFC_3339
@@ -18,12 +18,6 @@ FIELDS: Mapping[str, str] = {
     "invalid_forward_url": "forward_url",
 }
 """Where on a form a fault of a use case belongs; those not named here concern the whole form."""
-
-STATUSES: Mapping[type[CallgateError], int] = {
-    InvalidError: 422,
-    ConflictError: 409,
-    ForbiddenError: 403,
-}
 
 Act = Callable[[Form], Awaitable[web.Response]]
 
@@ -37,7 +31,7 @@ async def fill_in(visit: Visit, template: str, act: Act, **context: Any) -> web.
         faults, status = dict(exc.faults), 422
     except (InvalidError, ConflictError, ForbiddenError) as exc:
         field = str(exc.facts.get("field") or FIELDS.get(exc.code, ""))
-        faults, status = {field: exc.message}, STATUSES[type(exc)]
+        faults, status = {field: exc.message}, exc.status
     values = {name: readable(text) for name, text in form.items()}
     return await visit.show(template, status, **{**context, "values": values, "faults": faults})
 
