@@ -42,6 +42,9 @@ MOST_WORDS = 1200
 MOST_PICTURE_BYTES = 250_000
 SETTING = re.compile(r"\b((?:VAPI|CALLGATE|NEXT_PUBLIC|DATABASE)_[A-Z_]*[A-Z])\b")
 COMMAND = re.compile(r"\bcallgate ((?:[a-z]+ ?){1,2})")
+OPERATION = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (…?)(/[\w{}/?=-]+)")
+UNVERSIONED = ("/healthz", "/readyz", "/metrics", "/api/vapi/webhook", "/call/{id}")
+"""What is named beside the admin API; the last one is Vapi's."""
 ROOMS = ("service/", "policies/", "migrations/", "tests/", "deploy/", ".ci/")
 
 
@@ -175,6 +178,26 @@ async def test_metrics_are_listed(callgate: Replica) -> None:
     assert sorted(column(text)) == sorted(served)
     alerts = re.findall(r"\bcallgate_\w+", text)
     assert set(alerts) <= served
+
+
+async def test_operations_of_the_api_that_are_named_exist(callgate: Replica) -> None:
+    async with callgate.session.get(f"{callgate.url}/api/openapi.json") as response:
+        served = await response.json()
+    operations = {
+        f"{method.upper()} {re.sub(r'{.*?}', '{id}', path).removeprefix('/api/v1')}"
+        for path, methods in served["paths"].items()
+        for method in methods
+    }
+    texts = [document.read_text() for document in documents()]
+    remedies = [kind.remedy.replace("{{id}}", "{id}") for kind in CONDITIONS.values()]
+    named = {found for text in (*texts, *remedies) for found in OPERATION.findall(text)}
+    assert len(named) > 10
+    for method, start, path in named:
+        end = path.removeprefix("/api/v1").partition("?")[0]
+        if end in UNVERSIONED:
+            continue
+        ends = [word for word in operations if word.startswith(method) and word.endswith(end)]
+        assert ends if start else f"{method} {end}" in operations, (method, start, path)
 
 
 def test_hooks_and_the_surface_are_in_the_page_for_authors() -> None:
