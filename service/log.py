@@ -1,7 +1,7 @@
-"""Logging: events with keys, one line each, and a last net that keeps secrets out of them.
+"""Logging: events with keys, one line each, and a redactor that keeps secrets out of them.
 
-Code must not log secrets, control URLs, full caller numbers or raw bodies in the first place; the
-net catches what a library's message or a traceback might carry.
+Events are named `noun.past_participle`. Code must not log secrets, control URLs, full caller numbers
+or raw bodies in the first place; the redactor covers messages and tracebacks of libraries.
 """
 
 import logging
@@ -25,13 +25,13 @@ Event = MutableMapping[str, Any]
 
 
 class Redactor:
-    """A processor that cleans every text of an event: known secrets, numbers, URLs, controls."""
+    """A processor that redacts known secrets, numbers and URLs, and escapes control characters."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self.secrets = tuple(secret for secret in secrets if len(secret) >= 6)
 
     def clean(self, text: str) -> str:
-        """Mask what must not be read, and make what could forge a line visible."""
+        """Redact sensitive text, and escape characters that could forge a line."""
         for secret in self.secrets:
             text = text.replace(secret, REDACTED)
         text = CREDENTIALS.sub(rf"\1{REDACTED}", text)
@@ -57,12 +57,12 @@ class Redactor:
 
 
 def dump(event: object, **_: object) -> str:
-    """One JSON object a line, the mission's own signs unescaped."""
+    """One JSON object a line; the signs of the contract's log lines stay unescaped."""
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def configure_logging(*, style: str, level: str, secrets: Iterable[str] = ()) -> None:
-    """Send every event, ours and the libraries', to standard error.
+    """Send all events, ours and those of libraries, to standard error.
 
     `style` is `json`, `console` or empty: console on a terminal, else json.
     """
@@ -97,9 +97,9 @@ def configure_logging(*, style: str, level: str, secrets: Iterable[str] = ()) ->
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # Their info lines repeat what our own events say, with less in them.
+    # Their info lines repeat our own events with less detail.
     for noisy in ("aiohttp.access", "pgqueuer", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It logs a request that it cannot parse with its raw bytes, headers and all; every error of a
-    # handler is logged by our own middleware.
+    # It logs a malformed request with its raw bytes and headers; our own middleware logs every
+    # error of a handler.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

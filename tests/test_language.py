@@ -63,15 +63,13 @@ NOT_YET_HELD: tuple[str, ...] = (
     "migrations/",
     "policies/",
     "service/README.md",
-    "service/access/",
     "service/admin/",
     "service/cli/",
     "service/domain/",
     "service/reconcile/",
-    "service/relay/",
     "service/sandbox/",
     "service/serve/",
-    "service/store/",
+    "service/store/reconcile/",
     "service/vapi/",
     "service/web/",
     "tests/",
@@ -86,6 +84,7 @@ PROSE = ("*.md", "deploy/**/*.md", "deploy/**/*.yaml", "deploy/**/*.yml", "servi
 TEMPLATES = ("service/web/panel/templates/**/*.html", "service/web/panel/static/*.js")
 SKIPPED = frozenset({"tests/test_language.py", "CHANGELOG.md"})
 
+SQL = re.compile(r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|WHERE)\b")
 CODE = re.compile(r"```.*?```|`[^`\n]*`|https?://\S+", re.DOTALL)
 
 
@@ -125,11 +124,16 @@ def read_python(path: Path) -> Iterator[Passage]:
     """Docstrings and sentences of a module, then its comments."""
     source = path.read_text()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and is_prose(node.value):
             yield Passage(name_of(path), node.lineno, node.value)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield Passage(name_of(path), token.start[0], token.string)
+
+
+def is_prose(text: str) -> bool:
+    """Whether a string in code is a sentence, as opposed to a name or a statement for PostgreSQL."""
+    return " " in text and SQL.search(text) is None
 
 
 def name_of(path: Path) -> str:

@@ -1,1 +1,1 @@
-"""Deciding: who may call, out of memory, by the chain of policies. No SQL and no HTTP of its own."""
+"""Deciding from memory, by the chain of policies, who may call. No SQL and no HTTP of its own."""

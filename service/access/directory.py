@@ -1,6 +1,6 @@
-"""The access directory: in memory, whose number it is and what entitles its organization.
+"""The access directory: in memory, each number's organization and what entitles it.
 
-It is filled and kept fresh by `service.access.feed`; looking up does no I/O and never waits.
+`service.access.feed` fills it and keeps it fresh; a look-up does no I/O and never waits.
 """
 
 import time
@@ -16,12 +16,12 @@ from service.store.organizations.directory import DirectoryEntry
 from service.vapi.bindings import assistant_of
 
 FRESH_SECONDS = 6.0
-"""How old the last proof of a working notification path may be: three heartbeats."""
+"""How old the last heartbeat may be for decisions to count as fresh: three intervals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Whose call it is; without a number when an assistant told."""
+    """The organization of a call, and its number unless only an assistant identified it."""
 
     organization: Organization
     phone_number: PhoneNumber | None
@@ -37,7 +37,7 @@ class DatabaseClock:
         self.offset = time.time() - time.monotonic()
 
     def set(self, database_time: datetime, read_at: float) -> None:
-        """Take a reading: the database said `database_time` at monotonic `read_at`."""
+        """Set the clock: the database's time was `database_time` at monotonic `read_at`."""
         self.offset = database_time.timestamp() - read_at
 
     def now(self) -> datetime:
@@ -57,12 +57,12 @@ class AccessDirectory:
         self.answering: dict[str, set[UUID]] = {}
 
     def now(self) -> datetime:
-        """The instant that decisions are made at."""
+        """The instant at which decisions are made."""
         return self.clock.now()
 
     @property
     def age_seconds(self) -> float:
-        """Since when nothing proves that changes still reach us."""
+        """Seconds since the last heartbeat proved that changes arrive."""
         return time.monotonic() - self.heartbeat_at
 
     @property
@@ -70,13 +70,13 @@ class AccessDirectory:
         return "fresh" if self.age_seconds < FRESH_SECONDS else "last_known_good"
 
     def record_heartbeat(self) -> None:
-        """Note that a change made before this moment would have been seen."""
+        """Note that every change made before this moment has arrived."""
         self.heartbeat_at = time.monotonic()
 
     def find(
         self, phone_number_ids: Iterable[str], assistant_ids: Iterable[str]
     ) -> Registration | None:
-        """The registration of the first id that anybody registered, numbers before assistants."""
+        """The registration of the first id that is registered, numbers before assistants."""
         for number_id in phone_number_ids:
             if (found := self.numbers.get(number_id)) is not None:
                 return Registration(self.entries[found[0]].organization, found[1])
@@ -88,7 +88,7 @@ class AccessDirectory:
     def owner_of_assistant(self, assistant_id: str) -> UUID | None:
         """The organization that registered the assistant, or the only one whose numbers it answers.
 
-        An assistant that answers for several organizations tells nothing about whose call it is.
+        An assistant that answers for several organizations identifies none of them.
         """
         if (owner := self.assistants.get(assistant_id)) is not None:
             return owner
@@ -109,7 +109,7 @@ class AccessDirectory:
             self.assistants[assistant_id] = owner
 
     def remove(self, organization_id: UUID) -> None:
-        """Forget an organization. What moved to another one meanwhile stays there."""
+        """Remove an organization. What moved to another one meanwhile stays there."""
         entry = self.entries.pop(organization_id, None)
         if entry is None:
             return
@@ -126,7 +126,7 @@ class AccessDirectory:
                 del self.assistants[assistant_id]
 
     def replace(self, other: "AccessDirectory") -> None:
-        """Take over what a full read has built, in one step that no lookup can see halfway."""
+        """Take over the contents of a full read, in one step: no look-up sees half of it."""
         self.entries, self.numbers = other.entries, other.numbers
         self.assistants, self.answering = other.assistants, other.answering
         self.loaded = True

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class FeedLostError(Exception):
-    """The listening connection ended, or no longer brings what is sent."""
+    """The listening connection ended, or notifications no longer arrive."""
 
 
 class DirectoryFeed:
@@ -86,7 +86,7 @@ class DirectoryFeed:
                 beat_at = time.monotonic() + BEAT_SECONDS
 
     async def wait(self, seconds: float) -> None:
-        """Sleep until something happens, at most `seconds`."""
+        """Sleep until a notification arrives, at most `seconds`."""
         try:
             async with asyncio.timeout(max(seconds, 0)):
                 await self.woken.wait()
@@ -95,10 +95,10 @@ class DirectoryFeed:
         self.woken.clear()
 
     async def beat(self, connection: Connection) -> None:
-        """Send ourselves a notification and wait for it; read the clock on the way.
+        """Send a notification to ourselves and wait for it; read the database's clock with it.
 
-        What was sent before it has been seen when it arrives, but is applied only afterwards:
-        the proof counts once nothing is left to apply.
+        Notifications sent before it have arrived by then, but are applied only afterwards: the
+        heartbeat counts once every change is applied.
         """
         token = f"{BEAT}{uuid4()}"
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -118,7 +118,7 @@ class DirectoryFeed:
             self.directory.record_heartbeat()
 
     async def read_all(self, connection: Connection) -> None:
-        """Build a new directory beside the old one and put it in place; lookups never wait."""
+        """Build a new directory beside the old one and swap them; look-ups never wait."""
         fresh = AccessDirectory()
         async with self.reading:
             async for entries in store.read_all(connection):
@@ -132,7 +132,7 @@ class DirectoryFeed:
         log.info("directory.loaded", organizations=len(fresh.entries), numbers=len(fresh.numbers))
 
     async def apply_changes(self) -> None:
-        """Read again the organizations that were named by notifications."""
+        """Re-read the organizations that notifications named."""
         while self.changed:
             named = list(self.changed)
             self.changed.clear()
@@ -143,9 +143,9 @@ class DirectoryFeed:
                 raise
 
     async def refresh(self, organization_ids: list[UUID]) -> None:
-        """Bring these organizations up to date, now.
+        """Bring these organizations up to date now.
 
-        One at a time: an older reading must not overwrite a newer one.
+        Refreshes run one after the other: an older reading must not overwrite a newer one.
         """
         async with self.reading:
             entries = await store.read_some(self.pool, organization_ids)
@@ -157,14 +157,14 @@ class DirectoryFeed:
         self.notify_followers()
 
     def notify_followers(self) -> None:
-        """Wake those who act on changes; they look for themselves."""
+        """Wake the loops that act on changes; each reads the state itself."""
         for follower in self.followers:
             follower()
 
     async def refresh_now(self, organization_id: UUID) -> None:
-        """For this replica's own changes: what an admin was told is true for the next call.
+        """Apply this replica's own change at once, so that it holds for the next call.
 
-        Failing is harmless: the notification of the same transaction brings the change too.
+        A failure is harmless: the notification of the same transaction brings the change too.
         """
         try:
             await self.refresh([organization_id])

@@ -1,4 +1,4 @@
-"""A call's first message as its row, and the mission's log lines about it."""
+"""Turns a call's first message into its row, and logs the decision with the contract's lines."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from service.vapi.messages import ServerMessage
 BLOCKED = "[Webhook] ⛔⛔⛔ CALL BLOCKED"
 HANGING_UP = "[Webhook] Attempting to hang up call"
 REFUSAL_SECONDS = 8.0
-"""How long Vapi may take to speak a refusal before we look whether the call is really over."""
+"""How long Vapi may take to speak a refusal before we check that the call has ended."""
 
 log = structlog.get_logger()
 
@@ -35,9 +35,9 @@ def new_call(
     hangup_after = None
     if registration is not None and not decision.allowed and ended_at is None:
         hangup_after = REFUSAL_SECONDS if asked else 0.0
-    words = None
+    spoken = None
     if hangup_after == 0.0:
-        words = goodbye(registration, decision, now, default_message)
+        spoken = goodbye(registration, decision, now, default_message)
     number = registration.phone_number if registration else None
     return NewCall(
         vapi_call_id=call_id,
@@ -55,14 +55,14 @@ def new_call(
         duration_seconds=message.duration_seconds if ended_at else None,
         cost=message.cost if ended_at else None,
         number=message.number if registration is None else None,
-        goodbye=words,
+        goodbye=spoken,
     )
 
 
 def goodbye(
     registration: Registration | None, decision: Decision, now: datetime, default_message: str
 ) -> str | None:
-    """What a blocked call hears before it is hung up, where its organization wants that."""
+    """The sentence spoken before a blocked call is hung up, if its organization wants one."""
     if registration is None or not registration.organization.handling.goodbye:
         return None
     organization = registration.organization
@@ -70,7 +70,7 @@ def goodbye(
 
 
 def announce(call: NewCall) -> None:
-    """The mission's log lines, once a call."""
+    """Log the decision with the contract's lines, once a call."""
     keys = {
         "call_id": call.vapi_call_id,
         "organization_id": call.organization_id,
@@ -91,5 +91,5 @@ def announce(call: NewCall) -> None:
 
 
 def started_at(message: ServerMessage, now: datetime) -> datetime:
-    """When the call began, as far as the message tells; never later than now."""
+    """When the call began according to the message; never later than now."""
     return min(message.started_at or message.at or now, now)

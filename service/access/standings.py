@@ -1,5 +1,7 @@
-"""How organizations stand right now, read from PostgreSQL and judged by the chain: what Vapi is to
-hold for their numbers hangs on it, so no copy in memory that may be behind will do."""
+"""Whether organizations have access now, read from PostgreSQL and decided by the chain.
+
+The desired state at Vapi depends on it, so a cache in memory that may be stale is not enough.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from service.store.pool import Pool
 
 @dataclass(frozen=True, slots=True)
 class AccessStandings:
-    """`ring_default`: what CALLGATE_RING_GATE says for organizations that say nothing."""
+    """Reads standings. `ring_default` is CALLGATE_RING_GATE, for organizations without a choice."""
 
     pool: Pool
     chain: AccessChain
@@ -27,13 +29,13 @@ class AccessStandings:
     ring_default: bool
 
     async def read(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]:
-        """The standing of each of these organizations that there is."""
+        """The standing of each of these organizations that exists."""
         found = await organizations.find_many(self.pool, organization_ids)
         now = await get_now(self.pool)
         return {one.id: await self.evaluate(one, now) for one in found}
 
     async def evaluate(self, organization: Organization, now: datetime) -> AccessStanding:
-        """Ask the chain as for a call that begins now, by the database's clock."""
+        """Decide as for a call that begins now, by the database's clock."""
         decision = await self.chain.decide(build_request(organization, now), basis="fresh")
         handling = organization.handling
         changes_at = next_change_at(organization, now)

@@ -1,1 +1,1 @@
-"""Passing a granted call's messages on to the organization's own server. It knows no decision."""
+"""Forwards a granted call's messages to the organization's own server. It knows no decision."""

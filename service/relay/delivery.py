@@ -1,7 +1,7 @@
-"""Relaying a granted call's messages to the organization's own server (`forward_url`).
+"""Relays a granted call's messages to the organization's own server (`forward_url`).
 
-A message whose answer Vapi uses waits for that server's answer; all others are passed on beside the
-reply. Where it may go is judged again at each connection, for the name as for its address.
+A message whose answer Vapi uses waits for that server's answer; all others are forwarded in the
+background. The URL's host and its address are checked again at each connection.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Relay:
-    """Posts bodies on, as they came. Loses nothing silently: what cannot be delivered is logged."""
+    """Posts bodies on, unchanged. A message that cannot be delivered is logged."""
 
     def __init__(self, relay_hosts: Sequence[str]) -> None:
         self.relay_hosts = tuple(relay_hosts)
@@ -43,7 +43,7 @@ class Relay:
     async def ask(
         self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = ANSWER_SECONDS
     ) -> dict[str, object] | None:
-        """The server's answer, or None when there is none that Vapi could use."""
+        """The server's answer, or None if Vapi could not use it."""
         try:
             content = await self.post(url, body, headers, seconds)
             value = orjson.loads(content) if content else {}
@@ -53,13 +53,13 @@ class Relay:
         return value if isinstance(value, dict) else None
 
     def forward(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Pass a message on whose answer nobody waits for."""
+        """Forward a message in the background; its answer is discarded."""
         task = asyncio.create_task(self.deliver(url, body, headers))
         self.background.add(task)
         task.add_done_callback(self.background.discard)
 
     async def deliver(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """A few attempts, then the message is given up, which the log says."""
+        """Try a few times, then drop the message and log that."""
         async with self.places:
             for attempt in range(ATTEMPTS):
                 try:
@@ -69,12 +69,12 @@ class Relay:
                     await asyncio.sleep(2**attempt)
                 else:
                     return
-            log.error("relay.given_up")
+            log.error("relay.dropped")
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], seconds: float
     ) -> bytes:
-        """One attempt; raises for everything but a 2xx."""
+        """Make one attempt; raises for any status but 2xx."""
         check_forward_url(url, self.relay_hosts)
         async with self.session.post(
             url,
@@ -88,7 +88,7 @@ class Relay:
             return await response.content.read(MAX_ANSWER_BYTES)
 
     async def close(self) -> None:
-        """Give what is under way a moment, then end."""
+        """Wait briefly for messages under way, then close."""
         if self.background:
             await asyncio.wait(self.background, timeout=2.0)
         for task in self.background:
@@ -97,7 +97,7 @@ class Relay:
 
 
 def trusted_origins(relay_hosts: Sequence[str]) -> frozenset[tuple[str, int]]:
-    """The (host, port) pairs that may be private; without a port both usual ones."""
+    """The (host, port) pairs that may be private; without a port, 80 and 443."""
     found = set()
     for entry in relay_hosts:
         parts = urlsplit(f"//{entry}")
@@ -107,7 +107,7 @@ def trusted_origins(relay_hosts: Sequence[str]) -> frozenset[tuple[str, int]]:
 
 
 def forwarded_headers(request: web.Request, secrets: Sequence[bytes]) -> dict[str, str]:
-    """The headers that were meant for the organization's server: its own, never our secret."""
+    """The headers meant for the organization's server; never our secret."""
     found = {}
     for name, value in request.headers.items():
         low = name.lower()

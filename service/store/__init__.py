@@ -1,1 +1,1 @@
-"""PostgreSQL, and the only place that speaks SQL: one module a table family, statements on top."""
+"""PostgreSQL, and the only room with SQL: one module a table family, statements on top."""

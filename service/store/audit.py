@@ -21,7 +21,7 @@ FROM callgate.audit a
 
 FIND = COLUMNS + "WHERE a.id = $1"
 
-# $1 is the last entry seen: pages go by the instant, which its id tells.
+# $1 is the last entry seen: pages go by the instant, found by its id.
 PAGE = """
     (a.at, a.id) < (coalesce((SELECT l.at FROM callgate.audit l WHERE l.id = $1), 'infinity'),
         coalesce($1::bigint, 9223372036854775807))

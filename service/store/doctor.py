@@ -1,4 +1,4 @@
-"""What the doctor reads: figures and the numbers that are not well. Reads only."""
+"""Queries of the doctor: counts, and the numbers that are unhealthy. Reads only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WHERE n.released_at IS NULL AND s.state = $1
 ORDER BY n.created_at LIMIT $2
 """
 
-# Pauses of their own; what only the pause of everything holds is told with that.
+# Numbers with a pause of their own; the pause of everything is reported separately.
 LIST_PAUSED = """
 SELECT coalesce(n.label, n.number, n.vapi_phone_number_id) AS name, n.id::text, o.name AS owner,
     s.paused_at, s.paused_by, s.paused_reason, s.paused_until, count(*) OVER () AS all_paused
@@ -43,7 +43,7 @@ RELEASING = """
 SELECT count(*) FROM callgate.phone_numbers WHERE released_at < now() - interval '10 minutes'
 """
 
-# Numbers that should have been heard of: others were, and these never in a week.
+# Numbers without a call in a week while other numbers had calls.
 SILENT = """
 SELECT count(*) FROM callgate.webhook_states s
 JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
@@ -60,12 +60,12 @@ GROUP BY hangup_state
 
 
 REFUSED = asyncpg.PostgresError
-"""What asyncpg raises when PostgreSQL answers, and says no."""
+"""What asyncpg raises when PostgreSQL answers with an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnhealthyNumber:
-    """A number that is not as it should be."""
+    """A number that is not in sync."""
 
     name: str
     id: str
@@ -89,7 +89,7 @@ class PausedNumber:
 
 
 class UnusableDatabaseError(Exception):
-    """There is no working with the database; the message says why, `remedy` what to do."""
+    """The database cannot be used; the message says why, `remedy` what to do."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -102,16 +102,16 @@ async def open_pool(dsn: str, size: int) -> Pool:
         return await create_pool(dsn, size)
     except asyncpg.InvalidAuthorizationSpecificationError as exc:
         remedy = "Check user and password in DATABASE_URL."
-        raise UnusableDatabaseError(f"PostgreSQL lets us not in: {exc}.", remedy) from exc
+        raise UnusableDatabaseError(f"PostgreSQL rejected the sign-in: {exc}.", remedy) from exc
     except asyncpg.InvalidCatalogNameError as exc:
-        remedy = "Create it, or mend its name in DATABASE_URL; then callgate migrate."
-        raise UnusableDatabaseError(f"PostgreSQL says: {exc}.", remedy) from exc
+        remedy = "Create it, or correct its name in DATABASE_URL; then run `callgate migrate`."
+        raise UnusableDatabaseError(f"PostgreSQL reports: {exc}.", remedy) from exc
     except asyncpg.PostgresError as exc:
-        remedy = "See PostgreSQL's log; check its limits and DATABASE_URL."
-        raise UnusableDatabaseError(f"PostgreSQL refuses a connection: {exc}.", remedy) from exc
+        remedy = "Read PostgreSQL's log; check its limits and DATABASE_URL."
+        raise UnusableDatabaseError(f"PostgreSQL refused a connection: {exc}.", remedy) from exc
     except TimeoutError as exc:
         text = f"PostgreSQL is too slow: no connection within {CONNECT_SECONDS:.0f} s."
-        remedy = "Is it overloaded, or its address in DATABASE_URL dropped on the way?"
+        remedy = "Check its load, and that no firewall drops packets to it (see DATABASE_URL)."
         raise UnusableDatabaseError(text, remedy) from exc
     except OSError as exc:
         text = f"PostgreSQL cannot be reached ({exc.strerror or type(exc).__name__})."
@@ -119,7 +119,7 @@ async def open_pool(dsn: str, size: int) -> Pool:
         raise UnusableDatabaseError(text, remedy) from exc
     except (asyncpg.InterfaceError, ValueError) as exc:
         remedy = (
-            "Write postgresql://user:password@host:port/database, with what is special in user "
+            "Write postgresql://user:password@host:port/database, with special characters in user "
             "or password percent-encoded."
         )
         text = "DATABASE_URL cannot be read as an address of PostgreSQL."
@@ -134,12 +134,12 @@ async def get_version_and_clock(pool: Pool) -> tuple[str, datetime]:
 
 
 async def get_budget_wait_seconds(pool: Pool) -> float:
-    """How long a request to Vapi would wait now."""
+    """Seconds that a request to Vapi would wait now."""
     return float(await pool.fetchval(BUDGET) or 0.0)
 
 
 async def list_unhealthy(pool: Pool, state: str, limit: int) -> list[UnhealthyNumber]:
-    """Registered numbers in a state, oldest first; of those that wait only the ones that wait long."""
+    """Registered numbers in a state, oldest first; pending ones only after ten minutes."""
     return [UnhealthyNumber(**dict(row)) for row in await pool.fetch(LIST_UNHEALTHY, state, limit)]
 
 
@@ -149,15 +149,15 @@ async def list_paused(pool: Pool, limit: int) -> list[PausedNumber]:
 
 
 async def count_releasing(pool: Pool) -> int:
-    """Numbers that were given up and whose former webhook is still not back."""
+    """Released numbers whose previous webhook is still not restored."""
     return int(await pool.fetchval(RELEASING))
 
 
 async def count_silent(pool: Pool) -> int:
-    """Numbers in sync for a week that no call was ever seen of, while others had calls."""
+    """Numbers in sync for a week without any call, while other numbers had calls."""
     return int(await pool.fetchval(SILENT))
 
 
 async def count_hangups(pool: Pool) -> dict[str, int]:
-    """Hang-ups of the last day that were not proved, by their state."""
+    """Unconfirmed and failed hang-ups of the last day, by state."""
     return {row["state"]: row["calls"] for row in await pool.fetch(HANGUPS)}

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: the pool that everybody shares and the lone ones for listening."""
+"""Connections to PostgreSQL: the shared pool, and single connections for listening."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,10 +27,10 @@ UNAVAILABLE = (
     asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
 )
-"""What asyncpg raises when PostgreSQL is away, going away, full or too slow; all else is a fault."""
+"""What asyncpg raises when PostgreSQL is down, stopping, full or too slow; all else is a bug."""
 
 CONFLICTS = (asyncpg.TransactionRollbackError,)
-"""A concurrent transaction interfered; the same change may be tried again."""
+"""A concurrent transaction interfered; the same change may be retried."""
 
 
 def dump_json(value: object) -> str:
@@ -39,7 +39,7 @@ def dump_json(value: object) -> str:
 
 
 async def prepare(connection: Connection) -> None:
-    """Let `jsonb` columns take and give Python values."""
+    """Convert `jsonb` columns from and to Python values."""
     await connection.set_type_codec(
         "jsonb", encoder=dump_json, decoder=orjson.loads, schema="pg_catalog"
     )

@@ -1,4 +1,4 @@
-"""The queue of durable jobs: pgqueuer's tables in our schema, and the jobs we put there."""
+"""The queue of durable jobs: pgqueuer's tables in our schema, and our jobs in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from service.store.pool import Connection, Pool
 CHANNEL = "callgate_queue"
 HANGUP = "hangup"
 
-# A job that waits for later is wanted now: no second one, the first comes forward.
+# A waiting job is wanted now: it is brought forward instead of adding a second one.
 BRING_FORWARD = """
 UPDATE callgate.pgqueuer SET execute_after = now()
 WHERE entrypoint = 'hangup' AND status = 'queued' AND execute_after > now()
     AND dedupe_key = ANY($1::text[])
 """
 
-# pgqueuer's own trigger is silent about updates, so the workers are told in its words.
+# pgqueuer's trigger does not announce updates, so we send the workers its notification.
 WAKE = """
 SELECT pg_notify('callgate_queue', json_build_object('channel', 'callgate_queue',
     'operation', 'update', 'sent_at', now(), 'table', 'pgqueuer',
@@ -42,8 +42,10 @@ CLEAN_LOG = "DELETE FROM callgate.pgqueuer_log WHERE created < now() - interval 
 
 @dataclass(frozen=True, slots=True)
 class HangupJob:
-    """A call to be hung up, not before `after_seconds` from now. What is needed for it stands in
-    the call's row: a control URL has no business in a queue."""
+    """A call to be hung up, not before `after_seconds` from now.
+
+    The worker reads everything else from the call's row: a control URL does not belong in a queue.
+    """
 
     vapi_call_id: str
     after_seconds: float = 0.0
@@ -54,7 +56,7 @@ class HangupJob:
 
 
 def queue_settings() -> DBSettings:
-    """Where the queue lives; never from the environment, which is the operator's."""
+    """The queue's schema and channel; never read from the operator's environment."""
     return DBSettings(db_schema="callgate", channel=Channel(CHANNEL))
 
 
@@ -93,5 +95,5 @@ async def count_hangup_jobs(pool: Pool) -> int:
 
 
 async def clean_log(pool: Pool) -> None:
-    """Forget finished jobs of more than a day ago; the calls' own rows tell what became of them."""
+    """Delete entries of jobs that finished over a day ago; the calls' rows keep their results."""
     await pool.execute(CLEAN_LOG)

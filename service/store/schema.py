@@ -1,4 +1,4 @@
-"""The schema of the database: bringing it up to date, and refusing to run on another one."""
+"""The schema of the database: migrations, and the check that it fits this code."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,7 +32,7 @@ TAKE_LOCK = "SELECT pg_advisory_lock(:key)"
 
 
 class SchemaError(Exception):
-    """The database's schema is not the one this code was written for, or cannot become it."""
+    """The database's schema does not fit this code, or cannot be migrated to fit."""
 
 
 def alembic_config() -> Config:
@@ -45,13 +45,13 @@ def alembic_config() -> Config:
 
 @cache
 def revisions() -> tuple[str, ...]:
-    """Every revision that this code knows, the one it needs first."""
+    """All revisions that this code knows, newest first: the first is the one it needs."""
     script = ScriptDirectory.from_config(alembic_config())
     return tuple(revision.revision for revision in script.walk_revisions())
 
 
 async def migrate(dsn: str, revision: str = "head") -> None:
-    """Bring the schema to `revision`. Replicas may do it at once: one works, the others wait.
+    """Bring the schema to `revision`. Replicas may call it at once: one migrates, the others wait.
 
     Raises `SchemaError` if the database is ahead of this code or refuses a statement.
     """
@@ -59,14 +59,14 @@ async def migrate(dsn: str, revision: str = "head") -> None:
 
 
 async def downgrade(dsn: str, revision: str) -> None:
-    """Take the schema back to `revision` (`base` for nothing at all)."""
+    """Downgrade the schema to `revision` (`base` for an empty database)."""
     await change(dsn, lambda config: command.downgrade(config, revision))
 
 
 async def change(dsn: str, work: Callable[[Config], None]) -> None:
-    """Run an Alembic command on one connection that holds the lock from first to last.
+    """Run an Alembic command on one connection that holds the lock throughout.
 
-    A session lock, not one of a transaction: every revision commits by itself.
+    It is a lock of the session, not of a transaction: every revision commits separately.
     """
 
     async def creator() -> Any:
@@ -82,7 +82,7 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
             if connection.scalar(text(FIND_VERSION_TABLE))
             else None,
         )
-        # Asked first, as IF NOT EXISTS wants the right to create even where nothing is created.
+        # Checked first: IF NOT EXISTS needs the privilege to create even if nothing is created.
         if not connection.scalar(text(FIND_SCHEMA)):
             connection.execute(text(CREATE_SCHEMA))
         connection.commit()
@@ -97,14 +97,16 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
             await connection.run_sync(run)
     except DBAPIError as exc:
         if exc.connection_invalidated:
-            raise ConnectionError("PostgreSQL went away during a migration.") from exc
+            raise ConnectionError(
+                "The connection to PostgreSQL was lost during a migration."
+            ) from exc
         raise SchemaError(f"The database refused a migration: {exc.orig}") from exc
     finally:
         await engine.dispose()
 
 
 async def is_empty(dsn: str) -> bool:
-    """Whether nobody has ever put Callgate's schema into this database."""
+    """Whether the database does not have Callgate's schema yet."""
     connection = await connect(dsn)
     try:
         return not await connection.fetchval(FIND_VERSION_TABLE)
@@ -113,7 +115,7 @@ async def is_empty(dsn: str) -> bool:
 
 
 async def check_schema(database: Pool | Connection) -> None:
-    """Raise `SchemaError`, with the command that mends it, unless the schema fits this code."""
+    """Raise `SchemaError`, with the command that fixes it, unless the schema fits this code."""
     needed = (await asyncio.to_thread(revisions))[0]
     found = None
     if await database.fetchval(FIND_VERSION_TABLE):
@@ -127,11 +129,11 @@ async def check_schema(database: Pool | Connection) -> None:
 
 
 def check_known(version: int | None, found: str | None) -> None:
-    """Refuse a PostgreSQL that is too old, and a schema that this code knows nothing of."""
+    """Reject a PostgreSQL that is too old, and a schema that this code does not know."""
     if version is not None and version < OLDEST_POSTGRES:
         raise SchemaError(f"This is PostgreSQL {version}; Callgate needs {OLDEST_POSTGRES}.")
     if found is not None and found not in revisions():
         raise SchemaError(
             f"The database is at revision {found}, which is newer than this code "
-            f"({revisions()[0]}): run the Callgate that made it, or restore a backup from before."
+            f"({revisions()[0]}): run the newer Callgate, or restore a backup from before the upgrade."
         )

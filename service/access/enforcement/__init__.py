@@ -1,1 +1,1 @@
-"""Ending calls that must not go on: hang-ups, calls cut when access ends, calls no message reported."""
+"""Ends calls that must not go on: hang-ups, calls cut when access ends, calls no message reported."""

@@ -1,7 +1,7 @@
-"""Calls under way whose organization loses its access: ended where the organization wants that.
+"""Ends calls under way when their organization loses its access, where the organization wants it.
 
-Looked at whenever an organization changes, at the instant an entitlement ends by itself, and now and
-then anyway; what is looked at is PostgreSQL, so that a missed wake-up costs time and nothing else.
+It checks PostgreSQL when an organization changes, at the instant an entitlement ends, and at
+intervals, so that a missed wake-up costs time and nothing else.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ class CallCutter:
         self.woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Something about an organization may have changed."""
+        """Check soon: an organization may have changed."""
         self.woken.set()
 
     def background(self) -> BackgroundLoop:
-        """A look at every wake-up, and when access may end by itself."""
+        """Checks at every wake-up, and when an entitlement may end."""
         return BackgroundLoop("call_cutter", self.cut_calls, wake=self.woken, outages=UNAVAILABLE)
 
     async def cut_calls(self) -> float:
-        """End what has to end; seconds until something may end by itself."""
+        """Cut calls without access; returns the seconds until the next entitlement may end."""
         owners = await live.list_organizations(self.pool)
         for owner, standing in (await self.standings.read(owners) if owners else {}).items():
             if standing.allowed:
@@ -51,8 +51,10 @@ class CallCutter:
         return min(POLL_SECONDS, self.seconds_to_change() + AFTERWARDS_SECONDS)
 
     def seconds_to_change(self) -> float:
-        """Seconds until the access of an organization that wants this may change by itself; a call
-        may begin a moment before."""
+        """Seconds until the access of an organization that wants its calls cut may change.
+
+        Organizations without calls count too: a call may begin a moment before.
+        """
         now = self.directory.now()
         instants = [
             next_change_at(entry.organization, now)

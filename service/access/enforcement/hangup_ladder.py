@@ -1,8 +1,8 @@
-"""The ladder that ends a blocked call: command it, ask Vapi whether it is over, and again.
+"""The ladder that ends a blocked call: send the command, ask Vapi whether it is over, repeat.
 
-One round here never sleeps: what has to wait is a job that comes back later, so that a crash loses
-nothing. Commands may be sent twice without harm; `DELETE` and `PATCH /call` hang nobody up and are
-never used (Vapi's documentation of the two).
+A round never sleeps: waiting is a job that comes back later, so that a crash loses nothing. Commands
+may be sent twice without harm; `DELETE` and `PATCH /call` hang up no call and are never used (Vapi's
+documentation of the two).
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import CallView
 
 DELAYS = (0.7, 1.5, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
-"""Seconds from one round to the next: about nine minutes, then a later message starts anew."""
+"""Seconds from one round to the next: about nine minutes, then a later message restarts it."""
 
 GOODBYE_SECONDS = 1.5
 SPOKEN_CHARACTERS = 14.0
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 class Records(Protocol):
-    """Where the state of a hang-up is kept."""
+    """Stores the state of a hang-up."""
 
     async def find(self, vapi_call_id: str) -> HangupTarget | None: ...
 
@@ -42,20 +42,20 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round came to: final, or to be looked at again after `retry_after` seconds."""
+    """The result of a round: final, or to be retried after `retry_after` seconds."""
 
     state: HangupState
     retry_after: float | None = None
 
 
 def next_delay(rounds: int) -> float | None:
-    """Seconds until round `rounds` + 1, or None when it is time to give up."""
+    """Seconds until round `rounds` + 1, or None when the retries are exhausted."""
     return DELAYS[rounds] if rounds < len(DELAYS) else None
 
 
 @dataclass(frozen=True, slots=True)
 class HangupLadder:
-    """Climbs one round for one call."""
+    """Runs one round for one call."""
 
     client: VapiClient
     control: ControlClient
@@ -63,7 +63,7 @@ class HangupLadder:
     record_step: StepRecorder = ignore_step
 
     async def climb(self, vapi_call_id: str, rounds: int) -> Round:
-        """Round number `rounds` (from 0) for a call. Raises only when the records are away."""
+        """Run round `rounds` (from 0) for a call. Raises only when PostgreSQL is unavailable."""
         target = await self.records.find(vapi_call_id)
         if target is None or target.ended_at is not None:
             if target is not None:
@@ -72,7 +72,7 @@ class HangupLadder:
                 )
             return Round(HangupState.CONFIRMED)
         attempts, accepted = target.hangup_attempts, 0
-        # A refused assistant-request has no line to cut yet, and an accepted command wants proof.
+        # A refused assistant-request has no line to cut yet; an accepted command needs confirmation.
         url = target.control_url
         if url is not None and target.goodbye is not None and rounds == 0:
             spoken = await self.say_goodbye(vapi_call_id, url, target.goodbye)
@@ -94,10 +94,12 @@ class HangupLadder:
         return await self.finish_round(vapi_call_id, rounds, attempts, accepted > 0)
 
     async def say_goodbye(self, vapi_call_id: str, url: str, text: str) -> float | None:
-        """Let the caller hear why; seconds until the call should be over by that. None: Vapi did not
-        take it, and the call is hung up without a word."""
+        """Speak the reason to the caller; returns the seconds until the call should be over.
+
+        None if Vapi rejected it: the call is then hung up silently.
+        """
         seconds = min(GOODBYE_SECONDS + len(text) / SPOKEN_CHARACTERS, LONGEST_GOODBYE_SECONDS)
-        # Kept before it is said: later messages of the call must not cut it short.
+        # Recorded before it is spoken: later messages of the call must not cut it short.
         await self.records.record_goodbye(vapi_call_id, seconds)
         try:
             await self.control.say_goodbye(url, text)
@@ -113,7 +115,7 @@ class HangupLadder:
     async def finish_round(
         self, vapi_call_id: str, rounds: int, attempts: int, accepted: bool
     ) -> Round:
-        """Not proved over yet: come back, or give up and say how far it got."""
+        """Schedule the next round, or record the final state when the retries are exhausted."""
         delay = next_delay(rounds)
         if delay is not None:
             await self.records.record(vapi_call_id, HangupState.PENDING, attempts)
@@ -121,20 +123,20 @@ class HangupLadder:
                 vapi_call_id, "hangup.waiting", {"round": rounds + 1, "seconds": delay}
             )
             return Round(HangupState.PENDING, delay)
-        # Every round that does not find the call over commands again: the last one tells.
+        # Every round that does not find the call over sends the command: the last one decides.
         state = HangupState.UNCONFIRMED if accepted else HangupState.FAILED
         await self.records.record(vapi_call_id, state, attempts)
-        log.error("call.hangup_given_up", call_id=vapi_call_id, state=state, attempts=attempts)
+        log.error("call.hangup_abandoned", call_id=vapi_call_id, state=state, attempts=attempts)
         self.record_step(
             vapi_call_id, "hangup.given_up", {"state": state.value, "attempts": attempts}
         )
         return Round(state)
 
     async def command(self, vapi_call_id: str, url: str, attempts: int) -> tuple[int, int]:
-        """Send the command, a second time on a fresh connection if the first got nowhere.
+        """Send the command, a second time on a fresh connection if the first failed.
 
-        Returns the attempts in all and how many of these Vapi took. A URL that is not Vapi's is
-        never connected.
+        Returns the attempts in all and how many Vapi accepted. It never connects to a URL that is
+        not Vapi's.
         """
         for _ in range(2):
             try:
@@ -144,7 +146,7 @@ class HangupLadder:
                 self.record_step(vapi_call_id, "hangup.refused", {"error": str(exc)[:200]})
                 return attempts, 0
             except VapiNotFoundError:
-                # Unknown to the control host: it is over, or the URL is old. Vapi knows which.
+                # The control host does not know it: it is over, or the URL is stale. Vapi's API tells.
                 self.record_step(vapi_call_id, "hangup.unknown", {"attempt": attempts + 1})
                 return attempts + 1, 0
             except VapiError as exc:
@@ -159,23 +161,24 @@ class HangupLadder:
         return attempts, 0
 
     async def fetch_state(self, vapi_call_id: str) -> tuple[bool, str | None]:
-        """Whether Vapi says that the call is over, and its control URL if not."""
+        """Ask Vapi whether the call is over; also its control URL if it is not."""
         try:
             view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP))
         except VapiNotFoundError:
             self.record_step(vapi_call_id, "hangup.looked", {"over": True})
             return True, None
         except VapiError as exc:
-            log.warning("call.look_failed", call_id=vapi_call_id, error=str(exc))
+            log.warning("call.check_failed", call_id=vapi_call_id, error=str(exc))
             self.record_step(vapi_call_id, "hangup.looked", {"over": None, "error": str(exc)[:200]})
             return False, None
         self.record_step(vapi_call_id, "hangup.looked", {"over": view.is_over})
         return view.is_over, view.control_url
 
     async def attempt_now(self, vapi_call_id: str, control_url: str | None) -> bool:
-        """The first attempt when PostgreSQL is away; True if a command was taken or none is needed.
+        """Make the first attempt while PostgreSQL is away.
 
-        Never raises. The job follows from the spool when PostgreSQL is back.
+        True if Vapi accepted a command or none is needed. Never raises. The job follows from the
+        spool when PostgreSQL is back.
         """
         accepted = 0
         if control_url is not None:

@@ -1,7 +1,7 @@
 """The worker that runs hang-up jobs: pgqueuer on a connection of its own, watched and restarted.
 
-pgqueuer goes on polling in silence after its connection is gone, so a termination listener and its
-own health check end a run at once, and the next run begins on a new connection.
+pgqueuer keeps polling silently after it loses its connection, so a termination listener and its own
+health check end a session at once, and the next one begins on a new connection.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ from service.store.calls.records import (
 from service.store.pool import UNAVAILABLE, Pool, connect
 
 HEARTBEAT_SECONDS = 6.0
-"""After this long without a sign of life a worker's job is another's."""
+"""After this long without a heartbeat another worker takes a job over."""
 POLL_SECONDS = 0.5
-"""pgqueuer's trigger tells of new jobs only; one that comes back later is found by looking."""
+"""pgqueuer's trigger announces new jobs only; a retried one is found by polling."""
 SHORTEST_WAIT = timedelta(milliseconds=5)
 BATCH = 10
 AT_ONCE = 40
@@ -59,7 +59,7 @@ class StoredHangups:
 
 
 class HangupWorker:
-    """Takes jobs until it is asked to finish; workers of all replicas share them."""
+    """Runs hang-up jobs until it is asked to finish; workers of all replicas share them."""
 
     def __init__(self, dsn: str, pool: Pool, ladder: HangupLadder) -> None:
         self.dsn = dsn
@@ -71,7 +71,7 @@ class HangupWorker:
 
     @property
     def alive(self) -> bool:
-        """Whether a run is under way on a live connection."""
+        """Whether a session runs on a live connection."""
         return self.manager is not None and not self.manager.shutdown.is_set()
 
     def background(self) -> list[BackgroundLoop]:
@@ -119,23 +119,23 @@ class HangupWorker:
             raise WorkerLostError
 
     async def job(self, job: Job) -> None:
-        """One round for one call; what is not over yet comes back as the same job, later."""
+        """Run one round for one call; one that is not over comes back later as the same job."""
         payload: Any = orjson.loads(job.payload or b"{}")
         call_id = str(payload["vapi_call_id"])
         try:
             outcome = await self.ladder.climb(call_id, job.attempts)
         except UNAVAILABLE as exc:
-            raise RetryRequested(timedelta(seconds=2), "the records are away") from exc
+            raise RetryRequested(timedelta(seconds=2), "PostgreSQL is unavailable") from exc
         self.alive_at = time.monotonic()
         if outcome.retry_after is not None:
             raise RetryRequested(timedelta(seconds=outcome.retry_after), outcome.state.value)
 
     def finish(self) -> None:
-        """Take no further jobs and let the running ones finish their round."""
+        """Take no more jobs and let the running ones finish their round."""
         self.stopping.set()
         if self.manager is not None:
             self.manager.shutdown.set()
 
     async def clean_log(self) -> None:
-        """Keep the log of finished jobs small."""
+        """Delete old entries from the log of finished jobs."""
         await queue.clean_log(self.pool)

@@ -1,8 +1,8 @@
-"""Missed events: a look at Vapi's own list of calls, now and then, for what no message told us.
+"""Finds missed events: compares Vapi's list of calls with ours at intervals.
 
-Calls that we think are open and Vapi says are over are closed. Calls of registered numbers that we
-never heard of are recorded as `missed`, and hung up if they are blocked and still live. Calls that
-our ringing hook stopped cause no message at all: this is where they are learned of.
+A call that is open here and over at Vapi is closed. A call of a registered number that no message
+reported is recorded as `missed`, and hung up if it is blocked and live. A call that our ringing hook
+stopped causes no message at all: it is recorded here.
 """
 
 from dataclasses import replace
@@ -27,10 +27,10 @@ from service.vapi.hooks import RING_REASON
 from service.vapi.resources import CallView
 
 OVERLAP = timedelta(minutes=10)
-"""How far each look reaches back before the last: a call is in the list from its beginning on, and
-what happens to it later is seen for so long; then it is asked about by itself."""
+"""How far each comparison reaches back before the last one. The list has a call from its beginning on,
+so later events of it are seen for this long; after that each call is checked individually."""
 GRACE = timedelta(seconds=30)
-"""How old a call has to be before nobody having told us of it means anything."""
+"""How old a call has to be before a missing message counts as missed."""
 MOST_PAGES = 20
 MOST_OLD = 5
 POLL_SECONDS = 10.0
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 class CallWatch:
-    """Looks every `interval` seconds (0: never), one replica at a time."""
+    """Compares every `interval` seconds (0: never), one replica at a time."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class CallWatch:
         self.grace = grace
 
     def background(self) -> list[BackgroundLoop]:
-        """A look whenever one is due; no loop with an interval of 0."""
+        """Compares whenever it is due; no loop with an interval of 0."""
         if not self.interval:
             return []
         return [BackgroundLoop("call_watch", self.turn, outages=UNAVAILABLE)]
 
     async def turn(self) -> float:
-        """Look if it is due; the seconds until another look may be due."""
+        """Compare if it is due; returns the seconds until the next comparison may be due."""
         await self.compare_if_due()
         return min(max(await store.get_seconds_to_next(self.pool), 0.1), POLL_SECONDS)
 
     async def compare_if_due(self) -> None:
-        """One look under a claim. What Vapi does not answer well changes nothing."""
+        """Compare once, under a claim. A failed request to Vapi changes nothing."""
         claimed = await store.claim(self.pool)
         if claimed is None:
             return
@@ -88,7 +88,7 @@ class CallWatch:
             await store.release(self.pool, claim, self.interval, reached)
 
     async def compare_list(self, since: datetime) -> None:
-        """Every call that began since, page by page, newest first."""
+        """Compare every call that began since, page by page, newest first."""
         pages = 0
         async for page in self.client.list_calls(since, Priority.REPAIR):
             pages += 1
@@ -104,7 +104,7 @@ class CallWatch:
                 return
 
     async def check_old_calls(self, before: datetime) -> None:
-        """A few calls that are open for longer than the list reaches back."""
+        """Check a few calls that have been open for longer than the list reaches back."""
         for call_id in await store.list_old_open(self.pool, before, MOST_OLD):
             try:
                 view = CallView(await self.client.get_call(call_id, Priority.REPAIR))
@@ -117,7 +117,7 @@ class CallWatch:
                 await store.record_check(self.pool, call_id)
 
     async def record_found_end(self, call_id: str, view: CallView) -> None:
-        """A call ended, and the message of that never came."""
+        """Close a call whose end no message reported."""
         ended_at = view.ended_at or self.directory.now()
         await record_end(
             self.pool,
@@ -126,7 +126,7 @@ class CallWatch:
         log.info("call.end_found", call_id=call_id)
 
     async def record_missed(self, call_id: str, view: CallView) -> None:
-        """A call that no message told us of, if it is of a number or assistant of ours."""
+        """Record a call that no message reported, if its number or assistant is registered."""
         ids = [one for one in (view.phone_number_id,) if one]
         assistants = [one for one in (view.assistant_id,) if one]
         registration = self.directory.find(ids, assistants)
@@ -150,20 +150,20 @@ class CallWatch:
             )
 
     async def decide(self, call_id: str, view: CallView, registration: Registration) -> Decision:
-        """What the chain says now; the call was decided by nobody."""
+        """Decide the call now: no message of it ever asked for a decision."""
         facts = CallFacts(call_id, view.type, None, view.assistant_id)
         at = self.directory.now()
         request = build_request(registration.organization, at, registration.phone_number, facts)
         decision = await self.chain.decide(request, basis=self.directory.basis)
         if view.ended_reason == RING_REASON and decision.allowed:
-            # It pays by now; our hook stopped this call all the same.
+            # The organization has access by now; our hook stopped this call all the same.
             return replace(decision, effect=Effect.DENY, reason=RING_GATE, determined_by=None)
         return decision
 
     def new_call(
         self, call_id: str, view: CallView, registration: Registration, decision: Decision
     ) -> NewCall:
-        """The row of such a call. What our hook stopped was blocked, whatever is true now."""
+        """The row of a missed call. One that our hook stopped was blocked, whatever access is now."""
         ring = view.ended_reason == RING_REASON
         gate: GateName = "ring" if ring else "event"
         number = registration.phone_number

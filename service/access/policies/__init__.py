@@ -1,1 +1,1 @@
-"""The chain of policies: found, checked, asked in isolation, combined."""
+"""The chain of policies: loaded, checked, evaluated in isolation, combined."""

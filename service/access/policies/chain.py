@@ -1,4 +1,4 @@
-"""The chain: policies in order, each within its deadline, and a trace of what every one said."""
+"""The chain: evaluates policies in order, each within its deadline, and traces every verdict."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from service.access.policies.registration import RegisteredPolicy
 from service.domain.decisions import Basis, Decision, TraceEntry
 
 BUDGET_SECONDS = 2.0
-"""All policies together; an assistant-request has to be answered within 2.5 s."""
+"""For all policies together; an assistant-request has to be answered within 2.5 s."""
 
 COUNTED_AS = {"allow": Effect.ALLOW, "deny": Effect.DENY, "abstain": Effect.ABSTAIN}
 
@@ -49,7 +49,7 @@ class AccessChain:
         self.evaluators = [Evaluator(policy) for policy in ordered]
 
     def describe(self) -> list[PolicyInfo]:
-        """The chain in the order it is asked."""
+        """The policies in the order of evaluation."""
         return [
             PolicyInfo(
                 policy.name,
@@ -65,7 +65,7 @@ class AccessChain:
         ]
 
     async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision:
-        """Ask all vetoes, then one after the other until the first that allows or denies."""
+        """Evaluate all vetoes, then the others in order until one allows or denies."""
         ends_at = time.monotonic() + BUDGET_SECONDS
         verdicts: list[PolicyVerdict] = []
         trace: list[TraceEntry] = []
@@ -93,7 +93,7 @@ class AccessChain:
     async def ask(
         self, evaluator: Evaluator, request: AccessRequest, seconds: float
     ) -> tuple[Verdict, TraceEntry]:
-        """One policy's verdict, or what its failure counts as; with its line for the trace."""
+        """One policy's verdict, or the verdict its failure counts as, with its trace entry."""
         policy = evaluator.policy
         began = time.perf_counter()
         try:

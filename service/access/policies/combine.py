@@ -1,4 +1,4 @@
-"""From verdicts to one outcome: ordered first-applicable, with vetoes heard first. Pure."""
+"""Combines verdicts into one outcome: ordered first-applicable, vetoes first. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from typing import Literal
 
 from policies.contract import Effect
 
-NOBODY_REASON = "no_plan_or_trial"
+DEFAULT_REASON = "no_plan_or_trial"
 FAILED_REASON = "policy_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyVerdict:
-    """What one policy said, or, if it failed, what its `on_failure` makes of that."""
+    """One policy's verdict; for a failed policy the effect that its `on_failure` names."""
 
     policy: str
     effect: Effect
@@ -22,7 +22,7 @@ class PolicyVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Allowed or denied, why, and the policy whose verdict or reason it is."""
+    """Allowed or denied, the reason, and the policy that gave it."""
 
     effect: Literal[Effect.ALLOW, Effect.DENY]
     reason: str
@@ -33,7 +33,7 @@ def combine(verdicts: Sequence[PolicyVerdict]) -> Outcome:
     """Combine verdicts that come in the chain's order.
 
     A denial among the vetoes wins over everything. Else the first that allows or denies decides.
-    If nobody does, access is denied with the first reason that an abstaining policy gave.
+    If none does, access is denied with the first reason that an abstaining policy gave.
     """
     for verdict in verdicts:
         if verdict.veto and verdict.effect is Effect.DENY:
@@ -46,4 +46,4 @@ def combine(verdicts: Sequence[PolicyVerdict]) -> Outcome:
     for verdict in verdicts:
         if verdict.reason is not None:
             return Outcome(Effect.DENY, verdict.reason, verdict.policy)
-    return Outcome(Effect.DENY, NOBODY_REASON, None)
+    return Outcome(Effect.DENY, DEFAULT_REASON, None)

@@ -1,4 +1,4 @@
-"""Asking one policy: the way of running that fits it, a look at its answer, and its breaker."""
+"""Evaluates one policy: runs it in the fitting way, checks its answer, keeps its breaker."""
 
 import inspect
 import re
@@ -22,17 +22,17 @@ REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
 SLOW_SECONDS = 0.02
 SLOW_STRIKES = 3
 FORGIVEN = 0.01
-"""How much of a slow call each quick one makes good: a busy machine can stop any function once."""
+"""How much of a strike each quick call removes: a busy machine can stop any function once."""
 BREAKER_FAILURES = 5
 BREAKER_SECONDS = 10.0
 FULL_TIME = 0.9
-"""Part of its own timeout that a late policy must have had to be blamed for it."""
+"""The part of its timeout that a late policy must have had to be blamed for it."""
 
 log = structlog.get_logger()
 
 
 class Evaluator:
-    """One policy with what it has done so far: slow calls, failures in a row, what is stuck."""
+    """One policy with its state: slow calls, failures in a row, stuck threads and tasks."""
 
     def __init__(self, policy: RegisteredPolicy) -> None:
         self.policy = policy
@@ -47,12 +47,12 @@ class Evaluator:
 
     @property
     def in_place(self) -> bool:
-        """Whether it may still be called on the event loop: it promised, and has kept the promise."""
+        """Whether it may run on the event loop: it declares itself pure and has not been slow."""
         return self.policy.pure and self.slow < SLOW_STRIKES
 
     @property
     def suspended(self) -> bool:
-        """Whether it is left out now, but for a probe."""
+        """Whether the breaker is open: only probes reach the policy."""
         return self.failures >= BREAKER_FAILURES
 
     async def evaluate(self, request: AccessRequest, seconds: float) -> Verdict:
@@ -65,7 +65,7 @@ class Evaluator:
         except PolicyFailure as exc:
             self.note(exc, seconds)
             raise
-        except Exception as exc:  # an answer that will not even be looked at
+        except Exception as exc:  # an answer that cannot even be inspected
             failure = raised(exc)
             self.note(failure, seconds)
             raise failure from exc
@@ -73,7 +73,7 @@ class Evaluator:
         return verdict
 
     def pass_breaker(self) -> None:
-        """Keep out of a policy that keeps failing, but for one probe at a time."""
+        """Skip a policy that keeps failing, except for one probe at a time."""
         if self.suspended:
             now = time.monotonic()
             if now < self.open_until:
@@ -81,7 +81,7 @@ class Evaluator:
             self.open_until = now + self.breaker_seconds
 
     def note(self, failure: PolicyFailure, seconds: float) -> None:
-        """Log a failure and count it, unless it is the breaker's own or the chain took its time."""
+        """Log a failure and count it, unless the breaker or the chain's deadline caused it."""
         slug = str(failure)
         if slug == "breaker_open":
             return
@@ -134,9 +134,9 @@ class Evaluator:
 
 
 def checked(answer: object) -> Verdict:
-    """A verdict that can be stored and shown; anything else is a failure.
+    """The answer as a verdict that can be stored; raises `PolicyFailure` for anything else.
 
-    Exactly the types of the contract: a subclass could answer differently each time it is read.
+    Only the contract's own types pass: a subclass could answer differently each time it is read.
     """
     if type(answer) is not Verdict or type(answer.effect) is not Effect:
         raise PolicyFailure("no_verdict")

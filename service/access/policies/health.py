@@ -1,6 +1,6 @@
-"""How one policy has done since this replica began: what it said, what went wrong, how long it took.
+"""Metrics of one policy since this replica started: verdicts, failures, durations.
 
-Memory is bounded: times are those of the last `REMEMBERED` questions.
+Memory is bounded: durations are those of the last `REMEMBERED` evaluations.
 """
 
 from collections import deque
@@ -14,11 +14,11 @@ REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class PolicyHealth:
-    """What was counted. Every question counts: of calls, of sweeps, of lists and previews.
+    """A snapshot of the metrics. Evaluations for calls, sweeps, lists and previews all count.
 
-    `failed` counts all that gave no usable answer, `late` those of them that took too long.
-    `suspended`: it keeps failing and is left out but for a probe now and then. Times are
-    milliseconds, None before the first question.
+    `failed` counts those without a usable answer, `late` the ones of these that took too long.
+    `suspended`: the policy keeps failing and only probes reach it. Times are milliseconds, None
+    before the first evaluation.
     """
 
     asked: int
@@ -35,7 +35,7 @@ class PolicyHealth:
 
 
 class PolicyMetrics:
-    """Counts for one policy; a question costs it well under a microsecond."""
+    """Counts for one policy; recording costs well under a microsecond."""
 
     __slots__ = ("counts", "failed", "last_failed_at", "last_failure", "late", "seconds", "times")
 
@@ -54,7 +54,7 @@ class PolicyMetrics:
         self.record_duration(milliseconds)
 
     def record_failure(self, slug: str, milliseconds: float) -> None:
-        """Count a question without a usable answer."""
+        """Count an evaluation without a usable answer."""
         self.failed += 1
         self.late += slug == "late"
         self.last_failure, self.last_failed_at = slug, datetime.now(UTC)
@@ -65,7 +65,7 @@ class PolicyMetrics:
         self.times.append(milliseconds)
 
     def read(self, *, suspended: bool) -> PolicyHealth:
-        """The figures at this moment."""
+        """The metrics as of now."""
         allowed, denied, abstained = (self.counts[effect] for effect in Effect)
         ordered = sorted(self.times)
         return PolicyHealth(
@@ -84,7 +84,7 @@ class PolicyMetrics:
 
 
 def quantile(ordered: list[float], part: float) -> float | None:
-    """The value that this part of the values does not exceed."""
+    """The value that `part` of the values do not exceed; None without values."""
     if not ordered:
         return None
     return ordered[min(int(len(ordered) * part), len(ordered) - 1)]

@@ -1,6 +1,6 @@
-"""Running a stranger's code: in place, in a thread or as a task, and never past its deadline.
+"""Runs third-party code in place, in a thread or as a task, and never past its deadline.
 
-Everything it can do wrong ends as a `PolicyFailure`; only our own cancellation passes through.
+Every failure of it becomes a `PolicyFailure`; only our own cancellation passes through.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ CLASS_NAME = re.compile(r"[A-Za-z_]\w{0,59}", re.ASCII)
 class PolicyFailure(Exception):  # noqa: N818 - an outcome that is caught, not an error that escapes
     """A policy gave no usable answer; the text is a slug for the trace.
 
-    `blamed` is False where the policy was not to blame: it had no turn, or not its full time.
+    `blamed` is False where the policy is not to blame: it never ran, or had less than its time.
     """
 
     def __init__(self, slug: str, *, blamed: bool = True) -> None:
@@ -32,7 +32,7 @@ class PolicyFailure(Exception):  # noqa: N818 - an outcome that is caught, not a
 
 
 def raised(exc: BaseException) -> PolicyFailure:
-    """The failure of a policy that raised: names the class only, a message may carry a call's data."""
+    """The failure of a policy that raised. It names the class only: a message may hold call data."""
     try:
         name = type(exc).__name__
         known = CLASS_NAME.fullmatch(name) is not None
@@ -42,7 +42,7 @@ def raised(exc: BaseException) -> PolicyFailure:
 
 
 def call(evaluate: Evaluate, request: AccessRequest) -> object:
-    """Call a plugin's function; whatever it raises, SystemExit too, is its own failure."""
+    """Call a plugin's function; anything it raises, SystemExit too, is its failure."""
     try:
         return evaluate(request)
     except BaseException as exc:
@@ -50,12 +50,12 @@ def call(evaluate: Evaluate, request: AccessRequest) -> object:
 
 
 def call_in_place(evaluate: Evaluate, request: AccessRequest) -> object:
-    """Call it on the event loop, but in a context of its own: our log's bindings stay ours."""
+    """Call it on the event loop in a context of its own: it cannot change our log's bindings."""
     return contextvars.copy_context().run(call, evaluate, request)
 
 
 class Threads:
-    """The threads of one policy. Daemons: one that never returns must not keep us from ending."""
+    """The threads of one policy. Daemons: one that never returns must not block a shutdown."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -63,15 +63,15 @@ class Threads:
         self.overdue = 0
 
     async def run(self, evaluate: Evaluate, request: AccessRequest, deadline: float) -> object:
-        """Call it in a thread, waiting for a free one if need be; raises `PolicyFailure`."""
+        """Call it in a thread, waiting for a free one if necessary; raises `PolicyFailure`."""
         await self.take(deadline)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[object] = loop.create_future()
-        given_up = False
+        timed_out = False
 
-        def settle(answer: object, failure: PolicyFailure | None) -> None:
+        def finish(answer: object, failure: PolicyFailure | None) -> None:
             self.free.release()
-            if given_up:
+            if timed_out:
                 self.overdue -= 1
             elif failure is not None:
                 done.set_exception(failure)
@@ -85,9 +85,9 @@ class Threads:
             except PolicyFailure as exc:
                 failure = exc
             try:
-                loop.call_soon_threadsafe(settle, answer, failure)
+                loop.call_soon_threadsafe(finish, answer, failure)
             except RuntimeError:
-                close(answer)  # the loop is closed: the service has ended meanwhile
+                close(answer)  # the event loop is closed: the service has stopped meanwhile
 
         try:
             threading.Thread(target=work, name=f"policy-{self.name}", daemon=True).start()
@@ -98,14 +98,14 @@ class Threads:
             await asyncio.wait({done}, timeout=max(deadline - time.monotonic(), 0))
         finally:
             if not done.done():
-                given_up = True
+                timed_out = True
                 self.overdue += 1
-        if given_up:
+        if timed_out:
             raise PolicyFailure("late")
         return done.result()
 
     async def take(self, deadline: float) -> None:
-        """Wait for a free thread, unless none can be expected: all are past their deadline."""
+        """Wait for a free thread, unless all are past their deadline."""
         if self.overdue < MAX_THREADS:
             try:
                 async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
@@ -118,7 +118,7 @@ class Threads:
 
 
 class Tasks:
-    """The tasks of one policy, and how many of them go on though they were cancelled."""
+    """The tasks of one policy, and how many still run although they were cancelled."""
 
     def __init__(self) -> None:
         self.abandoned = 0
@@ -146,22 +146,22 @@ class Tasks:
         return task.result()
 
     def abandon(self, task: asyncio.Task[object]) -> None:
-        """Cancel it, and forget it: the end of the event loop waits for every task it knows."""
+        """Cancel and unregister it: a closing event loop waits for every task it knows."""
 
-        def forget(ended: asyncio.Task[object]) -> None:
+        def count_out(ended: asyncio.Task[object]) -> None:
             self.abandoned -= 1
             if not ended.cancelled():
                 ended.exception()
 
         self.abandoned += 1
-        task.add_done_callback(forget)
+        task.add_done_callback(count_out)
         task.cancel()
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as gather does
-        asyncio.tasks._unregister_task(task)  # noqa: SLF001 - documented, for whoever runs tasks
+        asyncio.tasks._unregister_task(task)  # noqa: SLF001 - documented for third-party event loops
 
 
 async def contained(answer: Awaitable[object]) -> object:
-    """Await it; asyncio would let these two end the event loop."""
+    """Await it; asyncio would let SystemExit and KeyboardInterrupt stop the event loop."""
     try:
         return await answer
     except (SystemExit, KeyboardInterrupt) as exc:
@@ -169,9 +169,9 @@ async def contained(answer: Awaitable[object]) -> object:
 
 
 def close(answer: object) -> None:
-    """Close a coroutine that may never have begun, so that it does not warn of that."""
+    """Close a coroutine that may never have started, so that Python does not warn."""
     if inspect.iscoroutine(answer):
         try:
             answer.close()
-        except BaseException:  # it would not even be closed
+        except BaseException:  # even closing it failed
             return

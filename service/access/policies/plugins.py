@@ -1,4 +1,4 @@
-"""Finding the policies: entry points one by one, so that a broken plugin breaks only itself.
+"""Loads the policies, entry point by entry point, so that a broken plugin breaks only itself.
 
 pluggy is the registry, not the evaluator: it never awaits, and one raising hook stops the rest.
 """
@@ -18,12 +18,12 @@ from service.access.policies.registration import RegisteredPolicy, UnfitPolicyEr
 HOST = "callgate"
 BUILT_IN = ("admin_override", "plan", "trial")
 MAX_POLICIES = 100
-"""Of one plugin: a generator that never ends must not keep the service from starting."""
+"""The most of one plugin: a generator that never ends must not block the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginProblem:
-    """What kept a plugin, or one policy of it, out of the chain."""
+    """Why a plugin, or one policy of it, is not in the chain."""
 
     plugin: str
     version: str
@@ -32,7 +32,7 @@ class PluginProblem:
 
 @dataclass(frozen=True, slots=True)
 class LoadedPolicies:
-    """The chain in order, and what is missing from it."""
+    """The policies in order, and the problems of those that are missing."""
 
     policies: tuple[RegisteredPolicy, ...]
     problems: tuple[PluginProblem, ...]
@@ -40,7 +40,7 @@ class LoadedPolicies:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One entry point of the group, and the distribution that it belongs to."""
+    """One entry point of the group, and its distribution."""
 
     distribution: str
     version: str
@@ -50,9 +50,9 @@ class Plugin:
 def load_policies() -> LoadedPolicies:
     """Load every installed plugin and inspect what it registers. Never raises for a plugin.
 
-    The host's own plugins come first and the names of the built-in policies are theirs alone, so
-    that no stranger can take the place of `admin_override`. Among strangers the first keeps a
-    name, in the order of the distributions' names. Ctrl-C still ends a start.
+    Callgate's own plugins come first and the names of the built-in policies are reserved for them,
+    so that no third-party plugin can replace `admin_override`. Among third-party plugins the first
+    keeps a name, in the order of the distributions' names. Ctrl-C still stops a start.
     """
     problems: list[PluginProblem] = []
     policies: dict[str, RegisteredPolicy] = {}
@@ -93,7 +93,7 @@ def find_plugins(problems: list[PluginProblem]) -> Iterator[Plugin]:
     """The group's entry points, distribution by distribution.
 
     `importlib.metadata.entry_points` would raise for all if one distribution's files are damaged.
-    Of two copies of a distribution the first on the path counts, as for imports.
+    Of two copies of a distribution the first on the path wins, as for imports.
     """
     seen: set[str] = set()
     for found in distributions():
@@ -131,20 +131,20 @@ def canonical(name: str) -> str:
 
 
 def readable(exc: BaseException) -> str:
-    """What a plugin's exception says, as one line of plain text, however it was meant."""
+    """A plugin's exception as one line of printable text, at most 300 characters."""
     if isinstance(exc, UnfitPolicyError):
         text = str(exc)
     else:
         try:
             text = f"{type(exc).__name__}: {exc}"
-        except BaseException:  # even its message raises
+        except BaseException:  # even reading its message raises
             text = "an exception without a readable message"
     text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return text[:300]
 
 
 def register(entry: EntryPoint) -> list[object]:
-    """Import one plugin and call its hook, apart from all others."""
+    """Import one plugin and call its hook, isolated from the others."""
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(entry.load(), name=entry.name)
@@ -166,9 +166,9 @@ def register(entry: EntryPoint) -> list[object]:
 
 
 def check_name_is_free(policy: RegisteredPolicy, taken: dict[str, RegisteredPolicy]) -> None:
-    """Raises `UnfitPolicyError` if another has the name, or it is kept for a built-in policy."""
+    """Raise `UnfitPolicyError` if the name is taken or reserved for a built-in policy."""
     if policy.name in taken:
         owner = taken[policy.name].plugin
         raise UnfitPolicyError(f"the name {policy.name!r} is taken by {owner}")
     if policy.name in BUILT_IN and canonical(policy.plugin) != HOST:
-        raise UnfitPolicyError(f"the name {policy.name!r} is kept for the built-in policy")
+        raise UnfitPolicyError(f"the name {policy.name!r} is reserved for the built-in policy")

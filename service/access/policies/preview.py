@@ -1,4 +1,4 @@
-"""Asking the chain without a call: for admins, lists and explanations. No side effects."""
+"""Evaluates the chain without a call, for lists and explanations. No side effects."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 
 AT_ONCE = 100
-"""How many are judged before others on the event loop have their turn."""
+"""How many organizations are evaluated before the event loop gets a turn."""
 
 
 class KnownAccess(NamedTuple):
-    """What the chain said of an organization as it was read; True until `until`, None: for good."""
+    """The chain's decision on an organization as read; valid until `until` (None: no end)."""
 
     organization: Organization
     until: datetime | None
@@ -30,7 +30,7 @@ class KnownAccess(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChainPreview:
-    """The chain as admins ask it: about an organization as it is stored, at any instant."""
+    """The chain as admins use it: for a stored organization at any instant."""
 
     chain: AccessChain
     directory: AccessDirectory
@@ -43,15 +43,16 @@ class ChainPreview:
         at: datetime | None = None,
         phone_number: PhoneNumber | None = None,
     ) -> Decision:
-        """What a call would be answered at `at`, by default now by the database's clock."""
+        """The decision on a call at `at`, by default now by the database's clock."""
         request = build_request(organization, at or self.directory.now(), phone_number)
         return await self.chain.decide(request, basis=self.directory.basis)
 
     async def find_matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:
-        """Organizations of the directory with this access now; None where memory cannot tell.
+        """Organizations with this access now; None where memory alone cannot answer.
 
-        The built-in policies change their mind only when the organization or the time passes an
-        end, so that each is asked once in between. A stranger's policy may at any moment.
+        The built-in policies change their verdict only when the organization changes or an
+        entitlement ends, so a decision is cached in between. A third-party policy may change its
+        verdict at any moment.
         """
         if not self.directory.loaded or self.directory.basis != "fresh":
             return None
@@ -75,7 +76,7 @@ class ChainPreview:
         return found
 
     async def evaluate(self, organization: Organization, now: datetime) -> KnownAccess:
-        """Ask, and remember the answer for as long as it holds."""
+        """Evaluate the chain and cache the decision for as long as it holds."""
         decision = await self.decide(organization, at=now)
         known = KnownAccess(
             organization, next_change_at(organization, now), decision.allowed, decision.reason

@@ -1,4 +1,4 @@
-"""What a registered object must be to join the chain; every attribute it has is checked here."""
+"""Checks every attribute of a registered object before it joins the chain."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ MAX_ORDER = 10**6
 
 @dataclass(frozen=True, slots=True)
 class RegisteredPolicy:
-    """A policy that passed inspection, with where it comes from."""
+    """A checked policy, with the plugin that registered it."""
 
     name: str
     order: int

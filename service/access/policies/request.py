@@ -1,4 +1,4 @@
-"""Building the question for the chain out of what is stored; what policies get cannot be changed."""
+"""Builds the immutable access request for the chain from stored rows."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ def build_request(
     phone_number: PhoneNumber | None = None,
     call: CallFacts | None = None,
 ) -> AccessRequest:
-    """The access request for an organization at an instant; number and call where there are any."""
+    """The access request for an organization at an instant; number and call if known."""
     number = None
     if phone_number is not None:
         number = PhoneNumberFacts(
@@ -43,7 +43,7 @@ def build_request(
 
 
 def freeze(value: object) -> object:
-    """The same value with nothing in it that could be changed."""
+    """The same value, deeply immutable."""
     if isinstance(value, Mapping):
         return MappingProxyType({key: freeze(item) for key, item in value.items()})
     if isinstance(value, list | tuple):

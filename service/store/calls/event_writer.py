@@ -1,7 +1,7 @@
-"""Writes the steps of calls in batches, beside everything else: nobody ever waits for it.
+"""Writes the steps of calls in batches in the background: no caller ever waits for it.
 
-What PostgreSQL does not take waits in memory, up to a limit, and is dropped beyond that: the call's
-own row, which is never dropped, tells the rest.
+While PostgreSQL is away steps wait in memory, up to a limit, and are dropped beyond it. The call's
+own row, which is never dropped, keeps what matters.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from service.store.calls.events import PendingStep, delete_old, insert_steps
 from service.store.pool import UNAVAILABLE, Pool
 
 LINGER_SECONDS = 0.25
-"""How long a step may wait for company."""
+"""How long a step may wait for others to share its batch."""
 BATCH = 200
 LIMIT = 10_000
 WRITE_SECONDS = 3.0
@@ -40,7 +40,7 @@ class CallEventWriter:
         self.full = False
 
     def record(self, vapi_call_id: str, kind: StepKind, detail: Mapping[str, object]) -> None:
-        """Note a step as of now."""
+        """Record a step as of now."""
         self.record_sent(vapi_call_id, kind, detail, None)
 
     def record_sent(
@@ -50,7 +50,7 @@ class CallEventWriter:
         detail: Mapping[str, object],
         sent_at: datetime | None,
     ) -> None:
-        """Note a step; `sent_at` is Vapi's own instant of it. Never waits, never fails."""
+        """Record a step; `sent_at` is Vapi's own instant of it. Never waits, never fails."""
         if len(self.waiting) >= LIMIT:
             self.drop(1)
             return
@@ -58,14 +58,14 @@ class CallEventWriter:
         self.arrived.set()
 
     def drop(self, count: int) -> None:
-        """Count what is lost; said once until PostgreSQL takes steps again."""
+        """Count dropped steps; logged once until PostgreSQL accepts steps again."""
         self.dropped += count
         if not self.full:
             self.full = True
             log.warning("call_events.dropped", waiting=len(self.waiting))
 
     def background(self) -> list[BackgroundLoop]:
-        """Writing steps as they arrive, and forgetting old ones."""
+        """Writes steps as they arrive, and deletes old ones."""
         return [
             BackgroundLoop(
                 "call_events",
@@ -81,13 +81,13 @@ class CallEventWriter:
         ]
 
     async def write_arrived(self) -> None:
-        """Write what waits, with what arrives in the next moment."""
+        """Write the waiting steps, with those that arrive in the next moment."""
         if self.waiting:
             await asyncio.sleep(LINGER_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits. Raises one of `UNAVAILABLE` while PostgreSQL does not take it."""
+        """Write the waiting steps. Raises one of `UNAVAILABLE` while PostgreSQL is away."""
         while self.waiting:
             batch = self.waiting[:BATCH]
             try:
@@ -97,18 +97,18 @@ class CallEventWriter:
             except UNAVAILABLE:
                 raise
             except Exception:
-                # A fault of ours must not hold up what comes after it.
+                # A bug of ours must not block the steps after it.
                 log.exception("call_events.refused")
                 self.dropped += len(batch)
             del self.waiting[: len(batch)]
 
     async def delete_old(self) -> None:
-        """Delete steps that are kept no longer."""
+        """Delete expired steps."""
         gone = await delete_old(self.pool)
         if gone:
             log.info("call_events.pruned", events=gone)
 
     async def close(self) -> None:
-        """Write what is left, if PostgreSQL takes it."""
+        """Write the remaining steps, if PostgreSQL accepts them."""
         with contextlib.suppress(Exception):
             await self.flush()

@@ -1,4 +1,4 @@
-"""`callgate.call_events`: steps of calls, beside the calls' own rows, which are the durable record."""
+"""`callgate.call_events`: the steps of calls. The calls' own rows are the durable record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from service.store.pool import Pool
 KEEP_DAYS = 30.0
 PRUNE_BATCH = 5000
 
-# Sent instants are of Vapi's clock: believed where they are near the arrival, and never after it.
+# Sent instants are of Vapi's clock: used if within ten minutes before the arrival.
 INSERT = """
 INSERT INTO callgate.call_events (vapi_call_id, at, kind, detail)
 SELECT e.vapi_call_id,
@@ -28,7 +28,7 @@ LIST_STEPS = """
 SELECT at, kind, detail FROM callgate.call_events WHERE vapi_call_id = $1 ORDER BY at, id LIMIT $2
 """
 
-# The oldest are the first: an index on instants would only slow the writing down.
+# Ids are in the order of time, so no index on instants is needed, which would slow the writing.
 PRUNE = """
 DELETE FROM callgate.call_events WHERE at < now() - make_interval(secs => $1) AND id IN (
     SELECT id FROM callgate.call_events ORDER BY id LIMIT $2)
@@ -37,7 +37,7 @@ DELETE FROM callgate.call_events WHERE at < now() - make_interval(secs => $1) AN
 
 @dataclass(frozen=True, slots=True)
 class PendingStep:
-    """A step that waits to be written. `noted_at` is monotonic; `sent_at` is Vapi's own instant."""
+    """A step to be written. `noted_at` is monotonic; `sent_at` is Vapi's own instant."""
 
     vapi_call_id: str
     sent_at: datetime | None
@@ -59,13 +59,13 @@ async def insert_steps(pool: Pool, steps: Sequence[PendingStep], now: float) -> 
 
 
 async def list_steps(pool: Pool, vapi_call_id: str, limit: int) -> list[CallStep]:
-    """The steps of a call in their order, the first so many."""
+    """The first `limit` steps of a call, in order."""
     rows = await pool.fetch(LIST_STEPS, vapi_call_id, limit)
     return [CallStep(row["at"], row["kind"], row["detail"]) for row in rows]
 
 
 async def delete_old(pool: Pool, days: float = KEEP_DAYS) -> int:
-    """Forget what is older than so many days, a batch at a time; how many are gone."""
+    """Delete steps older than `days`, batch by batch; returns how many were deleted."""
     gone = 0
     while True:
         status = await pool.execute(PRUNE, days * 86_400, PRUNE_BATCH)

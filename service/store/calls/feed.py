@@ -1,4 +1,4 @@
-"""What changed in `callgate.calls` since: read by `updated_at`, which every UPDATE of a call sets."""
+"""Changes of `callgate.calls` since an instant, by `updated_at`, which every UPDATE sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from service.domain.calls import Call
 from service.store.calls.search import COLUMNS, CallNames, call_of, find_names
 from service.store.pool import Pool
 
-# Newest first, so that a limit leaves out what is oldest; from the index alone.
+# Newest first, so that the limit drops the oldest; answered from the index alone.
 CHANGED = """
 SELECT id, updated_at FROM callgate.calls WHERE updated_at > $1
 ORDER BY updated_at DESC, id DESC LIMIT $2
@@ -20,7 +20,7 @@ OF_IDS = COLUMNS + "WHERE id = ANY($1::uuid[])"
 
 @dataclass(frozen=True, slots=True)
 class CallChange:
-    """That a call is new or not as it was. `updated_at` is when its transaction began."""
+    """A new or changed call. `updated_at` is when the transaction of the change began."""
 
     id: UUID
     updated_at: datetime
@@ -35,7 +35,7 @@ class CallSummary:
 
 
 async def list_changes(pool: Pool, since: datetime, limit: int) -> list[CallChange]:
-    """What changed after an instant, oldest first; the newest so many."""
+    """The newest `limit` changes after an instant, oldest first."""
     rows = await pool.fetch(CHANGED, since, limit)
     return [CallChange(row["id"], row["updated_at"]) for row in reversed(rows)]
 

@@ -1,4 +1,4 @@
-"""Granted calls that are under way, and ending those whose organization lost its access meanwhile."""
+"""Granted calls under way, and the cut of those whose organization has lost its access."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,8 +6,7 @@ from uuid import UUID
 from service.store.pool import Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
-# Only where the organization wants its calls ended; an old call that never reported its end is no
-# concern of this.
+# Only for organizations that want their calls ended with their access.
 ORGANIZATIONS = """
 SELECT DISTINCT c.organization_id FROM callgate.calls c
 JOIN callgate.organizations o ON o.id = c.organization_id
@@ -15,7 +14,7 @@ WHERE c.status <> 'ended' AND c.ended_at IS NULL AND NOT c.blocked AND c.cut_at 
     AND o.handling->>'when_access_ends' = 'hang_up'
 """
 
-# Two replicas that see the same end: whoever sets `cut_at` enqueues the hang-up, in one transaction.
+# If two replicas see the same end, the one that sets `cut_at` enqueues the hang-up, in one transaction.
 CUT = """
 UPDATE callgate.calls SET cut_at = now(), cut_reason = $2, hangup_state = 'pending',
     updated_at = now()
@@ -31,7 +30,7 @@ async def list_organizations(pool: Pool) -> list[UUID]:
 
 
 async def cut_calls(pool: Pool, organization_id: UUID, reason: str) -> Sequence[str]:
-    """Have an organization's calls hung up; their ids at Vapi. Doing it twice changes nothing."""
+    """Enqueue the hang-up of an organization's calls; returns their ids at Vapi. Idempotent."""
     async with pool.acquire() as connection, connection.transaction():
         rows = await connection.fetch(CUT, organization_id, reason)
         ids = sorted(row["vapi_call_id"] for row in rows)

@@ -1,4 +1,4 @@
-"""Counting calls for the overview, each count along an index."""
+"""Counts of calls for the overview, each along an index."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ SELECT date_bin('1 hour', created_at, $1) AS hour, reason, count(*) AS calls
 FROM callgate.calls WHERE blocked AND created_at >= $1 AND created_at < $2 GROUP BY 1, 2
 """
 
-# A call whose end nobody told is not under way for ever.
+# A call whose end was never reported counts as under way for one day at most.
 LIVE = """
 SELECT count(*) FROM callgate.calls
 WHERE status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'
@@ -66,7 +66,7 @@ class EndingTrial:
 
 
 async def count_hours(pool: Pool, since: datetime, until: datetime) -> Mapping[datetime, Hour]:
-    """Calls by the hour, from a full hour on; hours without calls are left out."""
+    """Calls by the hour, starting at a full hour; hours without calls are left out."""
     hours: dict[datetime, Hour] = {}
     for row in await pool.fetch(PASSED_BY_HOUR, since, until):
         hours[row["hour"]] = Hour(row["hour"], row["calls"])
@@ -82,17 +82,17 @@ async def count_live(pool: Pool) -> int:
 
 
 async def count_failed_hangups(pool: Pool) -> int:
-    """Blocked calls of the last day that nothing proved to be over."""
+    """Blocked calls of the last day whose end is unconfirmed."""
     return int(await pool.fetchval(FAILED_HANGUPS))
 
 
 async def count_waiting_numbers(pool: Pool) -> int:
-    """Unknown numbers that nobody has seen to."""
+    """Unknown numbers that are neither registered nor ignored."""
     return int(await pool.fetchval(WAITING_NUMBERS))
 
 
 async def list_ending_trials(pool: Pool, limit: int) -> tuple[int, list[EndingTrial]]:
-    """How many trials end within a week, and the first of them."""
+    """How many trials end within a week, and the first `limit` of them."""
     rows = await pool.fetch(TRIALS_ENDING, limit)
     trials = [EndingTrial(row["organization_id"], row["name"], row["ends_at"]) for row in rows]
     return int(await pool.fetchval(COUNT_TRIALS_ENDING)), trials

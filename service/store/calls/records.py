@@ -11,7 +11,7 @@ from service.domain.decisions import Decision, TraceEntry
 from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
-# A call that nobody's number could be found for is claimed by a later message that finds one.
+# A call without an organization is taken over by a later message that identifies one.
 INSERT = """
 INSERT INTO callgate.calls AS c (
     vapi_call_id, organization_id, phone_number_id, vapi_phone_number_id, type, status, blocked,
@@ -54,14 +54,14 @@ UPDATE callgate.calls SET
 WHERE vapi_call_id = $1
 """
 
-# It is said once; while it is, nobody hangs up.
+# It is spoken once; until `quiet_until` the call is not hung up.
 SPEAK = """
 UPDATE callgate.calls SET goodbye = NULL, quiet_until = now() + make_interval(secs => $2),
     updated_at = now()
 WHERE vapi_call_id = $1
 """
 
-# Reports come in any order, and more than once: what is known stays, what is new is added.
+# Reports arrive in any order and repeatedly: known values stay, new ones are added.
 RECORD_END = """
 UPDATE callgate.calls SET
     status = CASE WHEN status = 'failed' THEN 'failed' ELSE 'ended' END,
@@ -88,7 +88,7 @@ RETURNING vapi_call_id
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """What a later message of a call needs to know of it."""
+    """The stored decision on a call, as its later messages need it."""
 
     vapi_call_id: str
     organization_id: UUID | None
@@ -101,9 +101,9 @@ class StoredDecision:
 
 @dataclass(frozen=True, slots=True)
 class HangupTarget:
-    """A call to be ended as the hang-up sees it. `control_url` is a capability: never log it.
+    """A call to be hung up. `control_url` is a capability: never log it.
 
-    `goodbye` is to be spoken first; None once it was.
+    `goodbye` is to be spoken first; None once it has been.
     """
 
     vapi_call_id: str
@@ -117,7 +117,7 @@ class HangupTarget:
 
 
 def dump_decision(decision: Decision) -> dict[str, object]:
-    """A decision as its `jsonb` column keeps it."""
+    """A decision as its `jsonb` column stores it."""
     return {
         "id": str(decision.id),
         "effect": decision.effect.value,
@@ -189,14 +189,14 @@ async def record_calls(
 ) -> tuple[set[str], dict[str, StoredDecision]]:
     """Insert new calls and their hang-up jobs in one transaction, one decision a call.
 
-    Returns the ids that this transaction recorded, and what is stored of the others. Rows go in
-    the order of their ids, so that two replicas with the same calls wait for each other instead
-    of locking each other out.
+    Returns the ids that this transaction recorded, and the stored decisions of the others. Rows
+    are inserted in the order of their ids, so that two replicas with the same calls wait for each
+    other instead of deadlocking.
     """
     ordered = sorted(calls, key=lambda call: call.vapi_call_id)
     ids = [call.vapi_call_id for call in ordered]
     if all(call.hangup_after_seconds is None for call in ordered):
-        # One atomic statement needs no transaction around it: that is three round trips less.
+        # One atomic statement needs no transaction, which saves three round trips.
         won = await insert_calls(connection, ordered)
     else:
         async with connection.transaction():
@@ -213,7 +213,7 @@ async def record_calls(
 
 
 async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> set[str]:
-    """Insert rows, all or none of them; the ids of those that were not there yet."""
+    """Insert rows, all or none; returns the ids of the new ones."""
     recorded = await connection.fetchmany(INSERT, [row_of(call) for call in calls])
     return {str(row["vapi_call_id"]) for row in recorded}
 
@@ -221,7 +221,7 @@ async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> set[
 async def find_decisions(
     connection: Connection | Pool, vapi_call_ids: Sequence[str]
 ) -> dict[str, StoredDecision]:
-    """What is stored of these calls, by their Vapi id."""
+    """The stored decisions of these calls, by their id at Vapi."""
     rows = await connection.fetch(FIND_STORED, list(vapi_call_ids))
     return {
         row["vapi_call_id"]: StoredDecision(
@@ -238,7 +238,7 @@ async def find_decisions(
 
 
 async def find_hangup_target(pool: Pool, vapi_call_id: str) -> HangupTarget | None:
-    """A blocked or cut call of a known organization, or None when there is nothing to hang up."""
+    """A blocked or cut call of a known organization; None if there is nothing to hang up."""
     row = await pool.fetchrow(FIND_HANGUP_TARGET, vapi_call_id)
     if row is None:
         return None
@@ -247,12 +247,12 @@ async def find_hangup_target(pool: Pool, vapi_call_id: str) -> HangupTarget | No
 
 
 async def record_hangup(pool: Pool, vapi_call_id: str, state: HangupState, attempts: int) -> None:
-    """Keep how far the hang-up got; what is confirmed stays confirmed."""
+    """Record the state of the hang-up; `confirmed` stays confirmed."""
     await pool.execute(RECORD_HANGUP, vapi_call_id, state.value, attempts)
 
 
 async def record_goodbye(pool: Pool, vapi_call_id: str, seconds: float) -> None:
-    """The goodbye is being spoken, which takes so long."""
+    """Record that the goodbye is being spoken, for `seconds`."""
     await pool.execute(SPEAK, vapi_call_id, seconds)
 
 
@@ -269,7 +269,7 @@ async def record_end(pool: Pool, end: CallEnd) -> None:
 
 
 async def reopen_hangup(pool: Pool, vapi_call_id: str, control_url: str | None) -> bool:
-    """Start the hang-up of a blocked call that still talks again; False when it is over.
+    """Restart the hang-up of a blocked call that still talks; False if the call is over.
 
     A job that is still queued or running stays the only one.
     """

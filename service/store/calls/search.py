@@ -1,4 +1,4 @@
-"""The read side of `callgate.calls`: for the API and the panel, never with a control URL."""
+"""Reads `callgate.calls` for the API and the panel; never returns a control URL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from service.store.calls.records import load_decision
 from service.store.pool import Pool
 
 MOST_LOOKED_AT = 10_000
-"""A page looks at no more calls than these along its index, and says how far it came."""
+"""The most calls that a page scans along its index; the page says how far it came."""
 MOST_NUMBERS = 20
 
 COLUMNS = """
@@ -26,8 +26,8 @@ FIND = COLUMNS + "WHERE id = $1"
 
 FIND_BY_VAPI_ID = COLUMNS + "WHERE vapi_call_id = $1"
 
-# One statement a leading filter, each along its own index; the other filters are tried on what that
-# gives, so that any combination takes the time of the longest look and no more.
+# One statement a leading filter, each along its own index; the other filters apply to its rows. Any
+# combination therefore scans at most `MOST_LOOKED_AT` rows.
 PLACE = """(created_at, id) < (coalesce($1::timestamptz, 'infinity'),
     coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
     AND created_at >= coalesce($3::timestamptz, '-infinity')
@@ -53,7 +53,7 @@ LOOKED = "SELECT * FROM ("
 FARTHEST = "SELECT created_at, id FROM ("
 LAST = ") looked OFFSET $5 - 1"
 
-# What a text may name, exactly: a call, a number or an organization, by our id, Vapi's or its own.
+# What a text may name exactly: a call, a number or an organization, by our id, Vapi's or its own.
 RESOLVE = """
 SELECT 'call' AS kind, id FROM callgate.calls WHERE vapi_call_id = $1
 UNION ALL SELECT 'call', id FROM callgate.calls WHERE id = $2
@@ -85,7 +85,7 @@ GROUP BY gate ORDER BY gate
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Which calls; None: all of them. `since` and `until` are about the instant a call was recorded."""
+    """Filters on calls; None matches all. `since` and `until` compare when a call was recorded."""
 
     organization_id: UUID | None = None
     phone_number_id: UUID | None = None
@@ -96,7 +96,7 @@ class CallFilter:
     until: datetime | None = None
 
     def matches(self, call: Call) -> bool:
-        """Whether a call is one of them; its instant is not looked at."""
+        """Whether a call passes the filters; `since` and `until` are ignored."""
         wanted = (
             (self.organization_id, call.organization_id),
             (self.phone_number_id, call.phone_number_id),
@@ -113,8 +113,10 @@ Place = tuple[datetime, UUID]
 
 @dataclass(frozen=True, slots=True)
 class CallPage:
-    """Calls, newest first; `next` is where to go on, None at the end. A page may hold fewer calls than
-    asked for, even none, and still not be the last."""
+    """Calls, newest first; `next` is where the next page starts, None at the end.
+
+    A page may hold fewer calls than the limit, even none, and still not be the last.
+    """
 
     calls: Sequence[Call]
     next: Place | None
@@ -122,7 +124,7 @@ class CallPage:
 
 @dataclass(frozen=True, slots=True)
 class CallNames:
-    """What people call the organization and the number of a call."""
+    """The names of a call's organization and number."""
 
     organization_name: str | None = None
     number: str | None = None
@@ -131,14 +133,14 @@ class CallNames:
 
 @dataclass(frozen=True, slots=True)
 class SearchMatch:
-    """What a searched text names: the kind and the ids of it."""
+    """What a search text names: the kind and the ids."""
 
     kind: str
     ids: Sequence[UUID]
 
 
 def call_of(row: Any) -> Call:
-    """A call out of a row of `COLUMNS`."""
+    """A call from a row of `COLUMNS`."""
     hangup = None
     if row["hangup_state"] is not None:
         hangup = Hangup(HangupState(row["hangup_state"]), row["hangup_attempts"])
@@ -177,7 +179,7 @@ async def find_by_vapi_id(pool: Pool, vapi_call_id: str) -> Call | None:
 
 
 async def find_names(pool: Pool, call_ids: Sequence[UUID]) -> dict[UUID, CallNames]:
-    """What people call the organizations and numbers of calls, by the calls' ids."""
+    """The names of organizations and numbers of calls, by the calls' ids."""
     rows = await pool.fetch(NAMES, list(call_ids))
     return {
         row["id"]: CallNames(row["organization_name"], row["number"], row["number_label"])
@@ -186,7 +188,7 @@ async def find_names(pool: Pool, call_ids: Sequence[UUID]) -> dict[UUID, CallNam
 
 
 def choose_statement(wanted: CallFilter) -> tuple[str, object]:
-    """The statement whose index narrows these filters best, and the value that leads it."""
+    """The statement whose index narrows these filters best, and its leading value."""
     if wanted.phone_number_id is not None:
         return OF_NUMBER, wanted.phone_number_id
     if wanted.organization_id is not None:
@@ -200,7 +202,7 @@ def choose_statement(wanted: CallFilter) -> tuple[str, object]:
 
 
 async def resolve_search(pool: Pool, search: str) -> SearchMatch | None:
-    """What a text names: a call before a number before an organization; None: nothing."""
+    """What a text names: a call before a number before an organization; None if nothing."""
     text = search.strip()
     digits = "+" + "".join(filter(str.isdigit, text))
     rows = await pool.fetch(RESOLVE, text, find_uuid(text), digits, MOST_NUMBERS)
@@ -246,7 +248,7 @@ async def find_page(
     calls = [call_of(row) for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
     if last is None and any(one is not None for one in others):
-        # Fewer than asked for: there are no more, or the look was as long as it may be.
+        # Fewer than the limit: there are no more, or the scan has reached its bound.
         last = await pool.fetchrow(FARTHEST + statement + LAST, *place)
     return CallPage(calls, None if last is None else (last["created_at"], last["id"]))
 
@@ -272,12 +274,12 @@ async def list_page(
 async def page_of_one(
     pool: Pool, wanted: CallFilter, call_id: UUID, after: Place | None
 ) -> CallPage:
-    """The only call that an id names, if the filters let it through."""
+    """The one call with this id, if it passes the filters."""
     call = None if after is not None else await find(pool, call_id)
     return CallPage([call] if call is not None and wanted.matches(call) else (), None)
 
 
 async def list_blocked_seconds(pool: Pool) -> list[tuple[str, float, float]]:
-    """How long blocked calls of the last hour lived: gate, median and most, in seconds."""
+    """How long blocked calls of the last hour lasted: gate, median and maximum, in seconds."""
     rows = await pool.fetch(BLOCKED_SECONDS)
     return [(row["gate"], row["median"], row["most"]) for row in rows]

@@ -1,8 +1,8 @@
-"""The spool: records that PostgreSQL could not take, on this machine's disk until it can.
+"""The spool: keeps records on this machine's disk while PostgreSQL cannot take them.
 
-A reply is only sent when its record is in PostgreSQL or here, so that a crash loses neither. One
-file a process; the file of a process that is gone is taken over by the next one that starts. A disk
-that takes nothing leaves records in memory: rather one at risk than a caller turned away.
+A reply is sent only once its record is in PostgreSQL or here, so that a crash loses neither. There is
+one file a process; the next process takes over the files of dead ones. If the disk accepts no writes,
+records stay in memory: one record at risk is better than rejecting a caller.
 """
 
 import asyncio
@@ -54,11 +54,11 @@ class Spool:
 
     @property
     def waiting(self) -> int:
-        """How many entries PostgreSQL has yet to take."""
+        """How many entries are not in PostgreSQL yet."""
         return self.fresh + len(self.unwritten) + sum(self.left.values())
 
     async def keep(self, entry: Entry) -> None:
-        """Write an entry to disk; it is safe when this returns. What waits goes in one write."""
+        """Write an entry to disk; it is safe when this returns. Waiting entries share one write."""
         self.lines.append(encode(entry))
         self.fresh += 1
         async with self.lock:
@@ -73,7 +73,7 @@ class Spool:
                 self.unwritten += lines
 
     def note(self, entry: Entry) -> NotesFile | None:
-        """Note an entry that PostgreSQL is just taking, so that a killed process loses nothing."""
+        """Note an entry on its way to PostgreSQL, so that a killed process loses nothing."""
         return self.notes.add(encode(entry))
 
     def append(self, lines: bytes) -> None:
@@ -88,18 +88,18 @@ class Spool:
 
     async def drain(self) -> None:
         """Take over the files of processes that are gone, then empty our own."""
-        for path in await asyncio.to_thread(self.left_behind):
+        for path in await asyncio.to_thread(self.find_abandoned):
             await self.drain_file(path)
         if self.waiting:
             await self.drain_own()
 
-    def left_behind(self) -> list[Path]:
-        """Files that nobody holds."""
+    def find_abandoned(self) -> list[Path]:
+        """Files of dead processes: no process holds their lock."""
         self.left = {path: count for path, count in self.left.items() if path.exists()}
         found = []
         for path in sorted(self.folder.glob("*.jsonl")):
             if path == self.path or path in self.notes.pages:
-                continue  # our own; a second descriptor would not tell
+                continue  # our own: a second descriptor would get the lock
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -114,8 +114,10 @@ class Spool:
         return found
 
     async def drain_own(self) -> None:
-        """Empty our file. New entries go to a new one, so that nobody waits for PostgreSQL; if it does
-        not take them, the old one is one that nobody holds, and its turn comes again."""
+        """Empty our file. New entries go to a new file, so that no caller waits for PostgreSQL.
+
+        If PostgreSQL does not take the entries, the old file is an abandoned one and is retried.
+        """
         async with self.lock:
             path, file, count = self.path, self.file, self.fresh - len(self.lines)
             self.path, self.file = None, None
@@ -133,14 +135,13 @@ class Spool:
         del self.unwritten[: len(unwritten)]
 
     async def drain_file(self, path: Path) -> None:
-        """Empty and remove another's file. Two replicas doing it at once is harmless: every entry
-        is recorded at most once."""
+        """Empty and delete a file. Two replicas may do it at once: an entry is recorded once."""
         await self.write(await asyncio.to_thread(path.read_bytes))
         await asyncio.to_thread(path.unlink, missing_ok=True)
         self.left.pop(path, None)
 
     async def write(self, content: bytes) -> None:
-        """Bring entries into PostgreSQL. A line cut short by a crash was never answered for."""
+        """Write entries to PostgreSQL. A line cut short by a crash was never acknowledged."""
         entries: list[Entry] = []
         for line in content.splitlines():
             try:
@@ -157,8 +158,7 @@ class Spool:
             log.info("spool.drained", entries=len(entries))
 
     async def record_all(self, calls: Sequence[NewCall]) -> None:
-        """Record a batch. One that PostgreSQL will never take is put aside, not lost, and does not
-        hold up the others."""
+        """Record a batch. A record that PostgreSQL rejects is quarantined and blocks no other."""
         try:
             await self.record(calls)
         except asyncpg.DataError as exc:
@@ -167,10 +167,10 @@ class Spool:
                     await self.record_all([call])
                 return
             log.error("spool.record_refused", call_id=calls[0].vapi_call_id, error=str(exc)[:200])
-            await asyncio.to_thread(self.put_aside, encode(Entry(call=calls[0])))
+            await asyncio.to_thread(self.quarantine, encode(Entry(call=calls[0])))
 
-    def put_aside(self, line: bytes) -> None:
-        """For a person to look at; only for ourselves to read: it may hold a control URL."""
+    def quarantine(self, line: bytes) -> None:
+        """Keep a rejected record for an operator, in a private file: it may hold a control URL."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         file = os.open(self.folder / "refused", flags, 0o600)
         try:
@@ -184,7 +184,7 @@ class Spool:
             await record_calls(connection, list(unique.values()))
 
     def close(self) -> None:
-        """Give the files up; an empty one is removed."""
+        """Release the files; an empty one is deleted."""
         self.notes.close()
         if self.file is not None and self.path is not None:
             if os.fstat(self.file).st_size == 0:

@@ -1,8 +1,8 @@
-"""Notes: records on their way to PostgreSQL, in files beside the spool's until they are there.
+"""Notes: records on their way to PostgreSQL, in files beside the spool's until they arrive.
 
-For answers that do not wait for their record. Should the process be killed meanwhile, its notes are what
-the spool of the next one takes over. A note is in the system's hands at once and not forced to the disk:
-it outlives the process, and not a failure of power in the few milliseconds that it is needed for.
+They are for answers that do not wait for their record. If the process is killed meanwhile, the spool of
+the next one takes its notes over. A note is written to the kernel but not synced to the disk: it
+survives the process, but not a power failure in the few milliseconds that it is needed for.
 """
 
 import fcntl
@@ -16,14 +16,16 @@ from uuid import uuid4
 import structlog
 
 PAGE_BYTES = 2**20
-"""A full file is left to its last notes and removed with them: under load there is no idle moment."""
+"""A full file gets no new notes and is deleted with its last one: under load it never runs empty."""
 
 log = structlog.get_logger()
 
 
 def open_locked(folder: Path) -> tuple[Path, int]:
-    """A new file, locked before it has the name by which others look for what nobody holds. Names
-    are in the order of time, so that a call comes before its end."""
+    """Create a file that is locked before it gets the name by which other processes find it.
+
+    Names are in the order of time, so that a call comes before its end.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"{time.time_ns():020d}-{uuid4()}"
     path, hidden = folder / f"{name}.jsonl", folder / f"{name}.new"
@@ -39,7 +41,7 @@ def open_locked(folder: Path) -> tuple[Path, int]:
 
 
 def write_whole(file: int, lines: bytes) -> None:
-    """Append all of it or nothing: half a line would spoil the one that follows."""
+    """Append all lines or none: half a line would corrupt the next one."""
     size = os.fstat(file).st_size
     try:
         written = 0
@@ -74,11 +76,11 @@ class Notes:
         self.page: NotesFile | None = None
 
     def add(self, line: bytes) -> NotesFile | None:
-        """Note a record, to be given to `remove` once recorded; None if the disk does not take it."""
+        """Note a record; pass the result to `remove` once it is recorded. None if the disk fails."""
         try:
             page = self.page
             if page is None or page.size >= PAGE_BYTES:
-                page = self.turn()
+                page = self.start_page()
             write_whole(page.file, line)
         except OSError as exc:
             log.error("notes.not_written", error=type(exc).__name__)
@@ -87,15 +89,15 @@ class Notes:
         page.size += len(line)
         return page
 
-    def turn(self) -> NotesFile:
-        """Begin a new page."""
+    def start_page(self) -> NotesFile:
+        """Start a new page."""
         page = NotesFile(*open_locked(self.folder))
         self.pages[page.path] = page
         self.page = page
         return page
 
     def remove(self, page: NotesFile) -> None:
-        """One note of a page is no longer needed."""
+        """Discard one note of a page; an empty page is truncated or deleted."""
         page.open -= 1
         if page.open:
             return
@@ -106,7 +108,7 @@ class Notes:
             else:
                 self.drop(page)
         except OSError as exc:
-            # What stands there is recorded already: it would be recorded once all the same.
+            # Its notes are recorded already; recording them again changes nothing.
             log.error("notes.not_removed", error=type(exc).__name__)
 
     def drop(self, page: NotesFile) -> None:
@@ -116,7 +118,7 @@ class Notes:
         page.delete()
 
     def close(self) -> None:
-        """Leave what is still needed to the next process."""
+        """Delete pages without open notes; the next process takes over the others."""
         for page in list(self.pages.values()):
             if page.open:
                 os.close(page.file)

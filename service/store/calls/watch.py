@@ -1,4 +1,4 @@
-"""`callgate.call_watch`: how far Vapi's list of calls was compared with ours, and by whom."""
+"""`callgate.call_watch`: how far Vapi's list of calls has been compared with ours, and the claim."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ SELECT vapi_call_id, ended_at IS NOT NULL AS ended FROM callgate.calls
 WHERE vapi_call_id = ANY($1::text[])
 """
 
-# Open for longer than the list reaches back: each is asked about by itself, the oldest first.
+# Open for longer than the list reaches back: each is checked individually, the oldest first.
 LIST_OLD_OPEN = """
 SELECT vapi_call_id FROM callgate.calls
 WHERE status <> 'ended' AND ended_at IS NULL AND created_at < $1
@@ -43,32 +43,32 @@ TOUCH = "UPDATE callgate.calls SET updated_at = now() WHERE vapi_call_id = $1"
 
 
 async def claim(pool: Pool) -> tuple[int, datetime, datetime] | None:
-    """Take the look if it is due: the claim, until when all was compared, and now."""
+    """Claim the comparison if it is due: the claim, the instant compared up to, and now."""
     row = await pool.fetchrow(CLAIM, LEASE_SECONDS)
     return None if row is None else (row["claim"], row["seen_until"], row["now"])
 
 
 async def release(pool: Pool, claim: int, next_in: float, seen_until: datetime | None) -> None:
-    """Give the look back; None: the mark stays, for nothing was believed."""
+    """Release the claim; `seen_until` is None if the comparison failed: the mark stays."""
     await pool.execute(END, claim, next_in, seen_until)
 
 
 async def get_seconds_to_next(pool: Pool) -> float:
-    """Seconds until the next look may be taken."""
+    """Seconds until the next comparison may be claimed."""
     return float(await pool.fetchval(SECONDS))
 
 
 async def find_known(pool: Pool, vapi_call_ids: Sequence[str]) -> dict[str, bool]:
-    """Which of these calls we have, and whether we know their end."""
+    """Which of these calls are recorded, each with whether its end is known."""
     rows = await pool.fetch(KNOWN, list(vapi_call_ids))
     return {row["vapi_call_id"]: row["ended"] for row in rows}
 
 
 async def list_old_open(pool: Pool, before: datetime, limit: int) -> list[str]:
-    """Calls that began before and of which no end is known, for the longest unasked about."""
+    """Open calls that began before an instant, the longest unchecked first."""
     return [row["vapi_call_id"] for row in await pool.fetch(LIST_OLD_OPEN, before, limit)]
 
 
 async def record_check(pool: Pool, vapi_call_id: str) -> None:
-    """Note that a call was asked about: others have their turn first."""
+    """Note that a call was checked: the others come first next time."""
     await pool.execute(TOUCH, vapi_call_id)

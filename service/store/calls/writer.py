@@ -1,7 +1,7 @@
-"""Group commit for calls: what arrives while one transaction is under way goes into the next.
+"""Group commit for calls: records that arrive during one transaction go into the next.
 
-A record is answered for only after its transaction is committed. When PostgreSQL is away the caller
-hears of it at once (`RecordsUnavailableError`) and keeps the record in the spool instead.
+A record is acknowledged only after its transaction is committed. When PostgreSQL is away the gate gets
+`RecordsUnavailableError` at once and keeps the record in the spool instead.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ log = structlog.get_logger()
 
 
 class RecordsUnavailableError(Exception):
-    """PostgreSQL did not take the record in time; whether it will is unknown."""
+    """PostgreSQL did not confirm the record in time; it may still be committed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`first`: this very record made the decision; otherwise an earlier one stands, as `stored`."""
+    """`first`: this record made the decision; otherwise `stored` is the earlier one."""
 
     first: bool
     stored: StoredDecision | None = None
@@ -37,7 +37,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class Waiting:
-    """A record and who waits for it."""
+    """A record, and the future that its message waits for."""
 
     call: NewCall
     done: asyncio.Future[Recorded] = field(
@@ -56,7 +56,7 @@ class CallWriter:
 
     @property
     def available(self) -> bool:
-        """Whether it is worth waiting for PostgreSQL, as far as the last attempt tells."""
+        """Whether to wait for PostgreSQL: False for a moment after a failure."""
         return time.monotonic() >= self.resting_until
 
     async def record(self, call: NewCall, seconds: float) -> Recorded:
@@ -75,11 +75,11 @@ class CallWriter:
             raise RecordsUnavailableError from None
 
     def rest(self) -> None:
-        """Spare the next callers the wait: PostgreSQL is tried again in a moment."""
+        """Skip PostgreSQL for a moment, so that the next messages do not wait for it."""
         self.resting_until = time.monotonic() + REST_SECONDS
 
     async def flush(self) -> None:
-        """Write until nothing waits."""
+        """Write until the queue is empty."""
         while self.queue:
             batch, self.queue = self.queue[:BATCH], self.queue[BATCH:]
             try:
@@ -89,7 +89,7 @@ class CallWriter:
                 log.warning("calls.not_recorded", error=type(exc).__name__, calls=len(batch))
                 fail(batch, RecordsUnavailableError())
             except Exception:
-                # A fault of ours, or of the schema: the call is still decided, and kept on disk.
+                # A bug of ours, or of the schema: the call is still decided, and kept on disk.
                 if len(batch) > 1:
                     await self.write_one_by_one(batch)
                 else:
@@ -97,7 +97,7 @@ class CallWriter:
                     fail(batch, RecordsUnavailableError())
 
     async def write_one_by_one(self, batch: list[Waiting]) -> None:
-        """One record that PostgreSQL refuses must not take its neighbours along."""
+        """Write records separately: one that PostgreSQL rejects must not fail the others."""
         for waiting in batch:
             try:
                 await self.write([waiting])
@@ -106,7 +106,7 @@ class CallWriter:
                 fail([waiting], RecordsUnavailableError())
 
     async def write(self, batch: list[Waiting]) -> None:
-        """One transaction, bounded: a connection that hangs is thrown away, not waited for."""
+        """Write one bounded transaction: a connection that hangs is terminated."""
         calls = {waiting.call.vapi_call_id: waiting.call for waiting in reversed(batch)}
         async with asyncio.timeout(COMMIT_SECONDS):
             connection = await self.pool.acquire(timeout=COMMIT_SECONDS)
@@ -117,7 +117,7 @@ class CallWriter:
                 connection.terminate()
                 work.cancel()
                 raise TimeoutError
-            self.tell(batch, calls, *work.result())
+            self.acknowledge(batch, calls, *work.result())
         finally:
             if not work.done():
                 work.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -127,14 +127,14 @@ class CallWriter:
             except (TimeoutError, asyncpg.InterfaceError):
                 connection.terminate()
 
-    def tell(
+    def acknowledge(
         self,
         batch: list[Waiting],
         calls: Mapping[str, NewCall],
         won: set[str],
         stored: Mapping[str, StoredDecision],
     ) -> None:
-        """Answer everybody in a batch that is committed."""
+        """Resolve the futures of a committed batch."""
         for waiting in batch:
             call_id = waiting.call.vapi_call_id
             first = call_id in won and calls[call_id] is waiting.call
@@ -144,7 +144,7 @@ class CallWriter:
 
 
 def stored_of(call: NewCall) -> StoredDecision:
-    """The decision of a copy of the same message, which was recorded in the same batch."""
+    """The decision of a copy of the same message, recorded in the same batch."""
     return StoredDecision(
         vapi_call_id=call.vapi_call_id,
         organization_id=call.organization_id,
@@ -157,9 +157,9 @@ def stored_of(call: NewCall) -> StoredDecision:
 
 
 def fail(batch: list[Waiting], error: Exception) -> None:
-    """Tell everybody in the batch; nobody is left waiting."""
+    """Fail every future of a batch, so that no message is left waiting."""
     for waiting in batch:
         if not waiting.done.done():
             waiting.done.set_exception(error)
-            # Whoever gave up waiting is not there to hear it.
+            # Retrieved, because the waiting message may have timed out.
             waiting.done.exception()

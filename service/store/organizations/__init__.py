@@ -1,1 +1,1 @@
-"""Tables of organizations and what entitles them, read for lists and for the access directory."""
+"""Tables of organizations and their entitlements, read for lists and the access directory."""

@@ -1,4 +1,4 @@
-"""Reading what the access directory holds: organizations with all that entitles and names them."""
+"""Reads the entries of the access directory: organizations with entitlements and numbers."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ BEAT = "SELECT clock_timestamp(), pg_notify('callgate_directory', $1)"
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """One organization with its registered numbers, as the directory keeps it."""
+    """One organization with its registered numbers, as the directory holds it."""
 
     organization: Organization
     phone_numbers: tuple[PhoneNumber, ...]
@@ -89,6 +89,6 @@ async def read_all(connection: Connection) -> AsyncIterator[list[DirectoryEntry]
 
 
 async def read_some(pool: Pool, organization_ids: Sequence[UUID]) -> dict[UUID, DirectoryEntry]:
-    """The entries of these organizations; one that is gone is missing from the answer."""
+    """The entries of these organizations; removed ones are missing."""
     rows = await pool.fetch(SOME_ENTRIES, list(organization_ids))
     return {row["id"]: entry_of(row) for row in rows}

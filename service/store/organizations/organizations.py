@@ -57,7 +57,7 @@ UPDATE callgate.organizations SET name = $2, external_id = $3, blocked_message =
 WHERE id = $1
 """
 
-# An organization's own fields and its entitlements are one thing to those who read it.
+# Readers see an organization's own fields and its entitlements as one object.
 MARK_UPDATED = "UPDATE callgate.organizations SET updated_at = now() WHERE id = $1"
 
 DELETE = "DELETE FROM callgate.organizations WHERE id = $1"
@@ -67,7 +67,7 @@ DELETE FROM callgate.assistants
 WHERE organization_id = $1 AND vapi_assistant_id <> ALL($2::text[])
 """
 
-# In order, so that two changes that name the same assistants wait for each other, not in a ring.
+# In order, so that two changes of the same assistants wait for each other without a deadlock.
 INSERT_ASSISTANTS = """
 INSERT INTO callgate.assistants (organization_id, vapi_assistant_id)
 SELECT $1, given FROM unnest($2::text[]) AS given
@@ -77,7 +77,7 @@ WHERE NOT EXISTS (
 ORDER BY given
 """
 
-# Whose an assistant is decides whether the webhook may be put on it, or has to come off it.
+# An assistant's owner decides whether the webhook may be put on it or has to be removed.
 WAKE_SHADOWED = """
 UPDATE callgate.webhook_states SET next_attempt_at = now() WHERE phone_number_id IN (
     SELECT s.phone_number_id FROM callgate.webhook_states s
@@ -124,13 +124,13 @@ ERRORS: Mapping[str, Callable[[], CallgateError]] = {
 
 
 def to_domain_error(exc: asyncpg.IntegrityConstraintViolationError) -> Exception:
-    """The domain error that a constraint's name stands for, else the error itself."""
+    """The domain error for a constraint's name; an unknown one is returned unchanged."""
     known = ERRORS.get(getattr(exc, "constraint_name", None) or "")
     return exc if known is None else known()
 
 
 def organization_of(row: Any) -> Organization:
-    """An organization out of a row of `COLUMNS`."""
+    """An organization from a row of `COLUMNS`."""
     return replace(
         entry_of(row).organization, created_at=row["created_at"], updated_at=row["updated_at"]
     )
@@ -143,7 +143,7 @@ async def find(database: Pool | Connection, organization_id: UUID) -> Organizati
 
 
 async def find_many(pool: Pool, organization_ids: Sequence[UUID]) -> list[Organization]:
-    """Those of these organizations that there are."""
+    """Those of these organizations that exist."""
     rows = await pool.fetch(FIND_MANY, list(organization_ids))
     return [organization_of(row) for row in rows]
 
@@ -155,7 +155,7 @@ async def find_by_external_id(database: Pool | Connection, external_id: str) -> 
 
 
 async def lock(connection: Connection, organization_id: UUID) -> None:
-    """Let changes of one organization follow each other, so that the audit's `before` is true."""
+    """Serialize changes of one organization, so that the audit's `before` is correct."""
     await connection.execute(LOCK, organization_id)
 
 
@@ -202,7 +202,7 @@ async def update(
 async def put_assistants(
     connection: Connection, organization_id: UUID, assistant_ids: Sequence[str]
 ) -> None:
-    """Make these, and no others, the organization's assistants."""
+    """Replace the organization's assistants with these."""
     given = list(dict.fromkeys(assistant_ids))
     await connection.execute(DELETE_ASSISTANTS, organization_id, given)
     await connection.execute(INSERT_ASSISTANTS, organization_id, given)
@@ -210,7 +210,7 @@ async def put_assistants(
 
 
 async def mark_updated(connection: Connection, organization_id: UUID) -> None:
-    """Note that an organization, or what entitles it, has changed."""
+    """Note that an organization or its entitlements have changed."""
     await connection.execute(MARK_UPDATED, organization_id)
 
 
@@ -236,7 +236,7 @@ async def put_plan(connection: Connection, organization_id: UUID, plan: Subscrip
 async def put_trial(
     connection: Connection, organization_id: UUID, starts_at: datetime | None, ends_at: datetime
 ) -> None:
-    """Set the trial; without a beginning it begins now. Raises `InvalidError`."""
+    """Set the trial; without `starts_at` it begins now. Raises `InvalidError`."""
     try:
         await connection.execute(PUT_TRIAL, organization_id, starts_at, ends_at)
     except asyncpg.IntegrityConstraintViolationError as exc:

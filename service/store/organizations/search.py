@@ -1,4 +1,4 @@
-"""The list of organizations: what is searched and filtered for, in any of its orders, page by page."""
+"""The list of organizations: searched, filtered and sorted, page by page."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Sort = Literal[
     "plan_ends_at",
     "-plan_ends_at",
 ]
-"""A minus turns the order round. Those without such an end come last either way."""
+"""A minus reverses the order. Organizations without such an end come last either way."""
 
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
@@ -29,13 +29,13 @@ TrialFilter = Literal["running", "ending", "ended", "none"]
 PlanFilter = Literal["active", "past_due", "canceled", "paused", "none"]
 Value = str | datetime | None
 Position = tuple[Value, UUID]
-"""What the last one seen is sorted by, and its id."""
+"""The sort value and the id of the last organization of a page."""
 
 FEWEST_DIGITS = 4
 MOST_OWNERS = 200
 PHONE = re.compile(r"[+0-9 ()/.\-]+", re.ASCII)
 
-# Matching ids come as a set to be joined: an array would be gone through for every row.
+# Matching ids are joined as a set: an array would be scanned for every row.
 FILTERS = """
 WHERE ($1::text IS NULL OR o.name ILIKE $1 OR o.external_id ILIKE $1
         OR o.id IN (SELECT unnest($2::uuid[])))
@@ -53,8 +53,8 @@ WHERE ($1::text IS NULL OR o.name ILIKE $1 OR o.external_id ILIKE $1
     AND ($7::text IS NULL OR $7 = coalesce(p.status, 'none'))
 """
 
-# By sort, the first page and those after a position ($9, $10): an index serves each from its place.
-# Only IS NOT NULL lets PostgreSQL begin with the end; it does not conclude it from a comparison.
+# By sort, the first page and the pages after a position ($9, $10); each reads from its place in an
+# index. PostgreSQL uses the index on the ends only with IS NOT NULL: a comparison does not imply it.
 STATEMENTS: Mapping[Sort, tuple[str, str]] = {
     "name": (
         COLUMNS + FILTERS + "ORDER BY lower(o.name), o.id LIMIT $8",
@@ -147,7 +147,7 @@ WHERE n.released_at IS NULL AND (n.vapi_phone_number_id = $1 OR n.number LIKE $2
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What organizations are looked for; None: whatever. `ids` are those that may be in the list.
+    """Filters of the list; None matches all. `ids` restricts the list to these.
 
     `query` is any part of the name or the external id, a whole id, or some digits of a number.
     """
@@ -161,7 +161,7 @@ class Filters:
 
 
 def value_of(sort: Sort, organization: Organization) -> Value:
-    """What an organization is sorted by."""
+    """The sort value of an organization."""
     match sort.lstrip("-"):
         case "created_at":
             return organization.created_at
@@ -173,13 +173,13 @@ def value_of(sort: Sort, organization: Organization) -> Value:
 
 
 def pattern_of(query: str) -> str:
-    """A pattern for LIKE that finds `query` anywhere."""
+    """A LIKE pattern that matches `query` anywhere."""
     escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 
 
 async def find_owners(pool: Pool, query: str) -> list[UUID]:
-    """Organizations that `query` names by their id or by a number of theirs."""
+    """Organizations that `query` names by their id or by one of their numbers."""
     try:
         return [UUID(query)]
     except ValueError:
@@ -194,9 +194,9 @@ async def find_owners(pool: Pool, query: str) -> list[UUID]:
 async def list_page(
     pool: Pool, *, filters: Filters, sort: Sort = "name", after: Position | None, limit: int
 ) -> list[Organization]:
-    """Organizations in order; `after` is the position of the last one seen.
+    """Organizations in order; `after` is the position of the last one of the previous page.
 
-    The database lowers names: its idea of small letters and ours differ.
+    The database lowercases names: its rules and Python's differ.
     """
     query = filters.query
     given = (

@@ -1,4 +1,4 @@
-"""What happened around one organization: changes of it and of its numbers, and days of stopped calls."""
+"""The timeline of one organization: changes of it and its numbers, and days of stopped calls."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ WHERE a.object_type = 'phone_number'
     AND coalesce(a.after, a.before) ->> 'organization_id' = $1::uuid::text
 """
 
-# Of a number that moved, what was changed under another owner is that owner's.
+# A number's changes belong to the organization that owned it at that time.
 LIST_CHANGES = (
     "("
     + COLUMNS
@@ -38,8 +38,8 @@ ORDER BY at DESC, id DESC LIMIT $5
 """
 )
 
-# From day to day by the index: each step finds the last stopped call before the day found last.
-# A day that has calls at $2 or later has been shown.
+# Walks the index day by day: each step finds the last stopped call before the previous day.
+# A day with calls at $2 or later is on the page before.
 LIST_DAYS = """
 WITH RECURSIVE days AS (
     (SELECT c.created_at AS last_at, date_trunc('day', c.created_at) AS day, 1 AS number
@@ -84,14 +84,14 @@ class StoppedDay:
 
 
 async def list_numbers(pool: Pool, organization_id: UUID) -> list[str]:
-    """Ids of the numbers that are or were the organization's."""
+    """Ids of the organization's present and former numbers."""
     return [row["id"] for row in await pool.fetch(LIST_NUMBERS, organization_id)]
 
 
 async def list_changes(
     pool: Pool, organization_id: UUID, after: Place, limit: int
 ) -> list[AuditEntry]:
-    """Changes of the organization, what entitles it and its numbers, newest first."""
+    """Changes of the organization, its entitlements and its numbers, newest first."""
     numbers = await list_numbers(pool, organization_id)
     rows = await pool.fetch(LIST_CHANGES, str(organization_id), numbers, *after, limit)
     return [AuditEntry(**dict(row)) for row in rows]
@@ -100,7 +100,7 @@ async def list_changes(
 async def list_days(
     pool: Pool, organization_id: UUID, before: datetime, limit: int
 ) -> list[StoppedDay]:
-    """Days on which calls were stopped, newest first. A day stands where its last call does."""
+    """Days on which calls were stopped, newest first, each at its last call."""
     rows = await pool.fetch(LIST_DAYS, organization_id, before, limit + 1)
     return [
         StoppedDay(row["last_at"], row["day"], row["blocked"], row["cut"], tuple(row["reasons"]))

@@ -1,4 +1,4 @@
-"""`callgate.admins`: who may sign in, and the codes that make the first one."""
+"""`callgate.admins`: the accounts that may sign in, and the setup codes for the first one."""
 
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,7 @@ FIND_HASH = "SELECT password_hash FROM callgate.admins WHERE id = $1"
 
 IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM callgate.admins)"
 
-# Whoever takes an admin's rights away looks at all the others: one at a time.
+# Demoting or disabling an admin checks all the others, so such changes are serialized.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('callgate.admins', 0))"
 
 HAS_OTHER = """
@@ -88,7 +88,7 @@ async def find_by_subject(database: Pool | Connection, subject: str) -> Admin | 
 
 
 async def list_page(pool: Pool, *, after: UUID | None, limit: int) -> list[Admin]:
-    """Admins by name, behind the one whose id is `after`."""
+    """Admins by name, after the one with the id `after`."""
     return [Admin(**dict(row)) for row in await pool.fetch(LIST, after, limit)]
 
 
@@ -102,12 +102,12 @@ async def is_empty(database: Pool | Connection) -> bool:
 
 
 async def lock(connection: Connection) -> None:
-    """Let nobody else change who is an admin until this transaction ends."""
+    """Block other changes of admins until this transaction ends."""
     await connection.execute(LOCK)
 
 
 async def has_other_admin(connection: Connection, admin_id: UUID) -> bool:
-    """Whether somebody else could still administer everything."""
+    """Whether another enabled account has the role admin."""
     return bool(await connection.fetchval(HAS_OTHER, admin_id))
 
 
@@ -121,7 +121,7 @@ async def insert(
     subject: str | None,
     created_by: str,
 ) -> UUID | None:
-    """Add somebody; None if the name is taken."""
+    """Add an admin; None if the name is taken."""
     made: UUID | None = await connection.fetchval(
         INSERT, name, name_key, role, password_hash, subject, created_by
     )
@@ -141,7 +141,7 @@ async def update_hash(connection: Connection, admin_id: UUID, password_hash: str
 
 
 async def replace_hash(connection: Connection, admin_id: UUID, old: str, new: str) -> None:
-    """The same password hashed anew, unless it was changed meanwhile."""
+    """Replace the hash of an unchanged password by a stronger one."""
     await connection.execute(REPLACE_HASH, admin_id, old, new)
 
 
@@ -150,7 +150,7 @@ async def record_sign_in(connection: Connection, admin_id: UUID) -> None:
 
 
 async def insert_code(connection: Connection, code_hash: bytes) -> None:
-    """One more code; the newest 20 are kept."""
+    """Add a setup code; the newest 20 are kept."""
     await connection.execute(INSERT_CODE, code_hash)
     await connection.execute(DELETE_OLD_CODES)
 

@@ -1,4 +1,4 @@
-"""`callgate.oidc_sign_ins`: sign-ins that are at the provider just now. Each is taken once."""
+"""`callgate.oidc_sign_ins`: sign-ins waiting for the provider. Each is consumed once."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ DELETE FROM callgate.oidc_sign_ins WHERE created_at <= now() - interval '10 minu
 
 @dataclass(frozen=True, slots=True)
 class PendingSignIn:
-    """What the provider's answer is held against."""
+    """What the provider's answer is checked against."""
 
     nonce: str
     verifier: str
@@ -39,6 +39,6 @@ async def insert(
 
 
 async def consume(pool: Pool, state_hash: bytes, binding_hash: bytes) -> PendingSignIn | None:
-    """The sign-in with this state that this browser began less than ten minutes ago."""
+    """Delete and return this browser's sign-in with this state, if under ten minutes old."""
     row = await pool.fetchrow(CONSUME, state_hash, binding_hash)
     return None if row is None else PendingSignIn(**dict(row))

@@ -1,4 +1,4 @@
-"""`callgate.sessions`: who is signed in. Of each token only its hash is kept."""
+"""`callgate.sessions`: signed-in admins. Only the hash of each token is stored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +57,7 @@ def session_of(row: Any) -> Session:
 
 
 async def find_by_hash(pool: Pool, token_hash: bytes) -> tuple[Session, bool] | None:
-    """The session with this token, if it is alive, and whether it was last seen a while ago."""
+    """The live session with this token, and whether `last_seen_at` is over a minute old."""
     row = await pool.fetchrow(FIND_BY_HASH, IDLE, LONGEST, token_hash)
     return None if row is None else (session_of(row), row["is_stale"])
 
@@ -68,12 +68,12 @@ async def find(database: Pool | Connection, session_id: UUID) -> Session | None:
 
 
 async def list_of_admin(pool: Pool, admin_id: UUID) -> list[Session]:
-    """The live sessions of one admin, the last one used first."""
+    """The live sessions of one admin, the last used first."""
     return [session_of(row) for row in await pool.fetch(LIST, IDLE, LONGEST, admin_id)]
 
 
 async def insert(connection: Connection, token_hash: bytes, admin_id: UUID, client: Client) -> UUID:
-    """Begin a session, and forget those that have expired."""
+    """Add a session, and delete expired ones."""
     await connection.execute(DELETE_EXPIRED, IDLE, LONGEST)
     made: UUID = await connection.fetchval(
         INSERT, token_hash, admin_id, client.user_agent[:300], client.address[:100]
@@ -86,12 +86,12 @@ async def record_seen(pool: Pool, session_id: UUID) -> None:
 
 
 async def end(connection: Connection, session_id: UUID) -> bool:
-    """End a session; False when it had ended before."""
+    """Delete a session; False if it had already ended."""
     return bool(await connection.fetchval(END, session_id))
 
 
 async def end_all(connection: Connection, admin_id: UUID, *, but: UUID | None = None) -> int:
-    """End every session of an admin but one; returns how many there were."""
+    """Delete all sessions of an admin but one; returns how many."""
     ended: int = await connection.fetchval(END_ALL, admin_id, but)
     return ended
 

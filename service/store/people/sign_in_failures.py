@@ -1,10 +1,10 @@
-"""`callgate.sign_in_failures`: failed attempts of the last minutes, shared by all replicas."""
+"""`callgate.sign_in_failures`: failed sign-ins of the last 15 minutes, shared by all replicas."""
 
 from dataclasses import dataclass
 
 from service.store.pool import Connection, Pool
 
-# Both locks in one statement and in one order, so that two attempts never wait for each other.
+# Both locks in one statement and in one order, so that two attempts never deadlock.
 LOCK = """
 SELECT pg_advisory_xact_lock(key) FROM (
     SELECT DISTINCT hashtextextended(part, 0) AS key
@@ -40,14 +40,14 @@ DELETE FROM callgate.sign_in_failures WHERE id IN (
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """How many, and how many seconds ago the last one was."""
+    """The number of failures, and the seconds since the last one."""
 
     count: int
     age: float
 
 
 async def lock(connection: Connection, name_hash: bytes, address: str) -> None:
-    """Count attempts for one name, or from one address, one after the other."""
+    """Serialize attempts for one name, and from one address."""
     await connection.execute(LOCK, name_hash, address)
 
 
@@ -66,11 +66,11 @@ async def count(
 
 
 async def insert(connection: Connection, name_hash: bytes, address: str) -> None:
-    """One more, and away with those that count no longer."""
+    """Add a failure, and delete expired ones."""
     await connection.execute(DELETE_OLD)
     await connection.execute(INSERT, name_hash, address)
 
 
 async def delete(database: Pool | Connection, name_hash: bytes, address: str) -> None:
-    """It was them after all."""
+    """Delete the failures of a name from an address, after a successful sign-in."""
     await database.execute(DELETE, name_hash, address)

@@ -1,4 +1,4 @@
-"""API tokens: only their hashes are kept."""
+"""`callgate.api_tokens`: only hashes of tokens are stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -48,7 +48,7 @@ WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 mi
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token without its secret. No `scopes` are all areas of the API."""
+    """A token without its secret. Empty `scopes` means all areas of the API."""
 
     id: UUID
     name: str
@@ -69,14 +69,13 @@ def token_of(row: Any) -> ApiToken:
 
 
 async def find_live(pool: Pool, token_hash: bytes) -> tuple[ApiToken, bool] | None:
-    """The token with this hash, unless it is revoked or has expired, and whether it was not used for
-    a while."""
+    """The valid token with this hash, and whether its last use is over a minute old."""
     row = await pool.fetchrow(FIND_LIVE, token_hash)
     return None if row is None else (token_of(row), row["is_stale"])
 
 
 async def record_use(pool: Pool, token_id: UUID) -> None:
-    """Keep when it was last used, to the minute."""
+    """Record the last use, to the minute."""
     await pool.execute(RECORD_USE, token_id)
 
 
@@ -106,5 +105,5 @@ async def insert(
 
 
 async def revoke(connection: Connection, token_id: UUID) -> bool:
-    """End a token; False when it had ended before."""
+    """Revoke a token; False if it already was revoked."""
     return bool(await connection.fetchval(REVOKE, token_id))

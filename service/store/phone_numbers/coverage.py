@@ -1,4 +1,4 @@
-"""What coverage hangs on, counted: numbers that are alike in it make one row, however many they are."""
+"""The facts that coverage depends on: numbers with equal facts are counted in one group."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +22,10 @@ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Numbers that are alike. `answers`: their answer_with names an assistant, `answered`: there is
-    one at all. `registered`: the organization has registered assistants."""
+    """Numbers with equal facts. `answers`: their `answer_with` names an assistant.
+
+    `answered`: they have an `answer_with`. `registered`: the organization has registered assistants.
+    """
 
     gate: str
     answers: bool
@@ -42,5 +44,5 @@ async def count_groups(pool: Pool) -> list[Group]:
 
 
 def group_of(row: Mapping[str, Any]) -> Group:
-    """A group out of a row."""
+    """A group from a row of `GROUPS`."""
     return Group(**{**dict(row), "answers": bool(row["answers"])})

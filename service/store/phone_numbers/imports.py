@@ -1,4 +1,4 @@
-"""`callgate.imports` and `callgate.import_rows`: imports as they are kept, and who applies one now."""
+"""`callgate.imports` and `callgate.import_rows`: imports, their rows and the claims of workers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Outcome = Literal["done", "unchanged", "failed"]
 Show = Literal["all", "failed", "done", "unchanged", "waiting"]
 
 LEASE_SECONDS = 60.0
-"""Longer than any one row may take; every row that is done begins it anew."""
+"""Longer than any one row may take; every finished row renews the lease."""
 KEPT_DAYS = 30
 
 COLUMNS = """
@@ -54,7 +54,7 @@ DELETE FROM callgate.imports
 WHERE created_at < now() - make_interval(days => $1) AND state <> 'applying'
 """
 
-# An import has 10,000 rows at most: what the other filters leave out is looked at and passed over.
+# An import has 10,000 rows at most, so scanning rows that the filters drop is cheap.
 LIST_ROWS = """
 SELECT line, plan, action, outcome, message, phone_number_id FROM callgate.import_rows
 WHERE import_id = $1 AND (outcome IS DISTINCT FROM 'failed', line) > ($2::boolean, $3::integer)
@@ -71,7 +71,7 @@ START = """
 UPDATE callgate.imports SET state = 'applying', applied_by = $2, applied_at = now() WHERE id = $1
 """
 
-# The claim stays: the row that is being applied just now is still recorded, and is the last.
+# The claim stays: the row being applied is still recorded, and is the last one.
 CANCEL = "UPDATE callgate.imports SET state = 'canceled', finished_at = now() WHERE id = $1"
 
 CLAIM = """
@@ -131,8 +131,10 @@ class ImportJob:
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
-    """A row: what was planned for it, as the use case wrote it, and what became of it (None: not
-    done yet). `message` is for people."""
+    """A row with its plan, as the use case wrote it, and its outcome (None: pending).
+
+    `message` is a sentence for the admin.
+    """
 
     line: int
     plan: Mapping[str, Any]
@@ -143,13 +145,13 @@ class ImportRecord:
 
     @property
     def place(self) -> tuple[bool, int]:
-        """Where it stands in the list: what failed is first."""
+        """Its place in the list: failed rows come first."""
         return self.outcome != "failed", self.line
 
 
 @dataclass(frozen=True, slots=True)
 class ImportClaim:
-    """An import that is this worker's to apply, until somebody has a higher `number`."""
+    """A worker's claim on an import; `number` is a fencing token: the highest one is valid."""
 
     import_id: UUID
     number: int
@@ -163,7 +165,7 @@ async def find(pool: Pool, import_id: UUID) -> ImportJob | None:
 
 
 async def find_locked(connection: Connection, import_id: UUID) -> ImportJob | None:
-    """One import, which nobody else changes until the transaction ends."""
+    """One import, locked until the transaction ends."""
     row = await connection.fetchrow(FIND_LOCKED, import_id)
     return None if row is None else ImportJob(**dict(row))
 
@@ -182,7 +184,7 @@ async def insert(
     warning: str | None,
     plans: Sequence[Mapping[str, Any]],
 ) -> UUID:
-    """Keep an import; each of `plans` has at least `line`, `action`, `message` and
+    """Insert an import; each of `plans` has at least `line`, `action`, `message` and
     `phone_number_id`."""
     made: UUID = await connection.fetchval(INSERT, created_by, source, file_name, warning)
     rows = [{"line": plan["line"], "plan": plan} for plan in plans]
@@ -191,20 +193,20 @@ async def insert(
 
 
 async def delete_old(connection: Connection) -> None:
-    """Forget what is long past."""
+    """Delete expired imports."""
     await connection.execute(DELETE_OLD, KEPT_DAYS)
 
 
 async def list_rows(
     pool: Pool, import_id: UUID, show: Show, *, after: tuple[bool, int], limit: int
 ) -> list[ImportRecord]:
-    """Rows behind the place `after`: first what failed, then the others, each by line."""
+    """Rows after the place `after`: failed ones first, then the others, each by line."""
     rows = await pool.fetch(LIST_ROWS, import_id, *after, show, limit)
     return [ImportRecord(**dict(row)) for row in rows]
 
 
 async def count_rows(pool: Pool, import_id: UUID) -> dict[tuple[str, str], int]:
-    """How many rows there are of each planned action and outcome (`waiting`: none yet)."""
+    """Rows by planned action and outcome (`waiting`: pending)."""
     rows = await pool.fetch(COUNT_ROWS, import_id)
     return {(row["action"], row["outcome"]): row["rows"] for row in rows}
 
@@ -218,7 +220,7 @@ async def cancel(connection: Connection, import_id: UUID) -> None:
 
 
 async def claim(pool: Pool) -> ImportClaim | None:
-    """Take an import that is to be applied and that nobody applies now."""
+    """Claim an import that is being applied and that no worker holds."""
     row = await pool.fetchrow(CLAIM, LEASE_SECONDS)
     if row is None:
         return None
@@ -226,7 +228,7 @@ async def claim(pool: Pool) -> ImportClaim | None:
 
 
 async def list_pending_rows(pool: Pool, held: ImportClaim, limit: int) -> list[ImportRecord]:
-    """The next rows to apply; none if the import is no longer this worker's."""
+    """The next rows to apply; none if the claim is lost."""
     rows = await pool.fetch(LIST_PENDING_ROWS, held.import_id, held.number, limit)
     return [ImportRecord(**dict(row)) for row in rows]
 
@@ -240,8 +242,8 @@ async def record_outcome(
     message: str | None,
     phone_number_id: UUID | None,
 ) -> bool:
-    """Keep what became of a row, unless somebody else has the import now; whether to go on."""
-    going_on = await pool.fetchval(
+    """Record the outcome of a row if the claim still holds; returns whether to continue."""
+    continues = await pool.fetchval(
         RECORD_OUTCOME,
         held.import_id,
         held.number,
@@ -251,14 +253,14 @@ async def record_outcome(
         message,
         phone_number_id,
     )
-    return bool(going_on)
+    return bool(continues)
 
 
 async def finish(pool: Pool, held: ImportClaim) -> bool:
-    """All rows have their outcome; False if the import is no longer this worker's."""
+    """Mark the import applied; False if the claim is lost."""
     return bool(await pool.fetchval(FINISH, held.import_id, held.number))
 
 
 async def release(pool: Pool, held: ImportClaim) -> None:
-    """Let another worker go on at once."""
+    """Release the claim, so that another worker can continue at once."""
     await pool.execute(RELEASE, held.import_id, held.number)

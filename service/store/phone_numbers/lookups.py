@@ -1,4 +1,4 @@
-"""Set-based look-ups for imports: many registered numbers, or organizations, in one question each."""
+"""Set-based look-ups for imports: many registered numbers, or organizations, in one query."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ WHERE phone_number_id = ANY($1::uuid[]) AND state = 'pending'
 
 @dataclass(frozen=True, slots=True)
 class RegisteredNumber:
-    """What an import compares with."""
+    """A registered number, as an import compares with it."""
 
     id: UUID
     organization_id: UUID
@@ -55,7 +55,7 @@ class NamedOrganization:
 async def find_numbers(
     database: Pool | Connection, vapi_ids: Iterable[str]
 ) -> dict[str, RegisteredNumber]:
-    """Those of the numbers that are registered, by their ids at Vapi."""
+    """The registered ones of these numbers, by their id at Vapi."""
     rows = await database.fetch(NUMBERS, list(set(vapi_ids)))
     return {
         row["vapi_phone_number_id"]: RegisteredNumber(
@@ -76,6 +76,6 @@ async def find_organizations(
 
 
 async def count_pending(database: Pool | Connection, phone_number_ids: Iterable[UUID]) -> int:
-    """How many of the numbers still wait for their first look at Vapi, or for another one."""
+    """How many of these numbers wait for their next reconcile pass."""
     found: int = await database.fetchval(PENDING, list(phone_number_ids))
     return found

@@ -45,7 +45,7 @@ ORDER BY n.id LIMIT $4
 """
 )
 
-# Looked through in the order of the ids: numbers are thousands, not millions.
+# Scanned in the order of ids: there are thousands of numbers, not millions.
 SEARCH = (
     COLUMNS
     + """
@@ -61,7 +61,7 @@ ORDER BY n.id LIMIT $6
 """
 )
 
-# A number that is being released is taken over, with what was at Vapi before us.
+# A number that is being released is taken over, with the webhook that was at Vapi before ours.
 INSERT = """
 INSERT INTO callgate.phone_numbers AS n (
     organization_id, vapi_phone_number_id, number, label, gate, answer_with)
@@ -74,7 +74,7 @@ WHERE n.released_at IS NOT NULL
 RETURNING id
 """
 
-# A pause outlives it: what is paused waits for its end.
+# A pause stays: a paused number waits for its end.
 MAKE_DUE = """
 INSERT INTO callgate.webhook_states (phone_number_id, ordered_by, ordered_from)
 VALUES ($1, $2, $3)
@@ -83,7 +83,7 @@ ON CONFLICT (phone_number_id) DO UPDATE SET state = 'pending', drift = '[]', las
     ordered_by = excluded.ordered_by, ordered_from = excluded.ordered_from, settled_at = now()
 """
 
-# A new owner begins anew: a pause was the former one's.
+# A pause does not pass to a new owner.
 UNPAUSE = """
 UPDATE callgate.webhook_states
 SET paused_at = NULL, paused_by = NULL, paused_reason = NULL, paused_until = NULL
@@ -115,13 +115,13 @@ WHERE id = $1
 
 
 def conditions_of(row: Mapping[str, Any]) -> Conditions:
-    """What the state says of the two questions; a state that hides them leaves them open."""
+    """Both conditions as far as the state implies them; None where it does not."""
     configured, unshadowed = CONDITIONS.get(SyncState(row["state"]), (None, None))
     return Conditions(configured, unshadowed, row["last_event_at"])
 
 
 def phone_number_of(row: Any) -> PhoneNumber:
-    """A phone number out of a row of `COLUMNS`."""
+    """A phone number from a row of `COLUMNS`."""
     return PhoneNumber(
         id=row["id"],
         organization_id=row["organization_id"],
@@ -152,8 +152,10 @@ async def find_by_vapi_id(database: Pool | Connection, vapi_id: str) -> PhoneNum
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumberFilter:
-    """Which numbers a list is to show; None and "" are any. `query` is a part of the number, the
-    label, Vapi's id or the organization's name."""
+    """Filters of the list; None and "" match all.
+
+    `query` is a part of the number, the label, Vapi's id or the organization's name.
+    """
 
     query: str = ""
     organization_id: UUID | None = None
@@ -165,7 +167,7 @@ class PhoneNumberFilter:
 async def search(
     pool: Pool, wanted: PhoneNumberFilter, *, after: UUID | None, limit: int
 ) -> list[PhoneNumber]:
-    """The numbers that fit, by id; `after` is the last one of the page before."""
+    """The matching numbers, by id; `after` is the last one of the previous page."""
     pattern = None
     if wanted.query:
         escaped = wanted.query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -184,13 +186,13 @@ async def search(
 
 
 async def find_labels(pool: Pool, ids: Sequence[UUID]) -> dict[str, str]:
-    """What people call these numbers, by id."""
+    """The names of these numbers, by id."""
     rows = await pool.fetch(FIND_LABELS, list(ids))
     return {str(row["id"]): row["name"] for row in rows}
 
 
 async def lock(connection: Connection, phone_number_id: UUID) -> None:
-    """Let changes of one number follow each other, so that none undoes another unseen."""
+    """Serialize changes of one number, so that none overwrites another."""
     await connection.execute(LOCK, phone_number_id)
 
 
@@ -202,13 +204,13 @@ async def list_page(
     after: UUID | None,
     limit: int,
 ) -> list[PhoneNumber]:
-    """Registered numbers in a stable order."""
+    """Registered numbers in the order of their ids."""
     rows = await pool.fetch(LIST, organization_id, sync_state, after, limit)
     return [phone_number_of(row) for row in rows]
 
 
 async def insert(connection: Connection, number: Mapping[str, Any], order: Order) -> UUID:
-    """Register a number and make its configuration due; raises `ConflictError` if it is taken."""
+    """Register a number and make its reconcile pass due; raises `ConflictError` if taken."""
     try:
         found: UUID | None = await connection.fetchval(
             INSERT,
@@ -244,16 +246,16 @@ async def update(connection: Connection, phone_number_id: UUID, number: Mapping[
 
 
 async def make_due(connection: Connection, phone_number_id: UUID, order: Order) -> None:
-    """Bring the number's next look to now, by somebody's order."""
+    """Make the number's next pass due now, on the order of an actor."""
     await connection.execute(MAKE_DUE, phone_number_id, order.by, order.source)
 
 
 async def allow_write(connection: Connection, phone_number_id: UUID, order: Order) -> None:
-    """Let the next look change Vapi by somebody's order."""
+    """Let the next pass change Vapi, on the order of an actor."""
     await connection.execute(ORDER, phone_number_id, order.by, order.source)
 
 
 async def release(connection: Connection, phone_number_id: UUID, order: Order) -> None:
-    """Give the number up; its row stays, unseen, until the former webhook is back at Vapi."""
+    """Release a number; its row stays, hidden, until its previous webhook is restored."""
     await connection.execute(RELEASE, phone_number_id)
     await make_due(connection, phone_number_id, order)

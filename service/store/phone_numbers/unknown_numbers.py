@@ -1,7 +1,7 @@
-"""The inbox of numbers that call us and that nobody registered; triggers of the schema fill it.
+"""Unknown numbers: they call us and are not registered. Triggers of the schema record them.
 
-A call's row, written with organization unknown, notes its number in the same transaction; a number
-that is registered, in whatever way, leaves.
+The row of a call without an organization records its number in the same transaction; registering a
+number removes it.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SELECT u.vapi_phone_number_id, u.number, u.first_seen_at, u.last_seen_at, u.call
 FROM callgate.unknown_numbers u
 """
 
-# A call that was under way while its number was registered may have noted it a moment later.
+# A call under way while its number was registered may have recorded it a moment later.
 UNREGISTERED = """
 NOT EXISTS (SELECT FROM callgate.phone_numbers n
     WHERE n.vapi_phone_number_id = u.vapi_phone_number_id AND n.released_at IS NULL)
@@ -51,7 +51,7 @@ WHERE vapi_phone_number_id = $1
 
 @dataclass(frozen=True, slots=True)
 class UnknownNumber:
-    """A number that nobody registered. `calls` counts those since `first_seen_at`."""
+    """An unknown number. `calls` counts its calls since `first_seen_at`."""
 
     vapi_phone_number_id: str
     number: str | None
@@ -64,12 +64,12 @@ class UnknownNumber:
 
 
 def unknown_number_of(row: Mapping[str, Any]) -> UnknownNumber:
-    """A number of the inbox out of a row of `COLUMNS`."""
+    """An unknown number from a row of `COLUMNS`."""
     return UnknownNumber(**dict(row))
 
 
 async def find(database: Pool | Connection, vapi_phone_number_id: str) -> UnknownNumber | None:
-    """One number of the inbox, ignored or not."""
+    """One unknown number, ignored or not."""
     row = await database.fetchrow(FIND, vapi_phone_number_id)
     return None if row is None else unknown_number_of(row)
 
@@ -77,21 +77,21 @@ async def find(database: Pool | Connection, vapi_phone_number_id: str) -> Unknow
 async def list_page(
     pool: Pool, *, ignored: bool, after: tuple[datetime, str] | None, limit: int
 ) -> list[UnknownNumber]:
-    """Those that are ignored, or those that are not, the one that called last first."""
+    """The ignored unknown numbers, or the others, the last caller first."""
     rows = await pool.fetch(LIST, ignored, *(after or (None, None)), limit)
     return [unknown_number_of(row) for row in rows]
 
 
 async def lock(connection: Connection, vapi_phone_number_id: str) -> None:
-    """Let changes of one number follow each other."""
+    """Serialize changes of one number."""
     await connection.execute(LOCK, vapi_phone_number_id)
 
 
 async def ignore(connection: Connection, vapi_phone_number_id: str, by: str) -> None:
-    """Put a number aside: its calls are still counted."""
+    """Ignore a number; its calls are still counted."""
     await connection.execute(IGNORE, vapi_phone_number_id, by)
 
 
 async def unignore(connection: Connection, vapi_phone_number_id: str) -> None:
-    """Take a number up again."""
+    """Stop ignoring a number."""
     await connection.execute(UNIGNORE, vapi_phone_number_id)

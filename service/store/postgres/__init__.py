@@ -1,1 +1,1 @@
-"""The embedded PostgreSQL: its programs, its data folder, its process."""
+"""The embedded PostgreSQL: programs, data folder and process."""

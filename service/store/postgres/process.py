@@ -1,4 +1,4 @@
-"""Running PostgreSQL's programs: as whom, in which folder, tied to our life, and how to end them."""
+"""Runs PostgreSQL's programs: as which user, in which folder, ended with us, and how to stop them."""
 
 import contextlib
 import os
@@ -17,12 +17,12 @@ from service.store.postgres.data_dir import EmbeddedPostgresError
 SERVER_USERS = ("postgres", "nobody")
 POLL_SECONDS = 0.005
 ENDINGS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
-"""How to end a server, and how long to wait each time: fast, at once, by force."""
+"""Signals that stop a server, with seconds to wait: fast, immediate, kill."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The user that the server runs as: ourselves, or a harmless one when we are root."""
+    """The user that the server runs as: ours, or an unprivileged one if we are root."""
 
     name: str
     uid: int
@@ -30,14 +30,14 @@ class Identity:
 
     @classmethod
     def for_server(cls, owner: int | None = None) -> "Identity":
-        """Who runs the server; `owner` is the user whose cluster it is, if there is one."""
+        """Choose the server's user; `owner` owns the existing cluster, if any."""
         try:
             if os.geteuid() != 0:
                 return cls.of(pwd.getpwuid(os.geteuid()))
         except KeyError:
             raise EmbeddedPostgresError(
                 f"The user {os.geteuid()} has no name (no entry in /etc/passwd), and PostgreSQL "
-                "knows people by name. Add one, or set DATABASE_URL to use another server."
+                "identifies users by name. Add one, or set DATABASE_URL to use another server."
             ) from None
         candidates = []
         for name in SERVER_USERS:
@@ -45,10 +45,10 @@ class Identity:
                 candidates.append(cls.of(pwd.getpwnam(name)))
         if not candidates:
             raise EmbeddedPostgresError(
-                "PostgreSQL does not run as root, and there is neither a user `postgres` nor "
-                "`nobody` to run it as. Run as an ordinary user, or set DATABASE_URL."
+                "PostgreSQL does not run as root, and neither of the users `postgres` and "
+                "`nobody` exists. Run as an ordinary user, or set DATABASE_URL."
             )
-        # A user `postgres` that came later does not lock us out of what `nobody` made.
+        # A user `postgres` that was added later does not lock us out of a cluster of `nobody`.
         return next((one for one in candidates if one.uid == owner), candidates[0])
 
     @classmethod
@@ -58,9 +58,9 @@ class Identity:
 
 @contextlib.contextmanager
 def reachable(folder: Path) -> Iterator[tuple[int, str]]:
-    """A name of the folder that works for a user who may not pass its parents.
+    """A path of the folder that works for a user without access to its parents.
 
-    The link of an open folder under /proc leads straight to it, so no parent has to be opened up.
+    The link of an open folder under /proc leads straight to it, so no parent has to be opened.
     """
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -79,12 +79,12 @@ def launch(
 ) -> subprocess.Popen[str]:
     """Start a program of PostgreSQL that ends with us; `folder` stays open in it.
 
-    In a session of its own, so that Ctrl-C in the terminal reaches us and not the server.
+    It has a session of its own, so that Ctrl-C in the terminal reaches us and not the server.
     """
     launcher = [sys.executable, "-I", "-S", postgres_launcher.__file__]
-    words = [os.getpid(), identity.uid, identity.gid]
+    arguments = [os.getpid(), identity.uid, identity.gid]
     return subprocess.Popen(
-        [*launcher, *(str(word) for word in words), *command],
+        [*launcher, *map(str, arguments), *command],
         stdin=stdin,
         stdout=stdout,
         stderr=subprocess.STDOUT,
@@ -97,22 +97,22 @@ def launch(
 
 
 def run(identity: Identity, command: Sequence[str], folder: int, given: str = "") -> None:
-    """Run a program to its end; raises `EmbeddedPostgresError` with its last words."""
+    """Run a program to its end; raises `EmbeddedPostgresError` with its last output."""
     with launch(identity, command, folder, stdin=subprocess.PIPE) as child:
         try:
-            said, _ = child.communicate(given)
+            output, _ = child.communicate(given)
         except BaseException:
             child.kill()
             raise
     if child.returncode != 0:
         name = Path(command[0]).name
-        raise EmbeddedPostgresError(f"{name} failed. Its last words:\n{said[-2000:].strip()}")
+        raise EmbeddedPostgresError(f"{name} failed. Its last output:\n{output[-2000:].strip()}")
 
 
 def make_cluster(
     binaries: Path, cluster: Path, identity: Identity, role: str, *, durable: bool
 ) -> None:
-    """Make a cluster with one role and its database; `durable`: also on disk before we return."""
+    """Create a cluster with one role and its database; `durable`: synced to disk."""
     with reachable(cluster) as (folder, name):
         kind = ("-U", role, "-E", "UTF8", "--locale=C", "--auth=peer", "--no-instructions")
         initdb, postgres = str(binaries / "initdb"), str(binaries / "postgres")
@@ -124,7 +124,7 @@ def make_cluster(
 
 
 class PostgresProcess:
-    """One postmaster: started as our child, ended by us or by our death."""
+    """One postmaster: our child, stopped by us or by our death signal."""
 
     def __init__(self, binaries: Path, cluster: Path, identity: Identity) -> None:
         self.binaries = binaries
@@ -133,7 +133,7 @@ class PostgresProcess:
         self.child: subprocess.Popen[str] | None = None
 
     def start(self, settings: Mapping[str, str], log: int, seconds: float) -> bool:
-        """Start and wait until connections are taken; False when it ended or took too long."""
+        """Start and wait until it accepts connections; False if it ended or took too long."""
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with reachable(self.cluster) as (folder, name):
             command = [str(self.binaries / "postgres"), "-D", name, *options]
@@ -146,7 +146,7 @@ class PostgresProcess:
         return False
 
     def stop(self) -> None:
-        """End it: fast, then at once, then by force."""
+        """Stop it: fast, then immediately, then by SIGKILL."""
         if self.child is None:
             return
         for how, seconds in ENDINGS:
@@ -159,7 +159,7 @@ class PostgresProcess:
 
 
 def read_postmaster(cluster: Path) -> tuple[int, str] | None:
-    """The pid and the state that the cluster's pid file names."""
+    """The pid and the state in the cluster's pid file; None if it cannot be read."""
     try:
         lines = (cluster / "postmaster.pid").read_text().splitlines()
         return int(lines[0]), lines[7].strip() if len(lines) > 7 else ""
@@ -168,28 +168,28 @@ def read_postmaster(cluster: Path) -> tuple[int, str] | None:
 
 
 def end_predecessor(cluster: Path) -> None:
-    """See that no server of a killed service works here any more, then forget its pid file.
+    """Stop the server that a killed service left in this cluster, then delete its pid file.
 
-    It is told to end, although it should be about to. Its pid may be a stranger's by now, and its
-    children may outlive it for a moment, so what counts is who works in the cluster.
+    Its pid may belong to another program by now, and its children may outlive it for a moment, so
+    the processes that work in the cluster count.
     """
     if not (cluster / "postmaster.pid").exists():
         return
     for how, seconds in ENDINGS:
         leader = read_postmaster(cluster)
         for pid in list_working(cluster):
-            # SIGINT ends a postmaster; to its children it means something else.
+            # SIGINT stops a postmaster; to its children it means something else.
             if how != signal.SIGINT or (leader is not None and leader[0] == pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, how)
         if wait_until_idle(cluster, seconds):
             (cluster / "postmaster.pid").unlink(missing_ok=True)
             return
-    raise EmbeddedPostgresError("A server of an earlier run does not end; end it by hand.")
+    raise EmbeddedPostgresError("The server of an earlier run does not stop; stop it manually.")
 
 
 def wait_until_idle(cluster: Path, seconds: float) -> bool:
-    """Wait until nobody works in the cluster; False if somebody still does."""
+    """Wait until no process works in the cluster; False after `seconds`."""
     deadline = time.monotonic() + seconds
     while list_working(cluster):
         if time.monotonic() > deadline:
@@ -205,7 +205,7 @@ def list_working(cluster: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        # Others' processes may not be looked into, and are not ours; some end as we look.
+        # Processes of other users cannot be inspected and are not ours; some end meanwhile.
         with contextlib.suppress(OSError):
             program = (entry / "exe").readlink().name
             # An upgrade of the package leaves "postgres (deleted)".

@@ -1,8 +1,7 @@
-"""Short-lived folders of a running server outside its data folder.
+"""Temporary folders of a running server outside its data folder.
 
-For what cannot be inside: a socket whose path would be too long, programs that the server's user
-could not reach. Each is written down in the data folder, so that the next start removes what a
-killed service left.
+They hold what cannot be inside: a socket whose path would be too long, programs that the server's user
+could not reach. The data folder lists them, so that the next start deletes those of a killed service.
 """
 
 import contextlib
@@ -26,25 +25,25 @@ class RunFolders:
         self.locks: list[int] = []
 
     def make(self, place: str) -> Path:
-        """A new private folder with a short path. Raises `OSError` where that cannot be."""
+        """Create a private folder with a short path. Raises `OSError`."""
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
         self.made.append(folder)
         self.record.write_text("".join(f"{made}\n" for made in self.made))
-        # Those who tidy temporary folders spare one that is locked.
+        # Cleaners of temporary folders, such as systemd-tmpfiles, spare a locked one.
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.locks.append(lock)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return folder
 
     def remove_left(self) -> None:
-        """Remove what an earlier service left, as far as it is still ours."""
+        """Delete the folders of an earlier service that are still ours."""
         with contextlib.suppress(FileNotFoundError):
             for line in self.record.read_text().splitlines():
                 self.remove_one(Path(line))
             self.record.unlink()
 
     def remove_all(self) -> None:
-        """Remove our folders. Safe to call twice."""
+        """Delete our folders. Safe to call twice."""
         for lock in self.locks:
             os.close(lock)
         for folder in self.made:
@@ -54,7 +53,7 @@ class RunFolders:
         self.made, self.locks = [], []
 
     def remove_one(self, folder: Path) -> None:
-        """After a reboot the name may be somebody else's: who owns it decides."""
+        """Delete a folder if we own it: after a reboot another user may have its name."""
         if str(folder.parent) not in PLACES or not folder.name.startswith(PREFIX):
             return
         with contextlib.suppress(FileNotFoundError):

@@ -41,7 +41,7 @@ LAST_WORDS = 12
 SOCKET_PATH_LIMIT = 107
 """Bytes in the path of a Unix socket (unix(7))."""
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
-"""A path that stands in a DSN as it is: asyncpg, for one, splits hosts at commas."""
+"""A path that needs no quoting in a DSN: asyncpg, for one, splits hosts at commas."""
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -58,8 +58,8 @@ SETTINGS: Mapping[str, str] = {
     # Parallel queries need more shared memory than many containers give.
     "max_parallel_workers_per_gather": "0",
     "max_parallel_maintenance_workers": "0",
-    # Only what the server says of itself: a statement, or the row that failed it, may hold a
-    # control URL or a caller's number, and the file must not grow for ever.
+    # Only messages of the server itself: a statement or a failed row may hold a control URL or a
+    # caller's number, and the file must stay small.
     "logging_collector": "off",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
@@ -72,8 +72,8 @@ SETTINGS: Mapping[str, str] = {
 class EmbeddedPostgres:
     """Starts, owns and stops the server.
 
-    The server is told to go when the thread that started it ends, so that a killed service leaves
-    nothing behind; hence `start` belongs to the main thread.
+    The kernel stops the server when the thread that started it ends, so that a killed service leaves
+    nothing behind; therefore call `start` in the main thread.
     """
 
     def __init__(
@@ -91,17 +91,19 @@ class EmbeddedPostgres:
 
     @property
     def cluster(self) -> Path:
-        """Where the data are."""
+        """The folder of the data."""
         return self.data_dir.path / "postgres"
 
     def start(self) -> str:
-        """Start the server, making the cluster first if there is none; return its DSN.
+        """Start the server and return its DSN; creates the cluster if there is none.
 
         Raises `DataDirInUseError` if another service owns the folder, `EmbeddedPostgresError` for
-        everything else that stands in the way.
+        every other obstacle.
         """
         if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError("Start PostgreSQL from the main thread: it ends with its thread.")
+            raise RuntimeError(
+                "Start PostgreSQL in the main thread: it stops when its thread ends."
+            )
         try:
             self.data_dir.claim()
             dsn = self.start_server()
@@ -118,7 +120,7 @@ class EmbeddedPostgres:
         return dsn
 
     def start_server(self) -> str:
-        """Everything between owning the folder and a server that answers."""
+        """Prepare the cluster and start the server, in a folder that we own."""
         cluster = self.data_dir.root / "postgres"
         exists = (cluster / "PG_VERSION").exists()
         identity = Identity.for_server(cluster.stat().st_uid if exists else None)
@@ -129,7 +131,7 @@ class EmbeddedPostgres:
         )
         folders.remove_left()
         for left in cluster.parent.glob(f"{UNFINISHED}*"):
-            # An initdb that was interrupted a moment ago may be tidying up there as well.
+            # An initdb that was just interrupted may be deleting it as well.
             shutil.rmtree(left, ignore_errors=True)
         self.run_folders = folders
         binaries, version = choose_binaries(self.binaries or find_binaries(), identity, folders)
@@ -141,11 +143,11 @@ class EmbeddedPostgres:
         socket_dir = self.choose_socket_dir(cluster, identity, folders)
         self.launch(PostgresProcess(binaries, cluster, identity), socket_dir)
         host = quote(str(socket_dir), safe="")
-        # All of it spelled out: what is left open is filled in from PGPORT and its like.
+        # Complete, because clients fill gaps from PGPORT and similar variables.
         return f"postgresql://{ROLE}@/{ROLE}?host={host}&port={PORT}&sslmode=disable"
 
     def launch(self, process: PostgresProcess, socket_dir: Path) -> None:
-        """Start the server and wait for it, with the log of its last run kept aside."""
+        """Start the server and wait for it; the log of its previous run is kept as `.log.1`."""
         log = self.data_dir.root / "postgres.log"
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
@@ -161,12 +163,12 @@ class EmbeddedPostgres:
         if not started:
             lines = log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
             raise EmbeddedPostgresError(
-                f"The embedded PostgreSQL in {self.cluster} did not start. Its last words:\n"
+                f"The embedded PostgreSQL in {self.cluster} did not start. Its last output:\n"
                 + "\n".join(lines)
             )
 
     def stop(self) -> None:
-        """Stop the server and give up the folder. Safe to call twice."""
+        """Stop the server and release the folder. Safe to call twice."""
         if self.process is not None:
             self.process.stop()
             self.process = None
@@ -176,7 +178,7 @@ class EmbeddedPostgres:
         self.data_dir.release()
 
     def create_cluster(self, cluster: Path, binaries: Path, identity: Identity) -> None:
-        """Make the cluster aside and move it into place, so that it is there whole or not at all."""
+        """Create the cluster in a temporary folder and rename it: it exists whole or not at all."""
         if cluster.exists() and any(cluster.iterdir()):
             raise EmbeddedPostgresError(
                 f"{self.cluster} is not empty and holds no PostgreSQL data. Choose another "
@@ -191,12 +193,12 @@ class EmbeddedPostgres:
             os.fsync(self.data_dir.folder)
 
     def check_cluster(self, cluster: Path, identity: Identity, version: str) -> None:
-        """Refuse a cluster that is open to others, somebody else's or of another version."""
+        """Reject a cluster with open permissions, of another user or of another version."""
         status = cluster.stat()
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise UnsafeDataDirError(
                 f"{self.cluster} is open to other users: run `chmod 700 {self.cluster}`, after "
-                "making sure that nobody has read or changed what is in it."
+                "making sure that no other user has read or changed it."
             )
         if status.st_uid != identity.uid:
             raise UnsafeDataDirError(
@@ -211,9 +213,9 @@ class EmbeddedPostgres:
             )
 
     def choose_socket_dir(self, cluster: Path, identity: Identity, folders: RunFolders) -> Path:
-        """The cluster itself; where its path does not do, a private folder with a short one."""
+        """The cluster itself, or a private folder with a short path if its path does not fit."""
         for socket in cluster.glob(f"{SOCKET}*"):
-            # Left by a kill, and its lock may name a pid that is a stranger's by now.
+            # Left by a kill; its lock may name a pid that another program has by now.
             socket.unlink()
         path = str(self.cluster / SOCKET)
         if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(path):
@@ -224,16 +226,16 @@ class EmbeddedPostgres:
 
 
 def choose_binaries(binaries: Path, identity: Identity, folders: RunFolders) -> tuple[Path, str]:
-    """The programs and their version; a copy of them where the server's user cannot go.
+    """The programs and their version; a copy if the server's user cannot run them.
 
-    That is root's usual case: an environment under /root, which we leave closed.
+    That is the usual case for root: an environment under /root, which stays closed.
     """
     chosen = binaries
     for place in (*PLACES, None):
         try:
             return chosen, read_version(chosen, identity)
         except PermissionError:
-            # A copy may not be run either: temporary folders are often mounted so.
+            # A copy may not run either: temporary folders are often mounted `noexec`.
             if place is not None:
                 chosen = copy_binaries(binaries, folders.make(place))
     raise EmbeddedPostgresError(
@@ -243,10 +245,10 @@ def choose_binaries(binaries: Path, identity: Identity, folders: RunFolders) -> 
 
 
 def write_access_rules(cluster: Path, identity: Identity) -> None:
-    """Let in the user who runs the service, by the kernel's word, and nobody else.
+    """Allow connections only from the user who runs the service, by peer authentication.
 
-    The folder is the server's, and we may be root: a link put there in place of a file must not
-    lead our pen elsewhere, so the files are made anew and never opened.
+    The folder belongs to the server's user, and we may be root: the files are created anew and never
+    opened, so that a link in their place cannot redirect our writes.
     """
     name = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
     rules = {

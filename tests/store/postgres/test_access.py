@@ -215,5 +215,5 @@ def test_the_launcher_starts_nothing_for_a_service_that_is_gone(tmp_path: Path) 
         check=False,
     )
     assert told.returncode != 0
-    assert "gone" in told.stderr
+    assert "service ended" in told.stderr
     assert not (tmp_path / "started").exists()

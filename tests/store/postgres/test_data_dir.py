@@ -98,11 +98,11 @@ def test_a_folder_that_everybody_may_write_to_is_refused(server: Maker, tmp_path
     assert list(data_dir.iterdir()) == []
 
 
-def test_a_folder_that_everybody_could_swap_is_refused(server: Maker, tmp_path: Path) -> None:
+def test_a_folder_that_other_users_could_replace_is_refused(server: Maker, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
-    with pytest.raises(UnsafeDataDirError, match="swap"):
+    with pytest.raises(UnsafeDataDirError, match="replace it"):
         server(shared / "deeper" / "data").start()
     assert list(shared.iterdir()) == []
     # As /tmp is: everybody may write, and nobody may touch what is another's.
@@ -110,14 +110,14 @@ def test_a_folder_that_everybody_could_swap_is_refused(server: Maker, tmp_path: 
     server(shared / "data").start()
 
 
-def test_a_link_does_not_hide_a_folder_that_everybody_could_swap(
+def test_a_link_does_not_hide_a_folder_that_other_users_could_replace(
     server: Maker, tmp_path: Path
 ) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "data").mkdir()
     (tmp_path / "shared").chmod(0o777)
     (tmp_path / "link").symlink_to(tmp_path / "shared" / "data")
-    with pytest.raises(UnsafeDataDirError, match="swap"):
+    with pytest.raises(UnsafeDataDirError, match="replace it"):
         server(tmp_path / "link").start()
 
 
