@@ -56,8 +56,9 @@ def commands() -> dict[str, set[str]]:
     """Every command with its options; hidden options are for the service itself."""
 
     def walk(group: Any, path: str) -> Iterator[tuple[str, set[str]]]:
-        for name, command in group.commands.items():
-            if hasattr(command, "commands"):
+        for name in group.list_commands(None):
+            command = group.get_command(None, name)
+            if hasattr(command, "list_commands"):
                 yield from walk(command, f"{path} {name}")
                 continue
             options = [entry for entry in command.params if not getattr(entry, "hidden", False)]

@@ -1,4 +1,4 @@
-"""`callgate doctor`: the examination on screen."""
+"""`callgate doctor`: the examination in the terminal."""
 
 import asyncio
 import sys
@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import Annotated
 
-import aiohttp
 import orjson
 import typer
 from rich.console import Console
@@ -16,27 +15,29 @@ from rich.text import Text
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.cli.running import database, set_up_logging
+from service.core import build_client, close_pool, open_session
 from service.domain.conditions import condition
 from service.domain.priority import Priority
 from service.settings import Settings, read_settings
 from service.store.doctor import REFUSED, UnusableDatabaseError, open_pool
-from service.store.pool import Pool
 from service.store.postgres.data_dir import find_running
 from service.store.postgres.server import EmbeddedPostgresError
 from service.store.reconcile.request_budget import Budget
-from service.vapi.client import VapiClient
 
 SIGNS = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "failed": ("✘", "red")}
-WELL, FAILED, WARNED = 0, 1, 2
-CLOSE_SECONDS = 2.0
+OK, FAILED, WARNED = 0, 1, 2
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Examine everything and say what is not well, each with its remedy.
+    """Examine settings, database, key, webhook, numbers and hang-ups; change nothing.
 
-    Ends with 0 when all is well, 2 when there are warnings, 1 when something failed.
+    Ends with 0 when all checks pass, 2 with warnings, 1 with errors.
     """
     settings, unread = read_settings()
     set_up_logging(settings)
@@ -48,12 +49,12 @@ def doctor(
     else:
         show(findings)
     levels = {finding.level for finding in findings}
-    raise typer.Exit(FAILED if "failed" in levels else WARNED if "warning" in levels else WELL)
+    raise typer.Exit(FAILED if "failed" in levels else WARNED if "warning" in levels else OK)
 
 
 @contextmanager
 def existing_database(settings: Settings) -> Iterator[str | DoctorFinding]:
-    """The DSN to examine, or why there is none; none is made, as the doctor changes nothing."""
+    """The DSN to examine, or why there is none. No database is created: the doctor changes nothing."""
     folder = settings.callgate_data_dir
     if not settings.database_url.get_secret_value() and not find_running(folder):
         try:
@@ -64,7 +65,7 @@ def existing_database(settings: Settings) -> Iterator[str | DoctorFinding]:
             return
         if not exists:
             text = f"DATABASE_URL is not set, and CALLGATE_DATA_DIR {folder} holds no database yet."
-            remedy = "Set DATABASE_URL, or start callgate serve, which makes one there."
+            remedy = "Set DATABASE_URL, or start callgate serve, which creates one there."
             yield unusable(text, remedy)
             return
     with ExitStack() as stack:
@@ -85,7 +86,7 @@ def unusable(problem: object, remedy: str) -> DoctorFinding:
 async def examine(
     settings: Settings, unread: tuple[str, ...], found: str | DoctorFinding
 ) -> list[DoctorFinding]:
-    """Build what the doctor needs; a database that is away is a finding, too."""
+    """Build what the doctor needs. A database that does not answer is a finding."""
     pool, trouble = None, found if isinstance(found, DoctorFinding) else None
     if isinstance(found, str):
         try:
@@ -93,33 +94,24 @@ async def examine(
         except UnusableDatabaseError as exc:
             trouble = unusable(exc, exc.remedy)
     try:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async with open_session() as session:
             budget = Budget(pool, settings.callgate_vapi_requests_per_second) if pool else None
 
             async def pace(priority: Priority) -> None:
-                """Count the request, unless there is no schema: Vapi can be asked all the same."""
+                """Count the request; without a schema it is not counted and sent all the same."""
                 if budget is not None:
                     with suppress(REFUSED):
                         await budget.pace(priority)
 
-            client = VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, pace)
+            client = build_client(settings, session, pace)
             return await Doctor(settings, pool, client, session, unread, trouble).examine()
     finally:
         if pool is not None:
-            await close(pool)
-
-
-async def close(pool: Pool) -> None:
-    """Close the pool; a server that is too slow for that is not waited for."""
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await pool.close()
-    except Exception:
-        pool.terminate()
+            await close_pool(pool)
 
 
 def show(findings: list[DoctorFinding]) -> None:
-    """A line a finding, its remedy below it."""
+    """One line per finding, with its remedy below."""
     console = Console(soft_wrap=True)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:

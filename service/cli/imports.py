@@ -1,4 +1,4 @@
-"""What `callgate numbers import` shows: the plan as a table or JSON, Vapi's numbers as table or CSV."""
+"""What `callgate numbers import` prints: the plan as table or JSON, Vapi's numbers as table or CSV."""
 
 import csv
 import sys
@@ -17,20 +17,20 @@ from service.admin.imports.vapi_numbers import VapiNumber
 
 MAX_SHOWN = 500
 WIDTH = 240
-"""Columns of a line where no terminal says otherwise: nothing is cut for a program that reads it."""
+"""Columns of a line without a terminal: wide enough that no value is cut."""
 
 STYLES = {"create": "green", "update": "yellow", "unchanged": "dim", "error": "red"}
 DONE = {"create": "created", "update": "updated", "unchanged": "unchanged", "error": "errors"}
 
 
 def console(*, errors: bool = False) -> Console:
-    """Where to print: as wide as the terminal, and wide without one."""
+    """The console to print on: as wide as the terminal, and `WIDTH` without one."""
     stream = sys.stderr if errors else sys.stdout
     return Console(stderr=errors, width=None if stream.isatty() else WIDTH, highlight=False)
 
 
 def show_plan(plan: ImportPlan) -> None:
-    """Print the rows: errors are kept first where there are too many."""
+    """Print the rows; of too many, errors are kept first."""
     kept = shown_rows(plan.rows)
     out = console()
     out.print(table_of(kept))
@@ -39,7 +39,7 @@ def show_plan(plan: ImportPlan) -> None:
 
 
 def show_failures(plan: ImportPlan, applied: ImportPlan) -> None:
-    """Print the rows that went wrong only when they were applied."""
+    """Print the rows that failed only when they were applied."""
     pairs = zip(plan.rows, applied.rows, strict=True)
     failed = [after for before, after in pairs if after.action != before.action]
     if failed:
@@ -49,14 +49,14 @@ def show_failures(plan: ImportPlan, applied: ImportPlan) -> None:
 def table_of(rows: Sequence[PlannedRow]) -> Table:
     table = Table(box=None)
     for name in ("line", "number", "organization", "action", "message"):
-        table.add_column(name, overflow="fold")  # a cut id is no id
+        table.add_column(name, overflow="fold")  # a cut id is useless
     for row in rows:
         style = STYLES[row.action]
         number = row.phone_number
         if row.number and row.number != number:
             number = f"{number} ({row.number})"
         cells = (str(row.line), number, row.organization, row.action, row.message or "")
-        # As Text: what somebody wrote into a file is not read as rich's markup.
+        # As Text: words from the file must not be read as rich's markup.
         table.add_row(*(Text(cell, style if index > 2 else "") for index, cell in enumerate(cells)))
     return table
 
@@ -75,7 +75,7 @@ def sentence(plan: ImportPlan, *, applied: bool) -> str:
 
 
 def print_json(plan: ImportPlan, *, applied: bool, pending: int) -> None:
-    """The whole plan, or what became of it, as one object."""
+    """The whole plan, or its result, as one object."""
     figures = {DONE[action]: count for action, count in plan.figures.items()}
     rows = [asdict(row) for row in plan.rows]
     write_json(
@@ -94,7 +94,7 @@ def write_json(value: object) -> None:
 
 
 def show_numbers(numbers: Sequence[VapiNumber]) -> None:
-    """Print what is at Vapi and not registered."""
+    """Print numbers at Vapi that are not registered."""
     table = Table(box=None)
     for name in ("id", "number", "name", "answered by", "webhook"):
         table.add_column(name, overflow="fold")
@@ -108,9 +108,9 @@ def show_numbers(numbers: Sequence[VapiNumber]) -> None:
 
 
 def print_csv(numbers: Iterable[VapiNumber]) -> None:
-    """A file to be filled in and imported: the id, no organization yet, a label, the usual gate.
+    """Print a file to fill in and import: the id, no organization yet, a label, the default gate.
 
-    The id, not E.164: its leading + would make a formula of it in a spreadsheet.
+    The id, not E.164: a spreadsheet reads a leading + as a formula.
     """
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(COLUMNS)
@@ -119,6 +119,6 @@ def print_csv(numbers: Iterable[VapiNumber]) -> None:
 
 
 def label_cell(found: VapiNumber) -> str:
-    """Vapi's name, which nobody has to keep from looking like a formula; else its number."""
+    """Vapi's name, escaped where a spreadsheet would read a formula; else the number."""
     label = found.name or (f"Number {found.number}" if found.number else "")
     return f"'{label}" if label.startswith(FORMULA) else label

@@ -1,40 +1,27 @@
-"""`callgate admin …`: who may sign in to the panel, also for whoever has locked everybody out."""
+"""`callgate admin …`: the admins of the panel, also when all of them are locked out."""
 
 import getpass
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.admin.actor import Actor
-from service.admin.people.people import People
-from service.admin.people.sessions import Sessions
-from service.cli.running import settings_for, with_pool
-from service.domain.people import ROLES, Admin, Role, Session
-from service.store.pool import Pool
+from service.admin.use_cases import UseCases
+from service.cli.running import ACTOR, Result, role_of, run, settings_for
+from service.domain.people import Admin, Session
 
-ACTOR = Actor("command line", "admin", "cli")
 PAGE = 200
 
-Result = TypeVar("Result")
 Name = Annotated[str, typer.Argument(help="The admin's name.")]
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
 
-admin_app = typer.Typer(help="Who may sign in to the panel.", no_args_is_help=True)
-
-
-def role_of(text: str) -> Role:
-    """A role that somebody typed."""
-    for role in ROLES:
-        if text == role:
-            return role
-    raise typer.BadParameter("choose viewer, support or admin", param_hint="--role")
+app = typer.Typer(help="Admins of the panel.", no_args_is_help=True, add_completion=False)
 
 
 def ask_password(*, from_stdin: bool) -> str:
@@ -42,55 +29,54 @@ def ask_password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask on; use --password-stdin")
+        raise typer.BadParameter("there is no terminal; use --password-stdin")
     password = getpass.getpass("Password: ")
-    if getpass.getpass("Once more: ") != password:
-        raise typer.BadParameter("the two are not the same")
+    if getpass.getpass("Confirm: ") != password:
+        raise typer.BadParameter("the passwords differ")
     return password
 
 
-def on_admin(name: str, work: Callable[[Pool, People, Admin], Awaitable[Result]]) -> Result:
-    """Do something with the admin of this name."""
+def on_admin(name: str, work: Callable[[UseCases, Admin], Awaitable[Result]]) -> Result:
+    """Run work on the admin with this name."""
 
-    async def run(pool: Pool) -> Result:
-        people = People(pool, "")
-        return await work(pool, people, await people.find_named(ACTOR, name))
+    async def on_use_cases(cases: UseCases) -> Result:
+        return await work(cases, await cases.people.find_named(ACTOR, name))
 
-    return with_pool(settings_for(), run)
+    return run(settings_for(), on_use_cases)
 
 
-@admin_app.command("create")
+@app.command("create")
 def create(
     name: Name,
     role: Annotated[str, typer.Option(help="viewer, support or admin.")] = "viewer",
     password_stdin: FromStdin = False,
 ) -> None:
-    """Add somebody who signs in with a password."""
+    """Add an admin who signs in with a password."""
     wanted = role_of(role)
     password = ask_password(from_stdin=password_stdin)
 
-    async def work(pool: Pool) -> Admin:
-        return await People(pool, "").create(ACTOR, name=name, role=wanted, password=password)
+    async def work(cases: UseCases) -> Admin:
+        return await cases.people.create(ACTOR, name=name, role=wanted, password=password)
 
-    made = with_pool(settings_for(), work)
+    made = run(settings_for(), work)
     typer.echo(f"{made.name} may sign in with the role {made.role}.")
 
 
-@admin_app.command("list")
+@app.command("list")
 def list_admins(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List who may sign in."""
+    """List the admins."""
 
-    async def work(pool: Pool) -> list[Admin]:
-        people, found = People(pool, ""), list[Admin]()
-        while page := await people.list_page(
+    async def work(cases: UseCases) -> list[Admin]:
+        found = list[Admin]()
+        while page := await cases.people.list_page(
             ACTOR, after=found[-1].id if found else None, limit=PAGE
         ):
             found += page
         return found
 
-    admins = with_pool(settings_for(), work)
+    admins = run(settings_for(), work)
     if as_json:
         sys.stdout.write(
             orjson.dumps(admins, default=str, option=orjson.OPT_INDENT_2).decode() + "\n"
@@ -110,61 +96,60 @@ def list_admins(
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-@admin_app.command("role")
+@app.command("role")
 def change_role(name: Name, role: Annotated[str, typer.Argument(help="The new role.")]) -> None:
-    """Give another role."""
+    """Change an admin's role."""
     wanted = role_of(role)
 
-    async def work(_: Pool, people: People, admin: Admin) -> Admin:
-        return await people.change_role(ACTOR, admin.id, wanted)
+    async def work(cases: UseCases, admin: Admin) -> Admin:
+        return await cases.people.change_role(ACTOR, admin.id, wanted)
 
     typer.echo(f"{on_admin(name, work).name} now has the role {wanted}.")
 
 
-@admin_app.command("disable")
+@app.command("disable")
 def disable(name: Name) -> None:
-    """Let somebody in no more, and end their sessions."""
+    """Disable an admin and end their sessions."""
 
-    async def work(_: Pool, people: People, admin: Admin) -> Admin:
-        return await people.disable(ACTOR, admin.id)
+    async def work(cases: UseCases, admin: Admin) -> Admin:
+        return await cases.people.disable(ACTOR, admin.id)
 
     typer.echo(f"{on_admin(name, work).name} is disabled.")
 
 
-@admin_app.command("enable")
+@app.command("enable")
 def enable(name: Name) -> None:
-    """Let somebody in again."""
+    """Enable an admin again."""
 
-    async def work(_: Pool, people: People, admin: Admin) -> Admin:
-        return await people.enable(ACTOR, admin.id)
+    async def work(cases: UseCases, admin: Admin) -> Admin:
+        return await cases.people.enable(ACTOR, admin.id)
 
     typer.echo(f"{on_admin(name, work).name} is enabled.")
 
 
-@admin_app.command("password")
+@app.command("password")
 def set_password(name: Name, password_stdin: FromStdin = False) -> None:
-    """Give a new password, and end all sessions of this admin."""
+    """Set a new password and end all sessions of the admin."""
     password = ask_password(from_stdin=password_stdin)
 
-    async def work(_: Pool, people: People, admin: Admin) -> str:
-        await people.set_password(ACTOR, admin.id, password)
+    async def work(cases: UseCases, admin: Admin) -> str:
+        await cases.people.set_password(ACTOR, admin.id, password)
         return admin.name
 
-    typer.echo(f"The password of {on_admin(name, work)} is changed.")
+    typer.echo(f"{on_admin(name, work)} has a new password.")
 
 
-@admin_app.command("sessions")
+@app.command("sessions")
 def show_sessions(
     name: Name,
     revoke_all: Annotated[bool, typer.Option("--revoke-all", help="End all of them.")] = False,
 ) -> None:
-    """List where somebody is signed in, or end it."""
+    """List an admin's sessions, or end them."""
 
-    async def work(pool: Pool, _: People, admin: Admin) -> list[Session] | int:
-        sessions = Sessions(pool)
+    async def work(cases: UseCases, admin: Admin) -> list[Session] | int:
         if revoke_all:
-            return await sessions.revoke_all(ACTOR, admin.id, own_admin_id=None)
-        return await sessions.list_of(ACTOR, admin.id)
+            return await cases.sessions.revoke_all(ACTOR, admin.id, own_admin_id=None)
+        return await cases.sessions.list_of(ACTOR, admin.id)
 
     found = on_admin(name, work)
     if isinstance(found, int):

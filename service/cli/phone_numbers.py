@@ -1,55 +1,46 @@
 """`callgate numbers …`: reads a file or Vapi, calls the use case, prints, asks, applies."""
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import aiohttp
 import typer
 from rich.progress import Progress
 
-from service.admin.actor import Actor
 from service.admin.imports.csv_file import MAX_BYTES, parse_import
 from service.admin.imports.imports import Imports
 from service.admin.imports.plan import ImportPlan
 from service.admin.imports.vapi_numbers import VapiNumber
+from service.admin.use_cases import UseCases
 from service.cli import imports as report
-from service.cli.running import settings_for, with_pool
+from service.cli.running import ACTOR, run, settings_for
 from service.domain.errors import InvalidError
-from service.settings import Settings
 from service.store.phone_numbers.lookups import count_pending
-from service.store.pool import Pool
-from service.store.reconcile.request_budget import Budget
-from service.vapi.client import VapiClient
-
-ACTOR = Actor("command line", "admin", "cli")
 
 PENDING = (
-    "{count} of these numbers are still pending: a running `callgate serve` configures them by "
-    "itself, or run `callgate reconcile`."
+    "{count} of these numbers are still pending: a running `callgate serve` configures them, or "
+    "run `callgate reconcile`."
 )
 
-numbers_app = typer.Typer(help="Phone numbers.", no_args_is_help=True)
+app = typer.Typer(help="Phone numbers.", no_args_is_help=True, add_completion=False)
 
 
-@numbers_app.callback()
+@app.callback()
 def numbers() -> None:
     """Phone numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """The options that say how to go about an import."""
+    """The options of an import."""
 
     dry_run: bool
     yes: bool
     json: bool
 
 
-@numbers_app.command("import")
+@app.command("import")
 def import_numbers(
     file: Annotated[
         str | None,
@@ -61,25 +52,24 @@ def import_numbers(
     ] = None,
     *,
     from_vapi: Annotated[
-        bool, typer.Option("--from-vapi", help="List what is at Vapi and not registered.")
+        bool, typer.Option("--from-vapi", help="List numbers at Vapi that are not registered.")
     ] = False,
     organization: Annotated[
         str | None,
         typer.Option(help="With --from-vapi: register all of them for this organization."),
     ] = None,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="With --from-vapi: print a file to be filled in.")
+        bool, typer.Option("--csv", help="With --from-vapi: print a file to fill in.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done: 0 nothing, 2 something.")
+        bool, typer.Option("--dry-run", help="Only report what would change.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the question.")] = False,
 ) -> None:
     """Register many phone numbers at once; safe to repeat.
 
-    Ends with 0 when all is well, 1 when a row has an error, and in a dry run 2 when there is
-    something to do.
+    Ends with 0 on success, 1 when a row has an error, and 2 when a dry run found changes.
     """
     if (file is None) is not from_vapi:
         raise InvalidError("Give a CSV file (- for standard input), or --from-vapi.")
@@ -89,21 +79,21 @@ def import_numbers(
         raise InvalidError("--csv goes with neither --organization nor --json.")
     rows = parse_import(read_file(file)) if file is not None else []
     settings = settings_for(serving=True)
-    asked = ImportOptions(dry_run, yes, as_json)
+    options = ImportOptions(dry_run, yes, as_json)
 
-    async def work(pool: Pool) -> int:
-        async with open_imports(settings, pool) as imports:
-            if from_vapi and organization is None:
-                return await list_unregistered(imports, as_csv=as_csv, as_json=as_json)
-            with report.console(errors=True).status("Asking Vapi …"):
-                plan = await (
-                    imports.plan(rows)
-                    if organization is None
-                    else imports.plan_unregistered(organization)
-                )
-            return await carry_out(imports, plan, asked)
+    async def work(cases: UseCases) -> int:
+        imports = cases.imports
+        if from_vapi and organization is None:
+            return await list_unregistered(imports, as_csv=as_csv, as_json=as_json)
+        with report.console(errors=True).status("Asking Vapi …"):
+            plan = await (
+                imports.plan(rows)
+                if organization is None
+                else imports.plan_unregistered(organization)
+            )
+        return await carry_out(imports, plan, options)
 
-    raise typer.Exit(with_pool(settings, work))
+    raise typer.Exit(run(settings, work))
 
 
 def read_file(name: str) -> bytes:
@@ -118,19 +108,8 @@ def read_file(name: str) -> bytes:
         raise InvalidError(f"{name!r} cannot be read: {reason}.") from None
 
 
-@asynccontextmanager
-async def open_imports(settings: Settings, pool: Pool) -> AsyncIterator[Imports]:
-    """The use case with a client of Vapi's that shares the budget of requests."""
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        budget = Budget(pool, settings.callgate_vapi_requests_per_second)
-        client = VapiClient(
-            session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
-        )
-        yield Imports.patient(pool, client)
-
-
 async def list_unregistered(imports: Imports, *, as_csv: bool, as_json: bool) -> int:
-    """Print what is at Vapi and not here."""
+    """Print the numbers at Vapi that are not registered here."""
     found: list[VapiNumber] = []
     async for page in imports.unregistered():
         found.extend(page)
@@ -143,37 +122,37 @@ async def list_unregistered(imports: Imports, *, as_csv: bool, as_json: bool) ->
     return 0
 
 
-async def carry_out(imports: Imports, plan: ImportPlan, asked: ImportOptions) -> int:
-    """Show the plan, ask, apply it, and say what became of it; the exit code."""
-    apply = plan.to_do > 0 and not asked.dry_run
+async def carry_out(imports: Imports, plan: ImportPlan, options: ImportOptions) -> int:
+    """Show the plan, ask, apply it, and report the result; the exit code."""
+    apply = plan.to_do > 0 and not options.dry_run
     if plan.warning:
         typer.echo(f"Warning: {plan.warning}", err=True)
-    if not asked.json:
+    if not options.json:
         report.show_plan(plan)
         typer.echo(report.sentence(plan, applied=False))
     pending = 0
     if apply:
-        confirm(plan, asked)
+        confirm(plan, options)
         before, plan = plan, await apply_plan(imports, plan)
-        if not asked.json:
+        if not options.json:
             report.show_failures(before, plan)
         ids = [row.phone_number_id for row in plan.rows if row.action in ("create", "update")]
         pending = await count_pending(imports.pool, [found for found in ids if found is not None])
-    if asked.json:
+    if options.json:
         report.print_json(plan, applied=apply, pending=pending)
     elif apply:
         typer.echo(report.sentence(plan, applied=True))
     if pending:
-        typer.echo(PENDING.format(count=pending), err=asked.json)
+        typer.echo(PENDING.format(count=pending), err=options.json)
     if plan.has_errors:
         return 1
-    return 2 if asked.dry_run and plan.to_do else 0
+    return 2 if options.dry_run and plan.to_do else 0
 
 
-def confirm(plan: ImportPlan, asked: ImportOptions) -> None:
-    """Ask, where there is somebody to answer. Raises `typer.Abort`."""
-    if not asked.yes and sys.stdin.isatty() and sys.stdout.isatty():
-        typer.confirm(f"Go ahead with these changes ({plan.to_do})?", abort=True, err=True)
+def confirm(plan: ImportPlan, options: ImportOptions) -> None:
+    """Ask on a terminal. Raises `typer.Abort`."""
+    if not options.yes and sys.stdin.isatty() and sys.stdout.isatty():
+        typer.confirm(f"Go ahead with {plan.to_do} changes?", abort=True, err=True)
 
 
 async def apply_plan(imports: Imports, plan: ImportPlan) -> ImportPlan:

@@ -1,4 +1,4 @@
-"""`callgate reconcile`: the sweep by hand, with its plan as a table or as JSON."""
+"""`callgate reconcile`: a sweep by hand, with its plan as a table or as JSON."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import aiohttp
 import orjson
 import typer
 from rich.console import Console
@@ -14,54 +13,55 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from service.access.policies.chain import AccessChain
-from service.access.policies.plugins import load_policies
-from service.access.standings import AccessStandings
-from service.cli.running import settings_for, with_pool
+from service.admin.use_cases import UseCases
+from service.cli.running import run, settings_for
 from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
 from service.domain.sweeps import Repair, SweepReport, SweepRequest
-from service.reconcile.build import build_reconciling
+from service.serve.use_cases import CommandRooms
 from service.settings import Settings
 from service.store.phone_numbers import phone_numbers
-from service.store.pool import Pool
-from service.store.reconcile.request_budget import Budget
-from service.vapi.client import VapiClient
 
 IN_SYNC, FAILED, DRIFT = 0, 1, 2
 MOST_ROWS = 200
 WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
-WORDS = {"look": "Looking", "repair": "Repairing"}
+WORDS = {"look": "Comparing", "repair": "Repairing"}
 
 Labels = dict[str, str]
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def reconcile(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be changed.")
+        bool, typer.Option("--dry-run", help="Only report what would change.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     plan: Annotated[
-        str | None, typer.Option(help="Repair more than usual: the plan that a dry run named.")
+        str | None,
+        typer.Option(help="Apply the plan that a dry run named, whatever its size."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Repair more than usual unasked.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Approve more changes than the brake allows.")
+    ] = False,
 ) -> None:
-    """Compare all numbers with Vapi and repair what drifted.
+    """Compare all numbers with Vapi and repair drift.
 
-    Ends with 0 when all are in sync, 2 when a dry run found drift, 1 on failure.
+    Ends with 0 when all numbers are in sync, 2 when a dry run found drift, 1 on failure.
     """
     settings = settings_for(serving=True)
     with watched(show=not as_json) as progress:
-        ask = SweepRequest(Order("command line", "cli"), dry_run, plan, None, progress)
+        request = SweepRequest(Order("command line", "cli"), dry_run, plan, None, progress)
         try:
-            report, labels = run(settings, ask)
+            report, labels = sweep(settings, request)
         except ConflictError as exc:
             found = exc.facts.get("plan")
             if exc.code != "too_many_changes" or not (yes or confirmed(exc, as_json=as_json)):
                 raise
-            ask = SweepRequest(ask.order, dry_run, str(found), None, progress)
-            report, labels = run(settings, ask)
+            request = SweepRequest(request.order, dry_run, str(found), None, progress)
+            report, labels = sweep(settings, request)
     if as_json:
         shown = orjson.dumps(asdict(report), default=str, option=orjson.OPT_INDENT_2)
         sys.stdout.write(shown.decode() + "\n")
@@ -70,32 +70,23 @@ def reconcile(
     raise typer.Exit(exit_code(report))
 
 
-def run(settings: Settings, ask: SweepRequest) -> tuple[SweepReport, Labels]:
-    """The sweep itself, and what its numbers are called."""
+def sweep(settings: Settings, request: SweepRequest) -> tuple[SweepReport, Labels]:
+    """The sweep itself, and the labels of its numbers."""
 
-    async def work(pool: Pool) -> tuple[SweepReport, Labels]:
-        budget = Budget(pool, settings.callgate_vapi_requests_per_second)
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            client = VapiClient(
-                session, settings.vapi_api_url, settings.vapi_api_key, budget.pace, budget.back_off
-            )
-            chain = AccessChain(load_policies().policies)
-            standings = AccessStandings(
-                pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
-            )
-            parts = build_reconciling(settings, pool, client, standings)
-            report = await parts.sweeper.sweep(ask)
-            if not ask.dry_run:
-                # Without a running service nobody else would: what was added, released, or failed.
-                await parts.sweeper.work_off()
-        shown = [repair.phone_number_id for repair in (*report.repairs, *report.left)[:MOST_ROWS]]
-        return report, await phone_numbers.find_labels(pool, shown)
+    async def work(cases: UseCases) -> tuple[SweepReport, Labels]:
+        sweeper = CommandRooms(cases.core).sweeper
+        report = await sweeper.sweep(request)
+        if not request.dry_run:
+            # Numbers that were added or released, or that failed, are due: no service may run.
+            await sweeper.work_off()
+        listed = [repair.phone_number_id for repair in (*report.repairs, *report.left)[:MOST_ROWS]]
+        return report, await phone_numbers.find_labels(cases.core.pool, listed)
 
-    return with_pool(settings, work)
+    return run(settings, work)
 
 
 def exit_code(report: SweepReport) -> int:
-    """The contract's: drift is 2 only where nothing was to be done about it."""
+    """The exit code of the contract: 2 for drift in a dry run only."""
     if report.dry_run:
         return FAILED if report.failed else DRIFT if report.drifted or report.remaining else IN_SYNC
     unrepaired = report.drifted - report.repaired - report.paused
@@ -103,16 +94,16 @@ def exit_code(report: SweepReport) -> int:
 
 
 def confirmed(exc: CallgateError, *, as_json: bool) -> bool:
-    """Ask on a terminal whether so many changes are meant; without one nobody can answer."""
+    """Ask on a terminal whether so many changes are intended; without a terminal, no."""
     if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     typer.echo(exc.message)
-    return typer.confirm("Repair them all?")
+    return typer.confirm("Apply all of them?")
 
 
 @contextmanager
 def watched(*, show: bool) -> Iterator[Any]:
-    """Progress on a terminal; elsewhere nothing."""
+    """Progress on a terminal; nothing elsewhere."""
     console = Console(stderr=True)
     if not show or not console.is_terminal:
         yield lambda *_: None
@@ -148,7 +139,7 @@ def show(report: SweepReport, labels: Labels) -> None:
 
 
 def add_rows(table: Table, action: str, repair: Repair, labels: Labels) -> None:
-    """One number, a row a field."""
+    """One number, a row per field."""
     name = labels.get(str(repair.phone_number_id), str(repair.phone_number_id))
     style = "yellow" if action == "leave" else "green"
     for place, entry in enumerate(repair.changes):

@@ -1,17 +1,26 @@
-"""What commands share: settings with logging set up, and a checked database to work on."""
+"""What commands share: settings with logging set up, a checked database, the use cases on it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+import typer
+
+from service.admin.actor import Actor
+from service.admin.use_cases import UseCases
+from service.domain.people import ROLES, Role
 from service.log import configure_logging
+from service.serve.use_cases import open_use_cases
 from service.settings import Settings, load_settings
-from service.store.pool import Pool, create_pool
 from service.store.postgres.server import EmbeddedPostgres, find_running
 from service.store.schema import check_schema
 
+ACTOR = Actor("command line", "admin", "cli")
+"""The author of every change that a command makes."""
+
 Result = TypeVar("Result")
+Work = Callable[[UseCases], Awaitable[Result]]
 
 
 def settings_for(*, sandbox: bool = False, serving: bool = False, **given: object) -> Settings:
@@ -22,7 +31,7 @@ def settings_for(*, sandbox: bool = False, serving: bool = False, **given: objec
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Logging in the chosen style, with every secret known to the net."""
+    """Set up logging in the chosen style; every secret is masked."""
     configure_logging(
         style=settings.callgate_log_format,
         level=settings.callgate_log_level,
@@ -37,7 +46,8 @@ def set_up_logging(settings: Settings) -> None:
 
 @contextmanager
 def database(settings: Settings) -> Iterator[str]:
-    """The DSN to work on: the configured one, the running service's, or one started for us."""
+    """The DSN to work on: the configured one, the running service's, or that of a server started
+    for this command."""
     dsn = settings.database_url.get_secret_value() or find_running(settings.callgate_data_dir)
     if dsn:
         yield dsn
@@ -49,16 +59,21 @@ def database(settings: Settings) -> Iterator[str]:
         embedded.stop()
 
 
-def with_pool(settings: Settings, work: Callable[[Pool], Awaitable[Result]]) -> Result:
-    """Run work on a checked database."""
+def run(settings: Settings, work: Work[Result]) -> Result:
+    """Run work with the use cases on a checked database."""
 
-    async def run(dsn: str) -> Result:
-        pool = await create_pool(dsn, 2)
-        try:
-            await check_schema(pool)
-            return await work(pool)
-        finally:
-            await pool.close()
+    async def on_database(dsn: str) -> Result:
+        async with open_use_cases(settings, dsn) as cases:
+            await check_schema(cases.core.pool)
+            return await work(cases)
 
     with database(settings) as dsn:
-        return asyncio.run(run(dsn))
+        return asyncio.run(on_database(dsn))
+
+
+def role_of(text: str) -> Role:
+    """The role with this name. Raises `typer.BadParameter`."""
+    for role in ROLES:
+        if text == role:
+            return role
+    raise typer.BadParameter("choose viewer, support or admin", param_hint="--role")

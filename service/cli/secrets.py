@@ -1,4 +1,4 @@
-"""`callgate secrets`: how far the change of the webhook secret is."""
+"""`callgate secrets`: the progress of a rotation of the webhook secret."""
 
 import secrets as random_secrets
 import sys
@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.admin.reconcile.secrets import SecretRotation, SecretStatus, is_done
-from service.cli.running import settings_for, with_pool
-from service.store.pool import Pool
+from service.admin.reconcile.secrets import SecretStatus, is_done
+from service.admin.use_cases import UseCases
+from service.cli.running import run, settings_for
 
 EVERY_SECONDS = 5.0
 DONE, FAILED, IN_USE = 0, 1, 2
@@ -23,15 +23,19 @@ STEPS = """\
 3. callgate secrets --watch, until the old one may be retired; then deploy <new> alone."""
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def secrets(
-    watch: Annotated[bool, typer.Option("--watch", help="Look again until it is done.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until it is done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Print a new secret and the steps.")] = False,
 ) -> None:
     """Show which webhook secrets numbers carry and Vapi uses.
 
-    Ends with 0 when every secret but the first may be retired, 2 while one is still in use, 1 when
-    that cannot be told.
+    Ends with 0 when every secret but the first may be retired, 2 while one is still in use, 1 on
+    failure.
     """
     if new:
         typer.echo(random_secrets.token_urlsafe(32))
@@ -39,14 +43,14 @@ def secrets(
         return
     settings = settings_for()
     if not settings.webhook_secrets:
-        typer.echo("VAPI_WEBHOOK_SECRET is missing: callgate secrets --new makes one.", err=True)
+        typer.echo("VAPI_WEBHOOK_SECRET is missing: callgate secrets --new prints one.", err=True)
         raise typer.Exit(FAILED)
 
-    async def work(pool: Pool) -> list[SecretStatus]:
-        return await SecretRotation(pool, settings.webhook_secrets).status()
+    async def work(cases: UseCases) -> list[SecretStatus]:
+        return await cases.secrets.status()
 
     while True:
-        statuses = with_pool(settings, work)
+        statuses = run(settings, work)
         show(statuses, as_json=as_json)
         if is_done(statuses) or not watch:
             raise typer.Exit(DONE if is_done(statuses) else IN_USE)

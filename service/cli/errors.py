@@ -1,0 +1,19 @@
+"""Errors that an operator can fix, in a sentence."""
+
+from service.domain.errors import CallgateError
+from service.serve.database import StartError
+from service.settings import SettingsError
+from service.store.pool import UNAVAILABLE
+from service.store.postgres.server import EmbeddedPostgresError
+from service.store.schema import SchemaError
+
+FIXABLE = (SettingsError, StartError, EmbeddedPostgresError, SchemaError, CallgateError)
+
+
+def describe(error: Exception) -> str | None:
+    """The sentence to print; None for a fault of ours, which ends with a traceback."""
+    if isinstance(error, FIXABLE):
+        return str(error)
+    if isinstance(error, UNAVAILABLE):
+        return f"The database does not answer ({type(error).__name__}): check DATABASE_URL."
+    return None

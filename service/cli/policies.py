@@ -1,0 +1,82 @@
+"""`callgate policies` and `callgate explain`."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.access.policies.plugins import load_policies
+from service.admin.use_cases import UseCases
+from service.cli.running import run, settings_for
+from service.domain.decisions import Decision
+from service.domain.organizations import Organization
+from service.store.clock import get_now
+from service.store.organizations import organizations
+from service.store.pool import Pool
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def policies() -> None:
+    """List the access policies in the order of the chain.
+
+    Ends with 1 when a plugin could not be loaded.
+    """
+    loaded = load_policies()
+    table = Table("order", "policy", "plugin", "version", "on failure", box=None)
+    for policy in loaded.policies:
+        table.add_row(
+            str(policy.order), policy.name, policy.plugin, policy.version, policy.on_failure
+        )
+    Console().print(table)
+    for fault in loaded.problems:
+        typer.echo(f"not loaded: {fault.plugin} {fault.version}: {fault.message}", err=True)
+    if loaded.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    organization: Annotated[str, typer.Argument(help="Its id or external id.")],
+    at: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S"], help="Another time, in UTC.")
+    ] = None,
+) -> None:
+    """Explain whether an organization has access, and why."""
+
+    async def work(cases: UseCases) -> tuple[Organization, Decision, datetime] | None:
+        pool = cases.core.pool
+        found = await find(pool, organization)
+        if found is None:
+            return None
+        time = at.replace(tzinfo=UTC) if at else await get_now(pool)
+        return found, await cases.rooms.preview.decide(found, at=time), time
+
+    explained = run(settings_for(), work)
+    if explained is None:
+        typer.echo(f"There is no organization {organization!r}.", err=True)
+        raise typer.Exit(1)
+    show(*explained)
+
+
+async def find(pool: Pool, name: str) -> Organization | None:
+    """The organization with this id or external id."""
+    try:
+        return await organizations.find(pool, UUID(name))
+    except ValueError:
+        return await organizations.find_by_external_id(pool, name)
+
+
+def show(organization: Organization, decision: Decision, time: datetime) -> None:
+    """The decision in a line, then each policy's answer."""
+    effect = "allowed" if decision.allowed else "denied"
+    by = f" by {decision.determined_by}" if decision.determined_by else ""
+    typer.echo(f"{organization.name}: {effect}, {decision.reason}{by} (at {time.isoformat()})")
+    table = Table("policy", "verdict", "reason", box=None)
+    for entry in decision.trace:
+        table.add_row(entry.policy, entry.effect, entry.reason or "")
+    Console().print(table)

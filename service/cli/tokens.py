@@ -1,0 +1,51 @@
+"""`callgate token …`: API tokens."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from service.admin.use_cases import UseCases
+from service.cli.running import ACTOR, role_of, run, settings_for
+from service.domain.people import SCOPES, Scope
+from service.store.clock import get_now
+
+app = typer.Typer(help="API tokens.", no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def tokens() -> None:
+    """API tokens."""
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    role: Annotated[str, typer.Option(help="viewer, support or admin.")] = "viewer",
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="An area of the API, such as calls; repeatable. Default: all areas."),
+    ] = None,
+) -> None:
+    """Create an API token and print it once."""
+    wanted = scopes_of(scope or [])
+
+    async def work(cases: UseCases) -> str:
+        expires_at = None
+        if days:
+            expires_at = await get_now(cases.core.pool) + timedelta(days=days)
+        _, secret = await cases.tokens.create(
+            ACTOR, name=name, role=role_of(role), scopes=wanted, expires_at=expires_at
+        )
+        return secret
+
+    typer.echo(run(settings_for(), work))
+
+
+def scopes_of(names: list[str]) -> list[Scope]:
+    """The scopes with these names. Raises `typer.BadParameter`."""
+    if unknown := set(names).difference(SCOPES):
+        listed, known = ", ".join(sorted(unknown)), ", ".join(SCOPES)
+        raise typer.BadParameter(f"{listed}: choose from {known}", param_hint="--scope")
+    return [scope for scope in SCOPES if scope in names]
