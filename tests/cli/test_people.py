@@ -50,7 +50,7 @@ async def test_admins_from_the_command_line(dsn: str, pool: Pool) -> None:
         ("Ada", "admin", True)
     ]
     last = run(dsn, "disable", "Ada")
-    assert (last.returncode, "last one" in last.stderr) == (1, True)
+    assert (last.returncode, "last admin with the role admin" in last.stderr) == (1, True)
     assert CLIENT.address in run(dsn, "sessions", "ada").stdout
     assert run(dsn, "sessions", "Ada", "--revoke-all").stdout == "1 sessions ended.\n"
     assert await Sessions(pool).find(token) is None

@@ -114,7 +114,7 @@ async def test_too_many_changes_are_asked_about(run: Run, vapi: SandboxVapi, poo
         vapi.edit_number(number_id, server=dict(ELSEWHERE))
     code, _, err = await run()
     assert code == 1
-    assert "12 of 12 numbers would be changed" in err
+    assert "would change 12 of 12 numbers" in err
     assert server(vapi, ids[0]) == ELSEWHERE
     code, out, _ = await run("--dry-run", "--json")
     assert code == 2
