@@ -3,7 +3,6 @@
 Pure: nothing here hashes, stores or counts.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any, Literal, get_args
 from uuid import UUID
 
 from service.domain.errors import CallgateError, ForbiddenError, InvalidError
+from service.domain.texts import MOST_CHARACTERS, fold, normalize
 
 Role = Literal["viewer", "support", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "support", "admin")
@@ -33,7 +33,7 @@ LONGEST = timedelta(days=14)
 """How long a session lives without being used, and in all."""
 
 NAME_LENGTH = 100
-PASSWORD_LENGTH = (12, 256)
+PASSWORD_LENGTH = (12, MOST_CHARACTERS)
 RESERVED = ("admin-token", "command line", "system", "callgate", "sandbox", "sign-in provider")
 """Who else stands in the audit as the one who changed something."""
 
@@ -115,13 +115,16 @@ class TooManyAttemptsError(CallgateError):
 
 
 def key_of(name: str) -> str:
-    """What makes two names the same: neither letter case nor the way an accent is written."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+    """What makes two names the same: neither letter case nor the way an accent is written.
+
+    Raises `TooLongError` for more than 256 characters.
+    """
+    return fold(name, "The name").strip()
 
 
 def parse_name(text: str) -> str:
     """A name as it is kept. Raises `BadNameError`."""
-    name = unicodedata.normalize("NFC", text).strip()
+    name = "" if len(text) > MOST_CHARACTERS else normalize(text, "NFC").strip()
     if not 1 <= len(name) <= NAME_LENGTH or not key_of(name):
         raise BadNameError(field="name")
     if not name.isprintable():
@@ -135,14 +138,17 @@ def parse_name(text: str) -> str:
 
 
 def canonical_password(text: str) -> str:
-    """A password as it is hashed: the same whatever keyboard it was typed on."""
-    return unicodedata.normalize("NFKC", text)
+    """A password as it is hashed: the same whatever keyboard it was typed on.
+
+    Raises `TooLongError` for more than 256 characters.
+    """
+    return normalize(text, "NFKC", "The password")
 
 
 def check_password(password: str, name: str) -> None:
     """Raise `BadPasswordError` for a password that is too easy to guess, or that cannot be kept."""
     least, most = PASSWORD_LENGTH
-    text = canonical_password(password)
+    text = "" if len(password) > most else canonical_password(password)
     if not least <= len(text) <= most:
         raise BadPasswordError(field="password")
     if key_of(text) == key_of(name):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from service.domain.errors import InvalidError
 from service.domain.phone_numbers import NumberGate
+from service.domain.texts import fold_start
 
 MAX_BYTES = 16 * 2**20
 MAX_ROWS = 100_000
@@ -198,7 +199,7 @@ def headers_of(line: int, text: str) -> list[Header]:
 
 def column_of(cell: str) -> str:
     """A column's own name: `Phone Number` is `phone_number`."""
-    name = re.sub(r"[\s-]+", "_", cell.strip().casefold())
+    name = re.sub(r"[\s-]+", "_", fold_start(cell.strip()))
     return ALIASES.get(name, name)
 
 

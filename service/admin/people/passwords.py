@@ -10,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from service.domain.errors import UnavailableError
 from service.domain.people import canonical_password
+from service.domain.texts import MOST_CHARACTERS
 
 AT_ONCE = 2
 WAIT_SECONDS = 10.0
@@ -47,6 +48,8 @@ class Passwords:
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether it is this password. Without a hash it is not, and takes as long to say so."""
+        if len(password) > MOST_CHARACTERS:
+            return False
         try:
             given = canonical_password(password).encode()
         except UnicodeEncodeError:

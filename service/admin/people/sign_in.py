@@ -9,6 +9,7 @@ from service.admin.people.passwords import Passwords
 from service.admin.people.sessions import start_session
 from service.admin.people.throttle import Throttle, network_of
 from service.domain.people import Client, SignInRefusedError, key_of
+from service.domain.texts import MOST_CHARACTERS
 from service.store.people import admins
 from service.store.pool import Pool
 
@@ -32,6 +33,8 @@ class SignIn:
 
         Raises `SignInRefusedError`, `TooManyAttemptsError`.
         """
+        if max(len(name), len(password)) > MOST_CHARACTERS:
+            raise refused()
         throttle = Throttle(self.pool)
         await throttle.begin(name, client.address)
         admin = await admins.find_by_key(self.pool, key_of(name))

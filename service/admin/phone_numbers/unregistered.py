@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from service.admin.imports.imports import Imports
 from service.admin.imports.vapi_numbers import VapiNumber
+from service.domain.texts import fold_start
 
 KEPT_SECONDS = 20.0
 READ_SECONDS = 8.0
@@ -33,12 +34,12 @@ class Unregistered:
                         number async for page in self.imports.unregistered() for number in page
                     ]
                 self.read_at = time.monotonic()
-        word = query.casefold()
+        word = fold_start(query)
         fitting = [
             number
             for number in self.found
             if any(
-                word in (text or "").casefold() for text in (number.name, number.number, number.id)
+                word in fold_start(text or "") for text in (number.name, number.number, number.id)
             )
         ]
         return fitting[:limit], len(fitting)

@@ -13,6 +13,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from service.admin.actor import Actor
+from service.domain.texts import is_all
 from service.web.api.json_body import read_json
 from service.web.shapes.errors import InputError, faults
 from service.web.shapes.fields import CANONICAL_UUID, VAPI_ID
@@ -101,7 +102,7 @@ class Operation:
 def path_id(request: web.Request, name: str) -> UUID:
     """An id in the path; what is no UUID names nothing."""
     text = request.match_info[name]
-    if not re.fullmatch(CANONICAL_UUID, text):
+    if not is_all(CANONICAL_UUID, text):
         raise InputError(404, "not_found", "There is nothing at this address: the id is no UUID.")
     return UUID(text)
 
@@ -109,7 +110,7 @@ def path_id(request: web.Request, name: str) -> UUID:
 def path_vapi_id(request: web.Request, name: str) -> str:
     """An id of Vapi's in the path; what cannot be one names nothing."""
     text = request.match_info[name]
-    if not re.fullmatch(VAPI_ID, text):
+    if not is_all(VAPI_ID, text):
         raise InputError(404, "not_found", "There is nothing at this address: that is no id.")
     return text
 

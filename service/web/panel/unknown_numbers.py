@@ -1,6 +1,5 @@
 """Unknown numbers in the panel: they call us, and nobody registered them. Claim one or put it aside."""
 
-import re
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -8,6 +7,7 @@ from aiohttp import web
 from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.domain.errors import NotFoundError
+from service.domain.texts import is_all
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.fields import VAPI_ID
@@ -19,7 +19,7 @@ PER_PAGE = 50
 def vapi_id_of(visit: Visit) -> str:
     """The number's id at Vapi out of the path; raises `NotFoundError` for what is none."""
     found = visit.request.match_info["vapi_phone_number_id"]
-    if not re.fullmatch(VAPI_ID, found):
+    if not is_all(VAPI_ID, found):
         raise NotFoundError("There is no such page.")
     return found
 

@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from service.domain.texts import is_all
 from service.domain.wording.blocked_messages import NAMES, UNKNOWN, unknown_placeholders
 from service.vapi.bindings import BINDINGS
 
@@ -60,7 +61,7 @@ def uuid_of(value: object) -> UUID:
     """The one way to write a UUID that every reader knows."""
     if isinstance(value, UUID):
         return value
-    if not isinstance(value, str) or not re.fullmatch(CANONICAL_UUID, value):
+    if not isinstance(value, str) or not is_all(CANONICAL_UUID, value):
         raise ValueError("must be a UUID")
     return UUID(value)
 
@@ -69,7 +70,7 @@ def instant_of(value: object) -> datetime:
     """RFC 3339 with its zone, in UTC."""
     if isinstance(value, datetime):
         return value
-    if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+    if not isinstance(value, str) or not is_all(RFC_3339, value):
         raise ValueError("must be an RFC 3339 instant with its zone, like 2030-01-31T12:00:00Z")
     try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
@@ -96,7 +97,7 @@ def answer_of(value: dict[str, Any]) -> dict[str, Any]:
     if len(names) != 1 or not value.keys() <= {*names, "assistantOverrides"}:
         raise ValueError(f"must have exactly one of {', '.join(BINDINGS)}")
     target = value[names[0]]
-    if not isinstance(target, str) or not re.fullmatch(VAPI_ID, target):
+    if not isinstance(target, str) or not is_all(VAPI_ID, target):
         raise ValueError(f"{names[0]} must be an id of Vapi's")
     if not isinstance(overrides, dict):
         raise ValueError("assistantOverrides must be an object")  # noqa: TRY004
@@ -114,7 +115,7 @@ def truth_of(value: str) -> bool:
 
 def digits_of(value: str) -> int:
     """An integer in a query."""
-    if not re.fullmatch(r"[0-9]{1,9}", value):
+    if not is_all(r"[0-9]{1,9}", value):
         raise ValueError("must be a number in plain digits")
     return int(value)
 
@@ -151,7 +152,7 @@ Spoken = Annotated[
 Slug = Annotated[
     str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible), SHOWN
 ]
-VapiId = Annotated[str, StringConstraints(pattern=VAPI_ID)]
+VapiId = Annotated[str, StringConstraints(max_length=100, pattern=VAPI_ID)]
 Searched = Annotated[str, StringConstraints(max_length=200, pattern=SEARCHABLE)]
 Url = Annotated[
     str,

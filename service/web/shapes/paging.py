@@ -1,7 +1,6 @@
 """Lists in pages: query parameters, one page of items, and cursors."""
 
 import base64
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from service.domain.texts import is_all
 from service.web.shapes.errors import InputError
 from service.web.shapes.fields import digits_of
 
@@ -71,6 +71,6 @@ def place_in_time(text: str) -> datetime:
 
 def place_in_log(text: str) -> int:
     """The number in a cursor of ours."""
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    if not is_all(r"[0-9]{1,18}", text):
         raise ValueError("not ours")
     return int(text)

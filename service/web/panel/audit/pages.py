@@ -7,6 +7,7 @@ from aiohttp import web
 from service.admin.timeline import describe_entries
 from service.domain.audit import OBJECT_KINDS, page_of
 from service.domain.errors import NotFoundError
+from service.domain.texts import is_all
 from service.store.audit import find_entry, list_actors, list_audit
 from service.store.pool import Pool
 from service.web.panel.audit.undo import entry_id
@@ -37,7 +38,7 @@ class AuditPages:
         asked = {name: visit.asked(name) for name in AuditQuery.model_fields}
         given = {name: text for name, text in asked.items() if text}
         for name in ("since", "until"):
-            if LOCAL.fullmatch(asked[name]):
+            if is_all(LOCAL, asked[name]):
                 given[name] = f"{asked[name][:16]}:00Z"
         faults: dict[str, str] = {}
         try:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
+from service.domain.texts import is_all
 from service.domain.wording.calls import describe_call, describe_call_step, describe_end
 from service.store.calls import search
 from service.store.calls.feed import CallSummary
@@ -41,7 +42,7 @@ def read(visit: Visit) -> tuple[dict[str, str], CallsQuery, dict[str, str]]:
     asked = {name: visit.asked(name) for name in CallsQuery.model_fields}
     given = {name: text for name, text in asked.items() if text}
     for name in ("since", "until"):
-        if LOCAL.fullmatch(asked[name]):
+        if is_all(LOCAL, asked[name]):
             given[name] = f"{asked[name][:16]}:00Z"
     try:
         return asked, judge(CallsQuery, given), {}

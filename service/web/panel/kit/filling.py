@@ -1,6 +1,5 @@
 """A form that was posted: done, or shown again with what was given and what is wrong at its field."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError
+from service.domain.texts import is_all
 from service.web.panel.kit.forms import LOCAL, Form, FormError
 from service.web.panel.kit.visit import Visit
 from service.web.shapes.fields import RFC_3339
@@ -38,11 +38,11 @@ async def fill_in(visit: Visit, template: str, act: Act, **context: Any) -> web.
 
 def readable(text: str) -> object:
     """What was given, as a field shows it again: instants in the form that a browser's field has."""
-    if RFC_3339.fullmatch(text):
+    if is_all(RFC_3339, text):
         return datetime.fromisoformat(text)
-    return text[:16] if LOCAL.fullmatch(text) else text
+    return text[:16] if is_all(LOCAL, text) else text
 
 
 def whole_number(text: str) -> object:
     """Digits as the number that they are, anything else as it is, to be judged by a shape."""
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
+    return int(text) if is_all(r"[0-9]{1,9}", text) else text

@@ -73,6 +73,8 @@ async def read_form(request: web.Request, visit: Visit, page: PanelPage) -> None
     """Read what was posted, and refuse what our own pages did not send. Raises `ForbiddenError`."""
     if from_elsewhere(request):
         raise ForbiddenError("This request came from another site, so nothing was done.")
+    if (request.content_length or 0) > page.max_bytes:
+        raise web.HTTPRequestEntityTooLarge(page.max_bytes, request.content_length or 0)
     sized = request.clone(client_max_size=page.max_bytes)
     try:
         posted = await sized.post()

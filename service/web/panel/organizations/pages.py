@@ -16,6 +16,7 @@ from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.timeline import Timeline
 from service.domain.forward_urls import check_forward_url
 from service.domain.organizations import Organization
+from service.domain.texts import is_all
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.store.calls import search
 from service.store.organizations.timeline import Place
@@ -138,7 +139,7 @@ class OrganizationPages:
         text = visit.asked("at")
         if not text:
             return None, ""
-        if LOCAL.fullmatch(text):
+        if is_all(LOCAL, text):
             text += "Z" if text.count(":") == 2 else ":00Z"
         try:
             return await self.access.explain_stored(organization, instant_of(text)), ""

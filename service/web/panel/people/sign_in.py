@@ -19,6 +19,9 @@ from service.web.panel.kit.visit import ROOT, Visit
 
 BINDING = "callgate_sign_in"
 BINDING_SECONDS = 600
+MAX_FORM_BYTES = 8 * 1024
+"""Of forms that no session proves: the contract's limit."""
+
 BACK = f"{ROOT}/sign-in/provider/back"
 
 
@@ -71,11 +74,11 @@ class SignInPages:
     def pages(self) -> list[PanelPage]:
         return [
             PanelPage("GET", "/sign-in", self.show, needs=None),
-            PanelPage("POST", "/sign-in", self.sign_in, needs=None),
+            PanelPage("POST", "/sign-in", self.sign_in, needs=None, max_bytes=MAX_FORM_BYTES),
             PanelPage("GET", "/sign-in/provider", self.to_provider, needs=None),
             PanelPage("GET", "/sign-in/provider/back", self.from_provider, needs=None),
             PanelPage("GET", "/setup", self.show_setup, needs=None),
-            PanelPage("POST", "/setup", self.set_up, needs=None),
+            PanelPage("POST", "/setup", self.set_up, needs=None, max_bytes=MAX_FORM_BYTES),
             PanelPage("POST", "/sign-out", self.sign_out),
         ]
 
@@ -103,13 +106,13 @@ class SignInPages:
 
     async def sign_in(self, visit: Visit) -> web.Response:
         form = await visit.form()
-        way, name = way_on(form.get("next", "")), form.get("name", "")[:200]
+        way, name = way_on(form.get("next", "")), form.get("name", "")
         try:
             token = await self.signing_in.sign_in(name, form.get("password", ""), visit.client)
         except SignInRefusedError as exc:
-            return await self.form(visit, way, 403, exc.message, name)
+            return await self.form(visit, way, 403, exc.message, name[:200])
         except TooManyAttemptsError as exc:
-            response = await self.form(visit, way, 429, exc.message, name)
+            response = await self.form(visit, way, 429, exc.message, name[:200])
             response.headers["Retry-After"] = str(exc.retry_after)
             return response
         return await self.begin(visit, token, way)

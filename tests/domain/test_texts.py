@@ -1,0 +1,63 @@
+"""Bounded text: the length is judged first, and only one module normalizes."""
+
+import ast
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.domain import people
+from service.domain.errors import InvalidError
+from service.domain.texts import TooLongError, bounded, fold, is_all, normalize
+
+SERVICE = Path(__file__).parents[2] / "service"
+MARKS = "\u0300\u0316" * 2**19
+"""Combining marks of two classes in turn: normalization sorts them in quadratic time."""
+
+
+def seconds_of(began: float) -> float:
+    return time.perf_counter() - began
+
+
+@pytest.mark.parametrize("text", [MARKS, "a" + MARKS, "x" * 257])
+def test_a_long_text_is_refused_before_any_work(text: str) -> None:
+    began = time.perf_counter()
+    for work in (people.key_of, people.canonical_password, fold):
+        with pytest.raises(TooLongError):
+            work(text)
+    with pytest.raises(TooLongError):
+        normalize(text, "NFC")
+    with pytest.raises(InvalidError, match="1 to 100"):
+        people.parse_name(text)
+    with pytest.raises(InvalidError, match="12 to 256"):
+        people.check_password(text, "Ada")
+    assert not is_all(r"(\s|.)*", text)
+    assert seconds_of(began) < 0.5
+
+
+def test_the_limit_itself_is_allowed() -> None:
+    assert bounded("x" * 256) == "x" * 256
+    assert people.canonical_password("p" * 256) == "p" * 256
+    assert fold("ÅDA\ufdfa" * 64)
+    assert people.key_of("ÀDA") == people.key_of("a\u0300da")
+
+
+def calls_in(path: Path) -> Iterator[str]:
+    """The names of the functions and methods that a module calls."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                yield node.func.attr
+            elif isinstance(node.func, ast.Name):
+                yield node.func.id
+
+
+def test_only_one_module_normalizes_or_folds() -> None:
+    found = {
+        str(path.relative_to(SERVICE))
+        for path in SERVICE.rglob("*.py")
+        if "sandbox" not in path.parts
+        and ("unicodedata" in path.read_text() or "casefold" in calls_in(path))
+    }
+    assert found == {"domain/texts.py"}
