@@ -1,5 +1,10 @@
 """What every test can use: the fixtures of `tests.support`, registered once."""
 
+import os
+from pathlib import Path
+
+import pytest
+
 pytest_plugins = (
     "tests.support.database",
     "tests.support.service",
@@ -8,3 +13,47 @@ pytest_plugins = (
     "tests.support.lives",
     "tests.support.browser",
 )
+
+
+TESTS = Path(__file__).parent
+
+SLOW = (
+    "browser",
+    "cli",
+    "deploy",
+    "faults",
+    "scenarios",
+    "store/postgres",
+    "web/api/test_schemathesis.py",
+)
+"""What `poe test-fast` leaves out: browsers, processes of our own, and stories of the whole service."""
+
+MOST_WORKERS = 8
+"""Each has a PostgreSQL of its own; beyond this they wait for each other's memory and disk."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One worker a core for folders. A few files or tests are sooner done in this process.
+
+    `PYTEST_XDIST_AUTO_NUM_WORKERS` and `-n` on the command line decide first.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    given = [Path(argument.partition("::")[0]) for argument in config.args]
+    few = len(given) <= 3 and all(path.is_file() for path in given)
+    return 0 if few else min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the slow folders."""
+    for item in items:
+        place = item.path.relative_to(TESTS)
+        if any(place.is_relative_to(name) for name in SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what a fast run leaves out."""
+    if config.option.markexpr != "not slow":
+        return None
+    return f"Left out as slow: {', '.join(f'tests/{name}' for name in SLOW)}."

@@ -21,6 +21,26 @@ in_a_browser = [
 ]
 """What every module of browser tests is marked with."""
 
+PAGES = (
+    "",
+    "/organizations",
+    "/organizations/new",
+    "/numbers",
+    "/numbers/new",
+    "/numbers/import",
+    "/calls",
+    "/repairs",
+    "/unknown-numbers",
+    "/policies",
+    "/health",
+    "/audit",
+    "/people",
+    "/tokens",
+    "/account",
+    "/no-such-page",
+)
+"""Every page below /admin that needs no id."""
+
 OpenPage = Callable[..., Awaitable[Page]]
 """`await open_page(role, path)`: a new person with this role looks at a page below /admin."""
 
