@@ -1,7 +1,7 @@
 """The public surface for policy authors: everything a policy plugin needs, re-exported.
 
-The built-in policies live beside it and enter through the same entry-point group as a
-stranger's. Nothing here may import `service`.
+The built-in policies live beside it and use the same entry-point group as third-party plugins.
+Nothing here may import `service`.
 """
 
 from policies.contract import (

@@ -1,11 +1,11 @@
-"""The admin's exception: while it is in force it grants, or it denies over all others."""
+"""The admin's exception: while in force it grants, or it denies over all other policies."""
 
 from policies.contract import AccessPolicy, AccessRequest, OnFailure, Verdict, abstain, allow, deny
 from policies.hookspecs import hookimpl
 
 
 class AdminOverridePolicy:
-    """An override in force decides; `veto` makes its denial win wherever others stand."""
+    """An override in force decides; `veto` makes its denial win regardless of the order."""
 
     name = "admin_override"
     order = 0
@@ -14,7 +14,7 @@ class AdminOverridePolicy:
     on_failure: OnFailure = "deny"
 
     def evaluate(self, request: AccessRequest) -> Verdict:
-        """Judge the override at `request.at`; outside its time it has no opinion."""
+        """Evaluate the override at `request.at`; outside its period the policy abstains."""
         override = request.override
         if override is None:
             return abstain()

@@ -1,4 +1,4 @@
-"""What a policy is asked and what it answers: frozen facts in, a verdict out. No I/O here."""
+"""The contract of a policy: frozen facts in, a verdict out. No I/O here."""
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ PlanStatus = Literal["active", "past_due", "canceled", "paused"]
 
 
 class Effect(StrEnum):
-    """What a policy, and in the end the chain, says about a call."""
+    """The answer of a policy, and finally of the chain, on a call."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -22,7 +22,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionPlan:
-    """What an organization pays for. Instants are aware; an end is exclusive.
+    """The plan that an organization pays for. Instants are aware; an end is exclusive.
 
     `code` is the seller's name of the plan and means nothing to the built-in policies.
     """
@@ -35,7 +35,7 @@ class SubscriptionPlan:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A time in which an organization may call without a plan: from `starts_at` until `ends_at`."""
+    """A period in which an organization may call without a plan: `starts_at` until `ends_at`."""
 
     starts_at: datetime
     ends_at: datetime
@@ -57,7 +57,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationFacts:
-    """The tenant whose call it is. `attributes` are the agency's own and read-only here."""
+    """The tenant of the call. `attributes` are the agency's own and read-only here."""
 
     id: UUID
     name: str
@@ -77,7 +77,7 @@ class PhoneNumberFacts:
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What is known of the call at its first message. Every part but the id may be absent.
+    """The facts of the call at its first message. Every field but the id may be absent.
 
     `type` is Vapi's word: `inboundPhoneCall`, `outboundPhoneCall`, `webCall`, … `caller_number`
     is what the network claims; a caller can forge it, so never decide for a tenant by it alone.
@@ -127,7 +127,7 @@ def deny(reason: str) -> Verdict:
 def abstain(reason: str | None = None) -> Verdict:
     """Leave the decision to the others.
 
-    Give a `reason` when you could have granted and could not (`trial_expired`): if nobody decides,
+    Give a `reason` when you could have granted and could not (`trial_expired`): if no policy decides,
     the first such reason in the chain is the one the call is denied with.
     """
     return Verdict(Effect.ABSTAIN, reason)
@@ -138,16 +138,16 @@ class AccessPolicy(Protocol):
     """An object that a plugin registers once and the host asks for every new call.
 
     `name` is a slug, unique in the chain. `order` sorts the chain, smaller first, ties by name;
-    the built-in policies stand at 0 (`admin_override`), 100 (`plan`) and 200 (`trial`).
+    the built-in policies are at 0 (`admin_override`), 100 (`plan`) and 200 (`trial`).
 
     Optional attributes, with what the host assumes without them:
 
-    - `on_failure` (`"abstain"`): what counts when `evaluate` raises, is late or answers nonsense.
+    - `on_failure` (`"abstain"`): the effect when `evaluate` raises, is late or returns no verdict.
     - `timeout_seconds` (0.5, at most 2): how long an answer may take.
     - `pure` (`False`): `evaluate` is a plain function that only computes, in well under a
       millisecond. The host then calls it in place instead of in a thread.
-    - `veto` (`False`): the policy is heard before all that have no veto, whatever its `order`, and
-      a denial among the vetoes wins over every grant.
+    - `veto` (`False`): the policy is evaluated before all without a veto, regardless of its
+      `order`, and a denial among the vetoes wins over every grant.
     """
 
     @property

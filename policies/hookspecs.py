@@ -1,4 +1,4 @@
-"""The pluggy markers and the one hook through which every policy enters, built-in or not."""
+"""The pluggy markers and the one hook that registers every policy, built-in or not."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""The subscription plan: what is paid for may be used, to the end of what is paid for."""
+"""The subscription plan: it grants access to the end of the paid period."""
 
 from policies.contract import AccessPolicy, AccessRequest, Verdict, abstain, allow
 from policies.hookspecs import hookimpl
@@ -12,7 +12,7 @@ class PlanPolicy:
     pure = True
 
     def evaluate(self, request: AccessRequest) -> Verdict:
-        """Judge the plan at `request.at`.
+        """Evaluate the plan at `request.at`.
 
         active: until the period's end (open-ended without one), then through the grace period.
         canceled: until the period's end, which is paid for. past_due: through the grace period.

@@ -36,7 +36,7 @@ SLOWEST_SECONDS = 0.5
 
 
 def request(**changes: Any) -> AccessRequest:
-    """A request of an organization without plan, trial or override, changed as told.
+    """A request of an organization without plan, trial or override, with these changes.
 
     `attributes={…}` sets the organization's attributes; every other name is a field of
     `AccessRequest`.
@@ -49,11 +49,11 @@ def request(**changes: Any) -> AccessRequest:
 
 
 def samples() -> list[AccessRequest]:
-    """Requests that any policy must cope with: with everything, with nothing, long ago, far ahead."""
+    """Requests that every policy must handle: full, empty, in the far past and future."""
     full = request(
         plan=SubscriptionPlan("pro", "active", NOW + timedelta(days=3), None),
         trial=Trial(NOW - timedelta(days=1), NOW + timedelta(days=1)),
-        override=Override("allow", "because", "somebody", None, NOW + timedelta(days=1)),
+        override=Override("allow", "because", "ada", None, NOW + timedelta(days=1)),
         phone_number=PhoneNumberFacts(UUID(int=2), "vapi-number", "+15550100100", "main"),
         call=CallFacts("vapi-call", "inboundPhoneCall", "+15550100200", "assistant"),
         attributes={"seats": 3, "tags": ("a", "b")},
@@ -68,7 +68,7 @@ def samples() -> list[AccessRequest]:
 
 
 def evaluate(policy: AccessPolicy, asked: AccessRequest) -> Verdict:
-    """Ask a policy, plain or async, and give its verdict."""
+    """Evaluate a policy, plain or async, and return its verdict."""
     answer = policy.evaluate(asked)
     if inspect.isawaitable(answer):
 
@@ -76,13 +76,13 @@ def evaluate(policy: AccessPolicy, asked: AccessRequest) -> Verdict:
             return await given
 
         return asyncio.run(wait(answer))
-    assert isinstance(answer, Verdict), f"evaluate gave {type(answer).__name__}, not a Verdict"
+    assert isinstance(answer, Verdict), f"evaluate returned {type(answer).__name__}, not a Verdict"
     return answer
 
 
 def conformance(policy: AccessPolicy) -> None:
-    """Raise `AssertionError`, saying what is wrong, unless the host could use this policy."""
-    assert isinstance(policy.name, str), "name is not a text"
+    """Raise `AssertionError` with the problem unless the host can use this policy."""
+    assert isinstance(policy.name, str), "name is not a string"
     assert NAME.fullmatch(policy.name), f"name {policy.name!r} is not a slug such as 'fair_use'"
     assert isinstance(policy.order, int), "order is not a whole number"
     assert not isinstance(policy.order, bool), "order is not a whole number"
@@ -95,10 +95,10 @@ def conformance(policy: AccessPolicy) -> None:
         began = time.perf_counter()
         verdict = evaluate(policy, asked)
         taken = time.perf_counter() - began
-        assert isinstance(verdict, Verdict), f"gave {type(verdict).__name__}, not a Verdict"
+        assert isinstance(verdict, Verdict), f"returned {type(verdict).__name__}, not a Verdict"
         if verdict.effect is not Effect.ABSTAIN or verdict.reason is not None:
             reason = verdict.reason
-            assert isinstance(reason, str), "gave no reason"
+            assert isinstance(reason, str), "returned no reason"
             assert SLUG.fullmatch(reason), f"reason {reason!r} is not a slug such as 'fair_use'"
-        assert taken < SLOWEST_SECONDS, f"took {taken:.2f} s: the host would not have waited"
+        assert taken < SLOWEST_SECONDS, f"took {taken:.2f} s: the host would not wait that long"
         assert repr(asked) == before, "changed the request"

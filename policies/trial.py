@@ -1,4 +1,4 @@
-"""The trial: a time of calling without a plan."""
+"""The trial: a period of access without a plan."""
 
 from policies.contract import AccessPolicy, AccessRequest, Verdict, abstain, allow
 from policies.hookspecs import hookimpl
@@ -12,7 +12,7 @@ class TrialPolicy:
     pure = True
 
     def evaluate(self, request: AccessRequest) -> Verdict:
-        """Judge the trial at `request.at`; one that has not begun is as good as none."""
+        """Evaluate the trial at `request.at`; before it begins the policy abstains."""
         trial = request.trial
         if trial is None or request.at < trial.starts_at:
             return abstain()

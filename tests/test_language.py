@@ -60,13 +60,10 @@ BETTER = {
 
 NOT_YET_HELD: tuple[str, ...] = (
     "deploy/README.md",
-    "migrations/",
-    "policies/",
     "service/README.md",
     "service/admin/",
     "service/domain/",
     "service/reconcile/",
-    "service/sandbox/",
     "service/store/reconcile/",
     "service/vapi/",
     "service/web/",

@@ -1,4 +1,4 @@
-"""The tables: organizations and what entitles them, numbers and their webhooks, calls, tokens, audit.
+"""The tables: organizations and entitlements, numbers and webhooks, calls, tokens, audit.
 
 Constraint names are vocabulary: `service.store` turns a known one into a domain error.
 """
@@ -70,8 +70,8 @@ STATEMENTS = (
     )
     """,
     "CREATE INDEX assistants_organization_idx ON callgate.assistants (organization_id)",
-    # A removed number keeps its row, with released_at set, until its former webhook is back at
-    # Vapi; adding it again in between takes the row over with what was there before.
+    # A removed number keeps its row, with released_at set, until its previous webhook is
+    # restored at Vapi; adding it again before that takes the row over with that webhook.
     """
     CREATE TABLE callgate.phone_numbers (
         id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -92,7 +92,7 @@ STATEMENTS = (
     )
     """,
     "CREATE INDEX phone_numbers_organization_idx ON callgate.phone_numbers (organization_id)",
-    # `original` is what Vapi held before our first write: {"server": {…} | null, "absent": […]}.
+    # `original` is the webhook before our first write: {"server": {…} | null, "absent": […]}.
     # `claim` fences: only the holder of the newest number may write the row's outcome.
     """
     CREATE TABLE callgate.webhook_states (

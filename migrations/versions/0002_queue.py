@@ -1,7 +1,7 @@
 """The queue of durable jobs: pgqueuer 1.6's own tables, as it declares them, in our schema.
 
-A test compares these with what the installed pgqueuer would create; when it grows, so does this
-folder, by a new revision.
+A test compares these with the tables that the installed pgqueuer would create; a difference needs a
+new revision.
 """
 
 from alembic import op

@@ -1,4 +1,4 @@
-"""What the reconciler keeps: pauses, every change it made, sweeps, assistants' webhooks, secrets in use."""
+"""Tables of the reconciler: pauses, changes, sweeps, assistants' webhooks, secrets in use."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
-    # `ordered_by` is who asked for the next write; without one it is the reconciler's own. `problem`
+    # `ordered_by` is the actor who ordered the next write; null for the reconciler itself. `problem`
     # is a slug for machines, `last_error` the sentence for people. `settled_at` is since when a
     # fight over the number counts, `assistant_ids` are assistants that carry its webhook. Sweeps
     # touch every row: `seen_sweep` has no index, so that they stay cheap (heap-only updates).
@@ -37,7 +37,7 @@ STATEMENTS = (
     )
     """,
     # No foreign key: the history outlives the number. It is written before Vapi is asked, so that
-    # no crash can leave a change without a trace; `applied_at` tells that Vapi was seen to have it.
+    # no crash can leave a change without a trace; `applied_at` is when Vapi was seen to have it.
     """
     CREATE TABLE callgate.webhook_changes (
         id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT webhook_changes_pkey PRIMARY KEY,
@@ -108,7 +108,7 @@ STATEMENTS = (
         last_used_at timestamptz NOT NULL DEFAULT now()
     )
     """,
-    # When a number was last heard of.
+    # The last call of a number.
     """
     CREATE INDEX calls_phone_number_idx ON callgate.calls (phone_number_id, created_at DESC)
     """,

@@ -1,4 +1,4 @@
-"""What the three gates keep: choices of organizations, ringing hooks, unknown numbers, missed calls."""
+"""Tables of the three gates: choices of organizations, hooks, unknown numbers, missed calls."""
 
 from alembic import op
 
@@ -14,10 +14,10 @@ STATEMENTS = (
         ADD COLUMN blocked_messages jsonb NOT NULL DEFAULT '[]'
     """,
     # `lived_seconds`: how long a blocked call was on the line after its first message. `cut_at`: a
-    # granted call that was ended because its organization's access ended meanwhile, and why.
-    # `missed`: found in Vapi's list of calls; no message of it ever came. `goodbye`: what a blocked
-    # call is to hear before it is hung up; it is being spoken until `quiet_until`. `number`: an
-    # unregistered phone number's digits, as the call's first message tells them.
+    # granted call was hung up because its organization's access ended, for `cut_reason`. `missed`:
+    # found in Vapi's list of calls; no message reported it. `goodbye`: spoken before a blocked call
+    # is hung up; it lasts until `quiet_until`. `number`: the digits of an unknown number, from the
+    # call's first message.
     """
     ALTER TABLE callgate.calls
         ADD COLUMN lived_seconds double precision,
@@ -33,11 +33,11 @@ STATEMENTS = (
         WHERE status <> 'ended' AND ended_at IS NULL
     """,
     # `watched`: the number's desired state depends on its organization's access, so that a change of
-    # that makes it due. `ring_texts` are what our ringing hooks may say on it: hooks carry no id, and
-    # this is how ours are told from the customer's; `fallback_numbers` the same for our transfers.
-    # `unbound` is what answered the number before the request gate took its place. `ring_on`: a hook
-    # of ours may be there. `wakes` counts what made the number due, so that a pass under way does
-    # not forget what came meanwhile.
+    # that makes it due. `ring_texts`: the texts that our ringing hooks may speak. Hooks have no id, and
+    # the texts distinguish ours from the customer's; `fallback_numbers` do so for our transfers.
+    # `unbound`: the resource that answered the number before the request gate replaced it. `ring_on`:
+    # a hook of ours may be present. `wakes` counts the wake-ups, so that a pass under way does not
+    # clear one that arrives meanwhile.
     """
     ALTER TABLE callgate.webhook_states
         ADD COLUMN watched boolean NOT NULL DEFAULT false,
@@ -98,7 +98,7 @@ STATEMENTS = (
     CREATE TRIGGER overrides_wake AFTER INSERT OR UPDATE OR DELETE ON callgate.overrides
         FOR EACH ROW EXECUTE FUNCTION callgate.wake_watched()
     """,
-    # Numbers that call us and that nobody registered; an admin claims or ignores them.
+    # Unknown numbers: they call us and are not registered. An admin claims or ignores them.
     """
     CREATE TABLE callgate.unknown_numbers (
         vapi_phone_number_id text CONSTRAINT unknown_numbers_pkey PRIMARY KEY,
@@ -115,11 +115,11 @@ STATEMENTS = (
     CREATE INDEX unknown_numbers_seen_idx
         ON callgate.unknown_numbers (last_seen_at DESC, vapi_phone_number_id DESC)
     """,
-    # Once a call, with the call's own row, so that a crash, the spool and several replicas neither
-    # lose nor repeat one. Deferred to the commit, where one lock for all puts batches of several
-    # replicas in a line: rows locked in the order of the calls would lock each other out. The newest
-    # 10,000 and those that somebody ignored are kept, give or take: about one new number in a hundred
-    # looks, for looking at 10,000 rows takes 5 ms.
+    # Once a call, in the transaction of the call's row, so that a crash, the spool and several replicas
+    # neither lose nor repeat one. It is deferred to the commit, where one lock serializes the batches
+    # of several replicas: rows locked in the order of the calls would deadlock. About the newest 10,000
+    # numbers and all ignored ones are kept: about one new number in a hundred triggers the clean-up,
+    # because scanning 10,000 rows takes 5 ms.
     """
     CREATE FUNCTION callgate.note_unknown_number() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE

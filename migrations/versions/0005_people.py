@@ -1,4 +1,4 @@
-"""Who signs in to the panel: admins, their sessions, failed attempts; scopes of API tokens."""
+"""Accounts of the panel: admins, sessions, failed sign-ins; scopes of API tokens."""
 
 from alembic import op
 
@@ -40,7 +40,7 @@ STATEMENTS: tuple[str, ...] = (
     """,
     "CREATE INDEX sessions_admin_idx ON callgate.sessions (admin_id, last_seen_at DESC)",
     "CREATE INDEX sessions_seen_idx ON callgate.sessions (last_seen_at)",
-    # Names as hashes: now and then somebody types a password where the name belongs.
+    # Names as hashes: an admin may type a password into the field for the name.
     """
     CREATE TABLE callgate.sign_in_failures (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

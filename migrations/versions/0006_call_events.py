@@ -1,4 +1,4 @@
-"""What happened during a call, step by step, and indexes for reading calls."""
+"""The steps of calls, and indexes for reading calls."""
 
 from alembic import op
 

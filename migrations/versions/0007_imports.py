@@ -1,4 +1,4 @@
-"""Imports of many phone numbers: their rows and how each of them went."""
+"""Imports of phone numbers: their rows, each with its outcome."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS: tuple[str, ...] = (
-    # Whoever applies holds a claim that runs out; what an older claim still writes is refused.
+    # The applying worker holds a claim that expires; writes under an older claim are rejected.
     """
     CREATE TABLE callgate.imports (
         id uuid PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -1,4 +1,4 @@
-"""What the lists of organizations and of changes need to be read by pages in any order."""
+"""Indexes and triggers that page the lists of organizations and changes in any order."""
 
 from alembic import op
 
@@ -11,9 +11,9 @@ STATEMENTS: tuple[str, ...] = (
     "CREATE INDEX organizations_created_idx ON callgate.organizations (created_at, id)",
     "CREATE INDEX trials_end_idx ON callgate.trials (ends_at, organization_id)",
     "CREATE INDEX plans_end_idx ON callgate.plans (current_period_end, organization_id)",
-    # Changes of one thing wait for each other, so that the entries' own instants have their order.
+    # Changes of one object are serialized, so that their instants are in order.
     "ALTER TABLE callgate.audit ALTER COLUMN at SET DEFAULT clock_timestamp()",
-    # The entry that a change took back, so that both can be told from the audit alone.
+    # The entry that a change undid, so that the audit alone shows both.
     "ALTER TABLE callgate.audit ADD COLUMN undoes bigint",
     "CREATE INDEX audit_undoes_idx ON callgate.audit (undoes) WHERE undoes IS NOT NULL",
     "CREATE INDEX audit_at_idx ON callgate.audit (at, id)",
@@ -22,7 +22,7 @@ STATEMENTS: tuple[str, ...] = (
     "CREATE INDEX audit_action_idx ON callgate.audit (action, at, id)",
     "CREATE INDEX audit_kind_idx ON callgate.audit (object_type, at, id)",
     "CREATE INDEX audit_id_idx ON callgate.audit (object_id, at, id)",
-    # Which numbers an organization once had is only in the changes of these numbers.
+    # An organization's former numbers are found only in the changes of these numbers.
     """
     CREATE INDEX audit_owner_idx
         ON callgate.audit ((coalesce(after, before) ->> 'organization_id'))

@@ -1,5 +1,8 @@
-"""What is there: the organization's numbers, assistants, squads, workflows and tools, and putting
-them there as somebody else would, unjudged. Judged changes come in over HTTP (`resources`)."""
+"""The account's resources: numbers, assistants, squads, workflows, tools and campaigns.
+
+These methods change them without validation, as another client of Vapi might have left them.
+Validated changes come in over HTTP (`resources`).
+"""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from service.sandbox.state_file import StateFile
 
 
 class World:
-    """One organization's resources. With `state_path` they are kept from one run to the next."""
+    """One organization's resources. With `state_path` they persist between runs."""
 
     def __init__(self, org_id: str, state_path: Path | None = None) -> None:
         self.org_id = org_id
@@ -31,20 +34,20 @@ class World:
         self.saving = False
 
     def load(self) -> bool:
-        """Read what was kept. False if there was nothing."""
+        """Load the saved state. False if there is none."""
         return self.state_file is not None and self.state_file.load()
 
     def save(self) -> None:
-        """Called after every change; nothing is written before the start."""
+        """Save after every change; nothing is written before the start."""
         if self.saving and self.state_file is not None:
             self.state_file.save()
 
     def add_number(self, **fields: Any) -> Json:
-        """Put a number there as it might be at Vapi, unjudged: old fields and odd ones too."""
-        return self.numbers.put(self.planted({"provider": "vapi", "status": "active"} | fields))
+        """Add a number without validation: legacy and unknown fields are allowed."""
+        return self.numbers.put(self.stamped({"provider": "vapi", "status": "active"} | fields))
 
     def add_numbers(self, count: int, **fields: Any) -> list[str]:
-        """Many numbers at once; their ids, oldest first."""
+        """Add many numbers at once; returns their ids, oldest first."""
         saving, self.saving = self.saving, False
         made = [
             self.add_number(number=f"+1555{index:07d}", name=f"Line {index}", **fields)["id"]
@@ -55,14 +58,14 @@ class World:
         return made
 
     def edit_number(self, phone_number_id: str, **fields: Any) -> Json:
-        """Somebody changes a number by another way than ours: nothing is judged, None clears.
+        """Change a number without validation, as another client might; None clears a field.
 
         Raises `KeyError`.
         """
         return self.edit(self.numbers, phone_number_id, fields)
 
     def edit_assistant(self, assistant_id: str, **fields: Any) -> Json:
-        """Somebody changes an assistant, by the rules of `edit_number`. Raises `KeyError`."""
+        """Change an assistant, by the rules of `edit_number`. Raises `KeyError`."""
         return self.edit(self.assistants, assistant_id, fields)
 
     def edit(self, shelf: Shelf, key: str, fields: Json) -> Json:
@@ -71,21 +74,21 @@ class World:
         return shelf.put(merged | {"updatedAt": to_iso(self.clock.tick())})
 
     def add_assistant(self, **fields: Any) -> Json:
-        return self.assistants.put(self.planted({"name": "Assistant"} | fields))
+        return self.assistants.put(self.stamped({"name": "Assistant"} | fields))
 
     def add_squad(self, **fields: Any) -> Json:
-        return self.squads.put(self.planted({"members": []} | fields))
+        return self.squads.put(self.stamped({"members": []} | fields))
 
     def add_workflow(self, **fields: Any) -> Json:
-        return self.workflows.put(self.planted({"nodes": [], "edges": []} | fields))
+        return self.workflows.put(self.stamped({"nodes": [], "edges": []} | fields))
 
     def add_tool(self, **fields: Any) -> Json:
-        return self.tools.put(self.planted({"type": "function"} | fields))
+        return self.tools.put(self.stamped({"type": "function"} | fields))
 
     def add_campaign(self, **fields: Any) -> Json:
-        return self.campaigns.put(self.planted({"name": "Campaign"} | fields))
+        return self.campaigns.put(self.stamped({"name": "Campaign"} | fields))
 
-    def planted(self, fields: Json) -> Json:
+    def stamped(self, fields: Json) -> Json:
         now = to_iso(self.clock.tick())
         return {
             "id": str(uuid4()),

@@ -1,4 +1,4 @@
-"""What an answer to an assistant-request makes of the call. Pure."""
+"""The outcome of a call from the answer to its assistant-request. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ NO_ASSISTANT_SENTENCE = "Couldn't get assistant for this call."
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The caller hears a sentence, then the line is dead."""
+    """The caller hears a sentence, then the call ends."""
 
     reason: str
     spoken: str
@@ -24,7 +24,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """The caller is connected to somebody else."""
+    """The caller is connected to another number."""
 
     destination: Json
     reason: str
@@ -52,7 +52,7 @@ Outcome = Refused | Forwarded | Joined | Failed
 
 @dataclass(frozen=True)
 class KnownResources:
-    """What ids in an answer may refer to."""
+    """The resources that ids in an answer may refer to."""
 
     assistants: Shelf
     squads: Shelf
@@ -60,8 +60,8 @@ class KnownResources:
     allow_http: bool
 
 
-def judge(delivery: Delivery | None, known: KnownResources) -> Outcome:
-    """Follow Vapi's rules for the (last) answer to an assistant-request."""
+def evaluate(delivery: Delivery | None, known: KnownResources) -> Outcome:
+    """Apply Vapi's rules to the (last) answer to an assistant-request."""
     if delivery is None:
         return Refused("call-start-error-neither-assistant-nor-server-set", NO_ASSISTANT_SENTENCE)
     if delivery.http_status is None:
@@ -78,10 +78,10 @@ def judge(delivery: Delivery | None, known: KnownResources) -> Outcome:
         return invalid("The answer is not JSON.")
     if not isinstance(answer, dict):
         return invalid("The answer is not an object.")
-    return judge_answer(answer, known)
+    return evaluate_answer(answer, known)
 
 
-def judge_answer(answer: Json, known: KnownResources) -> Outcome:
+def evaluate_answer(answer: Json, known: KnownResources) -> Outcome:
     """An `error` wins over everything else in the answer."""
     error = answer.get("error")
     if isinstance(error, str) and error:
@@ -97,11 +97,11 @@ def judge_answer(answer: Json, known: KnownResources) -> Outcome:
         rule = dtos.assistant_overrides(allow_http=known.allow_http)
         if found := list(rule("assistantOverrides", overrides)):
             return invalid(*found)
-    return judge_assistant(answer, overrides, known)
+    return evaluate_assistant(answer, overrides, known)
 
 
-def judge_assistant(answer: Json, overrides: Json | None, known: KnownResources) -> Outcome:
-    """Somebody must be named, and must exist."""
+def evaluate_assistant(answer: Json, overrides: Json | None, known: KnownResources) -> Outcome:
+    """The answer must name an assistant, squad or workflow that exists."""
     if assistant_id := answer.get("assistantId"):
         assistant = find(known.assistants, assistant_id)
         if assistant is None:
@@ -126,7 +126,7 @@ def find(shelf: Shelf, key: Any) -> Json | None:
 
 
 def invalid(*findings: str) -> Refused:
-    """An answer that Vapi cannot use; the caller hears that nobody can take the call."""
+    """The outcome of an answer that Vapi cannot use; the caller hears the standard sentence."""
     return Refused(
         "assistant-request-returned-invalid-assistant",
         NO_ASSISTANT_SENTENCE,

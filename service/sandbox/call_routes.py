@@ -26,7 +26,7 @@ class CallRoutes:
     public_key: str
 
     def get(self, call_id: str) -> SandboxCall:
-        """A call whose data are still there. Raises `VapiProblem` (404)."""
+        """A call whose data are not erased. Raises `VapiProblem` (404)."""
         call = self.switchboard.calls.get(call_id)
         if call is None or call.erased:
             raise not_found("Call")
@@ -49,7 +49,7 @@ class CallRoutes:
         return json_response(orjson.dumps(found))
 
     async def patch(self, request: web.Request) -> web.Response:
-        """It renames, and does nothing else."""
+        """Rename the call; Vapi's PATCH does nothing else."""
         call, body = self.get(request.match_info["id"]), await read_object(request)
         found = [f"property {name} should not exist" for name in body if name != "name"]
         name = body.get("name")
@@ -61,14 +61,14 @@ class CallRoutes:
         return json_response(orjson.dumps(call.resource()))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """It erases the data and hangs nobody up."""
+        """Erase the call's data; the call itself goes on."""
         call = self.get(request.match_info["id"])
         call.erased = True
         erased = {"id": call.id, "orgId": call.org_id, "createdAt": to_iso(call.created_ms)}
         return json_response(orjson.dumps(erased | {"updatedAt": to_iso(call.updated_ms)}))
 
     async def control(self, request: web.Request) -> web.Response:
-        """The control URL: a capability of its own, closed after every request as measured."""
+        """The control URL, a capability. The connection closes after every request, as measured."""
         call_id = request.match_info["id"]
         call = self.switchboard.calls.get(call_id)
         if call and call.monitor_plan.get("controlAuthenticationEnabled"):
@@ -76,7 +76,7 @@ class CallRoutes:
             if not compare_digest(given, f"Bearer {self.public_key}".encode()):
                 raise unauthorized()
         order = await read_object(request)
-        control_commands.follow(self.switchboard, call_id, order, lie=LIE in request)
+        control_commands.execute(self.switchboard, call_id, order, lie=LIE in request)
         response = json_response(b'{"success":true}')
         response.force_close()
         return response

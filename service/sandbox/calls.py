@@ -1,6 +1,6 @@
-"""One simulated call: what state it is in, what the caller heard, which messages it caused.
+"""One simulated call: its state, the sentences the caller heard, the messages it caused.
 
-Tests assert on these. How a call runs is in `switchboard`, what is sent about it in `payloads`.
+Tests assert on these. `switchboard` runs calls, `payloads` builds their messages.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ DOLLARS_PER_SECOND = 0.0012
 
 @dataclass(slots=True)
 class Delivery:
-    """One attempt to bring a server message to a URL. `http_status` is None if no answer came."""
+    """One attempt to deliver a server message. `http_status` is None without an answer."""
 
     type: str
     status: str | None
@@ -52,7 +52,7 @@ class SandboxHangup:
 
 @dataclass(eq=False)
 class SandboxCall:
-    """The state of the world on one line."""
+    """The state of one call."""
 
     type: str
     org_id: str
@@ -105,7 +105,7 @@ class SandboxCall:
 
     @property
     def monitor_plan(self) -> Json:
-        """What may be listened to and controlled: of the overrides, else of the assistant."""
+        """The monitor plan of the overrides, else of the assistant."""
         for source in (self.assistant_overrides, self.assistant):
             if source and source.get("monitorPlan"):
                 return dict(source["monitorPlan"])
@@ -113,7 +113,7 @@ class SandboxCall:
 
     @property
     def monitor(self) -> Json | None:
-        """Absent until the call is answered, and where its plan switches control off."""
+        """The monitor URLs; None until the call is answered, or if its plan disables both."""
         if self.connected_at is None:
             return None
         plan, monitor = self.monitor_plan, {}
@@ -138,13 +138,13 @@ class SandboxCall:
         self.status = self.first_status = "ringing"
 
     def connect(self) -> None:
-        """The call is answered: somebody speaks."""
+        """Answer the call."""
         self.status = "in-progress"
         self.started_ms = self.updated_ms = self.clock.tick()
         self.connected_at = time.monotonic()
 
     def end(self, reason: str) -> bool:
-        """The line is dead. False if it was so before."""
+        """End the call. False if it had already ended."""
         if not self.live:
             return False
         self.status, self.ended_reason = "ended", reason
@@ -165,19 +165,19 @@ class SandboxCall:
         ]
 
     async def ended(self, timeout: float = 5.0) -> None:
-        """Wait until the line is dead. Raises `TimeoutError`."""
+        """Wait until the call has ended. Raises `TimeoutError`."""
         async with asyncio.timeout(timeout):
             await self.hung_up.wait()
 
     async def settled(self, timeout: float = 5.0) -> None:
-        """Wait until the call is over and all its messages are delivered or given up."""
+        """Wait until the call has ended and its messages are delivered or out of retries."""
         async with asyncio.timeout(timeout):
             await self.hung_up.wait()
             while self.tasks:
                 await asyncio.wait(tuple(self.tasks))
 
     def snapshot(self) -> Json:
-        """`message.call`: made when the call was, so its status stays what it was then."""
+        """`message.call`: a snapshot of the call's creation, so its status never changes."""
         return (
             without_absent(
                 {
@@ -197,7 +197,7 @@ class SandboxCall:
         )
 
     def resource(self) -> Json:
-        """What `GET /call/{id}` answers."""
+        """The answer to `GET /call/{id}`."""
         return without_absent(
             self.snapshot()
             | {
@@ -214,7 +214,7 @@ class SandboxCall:
         )
 
     def line(self) -> Json:
-        """How the call comes in; web calls have no number."""
+        """The call's transport; web calls have no number."""
         if self.type == "webCall":
             url = f"https://vapi.daily.co/{self.id}"
             return {"webCallUrl": url, "transport": {"provider": "daily", "callUrl": url}}
@@ -232,7 +232,7 @@ class SandboxCall:
         return {"number": self.caller} if self.caller else None
 
     def attached(self) -> Json:
-        """What answers: null until it is known, as recorded payloads have it."""
+        """The resource that answers: null until known, as in recorded payloads."""
         return {
             "assistantId": (self.assistant or {}).get("id"),
             "squadId": self.squad_id,

@@ -1,11 +1,11 @@
-"""Vapi's clock: instants in whole milliseconds, as Vapi writes them. No two changes share one."""
+"""Vapi's clock: instants in whole milliseconds. No two changes share one."""
 
 import time
 from datetime import UTC, datetime
 
 
 def to_iso(milliseconds: int) -> str:
-    """Vapi's way to write an instant: `2026-05-04T15:09:58.990Z`."""
+    """An instant in Vapi's format: `2026-05-04T15:09:58.990Z`."""
     at = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
@@ -25,6 +25,6 @@ class Clock:
         self.last = 0
 
     def tick(self) -> int:
-        """A new instant, later than every one given before."""
+        """A new instant, later than all previous ones."""
         self.last = max(self.last + 1, time.time_ns() // 1_000_000)
         return self.last

@@ -1,7 +1,7 @@
-"""Where resources of one kind lie: by id, and in the order of their creation.
+"""Stores resources of one kind, by id and in the order of creation.
 
-Listing 100,000 of them by pages has to be quick, so the order is kept and each object's JSON is
-made once. Nothing here knows HTTP or what the objects mean.
+Listing 100,000 of them by pages has to be quick, so the order is maintained and each object's JSON
+is encoded once. Nothing here knows HTTP or the meaning of the objects.
 """
 
 from bisect import bisect_left, insort
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Record:
-    """One resource. `data` is replaced, never changed in place, so that `body` stays true."""
+    """One resource. `data` is replaced, never changed in place, so that `body` stays correct."""
 
     data: Json
     created_ms: int
@@ -38,7 +38,7 @@ class Record:
         return self.encoded
 
     def read(self, *, stale: bool = False) -> bytes:
-        """What a GET answers; a stale one answers what was there before the last change."""
+        """The answer to a GET; with `stale` the state before the last change."""
         return self.before if stale and self.before is not None else self.body
 
 
@@ -61,17 +61,17 @@ class Shelf:
         return (self.records[key].data for _, key in self.order)
 
     def find(self, key: str | None) -> Json | None:
-        """The object with this id, if there is one."""
+        """The object with this id, or None."""
         record = self.records.get(key) if key else None
         return record.data if record else None
 
     def put(self, data: Json) -> Json:
-        """Add an object, or replace the one with its id. Its instants are its own."""
+        """Add an object, or replace the one with its id. The object brings its own instants."""
         created, updated = parse_instant(data["createdAt"]), parse_instant(data["updatedAt"])
         old = self.records.get(data["id"])
         record = Record(data, created, updated, before=old.body if old else None)
         if old is not None and old.created_ms != created:
-            self.forget(old)
+            self.drop_from_order(old)
             old = None
         self.records[record.id] = record
         if old is None:
@@ -80,14 +80,14 @@ class Shelf:
         return data
 
     def remove(self, key: str) -> Json:
-        """Take an object away. Raises `KeyError`."""
+        """Remove an object. Raises `KeyError`."""
         record = self.records.pop(key)
-        self.forget(record)
+        self.drop_from_order(record)
         self.changed()
         return record.data
 
-    def forget(self, record: Record) -> None:
-        """Take a record out of the order of creation."""
+    def drop_from_order(self, record: Record) -> None:
+        """Remove a record from the order of creation."""
         del self.order[bisect_left(self.order, (record.created_ms, record.id))]
 
     def newest_first(self, since_ms: int, until_ms: int) -> Iterator[Record]:
@@ -97,7 +97,7 @@ class Shelf:
         return (self.records[self.order[at][1]] for at in range(last - 1, first - 1, -1))
 
     def slice(self, start: int, count: int, *, descending: bool = True) -> list[Record]:
-        """One page of the unfiltered list, without walking over what lies before it."""
+        """One page of the unfiltered list, without iterating over the pages before it."""
         if descending:
             stop = max(len(self.order) - start, 0)
             keys = reversed(self.order[max(stop - count, 0) : stop])

@@ -1,4 +1,4 @@
-"""Orders to a call's control URL: end it, speak, transfer."""
+"""Commands to a call's control URL: end it, speak, transfer."""
 
 import asyncio
 import time
@@ -11,9 +11,10 @@ from service.sandbox.switchboard import Switchboard
 LETTERS_PER_SECOND = 15
 
 
-def follow(switchboard: Switchboard, call_id: str, order: Json, *, lie: bool = False) -> None:
-    """Do what the order says. Raises `VapiProblem` where Vapi answers 400: an unknown call or one
-    that is over, an unknown order. A lie answers like the real thing and does nothing.
+def execute(switchboard: Switchboard, call_id: str, order: Json, *, lie: bool = False) -> None:
+    """Execute a command. `lie` answers as if it had and does nothing.
+
+    Raises `VapiProblem` where Vapi answers 400: an unknown or ended call, an unknown command.
     """
     call = switchboard.calls.get(call_id)
     if call is None or not call.live or call.control_url is None:
@@ -36,7 +37,7 @@ def follow(switchboard: Switchboard, call_id: str, order: Json, *, lie: bool = F
 
 
 def say(switchboard: Switchboard, call: SandboxCall, content: str, *, last: bool) -> None:
-    """Speak to the caller; the last sentence is spoken to its end before the line goes dead."""
+    """Speak to the caller; after the `last` sentence the call ends."""
     call.hear(content)
     if not last:
         return

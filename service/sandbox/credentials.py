@@ -1,4 +1,4 @@
-"""Proof of who calls: what a server's credential adds to each request. Pure."""
+"""Authentication: the headers that a server's credential adds to each request. Pure."""
 
 import base64
 import hashlib

@@ -1,7 +1,7 @@
-"""Bringing server messages to the one URL that Vapi would choose, with timeout and retries.
+"""Delivers server messages to the one URL that Vapi would choose, with timeout and retries.
 
 Precedence: assistant (its overrides first), phone number, organization; it is no fallback chain. A
-failed delivery changes nothing about the call: whoever sends decides what follows.
+failed delivery does not change the call: the switchboard decides what follows.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def server_of(resource: Mapping[str, Any] | None) -> Json | None:
 def choose_server(
     call: SandboxCall, number: Json | None, org_server: Json | None, joined: Json | None = None
 ) -> Json | None:
-    """The server that gets an event; `joined` is the squad or workflow that took the call."""
+    """The server that receives an event; `joined` is the squad or workflow that took the call."""
     levels = (
         server_of(call.assistant_overrides),
         server_of(call.assistant),
@@ -47,7 +47,7 @@ def choose_server(
 
 
 def retry_delays(plan: Mapping[str, Any] | None) -> list[float]:
-    """Seconds before each retry: fixed, or doubled from one to the next. None without a plan."""
+    """Seconds before each retry: fixed, or doubled each time; empty without a plan."""
     if not plan:
         return []
     base, count = float(plan.get("baseDelaySeconds", 1)), int(plan.get("maxRetries", 0))
@@ -58,8 +58,10 @@ def retry_delays(plan: Mapping[str, Any] | None) -> list[float]:
 
 @dataclass
 class Courier:
-    """Posts messages. `time_scale` shortens delays, `timeout_scale` what Vapi waits for an answer;
-    both are 1 in real time."""
+    """Posts messages. `time_scale` shortens delays, `timeout_scale` the wait for an answer.
+
+    Both are 1 in real time.
+    """
 
     time_scale: float = 1.0
     timeout_scale: float = 1.0
@@ -80,8 +82,10 @@ class Courier:
     async def deliver(
         self, call: SandboxCall, server: Json, body: Json, *, within: float | None = None
     ) -> Delivery:
-        """Post one message, again where the server's plan says so. Returns the last attempt;
-        every attempt is recorded on the call. `within` bounds all attempts together (seconds)."""
+        """Post a message, with the retries of the server's plan; returns the last attempt.
+
+        Every attempt is recorded on the call. `within` bounds all attempts together (seconds).
+        """
         timeout = float(server.get("timeoutSeconds") or DEFAULT_TIMEOUT_SECONDS)
         plan = server.get("backoffPlan") or {}
         excluded = plan.get("excludedStatusCodes") or []
@@ -111,7 +115,7 @@ class Courier:
         return delivery
 
     async def post(self, delivery: Delivery, server: Json, data: bytes, timeout: float) -> None:
-        """One attempt. Redirects are not followed: they are answers other than 2xx."""
+        """Make one attempt. A redirect is not followed: it counts as a status other than 2xx."""
         if self.session is None:
             raise RuntimeError("the sandbox is not started")
         began = time.monotonic()
@@ -131,7 +135,7 @@ class Courier:
             delivery.milliseconds = (time.monotonic() - began) * 1000
 
     def headers(self, server: Json, data: bytes) -> dict[str, str]:
-        """The server's headers, the old secret where one is left, its credential's proof."""
+        """The server's headers, its legacy secret if any, and its credential's headers."""
         headers = {"content-type": "application/json", "user-agent": "callgate-sandbox"}
         if server.get("secret"):
             headers["X-Vapi-Secret"] = str(server["secret"])

@@ -1,5 +1,5 @@
-"""Vapi's published rules for the bodies it accepts: phone numbers of every provider, assistants,
-servers, hooks, transfer destinations. Checked against the spec itself by the tests."""
+"""Vapi's published rules for request bodies: phone numbers of every provider, assistants, servers,
+hooks and transfer destinations. The tests check them against the spec."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -39,7 +39,7 @@ MONITOR_PLAN = Fields(
         "monitorIds": Many(TEXT),
     }
 )
-# Every mode of a transfer plan has its own fields; the sandbox forwards and reads none of them.
+# Every mode of a transfer plan has its own fields; the sandbox reads none of them.
 DESTINATION = ByKey(
     "type",
     {
@@ -113,7 +113,7 @@ SIP_AUTHENTICATION = Fields(
 TWILIO = dict.fromkeys(
     ("number", "twilioAccountSid", "twilioAuthToken", "twilioApiKey", "twilioApiSecret"), TEXT
 )
-# What a PATCH may name beside the fields that all providers share.
+# Fields of a PATCH beside those that all providers share.
 OWN_FIELDS: Mapping[str, dict[str, Rule]] = {
     "vapi": {"sipUri": TEXT, "authentication": SIP_AUTHENTICATION},
     "twilio": {"smsEnabled": flag, **TWILIO},
@@ -150,7 +150,7 @@ def server(*, allow_http: bool) -> Fields:
 
 
 def shared_fields(*, allow_http: bool) -> dict[str, Rule]:
-    """What numbers of all providers have in common."""
+    """The fields that numbers of all providers share."""
     return {
         "fallbackDestination": DESTINATION,
         "hooks": Many(HOOK),
@@ -184,7 +184,7 @@ def phone_number_create(*, allow_http: bool) -> Rule:
 
 @cache
 def assistant(*, allow_http: bool) -> Fields:
-    """`UpdateAssistantDTO`: judged where a gate would write, carried elsewhere."""
+    """`UpdateAssistantDTO`: validated where a gate would write, passed through elsewhere."""
     rules: dict[str, Rule] = dict.fromkeys(OTHER_ASSISTANT_FIELDS, anything)
     rules |= {
         "serverMessages": Many(Text(choices=MESSAGE_TYPES)),

@@ -1,4 +1,4 @@
-"""Vapi's error bodies: one JSON shape, raised by handlers and rules, answered by the server."""
+"""Vapi's error bodies: one JSON shape, raised by handlers and rules."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -7,7 +7,7 @@ import orjson
 from aiohttp import web
 
 
-class VapiProblem(Exception):  # noqa: N818 - it is an answer of the API, not a fault of ours
+class VapiProblem(Exception):  # noqa: N818 - it is an answer of the API, not an error of ours
     """An answer other than 2xx. 400 carries a list of messages, the others one sentence."""
 
     def __init__(self, status: int, message: str | Sequence[str]) -> None:
@@ -31,7 +31,7 @@ class VapiProblem(Exception):  # noqa: N818 - it is an answer of the API, not a 
 
 
 def not_found(what: str) -> VapiProblem:
-    """The 404 of a resource that is not there, such as `Phone Number`."""
+    """The 404 of a missing resource, such as `Phone Number`."""
     return VapiProblem(404, f"Couldn't Get {what}. Does Not Exist.")
 
 

@@ -1,6 +1,6 @@
-"""What can go wrong with an API, on order: rules that match requests and spoil their answers.
+"""Faults on demand: rules that match requests and change their answers.
 
-Pure matching and counting here; `server` acts on what is found.
+Matching and counting are pure; `traffic` applies the fault.
 """
 
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from service.sandbox.collection import Json
 class SandboxFault:
     """One rule. `pattern` is `METHOD /path` with `*`, such as `PATCH /phone-number/*`.
 
-    What happens: wait `latency` seconds and go on; hold the request for `stall` seconds and drop
+    Effect: wait `latency` seconds and go on; hold the request for `stall` seconds and drop
     it; `reset` the connection; answer `status` (with `retry_after`, as `html` or JSON); answer 200
     with `html`; answer 200 with exactly the JSON value `answer` in place of the real one; cut the
     real answer in half (`truncated`); for control URLs, `lie`: answer 200 and end nothing; for GET,
-    `stale`: answer what was there before the last change. With `done` the request takes effect
-    first, and only its answer is lost.
+    `stale`: answer the state before the last change. With `done` the request takes effect first,
+    and only its answer is lost.
     When: for the first `times` matches (None: always), and only each `every`-th of them.
     """
 
@@ -47,7 +47,7 @@ class SandboxFault:
         return fnmatchcase(method, wanted.upper()) and fnmatchcase(path, pattern)
 
     def strikes(self) -> bool:
-        """Count a match; whether the fault acts on this one."""
+        """Count a match; True if the fault applies to this one."""
         if self.times is not None and self.hits >= self.times:
             return False
         self.seen += 1
@@ -62,7 +62,7 @@ class SandboxFault:
 
 
 class Faults:
-    """The rules in force, in the order they were given; the first that strikes acts."""
+    """The active rules, in the order of their creation; the first that strikes applies."""
 
     def __init__(self) -> None:
         self.rules: list[SandboxFault] = []
@@ -77,7 +77,7 @@ class Faults:
         self.rules.clear()
 
     def strike(self, method: str, path: str) -> SandboxFault | None:
-        """The fault that acts on a request, if any. Spent rules go."""
+        """The fault that applies to a request, if any. Spent rules are removed."""
         found = None
         for fault in self.rules:
             if fault.matches(method, path) and fault.strikes():
@@ -86,12 +86,12 @@ class Faults:
         self.rules = [fault for fault in self.rules if not fault.spent]
         return found
 
-    def described(self) -> list[Json]:
+    def describe(self) -> list[Json]:
         return [asdict(fault) for fault in self.rules]
 
 
 def parse_fault(data: Json) -> SandboxFault:
-    """A rule from JSON. Raises `ValueError` that names what is wrong."""
+    """A rule from JSON. Raises `ValueError` with the problem."""
     known = {
         item.name: item.type for item in fields(SandboxFault) if item.name not in ("seen", "hits")
     }

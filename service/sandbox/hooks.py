@@ -1,10 +1,10 @@
-"""Which hook of a phone number acts on an event, and on what. Pure."""
+"""Chooses the hook of a phone number that applies to an event. Pure."""
 
 from service.sandbox.collection import Json
 
 
 def ringing_action(number: Json, caller: str | None) -> Json | None:
-    """The action of the first call.ringing hook that fits the caller; only its first one runs."""
+    """The first action of the first call.ringing hook that matches the caller."""
     for hook in number.get("hooks") or []:
         if hook.get("on") == "call.ringing" and all(
             any((caller or "").startswith(prefix) for prefix in rule["startsWith"])

@@ -1,4 +1,4 @@
-"""Reading a list's query and cutting the list, by Vapi's rules. Pure."""
+"""Parses a list's query and selects its records, by Vapi's rules. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ INSTANTS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What was asked for; bounds are milliseconds by parameter name."""
+    """A list's parameters; `bounds` are milliseconds by parameter name."""
 
     limit: int = DEFAULT_LIMIT
     page: int = 1
@@ -32,7 +32,7 @@ class ListQuery:
 
     @property
     def span(self) -> tuple[int, int]:
-        """The first and last millisecond of creation that can fit."""
+        """The first and last millisecond of creation that can match."""
         get = self.bounds.get
         since = max(get("createdAtGe", 0), get("createdAtGt", -1) + 1)
         until = min(get("createdAtLe", LATEST), get("createdAtLt", LATEST + 1) - 1)
@@ -59,7 +59,7 @@ class ListQuery:
 def parse_query(
     given: Mapping[str, str], *, paged: bool = False, equal: Iterable[str] = ()
 ) -> ListQuery:
-    """Judge a list's query string. Raises `VapiProblem` (400) with all that is wrong."""
+    """Validate a list's query string. Raises `VapiProblem` (400) with all problems."""
     found: list[str] = []
     known = {"limit", *INSTANTS, *equal}
     if paged:
@@ -94,7 +94,7 @@ def parse_count(
     least: int,
     most: int | None = None,
 ) -> int:
-    """A whole number of the query; what is wrong with it goes to `found`."""
+    """A whole number of the query; problems are appended to `found`."""
     try:
         value = int(given.get(name, default))
     except ValueError:
@@ -108,7 +108,7 @@ def parse_count(
 
 
 def select(shelf: Shelf, query: ListQuery) -> Iterator[Record]:
-    """The records that fit, newest first."""
+    """The matching records, newest first."""
     for record in shelf.newest_first(*query.span):
         if query.fits(record.created_ms, record.updated_ms) and (
             not query.search or query.search.casefold() in record.body.decode().casefold()
@@ -130,7 +130,7 @@ def list_bare(shelf: Shelf, query: ListQuery, *, stale: bool = False) -> bytes:
 
 
 def list_page(shelf: Shelf, query: ListQuery, *, stale: bool = False) -> bytes:
-    """`GET /v2/phone-number`: one page and where it stands."""
+    """`GET /v2/phone-number`: one page and its metadata."""
     start = (query.page - 1) * query.limit
     if not query.filtered:
         total = len(shelf)

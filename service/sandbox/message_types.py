@@ -1,6 +1,6 @@
-"""Vapi's own words: types of server messages, reasons of an end, names of fields."""
+"""Vapi's vocabulary: types of server messages, reasons of an end, names of fields."""
 
-# What a caller can be forwarded because of; the only filter that a call.ending hook knows.
+# Reasons for which a caller can be forwarded; the only filter of a call.ending hook.
 ENDING_REASONS = (
     "assistant-request-failed",
     "assistant-request-returned-error",
@@ -55,7 +55,7 @@ DEFAULT_MESSAGE_TYPES = (
     "assistant.started",
 )
 
-# Fields of an assistant that exist at Vapi and mean nothing here: carried, not judged.
+# Fields of an assistant that exist at Vapi and have no meaning here: stored, not validated.
 OTHER_ASSISTANT_FIELDS = (
     "analysisPlan",
     "artifactPlan",

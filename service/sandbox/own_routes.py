@@ -1,4 +1,4 @@
-"""`/_sandbox/…`: for people with curl. Start calls, hang up, look at them, order faults."""
+"""`/_sandbox/…`, for use with curl: start calls, hang up, inspect them, add faults."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -27,7 +27,7 @@ TYPES = ("inboundPhoneCall", "outboundPhoneCall", "webCall", "vapi.websocketCall
 
 
 def describe(call: SandboxCall) -> Json:
-    """A call as the outside world knows it, with what only the sandbox knows."""
+    """A call's resource, with the facts that only the sandbox has."""
     return call.resource() | {
         "heard": call.heard,
         "secondsConnected": round(call.seconds_connected, 3),
@@ -125,16 +125,16 @@ class OwnRoutes:
         return json_response(orjson.dumps(describe(call)))
 
     async def get_faults(self, _request: web.Request) -> web.Response:
-        return json_response(orjson.dumps(self.traffic.faults.described()))
+        return json_response(orjson.dumps(self.traffic.faults.describe()))
 
     async def post_fault(self, request: web.Request) -> web.Response:
-        """Order a fault: the fields of `faults.Fault`, such as `{"pattern": "GET /assistant",
+        """Add a fault: the fields of `SandboxFault`, such as `{"pattern": "GET /assistant",
         "times": 1, "answer": []}` for one list that is wrongly empty."""
         try:
             self.traffic.faults.add(parse_fault(await read_object(request)))
         except ValueError as exc:
             raise VapiProblem(400, [str(exc)]) from exc
-        return json_response(orjson.dumps(self.traffic.faults.described()), 201)
+        return json_response(orjson.dumps(self.traffic.faults.describe()), 201)
 
     async def delete_faults(self, _request: web.Request) -> web.Response:
         self.traffic.faults.clear()

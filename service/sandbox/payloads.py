@@ -1,4 +1,4 @@
-"""The bodies of server messages, shaped as recorded ones are. Pure."""
+"""Builds the bodies of server messages, in the shape of recorded ones. Pure."""
 
 from typing import Any
 
@@ -17,20 +17,20 @@ DIALOGUE = (
 def build_message(
     kind: str, call: SandboxCall, number: Json | None, at_ms: int, **extra: Any
 ) -> Json:
-    """The envelope of any message about a call; `extra` is what its type adds."""
+    """The envelope of any message about a call; `extra` are the fields of its type."""
     message = {
         "timestamp": at_ms,
         "type": kind,
         **extra,
         "call": call.snapshot(),
-        "phoneNumber": shown(number),
+        "phoneNumber": without_server_headers(number),
         "customer": call.customer,
         "assistant": call.assistant,
     }
     return {"message": without_absent(message)}
 
 
-def shown(number: Json | None) -> Json | None:
+def without_server_headers(number: Json | None) -> Json | None:
     """`message.phoneNumber`: recorded ones have the server without its headers."""
     if not number or not isinstance(number.get("server"), dict):
         return number
@@ -45,7 +45,7 @@ def build_assistant_request(call: SandboxCall, number: Json, at_ms: int) -> Json
 def build_status_update(
     call: SandboxCall, number: Json | None, at_ms: int, status: str, **extra: Any
 ) -> Json:
-    """`message.status` is the live one; `message.call.status` stays what it was at creation."""
+    """`message.status` is current; `message.call.status` is that of the creation."""
     return build_message(
         "status-update", call, number, at_ms, status=status, artifact=artifact(call, 0), **extra
     )
@@ -62,7 +62,7 @@ def build_speech_update(call: SandboxCall, number: Json | None, at_ms: int, turn
 def build_conversation_update(
     call: SandboxCall, number: Json | None, at_ms: int, turn: int
 ) -> Json:
-    """It grows with the call, as the real one does."""
+    """The conversation so far: it grows with the call, as at Vapi."""
     said = artifact(call, turn)
     return build_message(
         "conversation-update",
@@ -103,7 +103,7 @@ def build_end_of_call_report(call: SandboxCall, number: Json | None, at_ms: int)
 
 
 def artifact(call: SandboxCall, turns: int) -> Json:
-    """What was said so far, in both of Vapi's shapes."""
+    """The transcript so far, in both of Vapi's shapes."""
     started = call.started_ms or call.created_ms
     messages = [
         {

@@ -1,4 +1,4 @@
-"""HTTP handlers of what lies on shelves: phone numbers, assistants, squads, workflows, tools."""
+"""HTTP handlers of resources: phone numbers, assistants, squads, workflows, tools, campaigns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,14 +32,14 @@ def json_response(body: bytes, status: int = 200) -> web.Response:
 
 
 def check(rule: Rule, body: Json) -> None:
-    """Raise `VapiProblem` (400) with everything that breaks the rule."""
+    """Raise `VapiProblem` (400) with all violations of the rule."""
     if found := list(rule("", body)):
         raise VapiProblem(400, found)
 
 
 @dataclass
 class Resources:
-    """One kind of resource over HTTP. `title` is how Vapi's 404 calls it."""
+    """One kind of resource over HTTP. `title` is its name in Vapi's 404."""
 
     title: str
     shelf: Shelf
@@ -59,9 +59,9 @@ class Resources:
         return self.shelf.put({**self.defaults, **given, **made})
 
     def update(self, key: str, body: Json) -> Json:
-        """Change an object as PATCH does: each field that is sent is replaced whole, null clears.
+        """Change an object as PATCH does: each sent field is replaced whole, null clears it.
 
-        Raises `VapiProblem` with 404 or 400; then nothing has changed.
+        Raises `VapiProblem` with 404 or 400 and then changes nothing.
         """
         old = self.shelf.find(key)
         if old is None:

@@ -1,7 +1,7 @@
-"""Kinds of rules for JSON bodies, and what Vapi says about a body that breaks them.
+"""Kinds of rules for JSON bodies, and Vapi's messages for their violations.
 
-The wording is that of class-validator, which Vapi's API uses. Pure; the rules themselves, field by
-field, are in `dtos`.
+The wording is that of class-validator, which Vapi's API uses. Pure; `dtos` has the rules of each
+field.
 """
 
 import re
@@ -17,7 +17,7 @@ NEARBY_HOST = re.compile(r"(?i)^[a-z0-9][a-z0-9-]*$|:")
 
 
 def anything(_path: str, _value: object) -> Finding:
-    """No rule: what the gate never sends and the sandbox never reads."""
+    """Accept any value: for fields that the gate never sends and the sandbox never reads."""
     yield from ()
 
 
@@ -60,19 +60,19 @@ class Number:
 
 
 def flag(path: str, value: object) -> Finding:
-    """true or false."""
+    """A boolean."""
     if not isinstance(value, bool):
         yield f"{path} must be a boolean value"
 
 
 def any_object(path: str, value: object) -> Finding:
-    """An object with whatever keys."""
+    """An object with any keys."""
     if not isinstance(value, Mapping):
         yield f"{path} must be an object"
 
 
 def string_map(path: str, value: object) -> Finding:
-    """An object whose values are texts, such as headers."""
+    """An object whose values are strings, such as headers."""
     yield from any_object(path, value)
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -82,7 +82,7 @@ def string_map(path: str, value: object) -> Finding:
 
 @dataclass(frozen=True)
 class WebAddress:
-    """An absolute https URL; `http` and hosts without a dot too where everything is local."""
+    """An absolute https URL; `allow_http` also accepts http and hosts without a dot."""
 
     allow_http: bool = False
 
@@ -93,7 +93,7 @@ class WebAddress:
             yield f"{path} must be a valid URL. Hot tip: use https"
 
     def fits(self, url: str) -> bool:
-        """Whether the text is a URL at all, with a host that could exist."""
+        """Whether the text is a URL with a plausible host."""
         try:
             parts = urlsplit(url)
             _ = parts.port
@@ -125,7 +125,7 @@ class Many:
 
 @dataclass(frozen=True)
 class Fields:
-    """An object with known keys. Optional ones may be null, which clears them; others may not."""
+    """An object with known keys. Only optional ones may be null, which clears them."""
 
     rules: Mapping[str, Rule]
     required: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class ByKey:
-    """An object of one of several kinds, told apart by one of its own keys (a discriminator)."""
+    """An object of one of several kinds, chosen by one of its keys (a discriminator)."""
 
     key: str
     kinds: Mapping[str, Rule] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class ByKey:
 
 @dataclass(frozen=True)
 class Either:
-    """A value that satisfies one of two rules; the finding is that of the second."""
+    """A value that satisfies one of two rules; a violation is reported by the second."""
 
     first: Rule
     second: Rule

@@ -1,7 +1,7 @@
-"""The sample world of `callgate serve --sandbox`: data, always the same ids.
+"""The sample data of `callgate serve --sandbox`, always with the same ids.
 
-Who has which plan is said here and written by whoever seeds the service; the sandbox itself knows
-numbers and assistants only.
+Plans and trials are written into the service by `seeding`; the sandbox itself has numbers and
+assistants only.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ SHADOWING_ASSISTANT = sample_id("shadowing-assistant")
 
 @dataclass(frozen=True, slots=True)
 class SampleOrganization:
-    """What a sample organization is entitled to. `trial_ends_in` counts from the seeding."""
+    """A sample organization and its entitlements. `trial_ends_in` counts from the seeding."""
 
     name: str
     external_id: str
@@ -63,7 +63,7 @@ SAMPLE_ORGANIZATIONS = (
 
 
 def sample_assistants() -> list[Json]:
-    """One that follows the number's webhook, and one whose own server shadows it."""
+    """An assistant without a server, and one whose own server shadows the number's webhook."""
     common = {
         "model": {"provider": "openai", "model": "gpt-4o-mini"},
         "voice": {"provider": "vapi", "voiceId": "Elliot"},
@@ -132,7 +132,7 @@ def vapi(number_id: str, name: str, index: int, attached: Json) -> Json:
 
 
 def seed(world: World) -> None:
-    """Put the sample world into an empty sandbox."""
+    """Add the sample data to an empty sandbox."""
     for index, assistant in enumerate(sample_assistants()):
         at = to_iso(CREATED_MS + index)
         world.add_assistant(**assistant, createdAt=at, updatedAt=at)

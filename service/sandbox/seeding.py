@@ -1,5 +1,4 @@
-"""Putting the sample organizations into a service, over its own API, as a user would; and somebody
-who can sign in to its panel."""
+"""Seeds a service with the sample organizations, over its own API, and with an admin."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,19 +14,19 @@ ADMIN_NAME = "admin"
 
 
 class SeedingError(Exception):
-    """The service did not take the sample data."""
+    """The service rejected the sample data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seeding:
-    """A client of one service with an admin's token."""
+    """A client of the service's API with an admin's token."""
 
     session: aiohttp.ClientSession
     base_url: str
     token: str
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
-        """One request; raises `SeedingError` when it is not taken."""
+        """Make one request; raises `SeedingError` for a status of 300 or more."""
         async with self.session.request(
             method,
             f"{self.base_url}/api/v1{path}",
@@ -40,7 +39,7 @@ class Seeding:
             return answer
 
     async def run(self) -> None:
-        """Add what is missing; doing it again changes nothing."""
+        """Add the missing sample data; idempotent."""
         for sample in SAMPLE_ORGANIZATIONS:
             await self.put(sample)
 
@@ -62,7 +61,7 @@ class Seeding:
                 },
             )
         for number in numbers["items"]:
-            # The service may listen elsewhere than the last time.
+            # The service may listen on another port than last time.
             await self.call("POST", f"/phone-numbers/{number['id']}/sync")
 
     async def create(self, sample: SampleOrganization) -> Any:
@@ -86,8 +85,10 @@ class Seeding:
 
 
 async def seed_admin(dsn: str, password: str) -> bool:
-    """Let the sandbox's admin in with this password, as it is another one at every start. Returns
-    False, and changes nothing, where somebody else has that name: then it is not the sandbox's."""
+    """Set the password of the sandbox's admin, which is new at every start.
+
+    Returns False and changes nothing if an account with that name is not the sandbox's.
+    """
     pool = await create_pool(dsn, 1)
     try:
         return await People(pool, "").seed(ADMIN_NAME, password)

@@ -25,10 +25,10 @@ CALLER = "+15550100199"
 
 
 class SandboxVapi(World):
-    """A stateful Vapi. `time_scale` is real seconds per simulated second (conversation, delays of
-    retries); `timeout_scale` the same for how long it waits for an answer to a message.
+    """A stateful Vapi. `time_scale` is real seconds per simulated second (conversations, retries).
 
-    `seed` fills an empty sandbox at its start; with `state_path` all but calls outlives it.
+    `timeout_scale` is the same for the wait for an answer to a message. `seed` fills an empty
+    sandbox at its start; with `state_path` everything but calls persists.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class SandboxVapi(World):
 
     @property
     def base_url(self) -> str:
-        """Where it listens; also the origin of its control URLs. Known once it is started."""
+        """Its address, also the origin of its control URLs. Valid once it is started."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
@@ -84,7 +84,7 @@ class SandboxVapi(World):
 
     @property
     def hangups(self) -> list[SandboxHangup]:
-        """Every accepted order to end a call, in order."""
+        """Every accepted command to end a call, in order."""
         return self.switchboard.hangups
 
     @property
@@ -93,11 +93,11 @@ class SandboxVapi(World):
 
     @property
     def credentials(self) -> dict[str, Credential]:
-        """What a server's `credentialId` stands for."""
+        """Credentials by the `credentialId` of a server."""
         return self.courier.credentials
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Read the kept state, or seed, then listen. Raises `OSError` if the port is taken."""
+        """Load the saved state, or seed, then listen. Raises `OSError` if the port is taken."""
         if not self.load() and self.seed:
             self.seed(self)
         self.saving = self.state_file is not None
@@ -113,7 +113,7 @@ class SandboxVapi(World):
             raise
 
     async def stop(self) -> None:
-        """Drop all lines and stop listening."""
+        """Drop all calls and stop listening."""
         self.traffic.stopping.set()
         await self.switchboard.stop()
         if self.runner is not None:
@@ -132,7 +132,7 @@ class SandboxVapi(World):
             self.switchboard.base_url = self.base_url
 
     async def down(self) -> None:
-        """Vapi cannot be reached: no new connections, and those that are open are reset."""
+        """Become unreachable: refuse new connections and reset open ones."""
         if self.site is not None and self.runner is not None and self.runner.server is not None:
             await self.site.stop()
             self.site = None
@@ -179,8 +179,8 @@ class SandboxVapi(World):
         assistant_id: str | None = None,
         duration: float = 30.0,
     ) -> SandboxCall:
-        """Somebody calls (or is called); the call then runs by itself. The caller leaves after
-        `duration` simulated seconds. Await `call.ended()` or `call.settled()`.
+        """Start a call that runs in the background. The caller leaves after `duration` simulated
+        seconds. Await `call.ended()` or `call.settled()`.
 
         Raises `KeyError` for a number or assistant that does not exist.
         """
@@ -200,7 +200,7 @@ class SandboxVapi(World):
         kind: str = "status-update",
         reports_end: bool = False,
     ) -> Json:
-        """A call that is on the line and silent; its first message, for somebody else to post.
+        """Start a silent call and return its first message, which the caller of this method posts.
 
         `kind` is `status-update` (in-progress, with a control URL that works) or
         `assistant-request` (the call still rings). With `reports_end` the messages of its end are
@@ -220,7 +220,7 @@ class SandboxVapi(World):
         return payloads.build_status_update(call, number, self.clock.tick(), "in-progress")
 
     async def emit(self, call_id: str, kind: str, **extra: Any) -> Delivery | None:
-        """Send any message of a call where its messages go. Raises `KeyError`."""
+        """Send a message of a call to its server. Raises `KeyError`."""
         call = self.calls[call_id]
         number = self.switchboard.number_of(call)
         body = payloads.build_message(kind, call, number, self.clock.tick(), **extra)
@@ -231,17 +231,17 @@ class SandboxVapi(World):
         self.switchboard.hang_up(self.calls[call_id])
 
     def fail(self, pattern: str, **fault: Any) -> SandboxFault:
-        """Spoil every request that matches, until `faults.clear()`; see `SandboxFault`."""
+        """Apply a fault to every matching request, until `faults.clear()`; see `SandboxFault`."""
         return self.faults.add(SandboxFault(pattern, **fault))
 
     def fail_next(self, pattern: str, times: int = 1, **fault: Any) -> SandboxFault:
-        """Spoil the next `times` requests that match; see `SandboxFault`."""
+        """Apply a fault to the next `times` matching requests; see `SandboxFault`."""
         return self.fail(pattern, times=times, **fault)
 
     def requests(self, pattern: str = "*") -> list[LoggedRequest]:
-        """The logged requests that fit `METHOD /path` with `*`, oldest first."""
+        """The logged requests that match `METHOD /path` with `*`, oldest first."""
         return [request for request in self.traffic.requests if request.matches(pattern)]
 
     async def settled(self, calls: Iterable[SandboxCall], timeout: float = 10.0) -> None:
-        """Wait until all these calls are over and their messages delivered."""
+        """Wait until these calls have ended and their messages are delivered."""
         await asyncio.gather(*(call.settled(timeout) for call in calls))

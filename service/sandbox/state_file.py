@@ -1,4 +1,4 @@
-"""Keeping what lies on shelves between two runs of the sandbox. Calls end with the process."""
+"""Saves the resources between runs of the sandbox. Calls end with the process."""
 
 import contextlib
 import os
@@ -16,14 +16,14 @@ log = structlog.get_logger()
 
 
 class StateFile:
-    """One JSON file, replaced whole: a crash leaves the old one or the new one, never half."""
+    """One JSON file, replaced atomically: a crash leaves the old or the new one, never half."""
 
     def __init__(self, path: Path, shelves: Mapping[str, Shelf]) -> None:
         self.path = path
         self.shelves = shelves
 
     def load(self) -> bool:
-        """Fill the shelves. False if there was nothing to read; a broken file is put aside."""
+        """Load the file. False if there is none; a broken one is renamed to `.broken`."""
         try:
             self.fill(orjson.loads(self.path.read_bytes()))
         except FileNotFoundError:
@@ -39,7 +39,7 @@ class StateFile:
         return True
 
     def fill(self, state: Json) -> None:
-        """Put what was kept on the shelves. Raises `ValueError`, `KeyError` or `TypeError`."""
+        """Restore the saved resources. Raises `ValueError`, `KeyError` or `TypeError`."""
         if state["version"] != VERSION:
             raise ValueError(f"version {state['version']}")
         for name, shelf in self.shelves.items():
@@ -47,7 +47,7 @@ class StateFile:
                 shelf.put(data)
 
     def save(self) -> None:
-        """Write everything. The file is the owner's alone: servers carry secrets in headers."""
+        """Write everything, readable by the owner only: servers have secrets in headers."""
         parts = [b'"version":%d' % VERSION]
         for name, shelf in self.shelves.items():
             bodies = b",\n".join(shelf.records[key].body for _, key in shelf.order)

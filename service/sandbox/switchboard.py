@@ -1,7 +1,7 @@
-"""Where simulated calls run: who answers, what is sent, who hangs up.
+"""Runs simulated calls: who answers, which messages are sent, who hangs up.
 
-An inbound call rings, meets the number's hooks, is answered by what is attached to the number or
-named by the answer to an assistant-request, emits its messages, and ends.
+An inbound call rings and runs the number's hooks. The number's assistant, squad or workflow answers it,
+or the one that the answer to an assistant-request names. It emits its messages, and ends.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Switchboard:
         type: str,  # noqa: A002 - Vapi's word
         assistant_id: str | None,
     ) -> SandboxCall:
-        """Register a call; nothing happens on it yet. Raises `KeyError` for what does not exist."""
+        """Register a call without running it. Raises `KeyError` for an unknown id."""
         number = None
         if phone_number_id is not None:
             number = self.numbers.records[phone_number_id].data
@@ -73,14 +73,14 @@ class Switchboard:
         return call
 
     def start(self, call: SandboxCall, *, duration: float) -> None:
-        """Let a call run by itself; the caller leaves after `duration` simulated seconds."""
+        """Run a call in the background; the caller leaves after `duration` simulated seconds."""
         task = asyncio.create_task(self.run(call, duration))
         self.running.add(task)
         task.add_done_callback(self.running.discard)
         self.keep(call, task)
 
     async def stop(self) -> None:
-        """Drop every line without a word."""
+        """Drop every call silently."""
         tasks = list(self.running)
         for call in self.calls.values():
             tasks.extend(call.tasks)
@@ -107,7 +107,7 @@ class Switchboard:
             await self.converse(call, duration)
 
     def attach(self, call: SandboxCall, number: Json) -> bool | str:
-        """Whether the number brings what answers the call; an ended reason if that is broken."""
+        """Whether the number itself answers the call; an ended reason if its assistant is gone."""
         if assistant_id := number.get("assistantId"):
             call.assistant = self.assistants.find(assistant_id)
             return True if call.assistant else "call.start.error-get-assistant"
@@ -115,7 +115,7 @@ class Switchboard:
         return bool(call.squad_id or call.workflow_id)
 
     async def ask(self, call: SandboxCall, number: Json) -> bool:
-        """Send the assistant-request and follow its answer. True: somebody takes the call."""
+        """Send the assistant-request and apply its answer. True if the call is taken."""
         server = choose_server(call, number, self.org_server)
         delivery = None
         if server is not None:
@@ -124,7 +124,7 @@ class Switchboard:
                 call, server, body, within=ASSISTANT_REQUEST_SECONDS
             )
         known = KnownResources(self.assistants, self.squads, self.workflows, self.allow_http)
-        outcome = answers.judge(delivery, known)
+        outcome = answers.evaluate(delivery, known)
         if not call.live:
             return False
         if isinstance(outcome, Joined):
@@ -137,7 +137,7 @@ class Switchboard:
     async def turn_away(
         self, call: SandboxCall, number: Json, outcome: Refused | Forwarded | Failed
     ) -> None:
-        """The call is not joined: speak, forward, or fall back, then end it."""
+        """Speak, forward or fall back for a call that is not taken, then end it."""
         debug: Json = {}
         if isinstance(outcome, Forwarded):
             call.forwarded_to, reason = outcome.destination, outcome.reason
@@ -163,7 +163,7 @@ class Switchboard:
         call.end(f"{event}.hook-executed-{action['type']}")
 
     async def converse(self, call: SandboxCall, duration: float) -> None:
-        """Somebody took the call: messages flow until it is hung up or its time is over."""
+        """Run a taken call: send messages until it is hung up or its duration is over."""
         call.connect()
         self.send(call, payloads.build_status_update, "in-progress")
         longest = call.max_duration_seconds
@@ -182,7 +182,7 @@ class Switchboard:
         self.report_end(call)
 
     async def silence(self, call: SandboxCall, seconds: float) -> bool:
-        """Wait a while. True as soon as the call is over."""
+        """Wait; returns early, with True, once the call has ended."""
         try:
             async with asyncio.timeout(max(seconds, 0)):
                 await call.hung_up.wait()
@@ -191,7 +191,7 @@ class Switchboard:
         return True
 
     async def close(self, call: SandboxCall, reason: str, debug: Json | None = None) -> None:
-        """End a call that nobody joined, after the number's call.ending hook had its say."""
+        """End a call that was not taken, after the number's call.ending hook has run."""
         number = self.number_of(call)
         action = (
             hooks.ending_action(number, reason) if number and reason in ENDING_REASONS else None
@@ -209,7 +209,7 @@ class Switchboard:
         self.send(call, payloads.build_end_of_call_report)
 
     def report_when_ended(self, call: SandboxCall) -> None:
-        """Send the messages of the end of a call that does not run by itself."""
+        """Send the end messages of a call that does not run in the background."""
 
         async def wait_and_report() -> None:
             await call.hung_up.wait()
@@ -226,13 +226,15 @@ class Switchboard:
             self.keep(call, asyncio.create_task(self.emit(call, body)))
 
     async def emit(self, call: SandboxCall, body: Json) -> Delivery | None:
-        """Bring any message of a call to where its messages go; None if that is nowhere."""
+        """Deliver a message of a call; None if the call has no server."""
         server = choose_server(call, self.number_of(call), self.org_server, self.joined(call))
         return await self.courier.deliver(call, server, body) if server else None
 
     def joined(self, call: SandboxCall) -> Json | None:
         """The squad's first member or the workflow that took the call: its server comes first.
-        What the squad changes about all members goes before what it changes about one."""
+
+        A squad's overrides of all members take precedence over those of one member.
+        """
         if squad := self.squads.find(call.squad_id):
             member: Json = next(iter(squad.get("members") or []), {})
             saved = self.assistants.find(member.get("assistantId"))

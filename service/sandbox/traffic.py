@@ -1,4 +1,4 @@
-"""What every request to the sandbox passes: the log, the faults, the key, Vapi's error shape."""
+"""The middleware of the sandbox: request log, faults, API key, Vapi's error shape."""
 
 import asyncio
 import contextlib
@@ -35,12 +35,12 @@ class LoggedRequest:
     at: float
 
     def matches(self, pattern: str) -> bool:
-        """Whether it fits `METHOD /path` with `*`."""
+        """Whether it matches `METHOD /path` with `*`."""
         return fnmatchcase(f"{self.method} {self.path}", pattern)
 
 
 class DroppedError(Exception):
-    """The connection was closed instead of an answer."""
+    """The connection was closed without an answer."""
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Traffic:
                 response = await self.handle(request, handler)
                 status = response.status
             except DroppedError:
-                # Nobody reads this: the connection is gone.
+                # Never sent: the connection is closed.
                 response = web.Response(status=500)
             finally:
                 self.requests.append(LoggedRequest(request.method, request.path, status, at))
@@ -81,12 +81,12 @@ class Traffic:
             request[STALE] = True
         if fault.done:
             await self.serve(request, handler)
-        return await self.spoil(fault, request, handler)
+        return await self.apply_fault(fault, request, handler)
 
-    async def spoil(
+    async def apply_fault(
         self, fault: SandboxFault, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
-        """Answer wrongly, or not at all, as the fault says."""
+        """Apply a fault: answer wrongly, or not at all."""
         if fault.stall is not None:
             await self.wait(fault.stall)
             drop(request)
@@ -100,7 +100,7 @@ class Traffic:
             headers = {}
             if fault.retry_after is not None:
                 headers["Retry-After"] = f"{fault.retry_after:g}"
-            return VapiProblem(fault.status, "A fault that was asked for.").response(headers)
+            return VapiProblem(fault.status, "A requested fault.").response(headers)
         response = await self.serve(request, handler)
         if fault.truncated and isinstance(response, web.Response):
             body = response.body if isinstance(response.body, bytes) else b"{}"
@@ -112,7 +112,7 @@ class Traffic:
         return response
 
     async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The real answer, if the key fits. A control URL is its own key."""
+        """The real answer, if the key is correct. A control URL needs no key."""
         if not (request.method == "POST" and request.path.endswith("/control")):
             given = request.headers.get("Authorization", "").encode()
             if not compare_digest(given, f"Bearer {self.api_key}".encode()):
@@ -120,7 +120,7 @@ class Traffic:
         return await answered(request, handler)
 
     async def wait(self, seconds: float) -> None:
-        """Let real time pass, but not beyond the sandbox's end."""
+        """Wait in real time, at most until the sandbox stops."""
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

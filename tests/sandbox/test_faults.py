@@ -159,7 +159,7 @@ def test_the_first_rule_that_strikes_acts_and_spent_ones_go() -> None:
     struck = [faults.strike("PATCH", "/phone-number/1") for _ in range(2)]
     assert [fault.status if fault else None for fault in struck] == [500, 503]
     assert faults.strike("GET", "/call/1") is None
-    assert [rule["status"] for rule in faults.described()] == [503]
+    assert [rule["status"] for rule in faults.describe()] == [503]
 
 
 @pytest.mark.parametrize(
