@@ -54,9 +54,9 @@ reconcile         .       x      x      x    x      x
 calls             x       x      x      x    x      .
 relay             .       .      .      .    .      .
 usage             .       .      .      .    .      .
-policies          .       .      .      x    x      .
+policies          .       .      .      x    x      x
 people            x       x      x      .    x      x
-tokens            .       x      x      x    x      .
+tokens            .       x      x      x    x      x
 audit             x       x      .      x    x      .
 imports           .       x      x      .    x      x
 doctor            .       x      x      .    x      x
@@ -79,7 +79,7 @@ BESIDE = {
     },
     "api": {"application", "build", "json_body", "openapi", "operations", "static"},
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
-    "cli": {"running", "secrets"},
+    "cli": {"errors", "lazy", "running", "secrets", "serve"},
 }  # fmt: skip
 """What stands in a row beside the nouns: what several of them share."""
 
