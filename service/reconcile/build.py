@@ -15,7 +15,6 @@ from service.reconcile.steps.assistants import AssistantWebhooks
 from service.reconcile.steps.gate_step import GateStep, StandingReader
 from service.reconcile.steps.number_pass import NumberPass
 from service.reconcile.steps.release import Release
-from service.reconcile.steps.route_step import RouteStep
 from service.reconcile.steps.writer import Writer
 from service.reconcile.sweep import Sweeper
 from service.reconcile.sweep_loop import SweepLoop
@@ -31,7 +30,7 @@ class Reconciling:
     reconciler: Reconciler
     sweeper: Sweeper
     key: KeyGuard
-    tally: ReconcileMetrics
+    metrics: ReconcileMetrics
 
 
 def build_reconciling(
@@ -39,25 +38,25 @@ def build_reconciling(
 ) -> Reconciling:
     """The parts, by the settings; nothing runs yet. Without `standings` what depends on access, such
     as ringing hooks, is left as it is."""
-    desired, tally, observer = desired_webhook(settings), ReconcileMetrics(), Observer(client)
+    desired, metrics, observer = desired_webhook(settings), ReconcileMetrics(), Observer(client)
     writer = Writer(pool, observer, desired)
     assistants = AssistantWebhooks(pool, writer, desired)
     key = fingerprint(settings.vapi_api_key.get_secret_value())
-    owned = settings.callgate_assistant_webhooks == "owned"
-    repairer = NumberPass(
+    number_pass = NumberPass(
         pool,
         observer,
         writer,
         GateStep(pool, writer, standings),
-        RouteStep(observer, assistants, desired, tally, owned),
+        assistants,
         desired,
-        tally,
+        metrics,
         key,
-        settings.callgate_reconcile_mode == "enforce",
+        on_assistants=settings.callgate_assistant_webhooks == "owned",
+        enforcing=settings.callgate_reconcile_mode == "enforce",
     )
-    reconciler = Reconciler(pool, observer, repairer, Release(writer, assistants, desired))
+    reconciler = Reconciler(pool, observer, number_pass, Release(writer, assistants, desired))
     sweeper = Sweeper(pool, client, reconciler, settings.callgate_reconcile_max_changes)
-    return Reconciling(reconciler, sweeper, KeyGuard(pool, client, key), tally)
+    return Reconciling(reconciler, sweeper, KeyGuard(pool, client, key), metrics)
 
 
 def build_loops(core: Core, parts: Reconciling) -> list[BackgroundLoop]:

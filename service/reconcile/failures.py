@@ -1,11 +1,8 @@
-"""What a failure of Vapi's means for a number: its state, a slug, and when to look again. Pure."""
-
-import random
+"""What a failure means for a number: its state, its problem slug, and when to retry. Pure."""
 
 from service.domain.phone_numbers import FieldDrift, SyncState
+from service.domain.reconcile import PassResult, WebhookClaim
 from service.reconcile import brakes
-from service.reconcile.schedule import retry_after
-from service.store.reconcile.claims import PassResult, WebhookClaim
 from service.vapi.errors import (
     VapiError,
     VapiNotFoundError,
@@ -16,62 +13,67 @@ from service.vapi.errors import (
     VapiUnsureError,
 )
 
+FIRST_SECONDS = 2.0
+LONGEST_SECONDS = 300.0
+PERMANENT_SECONDS = 900.0
+"""Pause after a failure that only an admin can fix, such as a refused key or a rejected change."""
+
 UNSURE = "unsure"
-"""The problem of a number that was seen to hold nothing of ours, once: the next look decides."""
+"""The problem of a number that was once seen to hold nothing of ours: the next pass decides."""
 
-MISSING = "Vapi no longer has this phone number: remove it here, or import it again."
+MISSING = "Vapi no longer has this phone number. Remove it here, or import it again at Vapi."
+UNKEPT = "Vapi accepted the change but does not show it. Another tool may be reverting it."
 
 
-def finding_of(exc: VapiError, held: WebhookClaim) -> PassResult:
-    """Permanent failures are looked at now and then, the others with growing pauses."""
-    failures = held.failures + 1
+def failed_result(exc: VapiError, claim: WebhookClaim, jitter: float) -> PassResult:
+    """The result of a pass that failed with `exc`; `jitter` as in `retry_after`."""
+    failures = claim.failures + 1
+    permanent = retry_after(failures, jitter, permanent=True)
     if isinstance(exc, VapiNotFoundError):
-        return PassResult(
-            SyncState.MISSING,
-            error=MISSING,
-            problem="missing",
-            failures=failures,
-            retry_in=retry_in(held, permanent=True),
-        )
+        return PassResult(SyncState.MISSING, (), MISSING, "missing", failures, permanent)
     if isinstance(exc, VapiUnauthorizedError | VapiRejectedError):
-        refused = isinstance(exc, VapiUnauthorizedError)
+        problem = "unauthorized" if isinstance(exc, VapiUnauthorizedError) else "rejected"
         return PassResult(
-            SyncState.FAILED,
-            error=str(exc),
-            problem="unauthorized" if refused else "rejected",
-            failures=failures,
-            retry_in=retry_in(held, permanent=True),
-            checked=False,
+            SyncState.FAILED, (), str(exc), problem, failures, permanent, checked=False
         )
     problem = "throttled" if isinstance(exc, VapiThrottledError) else "unavailable"
     if isinstance(exc, VapiUnsureError):
         problem = UNSURE
     asked = exc.retry_after if isinstance(exc, VapiUnavailableError) else None
-    return PassResult(
-        SyncState.PENDING,
-        error=str(exc),
-        problem=problem,
-        failures=failures,
-        retry_in=retry_in(held, asked=asked),
-        checked=False,
+    pause = retry_after(failures, jitter, asked=asked)
+    return PassResult(SyncState.PENDING, (), str(exc), problem, failures, pause, checked=False)
+
+
+def fight_result(
+    fields: tuple[FieldDrift, ...], drift: tuple[FieldDrift, ...], claim: WebhookClaim
+) -> PassResult:
+    """The result where another tool keeps reverting `fields`: repairs stop for a while."""
+    names = ", ".join(entry.field for entry in fields)
+    error = (
+        f"Another tool keeps reverting {names} ({brakes.REVERTS_AN_HOUR} times within an hour). "
+        "Repairs of this number are stopped for now. Find what writes it (another tool, or another "
+        "Callgate with the same key), then sync the number."
     )
+    failures = claim.failures + 1
+    return PassResult(SyncState.DRIFTED, drift, error, "fight", failures, claim.fight_left)
 
 
-def fight_over(drift: tuple[FieldDrift, ...], held: WebhookClaim) -> PassResult:
-    """What others keep changing back is left alone for a while, and somebody is told."""
-    fields = ", ".join(entry.field for entry in drift)
-    return PassResult(
-        SyncState.DRIFTED,
-        drift,
-        f"Somebody else keeps changing {fields} back ({brakes.REVERTS_AN_HOUR} times within an "
-        "hour): left alone for now. Find what writes it (another tool, another Callgate with the "
-        "same key), then sync the number.",
-        "fight",
-        held.failures + 1,
-        held.fight_left,
-    )
+def unkept_result(drift: tuple[FieldDrift, ...], claim: WebhookClaim, jitter: float) -> PassResult:
+    """The result where drift remains although Vapi accepted the change."""
+    failures = claim.failures + 1
+    pause = retry_after(failures, jitter)
+    return PassResult(SyncState.DRIFTED, drift, UNKEPT, "unkept", failures, pause)
 
 
-def retry_in(held: WebhookClaim, *, permanent: bool = False, asked: float | None = None) -> float:
-    """Seconds until the next look after one more failure."""
-    return retry_after(held.failures + 1, random.random(), permanent=permanent, asked=asked)  # noqa: S311
+def retry_after(
+    failures: int, jitter: float, *, permanent: bool = False, asked: float | None = None
+) -> float:
+    """Seconds until the next attempt after `failures` in a row (1 or more).
+
+    `jitter` is in 0…1 and spreads attempts over ±20 %, so that a thousand numbers that failed
+    together do not retry together. `asked` is Vapi's Retry-After, which is a minimum.
+    """
+    base = min(FIRST_SECONDS * 2.0 ** min(failures - 1, 20), LONGEST_SECONDS)
+    if permanent:
+        base = PERMANENT_SECONDS
+    return max(base * (0.8 + 0.4 * jitter), asked or 0.0)

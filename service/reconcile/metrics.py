@@ -1,10 +1,10 @@
-"""What this replica's reconciler has done since it started, for the metrics."""
+"""Counters of this replica's reconciler since it started. Pure."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
 from service.domain.phone_numbers import SyncLevel
-from service.store.reconcile.claims import PassResult
+from service.domain.reconcile import PassResult
 
 
 @dataclass(slots=True)
@@ -14,11 +14,11 @@ class ReconcileMetrics:
     repairs: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
 
-    def repaired(self, level: SyncLevel) -> None:
-        """A change of ours was seen at Vapi."""
+    def count_repair(self, level: SyncLevel) -> None:
+        """Count a change that Vapi was seen to have."""
         self.repairs[level] += 1
 
-    def note(self, finding: PassResult) -> None:
-        """A pass is over."""
-        if finding.problem is not None:
-            self.failures[finding.problem] += 1
+    def count_result(self, result: PassResult) -> None:
+        """Count the failure that a pass ended with."""
+        if result.problem is not None:
+            self.failures[result.problem] += 1

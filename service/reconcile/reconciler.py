@@ -4,6 +4,7 @@ Every trigger (an added number, a retry, an admin's click, a sweep that found dr
 """
 
 import asyncio
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,22 +16,24 @@ from service.domain.coverage.coverage import AtVapi
 from service.domain.errors import UnavailableError, VapiAwayError, VapiPhoneNumberNotFoundError
 from service.domain.phone_numbers import FieldDrift, NumberGate, Sync
 from service.domain.priority import Priority
+from service.domain.reconcile import PassResult, WebhookClaim
 from service.reconcile.coverage import at_vapi
-from service.reconcile.failures import finding_of
+from service.reconcile.failures import failed_result
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
+from service.reconcile.steps.number_facts import ObservedNumber
 from service.reconcile.steps.number_pass import NumberPass
+from service.reconcile.steps.number_plan import number_plan
 from service.reconcile.steps.release import Release
 from service.reconcile.steps.route import Bound, Route, route_of
 from service.reconcile.steps.writer import ClaimLostError
 from service.store.pool import Pool
 from service.store.reconcile import claims, states
 from service.store.reconcile.changes import WebhookChange
-from service.store.reconcile.claims import PassResult, WebhookClaim
-from service.vapi.bindings import bindings_of
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import PhoneNumberView
 
+UNREGISTERED = UUID(int=0)
 HELD_TRIES = 20
 HELD_SECONDS = 0.1
 SOON_SECONDS = 15.0
@@ -69,7 +72,7 @@ class Reconciler:
 
     pool: Pool
     observer: Observer
-    repairer: NumberPass
+    number_pass: NumberPass
     release: Release
 
     async def probe(self, vapi_phone_number_id: str) -> Probe | None:
@@ -93,7 +96,7 @@ class Reconciler:
         (`vapi_unavailable`).
         """
         view, bound = await self.read(vapi_phone_number_id, tools=True)
-        return route_of(self.repairer.desired.url, view, bound)
+        return route_of(self.number_pass.desired.url, view, bound)
 
     async def preview(self, vapi_phone_number_id: str, gate: NumberGate) -> AddPreview:
         """What adding the number with this gate would change at Vapi. Raises like `route`.
@@ -101,26 +104,24 @@ class Reconciler:
         Ringing hooks are left out: whether there is one depends on the organization at that moment.
         """
         view, bound = await self.read(vapi_phone_number_id)
-        desired = self.repairer.desired
-        changes = webhook_fields.changes(desired, view.server)
-        if gate == "request":
-            answering = bindings_of(view.raw)
-            unbound = [FieldDrift(name, None, value) for name, value in answering.items()]
-            changes = (*changes, *unbound)
+        claim = WebhookClaim(UNREGISTERED, vapi_phone_number_id, gate=gate)
+        desired = self.number_pass.desired_for(claim, None, enforced=True)
+        plan = number_plan(desired, ObservedNumber(view, bound), claim)
+        fields = tuple(entry for change in plan.changes for entry in change.fields)
         return AddPreview(
             vapi_phone_number_id,
             view.number,
             view.name,
             view.provider,
             webhook_fields.masked(view.server),
-            changes,
-            route_of(desired.url, view, bound),
+            fields,
+            route_of(self.number_pass.desired.url, view, bound),
         )
 
     async def at_vapi(self, vapi_phone_number_id: str) -> AtVapi:
         """What coverage needs to know of a number now. Raises like `route`."""
         view, bound = await self.read(vapi_phone_number_id)
-        return at_vapi(self.repairer.desired.url, view, bound)
+        return at_vapi(self.number_pass.desired.url, view, bound)
 
     async def read(
         self, vapi_phone_number_id: str, *, tools: bool = False
@@ -198,13 +199,13 @@ class Reconciler:
             await claims.unclaim(self.pool, held)
             raise
         if finding is None:
-            await claims.forget(self.pool, held)
+            await claims.delete(self.pool, held)
             log.info("webhook.released", phone_number_id=held.phone_number_id)
             return
         await claims.record(self.pool, held, finding)
         if finding.retry_in is not None and finding.retry_in < SOON_SECONDS:
             await states.wake(self.pool)
-        self.repairer.tally.note(finding)
+        self.number_pass.metrics.count_result(finding)
         event = {"phone_number_id": held.phone_number_id, "state": finding.state.value}
         if finding.error:
             log.warning(
@@ -223,8 +224,8 @@ class Reconciler:
             if held.released:
                 await self.release.give_back(held, priority)
                 return None
-            return await self.repairer.look_after(held, priority)
+            return await self.number_pass.run(held, priority)
         except VapiNotFoundError as exc:
-            return None if held.released else finding_of(exc, held)
+            return None if held.released else failed_result(exc, held, random.random())  # noqa: S311
         except VapiError as exc:
-            return await self.repairer.failed(exc, held)
+            return await self.number_pass.failed(exc, held)

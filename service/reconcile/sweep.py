@@ -85,8 +85,7 @@ class Sweeper:
         self, sweep_id: int, registered: int, report: SweepReport, ask: SweepRequest
     ) -> None:
         """Look by pages, judge what was not seen, and make due what is to be repaired."""
-        state = await reconciliation.get(self.pool)
-        found = SweepPage(everything_paused=state.pause is not None, unasked=ask.order is None)
+        found = SweepPage(ordered=ask.order is not None)
         if registered:
             await self.look(sweep_id, registered, found, ask)
         unseen = await sweeps.find_unseen(self.pool, sweep_id)
@@ -101,9 +100,6 @@ class Sweeper:
             )
         if ask.dry_run:
             return
-        if ask.order is None and not self.reconciler.repairer.enforcing:
-            found.left.extend(found.repairs)
-            found.repairs.clear()
         await self.brake(report, found, ask.plan, registered)
         wanted = [repair.phone_number_id for repair in found.repairs]
         await sweeps.make_due(self.pool, wanted, ask.order)
@@ -121,7 +117,7 @@ class Sweeper:
                 raise SweepLostError
 
         listing = VapiListing(self.client, Priority.REPAIR, beat)
-        look = SweepPageReader(self.pool, self.reconciler.repairer, sweep_id, listing, found)
+        look = SweepPageReader(self.pool, self.reconciler.number_pass, sweep_id, listing, found)
         try:
             async for page in listing.pages():
                 found.pages += 1
@@ -129,7 +125,7 @@ class Sweeper:
                 await sweeps.advance(self.pool, sweep_id, found.checked)
                 ask.progress("look", min(found.checked, registered), registered)
         except VapiUnauthorizedError as exc:
-            await self.reconciler.repairer.refuse_key()
+            await self.reconciler.number_pass.refuse_key()
             raise KeyRefusedError(str(exc)) from None
         except VapiError as exc:
             raise VapiAwayError(f"{exc} Nothing was changed.") from None

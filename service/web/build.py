@@ -57,7 +57,7 @@ def build_web(
 ) -> Web:
     """Build everything that answers HTTP requests; `background` is only read."""
     health, metrics = Health(), Metrics()
-    figures = ReconcileFigures(core.pool, reconciling.tally, reconciling.key.fingerprint)
+    figures = ReconcileFigures(core.pool, reconciling.metrics, reconciling.key.fingerprint)
     relay = build_relay(core.settings)
     uses = SecretUses(core.pool, core.settings.webhook_secrets)
     add_metrics(metrics, access)

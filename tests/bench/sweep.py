@@ -148,7 +148,7 @@ async def figures(pool: Pool, count: int, sample: int) -> None:
         async with reconciling(settings, pool) as parts:
             await pool.execute(EMPTY)
             await register_in_sync(
-                pool, parts.reconciler.repairer.desired, map(vapi_id, range(count))
+                pool, parts.reconciler.number_pass.desired, map(vapi_id, range(count))
             )
             await pool.execute(CALM, timeout=60)
             gc.collect()

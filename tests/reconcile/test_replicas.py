@@ -37,7 +37,7 @@ SWEEPS = "SELECT started_at, finished_at, outcome FROM callgate.sweeps ORDER BY 
 
 async def register(replica: Replica, vapi: SandboxVapi, count: int) -> list[str]:
     """Numbers that are in sync at Vapi and here."""
-    desired = replica.service.reconciling.reconciler.repairer.desired
+    desired = replica.service.reconciling.reconciler.number_pass.desired
     first = await replica.add_number(await replica.add_organization(), vapi.add_number()["id"])
     server = dict((vapi.numbers.find(first["vapi_phone_number_id"]) or {})["server"])
     ids = vapi.add_numbers(count, server=server)
@@ -67,7 +67,7 @@ async def test_both_work_and_no_number_is_repaired_twice(
     one = await start_replica(**TOGETHER, callgate_reconcile_interval=0)
     two = await start_replica(**TOGETHER, callgate_reconcile_interval=0)
     ids = await register(one, vapi, 60)
-    done_before = [replica.service.reconciling.tally.repairs.total() for replica in (one, two)]
+    done_before = [replica.service.reconciling.metrics.repairs.total() for replica in (one, two)]
     for vapi_id in ids:
         vapi.edit_number(vapi_id, server=dict(FORMER))
     vapi.fail("PATCH /phone-number/*", latency=0.02)
@@ -79,7 +79,7 @@ async def test_both_work_and_no_number_is_repaired_twice(
     await all_in_sync(one.service.pool)
     assert patches(vapi, ids) == [1] * 60
     assert {url_of(vapi, vapi_id) for vapi_id in ids} == {URL}
-    done = [replica.service.reconciling.tally.repairs.total() for replica in (one, two)]
+    done = [replica.service.reconciling.metrics.repairs.total() for replica in (one, two)]
     each = [now - before for now, before in zip(done, done_before, strict=True)]
     assert sum(each) == 60
     assert min(each) >= 6, each
@@ -153,7 +153,7 @@ async def test_a_replica_killed_in_the_middle_of_repairs_loses_nothing(
     """A real process and SIGKILL: what it had in hand is done by another once its leases are over,
     and what was there before us is still known."""
     survivor = await start_replica(**TOGETHER, callgate_reconcile_interval=0)
-    desired = survivor.service.reconciling.reconciler.repairer.desired
+    desired = survivor.service.reconciling.reconciler.number_pass.desired
     pool = survivor.service.pool
     await survivor.service.background.stop("reconcile")
     ids = vapi.add_numbers(24, server=dict(FORMER))

@@ -94,7 +94,7 @@ async def test_what_is_not_ours_in_the_block_survives(world: World) -> None:
     vapi_id, _ = next(iter((await world.numbers(1)).items()))
     world.vapi.edit_number(vapi_id, server={**world.block, **theirs, "url": THEIRS})
     await world.sweep()
-    desired = world.parts.reconciler.repairer.desired
+    desired = world.parts.reconciler.number_pass.desired
     assert world.server(vapi_id) == merged(desired, {**world.block, **theirs})
     assert world.server(vapi_id)["headers"] == {**theirs["headers"], "X-Vapi-Secret": SECRET}
 

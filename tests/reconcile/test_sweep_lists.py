@@ -175,7 +175,7 @@ async def test_what_is_registered_during_the_sweep_is_not_missed_by_it(world: Wo
     world.vapi.numbers.remove(late)
 
     async def alive() -> bool:
-        await register_in_sync(world.pool, world.parts.reconciler.repairer.desired, [late])
+        await register_in_sync(world.pool, world.parts.reconciler.number_pass.desired, [late])
         await world.pool.execute(
             "UPDATE callgate.phone_numbers SET created_at = clock_timestamp() "
             "WHERE vapi_phone_number_id = $1",

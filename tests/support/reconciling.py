@@ -100,7 +100,7 @@ class World:
     async def numbers(self, count: int, **fields: Any) -> dict[str, UUID]:
         """Registered numbers as they should be; our ids by Vapi's, oldest first."""
         ids = self.vapi.add_numbers(count, server=dict(self.block), **fields)
-        found = await register_in_sync(self.pool, self.parts.reconciler.repairer.desired, ids)
+        found = await register_in_sync(self.pool, self.parts.reconciler.number_pass.desired, ids)
         return {vapi_id: found[vapi_id] for vapi_id in ids}
 
     async def sweep(self, order: Order | None = None, **asked: Any) -> SweepReport:

@@ -1,52 +1,59 @@
-"""The fallback: the webhook on an assistant that answers the number, and giving it back.
+"""The step that writes the webhook on assistants that answer a number, and restores them.
 
-Only assistants that the number's own organization registered are ever touched.
+Only assistants that the number's own organization registered are ever written.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.domain.priority import Priority
+from service.domain.reconcile import WebhookClaim
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.failures import UNSURE
 from service.reconcile.steps import webhook_fields
-from service.reconcile.steps.applied import cause_of, posts_to_us, way_back
+from service.reconcile.steps.applied import posts_to_us, way_back
+from service.reconcile.steps.assistant_fields import WITHIN
+from service.reconcile.steps.number_plan import NumberChange
 from service.reconcile.steps.writer import Target, Writer
 from service.store.pool import Pool
 from service.store.reconcile import assistants, claims
-from service.store.reconcile.claims import WebhookClaim
 from service.vapi.errors import VapiNotFoundError, VapiUnavailableError, VapiUnsureError
 
-WITHIN = "assistant.server"
-NOT_OURS = "Vapi shows nothing of ours there: looking once more before that is believed."
+NOT_SHOWN = "Vapi accepted the former webhook but does not show it."
+NOT_OURS = "Vapi shows nothing of ours there. Checking once more before it is released."
 
 
 class AssistantBusyError(VapiUnavailableError):
-    """Another number's pass works on the same assistant; this one comes again in a moment."""
+    """Another number's pass holds the assistant's lease; this pass is retried shortly."""
 
     def __init__(self) -> None:
-        super().__init__("The assistant is being changed for another number right now.", 1.0)
+        super().__init__("Another number's pass is changing the assistant. Retrying shortly.", 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class AssistantWebhooks:
-    """Configures and gives back assistants under a claim of their own."""
+    """Writes and restores assistants, each under a lease of its own."""
 
     pool: Pool
     writer: Writer
     desired: DesiredWebhook
 
-    async def configure(self, held: WebhookClaim, assistant_id: str, priority: Priority) -> bool:
-        """Bring an assistant's webhook to the desired state; False if Vapi does not keep it."""
-        if assistant_id not in held.assistant_ids:
+    async def configure(
+        self, claim: WebhookClaim, change: NumberChange, priority: Priority
+    ) -> tuple[WebhookClaim, bool]:
+        """Bring an assistant's webhook to the desired state; False if Vapi does not keep it.
+
+        The assistant is read again under its lease, because several numbers may share it.
+        """
+        assistant_id = change.vapi_id
+        if assistant_id not in claim.assistant_ids:
             # Before the first write: a crash right after it must not lose what has to go back.
-            held.assistant_ids.append(assistant_id)
-            await claims.keep_assistants(self.pool, held, held.assistant_ids)
-        claimed = await assistants.claim(self.pool, assistant_id)
-        if claimed is None:
+            claim = await self.record(claim, (*claim.assistant_ids, assistant_id))
+        leased = await assistants.claim(self.pool, assistant_id)
+        if leased is None:
             raise AssistantBusyError
-        claim, original = claimed
+        lease, original = leased
         try:
             target = Target("assistant", assistant_id)
             seen = await self.writer.read(target, priority)
@@ -54,67 +61,69 @@ class AssistantWebhooks:
             if original is None:
                 kept = None if webhook_fields.is_ours(self.desired, seen.server) else seen.server
                 former = {"server": None if kept is None else dict(kept)}
-                await assistants.keep_original(self.pool, assistant_id, claim, former)
+                await assistants.keep_original(self.pool, assistant_id, lease, former)
             if not drift:
-                return True
-            applied: Mapping[str, Any] | None = held.last_applied if original else None
+                return claim, True
             written = await self.writer.write(
-                held,
+                claim,
                 target,
                 seen,
                 {"server": webhook_fields.merged(self.desired, seen.server)},
-                cause=cause_of(drift, seen.server, applied, self.desired),
+                cause=change.cause if original else "added",
                 fields=drift,
                 priority=priority,
             )
             if not webhook_fields.is_ours(self.desired, written.view.server):
-                return False
+                return claim, False
             await self.writer.confirm(written)
-            return True
+            return claim, True
         finally:
-            await assistants.unclaim(self.pool, assistant_id, claim)
+            await assistants.unclaim(self.pool, assistant_id, lease)
 
-    async def give_back(
-        self, held: WebhookClaim, keep: frozenset[str] | set[str], priority: Priority
-    ) -> None:
-        """Put back what was on the number's assistants before us, but for those in `keep` and those
-        that another number needs."""
-        for assistant_id in [one for one in held.assistant_ids if one not in keep]:
-            await self.give_one_back(held, assistant_id, priority)
-            held.assistant_ids.remove(assistant_id)
-            await claims.keep_assistants(self.pool, held, held.assistant_ids)
+    async def record(self, claim: WebhookClaim, assistant_ids: tuple[str, ...]) -> WebhookClaim:
+        """Record which assistants carry the number's webhook."""
+        await claims.keep_assistants(self.pool, claim, assistant_ids)
+        return replace(claim, assistant_ids=assistant_ids)
+
+    async def give_back(self, claim: WebhookClaim, priority: Priority) -> WebhookClaim:
+        """Restore all assistants of a number, except those that another number needs."""
+        for assistant_id in claim.assistant_ids:
+            claim = await self.give_one_back(claim, assistant_id, priority)
+        return claim
 
     async def give_one_back(
-        self, held: WebhookClaim, assistant_id: str, priority: Priority
-    ) -> None:
-        """Restore one assistant, unless somebody has pointed it elsewhere since."""
-        claimed = await assistants.claim(self.pool, assistant_id)
-        if claimed is None:
+        self, claim: WebhookClaim, assistant_id: str, priority: Priority
+    ) -> WebhookClaim:
+        """Restore one assistant, unless another number needs it or it posts elsewhere by now."""
+        leased = await assistants.claim(self.pool, assistant_id)
+        if leased is None:
             raise AssistantBusyError
-        claim, original = claimed
+        lease, original = leased
         try:
-            if await assistants.is_used_by_others(self.pool, assistant_id, held.phone_number_id):
-                return
-            if original is not None:
-                await self.restore(held, Target("assistant", assistant_id), original, priority)
-            await assistants.forget(self.pool, assistant_id, claim)
+            owner = claim.phone_number_id
+            if not await assistants.is_used_by_others(self.pool, assistant_id, owner):
+                if original is not None:
+                    await self.restore(claim, Target("assistant", assistant_id), original, priority)
+                await assistants.delete(self.pool, assistant_id, lease)
         finally:
-            await assistants.unclaim(self.pool, assistant_id, claim)
+            await assistants.unclaim(self.pool, assistant_id, lease)
+        left = tuple(one for one in claim.assistant_ids if one != assistant_id)
+        return await self.record(claim, left)
 
     async def restore(
-        self, held: WebhookClaim, target: Target, original: Mapping[str, Any], priority: Priority
+        self, claim: WebhookClaim, target: Target, original: Mapping[str, Any], priority: Priority
     ) -> None:
-        """Write the former block; an assistant that is gone needs nothing."""
+        """Write the former server block; a deleted assistant needs nothing."""
         try:
             seen = await self.writer.read(target, priority)
         except VapiNotFoundError:
             return
-        body = way_back(self.desired, seen.server, held.last_applied, original.get("server"))
+        body = way_back(self.desired, seen.server, claim.last_applied, original.get("server"))
         if not body:
-            if held.problem != UNSURE:
+            if claim.problem != UNSURE:
                 raise VapiUnsureError(NOT_OURS)
             return
-        written = await self.writer.put_back(held, target, seen, body, priority)
-        if posts_to_us(self.desired, written.view.server, held.last_applied):
-            raise VapiUnavailableError("Vapi took the former webhook and does not show it.")
+        written = await self.writer.put_back(claim, target, seen, body, priority)
+        if posts_to_us(self.desired, written.view.server, claim.last_applied):
+            raise VapiUnavailableError(NOT_SHOWN)
         await self.writer.confirm(written)

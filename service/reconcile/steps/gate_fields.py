@@ -4,15 +4,15 @@ Hooks carry no id or name: ours are told by what they say, and everybody else's 
 Only the first ringing hook runs, so ours stands before them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.phone_numbers import FieldDrift, NumberGate
+from service.domain.phone_numbers import Cause, FieldDrift, NumberGate
+from service.domain.reconcile import KeptFields
 from service.domain.standing import AccessStanding
 from service.reconcile.steps.webhook_fields import ABSENT
-from service.store.reconcile.claims import KeptFields
-from service.vapi.bindings import FALLBACK, bindings_of
+from service.vapi.bindings import BINDINGS, FALLBACK, bindings_of
 from service.vapi.hooks import (
     called_number,
     destination,
@@ -170,16 +170,25 @@ class Comparison:
         self.body[key] = value
 
 
+def cause_of_gates(changes: GateFieldChanges, kept: KeptFields) -> Cause:
+    """Why gate fields have to change: another tool bound an assistant again or removed our hook; or the
+    access or the gate changed."""
+    theirs = False
+    for entry in changes.drift:
+        theirs |= entry.field in BINDINGS and entry.desired is None and kept.unbound is not None
+        ours_before = kept.ring_on and kept.ring_texts[-1:] == (entry.desired,)
+        theirs |= entry.field == RING_FIELD and ours_before
+    if theirs:
+        return "drift"
+    names = {entry.field for entry in changes.drift}
+    return "desired_changed" if names & set(BINDINGS) else "access_changed"
+
+
 def only_unblocking(changes: GateFieldChanges) -> dict[str, Any]:
     """The part of a change that takes our ringing hook off: never held up by a pause, for the
     number may belong to a client that pays. Empty if there is no such part."""
     off = any(takes_off(entry) for entry in changes.drift)
     return {"hooks": changes.body["hooks"]} if off else {}
-
-
-def is_unblocking(drift: Sequence[FieldDrift]) -> bool:
-    """Whether nothing differs but that our ringing hook has to go."""
-    return bool(drift) and all(takes_off(entry) for entry in drift)
 
 
 def takes_off(entry: FieldDrift) -> bool:

@@ -1,188 +1,207 @@
-"""The pass over a registered number: what it needs, whether we may, and doing it."""
+"""The pass over one registered number: observe it, plan, apply the plan, observe again."""
 
-from collections.abc import Mapping
+import random
 from dataclasses import dataclass, replace
-from typing import Any
 
-from service.domain.phone_numbers import Cause, FieldDrift, SyncState
+from service.domain.phone_numbers import SyncState
 from service.domain.priority import Priority
+from service.domain.reconcile import PassResult, WebhookClaim
 from service.domain.standing import AccessStanding
-from service.reconcile import brakes
 from service.reconcile.desired import DesiredWebhook
-from service.reconcile.failures import fight_over, finding_of, retry_in
+from service.reconcile.failures import failed_result, unkept_result
 from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
-from service.reconcile.steps.applied import applied_of, cause_of, seen_form
-from service.reconcile.steps.gate_step import GateStep, cause_of_gates, gates_of
-from service.reconcile.steps.route_step import RoutePass, RouteStep
+from service.reconcile.steps.applied import applied_of
+from service.reconcile.steps.assistant_fields import is_bound
+from service.reconcile.steps.assistants import AssistantWebhooks
+from service.reconcile.steps.gate_fields import desired_gates
+from service.reconcile.steps.gate_step import GateStep
+from service.reconcile.steps.number_facts import (
+    DesiredNumber,
+    NumberFacts,
+    ObservedNumber,
+    compare,
+)
+from service.reconcile.steps.number_plan import NumberChange, NumberPlan, number_plan
 from service.reconcile.steps.writer import Target, Writer
 from service.store.pool import Pool
 from service.store.reconcile import claims, state
-from service.store.reconcile.claims import PassResult, WebhookClaim
 from service.vapi.errors import VapiError, VapiRejectedError, VapiUnauthorizedError
 from service.vapi.resources import PhoneNumberView
 
 KEY_RETRY_SECONDS = 30.0
 SECOND_LOOK_SECONDS = 5.0
 AFTERWARDS_SECONDS = 0.02
-"""How long after an entitlement's end to look: then it is over by any clock's rounding."""
-
-OBSERVED = (
-    "Found and left as it is: CALLGATE_RECONCILE_MODE is observe. Sync the number to repair it."
-)
-UNKEPT = "Vapi took the change and does not show it: somebody else may be changing it back."
+"""How long after an entitlement's end to check: by then it has ended by any clock's rounding."""
 
 
 def earlier(first: float | None, second: float) -> float:
-    """The nearer of two times to look again; None is never."""
+    """The nearer of two times to check again; None is never."""
     return second if first is None else min(first, second)
 
 
 @dataclass(frozen=True, slots=True)
 class NumberPass:
-    """Looks after one number under a claim.
+    """Brings one number to the desired state under a claim.
 
-    `enforcing`: drift is repaired unasked; else only what an admin ordered is written. `key` is the
-    fingerprint of the private key.
+    `on_assistants` and `enforcing` as in `DesiredNumber`; `key` is the private key's fingerprint.
     """
 
     pool: Pool
     observer: Observer
     writer: Writer
-    gating: GateStep
-    routing: RouteStep
+    gate_step: GateStep
+    assistants: AssistantWebhooks
     desired: DesiredWebhook
-    tally: ReconcileMetrics
+    metrics: ReconcileMetrics
     key: str
+    on_assistants: bool = True
     enforcing: bool = True
 
-    async def look_after(self, held: WebhookClaim, priority: Priority) -> PassResult:
+    def desired_for(
+        self, claim: WebhookClaim, standing: AccessStanding | None, *, enforced: bool = False
+    ) -> DesiredNumber:
+        """The desired state of a number whose organization has this standing."""
+        gates = desired_gates(claim.gate, standing)
+        return DesiredNumber(self.desired, gates, self.on_assistants, enforced or self.enforcing)
+
+    async def run(self, claim: WebhookClaim, priority: Priority) -> PassResult:
         """Bring the number to the desired state, or say why not.
 
-        What depends on the organization's access is looked at again when that changes by itself.
+        Where that depends on the organization's access, the next pass is due when access changes.
         """
-        standing = await self.gating.standing(held)
-        if priority is Priority.REPAIR and self.gating.is_out_of_date(held, standing):
+        standing = await self.gate_step.standing(claim)
+        desired = self.desired_for(claim, standing)
+        outdated = claim.kept.ring_on != (desired.gates.ring is not None)
+        if priority is Priority.REPAIR and standing is not None and outdated:
             priority = Priority.ACCESS
-        seen = await self.observer.number(held.vapi_phone_number_id, priority)
-        await claims.learn(self.pool, held.phone_number_id, seen.number, seen.org_id)
-        seen = await self.gating.unblock(held, seen, standing, priority)
-        finding = await self.settle(held, seen, standing, priority)
-        after = finding.retry_in
+        number = await self.observer.number(claim.vapi_phone_number_id, priority)
+        await claims.record_identity(self.pool, claim.phone_number_id, number.number, number.org_id)
+        result = await self.settle(NumberFacts(desired, ObservedNumber(number), claim), priority)
+        retry_in = result.retry_in
         if standing is not None and standing.is_watched and standing.changes_in is not None:
-            after = earlier(after, max(standing.changes_in, 0.0) + AFTERWARDS_SECONDS)
-        if held.ring_on and standing is not None and standing.allowed:
-            # A look that did not show our hook, or its removal, may have been out of date.
-            after = earlier(after, SECOND_LOOK_SECONDS)
-        return replace(finding, retry_in=after)
+            retry_in = earlier(retry_in, max(standing.changes_in, 0.0) + AFTERWARDS_SECONDS)
+        if claim.kept.ring_on and standing is not None and standing.allowed:
+            # An answer without our hook, or without its removal, may have been stale.
+            retry_in = earlier(retry_in, SECOND_LOOK_SECONDS)
+        return replace(result, retry_in=retry_in)
 
-    async def settle(
-        self,
-        held: WebhookClaim,
-        seen: PhoneNumberView,
-        standing: AccessStanding | None,
-        priority: Priority,
-    ) -> PassResult:
-        """The webhook on the number, then its gates, then what answers it."""
-        drift = self.drift_of(held, seen)
-        applied, refused = held.last_applied, None
-        if drift:
-            cause = cause_of(drift, seen.server, held.last_applied, self.desired)
-            if (left := self.left_alone(held, drift, cause)) is not None:
-                return left
-            try:
-                seen, applied = await self.write(held, seen, drift, priority)
-            except VapiRejectedError as exc:
-                refused = exc
-            else:
-                drift = self.drift_of(held, seen, applied)
-                if drift:
-                    return self.not_in_sync(held, drift, UNKEPT, "unkept")
-        elif held.original is None:
+    async def settle(self, facts: NumberFacts, priority: Priority) -> PassResult:
+        """Apply the first change of the plan, observe and plan again, until none is left."""
+        if not compare(facts).webhook and facts.claim.original is None:
             # Set up by hand to post to us: releasing must still not leave it so.
-            await claims.keep_original(self.pool, held, {"server": None})
-        if refused is None:
-            # Who answers is taken off the number only once its assistant-requests come to us.
-            changes = self.gating.compare(held, seen, standing)
-            if changes.drift:
-                cause = cause_of_gates(changes, gates_of(held))
-                if (left := self.left_alone(held, changes.drift, cause)) is not None:
-                    return left
-                seen = await self.gating.write(held, seen, changes, priority)
-                changes = self.gating.compare(held, seen, standing, changes.written)
-                if changes.drift:
-                    return self.not_in_sync(held, changes.drift, UNKEPT, "unkept")
-            await self.gating.keep(held, changes.kept)
-        visit = RoutePass(held, seen, applied, refused, priority, self.may_write(held))
-        return await self.routing.settle(visit)
+            await claims.keep_original(self.pool, facts.claim, {"server": None})
+        tried: set[tuple[str, str]] = set()
+        while True:
+            plan = number_plan(facts.desired, facts.observed, facts.claim)
+            changes = first_changes(plan)
+            if any((one.kind, one.vapi_id) in tried for one in changes):
+                return self.unkept(facts, plan)
+            tried |= {(one.kind, one.vapi_id) for one in changes}
+            if not changes or not changes[0].on_number:
+                facts = await self.keep_fields(facts, plan)
+            if changes:
+                facts = await self.apply(facts, changes, priority)
+            elif facts.observed.bound is None and is_bound(facts.observed.number):
+                facts = await self.observe_bound(facts, priority)
+            else:
+                return self.concluded(facts, plan)
 
-    def may_write(self, held: WebhookClaim) -> bool:
-        """Whether anything may be changed for this number now."""
-        return not held.paused and (self.enforcing or held.ordered_by is not None)
+    async def apply(
+        self, facts: NumberFacts, changes: list[NumberChange], priority: Priority
+    ) -> NumberFacts:
+        """Apply one change of the number, or those of its assistants that belong together."""
+        change = changes[0]
+        if change.kind == "webhook":
+            try:
+                return await self.write_webhook(facts, change, priority)
+            except VapiRejectedError as exc:
+                return replace(facts, observed=replace(facts.observed, refusal=exc))
+        if change.on_number:
+            seen = facts.observed.number
+            number = await self.gate_step.apply(facts.claim, seen, change, priority)
+            written = facts.observed.written or change.kind == "gates"
+            observed = replace(facts.observed, number=number, written=written)
+            claim = replace(facts.claim, kept=change.kept or facts.claim.kept)
+            return replace(facts, observed=observed, claim=claim)
+        claim = facts.claim
+        for one in changes:
+            if one.kind == "give_back":
+                claim = await self.assistants.give_one_back(claim, one.vapi_id, priority)
+                continue
+            claim, kept = await self.assistants.configure(claim, one, priority)
+            if kept and one.is_repair:
+                self.metrics.count_repair("assistant")
+        return await self.observe_bound(replace(facts, claim=claim), priority)
 
-    def drift_of(
-        self, held: WebhookClaim, seen: PhoneNumberView, applied: Mapping[str, Any] | None = None
-    ) -> tuple[FieldDrift, ...]:
-        """What differs on the number itself; nothing where Vapi refuses a webhook on it."""
-        if held.problem == "number_refused" and held.ordered_by is None:
-            return ()
-        shown = seen_form(applied or held.last_applied, self.desired, seen.server)
-        return webhook_fields.changes(self.desired, seen.server, shown=shown)
-
-    def left_alone(
-        self, held: WebhookClaim, drift: tuple[FieldDrift, ...], cause: Cause
-    ) -> PassResult | None:
-        """Why the drift must not be repaired now; None when it may."""
-        if held.paused:
-            return PassResult(SyncState.PAUSED, drift, retry_in=held.pause_left)
-        if not self.may_write(held):
-            return PassResult(SyncState.DRIFTED, drift, OBSERVED, "observe")
-        if cause == "drift" and brakes.is_fight(held.fights):
-            return fight_over(drift, held)
-        return None
-
-    def not_in_sync(
-        self, held: WebhookClaim, drift: tuple[FieldDrift, ...], error: str, problem: str
-    ) -> PassResult:
-        """Drift that stayed although we tried."""
-        return PassResult(
-            SyncState.DRIFTED, drift, error, problem, held.failures + 1, retry_in(held)
-        )
-
-    async def write(
-        self,
-        held: WebhookClaim,
-        seen: PhoneNumberView,
-        drift: tuple[FieldDrift, ...],
-        priority: Priority,
-    ) -> tuple[PhoneNumberView, Mapping[str, Any]]:
-        """Write the owned fields on the number; what Vapi has then, and what to remember."""
+    async def write_webhook(
+        self, facts: NumberFacts, change: NumberChange, priority: Priority
+    ) -> NumberFacts:
+        """Write the owned fields on the number."""
+        claim, seen = facts.claim, facts.observed.number
         ours = webhook_fields.is_ours(self.desired, seen.server)
         former = None if ours or seen.server is None else dict(seen.server)
-        await claims.keep_original(self.pool, held, {"server": former})
+        await claims.keep_original(self.pool, claim, {"server": former})
         written = await self.writer.write(
-            held,
-            Target("phone_number", held.vapi_phone_number_id),
+            claim,
+            Target("phone_number", change.vapi_id),
             seen,
-            {"server": webhook_fields.merged(self.desired, seen.server)},
-            cause=cause_of(drift, seen.server, held.last_applied, self.desired),
-            fields=drift,
+            change.body or {},
+            cause=change.cause,
+            fields=change.fields,
             priority=priority,
         )
-        applied = applied_of(self.desired, written.shown)
-        view = PhoneNumberView(written.view.raw)
-        if not self.drift_of(held, view, applied):
+        observed = replace(
+            facts.observed,
+            number=PhoneNumberView(written.view.raw),
+            applied=applied_of(self.desired, written.shown),
+        )
+        facts = replace(facts, observed=observed)
+        if not compare(facts).webhook:
             await self.writer.confirm(written)
-            self.tally.repaired("phone_number")
-        return view, applied
+            self.metrics.count_repair("phone_number")
+        return facts
 
-    async def failed(self, exc: VapiError, held: WebhookClaim) -> PassResult:
-        """What a failure means for the number; a refused key means something for all of them."""
+    async def keep_fields(self, facts: NumberFacts, plan: NumberPlan) -> NumberFacts:
+        """Record which gate fields are ours, now that Vapi was seen to have them."""
+        if plan.kept is None or plan.kept == facts.claim.kept:
+            return facts
+        await claims.keep_gates(self.pool, facts.claim, plan.kept)
+        return replace(facts, claim=replace(facts.claim, kept=plan.kept))
+
+    async def observe_bound(self, facts: NumberFacts, priority: Priority) -> NumberFacts:
+        """Read what answers the number now."""
+        bound = await self.observer.bound(facts.observed.number, priority)
+        return replace(facts, observed=replace(facts.observed, bound=bound))
+
+    def concluded(self, facts: NumberFacts, plan: NumberPlan) -> PassResult:
+        """The plan's result; the refusal where neither the number nor an assistant takes the webhook."""
+        refusal = facts.observed.refusal
+        if refusal is not None and plan.found.state is SyncState.PENDING:
+            return failed_result(refusal, facts.claim, random.random())  # noqa: S311
+        return plan.found
+
+    def unkept(self, facts: NumberFacts, plan: NumberPlan) -> PassResult:
+        """The result where a change is needed again right after it was made."""
+        if facts.claim.paused:
+            return plan.found
+        return unkept_result(plan.found.drift, facts.claim, random.random())  # noqa: S311
+
+    async def failed(self, exc: VapiError, claim: WebhookClaim) -> PassResult:
+        """The result of a failed pass; a refused key concerns all numbers, so it is recorded."""
         if isinstance(exc, VapiUnauthorizedError):
             await self.refuse_key()
-        return finding_of(exc, held)
+        return failed_result(exc, claim, random.random())  # noqa: S311
 
     async def refuse_key(self) -> None:
-        """Let all replicas know that Vapi refuses our key: they stop asking for a while."""
+        """Tell all replicas that Vapi refuses our key, so that they stop asking for a while."""
         await state.refuse_key(self.pool, self.key, KEY_RETRY_SECONDS)
+
+
+def first_changes(plan: NumberPlan) -> list[NumberChange]:
+    """The first change; if it is one of an assistant, all of its kind, which are read back together."""
+    if not plan.changes:
+        return []
+    first = plan.changes[0]
+    return [one for one in plan.changes if one.kind == first.kind]

@@ -7,21 +7,18 @@ import structlog
 
 from service.domain.phone_numbers import SyncState
 from service.domain.priority import Priority
+from service.domain.reconcile import PassResult, WebhookClaim
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.failures import UNSURE
 from service.reconcile.steps import webhook_fields
 from service.reconcile.steps.applied import posts_to_us, way_back
-from service.reconcile.steps.assistants import NOT_OURS, AssistantWebhooks
+from service.reconcile.steps.assistants import NOT_OURS, NOT_SHOWN, AssistantWebhooks
 from service.reconcile.steps.gate_fields import gate_changes, released_gates
-from service.reconcile.steps.gate_step import gates_of
 from service.reconcile.steps.writer import Target, Writer
 from service.store.reconcile.changes import WebhookChange
-from service.store.reconcile.claims import PassResult, WebhookClaim
 from service.vapi.bindings import BINDINGS, FALLBACK
 from service.vapi.errors import VapiUnavailableError, VapiUnsureError
 from service.vapi.resources import ServerView
-
-NOT_SHOWN = "Vapi took the former webhook and does not show it."
 
 log = structlog.get_logger()
 
@@ -36,11 +33,11 @@ class Release:
 
     async def give_back(self, held: WebhookClaim, priority: Priority) -> None:
         """Restore the number and its assistants, unless somebody has pointed them elsewhere since."""
-        await self.assistants.give_back(held, frozenset(), priority)
+        held = await self.assistants.give_back(held, priority)
         target = Target("phone_number", held.vapi_phone_number_id)
         seen = await self.writer.read(target, priority)
         # What answered the number comes back together with its webhook: in between nobody would.
-        gates = gate_changes(released_gates(), seen.raw, gates_of(held))
+        gates = gate_changes(released_gates(), seen.raw, held.kept)
         body = {**gates.body, **self.former_server(held, seen)}
         if not body:
             if held.original is not None and held.problem != UNSURE:
@@ -49,7 +46,7 @@ class Release:
         written = await self.writer.put_back(held, target, seen, body, priority)
         await self.writer.confirm(written)
         view = written.view
-        left = gate_changes(released_gates(), view.raw, gates_of(held), written=True)
+        left = gate_changes(released_gates(), view.raw, held.kept, written=True)
         if left.drift or (
             held.original is not None and posts_to_us(self.desired, view.server, held.last_applied)
         ):

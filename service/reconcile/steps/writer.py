@@ -11,6 +11,7 @@ import structlog
 
 from service.domain.phone_numbers import Cause, FieldDrift, SyncLevel
 from service.domain.priority import Priority
+from service.domain.reconcile import WebhookClaim
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
@@ -18,7 +19,6 @@ from service.reconcile.steps.applied import shown_as
 from service.reconcile.steps.webhook_fields import Server
 from service.store.pool import Pool
 from service.store.reconcile import changes
-from service.store.reconcile.claims import WebhookClaim
 from service.vapi.errors import VapiRejectedError
 from service.vapi.resources import PhoneNumberView, ServerView
 

@@ -30,7 +30,7 @@ UPDATE callgate.assistant_webhooks SET claimed_until = NULL
 WHERE vapi_assistant_id = $1 AND claim = $2
 """
 
-FORGET = """
+DELETE = """
 DELETE FROM callgate.assistant_webhooks WHERE vapi_assistant_id = $1 AND claim = $2
 """
 
@@ -63,9 +63,9 @@ async def unclaim(pool: Pool, assistant_id: str, claim: int) -> None:
     await pool.execute(UNCLAIM, assistant_id, claim)
 
 
-async def forget(pool: Pool, assistant_id: str, claim: int) -> None:
-    """Forget an assistant that carries nothing of ours any more."""
-    await pool.execute(FORGET, assistant_id, claim)
+async def delete(pool: Pool, assistant_id: str, claim: int) -> None:
+    """Delete the record of an assistant that carries nothing of ours any more."""
+    await pool.execute(DELETE, assistant_id, claim)
 
 
 async def is_used_by_others(pool: Pool, assistant_id: str, phone_number_id: UUID) -> bool:

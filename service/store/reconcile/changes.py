@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.phone_numbers import Cause, FieldDrift, SyncLevel
+from service.domain.reconcile import WebhookClaim
 from service.store.pool import Pool
-from service.store.reconcile.claims import WebhookClaim
 
 # A pause of everything that began after the claim counts too; what goes back is never held up.
 BEGIN = """

@@ -4,12 +4,12 @@ A claim is a number that only grows and a time until which it holds. Whoever wri
 still hold the newest claim, so a replica that was thought dead cannot overwrite its successor's.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from service.domain.phone_numbers import FieldDrift, NumberGate, SyncLevel, SyncState
+from service.domain.reconcile import KeptFields, PassResult, WebhookClaim
 from service.store.pool import Pool
 
 LEASE_SECONDS = 45.0
@@ -27,7 +27,7 @@ WHERE s.phone_number_id = (
             AND (NOT $3 OR next_attempt_at <= now())
         FOR UPDATE SKIP LOCKED)
     AND n.id = s.phone_number_id
-RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id, n.number,
+RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id,
     n.released_at IS NOT NULL AS released, s.level, s.problem, s.last_applied, s.assistant_ids,
     s.ordered_by, s.ordered_from, n.organization_id, n.gate, n.answer_with, s.watched, s.wakes,
     s.ring_texts, s.ring_on, s.fallback_numbers, s.unbound,
@@ -98,7 +98,7 @@ UPDATE callgate.phone_numbers SET answer_with = $2, updated_at = now()
 WHERE id = $1 AND answer_with IS NULL AND released_at IS NULL
 """
 
-LEARN = """
+RECORD_IDENTITY = """
 WITH org AS (
     UPDATE callgate.webhook_states SET vapi_org_id = $3
     WHERE phone_number_id = $1 AND vapi_org_id IS DISTINCT FROM $3)
@@ -107,7 +107,7 @@ WHERE id = $1 AND $2::text IS NOT NULL AND number IS DISTINCT FROM $2
 """
 
 # A number that was added again meanwhile is no longer released, and stays.
-FORGET = """
+DELETE = """
 DELETE FROM callgate.phone_numbers n USING callgate.webhook_states s
 WHERE n.id = $1 AND n.released_at IS NOT NULL AND s.phone_number_id = n.id AND s.claim = $2
 """
@@ -123,76 +123,20 @@ UPDATE callgate.webhook_states SET claimed_until = NULL WHERE phone_number_id = 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookClaim:
-    """The right to work on one number, with what the work needs.
-
-    `pause_left` and `fight_left` are seconds; None for a pause that somebody has to end.
-    """
-
-    phone_number_id: UUID
-    claim: int
-    failures: int
-    original: Mapping[str, Any] | None
-    vapi_phone_number_id: str
-    number: str | None
-    released: bool
-    level: SyncLevel
-    problem: str | None
-    last_applied: Mapping[str, Any] | None
-    assistant_ids: list[str]
-    ordered_by: str | None
-    ordered_from: str | None
-    organization_id: UUID | None
-    gate: NumberGate
-    answer_with: Mapping[str, Any] | None
-    watched: bool
-    wakes: int
-    ring_texts: list[str]
-    ring_on: bool
-    fallback_numbers: list[str]
-    unbound: Mapping[str, Any] | None
-    paused: bool
-    pause_left: float | None
-    owned_assistants: list[str]
-    fights: int
-    fight_left: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFields:
-    """What is ours on a number besides its webhook: what our ringing hooks may say and whether one may
-    be there, where calls go while we are away, and what has to be bound again."""
-
-    ring_texts: tuple[str, ...] = ()
-    ring_on: bool = False
-    fallback_numbers: tuple[str, ...] = ()
-    unbound: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PassResult:
-    """What one look came to. `retry_in` is in seconds; None: nothing more to do by itself.
-
-    `problem` is the slug of `error`. `checked` tells whether Vapi was seen at all. `applied` is what
-    we know Vapi to hold of ours.
-    """
-
-    state: SyncState
-    drift: tuple[FieldDrift, ...] = ()
-    error: str | None = None
-    problem: str | None = None
-    failures: int = 0
-    retry_in: float | None = None
-    checked: bool = True
-    level: SyncLevel = "phone_number"
-    applied: Mapping[str, Any] | None = None
+def claim_of(row: Mapping[str, Any]) -> WebhookClaim:
+    """A claim out of a row of `CLAIM`, or of the columns by the same names."""
+    facts = {name: row[name] for name in WebhookClaim.__slots__ if name != "kept"}
+    kept = KeptFields(
+        tuple(row["ring_texts"]), row["ring_on"], tuple(row["fallback_numbers"]), row["unbound"]
+    )
+    lists = {name: tuple(row[name]) for name in ("assistant_ids", "owned_assistants")}
+    return WebhookClaim(**{**facts, **lists, "kept": kept})
 
 
 async def claim(pool: Pool, phone_number_id: UUID, *, due: bool = False) -> WebhookClaim | None:
     """Claim a number, or one only if it is due; None when another holds it or it is gone."""
     row = await pool.fetchrow(CLAIM, phone_number_id, LEASE_SECONDS, due)
-    return None if row is None else WebhookClaim(**dict(row))
+    return None if row is None else claim_of(row)
 
 
 async def unclaim(pool: Pool, held: WebhookClaim) -> None:
@@ -230,9 +174,9 @@ async def keep_answer(pool: Pool, held: WebhookClaim, answer_with: Mapping[str, 
     await pool.execute(KEEP_ANSWER, held.phone_number_id, dict(answer_with))
 
 
-async def keep_assistants(pool: Pool, held: WebhookClaim, assistant_ids: list[str]) -> None:
+async def keep_assistants(pool: Pool, held: WebhookClaim, assistant_ids: Sequence[str]) -> None:
     """Keep which assistants carry the number's webhook, before the first of them is changed."""
-    await pool.execute(KEEP_ASSISTANTS, held.phone_number_id, held.claim, assistant_ids)
+    await pool.execute(KEEP_ASSISTANTS, held.phone_number_id, held.claim, list(assistant_ids))
 
 
 async def record(pool: Pool, held: WebhookClaim, finding: PassResult) -> None:
@@ -254,14 +198,14 @@ async def record(pool: Pool, held: WebhookClaim, finding: PassResult) -> None:
     )
 
 
-async def learn(
+async def record_identity(
     pool: Pool, phone_number_id: UUID, number: str | None, vapi_org_id: str | None
 ) -> None:
-    """Take over from Vapi what it knows: the number's digits and whose account it is in."""
-    await pool.execute(LEARN, phone_number_id, number, vapi_org_id)
+    """Record what Vapi knows of a number: its digits and its Vapi organization."""
+    await pool.execute(RECORD_IDENTITY, phone_number_id, number, vapi_org_id)
 
 
-async def forget(pool: Pool, held: WebhookClaim) -> None:
+async def delete(pool: Pool, held: WebhookClaim) -> None:
     """Remove a released number whose former webhook is back; one added again starts anew."""
-    await pool.execute(FORGET, held.phone_number_id, held.claim)
+    await pool.execute(DELETE, held.phone_number_id, held.claim)
     await pool.execute(START_AGAIN, held.phone_number_id, held.claim)

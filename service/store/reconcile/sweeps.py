@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from service.domain.phone_numbers import NumberGate, Order, SyncLevel, SyncState
+from service.domain.phone_numbers import Order, SyncState
+from service.domain.reconcile import WebhookClaim
 from service.store.pool import Pool
+from service.store.reconcile.claims import claim_of
 
 Outcome = Literal["running", "done", "held", "failed"]
 
@@ -43,17 +45,25 @@ TRIM = "DELETE FROM callgate.sweeps WHERE started_at < now() - interval '30 days
 # what was missing and is on a page is there again. `again`: an earlier page of this sweep showed it
 # too, as happens where the list shifts.
 SEEN = """
-SELECT s.phone_number_id AS id, n.vapi_phone_number_id, s.claim, s.state, s.level, s.problem,
-    s.last_applied, s.assistant_ids, n.organization_id, n.gate, s.ring_texts, s.ring_on,
-    s.fallback_numbers, s.unbound,
-    coalesce(s.claimed_until > now(), false) AS busy,
-    s.failures > 0 AND s.state <> 'missing' AND coalesce(s.next_attempt_at > now(), false)
-        AS waiting,
-    s.ordered_by IS NOT NULL AS ordered, s.seen_sweep = $2 AS again,
-    (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
+SELECT s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id,
+    n.released_at IS NOT NULL AS released, s.level, s.problem, s.last_applied, s.assistant_ids,
+    s.ordered_by, s.ordered_from, n.organization_id, n.gate, n.answer_with, s.watched, s.wakes,
+    s.ring_texts, s.ring_on, s.fallback_numbers, s.unbound,
+    (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now()))
+        OR (r.paused_at IS NOT NULL AND (r.paused_until IS NULL OR r.paused_until > now()))
+        AS paused,
+    NULL::float8 AS pause_left,
     ARRAY(SELECT a.vapi_assistant_id FROM callgate.assistants a
-        WHERE a.organization_id = n.organization_id) AS owned_assistants
-FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+        WHERE a.organization_id = n.organization_id) AS owned_assistants,
+    (SELECT count(*) FROM callgate.webhook_changes c
+        WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
+            AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fights,
+    NULL::float8 AS fight_left,
+    s.state, s.seen_sweep = $2 AS again, coalesce(s.claimed_until > now(), false) AS busy,
+    s.failures > 0 AND s.state <> 'missing' AND coalesce(s.next_attempt_at > now(), false)
+        AS waiting
+FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_id = n.id,
+    callgate.reconciliation r
 WHERE n.vapi_phone_number_id = ANY($1::text[]) AND n.released_at IS NULL
 """
 
@@ -116,29 +126,17 @@ FROM callgate.webhook_states WHERE phone_number_id = ANY($1::uuid[])
 
 @dataclass(frozen=True, slots=True)
 class SeenNumber:
-    """A registered number that is on a page. `busy`: somebody works on it. `waiting`: it failed, and
-    its next try has its time. `ordered`: an admin waits for it. `again`: the sweep saw it before."""
+    """A registered number on a page of Vapi's list, with its stored facts (`claim` is not held).
 
-    id: UUID
-    vapi_phone_number_id: str
-    claim: int
+    `busy`: a pass works on it. `waiting`: it failed, and its retry is scheduled. `again`: an earlier
+    page of this sweep showed it too.
+    """
+
+    claim: WebhookClaim
     state: SyncState
-    level: SyncLevel
-    problem: str | None
-    last_applied: Mapping[str, Any] | None
-    assistant_ids: Sequence[str]
-    organization_id: UUID
-    gate: NumberGate
-    ring_texts: Sequence[str]
-    ring_on: bool
-    fallback_numbers: Sequence[str]
-    unbound: Mapping[str, Any] | None
     busy: bool
     waiting: bool
-    ordered: bool
     again: bool
-    paused: bool
-    owned_assistants: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +199,12 @@ async def find_last_full(pool: Pool) -> LastSweep | None:
 async def find_seen(pool: Pool, sweep_id: int, vapi_ids: Sequence[str]) -> list[SeenNumber]:
     """The registered ones among the numbers of a page."""
     rows = await pool.fetch(SEEN, list(vapi_ids), sweep_id)
-    return [SeenNumber(**{**dict(row), "state": SyncState(row["state"])}) for row in rows]
+    return [
+        SeenNumber(
+            claim_of(row), SyncState(row["state"]), row["busy"], row["waiting"], row["again"]
+        )
+        for row in rows
+    ]
 
 
 async def mark_seen(

@@ -7,13 +7,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.reconcile import KeptFields
 from service.reconcile.steps.gate_fields import (
     DesiredGateFields,
     gate_changes,
     only_unblocking,
     released_gates,
 )
-from service.store.reconcile.claims import KeptFields
 from service.vapi.bindings import BINDINGS
 from service.vapi.hooks import (
     destination,

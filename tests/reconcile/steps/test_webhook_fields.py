@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.reconcile.desired import DesiredWebhook
-from service.reconcile.schedule import LONGEST_SECONDS, PERMANENT_SECONDS, retry_after
+from service.reconcile.failures import LONGEST_SECONDS, PERMANENT_SECONDS, retry_after
 from service.reconcile.steps import webhook_fields
 
 DESIRED = DesiredWebhook("https://calls.agency.net/api/vapi/webhook", "the-secret")
