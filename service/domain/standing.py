@@ -1,4 +1,4 @@
-"""How an organization stands at an instant, as far as its numbers at Vapi depend on it."""
+"""An organization's access, as far as its numbers at Vapi depend on it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,10 +6,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class AccessStanding:
-    """`ring`: numbers without access carry our ringing hook, which says `message`.
+    """`ring`: numbers without access get our ringing hook, which speaks `message`.
 
-    `changes_in`: seconds until the access changes by itself, as far as the entitlements tell; None:
-    never. `transfer_to`: where Vapi sends paying callers while we are away.
+    `changes_in`: seconds until access changes by the stored entitlements; None: never. `transfer_to`:
+    where Vapi transfers the callers of paying organizations while Callgate is down.
     """
 
     allowed: bool
@@ -22,5 +22,5 @@ class AccessStanding:
 
     @property
     def is_watched(self) -> bool:
-        """Whether a number's desired state depends on the access."""
+        """Whether a number's desired state depends on access."""
         return self.ring or self.transfer_to is not None

@@ -1,4 +1,4 @@
-"""What is wanted of a sweep over all numbers, and what it found and did."""
+"""A sweep over all numbers: what is requested, and its report."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,33 +8,33 @@ from uuid import UUID
 from service.domain.phone_numbers import FieldDrift, Order
 
 Progress = Callable[[str, int, int], None]
-"""What is being done (`look` or `repair`), how much of it, out of how much."""
+"""Called with the phase (`look` or `repair`), the count done, and the total."""
 
 
-def untold(_what: str, _done: int, _total: int) -> None:
-    """Progress that nobody watches."""
+def no_progress(_what: str, _done: int, _total: int) -> None:
+    """Ignore progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepRequest:
-    """What is wanted of a sweep.
+    """A request for a sweep.
 
-    `order`: who asks for it; None: it is its time. `plan` names repairs that may exceed the brake.
-    `seconds`: how long to take part in the repairs and wait for them; None: until all are done.
-    `alive` is asked at each page whether to go on.
+    `order`: the admin who asks for it; None: it is scheduled. `plan` approves repairs that exceed the
+    brake. `seconds`: how long to take part in the repairs and wait for them; None: until all are done.
+    `alive` is called at each page; once it returns False, the sweep stops.
     """
 
     order: Order | None = None
     dry_run: bool = False
     plan: str | None = None
     seconds: float | None = 0.0
-    progress: Progress = untold
+    progress: Progress = no_progress
     alive: Callable[[], Awaitable[bool]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What one number needs. Secrets come masked."""
+    """The drift of one number. Secrets are masked."""
 
     phone_number_id: UUID
     changes: tuple[FieldDrift, ...]
@@ -44,11 +44,11 @@ class Repair:
 class SweepReport:
     """`checked` numbers are `in_sync`, `drifted` (then perhaps `repaired`) or `failed`.
 
-    `repairs` are what we do about it, `left` what we leave: `shadowed` by what is not ours to change,
-    `paused`, or waiting for a time of their own. `remaining` are still being worked on. `failed`
-    could not be repaired, or are not at Vapi (`missing`). `plan` names the repairs; a sweep with more
-    than `limit` of them is `held` until it is named. `unseen` numbers were on no page, and are asked
-    about one by one.
+    `repairs` are repaired, `left` are not: `shadowed` by servers that are not ours to change, `paused`,
+    observed only, or waiting for a retry. Passes over `remaining` numbers are still due or running.
+    `failed` could not be repaired, or are not at Vapi (`missing`). `plan` is a fingerprint of the
+    repairs; a sweep with more than `limit` of them is `held` until it is approved. `unseen` numbers were
+    on no page, and are read one by one.
     """
 
     checked: int = 0
@@ -72,13 +72,13 @@ class SweepReport:
 
     @property
     def figures(self) -> Mapping[str, Any]:
-        """The report without its list, to be kept."""
+        """The report without its lists, to be stored."""
         names = [name for name in self.__slots__ if name not in ("repairs", "left", "unseen")]
         return {name: getattr(self, name) for name in names}
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Only the numbers of numbers, for the log."""
+        """The counts, for the log."""
         return {
             name: value
             for name, value in self.figures.items()

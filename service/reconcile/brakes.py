@@ -1,4 +1,4 @@
-"""When to stop instead of repairing: a sweep that wants too much, a number that is fought over. Pure."""
+"""When to stop instead of repairing: too many changes in a sweep, or a fight over a number. Pure."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,24 +8,23 @@ import orjson
 from service.domain.sweeps import Repair
 
 ALWAYS_ALLOWED = 10
-"""So many changes are no landslide, however few numbers there are."""
+"""A sweep may always change this many numbers, however few are registered."""
 
 REVERTS_AN_HOUR = 3
 
 
 def most_changes(registered: int, share: float) -> int:
-    """How many numbers a sweep may change without asking."""
+    """How many numbers a sweep may change without approval."""
     return max(ALWAYS_ALLOWED, int(registered * share))
 
 
 def is_fight(repaired: int) -> bool:
-    """Whether one more change by somebody else, after `repaired` of ours that they undid within the
-    hour, means that repairing again is no help."""
+    """Whether another tool keeps reverting our repairs, of which it undid `repaired` within the hour."""
     return repaired + 1 >= REVERTS_AN_HOUR
 
 
 def plan_of(repairs: Iterable[Repair]) -> str:
-    """A short name of a set of repairs: equal names, equal changes. Applying one takes its name."""
+    """A fingerprint of a set of repairs, by which an admin approves exactly these."""
     digest = hashlib.sha256()
     for repair in sorted(repairs, key=lambda one: one.phone_number_id):
         fields = [[entry.field, entry.desired, entry.observed] for entry in repair.changes]

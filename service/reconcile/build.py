@@ -1,4 +1,4 @@
-"""Builds the room of reconciling, the same for a replica and for a command."""
+"""Builds the reconciler's parts, the same for the service and for commands."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ from service.vapi.client import VapiClient
 
 @dataclass(frozen=True, slots=True)
 class Reconciling:
-    """Everything that reconciles, for a replica or a command."""
+    """The parts that reconcile."""
 
     reconciler: Reconciler
     sweeper: Sweeper
@@ -36,8 +36,8 @@ class Reconciling:
 def build_reconciling(
     settings: Settings, pool: Pool, client: VapiClient, standings: StandingReader | None = None
 ) -> Reconciling:
-    """The parts, by the settings; nothing runs yet. Without `standings` what depends on access, such
-    as ringing hooks, is left as it is."""
+    """Build the parts by the settings; nothing runs yet. Without `standings`, fields that depend on
+    access, such as ringing hooks, are left as they are."""
     desired, metrics, observer = desired_webhook(settings), ReconcileMetrics(), Observer(client)
     writer = Writer(pool, observer, desired)
     assistants = AssistantWebhooks(pool, writer, desired)

@@ -1,10 +1,10 @@
-"""What coverage needs to know of a number at Vapi, out of what was read. Pure."""
+"""The facts about a number at Vapi that coverage needs. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from service.domain.coverage.coverage import Answering, AtVapi
-from service.reconcile.steps.remedies import described
+from service.reconcile.steps.remedies import describe_object
 from service.reconcile.steps.route import Bound, route_of, who_answers
 from service.vapi.bindings import FALLBACK
 from service.vapi.message_types import EARLY
@@ -29,37 +29,37 @@ def at_vapi(desired_url: str, number: PhoneNumberView, bound: Bound) -> AtVapi:
 
 
 def answering(desired_url: str, number: PhoneNumberView, bound: Bound) -> Iterator[Answering]:
-    """Who may talk on the number, as far as it was read."""
+    """The assistants that may answer the number, as far as they were read."""
     kind = who_answers(number)
     if kind == "squad" and bound.squad is not None:
         yield from members(desired_url, bound.squad, bound)
     elif kind == "assistant" and (view := bound.assistants.get(str(number.assistant_id))):
-        yield judged(desired_url, "assistant", view, view.name, (view.raw,))
+        yield answering_one(desired_url, "assistant", view, view.name, (view.raw,))
     elif kind == "workflow" and bound.workflow is not None:
-        yield judged(
+        yield answering_one(
             desired_url, "workflow", bound.workflow, bound.workflow.name, (bound.workflow.raw,)
         )
 
 
 def members(desired_url: str, squad: SquadView, bound: Bound) -> Iterator[Answering]:
-    """A squad's members: what it says of all goes before what it says of one."""
+    """A squad's members: overrides for all members take precedence over those for one."""
     for member in squad.members:
         view = member.assistant or bound.assistants.get(member.assistant_id or "")
         if view is not None:
             levels = (squad.overrides.raw, member.overrides.raw, view.raw)
             name = member.overrides.name or view.name
-            yield judged(desired_url, "assistant", view, name, levels)
+            yield answering_one(desired_url, "assistant", view, name, levels)
 
 
-def judged(
+def answering_one(
     desired_url: str, what: str, view: ServerView, name: str | None, levels: Levels
 ) -> Answering:
-    """One of them. Of `levels` the first that says something counts."""
+    """One assistant or workflow. The first of `levels` that sets a field counts."""
     plan = next((mapping(one["monitorPlan"]) for one in levels if one.get("monitorPlan")), {})
     sent = next((texts(one["serverMessages"]) for one in levels if one.get("serverMessages")), ())
     return Answering(
         view.id,
-        described(what, name, view.id),
+        describe_object(what, name, view.id),
         controllable=plan.get("controlEnabled") is not False,
         tells_early=not sent or bool(EARLY & set(sent)),
         ours=view.url == desired_url,

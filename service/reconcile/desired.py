@@ -1,4 +1,4 @@
-"""The desired state of a number's webhook: what we own in Vapi's `server` block. Pure."""
+"""The desired state of a number's webhook: the owned fields of Vapi's `server` block. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ BACKOFF_PLAN: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class DesiredWebhook:
-    """The owned values. `secret` is None when Vapi proves itself by a credential of its own.
+    """The owned values. `secret` is None where Vapi authenticates with a credential of its own.
 
-    `accepted` are all secrets that we take: a number that carries another one of them still works.
+    `accepted` are all secrets that we accept: a number that carries an older one still works.
     """
 
     url: str
@@ -37,6 +37,6 @@ class DesiredWebhook:
 
 
 def desired_webhook(settings: Settings) -> DesiredWebhook:
-    """What every registered number's webhook should be. In `hmac` mode no header is ours."""
+    """The desired webhook of every registered number. In `hmac` mode no header is ours."""
     secret = settings.webhook_secrets[0] if settings.vapi_webhook_auth == "secret" else None
     return DesiredWebhook(settings.webhook_url, secret, accepted=settings.webhook_secrets)

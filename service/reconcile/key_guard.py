@@ -1,4 +1,4 @@
-"""The private key at Vapi: while it is refused, replicas stop asking and one tries now and then."""
+"""The private key: while Vapi refuses it, replicas stop asking and one retries at intervals."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,16 +18,16 @@ from service.vapi.errors import (
 )
 
 RETRY_SECONDS = 30.0
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class KeyGuard:
-    """Knows whether Vapi takes the key with this fingerprint, over all replicas and restarts.
+    """Tracks whether Vapi accepts the key with this fingerprint, across replicas and restarts.
 
-    A refused key of another fingerprint was another key: ours is tried at once.
+    A refused key with another fingerprint is another key: ours is tried at once.
     """
 
     pool: Pool
@@ -35,30 +35,30 @@ class KeyGuard:
     fingerprint: str
 
     async def refused_since(self) -> datetime | None:
-        """Since when Vapi refuses our key; None while it does not."""
+        """Since when Vapi refuses our key; None while it accepts it."""
         state = await reconciliation.get(self.pool)
         same = state.key_fingerprint == self.fingerprint
         return state.key_refused_at if same else None
 
     async def seconds_closed(self) -> float:
-        """Seconds to wait before asking Vapi for anything; 0 while the key is good.
+        """Seconds to wait before asking Vapi for anything; 0 while the key is accepted.
 
-        Tries a refused key when its time has come, and wakes what it left behind when it works.
+        Retries a refused key when that is due, and wakes the numbers that failed because of it.
         """
         state = await reconciliation.get(self.pool)
         if state.key_refused_at is None:
             return 0.0
         if not await reconciliation.try_key(self.pool, self.fingerprint, RETRY_SECONDS):
-            return LOOK_SECONDS
+            return POLL_SECONDS
         try:
             await self.client.list_phone_numbers_page(1, 1, Priority.REPAIR)
         except VapiUnauthorizedError:
             await reconciliation.refuse_key(self.pool, self.fingerprint, RETRY_SECONDS)
-            return LOOK_SECONDS
+            return POLL_SECONDS
         except (VapiNotFoundError, VapiRejectedError):
-            pass  # Vapi knows who asks, and does not like the question
+            pass  # Vapi accepted the key and rejected the request
         except VapiError:
-            return LOOK_SECONDS  # nothing is known of the key: it is tried again
+            return POLL_SECONDS  # the key is unproven: it is tried again
         await reconciliation.accept_key(self.pool)
         await states.wake_unauthorized(self.pool)
         log.info("vapi_key.accepted")

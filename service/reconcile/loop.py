@@ -1,7 +1,7 @@
 """The loop that brings numbers to their next pass: woken by NOTIFY and by time.
 
-A wake-up only brings the next look nearer; what is due is read afresh from PostgreSQL, so a missed
-notification costs time and nothing else.
+A wake-up only brings the next pass nearer: due numbers are read from PostgreSQL, so a missed
+notification costs nothing but time.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class ReconcileLoop:
         self.lost = False
 
     def background(self) -> BackgroundLoop:
-        """Sessions, one after the other; each begins with a look."""
+        """The loop of sessions; each begins with a check for due numbers."""
         return BackgroundLoop(
             "reconcile",
             self.session,
@@ -55,7 +55,7 @@ class ReconcileLoop:
         )
 
     def wake(self) -> None:
-        """Bring the next look nearer, and that of the sweeps."""
+        """Check for due numbers and a due sweep now."""
         self.woken.set()
         self.sweeps.woken.set()
 
@@ -70,13 +70,13 @@ class ReconcileLoop:
                 self.woken.clear()
                 if self.lost:
                     raise ReconcileLostError
-                pause = await self.look()
+                pause = await self.turn()
                 await wait_for(self.woken, min(POLL_SECONDS, max(SHORTEST_SECONDS, pause)))
         finally:
             connection.terminate()
 
-    async def look(self) -> float:
-        """Do what is due; seconds until something is due again."""
+    async def turn(self) -> float:
+        """Reconcile due numbers; returns the seconds until the next one is due."""
         if (closed := await self.key.seconds_closed()) > 0:
             # Vapi refuses our key: a request for every number in turn would not help.
             return closed
@@ -85,7 +85,7 @@ class ReconcileLoop:
         return POLL_SECONDS if seconds is None else seconds
 
     async def work_off(self) -> None:
-        """Reconcile what is due, a few numbers at a time."""
+        """Reconcile due numbers, a few at a time."""
         due = await states.find_due(self.pool, AT_ONCE)
         if due:
             await asyncio.gather(*(self.one(phone_number_id) for phone_number_id in due))

@@ -1,4 +1,4 @@
-"""Counters of this replica's reconciler since it started. Pure."""
+"""Counters of this replica's reconciler since it started.."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Looking at Vapi: one number with what answers it, or all of them by pages. Reads only."""
+"""Reads from Vapi: one number with what answers it, or all numbers by pages."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -26,29 +26,29 @@ KEPT = ("id", "name", "server", "serverUrl", "assistantId", "assistantVersion")
 HOLDING = ("members", "membersOverrides", "assistant", "assistantOverrides")
 
 PLAIN = AssistantView({})
-"""An assistant without a server of its own: it takes nothing away."""
+"""An assistant without a server of its own: it shadows nothing."""
 
 Beat = Callable[[], Awaitable[None]]
 
 
-async def unwatched() -> None:
-    """A sweep that nobody else may take over."""
+async def no_beat() -> None:
+    """No heartbeat: for a sweep that no other replica may take over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Asks about one number at a time."""
+    """Reads one number at a time."""
 
     client: VapiClient
 
     async def number(self, vapi_id: str, priority: Priority) -> PhoneNumberView:
-        """The number as it is at Vapi now."""
+        """Read a number."""
         return PhoneNumberView(await self.client.get_phone_number(vapi_id, priority))
 
     async def bound(
         self, number: PhoneNumberView, priority: Priority, *, tools: bool = False
     ) -> Bound:
-        """What answers the number; what does not exist is left out. `tools`: theirs too."""
+        """Read what answers the number; missing objects are left out. `tools`: read their tools too."""
         squad = workflow = None
         ids = [number.assistant_id] if number.assistant_id else []
         if number.squad_id:
@@ -73,11 +73,11 @@ class Observer:
         return Bound(assistants, squad, workflow, known)
 
     async def assistant(self, assistant_id: str, priority: Priority) -> AssistantView:
-        """One assistant as it is at Vapi now."""
+        """Read one assistant."""
         return AssistantView(await self.client.get_assistant(assistant_id, priority))
 
     async def found(self, get: Any, item_id: str, priority: Priority) -> Mapping[str, Any]:
-        """The object, or an empty one where there is none with this id."""
+        """Read an object; empty where Vapi has none with this id."""
         try:
             found: Mapping[str, Any] = await get(item_id, priority)
         except VapiNotFoundError:
@@ -87,23 +87,23 @@ class Observer:
 
 @dataclass(slots=True)
 class VapiListing:
-    """Everything by pages, for one sweep: 1,000 objects a request.
+    """Lists for one sweep: 1,000 objects a request.
 
-    What answers the numbers is listed too, once and only if some number is bound to its kind. Only
-    where events go is kept, so that a hundred thousand of them fit. `beat` is awaited after each
-    answer: a long list must not look like a dead sweep.
+    What answers the numbers is listed once, and only if a number is bound to its kind. Only the servers
+    are kept, so that a hundred thousand objects fit in memory. `beat` is awaited after each answer, so
+    that a long list does not look like a dead sweep.
     """
 
     client: VapiClient
     priority: Priority
-    beat: Beat = unwatched
+    beat: Beat = no_beat
     assistants: dict[str, AssistantView] | None = None
     squads: dict[str, SquadView | None] | None = None
     workflows: dict[str, WorkflowView | None] | None = None
 
     async def pages(self) -> AsyncIterator[PhoneNumberPage]:
-        """The pages of numbers, oldest first. Raises `VapiUnavailableError` for a list that does not
-        end, or does not go on."""
+        """The pages of numbers, oldest first. Raises `VapiUnavailableError` if the list does not end or
+        repeats a page."""
         former: str | None = None
         for page in range(1, MOST_PAGES):
             try:
@@ -125,13 +125,13 @@ class VapiListing:
         raise VapiUnavailableError("Vapi's list of phone numbers does not end.")
 
     async def bare_pages(self) -> AsyncIterator[PhoneNumberPage]:
-        """The same from the older list, where an account has no paged one."""
+        """The same from the older list, for accounts without the paged one."""
         async for numbers in self.client.list_phone_numbers(self.priority):
             await self.beat()
             yield PhoneNumberPage(numbers, has_next=True)
 
     async def bound(self, number: PhoneNumberView) -> Bound:
-        """What answers a number of a page."""
+        """What answers a number on a page."""
         squad = workflow = None
         if number.squad_id:
             squad = await self.squad(number.squad_id)
@@ -145,7 +145,7 @@ class VapiListing:
         return Bound({one: listed.get(one, PLAIN) for one in ids}, squad, workflow)
 
     async def listed(self) -> dict[str, AssistantView]:
-        """The assistants that have a server of their own, read at the first need."""
+        """The assistants with a server of their own, listed when first needed."""
         if self.assistants is None:
             found: dict[str, AssistantView] = {}
             async for page in self.client.list_assistants(self.priority):
@@ -157,7 +157,7 @@ class VapiListing:
         return self.assistants
 
     async def squad(self, squad_id: str) -> SquadView | None:
-        """A squad; None if there is none with this id, which the list alone does not prove."""
+        """A squad; None if there is none. One that the list omits is read by its id."""
         if self.squads is None:
             found: dict[str, SquadView | None] = {}
             async for page in self.client.list_squads(self.priority):
@@ -170,7 +170,7 @@ class VapiListing:
         return self.squads[squad_id]
 
     async def workflow(self, workflow_id: str) -> WorkflowView | None:
-        """A workflow, by the rules of `squad`."""
+        """A workflow, read like `squad`."""
         if self.workflows is None:
             found: dict[str, WorkflowView | None] = {}
             async for page in self.client.list_workflows(self.priority):
@@ -183,7 +183,7 @@ class VapiListing:
         return self.workflows[workflow_id]
 
     async def one(self, get: Any, item_id: str) -> Mapping[str, Any]:
-        """What the list did not show; empty where there is none with this id."""
+        """Read an object that the list omits; empty where there is none with this id."""
         found = await Observer(self.client).found(get, item_id, self.priority)
         await self.beat()
         return found
@@ -196,8 +196,7 @@ def member_ids(squad: SquadView | None) -> list[str]:
 
 
 def trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Where something posts to, what it is called, and for a squad the same of all that it holds:
-    prompts and voices are not kept."""
+    """An object reduced to its server and name, and a squad to those of its members."""
     kept = {key: raw[key] for key in KEPT if key in raw}
     for key in HOLDING:
         held = raw.get(key)

@@ -222,7 +222,7 @@ class Reconciler:
         """The pass itself, with Vapi's failures turned into findings; None: the number may go."""
         try:
             if held.released:
-                await self.release.give_back(held, priority)
+                await self.release.run(held, priority)
                 return None
             return await self.number_pass.run(held, priority)
         except VapiNotFoundError as exc:

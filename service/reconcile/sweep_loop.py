@@ -18,7 +18,7 @@ from service.store.reconcile import state
 POLL_SECONDS = 10.0
 SHORTEST_SECONDS = 0.05
 SPREAD = 0.1
-"""Sweeps come so much earlier or later than the interval, so that nothing falls into step."""
+"""Each sweep is up to this share of the interval early or late, so that replicas spread."""
 
 
 class SweepLoop:
@@ -48,15 +48,15 @@ class SweepLoop:
         return min(POLL_SECONDS, max(SHORTEST_SECONDS, pause))
 
     async def sweep(self, claim: int) -> None:
-        """One sweep under a claim, which is given back however the sweep ends."""
+        """Run one sweep under a claim, which is released however the sweep ends."""
 
         async def alive() -> bool:
-            return await state.hold_on(self.pool, claim)
+            return await state.extend_lease(self.pool, claim)
 
         try:
             await self.sweeper.sweep(SweepRequest(alive=alive))
         except CallgateError:
-            pass  # said in the log, and kept with the sweep
+            pass  # logged, and stored with the sweep
         finally:
             spread = 1 + random.uniform(-SPREAD, SPREAD)  # noqa: S311
             with contextlib.suppress(*UNAVAILABLE):

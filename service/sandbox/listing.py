@@ -1,4 +1,4 @@
-"""Parses a list's query and selects its records, by Vapi's rules. Pure."""
+"""Parses a list's query and selects its records, by Vapi's rules. No I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

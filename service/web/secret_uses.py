@@ -52,7 +52,7 @@ class SecretUses:
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 names = [fingerprint(self.secrets[one]) for one in used]
-                await webhook_secrets.note(self.pool, names)
+                await webhook_secrets.record_uses(self.pool, names)
             written = True
         finally:
             # Also when we are cancelled in the middle, as at every shutdown: a last flush follows.

@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from service.domain.phone_numbers import FieldDrift
 from service.reconcile.desired import BACKOFF_PLAN, SECRET_HEADER, DesiredWebhook
 from service.reconcile.steps import webhook_fields
-from service.reconcile.steps.applied import applied_of, cause_of, is_rotation, seen_form, shown_as
-from service.reconcile.steps.writer import shown_after
+from service.reconcile.steps.applied import (
+    accepted_form,
+    applied_of,
+    cause_of,
+    is_rotation,
+    secret_form,
+)
+from service.reconcile.steps.writer import masked_block
 from service.vapi.resources import PhoneNumberView
 
 URL = "https://calls.agency.net/api/vapi/webhook"
@@ -199,7 +205,7 @@ def test_no_headers_value_is_shown_anywhere(
     for value in (HIDDEN, *SECRETS):
         assert value not in repr(shown)
     if desired.secret is not None:
-        ours = owned(shown_after(sent))["header"]
+        ours = owned(masked_block(sent))["header"]
         assert set(ours.values()) == {webhook_fields.MASK}, (
             "the history keeps theirs, and never ours"
         )
@@ -265,9 +271,9 @@ def test_a_secret_that_vapi_hides_is_no_drift_while_it_is_hidden_in_the_same_way
 
     def drift(value: str | None, wish: DesiredWebhook = desired) -> tuple[FieldDrift, ...]:
         server = shown(value)
-        return webhook_fields.changes(wish, server, shown=seen_form(applied, wish, server))
+        return webhook_fields.changes(wish, server, shown=accepted_form(applied, wish, server))
 
-    applied = applied_of(desired, shown_as(desired, shown(hidden)))
+    applied = applied_of(desired, secret_form(desired, shown(hidden)))
     assert str(desired.secret) not in repr(applied)
     assert drift(hidden) == ()
     assert bool(drift(later)) == (later not in (hidden, desired.secret))

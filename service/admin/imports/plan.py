@@ -1,4 +1,4 @@
-"""What an import would do, row by row, judged from what Vapi said and what is registered. Pure."""
+"""What an import would do, row by row, given Vapi's answers and the registered numbers. No I/O."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""The steps of a pass over one number, and the pure comparisons that they apply."""
+"""The steps of a pass over one number, and the pure comparisons behind them."""

@@ -1,7 +1,7 @@
-"""What we wrote last, and what it tells: whether they changed a number, or we want something new, and
-what is still ours to take back. Pure.
+"""What we last wrote to an object, and what follows: who changed it since, and what is ours to remove.
+Pure.
 
-Kept as JSON with a fingerprint in the secret's place.
+Stored as JSON, with a fingerprint in place of the secret.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ Applied = Mapping[str, Any]
 
 
 def applied_of(desired: DesiredWebhook, shown: object = None) -> dict[str, Any]:
-    """What to remember once Vapi has the desired state; `shown` as from `shown_as`."""
+    """What to store once Vapi has the desired state; `shown` as from `secret_form`."""
     return {
         "url": desired.url,
         "timeoutSeconds": desired.timeout_seconds,
@@ -34,11 +34,11 @@ def applied_of(desired: DesiredWebhook, shown: object = None) -> dict[str, Any]:
     }
 
 
-def shown_as(desired: DesiredWebhook, answered: Server | None) -> list[str] | None:
-    """How Vapi shows the secret in its answer to our own write; None: as it was written.
+def secret_form(desired: DesiredWebhook, answered: Server | None) -> list[str] | None:
+    """How Vapi shows the secret in its answer to our write, as fingerprints; None: as it was written.
 
     A write-only value comes back masked, encrypted or not at all. Only the answer to the write
-    itself can tell this from somebody else's value.
+    itself distinguishes this from a value that another tool wrote.
     """
     if desired.secret is None or answered is None:
         return None
@@ -48,10 +48,12 @@ def shown_as(desired: DesiredWebhook, answered: Server | None) -> list[str] | No
     return [fingerprint(str(value)) for value in values]
 
 
-def seen_form(applied: Applied | None, desired: DesiredWebhook, observed: Server | None) -> object:
-    """The header values that count as the desired secret besides itself, for `diff.changes`.
+def accepted_form(
+    applied: Applied | None, desired: DesiredWebhook, observed: Server | None
+) -> object:
+    """The header values that count as the desired secret besides itself, for `webhook_fields.changes`.
 
-    What Vapi showed after we wrote this very secret, if it shows the same again; else None.
+    They are what Vapi showed after we wrote this secret, if it shows the same again; else None.
     """
     if applied is None or desired.secret is None or applied.get("shown") is None:
         return None
@@ -68,9 +70,9 @@ def cause_of(
     applied: Applied | None,
     desired: DesiredWebhook,
 ) -> Cause:
-    """Why a number has to be changed: it is new, we want something new, or somebody changed it.
+    """Why a webhook has to change: it is new, the desired state changed, or another tool changed it.
 
-    One field that is not what we left there is enough for the last.
+    One field that differs from what we wrote is enough for `drift`.
     """
     if applied is None:
         return "added"
@@ -81,7 +83,7 @@ def cause_of(
 
 
 def is_as_we_left_it(entry: FieldDrift, observed: Server | None, applied: Applied) -> bool:
-    """Whether a field that differs from the desired one is still what we wrote."""
+    """Whether a field that differs from the desired value still has the value that we wrote."""
     server = observed or {}
     name = entry.field.rpartition("server.")[2]
     if name.startswith("headers."):
@@ -94,7 +96,7 @@ def is_as_we_left_it(entry: FieldDrift, observed: Server | None, applied: Applie
 def is_rotation(
     drift: Sequence[FieldDrift], observed: Server | None, desired: DesiredWebhook
 ) -> bool:
-    """Whether nothing differs but the secret, and what is there is another one that we accept."""
+    """Whether only the secret differs, and the observed one is accepted too."""
     values = header_values((observed or {}).get("headers"))
     return (
         len(drift) == 1
@@ -105,7 +107,7 @@ def is_rotation(
 
 
 def posts_to_us(desired: DesiredWebhook, observed: Server | None, applied: Applied | None) -> bool:
-    """Whether what is there is ours, by today's URL or by the one that we wrote last."""
+    """Whether a block posts to us, by the current URL or by the one that we wrote last."""
     last = (applied or {}).get("url")
     url = (observed or {}).get("url")
     return is_ours(desired, observed) or (last is not None and url == last)
@@ -117,9 +119,9 @@ def way_back(
     applied: Applied | None,
     former: Server | None,
 ) -> dict[str, Any]:
-    """The change that takes our webhook away and puts `former` back; empty where nothing is ours."""
+    """The change that removes our webhook and restores `former`; empty where nothing is ours."""
     if posts_to_us(desired, observed, applied):
         return {"server": put_back(observed, former)}
-    # Somebody else's webhook by now; our secret must not go on travelling there.
+    # Another webhook by now: our secret must not be sent there any longer.
     cleaned = without_our_secret(desired, observed)
     return {} if cleaned is None else {"server": cleaned}

@@ -1,7 +1,7 @@
-"""What we own on a number besides its webhook: who answers it, a ringing hook, a transfer. Pure.
+"""The owned fields of a number besides its webhook: bindings, a ringing hook, a transfer. Pure.
 
-Hooks carry no id or name: ours are told by what they say, and everybody else's are kept in order.
-Only the first ringing hook runs, so ours stands before them.
+Hooks carry no id or name: ours are recognized by their text, and all others keep their order. Only
+the first ringing hook runs, so ours comes before them.
 """
 
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DesiredGateFields:
-    """`ring` is what our hook says, None for none; `transfer_to` an E.164 number, None for none.
+    """`ring` is the text of our hook, None for none; `transfer_to` an E.164 number, None for none.
 
-    Unless the standing is `known`, what depends on it is left as it is.
+    Where the access standing is not `known`, fields that depend on it are left as they are.
     """
 
     unbound: bool
@@ -44,8 +44,8 @@ class DesiredGateFields:
 
 @dataclass(frozen=True, slots=True)
 class GateFieldChanges:
-    """What differs, and the parts of a PATCH that mend it. `kept` is what is ours afterwards, and
-    `written` what may be ours while it is under way."""
+    """The drift, and the fields of a PATCH that repairs it. `kept` is what is ours afterwards, `written`
+    what may be ours while the PATCH is under way."""
 
     drift: tuple[FieldDrift, ...]
     body: Mapping[str, Any]
@@ -54,7 +54,7 @@ class GateFieldChanges:
 
 
 def desired_gates(gate: NumberGate, standing: AccessStanding | None) -> DesiredGateFields:
-    """What a number's gate and its organization's standing call for."""
+    """The fields that a number's gate and its organization's standing require."""
     unbound = gate == "request"
     if standing is None:
         return DesiredGateFields(unbound, known=False)
@@ -67,15 +67,15 @@ def desired_gates(gate: NumberGate, standing: AccessStanding | None) -> DesiredG
 
 
 def released_gates() -> DesiredGateFields:
-    """What is desired of a number that is given up: nothing of ours."""
+    """The desired fields of a number being released: nothing of ours."""
     return DesiredGateFields(unbound=False, known=True)
 
 
 def gate_changes(
     desired: DesiredGateFields, raw: Raw, kept: KeptFields, *, written: bool = False
 ) -> GateFieldChanges:
-    """Compare a number with what is desired. `kept` is what is known to be ours on it; `written`:
-    this is a look at what was just written."""
+    """Compare a number with the desired fields. `kept` is what is known to be ours on it; `written`: the
+    fields were just written and are read back."""
     found = Comparison(desired, raw, kept, written)
     unbound = found.compare_bindings()
     texts, numbers, ring_on = kept.ring_texts, kept.fallback_numbers, kept.ring_on
@@ -90,8 +90,8 @@ def gate_changes(
 
 
 def remembered(known: tuple[str, ...], value: str | None) -> tuple[str, ...]:
-    """What is ours by what it says, the newest last. It is not forgotten when it is taken off: an
-    answer of Vapi's that is out of date would make ours a stranger's, for good."""
+    """Our texts or numbers, the newest last. Removed ones stay listed: after a stale answer of Vapi our
+    own hook would otherwise count as a foreign one, for good."""
     if value is None:
         return known
     return (*(one for one in known if one != value), value)[-MOST_REMEMBERED:]
@@ -99,7 +99,7 @@ def remembered(known: tuple[str, ...], value: str | None) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Comparison:
-    """A comparison under way: what was found so far."""
+    """A comparison under way: the drift and the PATCH so far."""
 
     desired: DesiredGateFields
     raw: Raw
@@ -109,7 +109,7 @@ class Comparison:
     body: dict[str, Any] = field(default_factory=dict)
 
     def compare_bindings(self) -> Raw | None:
-        """Unbind what answers the number, or bind again what did; what then is owed back."""
+        """Unbind what answers the number, or bind it again. Returns the bindings to restore later."""
         bound = bindings_of(self.raw)
         if self.desired.unbound:
             for name, value in bound.items():
@@ -117,16 +117,16 @@ class Comparison:
             return self.kept.unbound or bound or None
         owed = dict(self.kept.unbound or {})
         if owed and (not bound or (bound == owed and not self.written)):
-            # Written also where it seems to be there: what is seen may be from before we took it.
+            # Written even where it seems to be there: the answer may be from before we unbound it.
             for name, value in owed.items():
                 self.differs(name, value, bound.get(name, ABSENT), name, value)
-        # What somebody else bound meanwhile is what they want now.
+        # A binding that was made meanwhile is intended, and stays.
         return None
 
     def compare_transfer(self) -> str | None:
-        """Where Vapi sends a caller whose assistant-request nobody answers; the number if it is ours.
+        """Compare the transfer for unanswered assistant-requests. Returns its number if it is ours.
 
-        A destination that somebody else set is theirs, and stays.
+        A destination that another tool set stays.
         """
         seen = called_number(self.raw.get(FALLBACK))
         wanted = self.desired.transfer_to
@@ -141,7 +141,7 @@ class Comparison:
         return wanted
 
     def compare_hooks(self, transfer: str | None) -> None:
-        """Our hooks before everybody else's, which keep their order."""
+        """Compare our hooks, which come before all others; those keep their order."""
         given = self.raw.get("hooks")
         hooks = given if isinstance(given, list) else []
         ring = self.desired.ring
@@ -165,7 +165,7 @@ class Comparison:
             self.differs(ENDING_FIELD, transfer, seen, "hooks", wanted)
 
     def differs(self, name: str, wanted: object, seen: object, key: str, value: object) -> None:
-        """Note a difference and what mends it."""
+        """Add a drifted field and its repair."""
         self.drift.append(FieldDrift(name, wanted, seen))
         self.body[key] = value
 
@@ -185,8 +185,10 @@ def cause_of_gates(changes: GateFieldChanges, kept: KeptFields) -> Cause:
 
 
 def only_unblocking(changes: GateFieldChanges) -> dict[str, Any]:
-    """The part of a change that takes our ringing hook off: never held up by a pause, for the
-    number may belong to a client that pays. Empty if there is no such part."""
+    """The part of a change that removes our ringing hook; empty if there is none.
+
+    A pause never holds it up, because the organization may have paid.
+    """
     off = any(takes_off(entry) for entry in changes.drift)
     return {"hooks": changes.body["hooks"]} if off else {}
 

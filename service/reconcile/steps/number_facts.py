@@ -8,7 +8,7 @@ from service.domain.phone_numbers import FieldDrift
 from service.domain.reconcile import WebhookClaim
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.steps import webhook_fields
-from service.reconcile.steps.applied import seen_form
+from service.reconcile.steps.applied import accepted_form
 from service.reconcile.steps.assistant_fields import (
     AssistantNeeds,
     assistant_needs,
@@ -111,4 +111,4 @@ def webhook_drift(facts: NumberFacts) -> tuple[FieldDrift, ...]:
     if server == webhook_fields.merged(desired, server):
         return ()
     applied = facts.observed.applied or facts.claim.last_applied
-    return webhook_fields.changes(desired, server, shown=seen_form(applied, desired, server))
+    return webhook_fields.changes(desired, server, shown=accepted_form(applied, desired, server))

@@ -1,4 +1,4 @@
-"""Putting back what was there before: when a number is given up, and when a change is rolled back."""
+"""The step that restores what was there before: on release of a number, and on a rollback."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,18 +25,18 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Restores under a claim; only owned fields, so that what others changed meanwhile stays."""
+    """Restores owned fields under a claim, so that changes by others stay."""
 
     writer: Writer
     assistants: AssistantWebhooks
     desired: DesiredWebhook
 
-    async def give_back(self, held: WebhookClaim, priority: Priority) -> None:
-        """Restore the number and its assistants, unless somebody has pointed them elsewhere since."""
+    async def run(self, held: WebhookClaim, priority: Priority) -> None:
+        """Restore a number and its assistants, unless they post elsewhere by now."""
         held = await self.assistants.give_back(held, priority)
         target = Target("phone_number", held.vapi_phone_number_id)
         seen = await self.writer.read(target, priority)
-        # What answered the number comes back together with its webhook: in between nobody would.
+        # Bindings are restored together with the webhook: in between nothing would answer.
         gates = gate_changes(released_gates(), seen.raw, held.kept)
         body = {**gates.body, **self.former_server(held, seen)}
         if not body:
@@ -53,7 +53,7 @@ class Release:
             raise VapiUnavailableError(NOT_SHOWN)
 
     def former_server(self, held: WebhookClaim, seen: ServerView) -> dict[str, Any]:
-        """The part of the change that takes our webhook away; empty where there is none of ours."""
+        """The part of the change that removes our webhook; empty where there is none of ours."""
         if held.original is None:
             return {}
         former = held.original.get("server")
@@ -62,9 +62,9 @@ class Release:
     async def roll_back(
         self, held: WebhookClaim, change: WebhookChange, priority: Priority
     ) -> PassResult:
-        """Put the owned fields back to what they were before a change, and leave them so.
+        """Restore the owned fields to their values before a change.
 
-        Hooks are not: one of ours that came back would block, whoever pays.
+        Hooks are not restored: a ringing hook of ours would block an organization that paid since.
         """
         target = Target(change.level, change.vapi_id)
         seen = await self.writer.read(target, priority)

@@ -1,4 +1,4 @@
-"""Servers that go before a number's own, and in words what to do about them at Vapi. Pure."""
+"""Servers that override a number's own, and what to do about each at Vapi. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,11 +12,11 @@ Level = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place where a server is named: `field` of the object that is called `what`.
+    """A place where a server is set: `field` of the object described by `what`.
 
-    `url` is None where nobody could read it, `unread` says why; `field` is empty if not even the
-    object could be read. `clearable`: once it is gone, the number's own server counts; under an
-    override the assistant may name another.
+    `url` is None where it could not be read, for the reason `unread`; `field` is empty if the object
+    itself could not be read. `clearable`: once it is cleared, the number's own server counts; below an
+    override the assistant may have another one.
     """
 
     level: Level
@@ -32,19 +32,19 @@ class Source:
 def remedy(
     shadows: list[Source], number: PhoneNumberView, desired_url: str, *, falls_through: bool
 ) -> str:
-    """What to do at Vapi, object by object, for the call events to reach us."""
+    """What an admin has to do at Vapi, object by object, so that call events reach us."""
     steps = [remedy_of(source, desired_url) for source in shadows]
     falls_through = falls_through or any(
         source.url is not None and source.clearable for source in shadows
     )
     if falls_through and number.url != desired_url:
-        what = described("phone number", number.name, number.id)
-        steps.append(f"Set `server.url` of {what} to {desired_url}: its repair does that.")
+        what = describe_object("phone number", number.name, number.id)
+        steps.append(f"Set `server.url` of {what} to {desired_url}: syncing the number does that.")
     return " ".join(dict.fromkeys(steps))
 
 
 def remedy_of(source: Source, desired_url: str) -> str:
-    """What to do about one shadow. Our URL alone would not do: our header has to go with it."""
+    """What to do about one shadow. Our URL is not enough: our header has to be sent with it."""
     if not source.field:
         return f"Check that {source.what} exists at Vapi and that our key can read it."
     if source.url is not None and source.clearable:
@@ -56,8 +56,8 @@ def remedy_of(source: Source, desired_url: str) -> str:
     )
 
 
-def described(kind: str, name: str | None, item_id: str | None) -> str:
-    """How a sentence names an object: `assistant "Order taker" (a1)`."""
+def describe_object(kind: str, name: str | None, item_id: str | None) -> str:
+    """An object in a sentence: `assistant "Order taker" (a1)`."""
     named = f'{kind} "{name}"' if name else kind
     return f"{named} ({item_id})" if item_id else named
 

@@ -1,16 +1,16 @@
-"""Where Vapi really sends a number's events, and why. Pure; reading what is needed is the caller's.
+"""Where Vapi sends a number's events, and why. Pure: the caller reads what is needed.
 
 Each event goes to exactly one URL, the first of: tool (its own calls only), assistant or workflow,
-phone number, organization (Vapi's docs, "Setting server URLs"). A squad's overrides go before its
-members' overrides, and both before the assistants. What a call is handed over to by a tool, and
-what our own answer to an assistant-request names, is not followed.
+phone number, organization (Vapi's docs, "Setting server URLs"). A squad's overrides take precedence
+over its members' overrides, and both over the assistants. Handoffs by a tool, and what our own answer
+to an assistant-request names, are not followed.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from service.reconcile.steps.remedies import Level, Source, capital, described, remedy
+from service.reconcile.steps.remedies import Level, Source, capital, describe_object, remedy
 from service.vapi.resources import (
     AssistantView,
     PhoneNumberView,
@@ -26,11 +26,11 @@ AnsweredBy = Literal["assistant", "squad", "workflow", "assistant_request"]
 
 @dataclass(frozen=True, slots=True)
 class EventListener:
-    """Who gets some of a number's events. `level` says where it is configured.
+    """A server that gets some of a number's events. `level` says where it is configured.
 
-    `vapi_id` and `name` are of the object to edit: for a squad's member, the squad's id. `url` is
-    None where nobody could read it; the organization's cannot be read at all. "call events" are all
-    but the assistant-request, tool calls among them unless a tool names a server.
+    `vapi_id` and `name` identify the object to edit: for a squad's member, the squad. `url` is None
+    where it could not be read; the organization's cannot be read at all. "call events" are all but the
+    assistant-request, including tool calls unless a tool names a server.
     """
 
     level: Level
@@ -44,7 +44,7 @@ class EventListener:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What answers a number, as far as it was read: what is missing here is not known."""
+    """What answers a number, as far as it was read; objects missing here are unknown."""
 
     assistants: Mapping[str, AssistantView]
     squad: SquadView | None = None
@@ -54,10 +54,11 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who gets what, in the order of precedence, and what to do if it is not the gate.
+    """Which server gets which events, in order of precedence, and the remedy if it is not ours.
 
-    `shadows` go before the number's own server and are not ours, or could not be read (`unread`). A
-    number that itself posts elsewhere is no shadow: `reaches_us` is False then, and `shadows` empty.
+    `shadows` take precedence over the number's own server and are not ours, or could not be read
+    (`unread`). A number that itself posts elsewhere is no shadow: then `reaches_us` is False and
+    `shadows` empty.
     """
 
     answered_by: AnsweredBy
@@ -68,7 +69,7 @@ class Route:
 
     @property
     def unread(self) -> tuple[EventListener, ...]:
-        """Shadows that are only feared: what they are could not be read."""
+        """Possible shadows: objects that could not be read."""
         return tuple(listener for listener in self.shadows if listener.url is None)
 
 
@@ -96,9 +97,9 @@ def route_of(desired_url: str, number: PhoneNumberView, bound: Bound) -> Route:
 
 
 def repairable(route: Route) -> tuple[str, ...]:
-    """Ids of the saved assistants whose own servers alone shadow us; empty if anything else does.
+    """The saved assistants whose own servers shadow us; empty if anything else shadows us too.
 
-    Our URL in these assistants then brings us what they take away.
+    Our URL in these assistants then brings us the events that they take.
     """
     ids = [
         listener.vapi_id
@@ -109,7 +110,7 @@ def repairable(route: Route) -> tuple[str, ...]:
 
 
 def who_answers(number: PhoneNumberView) -> AnsweredBy:
-    """What the number names; without any of the three Vapi asks by an assistant-request."""
+    """What the number binds; without a binding Vapi sends an assistant-request."""
     if number.assistant_id:
         return "assistant"
     if number.squad_id:
@@ -120,19 +121,19 @@ def who_answers(number: PhoneNumberView) -> AnsweredBy:
 def sources(
     answered_by: AnsweredBy, number: PhoneNumberView, bound: Bound
 ) -> Iterator[Source | None]:
-    """For each who may talk on the number, the server that goes before it; None: there is none."""
+    """The overriding server of each assistant that may answer; None: it uses the number's."""
     if answered_by == "assistant":
         yield assistant_source(str(number.assistant_id), bound.assistants)
     elif answered_by == "workflow":
         view, item_id = bound.workflow, number.workflow_id
-        what = described("workflow", view.name if view else None, item_id)
+        what = describe_object("workflow", view.name if view else None, item_id)
         if view is None:
             yield Source("workflow", item_id, None, "", None, what)
         else:
             url = view.url
             yield Source("workflow", item_id, view.name, view.url_field, url, what) if url else None
     elif answered_by == "squad" and bound.squad is None:
-        what = described("squad", None, number.squad_id)
+        what = describe_object("squad", None, number.squad_id)
         yield Source("squad", number.squad_id, None, "", None, what)
     elif answered_by == "squad" and bound.squad is not None:
         yield from squad_sources(str(number.squad_id), bound.squad, bound.assistants)
@@ -141,8 +142,8 @@ def sources(
 def squad_sources(
     squad_id: str, squad: SquadView, assistants: Mapping[str, AssistantView]
 ) -> Iterator[Source | None]:
-    """What `sources` says for each member of a squad."""
-    what = described("squad", squad.name, squad_id)
+    """The sources of each member of a squad."""
+    what = describe_object("squad", squad.name, squad_id)
     if squad.overrides.url:
         path = f"membersOverrides.{squad.overrides.url_field}"
         yield Source(
@@ -160,7 +161,7 @@ def member_source(
     squad: str,
     assistants: Mapping[str, AssistantView],
 ) -> Source | None:
-    """The server of one member: of its overrides, else of the assistant that it names or holds."""
+    """The server of one member: from its overrides, else from its saved or inline assistant."""
     known = member.assistant or assistants.get(member.assistant_id or "")
     name = member.overrides.name or (known.name if known else None)
     overriding = f"{path}.assistantOverrides"
@@ -184,9 +185,9 @@ def member_source(
 
 
 def assistant_source(assistant_id: str, assistants: Mapping[str, AssistantView]) -> Source | None:
-    """The server of a saved assistant; None: it follows the number's."""
+    """The server of a saved assistant; None: it uses the number's."""
     view = assistants.get(assistant_id)
-    what = described("assistant", view.name if view else None, assistant_id)
+    what = describe_object("assistant", view.name if view else None, assistant_id)
     if view is None:
         return Source("assistant", assistant_id, None, "", None, what)
     if view.url is None:
@@ -195,27 +196,27 @@ def assistant_source(assistant_id: str, assistants: Mapping[str, AssistantView])
 
 
 def listener_of(source: Source, desired_url: str) -> EventListener:
-    """What a source means for the call events."""
+    """The listener that a source makes."""
     ours = source.url == desired_url
     if source.url is None:
         why = f"{capital(source.what)} may have a server of its own: {source.unread}."
     elif ours:
-        why = f"{capital(source.what)} names our URL in `{source.field}`."
+        why = f"{capital(source.what)} has our URL in `{source.field}`."
     else:
-        why = f"`{source.field}` of {source.what} goes before the phone number's server."
+        why = f"`{source.field}` of {source.what} overrides the phone number's server."
     return EventListener(
         source.level, source.vapi_id, source.name, source.url, ours, "call events", why
     )
 
 
 def number_listener(number: PhoneNumberView, desired_url: str, events: Events) -> EventListener:
-    """Who gets what nothing before the number takes: the number's server, else the organization's."""
+    """The listener for events that nothing overrides: the number's server, else the organization's."""
     if number.url is None:
-        why = "The phone number names no server: the organization's gets these, if there is one."
+        why = "The phone number has no server: the organization's server gets these, if it is set."
         return EventListener("organization", None, None, None, False, events, why)
     why = {
-        "assistant-request": "No assistant, squad or workflow is attached: Vapi asks who answers.",
-        "call events": "The phone number's server gets what no server before it takes.",
+        "assistant-request": "No assistant, squad or workflow is bound: Vapi asks which one answers.",
+        "call events": "The phone number's server gets the events that nothing overrides.",
     }[events]
     ours = number.url == desired_url
     return EventListener("phone_number", number.id, number.name, number.url, ours, events, why)
@@ -224,7 +225,7 @@ def number_listener(number: PhoneNumberView, desired_url: str, events: Events) -
 def tool_listeners(
     desired_url: str, answered_by: AnsweredBy, number: PhoneNumberView, bound: Bound
 ) -> tuple[EventListener, ...]:
-    """Tools with servers of their own, and saved ones that could not be read."""
+    """Tools with a server of their own, and saved tools that could not be read."""
     holders = tool_holders(answered_by, number, bound)
     inline = [tool for holder in holders for tool in holder.tools]
     if answered_by == "squad" and bound.squad is not None:
@@ -235,7 +236,7 @@ def tool_listeners(
     found = []
     for tool_id, tool in named:
         name, url = (tool.name, tool.url) if tool is not None else (None, None)
-        what = capital(described("tool", name, tool_id))
+        what = capital(describe_object("tool", name, tool_id))
         if tool is None:
             why = f"{what} may have a server of its own: it could not be read."
         elif url is not None:
@@ -251,7 +252,7 @@ def tool_listeners(
 def tool_holders(
     answered_by: AnsweredBy, number: PhoneNumberView, bound: Bound
 ) -> list[AssistantView | WorkflowView]:
-    """Whose tools may be called; overrides with a model of their own replace the assistant's."""
+    """The objects whose tools may be called; overrides with a model replace the assistant's."""
     if answered_by == "workflow":
         return [bound.workflow] if bound.workflow else []
     if answered_by == "assistant":

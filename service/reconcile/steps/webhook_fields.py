@@ -1,8 +1,8 @@
-"""Comparing a server block with the desired one, field by owned field, and merging the two. Pure.
+"""The owned fields of a server block: comparing them with the desired ones, and merging. Pure.
 
-Only what we own can drift: foreign headers, credentials and keys that we have never heard of are
-carried over. Values are compared in canonical form; absent and null are told apart from values,
-and the secret itself never leaves this module unmasked.
+Only owned fields can drift: foreign headers, credentials and unknown keys are carried over. Values
+are compared in canonical form; absent and null are distinct from values. The secret never leaves this
+module unmasked.
 """
 
 from collections.abc import Mapping
@@ -26,10 +26,10 @@ def changes(
     shown: object = None,
     within: str = "server",
 ) -> tuple[FieldDrift, ...]:
-    """The owned fields whose observed value differs; empty when all is as it should be.
+    """The owned fields whose observed value differs; empty when the block is in sync.
 
-    `shown` is the form in which Vapi shows the desired secret, where it does not give it back as it
-    was written (`applied.shown_as`); `within` is what the fields' names begin with.
+    `shown` is the form in which Vapi shows the desired secret, where it does not return it as it was
+    written (`applied.secret_form`); `within` prefixes the names of the fields.
     """
     server = observed or {}
     found = []
@@ -51,7 +51,7 @@ def changes(
 
 
 def merged(desired: DesiredWebhook, observed: Server | None) -> dict[str, Any]:
-    """The whole block to send: ours over what is there. Vapi replaces a sent field whole."""
+    """The whole block to send: our fields over the observed block. Vapi replaces a sent field whole."""
     server = dict(observed or {})
     server["url"] = desired.url
     server["timeoutSeconds"] = desired.timeout_seconds
@@ -62,10 +62,10 @@ def merged(desired: DesiredWebhook, observed: Server | None) -> dict[str, Any]:
 
 
 def put_back(observed: Server | None, former: Server | None) -> dict[str, Any] | None:
-    """The block to send so that the owned fields are again what they were in `former`.
+    """The block to send so that the owned fields are as in `former` again.
 
-    What others have changed in the block meanwhile stays. A block without a URL is no webhook: then
-    it is simply as it was.
+    Changes that others made in the block meanwhile stay. A former block without a URL is no webhook
+    and is restored as a whole.
     """
     if former is None or not former.get("url"):
         return None if former is None else dict(former)
@@ -81,7 +81,7 @@ def put_back(observed: Server | None, former: Server | None) -> dict[str, Any] |
 
 
 def owned_differences(seen: Server | None, sent: Server | None) -> tuple[FieldDrift, ...]:
-    """The owned fields that a block to be sent changes, as the history shows them."""
+    """The owned fields that `sent` changes, masked, for the history."""
     before, after = seen or {}, sent or {}
     found = [
         FieldDrift(f"server.{key}", plain(after.get(key, ABSENT)), plain(before.get(key, ABSENT)))
@@ -96,7 +96,7 @@ def owned_differences(seen: Server | None, sent: Server | None) -> tuple[FieldDr
 
 
 def without_our_secret(desired: DesiredWebhook, observed: Server | None) -> dict[str, Any] | None:
-    """A block that posts elsewhere, without our secret; None if it carries none of ours."""
+    """A block that posts elsewhere, without our secret; None if it does not carry one."""
     values = header_values((observed or {}).get("headers"))
     if observed is None or not any(value in desired.accepted for value in values):
         return None
@@ -104,12 +104,12 @@ def without_our_secret(desired: DesiredWebhook, observed: Server | None) -> dict
 
 
 def is_ours(desired: DesiredWebhook, observed: Server | None) -> bool:
-    """Whether the number still posts to us: only then is there something of ours to take back."""
+    """Whether a block posts to us: only then there is something of ours to remove."""
     return observed is not None and canonical(observed.get("url")) == canonical(desired.url)
 
 
 def is_accepted(desired: DesiredWebhook, observed: Server | None, *, shown: object = None) -> bool:
-    """Whether what this block sends us gets in: it posts to us with a secret that we take."""
+    """Whether the block posts to us with a secret that we accept."""
     if not is_ours(desired, observed) or desired.secret is None:
         return is_ours(desired, observed)
     values = header_values((observed or {}).get("headers"))
@@ -118,8 +118,7 @@ def is_accepted(desired: DesiredWebhook, observed: Server | None, *, shown: obje
 
 
 def masked(server: Server | None) -> dict[str, Any] | None:
-    """A block as it may be shown: what headers say stays hidden, ours and everybody else's, and so
-    does Vapi's `secret` of old."""
+    """A block for display: all header values and Vapi's legacy `secret` are masked."""
     if server is None:
         return None
     shown = {
@@ -133,21 +132,21 @@ def masked(server: Server | None) -> dict[str, Any] | None:
 
 
 def header_values(headers: object) -> list[object]:
-    """Every value of our header; HTTP does not care how its name is written."""
+    """Every value of our header; header names are case-insensitive."""
     if not isinstance(headers, Mapping):
         return []
     return [value for name, value in headers.items() if is_our_header(name)]
 
 
 def foreign_headers(server: Server) -> dict[str, Any]:
-    """Everybody else's headers in a block."""
+    """The headers of a block that are not ours."""
     headers = server.get("headers")
     kept = headers if isinstance(headers, Mapping) else {}
     return {name: value for name, value in kept.items() if not is_our_header(name)}
 
 
 def owned_headers(server: Server) -> dict[str, Any]:
-    """Our header in a block, as it is written there."""
+    """Our header in a block, spelled as it is there."""
     headers = server.get("headers")
     kept = headers if isinstance(headers, Mapping) else {}
     return {name: value for name, value in kept.items() if is_our_header(name)}
@@ -158,7 +157,7 @@ def is_our_header(name: object) -> bool:
 
 
 def canonical(value: object) -> object:
-    """One form for values that mean the same: 20 and 20.0, a plan and the same plan reordered."""
+    """One form for equal values: 20 and 20.0, a plan and the same plan reordered."""
     if isinstance(value, Mapping):
         return {key: canonical(item) for key, item in sorted(without_nulls(value).items())}
     if isinstance(value, list | tuple):
@@ -169,10 +168,10 @@ def canonical(value: object) -> object:
 
 
 def without_nulls(value: Mapping[Any, Any]) -> dict[str, Any]:
-    """Without null members, which Vapi may add for what was never set."""
+    """The members that are not null: Vapi may add null for what was never set."""
     return {str(key): item for key, item in value.items() if item is not None}
 
 
 def plain(value: object) -> Any:
-    """A desired value as JSON has it."""
+    """A desired value as plain JSON."""
     return dict(value) if isinstance(value, Mapping) else value

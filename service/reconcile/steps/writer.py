@@ -1,6 +1,6 @@
-"""Changing Vapi: each change is written down first, made, read back, and confirmed.
+"""Changes at Vapi: each is recorded, made, read back and confirmed.
 
-Numbers and assistants carry the same `server` block; `Target` tells which of the two it is.
+Numbers and assistants have the same `server` block; `Target` says which of the two is changed.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from service.domain.reconcile import WebhookClaim
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
-from service.reconcile.steps.applied import shown_as
+from service.reconcile.steps.applied import secret_form
 from service.reconcile.steps.webhook_fields import Server
 from service.store.pool import Pool
 from service.store.reconcile import changes
@@ -26,12 +26,12 @@ log = structlog.get_logger()
 
 
 class ClaimLostError(Exception):
-    """Another replica took the number over, or somebody paused it: this pass must not write."""
+    """The claim is lost: another replica took over, or the number was paused. Do not write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is changed: a number, or an assistant that answers it."""
+    """The object to change: a number, or an assistant that answers it."""
 
     level: SyncLevel
     vapi_id: str
@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of a write: how Vapi shows our secret, and what it has now."""
+    """A completed write: how Vapi shows our secret, and the object as read back."""
 
     shown: list[str] | None
     view: ServerView
@@ -48,7 +48,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes under a claim; raises `ClaimLostError` where that no longer holds."""
+    """Writes under a claim; raises `ClaimLostError` once the claim is lost."""
 
     pool: Pool
     observer: Observer
@@ -66,9 +66,9 @@ class Writer:
         priority: Priority,
         urgent: bool = False,
     ) -> Written:
-        """Make a change and look whether it took; the caller judges what is there and confirms.
+        """Make a change and read the object back; the caller compares it and confirms.
 
-        `body` are whole fields of the object. An `urgent` change goes on in a pause of everything.
+        `body` are whole fields of the object. A pause of everything does not stop an `urgent` change.
         """
         change_id = await changes.begin(
             self.pool,
@@ -78,7 +78,10 @@ class Writer:
             cause=cause,
             fields=fields,
             before={key: seen.server if key == "server" else seen.raw.get(key) for key in body},
-            after={**body, **({"server": shown_after(body["server"])} if "server" in body else {})},
+            after={
+                **body,
+                **({"server": masked_block(body["server"])} if "server" in body else {}),
+            },
             urgent=urgent,
         )
         if change_id is None:
@@ -94,7 +97,7 @@ class Writer:
             ordered_by=held.ordered_by,
         )
         view = await self.read(target, priority)
-        return Written(shown_as(self.desired, ServerView(answered).server), view, change_id)
+        return Written(secret_form(self.desired, ServerView(answered).server), view, change_id)
 
     async def put_back(
         self,
@@ -104,8 +107,8 @@ class Writer:
         body: Mapping[str, Any],
         priority: Priority,
     ) -> Written:
-        """A restoring change. Where Vapi no longer takes what it once had, no webhook at all beats one
-        of ours."""
+        """Restore fields. If Vapi no longer accepts the former webhook, the webhook is cleared: that is
+        better than leaving ours."""
         try:
             return await self.restore(held, target, seen, body, priority)
         except VapiRejectedError as exc:
@@ -122,7 +125,7 @@ class Writer:
         body: Mapping[str, Any],
         priority: Priority,
     ) -> Written:
-        """One such change."""
+        """Write one restoring change."""
         server = body.get("server", seen.server)
         return await self.write(
             held,
@@ -135,11 +138,11 @@ class Writer:
         )
 
     async def confirm(self, written: Written) -> None:
-        """Note that the change was seen at Vapi."""
+        """Record that Vapi was seen to have the change."""
         await changes.confirm(self.pool, written.change_id)
 
     async def read(self, target: Target, priority: Priority) -> ServerView:
-        """The target as it is now."""
+        """Read the target."""
         if target.level == "assistant":
             return await self.observer.assistant(target.vapi_id, priority)
         return await self.observer.number(target.vapi_id, priority)
@@ -147,7 +150,7 @@ class Writer:
     async def patch(
         self, target: Target, seen: ServerView, body: dict[str, Any], priority: Priority
     ) -> Mapping[str, Any]:
-        """Send the change; of a number Vapi wants the provider that it gave us, and nothing else."""
+        """Send the change; for a number with its `provider`, which Vapi requires."""
         client = self.observer.client
         if target.level == "assistant":
             return await client.patch_assistant(target.vapi_id, body, priority)
@@ -157,8 +160,8 @@ class Writer:
         return await client.patch_phone_number(target.vapi_id, body, priority)
 
 
-def shown_after(server: Server | None) -> dict[str, Any] | None:
-    """What is kept of a block that we wrote: everything but our own secret."""
+def masked_block(server: Server | None) -> dict[str, Any] | None:
+    """A block for the history: our own secret is masked."""
     if server is None or not isinstance(server.get("headers"), Mapping):
         return None if server is None else dict(server)
     ours = dict.fromkeys(webhook_fields.owned_headers(server), webhook_fields.MASK)

@@ -1,6 +1,6 @@
-"""`callgate.assistant_webhooks`: assistants that carry numbers' webhooks, and what was there before.
+"""`callgate.assistant_webhooks`: assistants that carry numbers' webhooks, and their former webhooks.
 
-Several numbers may share an assistant: it has a claim of its own, and is given back with the last.
+Several numbers may share an assistant: it has a claim of its own, and is restored with the last.
 """
 
 from collections.abc import Mapping
@@ -43,9 +43,9 @@ SELECT EXISTS (
 
 
 async def claim(pool: Pool, assistant_id: str) -> tuple[int, Mapping[str, Any] | None] | None:
-    """Claim an assistant: the claim, and what was there before as far as it is kept already.
+    """Claim an assistant; returns the claim, and the former webhook if it is stored already.
 
-    None while somebody else works on it.
+    None while another pass holds it.
     """
     row = await pool.fetchrow(CLAIM, assistant_id, LEASE_SECONDS)
     return None if row is None else (row["claim"], row["original"])
@@ -54,12 +54,12 @@ async def claim(pool: Pool, assistant_id: str) -> tuple[int, Mapping[str, Any] |
 async def keep_original(
     pool: Pool, assistant_id: str, claim: int, original: Mapping[str, Any]
 ) -> None:
-    """Keep what was there before our first change."""
+    """Store what was there before our first change."""
     await pool.execute(KEEP_ORIGINAL, assistant_id, claim, dict(original))
 
 
 async def unclaim(pool: Pool, assistant_id: str, claim: int) -> None:
-    """Give a claim back."""
+    """Release a claim."""
     await pool.execute(UNCLAIM, assistant_id, claim)
 
 

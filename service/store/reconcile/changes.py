@@ -1,7 +1,7 @@
 """`callgate.webhook_changes`: every change that we made at Vapi, with before and after.
 
-A change is written down before Vapi is asked, under the claim, so that neither a crash nor a lost
-lease leaves a change without a trace. Blocks hold other people's headers: never log them.
+A change is recorded before it is sent to Vapi, under the claim, so that neither a crash nor a lost
+lease leaves a change without a trace. Blocks hold foreign headers: never log them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from service.domain.phone_numbers import Cause, FieldDrift, SyncLevel
 from service.domain.reconcile import WebhookClaim
 from service.store.pool import Pool
 
-# A pause of everything that began after the claim counts too; what goes back is never held up.
+# A pause of everything that began after the claim counts too; it never holds up a release.
 BEGIN = """
 INSERT INTO callgate.webhook_changes (
     phone_number_id, level, vapi_id, cause, actor, source, fields, before, after)
@@ -41,7 +41,7 @@ FIND = COLUMNS + "WHERE phone_number_id = $1 AND id = $2"
 
 @dataclass(frozen=True, slots=True)
 class WebhookChange:
-    """One change of a number or assistant. `applied_at` None: not seen to have arrived.
+    """One change of a number or assistant. `applied_at` is None until Vapi was seen to have it.
 
     `before` and `after` are the fields that were written, as `server`; `after` has our secret masked.
     """
@@ -78,8 +78,11 @@ async def begin(
     after: Mapping[str, Any],
     urgent: bool = False,
 ) -> int | None:
-    """Write down a change that is about to be made; None when it must not be: the claim is no longer
-    ours, or everything was paused meanwhile; what is `urgent` no pause of everything holds up."""
+    """Record a change that is about to be made; returns its id.
+
+    None: it must not be made, because the claim is lost or everything was paused meanwhile. A pause of
+    everything does not hold up an `urgent` change.
+    """
     found: int | None = await pool.fetchval(
         BEGIN,
         held.phone_number_id,
@@ -98,7 +101,7 @@ async def begin(
 
 
 async def confirm(pool: Pool, change_id: int) -> None:
-    """Note that Vapi was seen to have the change."""
+    """Record that Vapi was seen to have the change."""
     await pool.execute(CONFIRM, change_id)
 
 

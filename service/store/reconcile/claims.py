@@ -1,7 +1,7 @@
-"""The right to work on one number's webhook, and writing down what the work came to.
+"""Leases with fencing tokens on numbers' webhooks, and recording the result of a pass.
 
-A claim is a number that only grows and a time until which it holds. Whoever writes an outcome must
-still hold the newest claim, so a replica that was thought dead cannot overwrite its successor's.
+A claim is a number that only grows, with a time at which it expires. A result is only written under
+the newest claim, so a replica that was considered dead cannot overwrite its successor's result.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from service.store.pool import Pool
 
 LEASE_SECONDS = 45.0
 
-# $3: only if it is due, so that the loop leaves alone what somebody else has just done.
+# $3: only if it is due, so that the loop skips what another replica has just done.
 # A pause is the number's own or that of everything; the later end counts. `fights` are our repairs
-# that somebody undid within the hour, since an admin last looked.
+# that another tool undid within the hour, since an admin last synced the number.
 CLAIM = """
 UPDATE callgate.webhook_states s
 SET claim = s.claim + 1, claimed_until = now() + make_interval(secs => $2)
@@ -49,7 +49,7 @@ RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_numbe
             AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fight_left
 """
 
-# What was there before is kept once and for ever: a second look would find our own block.
+# What was there before is stored once: a second read would find our own block.
 KEEP_ORIGINAL = """
 UPDATE callgate.webhook_states SET original = $3
 WHERE phone_number_id = $1 AND claim = $2 AND original IS NULL
@@ -59,10 +59,10 @@ KEEP_ASSISTANTS = """
 UPDATE callgate.webhook_states SET assistant_ids = $3 WHERE phone_number_id = $1 AND claim = $2
 """
 
-# What made the number due while it was worked on ($12: when that began) makes it due again.
-# An order is carried out once the number is in sync. A change that was on its way when a replica died
-# is known to have arrived then, unless it was made again: those that Vapi did not take would look
-# like repairs that somebody undid.
+# A wake-up during the pass ($12: the count at its beginning) makes the number due again.
+# An order is done once the number is in sync. A change that was under way when a replica died is then
+# known to have arrived, unless it was made again: changes that Vapi did not take would otherwise look
+# like repairs that were undone.
 RECORD = """
 WITH done AS (
     UPDATE callgate.webhook_states SET
@@ -112,7 +112,7 @@ DELETE FROM callgate.phone_numbers n USING callgate.webhook_states s
 WHERE n.id = $1 AND n.released_at IS NOT NULL AND s.phone_number_id = n.id AND s.claim = $2
 """
 
-# What was added again while its former webhook went back has to be configured anew, at once.
+# A number that was added again during its release is due for configuration at once.
 START_AGAIN = """
 UPDATE callgate.webhook_states SET claimed_until = NULL, next_attempt_at = now()
 WHERE phone_number_id = $1 AND claim = $2
@@ -134,28 +134,28 @@ def claim_of(row: Mapping[str, Any]) -> WebhookClaim:
 
 
 async def claim(pool: Pool, phone_number_id: UUID, *, due: bool = False) -> WebhookClaim | None:
-    """Claim a number, or one only if it is due; None when another holds it or it is gone."""
+    """Claim a number, or only if it is `due`; None when another replica holds it or it is deleted."""
     row = await pool.fetchrow(CLAIM, phone_number_id, LEASE_SECONDS, due)
     return None if row is None else claim_of(row)
 
 
 async def unclaim(pool: Pool, held: WebhookClaim) -> None:
-    """Give a claim back without an outcome."""
+    """Release a claim without a result."""
     await pool.execute(UNCLAIM, held.phone_number_id, held.claim)
 
 
 async def keep_original(pool: Pool, held: WebhookClaim, original: Mapping[str, Any]) -> None:
-    """Keep what was there before our first change."""
+    """Store what was there before our first change."""
     await pool.execute(KEEP_ORIGINAL, held.phone_number_id, held.claim, dict(original))
 
 
 async def watch(pool: Pool, held: WebhookClaim) -> None:
-    """From now on changes of the organization's access make the number due."""
+    """Make the number due whenever the organization's access changes."""
     await pool.execute(WATCH, held.phone_number_id)
 
 
 async def keep_gates(pool: Pool, held: WebhookClaim, kept: KeptFields) -> bool:
-    """Keep what is, or may be, ours on the number besides its webhook; False: the claim is lost."""
+    """Store what is, or may be, ours on the number besides its webhook; False: the claim is lost."""
     return bool(
         await pool.fetchval(
             KEEP_GATES,
@@ -170,30 +170,30 @@ async def keep_gates(pool: Pool, held: WebhookClaim, kept: KeptFields) -> bool:
 
 
 async def keep_answer(pool: Pool, held: WebhookClaim, answer_with: Mapping[str, Any]) -> None:
-    """Let what answered the number at Vapi be our answer, unless an admin chose another one."""
+    """Make the number's binding at Vapi our answer, unless an admin chose another one."""
     await pool.execute(KEEP_ANSWER, held.phone_number_id, dict(answer_with))
 
 
 async def keep_assistants(pool: Pool, held: WebhookClaim, assistant_ids: Sequence[str]) -> None:
-    """Keep which assistants carry the number's webhook, before the first of them is changed."""
+    """Store which assistants carry the number's webhook, before the first of them is changed."""
     await pool.execute(KEEP_ASSISTANTS, held.phone_number_id, held.claim, list(assistant_ids))
 
 
-async def record(pool: Pool, held: WebhookClaim, finding: PassResult) -> None:
-    """Write an outcome and give the claim back; without effect when the claim is no longer ours."""
+async def record(pool: Pool, held: WebhookClaim, result: PassResult) -> None:
+    """Write a result and release the claim; no effect when the claim is lost."""
     await pool.execute(
         RECORD,
         held.phone_number_id,
         held.claim,
-        finding.state.value,
-        finding.level,
-        [asdict(entry) for entry in finding.drift],
-        finding.error,
-        finding.problem,
-        finding.failures,
-        finding.retry_in,
-        finding.checked,
-        None if finding.applied is None else dict(finding.applied),
+        result.state.value,
+        result.level,
+        [asdict(entry) for entry in result.drift],
+        result.error,
+        result.problem,
+        result.failures,
+        result.retry_in,
+        result.checked,
+        None if result.applied is None else dict(result.applied),
         held.wakes,
     )
 
@@ -206,6 +206,6 @@ async def record_identity(
 
 
 async def delete(pool: Pool, held: WebhookClaim) -> None:
-    """Remove a released number whose former webhook is back; one added again starts anew."""
+    """Delete a released number whose former webhook is restored; one added again starts anew."""
     await pool.execute(DELETE, held.phone_number_id, held.claim)
     await pool.execute(START_AGAIN, held.phone_number_id, held.claim)

@@ -1,7 +1,7 @@
-"""The budget of requests to Vapi: one for all replicas, kept in PostgreSQL.
+"""The budget of requests to Vapi, shared by all replicas in PostgreSQL.
 
-A single row holds when the next request may go out (the generic cell rate algorithm): every request
-moves it on by one interval, and whoever comes too early waits. Hang-ups count and never wait.
+One row holds the time at which the next request may go out (generic cell rate algorithm): each request
+moves it on by one interval, and requests that come early wait. Hang-ups count and never wait.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ RETURNING extract(epoch FROM next_request_at - clock_timestamp()) - $1::float8 *
 """
 
 
-# A request to slow down moves the next one on; hang-ups do not wait for it.
+# A back-off moves the next request on; hang-ups do not wait for it.
 BACK_OFF = """
 UPDATE callgate.vapi_budget SET next_request_at =
     greatest(next_request_at, clock_timestamp() + make_interval(secs => $1::float8 * $2::float8 + $3))
@@ -33,7 +33,7 @@ UPDATE callgate.vapi_budget SET next_request_at =
 
 
 class Budget:
-    """Paces this replica's requests so that all together stay within the rate."""
+    """Paces this replica's requests so that all replicas together stay within the rate."""
 
     def __init__(self, pool: Pool, requests_per_second: float) -> None:
         self.pool = pool
@@ -47,7 +47,7 @@ class Budget:
             return
         wait = await self.take(PATIENCE_SECONDS)
         if priority is Priority.ACCESS:
-            # One client that pays has its number back at once; a hundred of them keep to the rate.
+            # One organization that paid has its number back at once; a hundred keep to the rate.
             wait -= self.interval * ACCESS_BURST
         if priority is Priority.ADMIN:
             wait = min(wait, ADMIN_SECONDS)
@@ -55,18 +55,18 @@ class Budget:
             await asyncio.sleep(wait)
 
     async def back_off(self, seconds: float) -> None:
-        """Vapi asks for fewer requests: nobody sends one for so long, hang-ups excepted."""
+        """Pause all requests but hang-ups for so many seconds, because Vapi throttles."""
         seconds = min(seconds, LONGEST_BACK_OFF)
         self.local_next = max(self.local_next, time.monotonic() + seconds + self.interval * BURST)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self.pool.execute(BACK_OFF, self.interval, BURST, seconds)
         except UNAVAILABLE:
-            pass  # this replica slows down by itself
+            pass  # this replica backs off on its own
 
     async def take(self, patience: float) -> float:
-        """Count one request; seconds to wait for it. With PostgreSQL away this replica paces
-        itself at the same rate."""
+        """Count one request; returns the seconds to wait for it. While PostgreSQL is unreachable, this
+        replica paces itself at the same rate."""
         try:
             async with asyncio.timeout(patience):
                 return float(await self.pool.fetchval(TAKE, self.interval, BURST))

@@ -1,11 +1,11 @@
-"""`callgate.webhook_secrets`: which secrets Vapi uses, by fingerprint, and what numbers carry."""
+"""`callgate.webhook_secrets`: which secrets Vapi uses, by fingerprint, and which numbers carry them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from service.store.pool import Pool
 
-NOTE = """
+RECORD_USES = """
 INSERT INTO callgate.webhook_secrets (fingerprint) SELECT unnest($1::text[])
 ON CONFLICT ON CONSTRAINT webhook_secrets_pkey DO UPDATE SET last_used_at = now()
 """
@@ -20,13 +20,13 @@ GROUP BY 1
 """
 
 
-async def note(pool: Pool, fingerprints: Sequence[str]) -> None:
-    """These secrets were used just now."""
-    await pool.execute(NOTE, list(fingerprints))
+async def record_uses(pool: Pool, fingerprints: Sequence[str]) -> None:
+    """Record that these secrets were used now."""
+    await pool.execute(RECORD_USES, list(fingerprints))
 
 
 async def uses(pool: Pool) -> Mapping[str, tuple[datetime, float]]:
-    """When each secret was last used, and how many seconds ago."""
+    """The time of each secret's last use, and its age in seconds."""
     rows = await pool.fetch(USES)
     return {
         row["fingerprint"]: (
@@ -38,5 +38,5 @@ async def uses(pool: Pool) -> Mapping[str, tuple[datetime, float]]:
 
 
 async def carried(pool: Pool) -> Mapping[str, int]:
-    """How many numbers carry each secret, as far as we know."""
+    """How many numbers carry each secret, by what we last wrote to them."""
     return {row["fingerprint"]: row["numbers"] for row in await pool.fetch(CARRIED)}

@@ -1,7 +1,7 @@
-"""`callgate.reconciliation`: the one row that all replicas share about reconciling as a whole.
+"""`callgate.reconciliation`: the one row about reconciling as a whole, shared by all replicas.
 
-Who runs the next sweep, a pause of everything, a sweep that asks before it goes on, and a key that
-Vapi refuses.
+It holds the lease of the periodic sweep, a pause of everything, a sweep that waits for approval, and a
+key that Vapi refuses.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ SELECT next_sweep_at, claimed_until > now() AS sweeping, held, key_refused_at, k
 FROM callgate.reconciliation
 """
 
-# A sweep that was begun is over when its replica says so, or when the lease ran out.
+# A running sweep is over when its replica ends it, or when its lease expires.
 CLAIM_SWEEP = """
 UPDATE callgate.reconciliation
 SET claim = claim + 1, claimed_until = now() + make_interval(secs => $1)
@@ -29,7 +29,7 @@ WHERE next_sweep_at <= now() AND (claimed_until IS NULL OR claimed_until < now()
 RETURNING claim
 """
 
-HOLD_ON = """
+EXTEND_LEASE = """
 UPDATE callgate.reconciliation SET claimed_until = now() + make_interval(secs => $2)
 WHERE claim = $1 RETURNING true
 """
@@ -52,7 +52,7 @@ UPDATE callgate.reconciliation
 SET paused_at = now(), paused_by = $1, paused_reason = $2, paused_until = $3
 """
 
-# What drifted meanwhile is looked for at once.
+# A sweep looks for drift at once.
 RESUME = """
 UPDATE callgate.reconciliation SET paused_at = NULL, paused_by = NULL, paused_reason = NULL,
     paused_until = NULL, next_sweep_at = now()
@@ -60,7 +60,7 @@ UPDATE callgate.reconciliation SET paused_at = NULL, paused_by = NULL, paused_re
 
 WAKE = "SELECT pg_notify('callgate_reconcile', '')"
 
-# Only the first refusal of a key counts from when; each one puts the next try off.
+# The first refusal of a key sets the time; each one postpones the next try.
 REFUSE_KEY = """
 UPDATE callgate.reconciliation SET
     key_refused_at = CASE WHEN key_fingerprint = $1 THEN coalesce(key_refused_at, now())
@@ -74,7 +74,7 @@ SET key_refused_at = NULL, key_fingerprint = NULL, key_retry_at = NULL
 WHERE key_refused_at IS NOT NULL RETURNING true
 """
 
-# One replica tries a refused key again; the others see that it is tried.
+# One replica retries a refused key; the others see that it does.
 TRY_KEY = """
 UPDATE callgate.reconciliation SET key_retry_at = now() + make_interval(secs => $2)
 WHERE key_refused_at IS NOT NULL AND (key_fingerprint <> $1 OR key_retry_at <= now())
@@ -84,8 +84,8 @@ RETURNING true
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The row. `held` is the report of a sweep that asks; `key_refused_at` counts for one key only,
-    whose fingerprint stands beside it."""
+    """The row. `held` is the report of a sweep that waits for approval. `key_refused_at` belongs to the
+    key with `key_fingerprint`."""
 
     next_sweep_at: datetime
     sweeping: bool
@@ -97,14 +97,14 @@ class Reconciliation:
 
 
 def pause_of(row: Mapping[str, Any]) -> Pause | None:
-    """A pause out of a row's columns; None when there is none, or it is over."""
+    """A pause out of a row's columns; None when there is none or it has ended."""
     if not row["paused"]:
         return None
     return Pause(row["paused_at"], row["paused_by"], row["paused_reason"], row["paused_until"])
 
 
 async def get(database: Pool | Connection) -> Reconciliation:
-    """The row as it is now."""
+    """Read the row."""
     row = await database.fetchrow(GET)
     assert row is not None, "the migration inserts the row"
     return Reconciliation(
@@ -119,18 +119,18 @@ async def get(database: Pool | Connection) -> Reconciliation:
 
 
 async def claim_sweep(pool: Pool) -> int | None:
-    """Take the periodic sweep if it is due and nobody has it."""
+    """Claim the periodic sweep if it is due and unclaimed."""
     found: int | None = await pool.fetchval(CLAIM_SWEEP, SWEEP_LEASE_SECONDS)
     return found
 
 
-async def hold_on(pool: Pool, claim: int) -> bool:
-    """Make the lease longer; False when another replica took the sweep over."""
-    return bool(await pool.fetchval(HOLD_ON, claim, SWEEP_LEASE_SECONDS))
+async def extend_lease(pool: Pool, claim: int) -> bool:
+    """Extend the lease; False when another replica took over the sweep."""
+    return bool(await pool.fetchval(EXTEND_LEASE, claim, SWEEP_LEASE_SECONDS))
 
 
 async def end_sweep(pool: Pool, claim: int, next_in: float) -> None:
-    """Give the sweep back; the next one is due in so many seconds."""
+    """Release the sweep; the next one is due in `next_in` seconds."""
     await pool.execute(END_SWEEP, claim, next_in)
 
 
@@ -140,7 +140,7 @@ async def seconds_to_sweep(pool: Pool) -> float:
 
 
 async def set_held(pool: Pool, report: Mapping[str, Any] | None) -> None:
-    """Keep the report of a sweep that asks, or forget it."""
+    """Store the report of a sweep that waits for approval; None deletes it."""
     await pool.execute(SET_HELD, None if report is None else dict(report))
 
 
@@ -150,21 +150,21 @@ async def pause_all(connection: Connection, by: str, reason: str, until: datetim
 
 
 async def resume_all(connection: Connection) -> None:
-    """End the pause of everything, and let the loops know."""
+    """End the pause of everything, and notify the loops."""
     await connection.execute(RESUME)
     await connection.execute(WAKE)
 
 
 async def refuse_key(pool: Pool, key: str, retry_in: float) -> None:
-    """Note that Vapi refuses the key with this fingerprint."""
+    """Record that Vapi refuses the key with this fingerprint."""
     await pool.execute(REFUSE_KEY, key, retry_in)
 
 
 async def accept_key(pool: Pool) -> bool:
-    """Note that Vapi takes the key; True when it had been refused."""
+    """Record that Vapi accepts the key; True when it had been refused."""
     return bool(await pool.fetchval(ACCEPT_KEY))
 
 
 async def try_key(pool: Pool, key: str, retry_in: float) -> bool:
-    """Whether this replica should try a refused key now."""
+    """Claim the retry of a refused key; False when it is not due or another replica has it."""
     return bool(await pool.fetchval(TRY_KEY, key, retry_in))

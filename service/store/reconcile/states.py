@@ -1,4 +1,4 @@
-"""`callgate.webhook_states`: what is known of each number's webhook, and when to look again."""
+"""`callgate.webhook_states`: the state of each number's webhook, and when its next pass is due."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from service.store.pool import Connection, Pool
 
 CHANNEL = "callgate_reconcile"
 
-# A number that may carry our ringing hook comes first: if its organization pays, it is deaf.
+# Numbers that may have our ringing hook come first: if the organization paid, they are blocked.
 FIND_DUE = """
 SELECT phone_number_id FROM callgate.webhook_states
 WHERE next_attempt_at <= now() AND (claimed_until IS NULL OR claimed_until < now())
@@ -34,7 +34,7 @@ JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
 WHERE n.released_at IS NULL GROUP BY s.state
 """
 
-# How many stand still because somebody else keeps changing them, and how many are being released.
+# Numbers that are not repaired because another tool keeps reverting them, and numbers in release.
 COUNT_SPECIAL = """
 SELECT count(*) FILTER (WHERE s.problem = 'fight' AND n.released_at IS NULL) AS fights,
     count(*) FILTER (WHERE n.released_at IS NOT NULL) AS releasing
@@ -42,7 +42,7 @@ FROM callgate.webhook_states s JOIN callgate.phone_numbers n ON n.id = s.phone_n
 WHERE s.problem = 'fight' OR n.released_at IS NOT NULL
 """
 
-# Whoever works on it now loses the claim: what is paused is not written by a pass under way.
+# A pass under way loses its claim, so it writes nothing once the number is paused.
 PAUSE = """
 UPDATE callgate.webhook_states SET state = 'paused', paused_at = now(), paused_by = $2,
     paused_reason = $3, paused_until = $4, next_attempt_at = $4, claim = claim + 1,
@@ -58,8 +58,8 @@ WHERE phone_number_id = $1
 
 WAKE = "SELECT pg_notify('callgate_reconcile', '')"
 
-# Many rows are locked in the order of their ids, as sweeps do it, so that none locks another out.
-# After a pause of everything: numbers that have a pause of their own keep it.
+# Rows are locked in the order of their ids, as in sweeps, to avoid deadlocks. Numbers with a pause of
+# their own keep it.
 WAKE_PAUSED = """
 UPDATE callgate.webhook_states SET state = 'pending', next_attempt_at = now()
 WHERE phone_number_id IN (
@@ -69,7 +69,7 @@ WHERE phone_number_id IN (
     ORDER BY phone_number_id FOR UPDATE)
 """
 
-# A key that works again: what failed only because of it need not wait for its time.
+# The key is accepted again: numbers that failed because of it are due now.
 WAKE_UNAUTHORIZED = """
 UPDATE callgate.webhook_states SET next_attempt_at = now() WHERE phone_number_id IN (
     SELECT phone_number_id FROM callgate.webhook_states
@@ -90,7 +90,7 @@ def sync_of(row: Mapping[str, Any]) -> Sync:
 
 
 async def find_due(pool: Pool, limit: int) -> list[UUID]:
-    """Numbers whose time has come and that nobody works on, longest due first."""
+    """Due numbers without a claim, longest due first."""
     return [row["phone_number_id"] for row in await pool.fetch(FIND_DUE, limit)]
 
 
@@ -112,7 +112,7 @@ async def count_by_state(pool: Pool) -> dict[str, int]:
 
 
 async def count_special(pool: Pool) -> tuple[int, int]:
-    """How many numbers are fought over, and how many are on their way back to what was before."""
+    """How many numbers another tool keeps reverting, and how many are being released."""
     row = await pool.fetchrow(COUNT_SPECIAL)
     return (row["fights"], row["releasing"]) if row else (0, 0)
 
@@ -120,26 +120,26 @@ async def count_special(pool: Pool) -> tuple[int, int]:
 async def pause(
     connection: Connection, phone_number_id: UUID, by: str, reason: str, until: datetime | None
 ) -> None:
-    """Let nothing be changed at Vapi for this number; the loops learn when to look again."""
+    """Pause a number: nothing is changed at Vapi for it. Notifies the loops."""
     await connection.execute(PAUSE, phone_number_id, by, reason, until)
     await connection.execute(WAKE)
 
 
 async def wake(pool: Pool) -> None:
-    """Let the loops look when the next number is due."""
+    """Notify the loops to check for due numbers."""
     await pool.execute(WAKE)
 
 
 async def resume(connection: Connection, phone_number_id: UUID) -> None:
-    """End a number's pause and look at it."""
+    """End a number's pause and make it due."""
     await connection.execute(RESUME, phone_number_id)
 
 
 async def wake_paused(connection: Connection) -> None:
-    """Look at every number that only the pause of everything held."""
+    """Make numbers due that only the pause of everything held up."""
     await connection.execute(WAKE_PAUSED)
 
 
 async def wake_unauthorized(pool: Pool) -> None:
-    """Look at every number that a refused key left behind."""
+    """Make numbers due that failed because the key was refused."""
     await pool.execute(WAKE_UNAUTHORIZED)

@@ -1,4 +1,4 @@
-"""`callgate.sweeps`, and what a sweep reads and writes: registered numbers by the pages of Vapi."""
+"""`callgate.sweeps`, and the reads and writes of a sweep: registered numbers by Vapi's pages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ SELECT finished_at, extract(epoch FROM finished_at - started_at)::float8 AS seco
 FROM callgate.sweeps WHERE outcome = 'done' ORDER BY finished_at DESC LIMIT 1
 """
 
-# A month of sweeps is history enough.
+# Sweeps are kept for a month.
 TRIM = "DELETE FROM callgate.sweeps WHERE started_at < now() - interval '30 days'"
 
-# Only a failure makes a number wait: what is in sync may have a next look too (the end of a trial), and
-# what was missing and is on a page is there again. `again`: an earlier page of this sweep showed it
-# too, as happens where the list shifts.
+# Only failed numbers wait: a number in sync may have a scheduled pass too (the end of a trial), and a
+# missing number that is on a page is back. `again`: an earlier page of this sweep showed it too, which
+# happens when the list shifts.
 SEEN = """
 SELECT s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id,
     n.released_at IS NOT NULL AS released, s.level, s.problem, s.last_applied, s.assistant_ids,
@@ -67,7 +67,7 @@ FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_i
 WHERE n.vapi_phone_number_id = ANY($1::text[]) AND n.released_at IS NULL
 """
 
-# Here and below rows are locked in one order, or two sweeps at once would wait for each other in a ring.
+# Here and below rows are locked in one order, so that two concurrent sweeps cannot deadlock.
 MARK_SEEN = """
 WITH locked AS (
     SELECT phone_number_id FROM callgate.webhook_states
@@ -78,7 +78,7 @@ UPDATE callgate.webhook_states s SET seen_sweep = greatest(s.seen_sweep, $1),
 FROM locked WHERE s.phone_number_id = locked.phone_number_id
 """
 
-# Only what nobody has worked on since it was read, and a number's own pause is not overwritten.
+# Only numbers without a pass since they were read; a number's own pause is not overwritten.
 RECORD_DRIFT = """
 WITH x AS (
     SELECT x.* FROM jsonb_to_recordset($1) AS x (
@@ -141,7 +141,7 @@ class SeenNumber:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One sweep as it is kept. `seen` grows while it runs."""
+    """A stored sweep. `seen` grows while it runs."""
 
     id: int
     started_at: datetime
@@ -157,7 +157,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class LastSweep:
-    """The last sweep that came to its end; seconds it took, and since then."""
+    """The last completed sweep: the seconds it took, and those since then."""
 
     finished_at: datetime
     seconds: float
@@ -165,39 +165,39 @@ class LastSweep:
 
 
 async def begin(pool: Pool, started_by: str, *, dry_run: bool) -> tuple[int, int]:
-    """A new sweep: its id and how many numbers are registered."""
+    """Begin a sweep; returns its id and how many numbers are registered."""
     row = await pool.fetchrow(BEGIN, started_by, dry_run)
     assert row is not None, "INSERT … RETURNING gives a row"
     return row["id"], row["registered"]
 
 
 async def advance(pool: Pool, sweep_id: int, seen: int) -> None:
-    """Show how far a sweep has come."""
+    """Record the progress of a sweep."""
     await pool.execute(ADVANCE, sweep_id, seen)
 
 
 async def end(
     pool: Pool, sweep_id: int, outcome: Outcome, figures: Mapping[str, Any], error: str | None
 ) -> None:
-    """Close a sweep, and forget those of long ago."""
+    """End a sweep, and delete old ones."""
     await pool.execute(END, sweep_id, outcome, dict(figures), error)
     await pool.execute(TRIM)
 
 
 async def find_last(pool: Pool) -> Sweep | None:
-    """The newest sweep, running or over."""
+    """The newest sweep, running or ended."""
     row = await pool.fetchrow(LAST)
     return None if row is None else Sweep(**dict(row))
 
 
 async def find_last_full(pool: Pool) -> LastSweep | None:
-    """The newest sweep that saw everything."""
+    """The newest completed sweep."""
     row = await pool.fetchrow(LAST_FULL)
     return None if row is None else LastSweep(**dict(row))
 
 
 async def find_seen(pool: Pool, sweep_id: int, vapi_ids: Sequence[str]) -> list[SeenNumber]:
-    """The registered ones among the numbers of a page."""
+    """The registered numbers on a page."""
     rows = await pool.fetch(SEEN, list(vapi_ids), sweep_id)
     return [
         SeenNumber(
@@ -210,33 +210,33 @@ async def find_seen(pool: Pool, sweep_id: int, vapi_ids: Sequence[str]) -> list[
 async def mark_seen(
     pool: Pool, sweep_id: int, seen: Sequence[UUID], in_sync: Sequence[UUID]
 ) -> None:
-    """Note that Vapi still lists these, and that those of them are as they should be."""
+    """Record that Vapi lists these numbers, and which of them are in sync."""
     await pool.execute(MARK_SEEN, sweep_id, list(seen), list(in_sync))
 
 
 async def record_drift(pool: Pool, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write what a sweep found: id, claim, state, drift, error and problem of each number."""
+    """Record drift that a sweep found: id, claim, state, drift, error and problem of each number."""
     await pool.execute(RECORD_DRIFT, list(entries))
 
 
 async def make_due(pool: Pool, ids: Sequence[UUID], order: Order | None) -> None:
-    """Let the loops of all replicas work on these numbers, by somebody's order if there is one."""
+    """Make these numbers due for the loops of all replicas, by an admin's order if there is one."""
     await pool.execute(
         MAKE_DUE, list(ids), order.by if order else None, order.source if order else None
     )
 
 
 async def find_unseen(pool: Pool, sweep_id: int) -> list[UUID]:
-    """Numbers that no page showed, longest unseen first; not those that are known to be missing."""
+    """Numbers on no page, longest unseen first; without those known to be missing."""
     return [row["phone_number_id"] for row in await pool.fetch(UNSEEN, sweep_id)]
 
 
 async def count_missing(pool: Pool, sweep_id: int) -> int:
-    """Numbers that are known to be missing, and that this sweep did not see either."""
+    """How many numbers are known to be missing and were not on a page of this sweep either."""
     return int(await pool.fetchval(COUNT_MISSING, sweep_id))
 
 
 async def outcomes(pool: Pool, ids: Sequence[UUID]) -> list[tuple[UUID, SyncState, bool]]:
-    """Id, state, and whether it is still being worked on, of each of these numbers."""
+    """The id and state of each number, and whether a pass is due or running."""
     rows = await pool.fetch(OUTCOMES, list(ids))
     return [(row["id"], SyncState(row["state"]), bool(row["busy"])) for row in rows]

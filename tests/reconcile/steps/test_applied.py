@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from service.domain.fingerprint import fingerprint
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
 from service.reconcile.steps import webhook_fields
-from service.reconcile.steps.applied import applied_of, cause_of, is_rotation, seen_form, shown_as
+from service.reconcile.steps.applied import (
+    accepted_form,
+    applied_of,
+    cause_of,
+    is_rotation,
+    secret_form,
+)
 
 URL = "https://calls.agency.net/api/vapi/webhook"
 DESIRED = DesiredWebhook(URL, "new-secret", accepted=("new-secret", "old-secret"))
@@ -100,21 +106,21 @@ def test_a_secret_that_vapi_hides_is_no_drift_and_a_later_value_is(hidden: str |
     sent = webhook_fields.merged(DESIRED, {"headers": {"X-Theirs": "keep"}})
     shown = {"X-Theirs": "keep"} if hidden is None else {"X-Theirs": "keep", SECRET_HEADER: hidden}
     answered = {**sent, "headers": shown}
-    applied = applied_of(DESIRED, shown_as(DESIRED, answered))
+    applied = applied_of(DESIRED, secret_form(DESIRED, answered))
     assert "new-secret" not in repr(applied)
-    form = seen_form(applied, DESIRED, answered)
+    form = accepted_form(applied, DESIRED, answered)
     assert webhook_fields.changes(DESIRED, answered, shown=form) == ()
     later = {**answered, "headers": {**shown, SECRET_HEADER: "somebody's"}}
-    form = seen_form(applied, DESIRED, later)
+    form = accepted_form(applied, DESIRED, later)
     assert [entry.field for entry in webhook_fields.changes(DESIRED, later, shown=form)] == [
         f"server.headers.{SECRET_HEADER}"
     ]
     # With another desired secret the mask of the former one says nothing.
     other = DesiredWebhook(URL, "third-secret")
-    assert seen_form(applied, other, answered) is None
+    assert accepted_form(applied, other, answered) is None
 
 
 def test_a_secret_that_is_shown_needs_no_memory() -> None:
     sent = webhook_fields.merged(DESIRED, None)
-    assert shown_as(DESIRED, sent) is None
+    assert secret_form(DESIRED, sent) is None
     assert applied_of(DESIRED)["secret"] == fingerprint("new-secret")
