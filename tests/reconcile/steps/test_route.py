@@ -80,7 +80,7 @@ CASES = {
         number(THEIRS, assistantId="a1"),
         Bound(assistants(a1=PLAIN)),
         [NUMBER],
-        remedy="its repair does that",
+        remedy="syncing the number does that",
     ),
     "an assistant with its own server": Case(
         BY_ASSISTANT,
