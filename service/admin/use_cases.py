@@ -77,7 +77,11 @@ class UseCases:
 
     def background(self) -> list[BackgroundLoop]:
         """The loops of the use cases."""
-        return [self.import_jobs.background(), self.conditions.background()]
+        return [
+            self.import_jobs.background(),
+            self.call_feed.background(),
+            self.conditions.background(),
+        ]
 
     @cached_property
     def organizations(self) -> Organizations:

@@ -6,6 +6,7 @@ and is never left out: listeners replace by id.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,13 +16,13 @@ from uuid import UUID
 
 import structlog
 
+from service.background import BackgroundLoop
 from service.store.calls import feed as store
 from service.store.calls.feed import CallChange, CallSummary
 from service.store.clock import get_now
 from service.store.pool import UNAVAILABLE, Pool
 
 POLL_SECONDS = 0.5
-REST_SECONDS = 1.0
 OVERLAP = timedelta(seconds=10)
 """How much later than it began a transaction may commit; records are given up long before."""
 MOST = 500
@@ -78,7 +79,7 @@ class CallFeed:
         self.pool = pool
         self.most = most
         self.listeners: set[FeedListener] = set()
-        self.looking: asyncio.Task[None] | None = None
+        self.woken = asyncio.Event()
         self.seen: dict[UUID, datetime] = {}
         self.reached: datetime | None = None
         self.away = False
@@ -92,16 +93,13 @@ class CallFeed:
         """Listen from a place on (empty: from now on)."""
         listener = FeedListener(self.most)
         self.listeners.add(listener)
-        if self.looking is None or self.looking.done():
-            self.looking = asyncio.create_task(self.look())
+        self.woken.set()
         try:
             if since:
                 await self.catch_up(listener, since)
             yield listener
         finally:
             self.listeners.discard(listener)
-            if not self.listeners and self.looking is not None:
-                self.looking.cancel()
 
     async def catch_up(self, listener: FeedListener, since: str) -> None:
         """Tell one listener what was missed."""
@@ -121,25 +119,26 @@ class CallFeed:
             listener.put(FeedItem("away"))
             listener.put(FeedItem("end"))
 
-    async def look(self) -> None:
-        """Look while somebody listens; with PostgreSQL away say so, and go on from the same place."""
-        self.seen, self.reached = {}, None
-        while self.listeners:
-            try:
-                await self.look_once()
-                if self.away:
-                    self.away = False
-                    self.tell(FeedItem("back"))
-            except UNAVAILABLE as exc:
-                if not self.away:
-                    self.away = True
-                    log.warning("call_feed.lost", error=type(exc).__name__)
-                    self.tell(FeedItem("away"))
-                await asyncio.sleep(REST_SECONDS)
-            except Exception:
-                log.exception("call_feed.failed")
-                await asyncio.sleep(REST_SECONDS)
-            await asyncio.sleep(POLL_SECONDS)
+    def background(self) -> BackgroundLoop:
+        """A look every half second while there are listeners; else the loop rests."""
+        return BackgroundLoop("call_feed", self.turn, wake=self.woken, outages=UNAVAILABLE)
+
+    async def turn(self) -> float:
+        """Look once. An outage is told to the listeners; the place stays."""
+        if not self.listeners:
+            self.seen, self.reached = {}, None
+            return math.inf
+        try:
+            await self.look_once()
+        except UNAVAILABLE:
+            if not self.away:
+                self.away = True
+                self.tell(FeedItem("away"))
+            raise
+        if self.away:
+            self.away = False
+            self.tell(FeedItem("back"))
+        return POLL_SECONDS
 
     async def look_once(self) -> None:
         """Tell what changed since the last look, the overlap included."""

@@ -1,12 +1,17 @@
 """The live feed: what changed, from any place on, in any replica, with PostgreSQL away and back."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
+
+import pytest
 
 import service.store
 from service.admin.calls import feed as call_feed
 from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
+from service.background import BackgroundLoop
 from service.domain.calls import CallEnd
 from service.store.calls.records import record_end
 from service.store.pool import Pool
@@ -22,9 +27,20 @@ def told(item: FeedItem) -> tuple[str, str | None]:
     return item.kind, item.summary.call.vapi_call_id if item.summary else None
 
 
+@asynccontextmanager
+async def running(feed: CallFeed) -> AsyncIterator[BackgroundLoop]:
+    """The feed as a replica runs it."""
+    loop = feed.background()
+    loop.start()
+    try:
+        yield loop
+    finally:
+        await loop.stop()
+
+
 async def test_new_changed_and_ended_calls_arrive_in_every_replica(pool: Pool) -> None:
     one, two = CallFeed(pool), CallFeed(pool)
-    async with one.listen() as first, two.listen() as second:
+    async with running(one), running(two), one.listen() as first, two.listen() as second:
         await asyncio.sleep(0.1)
         await record(pool, new_call("a", organization_id=uuid4()))
         for listener in (first, second):
@@ -50,7 +66,7 @@ async def test_who_comes_back_gets_what_was_missed(pool: Pool) -> None:
 async def test_a_row_that_is_committed_late_is_not_missed(pool: Pool) -> None:
     feed = CallFeed(pool)
     await record(pool, new_call("late"))
-    async with feed.listen() as listener, pool.acquire() as slow:
+    async with running(feed), feed.listen() as listener, pool.acquire() as slow:
         assert told(await take(listener)) == ("call", "late")
         transaction = slow.transaction()
         await transaction.start()
@@ -78,14 +94,51 @@ def test_a_slow_listener_is_bounded_and_told_to_begin_anew() -> None:
     assert listener.queue.empty()
 
 
-async def test_nobody_looks_when_nobody_listens(pool: Pool) -> None:
+async def test_the_feed_asks_postgresql_only_while_there_are_listeners(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, looks = CallFeed(pool), 0
+    look_once = feed.look_once
+
+    async def counted() -> None:
+        nonlocal looks
+        looks += 1
+        await look_once()
+
+    monkeypatch.setattr(feed, "look_once", counted)
+    async with running(feed):
+        await asyncio.sleep(0.7)
+        assert looks == 0
+        async with feed.listen():
+            async with asyncio.timeout(5):
+                while looks < 2:
+                    await asyncio.sleep(0.01)
+        await asyncio.sleep(0.7)
+        after = looks
+        await asyncio.sleep(0.7)
+        assert looks == after
+
+
+async def test_an_outage_is_told_once_and_its_end_too(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     feed = CallFeed(pool)
-    async with feed.listen():
-        looking = feed.looking
-        assert looking is not None
-    await asyncio.sleep(0)
-    await asyncio.wait({looking}, timeout=2)
-    assert looking.done()
+    look_once, away = feed.look_once, True
+
+    async def cut() -> None:
+        if away:
+            raise ConnectionError
+        await look_once()
+
+    monkeypatch.setattr(feed, "look_once", cut)
+    async with running(feed) as loop, feed.listen() as listener:
+        assert told(await take(listener)) == ("away", None)
+        async with asyncio.timeout(5):
+            while loop.restarts < 2:
+                await asyncio.sleep(0.01)
+        assert listener.queue.empty()
+        away = False
+        assert told(await take(listener)) == ("back", None)
 
 
 def test_every_update_of_a_call_says_when() -> None:
