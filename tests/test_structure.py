@@ -1,6 +1,6 @@
 """The house keeps its shape: one name for each concept, one place for each noun, small pieces.
 
-`service/README.md` explains the grid. Whoever adds a name to it says here where it belongs.
+`service/README.md` explains the grid. A change that adds a name to it says here where it belongs.
 """
 
 import ast

@@ -3,9 +3,9 @@
     python -m tests.bench.assistant_request [--rate 500] [--seconds 5]
 
 Requests go out at their time whether or not earlier ones are answered, as callers do: a slow answer
-delays nobody, and is counted. Each is a new call, decided and recorded. Printed beside a bare handler
-in the same layout of processes, then with PostgreSQL standing still and stopped, with how busy the
-core of the service was. Nothing here is a test.
+delays no other request, and is counted. Each is a new call, decided and recorded. Printed beside a
+bare handler in the same layout of processes, then with PostgreSQL standing still and stopped, with
+how busy the core of the service was. Nothing here is a test.
 """
 
 import argparse

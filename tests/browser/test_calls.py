@@ -1,4 +1,4 @@
-"""Calls in a real browser: a blocked one arrives live with its reason, and its story is told."""
+"""Calls in a real browser: a blocked one arrives live with its reason, and its page has its steps."""
 
 from typing import Any
 

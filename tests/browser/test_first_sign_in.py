@@ -53,7 +53,7 @@ async def test_the_first_sign_in(
     async with serving(settings, dsn) as api:
         people, panel = People(api.service.pool, ""), f"{api.base_url}/admin"
         code = await people.issue_setup_code()
-        # Whoever comes without the code is led to set-up, and gets no further.
+        # A visitor without the code is redirected to set-up, and gets no further.
         await page.goto(f"{panel}/people")
         await expect(page.get_by_role("heading", name="Welcome to Callgate")).to_be_visible()
         await page.goto(f"{panel}/setup?code={code}")

@@ -1,4 +1,4 @@
-"""Importing hundreds of numbers in a real browser: look at the plan, apply it, see what became of it."""
+"""Importing hundreds of numbers in a real browser: review the plan, apply it, see the outcome."""
 
 from playwright.async_api import FilePayload, expect
 

@@ -1,4 +1,4 @@
-"""A repair plan in a real browser: somebody changed numbers at Vapi; look, understand, apply."""
+"""A repair plan in a real browser: numbers changed at Vapi; review the plan, apply it."""
 
 from typing import Any
 

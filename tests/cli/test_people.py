@@ -127,7 +127,7 @@ async def test_the_sandbox_prints_a_sign_in_that_works_each_time(
             r"Sign in: +(\w+), password and API token (cg_\S+)", lines[-1]
         ).groups()  # type: ignore[union-attr]
         assert await SignIn(pool).sign_in(name, password, CLIENT)
-    # Somebody of that name who is not the sandbox's keeps their password.
+    # An account of that name that is not the sandbox's keeps its password.
     await pool.execute("UPDATE callgate.admins SET created_by = 'Ada'")
     lines = serve_until("Sign in:", "--sandbox", DATABASE_URL=dsn, CALLGATE_DATA_DIR=str(tmp_path))
     assert "with your own name" in lines[-1]

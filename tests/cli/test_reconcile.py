@@ -58,7 +58,7 @@ def run(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> Run:
 
 
 async def register(pool: Pool, ids: list[str]) -> None:
-    """Numbers that an import left for somebody to configure."""
+    """Numbers that an import left unconfigured."""
     await pool.execute(
         """
         WITH owner AS (INSERT INTO callgate.organizations (name) VALUES ('Bakery') RETURNING id),

@@ -71,7 +71,7 @@ async def test_after_a_cut_changes_arrive_and_calls_are_hung_up(
     organization_id, number_id = await prepare(one, vapi)
     await eventually(lambda: asyncio.sleep(0, number_id in two.service.access.directory.numbers))
     assert await cut(dsn) > 0
-    # Written while nobody listens: the re-read after the gap brings it.
+    # Written while no connection listens: the re-read after the gap brings it.
     connection = await asyncpg.connect(dsn)
     await connection.execute(
         "INSERT INTO callgate.plans (organization_id, code, status) VALUES ($1, 'pro', 'active')",

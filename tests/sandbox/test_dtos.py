@@ -14,7 +14,7 @@ URL = st.just("https://gate.example.com/api/vapi/webhook")
 
 
 def objects(fields: dict[str, Any], *odd: str) -> Any:
-    """Objects with some of the fields, each as it should be or odd; the rest of `odd` unknown."""
+    """Objects with some of the fields, each valid or odd; the rest of `odd` unknown."""
     mixed = {
         name: good if name in ("url", "headers", "provider") else st.one_of(*[good] * 9, ODD)
         for name, good in fields.items()

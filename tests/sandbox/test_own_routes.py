@@ -1,4 +1,4 @@
-"""`/_sandbox/…`: what somebody with curl can do."""
+"""`/_sandbox/…`: for use with curl."""
 
 import pytest
 

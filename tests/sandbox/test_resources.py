@@ -1,4 +1,4 @@
-"""Tools over HTTP, and what somebody edits at Vapi past us."""
+"""Tools over HTTP, and edits that other clients make at Vapi."""
 
 import pytest
 

@@ -166,7 +166,7 @@ async def test_a_blocked_call_that_slipped_through_is_hung_up(
     callgate.service.access.watch.grace = timedelta(0)
     _, number_id = await registered(callgate, vapi, paying=False)
     assistant = vapi.numbers.find(number_id) or {}
-    # Its events go elsewhere: nobody tells us of the call.
+    # Its events go elsewhere: no message reports the call.
     vapi.edit_assistant(assistant["assistantId"], server={"url": "http://127.0.0.1:9/elsewhere"})
     call = vapi.place_call(number_id, duration=10_000)
 

@@ -1,4 +1,4 @@
-"""Adding a number configures it at Vapi; removing it puts back exactly what was there."""
+"""Adding a number configures it at Vapi; removing it restores exactly the previous webhook."""
 
 import asyncio
 from typing import Any
@@ -82,7 +82,7 @@ async def test_drift_is_found_and_repaired(callgate: Replica, vapi: SandboxVapi)
     answer = await callgate.api("POST", f"/phone-numbers/{number['id']}/sync")
     assert answer.json["sync"]["state"] == "in_sync"
     assert at_vapi(vapi, number_id)["server"]["url"].startswith(callgate.url)
-    # What is put back is what was there before us, not the colleague's change.
+    # The webhook before ours is restored, not the colleague's change.
     await callgate.api("DELETE", f"/phone-numbers/{number['id']}")
     assert at_vapi(vapi, number_id)["server"]["url"] == FOREIGN["url"]
 

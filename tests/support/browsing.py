@@ -53,7 +53,7 @@ async def enter(api: ApiClient, name: str = "Ada", password: str = PASSWORD) -> 
 
 
 async def submit(api: ApiClient, token: str, path: str, **fields: str) -> Reply:
-    """A form of ours, sent by somebody who is signed in."""
+    """A form of ours, posted by a signed-in admin."""
     given = {"csrf": csrf_of(token), **fields}
     return await ask(api, "POST", path, given, cookies={COOKIE: token})
 

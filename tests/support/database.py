@@ -61,7 +61,7 @@ async def execute(dsn: str, statement: str) -> None:
 
 @asynccontextmanager
 async def fresh_database(admin_dsn: str, template: str) -> AsyncIterator[str]:
-    """A database of its own, dropped afterwards whoever is still connected."""
+    """A database of its own, dropped afterwards even with open connections."""
     name = f"t_{uuid.uuid4().hex}"
     await execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
@@ -94,7 +94,7 @@ async def dsn(postgres_server: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def empty_dsn(postgres_server: str) -> AsyncIterator[str]:
-    """A fresh database that nobody has migrated."""
+    """A fresh database without our schema."""
     async with fresh_database(postgres_server, "template0") as made:
         yield made
 

@@ -18,7 +18,7 @@ async def look(parts: Reconciling, life: Life) -> None:
 
 
 async def sweep(parts: Reconciling, _life: Life) -> None:
-    """What the loop does now and then."""
+    """The periodic work of the loop."""
     await parts.sweeper.sweep(SweepRequest(seconds=None))
 
 
@@ -56,7 +56,7 @@ async def release(life: Life) -> None:
 
 
 async def release_at_once(life: Life) -> None:
-    """Given up before it was ever configured."""
+    """Released before it was ever configured."""
     await life.release()
 
 
@@ -100,7 +100,7 @@ async def release_carried(life: Life) -> None:
 
 
 async def release_moved(life: Life) -> None:
-    """Given up before anything was told the new address."""
+    """Released before any pass wrote the new address."""
     await shadow(life)
     await life.configure()
     life.move()

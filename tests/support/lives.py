@@ -1,5 +1,5 @@
-"""One registered number, for tests that interrupt what is done to it: what was there before us, what
-others change, how a healthy service goes on, and how to tell that nothing was lost."""
+"""One registered number, for tests that interrupt the work on it: its webhook before ours,
+changes by other clients, how a healthy service goes on, and the checks that nothing was lost."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -163,7 +163,7 @@ class Life:
                 shelf.remove(item["id"])
 
     def edit(self, **fields: Any) -> None:
-        """Somebody changes the number at Vapi, and wants it so."""
+        """Another client of Vapi changes the number on purpose."""
         self.theirs = deepcopy(self.vapi.edit_number(self.number_id, **fields))
         bound = {name: self.theirs[name] for name in BINDINGS if name in self.theirs}
         if set(BINDINGS) & set(fields):
@@ -245,7 +245,7 @@ class Life:
         self.settings = self.settings.model_copy(update={"vapi_webhook_url": NEW_URL})
 
     def posts_to_us(self, raw: Mapping[str, Any]) -> bool:
-        """Whether an object carries our webhook as it should be, in every field."""
+        """Whether an object carries our webhook, correct in every field."""
         server = raw.get("server") or {}
         secret = self.settings.webhook_secrets[0]
         return (
@@ -258,7 +258,7 @@ class Life:
         )
 
     async def is_in_sync(self) -> None:
-        """Ours is there, theirs still is, and what is owed back is what was there at the beginning."""
+        """Our fields are set, other fields kept, and the first webhook is stored for the release."""
         row = await self.state()
         assert row["state"] == "in_sync", row["last_error"]
         assert self.posts_to_us(self.number()), self.number()

@@ -1,6 +1,6 @@
 """A small OpenID Connect provider: discovery, a browser's way through it, codes, tokens and keys.
 
-It judges what it is sent as a strict one would, and can be told to lie in its ID tokens.
+It validates requests as strictly as a real one, and can be configured to lie in its ID tokens.
 """
 
 import base64
@@ -69,7 +69,7 @@ class TestProvider:
         )
 
     async def authorize(self, request: web.Request) -> web.Response:
-        """Whoever comes is let in at once."""
+        """Sign every visitor in at once."""
         query = dict(request.query)
         assert query["response_type"] == "code"
         assert query["client_id"] == CLIENT_ID
@@ -128,7 +128,7 @@ def sign_with(key: RSAKey, claims: Claims) -> str:
 
 
 def unsigned(claims: Claims) -> str:
-    """A token that says of itself that nobody signed it."""
+    """A token with the algorithm `none`, without a signature."""
     import orjson
 
     header = base64url(orjson.dumps({"alg": "none"}))

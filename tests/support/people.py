@@ -12,7 +12,7 @@ MAKER = Actor("command line", "admin", "cli")
 
 
 async def add_admin(pool: Pool, name: str = "Ada", role: Role = "admin") -> Admin:
-    """Somebody whose password is `PASSWORD`."""
+    """An admin whose password is `PASSWORD`."""
     return await People(pool, "").create(MAKER, name=name, role=role, password=PASSWORD)
 
 

@@ -1,7 +1,7 @@
 """A process that owns an embedded PostgreSQL: what a service is to it, without the service.
 
 Run as `python -m tests.support.postgres_owner DATA_DIR [UID PYTHON]`. Prints the DSN, then waits to
-be told to stop (end of input) or to be killed. With a UID it becomes that user first, and starts
+stop (end of input) or be killed. With a UID it becomes that user first, and starts
 PostgreSQL by way of PYTHON, an interpreter that this user may run.
 """
 

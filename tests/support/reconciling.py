@@ -57,7 +57,7 @@ WHERE vapi_phone_number_id = ANY($1::text[])
 
 
 def ours(settings: Settings, **changed: Any) -> dict[str, Any]:
-    """The server block of a number that is as it should be, but for what is `changed`."""
+    """The server block of a number in sync, except for what is `changed`."""
     return webhook_fields.merged(desired_webhook(settings), None) | changed
 
 
@@ -98,7 +98,7 @@ class World:
     block: dict[str, Any]
 
     async def numbers(self, count: int, **fields: Any) -> dict[str, UUID]:
-        """Registered numbers as they should be; our ids by Vapi's, oldest first."""
+        """Registered numbers in sync; our ids by Vapi's, oldest first."""
         ids = self.vapi.add_numbers(count, server=dict(self.block), **fields)
         found = await register_in_sync(self.pool, self.parts.reconciler.number_pass.desired, ids)
         return {vapi_id: found[vapi_id] for vapi_id in ids}

@@ -103,7 +103,7 @@ def settings_for(vapi: SandboxVapi, data_dir: Path, **given: object) -> Settings
 
 @asynccontextmanager
 async def replica(settings: Settings, dsn: str, *, port: int = 0) -> AsyncIterator[Replica]:
-    """A replica that listens on a port of its own; Vapi is told the same URL by all of them."""
+    """A replica on a port of its own; all replicas write the same URL to Vapi."""
     site_port = port or unused_port()
     url = f"http://127.0.0.1:{site_port}"
     if settings.vapi_webhook_url == UNSET_URL:

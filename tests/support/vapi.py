@@ -66,7 +66,7 @@ async def vapi_api(vapi: SandboxVapi) -> AsyncIterator[VapiApi]:
 
 @dataclass
 class Webhook:
-    """Somebody's webhook: keeps what arrives and answers what it is told to.
+    """A customer's webhook: keeps what arrives and answers as configured.
 
     `answers` are taken in turn, then `status` and `answer` for all that follow.
     """

@@ -83,7 +83,7 @@ class Visitor:
 async def visiting(
     callgate: Replica, role: Role = "admin", name: str = "Ada"
 ) -> AsyncIterator[Visitor]:
-    """Somebody new with this role, signed in."""
+    """A new admin with this role, signed in."""
     pool = callgate.service.pool
     await add_admin(pool, name, role)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:

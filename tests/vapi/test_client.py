@@ -1,4 +1,4 @@
-"""The client against real servers: what each answer, of Vapi or of what is before it, means."""
+"""The client against real servers: the meaning of each answer, of Vapi or of a proxy before it."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""Messages in the shapes that Vapi has sent, and in shapes that nobody should send."""
+"""Messages in the shapes that Vapi has sent, and in malformed ones."""
 
 import json
 from datetime import UTC, datetime

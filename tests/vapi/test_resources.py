@@ -1,4 +1,4 @@
-"""Views read what is there, and read nothing where there is something else."""
+"""Views read valid fields, and None where a field has another type."""
 
 from typing import Any
 

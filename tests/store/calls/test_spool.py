@@ -1,4 +1,4 @@
-"""The spool: what it keeps survives, what was cut short or cannot be stored holds up nobody."""
+"""The spool: entries survive, and a truncated or rejected one blocks no other."""
 
 import asyncio
 from dataclasses import replace
@@ -90,7 +90,7 @@ async def test_what_postgresql_will_never_take_is_put_aside(tmp_path: Path, pool
 
 
 async def test_a_full_disk_leaves_records_in_memory(tmp_path: Path, pool: Pool) -> None:
-    """Nobody is turned away for it: the records go to PostgreSQL as soon as it is back."""
+    """No caller is rejected for it: the records go to PostgreSQL as soon as it is back."""
     (tmp_path / "spool").write_text("in the way of the folder")
     spool = Spool(tmp_path / "spool", pool)
     await spool.keep(Entry(call=blocked_call("a")))

@@ -43,14 +43,14 @@ asyncio.run(knock())
 
 @pytest.fixture
 def open_place() -> Iterator[Path]:
-    """A folder that everybody may enter, unlike pytest's own, which are closed for root."""
+    """A folder open to all users, unlike pytest's own, which are closed for root."""
     with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 def knock(dsn: str, uid: int) -> str:
-    """What becomes of another user who tries to connect."""
+    """The error of another user who tries to connect."""
     told = subprocess.run(
         [sys.executable, "-c", KNOCK, dsn, str(uid)], capture_output=True, text=True, check=True
     )
@@ -134,7 +134,7 @@ def test_root_hands_the_server_to_a_harmless_user_and_opens_no_folder(
 def test_programs_that_the_servers_user_cannot_reach_are_lent_to_it(
     server: Maker, ask: Maker, tmp_path: Path
 ) -> None:
-    """Root's own environment is usually under /root, which nobody else may enter."""
+    """Root's own environment is usually under /root, which is closed to other users."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     source = find_binaries().parents[1]

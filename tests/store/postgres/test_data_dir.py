@@ -105,7 +105,7 @@ def test_a_folder_that_other_users_could_replace_is_refused(server: Maker, tmp_p
     with pytest.raises(UnsafeDataDirError, match="replace it"):
         server(shared / "deeper" / "data").start()
     assert list(shared.iterdir()) == []
-    # As /tmp is: everybody may write, and nobody may touch what is another's.
+    # Like /tmp: all users may write, but only the owner may change an entry.
     shared.chmod(0o1777)
     server(shared / "data").start()
 
