@@ -2,7 +2,6 @@
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from policies import hookspecs
 from service.cli import app
 from service.domain.audit import ACTIONS
 from service.domain.conditions import CONDITIONS
+from service.domain.errors import CallgateError, InvalidError
 from service.domain.handling import Handling
 from service.domain.people import ROLES, SCOPES
 from service.domain.phone_numbers import SyncState
@@ -21,8 +21,6 @@ from service.settings import Settings
 from tests.domain.test_errors import ALL as ERRORS
 from tests.support.documents import (
     AUTHORS,
-    CODE,
-    DEVELOPERS,
     FENCE,
     OPERATORS,
     README,
@@ -31,8 +29,8 @@ from tests.support.documents import (
     code,
     column,
     documents,
+    is_path,
     links,
-    names_in,
     rows,
     section,
 )
@@ -45,7 +43,6 @@ COMMAND = re.compile(r"\bcallgate ((?:[a-z]+ ?){1,2})")
 OPERATION = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (…?)(/[\w{}/?=-]+)")
 UNVERSIONED = ("/healthz", "/readyz", "/metrics", "/api/vapi/webhook", "/call/{id}")
 """What is named beside the admin API; the last one is Vapi's."""
-ROOMS = ("service/", "policies/", "migrations/", "tests/", "deploy/", ".ci/")
 
 
 def settings() -> set[str]:
@@ -107,6 +104,15 @@ def error_codes() -> set[str]:
     return found | {"http_error", "malformed_json", "unfit_value"}
 
 
+def row_codes() -> set[str]:
+    """Codes that a row of an import may carry: its cells' faults, and what the plan finds."""
+    imports = ROOT / "service" / "admin" / "imports"
+    cells, plan = ((imports / name).read_text() for name in ("csv_file.py", "plan.py"))
+    found = set(re.findall(r'(?:CellError\(\s*|^    code = )"([a-z_]+)"', cells, re.MULTILINE))
+    named = {kind.code for kind in ERRORS if re.search(rf"\b{kind.__name__}\b", plan)}
+    return found | named - {kind.code for kind in (CallgateError, InvalidError)}
+
+
 TABLES = [
     ("Settings", settings()),
     ("Reasons", reasons()),
@@ -119,6 +125,12 @@ TABLES = [
 def test_a_table_for_operators_has_a_row_for_each_and_no_other(title: str, known: set[str]) -> None:
     listed = column(section(OPERATORS, title))
     assert sorted(listed) == sorted(known)
+
+
+def test_codes_of_rows_of_an_import_are_listed() -> None:
+    told = re.search(r"^Rows of an import.*$", section(OPERATORS, "Error codes"), re.MULTILINE)
+    assert told is not None
+    assert code(told[0]) == row_codes()
 
 
 def test_states_of_numbers_and_choices_of_handling_are_explained() -> None:
@@ -247,70 +259,3 @@ def test_the_walk_through_the_panel_names_what_is_there() -> None:
     shown = "\n".join(template.read_text() for template in templates)
     for name in re.findall(r"\*\*([^*]+)\*\*", section(README, "A walk through the panel")):
         assert re.search(rf'[">]{re.escape(name)}["<]', shown), name
-
-
-def test_every_room_has_a_row_among_the_layers() -> None:
-    listed = {word.rstrip("/") for word in column(section(DEVELOPERS, "Layers"))}
-    with (ROOT / "pyproject.toml").open("rb") as opened:
-        contracts = tomllib.load(opened)["tool"]["importlinter"]["contracts"]
-    layers = next(found["layers"] for found in contracts if found["name"].startswith("Layers"))
-    rooms = {room.strip().replace(".", "/") for layer in layers for room in layer.split("|")}
-    assert {word.removesuffix(".py") for word in listed} == rooms
-
-
-def test_the_grid_shows_where_each_noun_is_in_each_layer() -> None:
-    text = section(DEVELOPERS, "The grid")
-    (layers,) = (CODE.findall(line) for line in text.splitlines() if line.startswith("| noun |"))
-    for noun, *cells in rows(text):
-        for layer, cell in zip(layers, cells, strict=True):
-            folder = ROOT / layer
-            found = {
-                str(path.relative_to(folder))
-                for path in (*folder.glob(f"{noun}.py"), *folder.glob(f"*/{noun}.py"))
-            }
-            found |= {f"{noun}/"} if (folder / noun).is_dir() else set()
-            shown = set(CODE.findall(cell))
-            assert shown <= found, (noun, layer)
-            assert len(shown) == bool(found), (noun, layer, found)
-
-
-def test_twenty_questions_have_answers_that_exist() -> None:
-    answers = list(rows(section(DEVELOPERS, "Twenty questions")))
-    assert len(answers) == 20
-    for question, answer in answers:
-        paths, names = places(answer)
-        assert paths, question
-        for name in names:
-            assert any(name in names_in(path) for path in paths if path.suffix == ".py"), name
-
-
-def test_what_the_page_for_developers_names_exists() -> None:
-    """A name in a line stands in one of the files that the line names, or somewhere at all."""
-    everything = set[str]().union(*(names_in(path) for path in python_files()))
-    for line in FENCE.sub("", DEVELOPERS.read_text()).splitlines():
-        _, names = places(line)
-        assert names <= everything, line
-
-
-def places(text: str) -> tuple[list[Path], set[str]]:
-    """The paths in a text, which must exist, and the names of classes, functions and constants."""
-    words = code(text)
-    paths = [word for word in words if is_path(word)]
-    for path in paths:
-        assert (ROOT / path).exists(), path
-    names = {
-        word.removesuffix("()")
-        for word in words
-        if re.fullmatch(r"[A-Z][a-z]\w+|[A-Z][A-Z_]{3,}|[a-z_]+\(\)", word)
-    }
-    return [ROOT / path for path in paths], names
-
-
-def is_path(word: str) -> bool:
-    """Whether it names a file or folder of the repository."""
-    return re.fullmatch(r"[\w.-]+/[\w./-]*", word) is not None and word.startswith(ROOMS)
-
-
-def python_files() -> Iterator[Path]:
-    for room in ("service", "policies", "migrations", "tests"):
-        yield from (ROOT / room).rglob("*.py")

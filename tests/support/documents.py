@@ -12,6 +12,7 @@ OPERATORS = ROOT / "deploy" / "README.md"
 AUTHORS = ROOT / "policies" / "README.md"
 DEVELOPERS = ROOT / "service" / "README.md"
 
+ROOMS = ("service/", "policies/", "migrations/", "tests/", "deploy/", ".ci/")
 CODE = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
@@ -85,3 +86,8 @@ def names_in(path: Path) -> frozenset[str]:
             case ast.Name(id=name, ctx=ast.Store()):
                 found.add(name)
     return frozenset(found)
+
+
+def is_path(word: str) -> bool:
+    """Whether it names a file or folder of the repository."""
+    return re.fullmatch(r"[\w.-]+/[\w./-]*", word) is not None and word.startswith(ROOMS)
