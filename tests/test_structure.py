@@ -70,7 +70,7 @@ coverage          x       x      x      x    .      .
 BESIDE = {
     "domain": {
         "access_times", "call_events", "condition_kinds", "conditions", "decisions", "errors",
-        "fingerprint", "forward_urls", "handling", "ids", "priority", "standing", "sweeps",
+        "fingerprint", "forward_urls", "handling", "ids", "priority", "standing", "sweeps", "texts",
         "wording",
     },
     "store": {"clock", "pool", "postgres", "queue", "schema"},

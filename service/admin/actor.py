@@ -1,4 +1,4 @@
-"""Who asks for a change, and what the three roles may do."""
+"""The actor of a change, and the rights of the three roles."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,8 +14,8 @@ SUPPORT_OVERRIDE = timedelta(days=7)
 class Actor:
     """A signed-in admin or a token. `source` is where the change came in: api, web, cli, system.
 
-    Everybody who is known may read, tokens excepted. A token may be held to some areas of the API
-    (`scopes`; none are all) and to a time: it makes no other that reaches further.
+    Every actor may read everything but tokens. A token may be limited to areas of the API (`scopes`;
+    none are all) and in time: it cannot create a token with more rights.
     """
 
     name: str
@@ -26,25 +26,27 @@ class Actor:
 
     @property
     def order(self) -> Order:
-        """Who is named as the cause of what is then changed at Vapi."""
+        """The cause recorded for changes at Vapi."""
         return Order(self.name, self.source)
 
     def reaches(self, area: str) -> bool:
-        """Whether this area of the API is open to a token, whatever its role."""
+        """Whether the scopes of a token include this area of the API."""
         return not self.scopes or area in self.scopes
 
     def require_admin(self) -> None:
-        """Raise `ForbiddenError` for everybody but admins."""
+        """Raise `ForbiddenError` unless the role is admin."""
         if self.role != "admin":
-            raise ForbiddenError(f"The role {self.role} may not do this; admin may.")
+            raise ForbiddenError(f"The role {self.role} is not enough; this needs admin.")
 
     def require_support(self) -> None:
-        """Raise `ForbiddenError` for those who may not even make short exceptions."""
+        """Raise `ForbiddenError` unless the role is support or admin."""
         if self.role not in ("support", "admin"):
-            raise ForbiddenError(f"The role {self.role} may not do this; support and admin may.")
+            raise ForbiddenError(
+                f"The role {self.role} is not enough; this needs support or admin."
+            )
 
     def require_short(self, expires_at: datetime | None, now: datetime) -> None:
-        """Support may touch overrides that end by themselves within a week, admins all."""
+        """Support may change overrides that expire within a week, admins all."""
         if self.role == "admin":
             return
         if expires_at is None or expires_at > now + SUPPORT_OVERRIDE:

@@ -20,12 +20,12 @@ HOUR = timedelta(hours=1)
 HOURS = 24
 DAYS = 14
 SETTLED = timedelta(minutes=1)
-"""How long after its end an hour may still get calls: their transactions began in it."""
+"""How long after its end an hour may still get calls, from transactions that began in it."""
 SHOWN_TRIALS = 8
 
 
 class ConditionReader(Protocol):
-    """Where the conditions are read."""
+    """Reads the conditions."""
 
     async def read(self) -> Sequence[Condition]: ...
 
@@ -41,8 +41,8 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class OverviewFigures:
-    """`hours` are the last 24, the running one last; `blocked` counts their blocked calls by reason,
-    most first."""
+    """`hours` are the last 24, the current one last; `blocked` counts their blocked calls by reason,
+    most frequent first."""
 
     now: datetime
     numbers: Mapping[str, int]
@@ -70,7 +70,7 @@ class OverviewFigures:
 
 
 class Overview:
-    """Reads the figures. Hours that are over do not change: they are counted once per process."""
+    """Reads the figures. Past hours do not change, so each is counted once per process."""
 
     def __init__(self, pool: Pool, conditions: ConditionReader) -> None:
         self.pool = pool
@@ -102,7 +102,7 @@ class Overview:
         )
 
     async def hours(self, now: datetime) -> list[Hour]:
-        """The hours of the last days, the running one last."""
+        """The hours of the last days, the current one last."""
         running = now.replace(minute=0, second=0, microsecond=0)
         first = now.replace(hour=0, minute=0, second=0, microsecond=0) - (DAYS - 1) * 24 * HOUR
         wanted = [first + n * HOUR for n in range((running - first) // HOUR + 1)]
@@ -116,7 +116,7 @@ class Overview:
 
 
 def days_of(hours: Sequence[Hour]) -> list[Day]:
-    """Hours summed up by days."""
+    """Sums of the hours by day."""
     days: dict[datetime, tuple[int, int]] = {}
     for hour in hours:
         at = hour.at.replace(hour=0)

@@ -6,10 +6,10 @@ from service.domain.organizations import Organization
 
 
 def next_change_at(organization: Organization, now: datetime) -> datetime | None:
-    """The first instant after `now` at which an entitlement begins or ends; None: there is none.
+    """The first time after `now` at which an entitlement begins or ends; None: there is none.
 
-    Between the two nothing that the built-in policies look at changes. Policies of plugins may
-    know times of their own, which nobody can tell beforehand: the sweep finds what they change.
+    Until then the verdicts of the built-in policies do not change. A plugin's policy may change its
+    verdict at times that only it knows; the next sweep finds such a change.
     """
     plan, trial, override = organization.plan, organization.trial, organization.override
     instants: list[datetime | None] = []

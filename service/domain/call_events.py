@@ -1,4 +1,4 @@
-"""Steps of a call's life as they are noted and told. Never a control URL, what was said, or a caller."""
+"""Steps of a call, recorded and shown. Never a control URL, a transcript or a caller's number."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,22 +22,22 @@ StepKind = Literal[
     "cut",
     "ended",
 ]
-"""`message`: Vapi told us something. `hangup.sent`: Vapi took the command; `.unknown`: its control host
-knows no such call (any more); `.refused`: the control URL is not Vapi's; `.looked`: Vapi was asked
-whether the call is over; `.waiting`: the next round comes later. `decided`, `cut` and `ended` stand in
+"""`message`: Vapi sent a message. `hangup.sent`: Vapi accepted the command; `.unknown`: its control host
+no longer knows the call; `.refused`: the control URL is not Vapi's; `.looked`: Vapi was asked whether
+the call has ended; `.waiting`: the next check comes later. `decided`, `cut` and `ended` are columns of
 the call's own row."""
 
 StepRecorder = Callable[[str, StepKind, Mapping[str, object]], None]
-"""Notes a step of a call, by its id at Vapi, as of now. Returns at once and never fails."""
+"""Records a step of a call, by its id at Vapi, as of now. Returns at once and never fails."""
 
 
 def ignore_step(_vapi_call_id: str, _kind: StepKind, _detail: Mapping[str, object]) -> None:
-    """Steps that nobody notes."""
+    """A recorder that drops every step."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallStep:
-    """One thing that happened in a call. What is in `detail` depends on the kind."""
+    """One step of a call. The keys of `detail` depend on the kind."""
 
     at: datetime
     kind: str

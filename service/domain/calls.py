@@ -1,4 +1,4 @@
-"""A call as Callgate keeps it: one row a call, with its decision and its way to the end."""
+"""A call as stored: one row per call, with its decision and its hang-up."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +14,8 @@ GateName = Literal["request", "event", "ring"]
 
 
 class HangupState(StrEnum):
-    """`pending`: being tried. `confirmed`: Vapi says that the call is over. `unconfirmed`: Vapi
-    took the command and nothing proves the end. `failed`: no command got through."""
+    """`pending`: in progress. `confirmed`: Vapi reported the end. `unconfirmed`: Vapi accepted the
+    command, but the end is unconfirmed. `failed`: no command reached Vapi."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -33,12 +33,12 @@ class Hangup:
 
 @dataclass(frozen=True, slots=True)
 class NewCall:
-    """What a call's first message says of it, with the decision: the row to be inserted.
+    """A call at its first message, with its decision: the row to insert.
 
     `hangup_after_seconds` is None when nothing has to be hung up; otherwise the job is enqueued in
     the transaction that inserts the row. `control_url` is a capability: never log or show it.
-    `goodbye` is spoken before the call is hung up. `missed`: no message of it ever came to us.
-    `number` is an unregistered phone number's, as far as the message tells.
+    `goodbye` is spoken before the call is hung up. `missed`: Vapi never posted a message of it.
+    `number` is the E.164 number of an unregistered phone number, if the message has it.
     """
 
     vapi_call_id: str
@@ -61,7 +61,7 @@ class NewCall:
 
     @property
     def blocked(self) -> bool:
-        """Whether something is stopped: a stranger's call is refused where it asks, never hung up."""
+        """Whether the call is stopped: one of an unknown number is refused if it asks, never hung up."""
         known = self.organization_id is not None
         return not self.decision.allowed and (known or self.gate == "request")
 
@@ -70,8 +70,8 @@ class NewCall:
 class Call:
     """One call as stored, without its control URL.
 
-    `lived_seconds` is how long a blocked call was on the line after we first heard of it. `cut_at`: a
-    granted call was ended then, because its organization's access had ended, for `cut_reason`.
+    `lived_seconds` is how long a blocked call lasted after its first message. `cut_at`: when Callgate
+    ended a granted call because its organization's access had ended, for `cut_reason`.
     """
 
     id: UUID
@@ -98,7 +98,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """What an ending message tells. Later, fuller reports complete earlier ones; nothing reopens."""
+    """The end of a call, from a message. Later reports complete earlier ones; no call reopens."""
 
     vapi_call_id: str
     ended_at: datetime

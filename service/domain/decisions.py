@@ -1,4 +1,4 @@
-"""The service's answer about one call, with everything that explains it later."""
+"""The decision about one call, with all that explains it later."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,15 +8,15 @@ from uuid import UUID
 from policies.contract import Effect
 
 Basis = Literal["fresh", "last_known_good"]
-"""`fresh`: the access directory was provably up to date. `last_known_good`: PostgreSQL or its
-notifications were away, and the last state that was read decided; expiry dates still counted."""
+"""`fresh`: the access directory was up to date. `last_known_good`: PostgreSQL or its notifications did
+not answer, and the last known state decided; expiry dates still counted."""
 
 TraceEffect = Literal["allow", "deny", "abstain", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
 class TraceEntry:
-    """What one policy contributed. `counted_as` differs from `effect` only for a failed one."""
+    """One policy's verdict. `counted_as` differs from `effect` only for a failed policy."""
 
     policy: str
     effect: TraceEffect
@@ -27,10 +27,10 @@ class TraceEntry:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Allowed or denied, why, and by whom.
+    """Allowed or denied, with the reason and the policy that decided.
 
-    `determined_by` names the policy whose verdict or, if nobody decided, whose reason it is; None
-    when no policy had anything to say.
+    `determined_by` names the policy whose verdict it is or, if none decided, whose reason it is; None
+    when every policy abstained without a reason.
     """
 
     id: UUID

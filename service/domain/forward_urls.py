@@ -1,6 +1,6 @@
-"""Where the events of a call may be relayed to: https and public, unless the operator lists a host.
+"""Where a call's events may be relayed to: public https hosts, or hosts that the operator lists.
 
-Names are judged as they are written; what they resolve to is the relay's to check when it connects.
+Names are checked as written; the relay checks the address when it connects.
 """
 
 import ipaddress
@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from service.domain.errors import InvalidForwardUrlError
 
 PLAIN = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+")
-"""The ASCII that a URL may hold: no space, control, quote, backslash, caret, bracket or brace."""
+"""The ASCII allowed in a URL: no space, control, quote, backslash, caret, bracket or brace."""
 
 NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".intranet")
@@ -28,7 +28,7 @@ def check_forward_url(url: str, relay_hosts: Sequence[str]) -> None:
     (CALLGATE_RELAY_HOSTS).
     """
     if not PLAIN.fullmatch(url):
-        raise refuse("has characters that do not belong into a URL; write a host as punycode")
+        raise refuse("has characters that a URL cannot have; write the host as punycode")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -55,7 +55,7 @@ def standard_port(parts: SplitResult) -> int:
 
 
 def is_public(host: str) -> bool:
-    """Whether a host, as written, can only be somebody on the public network."""
+    """Whether a host, as written, can only be on the public network."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How an organization wants its calls handled: choices, each with a default that changes nothing."""
+"""How an organization's calls are handled: choices, each with a default that changes nothing."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -11,13 +11,13 @@ WhenAccessEnds = Literal["finish", "hang_up"]
 class Handling:
     """An organization's choices. Durations are seconds.
 
-    `ring_gate`: numbers without access are blocked by Vapi itself, before we are asked; None: as
+    `ring_gate`: Vapi itself blocks calls of numbers without access, before it asks us; None: as
     CALLGATE_RING_GATE says. `goodbye`: a blocked call hears the blocked message before it is hung up.
-    `when_access_ends`: what becomes of calls under way. `decision_metadata`: a call that the request
-    gate let in carries `metadata.callgate_decision_id`. `take_events`: events of calls that the
-    request gate let in come to us although the assistant has a server of its own.
+    `when_access_ends`: what happens to calls in progress. `decision_metadata`: a call that the request
+    gate allowed carries `metadata.callgate_decision_id`. `take_events`: events of calls that the
+    request gate allowed reach us although the assistant has a server of its own.
     `max_duration_seconds`: Vapi itself ends such a call then (10 to 43,200). `transfer_when_down`: an
-    E.164 number that Vapi sends paying callers to when we do not answer; None: nothing is set.
+    E.164 number that Vapi transfers callers to when we do not answer; None: nothing is set.
     `language`: of blocked messages where there are several (BCP 47).
     """
 
@@ -32,12 +32,12 @@ class Handling:
 
     @classmethod
     def parse(cls, stored: Mapping[str, Any]) -> "Handling":
-        """Out of what is stored; keys of a newer version are left out."""
+        """Parse stored choices; keys of a newer version are ignored."""
         known = {item.name for item in fields(cls)}
         return cls(**{name: value for name, value in stored.items() if name in known})
 
     def stored(self) -> dict[str, Any]:
-        """As it is kept."""
+        """As stored."""
         return asdict(self)
 
 

@@ -1,10 +1,10 @@
-"""Ids in texts that people type."""
+"""Ids in typed texts."""
 
 from uuid import UUID
 
 
 def find_uuid(text: str) -> UUID | None:
-    """The UUID that a text is, or None if it is none."""
+    """The text as a UUID; None if it is none."""
     try:
         return UUID(text)
     except ValueError:

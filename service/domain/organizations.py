@@ -1,4 +1,4 @@
-"""The tenant: an organization with what entitles it to call."""
+"""The tenant: an organization with its entitlements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from service.domain.handling import BlockedMessage, Handling
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """One tenant as stored. `assistant_ids` are Vapi assistants that are its own, for calls that
-    carry no phone number id (web calls)."""
+    """One tenant as stored. `assistant_ids` are its own Vapi assistants, for calls without
+    a phone number id (web calls)."""
 
     id: UUID
     name: str

@@ -1,7 +1,4 @@
-"""Who signs in to the panel: admins and their sessions, and what their names and passwords must be.
-
-Pure: nothing here hashes, stores or counts.
-"""
+"""Admins and their sessions, and the rules for names and passwords. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,17 +22,17 @@ Scope = Literal[
     "tokens",
     "unknown-numbers",
 ]
-"""An area of the API: the first part of its paths. A token with scopes reaches these areas alone."""
+"""An area of the API: the first part of its paths. A token with scopes reaches only these areas."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 IDLE = timedelta(hours=12)
 LONGEST = timedelta(days=14)
-"""How long a session lives without being used, and in all."""
+"""How long a session lives without use, and in total."""
 
 NAME_LENGTH = 100
 PASSWORD_LENGTH = (12, MOST_CHARACTERS)
 RESERVED = ("admin-token", "command line", "system", "callgate", "sandbox", "sign-in provider")
-"""Who else stands in the audit as the one who changed something."""
+"""Actors of the audit that are no admins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One browser that is signed in; `role` is the admin's present one. `notice` waits for the next
+    """One browser that is signed in; `role` is the admin's present one. `notice` is shown on the next
     page."""
 
     id: UUID
@@ -72,7 +69,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where somebody signs in from."""
+    """The browser and the address of a request."""
 
     address: str
     user_agent: str
@@ -115,7 +112,7 @@ class TooManyAttemptsError(CallgateError):
 
 
 def key_of(name: str) -> str:
-    """What makes two names the same: neither letter case nor the way an accent is written.
+    """The form in which names are compared: letter case and accent encoding do not matter.
 
     Raises `TooLongError` for more than 256 characters.
     """
@@ -123,7 +120,7 @@ def key_of(name: str) -> str:
 
 
 def parse_name(text: str) -> str:
-    """A name as it is kept. Raises `BadNameError`."""
+    """A name as stored. Raises `BadNameError`."""
     name = "" if len(text) > MOST_CHARACTERS else normalize(text, "NFC").strip()
     if not 1 <= len(name) <= NAME_LENGTH or not key_of(name):
         raise BadNameError(field="name")
@@ -138,7 +135,7 @@ def parse_name(text: str) -> str:
 
 
 def canonical_password(text: str) -> str:
-    """A password as it is hashed: the same whatever keyboard it was typed on.
+    """A password as hashed: the same from every keyboard.
 
     Raises `TooLongError` for more than 256 characters.
     """
@@ -146,7 +143,7 @@ def canonical_password(text: str) -> str:
 
 
 def check_password(password: str, name: str) -> None:
-    """Raise `BadPasswordError` for a password that is too easy to guess, or that cannot be kept."""
+    """Raise `BadPasswordError` for a password that is too easy to guess or cannot be stored."""
     least, most = PASSWORD_LENGTH
     text = "" if len(password) > most else canonical_password(password)
     if not least <= len(text) <= most:

@@ -18,11 +18,11 @@ Cause = Literal[
     "released",
     "rolled_back",
 ]
-"""Why something was changed at Vapi: `drift` is somebody else's change, the others are ours."""
+"""Why the webhook was changed at Vapi: `drift` undoes another system's change."""
 
 
 class SyncState(StrEnum):
-    """How the number's webhook at Vapi stands to what it should be."""
+    """The state of a number's webhook at Vapi against the desired one."""
 
     PENDING = "pending"
     IN_SYNC = "in_sync"
@@ -47,7 +47,7 @@ class FieldDrift:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """What the last look at Vapi found, and when the next one is due."""
+    """The result of the last check at Vapi, and when the next attempt is due."""
 
     state: SyncState = SyncState.PENDING
     level: SyncLevel = "phone_number"
@@ -59,7 +59,7 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who asked for a change at Vapi, and where it came in (api, web, cli)."""
+    """The actor who asked for a change at Vapi, and the source (api, web, cli)."""
 
     by: str
     source: str
@@ -67,7 +67,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing is changed at Vapi while it lasts; `until` None: until somebody ends it."""
+    """Nothing is changed at Vapi during a pause; `until` None: until an admin resumes it."""
 
     at: datetime
     by: str
@@ -77,9 +77,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What an operator asks first of a number; None: not known yet.
+    """The first facts an operator asks about a number; None: not known yet.
 
-    `last_event_at` is the beginning of the last call that Vapi told us of.
+    `last_event_at` is the start of the last call that Vapi reported.
     """
 
     configured: bool | None = None

@@ -1,11 +1,11 @@
-"""The order in which requests to Vapi go out when there is not room for all."""
+"""The order of requests to Vapi when the budget does not allow all at once."""
 
 from enum import Enum
 
 
 class Priority(Enum):
-    """Ending a call comes before what a change of access calls for, that before answering an admin,
-    and all before repairs."""
+    """Hang-ups come first, then updates after a change of access, then requests of admins, then
+    repairs."""
 
     HANGUP = "hangup"
     ACCESS = "access"

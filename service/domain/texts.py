@@ -1,4 +1,4 @@
-"""Bounded text: a length is judged before anything is computed from what a stranger sent. Pure.
+"""Bounded text: a length is judged before anything is computed from what an unknown sender sent. Pure.
 
 Unicode normalization takes quadratic time on adversarial marks, and a regular expression at least
 linear time on any text, so both run here or on text that a limit has already passed.

@@ -1,1 +1,1 @@
-"""Use cases around calls: the live feed and one call's story."""
+"""Use cases for calls: the live feed, and one call with its steps."""

@@ -1,8 +1,8 @@
-"""The live feed of calls: one look at PostgreSQL every half second, and only while somebody listens.
+"""The live feed of calls: PostgreSQL is polled twice a second, and only while there are listeners.
 
-What is looked at is the level, never an event: whoever was away asks for what changed since. A row
-whose transaction commits late is found in the overlap of the looks, so that a call may be told twice
-and is never left out: listeners replace by id.
+It reads rows, not events: a listener that reconnects asks for all changes since its place. Readings
+overlap, so a row whose transaction commits late is found too; a call may be sent twice but never
+missed, and listeners replace calls by id.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from service.store.pool import UNAVAILABLE, Pool
 
 POLL_SECONDS = 0.5
 OVERLAP = timedelta(seconds=10)
-"""How much later than it began a transaction may commit; records are given up long before."""
+"""How long after its start a transaction may commit; recording a call times out long before."""
 MOST = 500
-"""What is told after a gap; beyond that it is quicker to begin anew."""
+"""The most calls sent after a gap; beyond that a reload is quicker."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger()
@@ -34,8 +34,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class FeedItem:
-    """`call`: new or changed, with the place to resume from. `reload`: too much was missed.
-    `away` and `back`: PostgreSQL does not answer, and does again. `end`: the service stops."""
+    """`call`: a new or changed call, with the place to resume from. `reload`: too many were missed.
+    `away` and `back`: PostgreSQL stopped answering, and answers again. `end`: the service stops."""
 
     kind: Literal["call", "reload", "away", "back", "end"]
     place: str = ""
@@ -44,7 +44,7 @@ class FeedItem:
 
 @dataclass(eq=False, slots=True)
 class FeedListener:
-    """One who listens. A slow one that lets the queue run full is told to begin anew."""
+    """One listener. A slow one whose queue is full gets a `reload`."""
 
     most: int = MOST
     queue: asyncio.Queue[FeedItem] = field(init=False)
@@ -66,14 +66,14 @@ def place_of(at: datetime) -> str:
 
 
 def read_place(text: str) -> datetime | None:
-    """The inverse; None for what is not one of ours."""
+    """The inverse of `place_of`; None for an invalid id."""
     if not text.isascii() or not text.isdigit() or len(text) > 17:
         return None
     return EPOCH + timedelta(microseconds=int(text))
 
 
 class CallFeed:
-    """One a replica; replicas need not know of each other."""
+    """One per replica; replicas do not share it."""
 
     def __init__(self, pool: Pool, most: int = MOST) -> None:
         self.pool = pool
@@ -85,12 +85,12 @@ class CallFeed:
         self.away = False
 
     async def place(self) -> str:
-        """Where the feed stands now: what a page shows is as of then."""
+        """The feed's place now, which a page shows."""
         return place_of(await get_now(self.pool))
 
     @asynccontextmanager
     async def listen(self, since: str = "") -> AsyncIterator[FeedListener]:
-        """Listen from a place on (empty: from now on)."""
+        """Listen from a place (empty: from now on)."""
         listener = FeedListener(self.most)
         self.listeners.add(listener)
         self.woken.set()
@@ -102,7 +102,7 @@ class CallFeed:
             self.listeners.discard(listener)
 
     async def catch_up(self, listener: FeedListener, since: str) -> None:
-        """Tell one listener what was missed."""
+        """Send one listener the calls that it missed."""
         after = read_place(since)
         try:
             if after is None:
@@ -115,49 +115,49 @@ class CallFeed:
             for item in await self.items(changes[-self.most :]):
                 listener.put(item)
         except UNAVAILABLE:
-            # Nothing is told now, so the place stays: the next connection asks for it again.
+            # Nothing was sent, so the place stays: the next connection asks for it again.
             listener.put(FeedItem("away"))
             listener.put(FeedItem("end"))
 
     def background(self) -> BackgroundLoop:
-        """A look every half second while there are listeners; else the loop rests."""
+        """Poll every half second while there are listeners; else the loop rests."""
         return BackgroundLoop("call_feed", self.turn, wake=self.woken, outages=UNAVAILABLE)
 
     async def turn(self) -> float:
-        """Look once. An outage is told to the listeners; the place stays."""
+        """Poll once. Listeners learn of an outage; the place stays."""
         if not self.listeners:
             self.seen, self.reached = {}, None
             return math.inf
         try:
-            await self.look_once()
+            await self.poll_once()
         except UNAVAILABLE:
             if not self.away:
                 self.away = True
-                self.tell(FeedItem("away"))
+                self.send(FeedItem("away"))
             raise
         if self.away:
             self.away = False
-            self.tell(FeedItem("back"))
+            self.send(FeedItem("back"))
         return POLL_SECONDS
 
-    async def look_once(self) -> None:
-        """Tell what changed since the last look, the overlap included."""
+    async def poll_once(self) -> None:
+        """Send the changes since the last reading, with the overlap."""
         if self.reached is None:
             self.reached = await get_now(self.pool)
         since = self.reached - OVERLAP
         changes = await store.list_changes(self.pool, since, 20 * self.most)
         fresh = [change for change in changes if self.seen.get(change.id) != change.updated_at]
         if len(fresh) > 2 * self.most:
-            self.tell(FeedItem("reload"))
+            self.send(FeedItem("reload"))
         else:
             for item in await self.items(fresh):
-                self.tell(item)
+                self.send(item)
         self.seen = {change.id: change.updated_at for change in changes}
         if changes:
             self.reached = max(self.reached, changes[-1].updated_at)
 
     async def items(self, changes: list[CallChange]) -> list[FeedItem]:
-        """Changes as they are told."""
+        """Changes as feed items."""
         found = await store.find_summaries(self.pool, [change.id for change in changes])
         return [
             FeedItem("call", place_of(change.updated_at), found[change.id])
@@ -165,10 +165,10 @@ class CallFeed:
             if change.id in found
         ]
 
-    def tell(self, item: FeedItem) -> None:
+    def send(self, item: FeedItem) -> None:
         for listener in self.listeners:
             listener.put(item)
 
     async def stop(self, _app: object = None) -> None:
-        """Let every listener go: the service is about to stop."""
-        self.tell(FeedItem("end"))
+        """End the feed of every listener before the service stops."""
+        self.send(FeedItem("end"))

@@ -1,4 +1,4 @@
-"""One call's whole story: the row, what people call things, and every step in order."""
+"""One call with the names of its objects and all its steps in order."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +16,9 @@ MOST_STEPS = 500
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A call with its steps. `decided`, `cut` and `ended` come out of the call's own row, so that they
-    are told even where the other steps were lost or are too old."""
+    """A call with its steps. `decided`, `cut` and `ended` come from the call's own row, so they are
+    shown even if the other steps were lost or deleted.
+    """
 
     call: Call
     names: CallNames
@@ -25,7 +26,7 @@ class Story:
 
 
 def own_steps(call: Call) -> list[CallStep]:
-    """What the row of a call tells of its life."""
+    """The steps that the call's row holds."""
     decision = call.decision
     steps = [
         CallStep(
@@ -49,12 +50,12 @@ def own_steps(call: Call) -> list[CallStep]:
 
 
 def place_of(step: CallStep, call: Call) -> datetime:
-    """Where a step stands: the first message, noted once it was answered, comes before its decision."""
+    """The place of a step: the first message is recorded after its reply, but precedes the decision."""
     return min(step.at, call.decision.decided_at) if step.detail.get("first") else step.at
 
 
 class CallStories:
-    """Reads stories; everybody who is signed in may."""
+    """Reads calls with their steps; every role may."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool

@@ -1,4 +1,4 @@
-"""What `callgate doctor` says, from inside the service; and the settings, without their secrets."""
+"""The doctor's report inside the service, and the settings without their secrets."""
 
 import asyncio
 import os
@@ -15,14 +15,14 @@ from service.admin.doctor.doctor import Doctor
 from service.settings import Settings
 
 AT_MOST_EVERY = 5.0
-"""Seconds between two examinations: each asks Vapi, whose patience all replicas share."""
+"""Least seconds between two examinations: each sends requests to Vapi from the shared budget."""
 
 Source = Literal["environment", "default", "sandbox", "command line"]
 
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """All findings of one examination; what is worst comes first."""
+    """All findings of one examination, the worst first."""
 
     findings: tuple[DoctorFinding, ...]
     examined_at: datetime
@@ -30,14 +30,14 @@ class HealthReport:
 
     @property
     def level(self) -> Literal["ok", "warning", "failed"]:
-        """The worst of them."""
+        """The worst level."""
         levels = {finding.level for finding in self.findings}
         return "failed" if "failed" in levels else "warning" if "warning" in levels else "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class SettingLine:
-    """One setting as operators may see it: of a secret only whether it is set."""
+    """One setting as operators may see it; a secret only as set or not set."""
 
     name: str
     value: str
@@ -47,7 +47,7 @@ class SettingLine:
 
 @dataclass(slots=True)
 class Examinations:
-    """The doctor on call. One examination runs at a time; who asks meanwhile gets the same."""
+    """Runs one examination at a time; concurrent requests get the same report."""
 
     doctor: Doctor
     last: HealthReport | None = None
@@ -55,7 +55,7 @@ class Examinations:
     at_most_every: float = AT_MOST_EVERY
 
     async def examine(self) -> HealthReport:
-        """Examine everything now, or give what was found a moment ago."""
+        """Examine everything now, or return a report that is seconds old."""
         async with self.turn:
             now = datetime.now(UTC)
             if self.last and (now - self.last.examined_at).total_seconds() < self.at_most_every:
@@ -73,7 +73,7 @@ class Examinations:
 
 
 def describe_settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[SettingLine]:
-    """Each setting with where it comes from."""
+    """Each setting with its source."""
     named = {name.upper() for name in environment}
     for name in Settings.model_fields:
         if name == "sandbox":
@@ -85,11 +85,11 @@ def describe_settings(settings: Settings, environment: Mapping[str, str]) -> Ite
             source = "sandbox" if settings.sandbox else "command line"
         value = getattr(settings, name)
         is_secret = isinstance(value, SecretStr)
-        yield SettingLine(name.upper(), shown(name, value), source, is_secret)
+        yield SettingLine(name.upper(), format_setting(name, value), source, is_secret)
 
 
-def shown(name: str, value: object) -> str:
-    """A value as text; of a secret never a character, of several how many there are."""
+def format_setting(name: str, value: object) -> str:
+    """A value as text; of secrets only their number."""
     if isinstance(value, SecretStr):
         text = value.get_secret_value()
         if not text:

@@ -1,1 +1,1 @@
-"""Use cases around imports: a file becomes a plan, the plan is applied."""
+"""Use cases for imports: a file becomes a plan, and the plan is applied."""

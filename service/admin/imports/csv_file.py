@@ -1,5 +1,5 @@
-"""A CSV file of phone numbers as rows, each judged on its own. Pure; what a row means for the
-database and for Vapi is `imports`' business."""
+"""A CSV file of phone numbers as rows, each checked on its own. Pure: it knows neither the database
+nor Vapi."""
 
 import csv
 import io
@@ -17,10 +17,10 @@ MAX_LINE = 10_000
 MAX_TEXT = 200
 SHOWN = 60
 
-# The rules of the API's fields, which are above this layer: a test keeps the two equal.
+# The rules of the API's fields, which belong to a higher layer: a test keeps both equal.
 UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
 HIDDEN = re.compile(f"[{UNSAFE}]")
-HALF = re.compile("[\ud800-\udfff]")  # half a character, as arguments of a command may have
+HALF = re.compile("[\ud800-\udfff]")  # lone surrogates, which arguments of a command may have
 VAPI_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -34,7 +34,7 @@ BLANKS = " \u00a0"
 COLUMNS = ("phone_number", "organization", "label", "gate")
 REQUIRED = ("phone_number", "organization")
 PASSED_OVER = ("problem",)
-"""A column of the files that tell what failed: they can be corrected and imported again."""
+"""A column of the files of failed rows, which can be corrected and imported again."""
 ALIASES = {"vapi_phone_number_id": "phone_number", "number": "phone_number"}
 KNOWN = (
     "Known columns: phone_number (or vapi_phone_number_id, or number) and organization; label "
@@ -44,7 +44,7 @@ GATES: dict[str, NumberGate] = {"event": "event", "request": "request"}
 
 
 class CsvError(InvalidError):
-    """The file as a whole cannot be read; nothing of it was used."""
+    """The file as a whole cannot be read; no row was used."""
 
     code = "csv_unusable"
     sentence = "The CSV file cannot be read. Nothing was changed."
@@ -52,7 +52,7 @@ class CsvError(InvalidError):
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """What one line asks for. `phone_number` is Vapi's id or E.164; None: not said."""
+    """One valid line. `phone_number` is Vapi's id or E.164; None: not given."""
 
     line: int
     phone_number: str
@@ -67,7 +67,7 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """A line that cannot be used, and why. The texts are safe to show."""
+    """A line that cannot be used, with the reason. The texts are safe to show."""
 
     line: int
     code: str
@@ -87,17 +87,17 @@ class CellError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How the lines are to be read: where each column is, and what parts the cells."""
+    """The columns in order, and the delimiter."""
 
     delimiter: str
     columns: Sequence[str]
 
 
 def parse_import(data: bytes, max_rows: int = MAX_ROWS) -> list[ImportRow | RowFault]:
-    """Every line that says something, in order. Raises `CsvError` when the file cannot be used.
+    """Every line that is not empty, in order. Raises `CsvError` if the file cannot be used.
 
-    UTF-8 or UTF-16 with its mark; cells parted by commas, semicolons or tabs; lines are numbered
-    from 1, the header's included. A number that was named before is a fault of the later line.
+    UTF-8, or UTF-16 with a byte order mark; the delimiter is a comma, a semicolon or a tab. Lines are
+    numbered from 1, the header included. A repeated number is a fault of the later line.
     """
     if len(data) > MAX_BYTES:
         raise CsvError(f"The file is larger than {MAX_BYTES // 2**20} MiB: split it.")
@@ -121,7 +121,7 @@ def parse_import(data: bytes, max_rows: int = MAX_ROWS) -> list[ImportRow | RowF
                 row = repeated(row, first)
         found.append(row)
     if header is None:
-        raise CsvError(f"The file is empty: its first line has to name the columns. {KNOWN}")
+        raise CsvError(f"The file is empty: its first line must name the columns. {KNOWN}")
     return found
 
 
@@ -133,7 +133,7 @@ def repeated(row: ImportRow, first: int) -> RowFault:
 def lines_of(data: bytes) -> Iterator[tuple[int, str | None]]:
     """Numbered lines; None for one that is not UTF-8. Raises `CsvError` for broken UTF-16.
 
-    A cell never has a line break in it here: so one open quote costs one line, not the rest.
+    A cell cannot contain a line break, so an open quote spoils one line, not the rest.
     """
     if data.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
         raise CsvError("The file is UTF-32: save it as CSV in UTF-8.")
@@ -142,7 +142,9 @@ def lines_of(data: bytes) -> Iterator[tuple[int, str | None]]:
             text = data.decode("utf-16")
         except UnicodeDecodeError as exc:
             line = data[: exc.start].decode("utf-16", "ignore").count("\n") + 1
-            raise CsvError(f"Line {line} is not UTF-16, though the file begins as such.") from exc
+            raise CsvError(
+                f"Line {line} is not UTF-16, although the file begins as UTF-16."
+            ) from exc
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         yield from ((line, part.rstrip("\n")) for line, part in enumerate(io.StringIO(text), 1))
         return
@@ -161,36 +163,36 @@ def split(text: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=True), [])
     except csv.Error:
-        message = "The quotes do not match: a cell has to end on the line that it begins on."
+        message = "The quotes do not match: a cell must end on its first line."
         raise CellError("csv_quotes", message) from None
 
 
 def parse_header(line: int, text: str | None) -> Header:
-    """The columns by name, in any order and case. Raises `CsvError` naming what is wrong."""
+    """The columns by name, in any order and case. Raises `CsvError` with the columns at fault."""
     if text is None:
         raise CsvError(f"Line {line} is not UTF-8: save the file as CSV in UTF-8.")
     if "\x00" in text:
-        raise CsvError(f"Line {line} has NUL bytes in it: save the file as CSV in UTF-8.")
+        raise CsvError(f"Line {line} has NUL bytes: save the file as CSV in UTF-8.")
     header = max(
         headers_of(line, text), key=lambda one: sum(name in COLUMNS for name in one.columns)
     )
     unknown = [shown(name) for name in header.columns if name not in (*COLUMNS, *PASSED_OVER)]
     doubled = [name for name in COLUMNS if header.columns.count(name) > 1]
     missing = [name for name in REQUIRED if name not in header.columns]
-    for words, names in (("Unknown", unknown), ("Doubled", doubled), ("Missing", missing)):
+    for fault, names in (("Unknown", unknown), ("Doubled", doubled), ("Missing", missing)):
         if names:
             listed = ", ".join(name or "one without a name" for name in names[:10])
-            raise CsvError(f"{words} columns in line {line}: {listed}. {KNOWN}")
+            raise CsvError(f"{fault} columns in line {line}: {listed}. {KNOWN}")
     return header
 
 
 def headers_of(line: int, text: str) -> list[Header]:
-    """What the header would be with each delimiter. Raises `CsvError` if it is none with any."""
+    """The header with each delimiter. Raises `CsvError` if it fits none."""
     found, faults = list[Header](), list[CellError]()
     for mark in DELIMITERS:
         try:
             found.append(Header(mark, [column_of(cell) for cell in split(text, mark)]))
-        except CellError as exc:  # quotes fit together with the right delimiter only
+        except CellError as exc:  # quotes match with the right delimiter only
             faults.append(exc)
     if not found:
         raise CsvError(f"Line {line}, the header: {faults[0].message}")
@@ -198,13 +200,13 @@ def headers_of(line: int, text: str) -> list[Header]:
 
 
 def column_of(cell: str) -> str:
-    """A column's own name: `Phone Number` is `phone_number`."""
+    """The canonical name of a column: `Phone Number` is `phone_number`."""
     name = re.sub(r"[\s-]+", "_", fold_start(cell.strip()))
     return ALIASES.get(name, name)
 
 
 def parse_line(line: int, text: str | None, header: Header) -> ImportRow | RowFault | None:
-    """One line judged; None if all its cells are empty."""
+    """One line, checked; None if all its cells are empty."""
     if text is None:
         message = "The line is not UTF-8: save the file as CSV in UTF-8."
         return RowFault(line, "csv_encoding", message)
@@ -262,7 +264,7 @@ def parse_organization(cell: str) -> str:
 
 
 def parse_label(cell: str) -> str | None:
-    """A label that is safe wherever it is shown; None if it is not said. Raises `CellError`."""
+    """A label that is safe to show and to export; None if it is empty. Raises `CellError`."""
     if cell.startswith(FORMULA):
         raise CellError(
             "invalid_label",
@@ -281,16 +283,16 @@ def parse_gate(cell: str) -> NumberGate | None:
 
 
 def require_plain(cell: str, name: str) -> None:
-    """Raise `CellError` for a text that is too long, or has in it what cannot be seen."""
+    """Raise `CellError` for a text that is too long or has invisible characters."""
     if len(cell) > MAX_TEXT:
         message = f"The {name} has more than {MAX_TEXT} characters."
         raise CellError(f"invalid_{name}", message)
     if HIDDEN.search(cell) or HALF.search(cell) or (cell and not cell.strip()):
-        message = f"The {name} has control or direction characters, or nothing to be seen."
+        message = f"The {name} has control or direction characters, or no visible ones."
         raise CellError(f"invalid_{name}", message)
 
 
 def shown(text: str) -> str:
-    """A strange text, short and without what could forge a line."""
+    """An untrusted text, shortened and without control characters."""
     text = "".join(sign if sign.isprintable() else "?" for sign in text[: SHOWN + 1])
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

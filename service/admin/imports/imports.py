@@ -1,6 +1,6 @@
-"""Use case: many phone numbers at once. A plan says what each row would do, applying it does that.
+"""Use case: import many phone numbers. A plan lists what each row would do; applying it does that.
 
-Each row stands alone: its own transaction, its own error. Doing it again changes nothing.
+Each row has its own transaction and its own error. Applying a plan again changes nothing.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,14 +29,14 @@ from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError
 
 AWAY_ROWS = 3
-"""After so many rows in a row that PostgreSQL did not answer, the others are not tried."""
+"""After this many consecutive rows without an answer of PostgreSQL, the others are not tried."""
 
 log = structlog.get_logger()
 
 
 class Later:
-    """Leaves Vapi to the loop: a number that is changed is due at once, and a file of thousands
-    must neither wait for each of them nor use up the budget of requests."""
+    """Leaves Vapi to the reconcile loop: a changed number is due at once, and a large file must neither
+    wait for each number nor use up the budget of requests."""
 
     async def probe(self, vapi_phone_number_id: str) -> Probed | None:  # noqa: ARG002
         return None
@@ -46,12 +46,12 @@ class Later:
 
 
 async def leave_to_notifications(organization_id: UUID) -> None:
-    """The change's notification reaches the directories of all replicas."""
+    """Do nothing: the change's notification refreshes the directories of all replicas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """Registers what a file names, or what is at Vapi and not here yet."""
+    """Registers the numbers of a file, or those at Vapi that are not registered."""
 
     pool: Pool
     client: VapiClient
@@ -60,14 +60,14 @@ class Imports:
 
     @classmethod
     def patient(cls, pool: Pool, client: VapiClient) -> "Imports":
-        """One that waits neither for Vapi nor for directories: many numbers need not be first."""
+        """Build one that waits neither for Vapi nor for directories, for imports of many numbers."""
         return cls(pool, client, PhoneNumbers(pool, leave_to_notifications, Later()))
 
     async def plan(self, rows: Sequence[ImportRow | RowFault]) -> ImportPlan:
-        """What each row would do; nothing is changed.
+        """Plan each row; nothing is changed.
 
-        While Vapi cannot be asked ids are taken as they are (they wait as `pending`), and E.164
-        numbers are errors.
+        While Vapi does not answer, ids are accepted unchecked (their numbers stay `pending`), and
+        E.164 numbers are errors.
         """
         usable = [row for row in rows if isinstance(row, ImportRow)]
         known = KnownNumbers()
@@ -79,9 +79,9 @@ class Imports:
         return await self.judge(rows, known)
 
     async def plan_unregistered(self, organization: str) -> ImportPlan:
-        """A plan that registers all that is at Vapi and not here for one organization.
+        """Plan to register all unregistered numbers at Vapi for one organization.
 
-        Raises `InvalidError` for the organization, `UnavailableError` while Vapi cannot be asked.
+        Raises `InvalidError` for the organization, `VapiAwayError` while Vapi does not answer.
         """
         try:
             organization = parse_organization(organization)
@@ -98,7 +98,7 @@ class Imports:
         return await self.judge(rows, known)
 
     async def unregistered(self) -> AsyncIterator[list[VapiNumber]]:
-        """What is at Vapi and not registered, page by page. Raises `UnavailableError`."""
+        """Unregistered numbers at Vapi, page by page. Raises `VapiAwayError`."""
         try:
             async for page in VapiNumbers(self.client, self.wait_seconds).pages():
                 here = await lookups.find_numbers(self.pool, [item.id for item in page])
@@ -107,7 +107,7 @@ class Imports:
             raise VapiAwayError(str(exc)) from None
 
     async def judge(self, rows: Sequence[ImportRow | RowFault], known: KnownNumbers) -> ImportPlan:
-        """The plan, from what Vapi said and what is registered."""
+        """The plan, from the numbers at Vapi and the registered ones."""
         usable = [row for row in rows if isinstance(row, ImportRow)]
         naming = Naming(
             await lookups.find_organizations(self.pool, {row.organization for row in usable})
@@ -122,10 +122,10 @@ class Imports:
     async def apply(
         self, actor: Actor, plan: ImportPlan, progress: Callable[[PlannedRow], None]
     ) -> ImportPlan:
-        """Do what the plan says, row by row; what became of each is told and returned.
+        """Apply the plan row by row; report and return the result of each.
 
-        A row that fails becomes an `error` and the rest goes on. The numbers are then due: the loop
-        of a running service configures them. Raises `ForbiddenError`.
+        A row that fails becomes an `error`, and the rest continues. The numbers are then due: the
+        loop of a running service configures them. Raises `ForbiddenError`.
         """
         actor.require_admin()
         done, away = list[PlannedRow](), 0
@@ -141,7 +141,7 @@ class Imports:
         return applied
 
     async def apply_row(self, actor: Actor, row: PlannedRow, *, skip: bool) -> PlannedRow:
-        """One row in its own transaction; the row with its number's id, or with its error."""
+        """Apply one row in its own transaction; return it with its number's id, or with its error."""
         try:
             if skip:
                 raise UnavailableError("Not tried: the database does not answer.")
@@ -173,17 +173,17 @@ class Imports:
 
 
 def warning_of(known: KnownNumbers) -> str | None:
-    """What Vapi's silence means for the plan."""
+    """The warning of a plan that was made without Vapi."""
     if known.problem is None:
         return None
     return (
-        f"{known.problem} So ids could not all be checked: they are taken as they are, and wait as "
+        f"{known.problem} Not all ids could be checked: they are accepted as they are, and stay "
         "pending."
     )
 
 
 def label_of(number: VapiNumber) -> str | None:
-    """Vapi's name of a number as its label, where it makes a good one."""
+    """Vapi's name of a number as its label, if it is a valid one."""
     try:
         return parse_label((number.name or "").strip())
     except CellError:

@@ -1,5 +1,5 @@
-"""Use case: an import that is kept. A file becomes a plan to look at; applied, it goes on in the
-background, in whichever replica has time, and after a crash where it stood."""
+"""Use case: a stored import. A file becomes a plan to review; applied, it runs in the background of any
+replica, and resumes after a crash."""
 
 import asyncio
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ PLAN_SECONDS = 20.0
 POLL_SECONDS = 2.0
 BATCH = 50
 FIRST = (False, 0)
-"""The place before all rows."""
+"""The place before the first row."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many rows were planned for what, and what became of them."""
+    """Counts of rows by planned action and by result."""
 
     counted: Mapping[tuple[str, str], int]
 
@@ -51,7 +51,7 @@ class Figures:
 
     @property
     def to_do(self) -> int:
-        """Rows that had something to do, done by now or not."""
+        """Rows with a change to make, made or not."""
         return self.planned("create") + self.planned("update")
 
     @property
@@ -60,12 +60,12 @@ class Figures:
 
 
 def import_not_found() -> NotFoundError:
-    return NotFoundError("There is no such import; they are kept for 30 days.")
+    return NotFoundError("There is no such import. Imports are kept for 30 days.")
 
 
 @dataclass(slots=True)
 class ImportJobs:
-    """One a replica: what admins ask for, and the worker that does it."""
+    """One per replica: the requests of admins, and the worker that carries them out."""
 
     pool: Pool
     imports: Imports
@@ -73,9 +73,9 @@ class ImportJobs:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def create(self, actor: Actor, file_name: str, data: bytes) -> ImportJob:
-        """Plan what a CSV file asks for and keep the plan; no number is touched.
+        """Plan a CSV file and store the plan; no number is changed.
 
-        Raises `InvalidError` for a file that cannot be used as a whole.
+        Raises `CsvError` for a file that cannot be used as a whole.
         """
         actor.require_admin()
         rows = await asyncio.to_thread(parse_import, data)
@@ -100,14 +100,12 @@ class ImportJobs:
         return await self.get(made)
 
     async def plan(self, rows: list[ImportRow | RowFault]) -> ImportPlan:
-        """The plan. A Vapi that takes too long for a page is one that cannot be asked."""
+        """Plan the rows; a timeout counts as a Vapi that does not answer."""
         try:
             async with asyncio.timeout(self.plan_seconds):
                 return await self.imports.plan(rows)
         except TimeoutError:
-            problem = (
-                f"Vapi did not tell within {self.plan_seconds:.0f} seconds which numbers it has."
-            )
+            problem = f"Vapi did not list its numbers within {self.plan_seconds:.0f} seconds."
             return await self.imports.judge(rows, KnownNumbers(problem=problem))
 
     async def get(self, import_id: UUID) -> ImportJob:
@@ -127,32 +125,32 @@ class ImportJobs:
     async def rows(
         self, import_id: UUID, show: Show, *, after: tuple[bool, int] = FIRST, limit: int
     ) -> list[ImportRecord]:
-        """Rows behind the place `after`, those that failed first."""
+        """Rows after the place `after`, failed ones first."""
         return await store.list_rows(self.pool, import_id, show, after=after, limit=limit)
 
     async def apply(self, actor: Actor, import_id: UUID) -> None:
-        """Let the plan be carried out; asking twice changes nothing. Raises `ConflictError`."""
+        """Start applying the plan; repeating it changes nothing. Raises `ConflictError`."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             job = await store.find_locked(connection, import_id)
             if job is None:
                 raise import_not_found()
             if job.state == "canceled":
-                raise ConflictError("This import was canceled: upload the file again.")
+                raise ConflictError("This import was canceled. Upload the file again.")
             if job.state == "planned":
                 await store.start(connection, import_id, actor.name)
                 await self.audit(connection, actor, "import.applied", job)
         self.woken.set()
 
     async def cancel(self, actor: Actor, import_id: UUID) -> None:
-        """Leave the rows that are not done yet as they are. Raises `ConflictError`."""
+        """Cancel the rows that are not applied yet. Raises `ConflictError`."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             job = await store.find_locked(connection, import_id)
             if job is None:
                 raise import_not_found()
             if job.state == "applied":
-                raise ConflictError("This import is done: nothing is left to cancel.")
+                raise ConflictError("This import is finished and cannot be canceled.")
             if job.state != "canceled":
                 await store.cancel(connection, import_id)
                 await self.audit(connection, actor, "import.canceled", job)
@@ -172,7 +170,7 @@ class ImportJobs:
         return 0.0 if await self.apply_one() else None
 
     async def apply_one(self) -> bool:
-        """Claim one import and carry it out; False if there is none, or not now."""
+        """Claim one import and apply it; False if there is none, or PostgreSQL does not answer."""
         held = await store.claim(self.pool)
         if held is None:
             return False
@@ -183,7 +181,7 @@ class ImportJobs:
                 await store.release(self.pool, held)
 
     async def carry_out(self, held: ImportClaim) -> bool:
-        """Row by row, each recorded as soon as it is done. False while PostgreSQL is in trouble."""
+        """Apply row by row, recording each result. False while PostgreSQL does not answer."""
         actor = Actor(held.applied_by, "admin", held.source)
         while rows := await store.list_pending_rows(self.pool, held, BATCH):
             for row in rows:
@@ -207,9 +205,8 @@ class ImportJobs:
         return True
 
     async def apply_row(self, actor: Actor, row: PlannedRow) -> PlannedRow:
-        """One row. A number that is there already, for the same organization, was added by a worker
-        that died before it could record it, or by somebody since the plan: then it only has to be
-        as the row says."""
+        """Apply one row. A number that exists already for the same organization was added by a worker
+        that died before it recorded it, or by an admin since the plan: then it is only updated."""
         done = await self.imports.apply_row(actor, row, skip=False)
         if row.action != "create" or done.code != "phone_number_taken":
             return done
@@ -222,7 +219,7 @@ class ImportJobs:
 
 
 def planned_of(row: ImportRecord) -> PlannedRow:
-    """What was planned, as it was kept. A row that is to be done has no message yet."""
+    """The planned row, as stored. A row that is not applied yet has no message."""
     ids = {
         name: UUID(row.plan[name]) if row.plan[name] else None
         for name in ("organization_id", "phone_number_id")

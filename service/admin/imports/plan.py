@@ -1,4 +1,4 @@
-"""What an import would do, row by row, given Vapi's answers and the registered numbers. No I/O."""
+"""The plan of an import, row by row, from the numbers at Vapi and the registered ones. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,9 +29,9 @@ Action = Literal["create", "update", "unchanged", "error"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """What one row does. Of an `error` the `code` is stable and the `message` for people.
+    """One planned row. An `error` has a stable `code` and a `message`.
 
-    `phone_number` and `organization` are as given, `label` and `gate` None where nothing is said.
+    `phone_number` and `organization` are as given; `label` and `gate` are None if not given.
     """
 
     line: int
@@ -52,14 +52,14 @@ class PlannedRow:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The given fields of a number that is there already."""
+        """The given fields, for a registered number."""
         given = {"label": self.label, "gate": self.gate}
         return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """All rows in order. `warning` is what limits the whole plan, such as Vapi being away."""
+    """All rows in order. `warning` limits the whole plan, for example when Vapi does not answer."""
 
     rows: tuple[PlannedRow, ...]
     warning: str | None = None
@@ -77,12 +77,12 @@ class ImportPlan:
 
     @property
     def to_do(self) -> int:
-        """How many rows have something to do."""
+        """How many rows make a change."""
         return self.figures["create"] + self.figures["update"]
 
 
 class Naming:
-    """Finds the organization that a row means: our id, else an external id, else a name."""
+    """Finds a row's organization: by our id, else by an external id, else by name."""
 
     def __init__(self, organizations: Iterable[NamedOrganization]) -> None:
         self.by_id: dict[UUID, NamedOrganization] = {}
@@ -95,7 +95,7 @@ class Naming:
             self.by_name.setdefault(found.name, []).append(found)
 
     def find(self, word: str) -> NamedOrganization:
-        """Raises `InvalidError` for none, and for a name that several have."""
+        """Raises `UnknownOrganizationError`, or `AmbiguousOrganizationError` for a shared name."""
         as_id = find_uuid(word)
         found = self.by_id.get(as_id) if as_id else None
         found = found or self.by_external_id.get(word)
@@ -115,7 +115,7 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges the rows of one import in order. `first` keeps which line named a number first."""
+    """Plans the rows of one import in order. `first` maps a number to the first line that names it."""
 
     known: KnownNumbers
     naming: Naming
@@ -123,7 +123,7 @@ class Judge:
     first: dict[str, int] = field(default_factory=dict)
 
     def judge(self, row: ImportRow | RowFault) -> PlannedRow:
-        """What a row does, or what is wrong with it."""
+        """Plan a row, or record its error."""
         begun = PlannedRow(row.line, row.phone_number, row.organization, "error")
         if isinstance(row, RowFault):
             return replace(begun, code=row.code, message=row.message)
@@ -134,7 +134,7 @@ class Judge:
             return begun.failed(exc)
 
     def decide(self, begun: PlannedRow, row: ImportRow) -> PlannedRow:
-        """What a row does. Raises `CallgateError`."""
+        """Plan a row. Raises `CallgateError`."""
         vapi_id, number = identify(row, self.known)
         line = self.first.setdefault(vapi_id, row.line)
         if line != row.line:
@@ -165,7 +165,7 @@ class Judge:
 
 
 def differences(row: ImportRow, current: RegisteredNumber) -> list[str]:
-    """What a row would change of a number, for people; what it does not say stays."""
+    """The changes of a row as text; values that it does not give stay."""
     pairs = (("label", current.label, row.label), ("gate", current.gate, row.gate))
     return [
         f"{name}: {was or '(none)'} → {wanted}"

@@ -1,6 +1,6 @@
-"""What is at Vapi, as imports need it: all numbers page by page, and those that a file names.
+"""Numbers at Vapi, for imports: all of them page by page, and those that a file names.
 
-Nothing is changed there, and nothing is known of what is registered here.
+Reads only, and knows nothing of the registered numbers.
 """
 
 import asyncio
@@ -29,16 +29,16 @@ WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 10.0
 
 PRESSING = 20
-"""So many questions about single numbers may go before repairs; a file full of unknown ids may not."""
+"""This many requests for single numbers may precede repairs; a file of unknown ids may not."""
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class VapiNumber:
-    """A number at Vapi. `answered_by` is what is bound to it, in Vapi's words (`assistantId`, …).
+    """A number at Vapi. `answered_by` is bound to it, in Vapi's terms (`assistantId`, …).
 
-    `webhook_url` comes without user name, password and query, which may be secrets.
+    `webhook_url` has no user name, password or query, which may be secrets.
     """
 
     id: str
@@ -49,7 +49,7 @@ class VapiNumber:
 
     @classmethod
     def of(cls, view: PhoneNumberView) -> "VapiNumber | None":
-        """The view's fields; None for an object without an id that could be one."""
+        """Build it from a view; None for an object without a valid id."""
         if view.id is None or not VAPI_ID.fullmatch(view.id):
             return None
         bound = {name: text(view.raw.get(name)) for name in BINDINGS}
@@ -65,10 +65,10 @@ class VapiNumber:
 
 @dataclass(slots=True)
 class KnownNumbers:
-    """What Vapi said of the numbers that were asked for.
+    """Vapi's answers about the requested numbers.
 
-    `refused` are ids that Vapi itself does not know, with its reason. `problem` is why not all
-    could be asked: then what is not here is not known, neither to be there nor to be gone.
+    `refused` are ids that Vapi does not know, with its reason. `problem` is why not all could be
+    checked: then a missing number may or may not exist at Vapi.
     """
 
     by_id: dict[str, VapiNumber] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class KnownNumbers:
 
 @dataclass(frozen=True, slots=True)
 class VapiNumbers:
-    """Reads numbers at Vapi, with a little patience for its bad moments."""
+    """Reads numbers at Vapi, with a few retries."""
 
     client: VapiClient
     wait_seconds: float = WAIT_SECONDS
@@ -103,15 +103,15 @@ class VapiNumbers:
             if not found.has_next:
                 return
             if not fresh:
-                raise VapiUnavailableError("Vapi gives the same page of phone numbers for ever.")
+                raise VapiUnavailableError("Vapi repeats the same page of phone numbers.")
 
     async def ask_page(self, page: int) -> PhoneNumberPage:
         return await self.client.list_phone_numbers_page(page, priority=Priority.ADMIN)
 
     async def look_up(self, ids: set[str], numbers: set[str]) -> KnownNumbers:
-        """What Vapi has of these ids and E.164 numbers.
+        """Find these ids and E.164 numbers at Vapi.
 
-        A page may miss one: an id is refused only by Vapi's answer to the question for it alone.
+        A page may miss one, so an id counts as refused only after a request for it alone.
         """
         known = KnownNumbers()
         try:
@@ -127,7 +127,7 @@ class VapiNumbers:
         return known
 
     async def confirm(self, known: KnownNumbers, vapi_id: str, priority: Priority) -> None:
-        """Ask for one number by its id. Raises a `VapiError` when that settles nothing."""
+        """Request one number by its id. Raises a `VapiError` if the answer is inconclusive."""
         try:
             raw = await self.patiently(partial(self.client.get_phone_number, vapi_id, priority))
         except VapiNotFoundError:
@@ -143,7 +143,7 @@ class VapiNumbers:
                 known.add(found)
 
     async def patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask again, a few times, while Vapi is in trouble or wants fewer requests."""
+        """Retry a few times while Vapi fails or throttles."""
         for attempt in range(1, TRIES):
             try:
                 return await ask()
@@ -156,13 +156,13 @@ class VapiNumbers:
 
 
 def plain(text: str | None) -> str | None:
-    """A text without what cannot be seen, or stored."""
+    """A text without invisible characters and invalid ones."""
     cleaned = HIDDEN.sub("", text or "").encode("utf-8", "ignore").decode().strip()
     return cleaned[:MAX_TEXT] or None
 
 
 def plain_url(text: str) -> str:
-    """A URL without what could be a secret in it."""
+    """A URL without the parts that may be secrets."""
     try:
         return plain(str(URL(text).with_user(None).with_query(None).with_fragment(None))) or ""
     except ValueError:

@@ -1,1 +1,1 @@
-"""Use cases around organizations and what entitles them."""
+"""Use cases for organizations and their entitlements."""

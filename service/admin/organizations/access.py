@@ -1,4 +1,4 @@
-"""An organization's access told: what holds at an instant, why, until when, and what comes then."""
+"""An organization's access at a time: the decision, its reason, and the upcoming changes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from service.domain.organizations import Organization
 from service.domain.wording.access import AccessStory, describe_access
 
 MOST = 6
-"""Instants that the entitlements of one organization can have."""
+"""The most times at which one organization's entitlements can change."""
 
 
 class ExplainChain(Protocol):
@@ -23,14 +23,14 @@ class ExplainChain(Protocol):
 
 
 class OrganizationReader(Protocol):
-    """Where organizations are read."""
+    """Reads organizations."""
 
     async def get(self, organization_id: UUID) -> Organization: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """From `at` on something else holds."""
+    """A change of the decision at `at`."""
 
     at: datetime
     decision: Decision
@@ -39,7 +39,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What holds at `decision.decided_at`, and what will come by itself, in order."""
+    """The decision at `decision.decided_at`, and the upcoming changes in order."""
 
     decision: Decision
     story: AccessStory
@@ -47,13 +47,13 @@ class Explained:
 
     @property
     def until(self) -> datetime | None:
-        """Since when it no longer holds; None: it holds for good, as far as anybody can tell."""
+        """When the decision ends; None: no change is known."""
         return self.turns[0].at if self.turns else None
 
 
 @dataclass(frozen=True, slots=True)
 class OrganizationAccess:
-    """What everybody may read."""
+    """Explains access; every role may."""
 
     organizations: OrganizationReader
     preview: ExplainChain
@@ -65,9 +65,9 @@ class OrganizationAccess:
     async def explain_stored(
         self, organization: Organization, at: datetime | None = None
     ) -> Explained:
-        """The same for an organization that is at hand.
+        """The same for an organization that was read already.
 
-        Times that only a plugin's policy knows cannot be foretold.
+        Changes that only a plugin's policy knows are not included.
         """
         decision = await self.preview.decide(organization, at=at)
         turns: list[Turn] = []

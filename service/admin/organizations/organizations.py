@@ -1,4 +1,4 @@
-"""Use cases around organizations: each change is rows and audit in one transaction."""
+"""Use cases for organizations: a change and its audit entry are one transaction."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -31,7 +31,7 @@ OWN_FIELDS = (
 )
 
 CHOICES: Mapping[str, Any] = {"handling": {}, "blocked_messages": []}
-"""What an organization that made no choice has."""
+"""The choices of a new organization."""
 
 Entitlement = Literal["plan", "trial", "override"]
 
@@ -50,7 +50,7 @@ class AccessPreview(Protocol):
 
 @dataclass(slots=True)
 class OrganizationChange:
-    """A change under way: what was there, and, once it is through, what is there now."""
+    """A change in progress: the organization before and, once it is made, after."""
 
     connection: Connection
     before: Organization
@@ -63,7 +63,7 @@ class OrganizationChange:
 
 
 def own_fields(organization: Organization) -> dict[str, Any]:
-    """The fields that an admin sets, as they are kept and audited."""
+    """The fields that an admin sets, as stored and audited."""
     values = {name: getattr(organization, name) for name in OWN_FIELDS}
     return {
         **values,
@@ -74,12 +74,12 @@ def own_fields(organization: Organization) -> dict[str, Any]:
 
 
 def dump(value: SubscriptionPlan | Trial | Override | None) -> dict[str, Any] | None:
-    """An entitlement as the audit keeps it."""
+    """An entitlement as audited."""
     return None if value is None else asdict(value)
 
 
 def audited(organization: Organization) -> dict[str, Any]:
-    """All of an organization that can change, as the audit shows it."""
+    """Everything of an organization that can change, as audited."""
     return {
         **own_fields(organization),
         "plan": dump(organization.plan),
@@ -90,7 +90,7 @@ def audited(organization: Organization) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Organizations:
-    """What admins do with organizations."""
+    """Use cases of admins for organizations."""
 
     pool: Pool
     freshen: Freshen
@@ -104,7 +104,7 @@ class Organizations:
     async def access(
         self, organization_id: UUID, *, at: datetime | None, phone_number_id: UUID | None
     ) -> Decision:
-        """What the chain says about an organization now or at another instant, and why."""
+        """The chain's decision about an organization, now or at another time."""
         organization = await self.get(organization_id)
         number = None
         if phone_number_id is not None:
@@ -162,7 +162,7 @@ class Organizations:
     async def put_trial(
         self, actor: Actor, organization_id: UUID, starts_at: datetime | None, ends_at: datetime
     ) -> Organization:
-        """Set the trial; it begins now unless told otherwise. Raises `InvalidError`."""
+        """Set the trial; it begins now unless `starts_at` is given. Raises `InvalidError`."""
         actor.require_admin()
         async with self.changing(actor, organization_id, "trial.put") as change:
             await store.put_trial(change.connection, organization_id, starts_at, ends_at)
@@ -173,8 +173,8 @@ class Organizations:
     ) -> Organization:
         """Set the override; raises `InvalidError`.
 
-        What support may not set it may not replace either, or a week's exception could do away
-        with a standing one.
+        Support may not replace an override that it may not set, or a short exception could remove a
+        permanent one.
         """
         actor.require_support()
         async with self.changing(actor, organization_id, "override.put") as change:
@@ -188,7 +188,7 @@ class Organizations:
     async def delete_entitlement(
         self, actor: Actor, organization_id: UUID, kind: Entitlement
     ) -> Organization:
-        """Take the plan, trial or override away; doing it twice is no error."""
+        """Remove the plan, trial or override; repeating it is no error."""
         if kind == "override":
             actor.require_support()
         else:
@@ -204,7 +204,7 @@ class Organizations:
     async def changing(
         self, actor: Actor, organization_id: UUID, action: str
     ) -> AsyncIterator[OrganizationChange]:
-        """One transaction around a change. What changed is audited; nothing changed, nothing said.
+        """One transaction around a change. Only fields that differ are audited.
 
         Raises `NotFoundError`.
         """

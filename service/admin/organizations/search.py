@@ -1,4 +1,4 @@
-"""The list of organizations, each with its access now: what the chain says is no column."""
+"""The list of organizations with their access now, which is computed and no column."""
 
 import time
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from service.store.organizations.search import Filters, Position, Sort
 from service.store.pool import Pool
 
 LIST_SECONDS = 3.0
-"""How long a filtered list looks for more before it gives what it has, with the way to go on."""
+"""How long a filtered list searches before it returns a short page with a cursor."""
 
 LIST_CHUNK = 200
 
 
 class ListPreview(Protocol):
-    """The chain, asked about many."""
+    """The chain, for many organizations."""
 
     async def decide(self, organization: Organization) -> Decision: ...
 
@@ -30,7 +30,7 @@ class ListPreview(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OrganizationQuery:
-    """What to list. `allowed` and `reason` are the chain's answer now."""
+    """The filters. `allowed` and `reason` are the chain's decision now."""
 
     filters: Filters = field(default_factory=Filters)
     allowed: bool | None = None
@@ -43,7 +43,7 @@ class OrganizationQuery:
 
 @dataclass(slots=True)
 class OrganizationListing:
-    """A part of the list; `next` is the position after which it goes on."""
+    """A page of the list; `next` is the position of the following page."""
 
     found: list[tuple[Organization, Decision]] = field(default_factory=list)
     next: Position | None = None
@@ -51,7 +51,7 @@ class OrganizationListing:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationList:
-    """What everybody may read."""
+    """Lists organizations; every role may."""
 
     pool: Pool
     preview: ListPreview
@@ -62,10 +62,10 @@ class OrganizationList:
     ) -> OrganizationListing:
         """Organizations in order with their access now.
 
-        Where memory knows what the chain says, only those that fit are read; what was stored a
-        moment ago is judged again. Else pages are read until enough are found, or until
-        `seconds` are over: a page may then be short and still have a successor. At least one
-        organization is looked at, so that whoever goes on gets to the end.
+        If the chain can be evaluated in memory, only matching organizations are read and evaluated
+        again. Else pages are read until enough match or `seconds` have passed: a page may then be
+        short and still have a successor. Each page evaluates at least one organization, so the list
+        always ends.
         """
         judged = wanted.allowed is not None or wanted.reason is not None
         filters, size = wanted.filters, limit + 1

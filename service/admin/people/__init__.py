@@ -1,1 +1,1 @@
-"""Use cases around people: signing in, sessions, admins, API tokens."""
+"""Use cases for people: sign-in, sessions, admins, API tokens."""

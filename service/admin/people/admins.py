@@ -1,4 +1,4 @@
-"""What all changes of admins have in common; each is called inside an open transaction."""
+"""Steps that all changes of admins share; each runs inside an open transaction."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from service.store.pool import Connection, Pool
 
 
 def audited(admin: Admin) -> Mapping[str, Any]:
-    """An admin as the audit tells of them."""
+    """An admin as audited."""
     found: dict[str, Any] = {"name": admin.name, "role": admin.role}
     if admin.subject is not None:
         found["subject"] = admin.subject
@@ -29,7 +29,7 @@ async def add(
     password_hash: str | None = None,
     subject: str | None = None,
 ) -> Admin:
-    """Add somebody in an open transaction. Raises `ConflictError` (`name_taken`)."""
+    """Add an admin in an open transaction. Raises `NameTakenError`."""
     made = await store.insert(
         connection,
         name=name,
@@ -42,7 +42,7 @@ async def add(
     if made is None:
         raise NameTakenError(field="name")
     admin = await get(connection, made)
-    # Whoever comes first: from now on there is somebody to ask.
+    # The first admin exists now, so set-up codes are no longer needed.
     await store.delete_codes(connection)
     await record(connection, actor, "admin.created", made, after=audited(admin))
     return admin
@@ -57,7 +57,7 @@ async def get(database: Pool | Connection, admin_id: UUID) -> Admin:
 
 
 async def set_role(connection: Connection, actor: Actor, admin: Admin, role: Role) -> None:
-    """Give another role. `store.lock` is held. Raises `ConflictError` (`last_admin`)."""
+    """Change the role. `store.lock` is held. Raises `LastAdminError`."""
     if admin.role == role:
         return
     await keep_one(connection, admin)
@@ -73,7 +73,7 @@ async def set_role(connection: Connection, actor: Actor, admin: Admin, role: Rol
 
 
 async def keep_one(connection: Connection, admin: Admin) -> None:
-    """Somebody must be left who may do everything. Raises `ConflictError` (`last_admin`)."""
+    """Keep one enabled admin with the role admin. Raises `LastAdminError`."""
     if admin.role != "admin" or admin.disabled_at is not None:
         return
     if not await store.has_other_admin(connection, admin.id):

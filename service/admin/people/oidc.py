@@ -1,7 +1,7 @@
-"""Signing in through an OpenID Connect provider: authorization code with PKCE.
+"""Sign-in through an OpenID Connect provider: authorization code with PKCE.
 
-Admins are found by what the provider calls them (issuer and subject), never by name or e-mail: those
-can be chosen by whoever has an account there.
+Admins are found by issuer and subject, never by name or e-mail: users can choose those at the
+provider.
 """
 
 import base64
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A sign-in on its way: where the browser goes, and the secret by which it is known again."""
+    """A sign-in in progress: the provider's address, and the secret that ties it to the browser."""
 
     address: str
     binding: str
@@ -44,7 +44,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A new session's token, and where to go on."""
+    """A new session's token, and the page to open."""
 
     token: str
     return_to: str
@@ -52,14 +52,14 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Oidc:
-    """Signs in whom the provider vouches for; their role follows its claim at every sign-in."""
+    """Signs in users of the provider; their role follows its claim at every sign-in."""
 
     pool: Pool
     provider: OidcProvider
 
     @property
     def name(self) -> str:
-        """What the button says."""
+        """The label of the button."""
         return self.provider.client.name
 
     async def begin(self, *, redirect_uri: str, return_to: str) -> Begun:
@@ -77,13 +77,13 @@ class Oidc:
     async def finish(
         self, *, state: str, code: str, binding: str, redirect_uri: str, client: Client
     ) -> Finished:
-        """Take the provider's answer, once, from the browser that asked.
+        """Accept the provider's answer once, from the browser that began the sign-in.
 
         Raises `SignInRefusedError`, `UnavailableError`, `ConflictError` (`last_admin`).
         """
         pending = await oidc_sign_ins.consume(self.pool, hash_of(state), hash_of(binding))
         if pending is None:
-            raise SignInRefusedError("This sign-in has expired or was used before. Begin again.")
+            raise SignInRefusedError("This sign-in has expired or was used before. Start again.")
         if not code:
             raise SignInRefusedError("The sign-in provider refused the sign-in.")
         token = await self.provider.redeem(
@@ -93,7 +93,7 @@ class Oidc:
         return Finished(await self.sign_in(claims, client), pending.return_to)
 
     async def sign_in(self, claims: Mapping[str, Any], client: Client) -> str:
-        """Begin a session of the admin that the claims are about, who may be new here."""
+        """Begin a session of the admin with these claims, who may be new."""
         ours = self.provider.client
         subject = f"{ours.issuer}|{claims['sub']}"
         role = role_of(claims, ours.role_claim) or ours.default_role
@@ -108,7 +108,7 @@ class Oidc:
                 assert admin is not None
                 log.info("sign_in.succeeded", admin_id=admin.id, way="oidc")
                 return await start_session(connection, admin, client)
-            # Whom the provider takes the role from is to be out everywhere.
+            # A user without a role at the provider loses every session.
             if admin is not None:
                 await sessions.end_all(connection, admin.id)
         log.warning("sign_in.refused", way="oidc", known=admin is not None)
@@ -116,7 +116,7 @@ class Oidc:
 
 
 def role_of(claims: Mapping[str, Any], claim: str) -> Role | None:
-    """The highest of our roles in a claim; its name may be a path into objects (`realm.roles`)."""
+    """The highest of our roles in a claim; the claim's name may be a path (`realm.roles`)."""
     value: Any = claims.get(claim)
     if value is None:
         value = claims
@@ -129,7 +129,7 @@ def role_of(claims: Mapping[str, Any], claim: str) -> Role | None:
 async def create(
     connection: Connection, claims: Mapping[str, Any], role: Role, subject: str
 ) -> Admin:
-    """Add somebody whom the provider sends, under a name that nobody has."""
+    """Add a user of the provider as an admin with an unused name."""
     name = name_of(claims)
     for number in range(1, 100):
         try:
@@ -146,7 +146,7 @@ async def create(
 
 
 def name_of(claims: Mapping[str, Any]) -> str:
-    """What to call somebody: the first claim that makes a name."""
+    """The name of a user: the first claim that is a valid name."""
     for claim in NAME_CLAIMS:
         text = claims.get(claim)
         try:
@@ -158,7 +158,7 @@ def name_of(claims: Mapping[str, Any]) -> str:
 
 
 def oidc_from(settings: Settings, pool: Pool, session: aiohttp.ClientSession) -> Oidc | None:
-    """Sign-in through the provider of the settings; None if there is none."""
+    """Build the sign-in from the settings; None if no provider is set."""
     if not settings.callgate_oidc_issuer:
         return None
     client = OidcClient(

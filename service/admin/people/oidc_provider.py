@@ -1,5 +1,5 @@
-"""Speaking to an OpenID Connect provider: its addresses, its keys, a code for an ID token, and what
-that token must be. Nothing of ours is read or written here."""
+"""The client of an OpenID Connect provider: discovery, keys, the exchange of a code for an ID token,
+and the token's verification. It reads and writes nothing of ours."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ ALGORITHMS = [
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
 ]
-"""Signatures that only the provider can make: with `none` anybody could, with HS256 every client."""
+"""Signatures that only the provider can make: `none` has no key, HS256 shares one with all clients."""
 KINDS: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
@@ -36,8 +36,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class OidcClient:
-    """What we are at the provider, and how its people become ours. `default_role` is for those
-    without `role_claim`; None lets nobody in without one."""
+    """Our client at the provider, and how its users get roles. `default_role` is for users without
+    `role_claim`; None refuses them."""
 
     issuer: str
     client_id: str
@@ -50,7 +50,7 @@ class OidcClient:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Where the provider is."""
+    """The provider's endpoints."""
 
     authorization_endpoint: str
     token_endpoint: str
@@ -71,7 +71,7 @@ def not_accepted(reason: str) -> SignInRefusedError:
 
 @dataclass(slots=True)
 class OidcProvider:
-    """One provider; its addresses are kept for an hour, its keys until there is a new one."""
+    """One provider; its endpoints are cached for an hour, its keys until an unknown one appears."""
 
     session: aiohttp.ClientSession
     client: OidcClient
@@ -97,7 +97,7 @@ class OidcProvider:
             raise away("not JSON") from None
 
     async def metadata(self) -> Metadata:
-        """Where the provider is, by its own word. Raises `UnavailableError`."""
+        """The provider's endpoints by discovery. Raises `ProviderUnavailableError`."""
         async with self.reading:
             if self.known is None or time.monotonic() - self.known.read_at > FRESH_SECONDS:
                 issuer = self.client.issuer
@@ -117,7 +117,7 @@ class OidcProvider:
             return self.known
 
     def endpoint(self, found: Mapping[str, Any], name: str) -> str:
-        """An address out of the discovery document: https, as far as the issuer itself is."""
+        """An endpoint from the discovery document: https, unless the issuer is not."""
         value = found.get(name)
         parts = urlsplit(value) if isinstance(value, str) else None
         if parts is None or not parts.hostname:
@@ -129,7 +129,7 @@ class OidcProvider:
         return value
 
     async def address(self, *, redirect_uri: str, state: str, nonce: str, challenge: str) -> str:
-        """Where the browser is sent."""
+        """The address that the browser is sent to."""
         place = (await self.metadata()).authorization_endpoint
         query = urlencode(
             {
@@ -146,7 +146,7 @@ class OidcProvider:
         return f"{place}{'&' if '?' in place else '?'}{query}"
 
     async def redeem(self, *, code: str, verifier: str, redirect_uri: str) -> str:
-        """The ID token that a code stands for. Raises `SignInRefusedError`, `UnavailableError`."""
+        """Exchange a code for the ID token. Raises `SignInRefusedError`, `UnavailableError`."""
         metadata = await self.metadata()
         data = {
             "grant_type": "authorization_code",
@@ -156,7 +156,7 @@ class OidcProvider:
         }
         headers = {"Accept": "application/json"}
         if self.client.client_secret and metadata.takes_basic:
-            # RFC 6749 wants both parts encoded as in a form before they are joined.
+            # RFC 6749 requires both parts to be form-encoded before they are joined.
             user = quote(self.client.client_id, safe="")
             secret = quote(self.client.client_secret, safe="")
             headers["Authorization"] = aiohttp.encode_basic_auth(user, secret)
@@ -174,7 +174,7 @@ class OidcProvider:
         return token
 
     async def read_keys(self) -> KeySet:
-        """The provider's public keys that we can use."""
+        """The provider's supported public keys."""
         status, found = await self.read("GET", (await self.metadata()).jwks_uri)
         if status != 200 or not isinstance(found, dict) or not isinstance(found.get("keys"), list):
             raise away(f"keys: status {status}")
@@ -191,8 +191,8 @@ class OidcProvider:
         return self.keys
 
     async def verify(self, token: str, nonce: str) -> Mapping[str, Any]:
-        """The claims of an ID token that is signed by the provider, for us, now, and for this very
-        sign-in. Raises `SignInRefusedError`."""
+        """The claims of an ID token, verified for signature, audience, time and this sign-in. Raises
+        `SignInRefusedError`."""
         client_id = self.client.client_id
         registry = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
@@ -216,7 +216,7 @@ class OidcProvider:
         return claims
 
     async def decode(self, token: str) -> dict[str, Any]:
-        """Verify the signature; a key that we do not know makes us look for new ones once."""
+        """Verify the signature; an unknown key refreshes the keys once."""
         keys = self.keys or await self.read_keys()
         try:
             return claims_of(jwt.decode(token, keys, algorithms=ALGORITHMS))
@@ -232,6 +232,6 @@ def claims_of(token: jwt.Token) -> dict[str, Any]:
 
 
 def takes_basic(found: Mapping[str, Any]) -> bool:
-    """Whether the provider wants the secret in a header; that is so where it says nothing."""
+    """Whether the provider expects the secret in a header, which is the default."""
     ways = found.get("token_endpoint_auth_methods_supported")
     return not isinstance(ways, list) or "client_secret_basic" in ways

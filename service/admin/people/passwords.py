@@ -1,4 +1,4 @@
-"""Hashing passwords with argon2, in threads and a few at once: each takes 64 MiB and 0.1 s of a core."""
+"""Hashes passwords with argon2 in threads, a few at once: each takes 64 MiB and 0.1 s of a core."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,23 +15,23 @@ from service.domain.texts import MOST_CHARACTERS
 AT_ONCE = 2
 WAIT_SECONDS = 10.0
 
-NOBODYS = (
+UNKNOWN_HASH = (
     "$argon2id$v=19$m=65536,t=3,p=4$jTPSwsjTQGUEWNPPHoIKdw"
     "$gZK5105APSVoD3VeKsPW8gtu66GGL0UmCsUslFHleTk"
 )
-"""Verified for names that nobody has, so that the answer takes as long as for others."""
+"""Verified for unknown names, so that the answer takes as long as for known ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """One for a process, as it is what bounds the work."""
+    """One per process: it bounds the concurrent work."""
 
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Wait for a turn, not for ever. Raises `UnavailableError`."""
+        """Wait for a turn. Raises `UnavailableError` after `WAIT_SECONDS`."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self.places.acquire()
@@ -47,7 +47,7 @@ class Passwords:
             return await asyncio.to_thread(self.hasher.hash, canonical_password(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether it is this password. Without a hash it is not, and takes as long to say so."""
+        """Whether the password matches. Without a hash it does not, and the check takes as long."""
         if len(password) > MOST_CHARACTERS:
             return False
         try:
@@ -56,11 +56,11 @@ class Passwords:
             return False
         async with self.place():
             try:
-                await asyncio.to_thread(self.hasher.verify, password_hash or NOBODYS, given)
+                await asyncio.to_thread(self.hasher.verify, password_hash or UNKNOWN_HASH, given)
             except (VerificationError, InvalidHashError):
                 return False
         return password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether it was hashed with other parameters than today's."""
+        """Whether the hash has other parameters than the current ones."""
         return self.hasher.check_needs_rehash(password_hash)

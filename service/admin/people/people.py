@@ -1,4 +1,4 @@
-"""Use cases around admins: the first one, more of them, their roles and passwords."""
+"""Use cases for admins: the first one, more of them, their roles and passwords."""
 
 import hmac
 import secrets
@@ -32,7 +32,7 @@ SANDBOX = "sandbox"
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Admins in the database. `setup_token` makes the first one; "" where only codes do."""
+    """Admins in the database. `setup_token` allows to create the first one; "": only codes do."""
 
     pool: Pool
     setup_token: str
@@ -43,7 +43,7 @@ class People:
         return await store.is_empty(self.pool)
 
     async def issue_setup_code(self) -> str | None:
-        """A code that makes the first admin; None when there is one."""
+        """A code to create the first admin; None if an admin exists."""
         code = secrets.token_urlsafe(24)
         async with transaction(self.pool) as connection:
             await store.lock(connection)
@@ -53,8 +53,8 @@ class People:
         return code
 
     async def create_first(self, *, name: str, password: str, code: str, client: Client) -> str:
-        """Make the first admin and sign them in; of several at once one wins. Returns the session's
-        token. Raises `ConflictError` (`already_set_up`), `SignInRefusedError`."""
+        """Create the first admin and sign them in; of concurrent requests one wins. Returns the
+        session's token. Raises `AlreadySetUpError`, `SignInRefusedError`."""
         throttle = Throttle(self.pool)
         await throttle.begin(SETUP, client.address)
         given = hash_of(code)
@@ -82,7 +82,7 @@ class People:
             raise AlreadySetUpError
 
     async def create(self, actor: Actor, *, name: str, role: Role, password: str) -> Admin:
-        """Add somebody who signs in with a password. Raises `InvalidError`, `ConflictError`."""
+        """Add an admin who signs in with a password. Raises `InvalidError`, `ConflictError`."""
         actor.require_admin()
         name = parse_name(name)
         check_password(password, name)
@@ -97,7 +97,7 @@ class People:
         return await store.list_page(self.pool, after=after, limit=limit)
 
     async def get(self, actor: Actor, admin_id: UUID) -> Admin:
-        """One admin: everybody sees themselves, admins all. Raises `NotFoundError`."""
+        """One admin: admins may read all, others only themselves. Raises `NotFoundError`."""
         found = await store.find(self.pool, admin_id)
         if found is None or key_of(found.name) != key_of(actor.name):
             actor.require_admin()
@@ -114,7 +114,7 @@ class People:
         return found
 
     async def change_role(self, actor: Actor, admin_id: UUID, role: Role) -> Admin:
-        """Give another role, at once, to sessions that run too."""
+        """Change the role; it applies to live sessions at once."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await store.lock(connection)
@@ -123,7 +123,7 @@ class People:
             return await get(connection, admin_id)
 
     async def disable(self, actor: Actor, admin_id: UUID) -> Admin:
-        """Let somebody in no more, and end their sessions."""
+        """Disable an admin, and end their sessions."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await store.lock(connection)
@@ -143,7 +143,7 @@ class People:
             return await get(connection, admin_id)
 
     async def enable(self, actor: Actor, admin_id: UUID) -> Admin:
-        """Let somebody in again."""
+        """Enable an admin again."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await store.lock(connection)
@@ -155,7 +155,7 @@ class People:
             return await get(connection, admin_id)
 
     async def set_password(self, actor: Actor, admin_id: UUID, password: str) -> None:
-        """Give somebody another password, and end all their sessions."""
+        """Set an admin's password, and end all their sessions."""
         actor.require_admin()
         admin = await get(self.pool, admin_id)
         check_password(password, admin.name)
@@ -170,7 +170,7 @@ class People:
         *,
         keep: UUID | None = None,
     ) -> None:
-        """Change one's own password, and end one's sessions `keep` excepted.
+        """Change one's own password, and end all sessions except `keep`.
 
         Raises `InvalidError`, `TooManyAttemptsError`.
         """
@@ -188,8 +188,7 @@ class People:
         await self.keep_password(actor, admin, new_hash, keep=keep)
 
     async def seed(self, name: str, password: str) -> bool:
-        """Let the sandbox's own admin in with this password, whatever it was before; False where
-        somebody else has the name."""
+        """Set the password of the sandbox's own admin; False if another admin has the name."""
         actor = Actor(SANDBOX, "admin", "system")
         password_hash = await self.passwords.hash(password)
         async with transaction(self.pool) as connection:

@@ -1,4 +1,4 @@
-"""Use cases around sessions: who a cookie is, and ending what should not go on."""
+"""Use cases for sessions: find one by its cookie, and end sessions."""
 
 import secrets
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from service.store.pool import UNAVAILABLE, Connection, Pool
 
 
 async def start_session(connection: Connection, admin: Admin, client: Client) -> str:
-    """Sign somebody in who has proved who they are. Returns the new session's token: one that was
-    there before, whoever brought it, never becomes theirs."""
+    """Start a session for an authenticated admin. Returns its token, which is always new: an existing
+    cookie never becomes a session."""
     token = secrets.token_urlsafe(32)
     session_id = await store.insert(connection, hash_of(token), admin.id, client)
     await admins.record_sign_in(connection, admin.id)
@@ -35,7 +35,7 @@ async def start_session(connection: Connection, admin: Admin, client: Client) ->
 
 
 def audited(session: Session) -> Mapping[str, Any]:
-    """A session as the audit tells of it."""
+    """A session as audited."""
     return {
         "admin": session.name,
         "address": session.address,
@@ -45,12 +45,12 @@ def audited(session: Session) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Sessions in the database, so that each can be seen and ended at once, in every replica."""
+    """Sessions in the database: each can be listed and ended at once, in every replica."""
 
     pool: Pool
 
     async def find(self, token: str) -> Session | None:
-        """The session that a cookie's token means; None when it has ended in any way."""
+        """The live session of a cookie's token, or None."""
         if not token or len(token) > MAX_LENGTH:
             return None
         found = await store.find_by_hash(self.pool, hash_of(token))
@@ -58,7 +58,7 @@ class Sessions:
             return None
         session, is_stale = found
         if is_stale:
-            # A database that takes no writes ends nobody's reading.
+            # A read-only database must not end a session.
             with suppress(*UNAVAILABLE):
                 await store.record_seen(self.pool, session.id)
         return session
@@ -71,21 +71,21 @@ class Sessions:
                 await record(connection, actor, "session.ended", session.id, before=before)
 
     async def leave_notice(self, session_id: UUID, notice: Mapping[str, Any]) -> None:
-        """A word for the next page of this session."""
+        """Leave a notice for the next page of this session."""
         await store.update_notice(self.pool, session_id, notice)
 
     async def take_notice(self, session_id: UUID) -> None:
         await store.clear_notice(self.pool, session_id)
 
     async def list_of(self, actor: Actor, admin_id: UUID) -> list[Session]:
-        """The live sessions of an admin: everybody sees their own, admins all."""
+        """The live sessions of an admin: admins may read all, others only their own."""
         admin = await admins.find(self.pool, admin_id)
         if admin is None or key_of(admin.name) != key_of(actor.name):
             actor.require_admin()
         return await store.list_of_admin(self.pool, admin_id)
 
     async def revoke(self, actor: Actor, session_id: UUID, *, own_admin_id: UUID | None) -> None:
-        """End a session: everybody their own, admins all. Raises `NotFoundError`."""
+        """End a session: admins may end all, others only their own. Raises `NotFoundError`."""
         async with transaction(self.pool) as connection:
             found = await store.find(connection, session_id)
             if found is None or found.admin_id != own_admin_id:
@@ -98,7 +98,7 @@ class Sessions:
     async def revoke_all(
         self, actor: Actor, admin_id: UUID, *, own_admin_id: UUID | None, but: UUID | None = None
     ) -> int:
-        """End every session of an admin, `but` one; returns how many there were."""
+        """End every session of an admin except `but`; returns their number."""
         if admin_id != own_admin_id:
             actor.require_admin()
         async with transaction(self.pool) as connection:

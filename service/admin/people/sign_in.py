@@ -1,4 +1,4 @@
-"""Signing in to the panel with a name and a password."""
+"""Sign-in to the panel with a name and a password."""
 
 from dataclasses import dataclass, field
 
@@ -17,13 +17,13 @@ log = structlog.get_logger()
 
 
 def refused() -> SignInRefusedError:
-    """One sentence, whatever was wrong: who has an account is nobody's business."""
+    """One sentence for every cause: it must not reveal which names exist."""
     return SignInRefusedError("The name or the password is wrong.")
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Judges passwords, slowly for who guesses."""
+    """Verifies passwords, with a delay after failures."""
 
     pool: Pool
     passwords: Passwords = field(default_factory=Passwords)
@@ -45,7 +45,7 @@ class SignIn:
             raise refused()
         new = await self.passwords.hash(password) if self.passwords.is_outdated(kept) else None
         async with transaction(self.pool) as connection:
-            # It took a moment: whoever was disabled or given another password meanwhile stays out.
+            # An admin who was disabled or got another password while hashing is refused.
             await admins.lock(connection)
             now = await admins.find(connection, admin.id)
             if now is None or now.disabled_at is not None:

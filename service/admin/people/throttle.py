@@ -1,4 +1,4 @@
-"""Slowing down who guesses passwords, for all replicas together."""
+"""Delays after failed sign-ins, shared by all replicas."""
 
 import hashlib
 import ipaddress
@@ -12,7 +12,7 @@ from service.store.people.sign_in_failures import Failures
 from service.store.pool import Pool
 
 FREE_TOGETHER, FREE_NAME, FREE_ADDRESS = 5, 20, 50
-"""Failures that cost nothing: of a name from one address, of a name, from an address."""
+"""Failures without a delay: of a name from one address, of a name, from an address."""
 
 FIRST_WAIT, LONGEST_WAIT = 30.0, 900.0
 
@@ -22,7 +22,7 @@ def hash_of_name(name: str) -> bytes:
 
 
 def network_of(address: str) -> str:
-    """Whom an address counts for: with IPv6 everybody has a whole network of them."""
+    """The network that an address counts for: an IPv6 client has a whole network."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -34,7 +34,7 @@ def network_of(address: str) -> str:
 
 
 def wait_after(failures: Failures, free: int) -> float:
-    """Seconds still to wait: 30 after the first failure that is one too many, then twice as long."""
+    """Seconds to wait: 30 after the first failure over the limit, then doubled each time."""
     if failures.count < free:
         return 0.0
     wait = FIRST_WAIT * 2.0 ** min(failures.count - free, 10)
@@ -43,13 +43,13 @@ def wait_after(failures: Failures, free: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Counts an attempt as failed before it is judged, so that many at once do not slip through."""
+    """Counts an attempt as failed before it is verified, so that concurrent attempts count too."""
 
     pool: Pool
 
     async def begin(self, name: str, address: str) -> None:
-        """Count an attempt. One that comes too early raises `TooManyAttemptsError` and is not counted:
-        nobody can be kept out for ever."""
+        """Count an attempt. One that comes too early raises `TooManyAttemptsError` and is not counted,
+        so that an attacker cannot lock an admin out permanently."""
         name_hash, network = hash_of_name(name), network_of(address)
         async with transaction(self.pool) as connection:
             await store.lock(connection, name_hash, network)
@@ -64,5 +64,5 @@ class Throttle:
             await store.insert(connection, name_hash, network)
 
     async def succeed(self, name: str, address: str) -> None:
-        """The attempt was right: what failed before it from there is forgotten."""
+        """Clear the failures of this name and address after a success."""
         await store.delete(self.pool, hash_of_name(name), network_of(address))

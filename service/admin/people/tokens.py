@@ -1,4 +1,4 @@
-"""Use cases around API tokens, and telling who a token is."""
+"""Use cases for API tokens, and their authentication."""
 
 import hashlib
 import hmac
@@ -24,12 +24,12 @@ MAX_LENGTH = 256
 
 
 def hash_of(token: str) -> bytes:
-    """What is kept of a token. It is random and long, so one round of SHA-256 is enough."""
+    """The stored hash of a token. Tokens are long and random, so one round of SHA-256 is enough."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def require_no_more(actor: Actor, scopes: Sequence[Scope], expires_at: datetime | None) -> None:
-    """A token makes none that reaches further or lives longer than itself. Raises `ForbiddenError`."""
+    """Raise `ForbiddenError` for a new token with more rights or a later end than the actor's."""
     if actor.scopes and not (scopes and actor.scopes.issuperset(scopes)):
         own = ", ".join(sorted(actor.scopes))
         raise ForbiddenError(
@@ -43,13 +43,13 @@ def require_no_more(actor: Actor, scopes: Sequence[Scope], expires_at: datetime 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens in the database, and the one that the environment brings for the first steps."""
+    """Tokens in the database, and the bootstrap token of the environment."""
 
     pool: Pool
     bootstrap: str
 
     async def authenticate(self, token: str, source: str) -> Actor | None:
-        """Who a token is, or None. The bootstrap token works with PostgreSQL away."""
+        """The actor of a token, or None. The bootstrap token works without PostgreSQL."""
         given = hash_of(token)
         if self.bootstrap and hmac.compare_digest(given, hash_of(self.bootstrap)):
             return Actor("admin-token", "admin", source)
@@ -60,7 +60,7 @@ class Tokens:
             return None
         known, is_stale = found
         if is_stale:
-            # A database that takes no writes stops nobody from reading.
+            # A read-only database must not refuse a token.
             with suppress(*UNAVAILABLE):
                 await store.record_use(self.pool, known.id)
         return Actor(
@@ -80,9 +80,9 @@ class Tokens:
         expires_at: datetime | None,
         scopes: Iterable[Scope] = (),
     ) -> tuple[ApiToken, str]:
-        """Make a token; its secret is returned here and never again. No `scopes` are all areas.
+        """Create a token; its secret is returned only here. No `scopes` are all areas.
 
-        Raises `InvalidError`, and `ForbiddenError` for a token that wants more than it is.
+        Raises `BadPeriodError`, or `ForbiddenError` for more rights than the actor's.
         """
         actor.require_admin()
         wanted = sorted(set(scopes))
@@ -130,7 +130,7 @@ class Tokens:
         return found
 
     async def revoke(self, actor: Actor, token_id: UUID) -> None:
-        """End a token at once; doing it twice is no error."""
+        """Revoke a token at once; repeating it is no error."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             found = await store.find(connection, token_id)

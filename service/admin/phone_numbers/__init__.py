@@ -1,1 +1,1 @@
-"""Use cases around phone numbers: registered, unknown, and at Vapi but not registered here."""
+"""Use cases for phone numbers: registered, unknown, and unregistered at Vapi."""

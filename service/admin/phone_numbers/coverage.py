@@ -1,4 +1,4 @@
-"""Use cases around coverage: of one number, as Vapi has it now; of all, as it is stored."""
+"""Use cases for coverage: of one number as Vapi has it now, and of all as stored."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from service.store.phone_numbers import phone_numbers
 from service.store.phone_numbers.coverage import Group, count_groups
 from service.store.pool import Pool
 
-NOBODY = UUID(int=0)
+NO_ID = UUID(int=0)
 SOME_ASSISTANT = "some-assistant"
 
 
@@ -47,7 +47,7 @@ class HoleCount:
 
 @dataclass(frozen=True, slots=True)
 class Coverages:
-    """`ring_gate_default` and `watch_interval` are what the settings say."""
+    """`ring_gate_default` and `watch_interval` come from the settings."""
 
     pool: Pool
     vapi: CoverageReader
@@ -57,7 +57,7 @@ class Coverages:
     async def of(self, phone_number_id: UUID) -> NumberCoverage:
         """One number's coverage; asks Vapi.
 
-        Raises `NotFoundError`, `InvalidError` (`vapi_phone_number_not_found`) or `UnavailableError`.
+        Raises `PhoneNumberNotFoundError`, `VapiPhoneNumberNotFoundError` or `VapiAwayError`.
         """
         number = await phone_numbers.find(self.pool, phone_number_id)
         if number is None:
@@ -75,7 +75,7 @@ class Coverages:
 async def count_holes(
     pool: Pool, ring_gate_default: bool, watch_interval: float
 ) -> list[HoleCount]:
-    """The holes of all numbers by what is stored, most frequent first; asks nobody."""
+    """The holes of all numbers from stored facts, most frequent first; sends no request."""
     found = Counter[tuple[CallKind, Hole]]()
     for group in await count_groups(pool):
         number, organization = representative(group)
@@ -87,11 +87,11 @@ async def count_holes(
 
 
 def representative(group: Group) -> tuple[PhoneNumber, Organization]:
-    """A number with its organization that stands for all of a group."""
+    """A sample number and organization for a whole group."""
     answer = {"assistantId" if group.answers else "squadId": SOME_ASSISTANT}
     number = PhoneNumber(
-        id=NOBODY,
-        organization_id=NOBODY,
+        id=NO_ID,
+        organization_id=NO_ID,
         vapi_phone_number_id="",
         gate="request" if group.gate == "request" else "event",
         answer_with=answer if group.answered else None,
@@ -101,7 +101,7 @@ def representative(group: Group) -> tuple[PhoneNumber, Organization]:
         ),
     )
     organization = Organization(
-        id=NOBODY,
+        id=NO_ID,
         name="",
         forward_url="https://somewhere" if group.forwards else None,
         assistant_ids=(SOME_ASSISTANT,) if group.registered else (),

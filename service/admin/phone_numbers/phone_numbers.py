@@ -1,4 +1,4 @@
-"""Use cases around phone numbers: adding one configures it at Vapi, removing one puts things back."""
+"""Use cases for phone numbers: adding one configures its webhook at Vapi, removing one restores it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ from service.store.phone_numbers import phone_numbers as store
 from service.store.pool import UNAVAILABLE, Connection, Pool
 
 RECONCILE_SECONDS = 6.0
-"""How long an admin's request waits for Vapi; afterwards the loop goes on with it."""
+"""How long an admin's request waits for Vapi; afterwards the loop continues."""
 
 AT_VAPI = frozenset({"gate", "answer_with"})
-"""What a change of calls for another look at Vapi; whose number it is and its label do not."""
+"""Fields whose change needs another pass at Vapi; the organization and the label do not."""
 
 FIELDS = ("organization_id", "vapi_phone_number_id", "label", "gate", "answer_with")
 
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 class Probed(Protocol):
-    """What Vapi says of a number."""
+    """A number at Vapi."""
 
     @property
     def number(self) -> str | None: ...
@@ -57,7 +57,7 @@ def audited(number: PhoneNumber) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class PhoneNumbers:
-    """What admins do with phone numbers."""
+    """Use cases of admins for phone numbers."""
 
     pool: Pool
     freshen: Freshen
@@ -90,8 +90,8 @@ class PhoneNumbers:
     async def create(self, actor: Actor, values: Mapping[str, Any]) -> PhoneNumber:
         """Register a number and configure it at Vapi at once.
 
-        Raises `ConflictError` (`phone_number_taken`) or `InvalidError` (`organization_not_found`,
-        `vapi_phone_number_not_found`). While Vapi cannot be asked the number waits as `pending`.
+        Raises `PhoneNumberTakenError`, `UnknownOrganizationError` or
+        `VapiPhoneNumberNotFoundError`. While Vapi does not answer the number stays `pending`.
         """
         actor.require_admin()
         vapi_id = values["vapi_phone_number_id"]
@@ -107,12 +107,12 @@ class PhoneNumbers:
         try:
             return await self.get(created.id)
         except (NotFoundError, *UNAVAILABLE):
-            return created  # it was added, whatever happened since
+            return created  # the number was added, even if it cannot be read now
 
     async def register(self, actor: Actor, values: Mapping[str, Any]) -> PhoneNumber:
-        """Register a number that Vapi is known to have; the loop configures it a moment later.
+        """Register a number that exists at Vapi; the loop configures it a moment later.
 
-        `values` are those of `create` and `number`. Raises like it.
+        `values` are those of `create` and `number`. Raises the errors of `create`.
         """
         actor.require_admin()
         async with transaction(self.pool) as connection:
@@ -125,7 +125,7 @@ class PhoneNumbers:
     async def change(
         self, actor: Actor, phone_number_id: UUID, changes: Mapping[str, Any]
     ) -> PhoneNumber:
-        """Change the given fields only, and see that Vapi follows. Raises `InvalidError`."""
+        """Change the given fields only, and update Vapi. Raises `InvalidError`."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
@@ -144,9 +144,9 @@ class PhoneNumbers:
         return await self.get(phone_number_id)
 
     async def delete(self, actor: Actor, phone_number_id: UUID) -> None:
-        """Give a number up and put back at Vapi what was there before.
+        """Release a number and restore its previous webhook at Vapi.
 
-        The number is gone for everybody at once; putting back goes on until Vapi has taken it.
+        The number is removed at once; the loop restores the webhook until Vapi accepts it.
         """
         actor.require_admin()
         async with transaction(self.pool) as connection:
@@ -158,7 +158,7 @@ class PhoneNumbers:
         await self.reconcile(phone_number_id)
 
     async def sync(self, actor: Actor, phone_number_id: UUID) -> PhoneNumber:
-        """Look at one number now."""
+        """Reconcile one number now."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await self.stored(connection, phone_number_id)
@@ -167,7 +167,7 @@ class PhoneNumbers:
         return await self.get(phone_number_id)
 
     async def probe(self, vapi_id: str) -> Probed | None:
-        """What Vapi says of a number; None while it cannot be asked. Raises `InvalidError`."""
+        """The number at Vapi; None while Vapi does not answer. Raises `VapiPhoneNumberNotFoundError`."""
         try:
             async with asyncio.timeout(self.vapi_seconds):
                 return await self.webhooks.probe(vapi_id)
@@ -180,7 +180,7 @@ class PhoneNumbers:
         return None
 
     async def reconcile(self, phone_number_id: UUID) -> None:
-        """One pass, as long as an admin can be kept waiting; what fails is retried by the loop."""
+        """One pass, at most `RECONCILE_SECONDS` long; the loop retries failures."""
         try:
             async with asyncio.timeout(self.vapi_seconds):
                 await self.webhooks.reconcile(phone_number_id)

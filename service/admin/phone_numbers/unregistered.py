@@ -1,5 +1,5 @@
-"""Use case: what is at Vapi and not registered here, to pick from. Kept for a moment, so that somebody
-who types into a search field does not spend the requests that hang-ups need."""
+"""Use case: search the unregistered numbers at Vapi. The list is cached for seconds, so that typing in
+a search field does not use the requests that hang-ups need."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ READ_SECONDS = 8.0
 
 @dataclass(slots=True)
 class Unregistered:
-    """The list on call; one reading at a time, and who asks meanwhile gets the same."""
+    """The cached list; one read at a time, and concurrent searches share it."""
 
     imports: Imports
     found: list[VapiNumber] = field(default_factory=list)
@@ -23,9 +23,9 @@ class Unregistered:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def search(self, query: str, limit: int) -> tuple[list[VapiNumber], int]:
-        """The first that have `query` in their name, number or id, and how many there are.
+        """The first numbers with `query` in their name, number or id, and how many match.
 
-        Raises `UnavailableError`, or `TimeoutError` while Vapi does not answer.
+        Raises `VapiAwayError`, or `TimeoutError` while Vapi does not answer.
         """
         async with self.turn:
             if time.monotonic() - self.read_at > KEPT_SECONDS:
@@ -45,5 +45,5 @@ class Unregistered:
         return fitting[:limit], len(fitting)
 
     def forget(self) -> None:
-        """Read again when next asked: a number was added or removed."""
+        """Drop the cached list after a number was added or removed."""
         self.read_at = float("-inf")

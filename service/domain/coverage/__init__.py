@@ -1,1 +1,1 @@
-"""For each kind of call: where a blocked one is stopped, the holes, what an outage does. Pure."""
+"""Where each kind of blocked call is stopped, the holes, and the effect of an outage. Pure."""

@@ -1,6 +1,6 @@
-"""Coverage: for each kind of call, where a blocked one is stopped, and the holes. Pure.
+"""Coverage: for each kind of call, where a blocked call is stopped, and the holes. Pure.
 
-What is said here of Vapi is what its documentation says; the words stand in `holes`.
+Facts about Vapi come from its documentation; the sentences are in `holes`.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from service.domain.phone_numbers import PhoneNumber, SyncState
 
 CallKind = Literal["inbound", "outbound", "web", "campaign"]
 Place = Literal["ring", "request", "event", "predial", "list", "nothing"]
-"""`list`: found in Vapi's own list of calls, afterwards or while it talks. `nothing`: not at all."""
+"""`list`: found in Vapi's list of calls, during the call or later. `nothing`: not stopped."""
 
 MISSED_AFTER_SECONDS = 30
-"""How old a call has to be before it counts as one that nobody told us of."""
+"""The age at which a call without a message counts as missed."""
 
 CONFIGURED = (SyncState.IN_SYNC, SyncState.SHADOWED)
-"""States in which the number itself is as it should be."""
+"""States in which the number's own webhook is in sync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class AtVapi:
-    """What Vapi has of a number, as far as coverage hangs on it.
+    """A number's configuration at Vapi, as far as coverage depends on it.
 
-    `asks`: nothing is attached, so that Vapi asks who answers. `reaches_us`: all events of its
-    inbound calls come to us; else `why_not` says in words what takes them, and `remedy` what to do.
-    `number_is_ours`: the number's own server is our webhook. `transfers_to`: where callers go when no
-    answer comes.
+    `asks`: nothing is attached, so Vapi asks who answers. `reaches_us`: all events of its inbound
+    calls reach us; else `why_not` says in sentences which server gets them, and `remedy` what to do.
+    `number_is_ours`: the number's own server is our webhook. `transfers_to`: where Vapi transfers
+    callers when we do not answer.
     """
 
     asks: bool
@@ -53,7 +53,7 @@ class AtVapi:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """One kind of call. `then` are the places that catch what `stopped_at` misses, in order."""
+    """One kind of call. `then` are the gates after `stopped_at` that catch calls it misses, in order."""
 
     kind: CallKind
     stopped_at: Place
@@ -72,8 +72,8 @@ def coverage_of(
 ) -> tuple[Cover, ...]:
     """How each kind of call of a number is covered while its organization has no access.
 
-    `seen` None: by what is stored of the last look at Vapi. `watch_interval`: seconds between looks
-    at Vapi's list of calls, 0: never.
+    `seen` None: from the stored result of the last check. `watch_interval`: seconds between reads of
+    Vapi's list of calls, 0: never.
     """
     ring = organization.handling.ring_gate
     covering = Covering(
@@ -87,7 +87,7 @@ def coverage_of(
 
 
 def as_stored(number: PhoneNumber) -> AtVapi:
-    """What the last look at Vapi says, when nobody looks now; where it says nothing, the worst."""
+    """The result of the last check as stored; the worst case where it has no answer."""
     state = number.sync.state
     configured = state in CONFIGURED
     return AtVapi(
@@ -100,7 +100,7 @@ def as_stored(number: PhoneNumber) -> AtVapi:
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """The facts about one number, and what follows from them."""
+    """The facts about one number, and the coverage that follows."""
 
     number: PhoneNumber
     organization: Organization
@@ -125,14 +125,14 @@ class Covering:
         return self.by_events("inbound", self.seen.answering, self.seen.reaches_us, places, holes)
 
     def outbound(self) -> Cover:
-        """Calls that somebody starts by Vapi's API and that show the number."""
+        """Calls that are created by Vapi's API and show the number."""
         holes = [*self.of_the_number(), hole("outbound_late"), hole("outbound_assistant")]
         if self.ring:
             holes.append(hole("ring_inbound_only"))
         return self.by_events("outbound", (), self.seen.number_is_ours, [], holes)
 
     def web(self) -> Cover:
-        """Calls without a number: only an assistant says whose they are."""
+        """Calls without a number: only their assistant identifies the organization."""
         registered = set(self.organization.assistant_ids)
         answering = (self.number.answer_with or {}).get("assistantId")
         if isinstance(answering, str):
@@ -157,7 +157,7 @@ class Covering:
         )
 
     def of_the_number(self) -> list[Hole]:
-        """What is wrong with the number itself."""
+        """The hole of a number that is not in sync."""
         sync = self.number.sync
         if sync.state in CONFIGURED:
             return []
@@ -171,7 +171,7 @@ class Covering:
         places: list[Place],
         holes: list[Hole],
     ) -> Cover:
-        """The event gate: its events must reach us early, and Vapi must take our command."""
+        """The event gate: events must reach us early, and Vapi must accept our command."""
         deaf = [one.name for one in answering if not one.controllable]
         silent = [one.name for one in answering if not one.tells_early]
         if not reaches_us and self.number.sync.state in CONFIGURED:
@@ -192,7 +192,7 @@ class Covering:
         *,
         looked_for: bool = True,
     ) -> Cover:
-        """Put it together. `looked_for`: found in Vapi's list, it can be hung up."""
+        """Build the result. `looked_for`: a call found in Vapi's list can be hung up."""
         if looked_for and self.watch_interval:
             places.append("list")
         if not self.watch_interval:
@@ -208,20 +208,20 @@ class Covering:
         )
 
     def heard(self, place: Place) -> str:
-        """What the person on the line hears of a blocked call."""
+        """What a blocked caller hears."""
         if place == "event" and self.organization.handling.goodbye:
             return "The beginning of the greeting, then the blocked message."
         if place in ("list", "nothing"):
-            return "The assistant, as if nothing were wrong."
+            return "The assistant, as in a granted call."
         return {
             "ring": "The blocked message, and nothing else.",
             "request": "The blocked message, and nothing else.",
             "event": "The beginning of the assistant's greeting.",
-            "predial": "Nothing: nobody is called.",
+            "predial": "Nothing: the call is not dialed.",
         }[place]
 
     def lasts(self, place: Place) -> str:
-        """How long a blocked call is on the line at most, honestly."""
+        """How long a blocked call lasts at most."""
         if place == "list":
             longest = self.watch_interval + MISSED_AFTER_SECONDS
             return (
@@ -232,7 +232,7 @@ class Covering:
             spoken = " The goodbye comes on top, 15 s at most."
             return (
                 "Usually under 2 s after it is answered: one event, one command. A command that Vapi "
-                "does not take costs up to 2.5 s and is repeated for about 9 minutes; the assistant's "
+                "does not accept costs up to 2.5 s and is repeated for about 9 minutes; the assistant's "
                 "own limit (600 s unless it sets maxDurationSeconds) ends it anyway."
             ) + (spoken if self.organization.handling.goodbye else "")
         return {

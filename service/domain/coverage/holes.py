@@ -1,4 +1,4 @@
-"""Holes in the coverage of calls, in words, each with its remedy. Pure."""
+"""Holes in the coverage of calls, each with a sentence and a remedy. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ HoleKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Where blocked calls get through, or paying ones fail.
+    """A way for blocked calls to get through, or for granted calls to fail.
 
-    `inherent`: it is in the nature of Vapi, or nobody can see from here whether it is closed.
+    `inherent`: Vapi offers no way to close it, or Callgate cannot see whether it is closed.
     """
 
     kind: HoleKind
@@ -39,65 +39,65 @@ HOLES: Mapping[HoleKind, Hole] = {
     for known in (
         Hole(
             "not_in_sync",
-            "What we need at Vapi may not be there: no gate is sure.",
-            "Look at the number's sync; then POST /phone-numbers/{id}/sync.",
+            "The webhook at Vapi may be missing or different: no gate is certain.",
+            "See the number's sync; then POST /phone-numbers/{id}/sync.",
         ),
         Hole(
             "shadowed",
-            "Events of these calls go to another server, before the number's: we see none.",
-            "Clear the server of what answers, register the assistant to the organization "
+            "Events of these calls go to another server before the number's, so Callgate sees none.",
+            "Clear the server of the assistant that answers, register it to the organization "
             "(assistant_ids), or choose the gate request.",
         ),
         Hole(
             "still_bound",
-            "Vapi asks nobody who answers: an assistant, squad or workflow is still attached.",
+            "Vapi does not ask who answers: an assistant, squad or workflow is still attached.",
             "Sync the number: the request gate detaches it and keeps it as answer_with.",
         ),
         Hole(
             "no_answer",
-            "Granted calls are answered by nobody: there is neither answer_with nor forward_url.",
+            "Granted calls are not answered: the number has neither answer_with nor forward_url.",
             "Set the number's answer_with, or the organization's forward_url.",
         ),
         Hole(
             "control_disabled",
             "Calls cannot be hung up: monitorPlan.controlEnabled is off.",
-            "Switch controlEnabled on, or choose the gate request or the ring gate.",
+            "Turn controlEnabled on, or choose the gate request or the ring gate.",
         ),
         Hole(
             "tells_late",
-            "No event comes before the call is over: serverMessages leaves them all out.",
+            "No event arrives before the call ends: serverMessages excludes them all.",
             "Add status-update to the assistant's serverMessages.",
         ),
         Hole(
             "web_unregistered",
-            "Web calls name no number, and the organization has no registered assistant: nobody "
-            "knows whose they are.",
+            "Web calls have no number, and the organization has no registered assistant, so "
+            "Callgate cannot tell whose they are.",
             "Register the organization's assistants (assistant_ids).",
         ),
         Hole(
             "web_server",
             "Vapi posts a web call's events to its assistant's server, else to the Vapi "
-            "organization's; that one of them is ours could not be seen.",
+            "organization's; Callgate could not see that one of them is ours.",
             "Set our webhook at the registered assistants, or as the Vapi organization's server.",
             inherent=True,
         ),
         Hole(
             "outbound_late",
-            "Outbound calls cause no question: they are stopped at their first event, when somebody "
-            "has been called and may have answered.",
-            "None at Vapi; where it matters, ask Callgate before the call is created.",
+            "Vapi does not ask before an outbound call: it is stopped at its first event, when the "
+            "phone already rings or was answered.",
+            "None at Vapi; if it matters, ask Callgate before you create the call.",
             inherent=True,
         ),
         Hole(
             "outbound_assistant",
-            "Whoever starts an outbound call chooses the assistant: one with a server of its own "
-            "takes these events away.",
+            "The creator of an outbound call chooses the assistant: one with its own server gets "
+            "these events instead.",
             "Register the organization's assistants, and leave their server empty or ours.",
             inherent=True,
         ),
         Hole(
             "ring_inbound_only",
-            "The ringing hook is for inbound calls only.",
+            "The ringing hook works for inbound calls only.",
             "None at Vapi; the other gates stop the rest.",
             inherent=True,
         ),
@@ -105,19 +105,19 @@ HOLES: Mapping[HoleKind, Hole] = {
             "campaign_not_asking",
             "Only a campaign that names our webhook as its server and has a predialPlan asks before "
             "it dials; calls of any other are outbound calls.",
-            "Create campaigns with both; Vapi lets nobody change them afterwards.",
+            "Create campaigns with both; Vapi does not allow changes afterwards.",
             inherent=True,
         ),
         Hole(
             "unwatched",
-            "Calls that no event told us of are never found: nobody reads Vapi's list of calls.",
-            "Set CALLGATE_CALL_WATCH_INTERVAL to something above 0.",
+            "Calls without any event are never found: the call watch is off.",
+            "Set CALLGATE_CALL_WATCH_INTERVAL above 0.",
         ),
     )
 }
 
 
 def hole(kind: HoleKind, *details: str, remedy: str | None = None) -> Hole:
-    """The hole in its words, with what is known of this case."""
+    """A hole with the details of this case."""
     known = HOLES[kind]
     return Hole(kind, " ".join((known.text, *details)), remedy or known.remedy, known.inherent)

@@ -1,4 +1,4 @@
-"""What becomes of calls while Callgate is down, in words, for paying and for blocked callers. Pure."""
+"""What happens to calls while Callgate is down, for granted and for blocked callers. Pure."""
 
 from dataclasses import dataclass
 
@@ -6,20 +6,20 @@ from service.domain.coverage.coverage import AtVapi, as_stored
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 
-FOREIGN = "Inbound calls go to the fallback destination that somebody else set at Vapi."
-UNANSWERED = "Inbound calls end with Vapi's own sentence: nobody tells it who answers."
-OTHERS_GO_ON = "Outbound and web calls go on; campaigns that ask before they dial call nobody."
-OTHERS_TALK = "Outbound and web calls talk on; campaigns that ask before they dial call nobody."
+FOREIGN = "Inbound calls go to the fallback destination that another system set at Vapi."
+UNANSWERED = "Inbound calls end with Vapi's own sentence: Vapi gets no answer."
+OTHERS_GO_ON = "Outbound and web calls continue; campaigns that ask before they dial do not call."
+OTHERS_TALK = "Outbound and web calls continue; campaigns that ask before they dial do not call."
 RINGING = (
-    "Inbound calls hear the blocked message, which the ringing hook speaks at Vapi; where access "
-    "ends meanwhile they are treated like paying ones."
+    "Inbound callers hear the blocked message from the ringing hook at Vapi; if access ends "
+    "meanwhile, they are treated like granted calls."
 )
-FOUND = "What still talks when Callgate is back is hung up at its next event."
+FOUND = "Calls still active when Callgate is back are hung up at their next event."
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """If Callgate is down: paying calls …, blocked calls …"""
+    """What happens to granted and to blocked calls."""
 
     paying_calls: str
     blocked_calls: str
@@ -28,14 +28,14 @@ class Outage:
 def outage_of(
     number: PhoneNumber, organization: Organization, seen: AtVapi | None, ring_gate_default: bool
 ) -> Outage:
-    """What Vapi does by itself. `seen` None: by what is stored of the last look."""
+    """What Vapi does on its own. `seen` None: from the stored result of the last check."""
     handling = organization.handling
     ring = ring_gate_default if handling.ring_gate is None else handling.ring_gate
     found = seen or as_stored(number)
     paying, blocked = [], []
     if not found.asks:
-        paying.append("Inbound calls are answered as always: Vapi does not ask.")
-        blocked.append("Inbound calls are answered like paying ones.")
+        paying.append("Inbound calls are answered as usual: Vapi does not ask.")
+        blocked.append("Inbound calls are answered like granted ones.")
     elif found.transfers_to not in (None, handling.transfer_when_down):
         paying.append(FOREIGN)
         blocked.append(FOREIGN)
@@ -44,6 +44,6 @@ def outage_of(
         paying.append(f"Inbound calls are transferred to {transfer}." if transfer else UNANSWERED)
         blocked.append(UNANSWERED)
     if ring:
-        paying.append("Whoever pays meanwhile stays blocked by the ringing hook until it is back.")
+        paying.append("Callers whose access begins meanwhile stay blocked by the ringing hook.")
         blocked = [RINGING]
     return Outage(" ".join((*paying, OTHERS_GO_ON)), " ".join((*blocked, OTHERS_TALK, FOUND)))

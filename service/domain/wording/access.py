@@ -25,7 +25,7 @@ ENTITLING = ("plan", "trial")
 
 @dataclass(frozen=True, slots=True)
 class PolicyStep:
-    """What one policy contributed."""
+    """One policy's part of a decision."""
 
     policy: str
     effect: TraceEffect

@@ -141,6 +141,6 @@ STEPS: Mapping[str, Callable[[Detail], Described]] = {
     "hangup.looked": describe_hangup_check,
     "hangup.waiting": fixed("Next check in {seconds} s", "calm"),
     "hangup.confirmed": fixed("The hang-up is confirmed", "good"),
-    "hangup.given_up": fixed("Gave up: {state}", "bad"),
+    "hangup.given_up": fixed("The hang-up ended: {state}", "bad"),
     "hangup.restarted": fixed("The call was still active, so the hang-up started again", "bad"),
 }

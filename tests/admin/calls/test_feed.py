@@ -98,14 +98,14 @@ async def test_the_feed_asks_postgresql_only_while_there_are_listeners(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed, looks = CallFeed(pool), 0
-    look_once = feed.look_once
+    poll_once = feed.poll_once
 
     async def counted() -> None:
         nonlocal looks
         looks += 1
-        await look_once()
+        await poll_once()
 
-    monkeypatch.setattr(feed, "look_once", counted)
+    monkeypatch.setattr(feed, "poll_once", counted)
     async with running(feed):
         await asyncio.sleep(0.7)
         assert looks == 0
@@ -123,14 +123,14 @@ async def test_an_outage_is_told_once_and_its_end_too(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed = CallFeed(pool)
-    look_once, away = feed.look_once, True
+    poll_once, away = feed.poll_once, True
 
     async def cut() -> None:
         if away:
             raise ConnectionError
-        await look_once()
+        await poll_once()
 
-    monkeypatch.setattr(feed, "look_once", cut)
+    monkeypatch.setattr(feed, "poll_once", cut)
     async with running(feed) as loop, feed.listen() as listener:
         assert told(await take(listener)) == ("away", None)
         async with asyncio.timeout(5):

@@ -17,7 +17,7 @@ async def test_what_can_be_mended_is_a_warning(callgate: Replica, vapi: SandboxV
     settings = callgate.service.settings
     first, told = await examine_coverage(callgate.service.pool, settings)
     assert first.level == "warning"
-    assert first.detail.startswith("Granted calls are answered by nobody")
+    assert first.detail.startswith("Granted calls are not answered")
     assert first.detail.endswith("Numbers concerned: 2.")
     assert "answer_with" in str(first.remedy)
     assert told.level == "ok"

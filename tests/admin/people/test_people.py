@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.admin.actor import Actor
-from service.admin.people.passwords import NOBODYS, Passwords
+from service.admin.people.passwords import UNKNOWN_HASH, Passwords
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
@@ -217,7 +217,7 @@ async def test_admins_come_in_pages_by_name(pool: Pool) -> None:
 
 
 def test_what_is_verified_for_nobody_takes_as_long_as_todays_hashes() -> None:
-    assert not Passwords().is_outdated(NOBODYS)
+    assert not Passwords().is_outdated(UNKNOWN_HASH)
 
 
 async def test_the_audit_tells_what_was_done_to_people(pool: Pool) -> None:

@@ -72,7 +72,7 @@ async def test_if_callgate_is_down_is_told_in_words(callgate: Replica, vapi: San
     assert "end with Vapi's own sentence" in told["blocked_calls"]
     vapi.edit_number(number_id, fallbackDestination={"type": "number", "number": "+15550100111"})
     told = (await callgate.api("GET", path)).json["if_callgate_is_down"]
-    assert "somebody else set" in told["blocked_calls"]
+    assert "another system set" in told["blocked_calls"]
 
 
 async def test_with_vapi_away_it_is_unavailable(callgate: Replica, vapi: SandboxVapi) -> None:
