@@ -16,7 +16,8 @@ from service.access.first_message import announce
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, NewCall
-from service.store.calls.records import record_end, reopen_hangup
+from service.store.calls.hangups import reopen_hangup
+from service.store.calls.records import record_end
 from service.store.calls.spool import Entry, Spool
 from service.store.calls.spool_notes import NotesFile
 from service.store.calls.writer import CallWriter, RecordsUnavailableError

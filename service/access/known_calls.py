@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from service.domain.calls import NewCall
-from service.store.calls.records import StoredDecision
+from service.store.calls.decisions import StoredDecision
 
 MOST_CALLS = 50_000
 

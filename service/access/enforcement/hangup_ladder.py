@@ -13,7 +13,7 @@ import structlog
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import HangupState
 from service.domain.priority import Priority
-from service.store.calls.records import HangupTarget
+from service.store.calls.hangups import HangupTarget
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient, HostileUrlError
 from service.vapi.errors import VapiError, VapiNotFoundError

@@ -19,7 +19,7 @@ from service.access.enforcement.hangup_ladder import HangupLadder
 from service.background import BackgroundLoop
 from service.domain.calls import HangupState
 from service.store import queue
-from service.store.calls.records import (
+from service.store.calls.hangups import (
     HangupTarget,
     find_hangup_target,
     record_goodbye,

@@ -15,6 +15,7 @@ from service.domain.errors import OrganizationNotFoundError, PhoneNumberNotFound
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.clock import get_now
+from service.store.organizations import entitlements
 from service.store.organizations import organizations as store
 from service.store.phone_numbers import phone_numbers
 from service.store.pool import Connection, Pool
@@ -156,7 +157,7 @@ class Organizations:
         """Set the subscription plan."""
         actor.require_admin()
         async with self.changing(actor, organization_id, "plan.put") as change:
-            await store.put_plan(change.connection, organization_id, plan)
+            await entitlements.put_plan(change.connection, organization_id, plan)
         return change.after
 
     async def put_trial(
@@ -165,7 +166,7 @@ class Organizations:
         """Set the trial; it begins now unless `starts_at` is given. Raises `InvalidError`."""
         actor.require_admin()
         async with self.changing(actor, organization_id, "trial.put") as change:
-            await store.put_trial(change.connection, organization_id, starts_at, ends_at)
+            await entitlements.put_trial(change.connection, organization_id, starts_at, ends_at)
         return change.after
 
     async def put_override(
@@ -182,7 +183,7 @@ class Organizations:
             actor.require_short(override.expires_at, now)
             if change.before.override is not None:
                 actor.require_short(change.before.override.expires_at, now)
-            await store.put_override(change.connection, organization_id, override)
+            await entitlements.put_override(change.connection, organization_id, override)
         return change.after
 
     async def delete_entitlement(
@@ -197,7 +198,7 @@ class Organizations:
             override = change.before.override
             if kind == "override" and override is not None:
                 actor.require_short(override.expires_at, await get_now(change.connection))
-            await store.delete_entitlement(change.connection, organization_id, kind)
+            await entitlements.delete_entitlement(change.connection, organization_id, kind)
         return change.after
 
     @asynccontextmanager

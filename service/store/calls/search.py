@@ -7,13 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.calls import Call, Hangup, HangupState
-from service.domain.ids import find_uuid
-from service.store.calls.records import load_decision
+from service.store.calls.decisions import load_decision
+from service.store.calls.search_terms import resolve_search
 from service.store.pool import Pool
 
 MOST_LOOKED_AT = 10_000
 """The most calls that a page scans along its index; the page says how far it came."""
-MOST_NUMBERS = 20
 
 COLUMNS = """
 SELECT id, vapi_call_id, organization_id, phone_number_id, type, status, blocked, reason, gate,
@@ -53,18 +52,6 @@ LOOKED = "SELECT * FROM ("
 FARTHEST = "SELECT created_at, id FROM ("
 LAST = ") looked OFFSET $5 - 1"
 
-# What a text may name exactly: a call, a number or an organization, by our id, Vapi's or its own.
-RESOLVE = """
-SELECT 'call' AS kind, id FROM callgate.calls WHERE vapi_call_id = $1
-UNION ALL SELECT 'call', id FROM callgate.calls WHERE id = $2
-UNION ALL (SELECT 'number', id FROM callgate.phone_numbers
-    WHERE vapi_phone_number_id = $1 OR id = $2 OR number = $3
-    ORDER BY released_at IS NULL DESC, created_at DESC LIMIT $4)
-UNION ALL SELECT 'organization', id FROM callgate.organizations
-    WHERE id = $2 OR external_id = $1
-UNION ALL SELECT 'unregistered', id FROM (SELECT id FROM callgate.calls
-    WHERE vapi_phone_number_id = $1 AND phone_number_id IS NULL LIMIT 1) AS strangers
-"""
 
 NAMES = """
 SELECT c.id, o.name AS organization_name, n.number, n.label AS number_label
@@ -131,14 +118,6 @@ class CallNames:
     number_label: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchMatch:
-    """What a search text names: the kind and the ids."""
-
-    kind: str
-    ids: Sequence[UUID]
-
-
 def call_of(row: Any) -> Call:
     """A call from a row of `COLUMNS`."""
     hangup = None
@@ -199,18 +178,6 @@ def choose_statement(wanted: CallFilter) -> tuple[str, object]:
     if wanted.gate is not None:
         return AT_GATE, wanted.gate
     return (BLOCKED if wanted.blocked else ANY), None
-
-
-async def resolve_search(pool: Pool, search: str) -> SearchMatch | None:
-    """What a text names: a call before a number before an organization; None if nothing."""
-    text = search.strip()
-    digits = "+" + "".join(filter(str.isdigit, text))
-    rows = await pool.fetch(RESOLVE, text, find_uuid(text), digits, MOST_NUMBERS)
-    for kind in ("call", "number", "organization", "unregistered"):
-        ids = [row["id"] for row in rows if row["kind"] == kind]
-        if ids:
-            return SearchMatch(kind, ids)
-    return None
 
 
 async def find_page(

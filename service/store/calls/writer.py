@@ -13,7 +13,8 @@ import asyncpg
 import structlog
 
 from service.domain.calls import HangupState, NewCall
-from service.store.calls.records import StoredDecision, record_calls
+from service.store.calls.decisions import StoredDecision
+from service.store.calls.records import record_calls
 from service.store.pool import UNAVAILABLE, Pool
 
 BATCH = 500

@@ -14,7 +14,7 @@ from service.access.enforcement.hangup_ladder import DELAYS, HangupLadder
 from service.domain.calls import HangupState
 from service.domain.priority import Priority
 from service.sandbox.server import SandboxVapi
-from service.store.calls.records import HangupTarget
+from service.store.calls.hangups import HangupTarget
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient
 

@@ -11,7 +11,8 @@ import pytest
 from policies.contract import Effect
 from service.domain.calls import CallEnd, HangupState, NewCall
 from service.domain.decisions import Decision, TraceEntry
-from service.store.calls.records import record_calls, record_end, record_hangup
+from service.store.calls.hangups import record_hangup
+from service.store.calls.records import record_calls, record_end
 from tests.support.api import ApiClient
 
 STARTED = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
