@@ -16,8 +16,8 @@ from service.admin.errors import AuditEntryNotFoundError, ChangedSinceError, Not
 from service.admin.organizations.organizations import Organizations
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
-from service.admin.reconcile.sweeps import ReconciliationCases
-from service.admin.reconcile.webhooks import Webhooks
+from service.admin.reconcile.numbers import NumberWebhooks
+from service.admin.reconcile.sweeps import ReconcileCases
 from service.domain.audit import ACTIONS, AuditEntry, can_undo
 from service.store.audit import find_entry
 from service.store.pool import Pool
@@ -41,9 +41,9 @@ class Undo:
     pool: Pool
     organizations: Organizations
     numbers: PhoneNumbers
-    webhooks: Webhooks
+    webhooks: NumberWebhooks
     unknown: UnknownNumbers
-    reconciliation: ReconciliationCases
+    reconciliation: ReconcileCases
 
     async def undo(self, actor: Actor, audit_id: int) -> Undone:
         """Undo one change; the new audit entry names the one it undoes.

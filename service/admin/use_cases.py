@@ -29,9 +29,9 @@ from service.admin.phone_numbers.coverage import CoverageReader, Coverages
 from service.admin.phone_numbers.phone_numbers import NumberReconciler, PhoneNumbers
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.admin.phone_numbers.unregistered import Unregistered
+from service.admin.reconcile.numbers import NumberWebhooks, WebhookReconciler
 from service.admin.reconcile.secrets import SecretRotation
-from service.admin.reconcile.sweeps import ReconciliationCases, Sweeps
-from service.admin.reconcile.webhooks import WebhookReconciler, Webhooks
+from service.admin.reconcile.sweeps import ReconcileCases, Sweeps
 from service.admin.timeline import Timeline
 from service.admin.undo import Undo
 from service.background import BackgroundLoop
@@ -118,13 +118,13 @@ class UseCases:
         )
 
     @cached_property
-    def webhooks(self) -> Webhooks:
-        return Webhooks(self.core.pool, self.rooms.reconciler)
+    def webhooks(self) -> NumberWebhooks:
+        return NumberWebhooks(self.core.pool, self.rooms.reconciler)
 
     @cached_property
-    def reconcile(self) -> ReconciliationCases:
+    def reconcile(self) -> ReconcileCases:
         mode = self.core.settings.callgate_reconcile_mode
-        return ReconciliationCases(self.core.pool, self.rooms.sweeper, mode)
+        return ReconcileCases(self.core.pool, self.rooms.sweeper, mode)
 
     @cached_property
     def secrets(self) -> SecretRotation:

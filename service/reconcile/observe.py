@@ -6,6 +6,7 @@ from typing import Any
 
 from service.domain.priority import Priority
 from service.reconcile.steps.route import Bound
+from service.vapi.bindings import routing_fields
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiNotFoundError, VapiRejectedError, VapiUnavailableError
 from service.vapi.resources import (
@@ -22,8 +23,6 @@ MOST_MEMBERS = 20
 MOST_TOOLS = 20
 MOST_PAGES = 10_000
 
-KEPT = ("id", "name", "server", "serverUrl", "assistantId", "assistantVersion")
-HOLDING = ("members", "membersOverrides", "assistant", "assistantOverrides")
 
 PLAIN = AssistantView({})
 """An assistant without a server of its own: it shadows nothing."""
@@ -117,7 +116,7 @@ class VapiListing:
             await self.beat()
             first = found.numbers[0].id if found.numbers else None
             if first is not None and first == former:
-                raise VapiUnavailableError("Vapi's answer is not the page that was asked for.")
+                raise VapiUnavailableError("Vapi did not return the requested page.")
             former = first
             yield found
             if not found.has_next:
@@ -152,7 +151,7 @@ class VapiListing:
                 await self.beat()
                 for one in page:
                     if one.id and one.url:
-                        found[one.id] = AssistantView(trimmed(one.raw))
+                        found[one.id] = AssistantView(routing_fields(one.raw))
             self.assistants = found
         return self.assistants
 
@@ -162,11 +161,11 @@ class VapiListing:
             found: dict[str, SquadView | None] = {}
             async for page in self.client.list_squads(self.priority):
                 await self.beat()
-                found.update({one.id: SquadView(trimmed(one.raw)) for one in page if one.id})
+                found.update({one.id: SquadView(routing_fields(one.raw)) for one in page if one.id})
             self.squads = found
         if squad_id not in self.squads:
             raw = await self.one(self.client.get_squad, squad_id)
-            self.squads[squad_id] = SquadView(trimmed(raw)) if raw else None
+            self.squads[squad_id] = SquadView(routing_fields(raw)) if raw else None
         return self.squads[squad_id]
 
     async def workflow(self, workflow_id: str) -> WorkflowView | None:
@@ -175,11 +174,13 @@ class VapiListing:
             found: dict[str, WorkflowView | None] = {}
             async for page in self.client.list_workflows(self.priority):
                 await self.beat()
-                found.update({one.id: WorkflowView(trimmed(one.raw)) for one in page if one.id})
+                found.update(
+                    {one.id: WorkflowView(routing_fields(one.raw)) for one in page if one.id}
+                )
             self.workflows = found
         if workflow_id not in self.workflows:
             raw = await self.one(self.client.get_workflow, workflow_id)
-            self.workflows[workflow_id] = WorkflowView(trimmed(raw)) if raw else None
+            self.workflows[workflow_id] = WorkflowView(routing_fields(raw)) if raw else None
         return self.workflows[workflow_id]
 
     async def one(self, get: Any, item_id: str) -> Mapping[str, Any]:
@@ -193,15 +194,3 @@ def member_ids(squad: SquadView | None) -> list[str]:
     """The saved assistants of a squad."""
     members = squad.members if squad else ()
     return [member.assistant_id for member in members if member.assistant_id]
-
-
-def trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """An object reduced to its server and name, and a squad to those of its members."""
-    kept = {key: raw[key] for key in KEPT if key in raw}
-    for key in HOLDING:
-        held = raw.get(key)
-        if isinstance(held, Mapping):
-            kept[key] = trimmed(held)
-        elif isinstance(held, list):
-            kept[key] = [trimmed(item) for item in held if isinstance(item, Mapping)]
-    return kept

@@ -1,6 +1,6 @@
-"""One pass over one number: observe, compare, repair, read back, record. Doing it twice is harmless.
+"""Passes over one number under a claim: observe, plan, apply, record. A second pass changes nothing.
 
-Every trigger (an added number, a retry, an admin's click, a sweep that found drift) ends here.
+Every trigger (an added number, a retry, an admin's click, drift that a sweep found) ends here.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ UNREGISTERED = UUID(int=0)
 HELD_TRIES = 20
 HELD_SECONDS = 0.1
 SOON_SECONDS = 15.0
-"""What is due earlier than the loops would look by themselves is told to them."""
+"""The loops are notified of a pass that is due earlier than they check on their own."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What Vapi says of a number that is to be added."""
+    """What Vapi knows of a number that is to be added."""
 
     number: str | None
     name: str | None
@@ -52,9 +52,9 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class AddPreview:
-    """What adding a number would find and change; nothing is changed by looking.
+    """A dry run of adding a number.
 
-    `changes` are the fields that would be written, secrets masked; `route` is today's.
+    `changes` are the fields that would be written, secrets masked; `route` is the current one.
     """
 
     vapi_phone_number_id: str
@@ -68,7 +68,7 @@ class AddPreview:
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Brings numbers' webhooks to the desired state, one at a time, never two at once on one."""
+    """Runs passes over numbers; never two at once over the same number."""
 
     pool: Pool
     observer: Observer
@@ -76,7 +76,7 @@ class Reconciler:
     release: Release
 
     async def probe(self, vapi_phone_number_id: str) -> Probe | None:
-        """Look whether Vapi knows the number. None: Vapi cannot be asked now.
+        """Read what Vapi knows of a number. None: Vapi cannot be reached.
 
         Raises `VapiPhoneNumberNotFoundError`.
         """
@@ -99,9 +99,9 @@ class Reconciler:
         return route_of(self.number_pass.desired.url, view, bound)
 
     async def preview(self, vapi_phone_number_id: str, gate: NumberGate) -> AddPreview:
-        """What adding the number with this gate would change at Vapi. Raises like `route`.
+        """Plan the number as if it were added with this gate. Raises like `route`.
 
-        Ringing hooks are left out: whether there is one depends on the organization at that moment.
+        Ringing hooks are left out, because they depend on the organization's access at that time.
         """
         view, bound = await self.read(vapi_phone_number_id)
         claim = WebhookClaim(UNREGISTERED, vapi_phone_number_id, gate=gate)
@@ -119,14 +119,14 @@ class Reconciler:
         )
 
     async def at_vapi(self, vapi_phone_number_id: str) -> AtVapi:
-        """What coverage needs to know of a number now. Raises like `route`."""
+        """Read the facts about a number that coverage needs. Raises like `route`."""
         view, bound = await self.read(vapi_phone_number_id)
         return at_vapi(self.number_pass.desired.url, view, bound)
 
     async def read(
         self, vapi_phone_number_id: str, *, tools: bool = False
     ) -> tuple[PhoneNumberView, Bound]:
-        """A number with what answers it, for an admin who waits. Raises like `route`."""
+        """Read a number with what answers it, for an admin who waits. Raises like `route`."""
         try:
             view = await self.observer.number(vapi_phone_number_id, Priority.ADMIN)
             return view, await self.observer.bound(view, Priority.ADMIN, tools=tools)
@@ -138,9 +138,9 @@ class Reconciler:
     async def reconcile(
         self, phone_number_id: UUID, priority: Priority = Priority.ADMIN
     ) -> Sync | None:
-        """One pass; returns the state afterwards, None when the number is gone (or released).
+        """Run one pass; returns the state afterwards, None when the number is deleted or released.
 
-        While another replica works on the number this waits a little for its outcome instead.
+        While another pass holds the number, this waits up to two seconds for its result instead.
         """
         held = await self.wait_for_claim(phone_number_id)
         if held is not None:
@@ -148,21 +148,21 @@ class Reconciler:
         return await states.find_sync(self.pool, phone_number_id)
 
     async def reconcile_due(self, phone_number_id: UUID) -> None:
-        """One pass if the number is due and nobody works on it; for the loop, which never waits."""
+        """Run one pass if the number is due and unclaimed; for the loop, which never waits."""
         held = await claims.claim(self.pool, phone_number_id, due=True)
         if held is not None:
             await self.work(held, Priority.REPAIR)
 
     async def roll_back(self, phone_number_id: UUID, change: WebhookChange) -> None:
-        """Put back what was there before a change. The number is paused: nothing undoes this.
+        """Restore what was there before a change. The number is paused, so no repair reverts this.
 
-        Raises `UnavailableError` when Vapi (or a busy number) does not let us.
+        Raises `UnavailableError` when Vapi fails or another pass holds the number.
         """
         held = await self.wait_for_claim(phone_number_id)
         if held is None:
             raise UnavailableError("Another pass is working on the number. Try again in a moment.")
         try:
-            finding = await self.release.roll_back(held, change, Priority.ADMIN)
+            result = await self.release.roll_back(held, change, Priority.ADMIN)
         except VapiError as exc:
             await claims.unclaim(self.pool, held)
             raise VapiAwayError(f"{exc} Try again later.") from None
@@ -173,10 +173,10 @@ class Reconciler:
         except BaseException:
             await claims.unclaim(self.pool, held)
             raise
-        await claims.record(self.pool, held, finding)
+        await claims.record(self.pool, held, result)
 
     async def wait_for_claim(self, phone_number_id: UUID) -> WebhookClaim | None:
-        """Claim a number, waiting a little for whoever has it."""
+        """Claim a number; waits up to two seconds while another pass holds it."""
         for _ in range(HELD_TRIES):
             held = await claims.claim(self.pool, phone_number_id)
             if held is not None:
@@ -187,39 +187,39 @@ class Reconciler:
         return None
 
     async def work(self, held: WebhookClaim, priority: Priority) -> None:
-        """Do the pass under a claim, which is given back whatever happens."""
+        """Run a pass under a claim, which is released however the pass ends."""
         try:
-            finding = await self.attempt(held, priority)
+            result = await self.attempt(held, priority)
         except ClaimLostError:
             log.info("webhook.claim_lost", phone_number_id=held.phone_number_id)
             await claims.unclaim(self.pool, held)
             return
         except BaseException:
-            # Not shielded from a crash: the lease runs out, and the pass is done again.
+            # Not shielded from a crash: then the lease expires, and the pass is run again.
             await claims.unclaim(self.pool, held)
             raise
-        if finding is None:
+        if result is None:
             await claims.delete(self.pool, held)
             log.info("webhook.released", phone_number_id=held.phone_number_id)
             return
-        await claims.record(self.pool, held, finding)
-        if finding.retry_in is not None and finding.retry_in < SOON_SECONDS:
+        await claims.record(self.pool, held, result)
+        if result.retry_in is not None and result.retry_in < SOON_SECONDS:
             await states.wake(self.pool)
-        self.number_pass.metrics.count_result(finding)
-        event = {"phone_number_id": held.phone_number_id, "state": finding.state.value}
-        if finding.error:
+        self.number_pass.metrics.count_result(result)
+        event = {"phone_number_id": held.phone_number_id, "state": result.state.value}
+        if result.error:
             log.warning(
-                "webhook.fight_detected" if finding.problem == "fight" else "webhook.not_in_sync",
+                "webhook.fight_detected" if result.problem == "fight" else "webhook.not_in_sync",
                 **event,
-                fields=[entry.field for entry in finding.drift],
-                problem=finding.problem,
-                error=finding.error,
+                fields=[entry.field for entry in result.drift],
+                problem=result.problem,
+                error=result.error,
             )
         else:
             log.info("webhook.checked", **event)
 
     async def attempt(self, held: WebhookClaim, priority: Priority) -> PassResult | None:
-        """The pass itself, with Vapi's failures turned into findings; None: the number may go."""
+        """Run the pass; Vapi's failures become results. None: the number is released, delete it."""
         try:
             if held.released:
                 await self.release.run(held, priority)

@@ -1,7 +1,7 @@
-"""One look at all numbers, by pages: what drifted is handed to the loops of all replicas to repair.
+"""A sweep over all numbers, by pages: drifted numbers become due for the loops of all replicas.
 
-A sweep itself writes nothing at Vapi. It reads 1,000 numbers a request, believes no list that shows
-implausibly little, and stops to ask before it would change unexpectedly many.
+A sweep itself writes nothing at Vapi. It reads 1,000 numbers a request, rejects a list that is
+implausibly short, and waits for approval before it changes unexpectedly many numbers.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ from service.vapi.errors import VapiError, VapiUnauthorizedError
 
 AT_ONCE = 8
 SAMPLE = 10
-"""How many unseen numbers are asked about one by one when a list shows implausibly few."""
+"""How many unlisted numbers are read one by one when a list is implausibly short."""
 MOST_ASKED = 100
-"""How many in any case: the budget is for repairs too, and the next sweep asks about the next ones."""
-LOOK_SECONDS = 0.1
+"""How many are read at most: repairs need the budget too, and the next sweep reads the next ones."""
+POLL_SECONDS = 0.1
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Runs sweeps. `share` is the part of all numbers that one may change without asking."""
+    """Runs sweeps. `share` is the part of all numbers that a sweep may change without approval."""
 
     pool: Pool
     client: VapiClient
@@ -52,7 +52,7 @@ class Sweeper:
     share: float = 0.3
 
     async def sweep(self, ask: SweepRequest) -> SweepReport:
-        """Look at everything, and let what drifted be repaired.
+        """Check all numbers, and repair those that drifted.
 
         Raises `UnavailableError` (`vapi_unavailable`, `vapi_key_refused`, `vapi_list_implausible`,
         `sweep_lost`) and `ConflictError` (`too_many_changes`, `plan_changed`).
@@ -84,10 +84,10 @@ class Sweeper:
     async def run(
         self, sweep_id: int, registered: int, report: SweepReport, ask: SweepRequest
     ) -> None:
-        """Look by pages, judge what was not seen, and make due what is to be repaired."""
+        """Read all pages, check what was not listed, and make numbers due for repair."""
         found = SweepPage(ordered=ask.order is not None)
         if registered:
-            await self.look(sweep_id, registered, found, ask)
+            await self.read_pages(sweep_id, registered, found, ask)
         unseen = await sweeps.find_unseen(self.pool, sweep_id)
         found.fill(report, len(unseen), await sweeps.count_missing(self.pool, sweep_id))
         if len(unseen) > report.limit:
@@ -107,21 +107,21 @@ class Sweeper:
         await sweeps.make_due(self.pool, [*found.recheck, *report.unseen], None)
         report.remaining += len(wanted)
 
-    async def look(
+    async def read_pages(
         self, sweep_id: int, registered: int, found: SweepPage, ask: SweepRequest
     ) -> None:
-        """Every page once. Raises `UnavailableError`."""
+        """Read every page once. Raises `UnavailableError`."""
 
         async def beat() -> None:
             if ask.alive is not None and not await ask.alive():
                 raise SweepLostError
 
         listing = VapiListing(self.client, Priority.REPAIR, beat)
-        look = SweepPageReader(self.pool, self.reconciler.number_pass, sweep_id, listing, found)
+        reader = SweepPageReader(self.pool, self.reconciler.number_pass, sweep_id, listing, found)
         try:
             async for page in listing.pages():
                 found.pages += 1
-                await look.look_at(page)
+                await reader.read(page)
                 await sweeps.advance(self.pool, sweep_id, found.checked)
                 ask.progress("look", min(found.checked, registered), registered)
         except VapiUnauthorizedError as exc:
@@ -133,7 +133,7 @@ class Sweeper:
     async def brake(
         self, report: SweepReport, found: SweepPage, plan: str | None, registered: int
     ) -> None:
-        """Stop and ask before unexpectedly many numbers are changed. Raises `ConflictError`."""
+        """Hold the sweep before unexpectedly many numbers are changed. Raises `ConflictError`."""
         wrong = plan is not None and plan != report.plan
         too_many = len(found.repairs) - found.expected > report.limit
         report.held = too_many and (plan is None or wrong)
@@ -152,7 +152,7 @@ class Sweeper:
         )
 
     async def repair(self, report: SweepReport, ask: SweepRequest) -> None:
-        """Take part in the repairs, watch those that other replicas do, and count what came of it."""
+        """Take part in the repairs, wait for those of other replicas, and count the results."""
         wanted = [repair.phone_number_id for repair in report.repairs]
         waiting = [*wanted, *report.unseen]
         if not waiting or ask.seconds == 0:
@@ -176,11 +176,11 @@ class Sweeper:
             report.remaining = elsewhere + len(waiting)
             if waiting and time.monotonic() > deadline:
                 return
-            await asyncio.sleep(LOOK_SECONDS if waiting else 0)
+            await asyncio.sleep(POLL_SECONDS if waiting else 0)
         report.in_sync += len(well.intersection(report.unseen))
         ask.progress("repair", len(everything), len(everything))
 
     async def work_off(self) -> None:
-        """Look at all that is due, where no service runs that would."""
+        """Reconcile all due numbers; for commands, which have no loop."""
         while due := await states.find_due(self.pool, AT_ONCE):
             await asyncio.gather(*(self.reconciler.reconcile_due(one) for one in due))

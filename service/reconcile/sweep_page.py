@@ -45,7 +45,7 @@ class SweepPage:
     recheck: list[UUID] = field(default_factory=list)
 
     def fill(self, report: SweepReport, unseen: int, missing: int) -> None:
-        """Write the counts into a report."""
+        """Write the counts and lists into a report."""
         report.checked = self.checked + unseen + missing
         report.in_sync = self.in_sync
         report.drifted = len(self.repairs) + len(self.left)
@@ -58,7 +58,7 @@ class SweepPage:
 
 @dataclass(frozen=True, slots=True)
 class SweepPageReader:
-    """Looks at pages for one sweep."""
+    """Plans the numbers of one sweep's pages."""
 
     pool: Pool
     rules: NumberPass
@@ -66,8 +66,8 @@ class SweepPageReader:
     listing: VapiListing
     found: SweepPage
 
-    async def look_at(self, page: PhoneNumberPage) -> None:
-        """The registered numbers of a page: what is as it should be, and what is not."""
+    async def read(self, page: PhoneNumberPage) -> None:
+        """Plan the registered numbers of a page, and record what was found."""
         views = {view.id: view for view in page.numbers if view.id}
         seen = await sweeps.find_seen(self.pool, self.sweep_id, list(views))
         standings = await self.standings_of(seen)
@@ -93,7 +93,7 @@ class SweepPageReader:
             await sweeps.record_drift(self.pool, entries)
 
     async def standings_of(self, seen: Sequence[SeenNumber]) -> Mapping[UUID, AccessStanding]:
-        """How the organizations of a page stand."""
+        """The access standings of a page's organizations."""
         known = self.rules.gate_step.standings
         if known is None:
             return {}

@@ -1,1 +1,1 @@
-"""Vapi's names, shapes, URLs and rules; nobody else knows them (the sandbox plays Vapi itself)."""
+"""Vapi's names, shapes, URLs and rules, which live only here (and in the sandbox, which plays Vapi)."""

@@ -1,4 +1,4 @@
-"""Reading Vapi's answers: what each status means, and the JSON in a body. No requests are made here."""
+"""Parses Vapi's answers: the error for each status, and the JSON of a body. Sends no requests."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ REDACTED = "[redacted]"
 
 
 async def read_limited(stream: aiohttp.StreamReader, limit: int) -> bytes:
-    """A whole answer, or the beginning of one that is too large: one byte over the limit."""
+    """Read an answer, up to one byte over the limit."""
     parts = bytearray()
     while len(parts) <= limit:
         part = await stream.read(limit + 1 - len(parts))
@@ -28,24 +28,24 @@ async def read_limited(stream: aiohttp.StreamReader, limit: int) -> bytes:
 def refuse_status(
     status: int, content: bytes, retry_after: float | None, secrets: Iterable[str] = ()
 ) -> None:
-    """Raise what an answer's status means; a 2xx means nothing."""
+    """Raise the error for an answer's status; a 2xx raises nothing."""
     if 200 <= status < 300:
         return
     if status in (401, 403):
         raise errors.VapiUnauthorizedError("Vapi refuses the private key: check VAPI_API_KEY.")
     if status == 404 and not content.lstrip().startswith(b"<"):
-        raise errors.VapiNotFoundError("Vapi knows nothing with this id.")
+        raise errors.VapiNotFoundError("Vapi has no object with this id.")
     if status == 429:
-        raise errors.VapiThrottledError("Vapi asks for fewer requests (429).", retry_after)
+        raise errors.VapiThrottledError("Vapi throttles requests (429).", retry_after)
     if 400 <= status < 500 and status not in (404, 408):
         reason = explanation(content, secrets)
         raise errors.VapiRejectedError(f"Vapi refuses the request ({status}): {reason}")
-    # An HTML 404 is the network in front of Vapi: it proves no call over and no number gone.
-    raise errors.VapiUnavailableError(f"Vapi is in trouble (status {status}).", retry_after)
+    # An HTML 404 comes from the CDN in front of Vapi: it does not prove that a call or number is gone.
+    raise errors.VapiUnavailableError(f"Vapi failed (status {status}).", retry_after)
 
 
 def decode(content: bytes) -> object:
-    """Whatever JSON stands there; None for everything else, such as HTML or half a body."""
+    """The JSON value of a body; None for anything else, such as HTML or half a body."""
     try:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, RecursionError, ValueError):
@@ -53,7 +53,7 @@ def decode(content: bytes) -> object:
 
 
 def read_object(content: bytes) -> dict[str, Any]:
-    """The JSON object that the answer about one thing, or a page of `/v2`, is."""
+    """The JSON object of an answer about one object, or of a page of `/v2`."""
     value = decode(content)
     if not isinstance(value, dict):
         raise errors.VapiUnavailableError("Vapi's answer is not a JSON object.")
@@ -61,7 +61,7 @@ def read_object(content: bytes) -> dict[str, Any]:
 
 
 def read_objects(content: bytes) -> list[dict[str, Any]]:
-    """The bare array of objects that every other list is."""
+    """The array of objects of any other list."""
     value = decode(content)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise errors.VapiUnavailableError("Vapi's answer is not a list of JSON objects.")
@@ -75,7 +75,7 @@ def refuse_size(content: bytes, limit: int) -> None:
 
 
 def explanation(content: bytes, secrets: Iterable[str]) -> str:
-    """Vapi's words for a refusal, which name the field at fault: no secrets, cleaned and cut."""
+    """Vapi's reason for a rejection, which names the invalid field: cleaned, cut, without secrets."""
     value = decode(content)
     message = value.get("message") or value.get("error") if isinstance(value, dict) else None
     if isinstance(message, list):
@@ -87,7 +87,7 @@ def explanation(content: bytes, secrets: Iterable[str]) -> str:
 
 
 def sent_secrets(body: Mapping[str, Any] | None) -> list[str]:
-    """The values of the server headers in a request: the webhook secret is one of them."""
+    """The values of the server headers in a request, among them the webhook secret."""
     server = body.get("server") if body else None
     headers = server.get("headers") if isinstance(server, Mapping) else None
     values = headers.values() if isinstance(headers, Mapping) else ()

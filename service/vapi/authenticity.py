@@ -1,4 +1,4 @@
-"""Proving that a webhook comes from Vapi, over its raw bytes. No I/O; time is an argument.
+"""Authenticates webhooks over their raw bytes. Pure; time is an argument.
 
 Two modes. `secret`: the header that the reconciler installs (`server.headers["X-Vapi-Secret"]`), or
 the same secret as `Authorization: Bearer` (a credential made in Vapi's dashboard) where that header
@@ -24,7 +24,7 @@ from service.settings import Settings
 SECRET_HEADER = b"x-vapi-secret"
 PLACEHOLDER = re.compile(rb"(\{timestamp\}|\{body\}|\{id\})")
 VAPI_ID = b"{svix-id}"
-"""Vapi's own name for `{id}` in a payload format."""
+"""Vapi's name for `{id}` in a payload format."""
 
 TIMESTAMP = re.compile(rb"[0-9]{1,16}")
 MESSAGE_ID = re.compile(rb"[\x21-\x7e]{1,256}")
@@ -36,12 +36,12 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class AuthenticityError(Exception):
-    """Nothing proves that the message comes from Vapi. The text never repeats what was sent."""
+    """The message is not proved to come from Vapi. The text never repeats what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticityRules:
-    """What is accepted. `secrets` are all live ones, as bytes; the order is the settings'."""
+    """The accepted proofs. `secrets` are all accepted ones, as bytes, in the order of the settings."""
 
     mode: Literal["secret", "hmac"]
     secrets: tuple[bytes, ...]
@@ -56,7 +56,7 @@ class AuthenticityRules:
 
 
 def rules_from(settings: Settings) -> AuthenticityRules:
-    """The rules that the environment asks for."""
+    """Build the rules from the settings."""
     return AuthenticityRules(
         mode=settings.vapi_webhook_auth,
         secrets=tuple(secret.encode() for secret in settings.webhook_secrets),
@@ -72,9 +72,9 @@ def rules_from(settings: Settings) -> AuthenticityRules:
 
 
 def verify_headers_early(headers: Headers, rules: AuthenticityRules) -> None:
-    """Refuse before the body is read what no body could mend: nobody uploads 32 MiB unproved.
+    """Reject a request by its headers, before its body of up to 32 MiB is read.
 
-    Mode `secret` is judged in full, of `hmac` only whether everything needed is there.
+    Mode `secret` is checked in full; of `hmac` only that all needed headers are present.
     """
     if rules.mode == "secret":
         verify_secret(headers, rules)
@@ -84,7 +84,7 @@ def verify_headers_early(headers: Headers, rules: AuthenticityRules) -> None:
 
 
 def verify(headers: Headers, body: bytes, rules: AuthenticityRules, now: float) -> int:
-    """Return which secret fitted (its place in the settings); raise `AuthenticityError` if none.
+    """Return the index of the secret that matched; raise `AuthenticityError` if none did.
 
     `now` is in seconds since 1970 and only matters where the timestamp is signed.
     """
@@ -94,17 +94,17 @@ def verify(headers: Headers, body: bytes, rules: AuthenticityRules, now: float) 
 
 
 def single(headers: Headers, name: bytes) -> bytes | None:
-    """The one value of a header; two are an attempt to be read differently by two readers."""
+    """The one value of a header; a repeated header is rejected, because readers differ on it."""
     values = [value for key, value in headers if key.lower() == name]
     if len(values) > 1:
-        raise AuthenticityError(f"The header {name.decode(errors='replace')} is there twice.")
+        raise AuthenticityError(f"The header {name.decode(errors='replace')} is repeated.")
     return values[0].strip(b" \t") if values else None
 
 
 def verify_secret(headers: Headers, rules: AuthenticityRules) -> int:
-    """Compare the header with every secret, on bytes: text would raise on non-ASCII input.
+    """Compare the header with every secret, as bytes: text would raise on non-ASCII input.
 
-    An X-Vapi-Secret that is there, even empty, decides alone.
+    Where X-Vapi-Secret is present, even empty, Authorization is ignored.
     """
     given = single(headers, SECRET_HEADER)
     if given is None:
@@ -119,20 +119,20 @@ def verify_secret(headers: Headers, rules: AuthenticityRules) -> int:
 
 
 def match(given: bytes, expected: Sequence[bytes]) -> int | None:
-    """The place of the value that fits, in a time that does not tell which or how nearly."""
+    """The index of the value that matches, in constant time."""
     fits = [hmac.compare_digest(given, value) for value in expected]
     return fits.index(True) if any(fits) else None
 
 
 def verify_signature(headers: Headers, body: bytes, rules: AuthenticityRules, now: float) -> int:
-    """Compare every signature sent with that of every live key over the raw bytes."""
+    """Compare every sent signature with that of every accepted key over the raw bytes."""
     given = signatures(headers, rules)
     fields = signed_fields(headers, rules)
     sent = fields.get(b"{timestamp}")
     if sent is not None and abs(now - seconds(sent)) > rules.tolerance:
         raise AuthenticityError("The timestamp is too far from now.")
     fields[b"{body}"] = body
-    # One pass over the template: what a value contains is never taken for a placeholder.
+    # One pass over the template, so that placeholders within values are not replaced.
     signed = b"".join(fields.get(part, part) for part in PLACEHOLDER.split(rules.payload))
     expected = [hmac.digest(signing_key(key), signed, rules.algorithm) for key in rules.secrets]
     found = [match(signature, expected) for signature in given]
@@ -143,7 +143,7 @@ def verify_signature(headers: Headers, body: bytes, rules: AuthenticityRules, no
 
 
 def signed_fields(headers: Headers, rules: AuthenticityRules) -> dict[bytes, bytes]:
-    """What the payload template needs besides the body, as it was sent."""
+    """The values of the payload template besides the body, as sent."""
     fields = {}
     if b"{timestamp}" in rules.payload:
         text = single(headers, rules.timestamp_header)
@@ -169,14 +169,14 @@ def signing_key(secret: bytes) -> bytes:
     if not secret.startswith(b"whsec_"):
         return secret
     try:
-        # An empty key would let everybody sign.
+        # With an empty key anyone could sign.
         return base64.b64decode(secret.removeprefix(b"whsec_"), validate=True) or secret
     except binascii.Error:
         return secret
 
 
 def signatures(headers: Headers, rules: AuthenticityRules) -> list[bytes]:
-    """The signatures in the header, decoded; several may stand there while a key is rotated."""
+    """The signatures in the header, decoded; there may be several during a key rotation."""
     given = single(headers, rules.signature_header)
     if not given:
         raise AuthenticityError("The signature is missing.")
@@ -189,9 +189,9 @@ def signatures(headers: Headers, rules: AuthenticityRules) -> list[bytes]:
 
 
 def decode(part: bytes, rules: AuthenticityRules) -> bytes:
-    """One signature without its prefix as bytes, empty if it is none.
+    """One signature as bytes, without its prefix; empty if it is invalid.
 
-    The prefix may be configured with or without the sign that ends it (`sha256=`, `v1,`).
+    The prefix may be configured with or without its last character (`sha256=`, `v1,`).
     """
     if not part.startswith(rules.prefix):
         return b""

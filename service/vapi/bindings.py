@@ -9,6 +9,9 @@ BINDINGS = ("assistantId", "squadId", "workflowId")
 FALLBACK = "fallbackDestination"
 """Where Vapi transfers a caller when an assistant-request is not answered."""
 
+ROUTING = ("id", "name", "server", "serverUrl", "assistantId", "assistantVersion")
+HOLDING = ("members", "membersOverrides", "assistant", "assistantOverrides")
+
 
 def bindings_of(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The bindings that an object sets, by field."""
@@ -19,3 +22,15 @@ def assistant_of(answer: Mapping[str, object] | None) -> str | None:
     """The saved assistant that an answer names."""
     found = (answer or {}).get("assistantId")
     return found if isinstance(found, str) else None
+
+
+def routing_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """An object reduced to its server and name, and a squad to those of its members."""
+    kept = {key: raw[key] for key in ROUTING if key in raw}
+    for key in HOLDING:
+        held = raw.get(key)
+        if isinstance(held, Mapping):
+            kept[key] = routing_fields(held)
+        elif isinstance(held, list):
+            kept[key] = [routing_fields(item) for item in held if isinstance(item, Mapping)]
+    return kept

@@ -1,5 +1,5 @@
-"""Whose campaign asks before it dials. Vapi's example of a `campaign.predial` names the campaign only,
-its schema also a phone number: both are read, and a campaign is asked about once."""
+"""Finds the phone numbers of a `campaign.predial`. Vapi's example names only the campaign, its schema
+also a phone number: both are read, and each campaign is requested once."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 def number_ids(message: object) -> tuple[str, ...]:
-    """The phone numbers that a message about a campaign names, wherever it does."""
+    """The phone numbers that a message about a campaign names, in any of its fields."""
     return tuple(dict.fromkeys(found_ids(mapping(message))))
 
 
@@ -37,14 +37,14 @@ def campaign_id(message: object) -> str | None:
 
 
 class Campaigns:
-    """The numbers that campaigns call from; they never change (Vapi lets nobody edit a campaign)."""
+    """Caches the numbers that campaigns call from; Vapi does not allow editing a campaign."""
 
     def __init__(self, client: VapiClient) -> None:
         self.client = client
         self.known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     async def numbers_of(self, body: bytes) -> tuple[str, ...]:
-        """The numbers that a `campaign.predial` is about; empty where nobody can tell."""
+        """The numbers that a `campaign.predial` is about; empty where they cannot be found."""
         try:
             message = mapping(msgspec.json.decode(body)).get("message")
         except (msgspec.MsgspecError, RecursionError, ValueError):

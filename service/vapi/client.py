@@ -1,4 +1,4 @@
-"""Vapi's REST API. One call here is one request: when to try again is the caller's schedule."""
+"""Vapi's REST API. One call here is one request: the caller decides about retries."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -33,10 +33,10 @@ View = TypeVar("View")
 
 
 class VapiClient:
-    """Speaks to one Vapi organization with its private key.
+    """A client for one Vapi organization, with its private key.
 
     `pace` is awaited before each request, `back_off` with a number of seconds when Vapi throttles
-    the account. What goes wrong on the way or at Vapi is a `VapiError`.
+    the account. Every failure is a `VapiError`.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class VapiClient:
     ) -> PhoneNumberPage:
         """Page `page` (from 1) of all phone numbers, oldest first: a new one moves no other.
 
-        A removed one does, so what a sweep did not see is not proved gone.
+        A removed one does, so a number that a sweep did not see may still exist.
         """
         query = f"page={page}&limit={min(limit, MAX_PAGE)}&sortBy=createdAt&sortOrder=ASC"
         answer = await self.request("GET", f"/v2/phone-number?{query}", priority)
@@ -160,14 +160,14 @@ class VapiClient:
         priority: Priority,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Ask about one thing by its id; an answer about anything else is no answer."""
+        """Request one object by its id; an answer about another object is an error."""
         if item_id in ("", ".", ".."):
             # As a path these would lead to another resource.
-            raise errors.VapiNotFoundError("Vapi knows nothing with this id.")
+            raise errors.VapiNotFoundError("Vapi has no object with this id.")
         path = f"{collection}/{quote(item_id, safe='', errors='replace')}"
         answer = await self.request(method, path, priority, body)
         if str(answer.get("id")).lower() != item_id.lower():
-            raise errors.VapiUnavailableError("Vapi's answer is about something else.")
+            raise errors.VapiUnavailableError("Vapi answered with another object.")
         return answer
 
     async def list_all(
@@ -177,7 +177,7 @@ class VapiClient:
         priority: Priority,
         since: datetime | None = None,
     ) -> AsyncIterator[tuple[View, ...]]:
-        """Everything that lies in a bare list, a page at a time; empty pages are left out."""
+        """All objects of a bare list, a page at a time; empty pages are left out."""
         walk = paging.Walk(since=since)
         while walk.query is not None:
             content = await self.send("GET", f"{collection}?{walk.query}", priority)
@@ -211,20 +211,20 @@ class VapiClient:
                     parse_retry_after(response.headers.get("Retry-After")),
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
-            # Its representation has the request's headers in it: only the kind is passed on.
+            # Its text contains the request's headers: only its type is passed on.
             raise errors.VapiUnavailableError(
                 f"Vapi does not answer ({type(exc).__name__})."
             ) from None
         if status == 429:
-            await self.tell_throttled(priority, wait)
+            await self.report_throttled(priority, wait)
         answers.refuse_status(status, content, wait, secrets=(key, *answers.sent_secrets(body)))
         answers.refuse_size(content, self.max_answer_bytes)
         return content
 
-    async def tell_throttled(self, priority: Priority, wait: float | None) -> None:
-        """Vapi throttles the account as a whole: all who send have to hear of it.
+    async def report_throttled(self, priority: Priority, wait: float | None) -> None:
+        """Back off for all requests, because Vapi throttles the account as a whole.
 
-        A hang-up waits for nobody; the next request of another kind tells it as well.
+        A hang-up does not wait for this; the next request of another kind reports it as well.
         """
         if self.back_off is not None and priority is not Priority.HANGUP:
             await self.back_off(BACK_OFF_SECONDS if wait is None else wait)

@@ -1,7 +1,7 @@
-"""Control URLs: what we may post to, and the command that ends a call.
+"""Control URLs: which are allowed, and the commands that end a call.
 
-A control URL comes out of a message, so it is judged before anything is connected, and its address
-again when the name is resolved. It is a capability: no error, log or record repeats it.
+A control URL comes from a message, so it is checked before a connection is made, and its address again
+when the name is resolved. It is a capability: no error or log repeats it.
 """
 
 import ipaddress
@@ -47,24 +47,24 @@ def check_control_url(url: str, hosts: Sequence[str]) -> URL:
     such as `http://127.0.0.1:9000` (scheme, host and port to the letter).
     """
     if len(url) > MAX_URL or FORBIDDEN.search(url):
-        raise HostileUrlError("The control URL is too long or has characters out of place.")
+        raise HostileUrlError("The control URL is too long or has invalid characters.")
     try:
         parts, read = urlsplit(url), URL(url, encoded=True)
         host, port = parts.hostname or "", parts.port
-        # aiohttp connects where yarl reads: two readers that disagree are being played.
+        # aiohttp uses yarl's reading: a URL that two parsers read differently is an attack.
         seen = (read.scheme, (read.raw_host or "").lower(), read.explicit_port)
         agreed = seen == (parts.scheme, host, port)
     except ValueError:
         agreed, host, port = False, "", None
     if not agreed or not host or "@" in parts.netloc:
-        raise HostileUrlError("The control URL cannot be read.")
+        raise HostileUrlError("The control URL is malformed.")
     origin = f"{parts.scheme}://{parts.netloc}".lower()
     if origin in origins(hosts):
         return read
     if parts.scheme != "https" or parts.netloc.lower() not in (host, f"{host}:443"):
-        raise HostileUrlError("The control URL is not https on the usual port.")
+        raise HostileUrlError("The control URL is not https on port 443.")
     if not HOST.fullmatch(host) or is_address(host) or not is_below(host, hosts):
-        raise HostileUrlError("The control URL's host is not one of VAPI_CONTROL_HOSTS.")
+        raise HostileUrlError("The control URL's host is not in VAPI_CONTROL_HOSTS.")
     return read
 
 
@@ -80,7 +80,7 @@ def is_below(host: str, hosts: Sequence[str]) -> bool:
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is a literal address, which no suffix vouches for."""
+    """Whether a host is a literal address, to which no suffix applies."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -89,10 +89,10 @@ def is_address(host: str) -> bool:
 
 
 class ControlClient:
-    """Posts commands to control URLs, each on a connection of its own, without cookies or keys.
+    """Posts commands to control URLs, each on a fresh connection, without cookies or keys.
 
-    Made inside the running loop, and to be closed. `hosts` as in `check_control_url`; `resolver`
-    is for those who bring DNS of their own.
+    Create it inside the running event loop, and close it. `hosts` as in `check_control_url`; `resolver`
+    replaces DNS in tests.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ControlClient:
         )
 
     async def end_call(self, url: str) -> None:
-        """Ask Vapi to end the call. Returning means that Vapi took the command, no more.
+        """Ask Vapi to end the call. On return Vapi accepted the command; the end is unconfirmed.
 
         Raises `HostileUrlError` before connecting, `VapiNotFoundError` when the control host does
         not know the call (any more), another `VapiError` otherwise.
@@ -124,7 +124,7 @@ class ControlClient:
         await self.command(url, END_CALL)
 
     async def say_goodbye(self, url: str, text: str) -> None:
-        """Ask Vapi to speak, to listen to nobody meanwhile, and to end the call then.
+        """Ask Vapi to speak without being interrupted, and then to end the call.
 
         Raises like `end_call`.
         """
@@ -137,27 +137,27 @@ class ControlClient:
             async with self.session.post(checked, json=order, allow_redirects=False) as response:
                 status, wait = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
-            # Its text has the URL in it: only the kind of failure is passed on.
+            # Its text contains the URL: only its type is passed on.
             raise VapiUnavailableError(
                 f"The control host does not answer ({type(exc).__name__})."
             ) from None
         refuse_status(status, wait)
 
     async def close(self) -> None:
-        """Close what is still connected."""
+        """Close open connections."""
         await self.session.close()
 
 
 def refuse_status(status: int, retry_after: str | None) -> None:
-    """Raise what a control host's status means; a 2xx means nothing. Its body is never read."""
+    """Raise the error for a control host's status; a 2xx raises nothing. The body is not read."""
     if 200 <= status < 300:
         return
     if status in (400, 404, 410):
-        raise VapiNotFoundError(f"The control host knows no such call ({status}).")
+        raise VapiNotFoundError(f"The control host does not know the call ({status}).")
     if status == 429:
         raise VapiThrottledError(
             "The control host asks for fewer requests (429).", parse_retry_after(retry_after)
         )
     if 300 <= status < 500 and status != 408:
-        raise VapiRejectedError(f"The control host refuses the command ({status}).")
-    raise VapiUnavailableError(f"The control host is in trouble ({status}).")
+        raise VapiRejectedError(f"The control host rejects the command ({status}).")
+    raise VapiUnavailableError(f"The control host failed ({status}).")

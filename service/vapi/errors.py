@@ -1,8 +1,8 @@
-"""What can go wrong with Vapi. Texts never hold the private key or a control URL."""
+"""Errors of requests to Vapi. Their texts never contain the private key or a control URL."""
 
 
 class VapiError(Exception):
-    """The root of everything that Vapi, or the way to it, does wrong."""
+    """The base of all failures of Vapi, or of the connection to it."""
 
 
 class VapiNotFoundError(VapiError):
@@ -10,19 +10,19 @@ class VapiNotFoundError(VapiError):
 
 
 class VapiUnauthorizedError(VapiError):
-    """401 or 403: the private key is wrong or revoked. Trying again does not help."""
+    """401 or 403: the private key is wrong or revoked. A retry does not help."""
 
 
 class VapiRejectedError(VapiError):
-    """Another 4xx: Vapi understood and does not want it. Trying the same again does not help."""
+    """Another 4xx: Vapi rejects the request. A retry does not help."""
 
 
 class HostileUrlError(VapiError):
-    """The control URL points to where it must not; nothing was connected."""
+    """The control URL is not allowed; no connection was made."""
 
 
 class VapiUnavailableError(VapiError):
-    """5xx, a time-out, no connection, or an answer that is not what Vapi documents.
+    """5xx, a timeout, no connection, or an answer that Vapi does not document.
 
     `retry_after` is in seconds, None unless the answer named a time.
     """
@@ -33,8 +33,8 @@ class VapiUnavailableError(VapiError):
 
 
 class VapiUnsureError(VapiUnavailableError):
-    """What Vapi shows may be out of date: it is believed when a later look shows the same."""
+    """Vapi's answer may be stale: it counts once a later read shows the same."""
 
 
 class VapiThrottledError(VapiUnavailableError):
-    """429: too many requests; come back after `retry_after` seconds, when Vapi said so."""
+    """429: too many requests. Retry after `retry_after` seconds, where Vapi names a time."""

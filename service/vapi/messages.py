@@ -1,14 +1,13 @@
-"""Parsing Vapi's server messages: bytes in, the few facts we need out. No I/O.
+"""Parses Vapi's server messages: bytes in, the few facts we need out. Pure.
 
-Vapi's recorded messages do not fit its own published spec, so what is not needed is ignored and
-what is nice to have never fails: of the wrong type or out of range it counts as absent, as do a
-`monitor`, `customer` or `assistant` that is no object. What says whose call it is must be
-well-formed: `call` and `phoneNumber` are objects or null, ids are printable ASCII of 1 to 128
-characters or null.
+Recorded messages do not fit Vapi's own published spec. Fields that are not needed are ignored; optional
+ones of a wrong type or out of range count as absent, as do a `monitor`, `customer` or `assistant` that
+is no object. Fields that identify the call's owner must be well-formed: `call` and `phoneNumber` are
+objects or null, ids are printable ASCII of 1 to 128 characters or null.
 
-Where a key appears twice the last one counts, as in most JSON readers. A fraction or power that no
-double holds (1e999) counts as infinity, so as insane; an integer of thousands of digits is malformed
-where we look and ignored elsewhere.
+Of a repeated key the last one counts, as in most JSON parsers. A number that no double holds (1e999)
+counts as infinity and is ignored; an integer of thousands of digits is malformed in the fields that we
+read and ignored elsewhere.
 """
 
 import re
@@ -34,23 +33,23 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 
 class MalformedMessageError(Exception):
-    """The body is not a server message. The text names the part at fault, never its value."""
+    """The body is not a server message. The text names the invalid part, never its value."""
 
 
 class RawObject(msgspec.Struct):
-    """A phone number or an assistant: only its id counts."""
+    """A phone number or an assistant: only its id is read."""
 
     id: Any = None
 
 
 class RawPhoneNumber(RawObject):
-    """Of a phone number its digits, too."""
+    """A phone number: its id and its digits."""
 
     number: Any = None
 
 
 class RawCall(msgspec.Struct, rename="camel"):
-    """The call's snapshot; `status` in it is from creation and says nothing."""
+    """The call's snapshot from its creation; its `status` is not live and not read."""
 
     id: Any = None
     type: Any = None
@@ -65,7 +64,7 @@ class RawCall(msgspec.Struct, rename="camel"):
 
 
 class RawMessage(msgspec.Struct, rename="camel"):
-    """The parts of `message` that we look at."""
+    """The fields of `message` that we read."""
 
     type: Any = None
     call: RawCall | None = None
@@ -96,7 +95,7 @@ NO_CALL = RawCall()
 
 @dataclass(frozen=True, slots=True)
 class ServerMessage:
-    """One message, reduced. Ids are printable ASCII; `control_url` is a capability, unchecked."""
+    """The facts of one message. Ids are printable ASCII; `control_url` is a capability, unchecked."""
 
     type: str
     has_call: bool = False
@@ -117,23 +116,23 @@ class ServerMessage:
 
     @property
     def ends_call(self) -> bool:
-        """Whether Vapi says with it that the call is over."""
+        """Whether it reports the end of the call."""
         if self.type == STATUS_UPDATE:
             return self.status == "ended"
         return self.type == END_OF_CALL_REPORT
 
     @property
     def expects_answer(self) -> bool:
-        """Whether Vapi uses the body of the answer."""
+        """Whether Vapi uses the body of our answer."""
         return self.type in EXPECTING_ANSWER
 
 
 def parse_message(body: bytes) -> ServerMessage:
-    """Read one webhook body; raises `MalformedMessageError` and nothing else."""
+    """Parse one webhook body; raises only `MalformedMessageError`."""
     raw = decode(body)
     kind = plain(raw.type, 100)
     if kind is None:
-        raise MalformedMessageError("message.type is missing, empty or no text.")
+        raise MalformedMessageError("message.type is missing, empty or not a text.")
     call = raw.call or NO_CALL
     started_at = instant(raw.started_at) or instant(call.started_at)
     ended_at = instant(raw.ended_at) or instant(call.ended_at)
@@ -167,7 +166,7 @@ def parse_message(body: bytes) -> ServerMessage:
 
 
 def decode(body: bytes) -> RawMessage:
-    """The parts we look at, untouched."""
+    """The fields that we read, unchecked."""
     try:
         # msgspec does not look into the strings of what it skips.
         if not body.isascii():
@@ -178,40 +177,40 @@ def decode(body: bytes) -> RawMessage:
     except RecursionError:
         raise MalformedMessageError("The body is nested too deeply.") from None
     except (msgspec.MsgspecError, ValueError) as exc:
-        raise MalformedMessageError(f"The body is no server message{place(exc)}.") from None
+        raise MalformedMessageError(f"The body is not a server message{place(exc)}.") from None
 
 
 def place(error: Exception) -> str:
-    """Where in the body the fault is: paths of fields that we name, never a value or a sent key."""
+    """The path of the invalid field, if it is one that we name; never a value or a sent key."""
     found = re.search(r"at `\$\.([.\w]+)(?:\[\.\.\.\])*`$", str(error))
     return f": {found[1]} has the wrong type or range" if found else ""
 
 
 def identifier(value: object, name: str) -> str | None:
-    """An id or nothing; anything else would be stored, logged or compared, so it is refused."""
+    """An id or None; anything else is rejected, because ids are stored, logged and compared."""
     if value is None:
         return None
     if not isinstance(value, str) or not ID.fullmatch(value):
-        raise MalformedMessageError(f"{name} is not an id.")
+        raise MalformedMessageError(f"{name} is not a valid id.")
     return value
 
 
 def distinct(first: str | None, second: str | None) -> tuple[str, ...]:
-    """The ids that are there, in order, each once."""
+    """The given ids in order, each once."""
     if first is None:
         return () if second is None else (second,)
     return (first,) if second is None or second == first else (first, second)
 
 
 def assistant_id(raw: msgspec.Raw) -> object:
-    """The id of a saved assistant; a transient one has none, and what is no object is none."""
+    """The id of a saved assistant; None for a transient one and for anything that is no object."""
     if not raw:
         return None
     try:
         return ASSISTANT.decode(raw).id
     except msgspec.MsgspecError:
         if bytes(raw).lstrip().startswith(b"{"):
-            raise MalformedMessageError("message.assistant.id is not an id.") from None
+            raise MalformedMessageError("message.assistant.id is not a valid id.") from None
         return None
 
 
@@ -225,7 +224,7 @@ def plain(value: object, length: int) -> str | None:
 
 
 def control_url(monitor: object) -> str | None:
-    """As sent, unchecked; only what a URL can be made of, for a database takes no NUL."""
+    """The control URL as sent, if it is printable ASCII: PostgreSQL stores no NUL."""
     value = monitor.get("controlUrl") if isinstance(monitor, dict) else None
     if not isinstance(value, str) or not 0 < len(value) <= MAX_URL:
         return None
@@ -237,7 +236,7 @@ def caller_number(customer: object) -> str | None:
 
 
 def within(value: object, least: float, limit: float) -> float | None:
-    """A number from `least` to below `limit`, so neither NaN nor infinity; True is no number."""
+    """A number from `least` to below `limit`; None for NaN, infinity, booleans and other types."""
     if not isinstance(value, NUMBERS) or isinstance(value, bool) or not least <= value < limit:
         return None
     return float(value)
@@ -261,7 +260,7 @@ def instant(value: object) -> datetime | None:
 def duration(
     raw: RawMessage, started_at: datetime | None, ended_at: datetime | None
 ) -> float | None:
-    """Seconds that the call lasted, from the best source there is; None if none is sane."""
+    """Seconds that the call lasted, from the best source; None if no value is plausible."""
     seconds = within(raw.duration_seconds, 0, MAX_SECONDS)
     if seconds is not None:
         return seconds
@@ -274,7 +273,7 @@ def duration(
 
 
 def money(*candidates: object) -> Decimal | None:
-    """The first sane cost, in US dollars to the millionth."""
+    """The first plausible cost, in US dollars to the millionth."""
     for candidate in candidates:
         found = within(candidate, 0, MAX_COST)
         if found is not None:

@@ -1,4 +1,4 @@
-"""Walking a bare list of Vapi's, which has no page parameter: by the oldest instant seen. Pure."""
+"""Pages through a bare list, which has no page parameter, by the oldest time seen. Pure."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,11 +14,11 @@ Item = Mapping[str, Any]
 
 
 class Walk:
-    """Asks for `query`, takes the page that it brought, and so on until there is no query left.
+    """Request `query`, pass the page to `take`, and repeat until `query` is None.
 
-    Lists are newest first. Each page begins where the last one ended, at the same instant, because
-    several objects may share it; those that were seen are left out. What a walk does not bring is
-    not proved gone. `since` is where it ends.
+    Lists are newest first. Each page begins at the time at which the last one ended, because several
+    objects may share it; objects seen before are left out. An object that a walk does not return may
+    still exist. The walk ends at `since`.
     """
 
     def __init__(self, limit: int = MAX_PAGE, since: datetime | None = None) -> None:
@@ -29,11 +29,11 @@ class Walk:
         self.border: set[str] = set()
 
     def take(self, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What is new on a page. Raises `VapiUnavailableError` if it is not the page asked for."""
+        """The new objects of a page. Raises `VapiUnavailableError` if it is not the requested page."""
         made = [created_at(item) for item in page]
         if self.until is not None and any(at is not None and at > self.until for at in made):
-            # Walking on would bring the same page for ever.
-            raise errors.VapiUnavailableError("Vapi's answer is not the page that was asked for.")
+            # Going on would return the same page forever.
+            raise errors.VapiUnavailableError("Vapi did not return the requested page.")
         fresh = self.without_seen(page)
         self.query = self.following(page, made) if len(page) >= self.limit else None
         return fresh
@@ -54,7 +54,7 @@ class Walk:
             raise errors.VapiUnavailableError("Vapi's list does not say when things were created.")
         oldest = min(known)
         at_oldest = [item for item, at in zip(page, made, strict=True) if at == oldest]
-        # A whole page at one instant would come again: the rest of that instant is given up.
+        # A whole page at one time would come again: the other objects of that time are skipped.
         comparison = "Lt" if oldest == self.until else "Le"
         self.until = oldest
         self.border = {str(item.get("id")) for item in at_oldest}
@@ -63,7 +63,7 @@ class Walk:
 
 
 def created_at(item: Item) -> datetime | None:
-    """When something was created; None if it does not say so, or not understandably."""
+    """When an object was created; None if that is missing or unreadable."""
     try:
         at = datetime.fromisoformat(text(item.get("createdAt")) or "")
     except ValueError:

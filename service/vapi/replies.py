@@ -1,4 +1,4 @@
-"""What we answer to Vapi's messages, as values. No I/O, no decision."""
+"""Builds our answers to Vapi's messages. Pure; the decision is made elsewhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ OVERRIDDEN = (
     ("squadId", "squadOverrides"),
     ("squad", "squadOverrides"),
 )
-"""What answers a call, and the field that changes it for this call only."""
+"""The fields that answer a call, each with the field that overrides it for this call."""
 
 ANSWERS = (
     "error",
@@ -32,7 +32,7 @@ def refusal(sentence: str) -> dict[str, object]:
 
 
 def eligible(value: bool) -> dict[str, object]:
-    """Answer a campaign.predial: whether the call may be dialled at all."""
+    """Answer a campaign.predial: whether the call may be dialled."""
     return {"eligible": value}
 
 
@@ -42,13 +42,13 @@ def answer(answer_with: Mapping[str, object]) -> dict[str, object]:
 
 
 def kind_of(answered: Mapping[str, object]) -> str | None:
-    """What an answer to an assistant-request comes to, by the name of its field."""
+    """The kind of an answer to an assistant-request, as the name of its field."""
     return next((name for name in ANSWERS if answered.get(name)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What a granted call carries besides its assistant. `server` is a whole server block."""
+    """Additions to the answer of a granted call. `server` is a whole server block."""
 
     decision_id: str | None = None
     server: Mapping[str, object] | None = None
@@ -56,9 +56,9 @@ class Overrides:
 
 
 def with_overrides(answered: Mapping[str, object], overrides: Overrides) -> dict[str, object]:
-    """Put overrides into an answer, over those that are there already.
+    """Merge overrides into an answer, over those that it has already.
 
-    Assistants and squads take them; a workflow takes none of these, nor does a transfer or refusal.
+    Assistants and squads take overrides; workflows, transfers and refusals take none.
     """
     name = next((field for kind, field in OVERRIDDEN if answered.get(kind)), None)
     wanted: dict[str, object] = {}

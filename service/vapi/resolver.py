@@ -11,7 +11,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is out on the internet, looking through the IPv6 forms of IPv4 ones."""
+    """Whether an address is public; IPv6 forms of IPv4 addresses are unwrapped."""
     address: Address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
         carried = address.ipv4_mapped or address.sixtofour
@@ -20,13 +20,13 @@ def is_public(text: str) -> bool:
         if carried is not None:
             address = carried
         elif address.is_site_local or address.is_reserved:
-            # Both count as global, yet hold old forms of inner addresses: fec0::1, ::127.0.0.1.
+            # Both count as global, yet contain legacy forms of private addresses: fec0::1, ::127.0.0.1.
             return False
     return address.is_global and not address.is_multicast
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names, and refuses those that lead inside: a name is only as good as its DNS.
+    """Resolves names, and rejects private addresses.
 
     `trusted` are the (host, port) pairs of the whole origins in the settings. aiohttp never asks a
     resolver about literal addresses.
@@ -41,14 +41,14 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses that may be connected; `OSError` when there are none."""
+        """The public addresses of a name; raises `OSError` when there are none."""
         found = await self.inner.resolve(host, port, family)
         if (host, port) not in self.trusted:
             found = [entry for entry in found if is_public(entry["host"])]
         if not found:
-            raise OSError("the name leads to no public address")
+            raise OSError("the name resolves to no public address")
         return found
 
     async def close(self) -> None:
-        """Let go of the inner resolver."""
+        """Close the inner resolver."""
         await self.inner.close()

@@ -1,4 +1,4 @@
-"""Views of Vapi's objects: the few fields we read, by name; every other key stays as it was."""
+"""Views of Vapi's objects: properties for the few fields that we read. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ MOST_COST = 10**9
 
 
 def text(value: object) -> str | None:
-    """A text that says something."""
+    """A non-empty text; None for anything else."""
     return value if isinstance(value, str) and value else None
 
 
 def instant(value: object) -> datetime | None:
-    """An instant with its zone, in a year that a database keeps."""
+    """A time with its zone, within the years that PostgreSQL stores here."""
     try:
         at = datetime.fromisoformat(text(value) or "")
     except ValueError:
@@ -26,25 +26,25 @@ def instant(value: object) -> datetime | None:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """An object; an empty one where something else stands."""
+    """An object; empty for anything else."""
     return value if isinstance(value, Mapping) else {}
 
 
 def mappings(value: object) -> tuple[Mapping[str, Any], ...]:
-    """The objects of a list; empty where something else stands."""
+    """The objects of a list; empty for anything else."""
     items = value if isinstance(value, list | tuple) else ()
     return tuple(item for item in items if isinstance(item, Mapping))
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """The texts of a list; empty where something else stands."""
+    """The texts of a list; empty for anything else."""
     items = value if isinstance(value, list | tuple) else ()
     return tuple(item for item in items if isinstance(item, str) and item)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """What all that can name a server have in common: where their events go."""
+    """The common fields of objects that can have a server: where their events go."""
 
     raw: Mapping[str, Any]
 
@@ -58,7 +58,7 @@ class ServerView:
 
     @property
     def org_id(self) -> str | None:
-        """The organization at Vapi that it belongs to."""
+        """The Vapi organization that owns it."""
         return text(self.raw.get("orgId"))
 
     @property
@@ -76,7 +76,7 @@ class ServerView:
 
     @property
     def url(self) -> str | None:
-        """Where its events go, by the server block or by the legacy field."""
+        """Where its events go: from the server block, or from the legacy field."""
         return text(mapping(self.raw.get("server")).get("url")) or self.server_url
 
     @property
@@ -88,31 +88,31 @@ class ServerView:
 
 @dataclass(frozen=True, slots=True)
 class ToolView(ServerView):
-    """A tool as `GET /tool/{id}` gives it, or as it stands inside an assistant, then without id."""
+    """A tool from `GET /tool/{id}`, or inline in an assistant, then without an id."""
 
     @property
     def name(self) -> str | None:
-        """What the model calls it, where it has no name of its own."""
+        """Its name, or else the name of its function."""
         return text(self.raw.get("name")) or text(mapping(self.raw.get("function")).get("name"))
 
 
 @dataclass(frozen=True, slots=True)
 class AssistantView(ServerView):
-    """An assistant as `GET /assistant/{id}` gives it; overrides of one have the same fields."""
+    """An assistant from `GET /assistant/{id}`; overrides have the same fields."""
 
     @property
     def has_model(self) -> bool:
-        """Whether a model is named here: overrides that name one bring all its tools."""
+        """Whether it has a model: overrides with a model replace all tools."""
         return bool(mapping(self.raw.get("model")))
 
     @property
     def tools(self) -> tuple[ToolView, ...]:
-        """Tools that stand inside it."""
+        """Its inline tools."""
         return tuple(ToolView(raw) for raw in mappings(mapping(self.raw.get("model")).get("tools")))
 
     @property
     def tool_ids(self) -> tuple[str, ...]:
-        """Saved tools that it names."""
+        """The ids of its saved tools."""
         return texts(mapping(self.raw.get("model")).get("toolIds"))
 
     @property
@@ -123,7 +123,7 @@ class AssistantView(ServerView):
 
 @dataclass(frozen=True, slots=True)
 class SquadMemberView:
-    """A member of a squad: a saved assistant by its id, or one that stands here."""
+    """A member of a squad: a saved assistant by its id, or an inline one."""
 
     raw: Mapping[str, Any]
 
@@ -143,13 +143,13 @@ class SquadMemberView:
 
     @property
     def overrides(self) -> AssistantView:
-        """What this squad changes about the assistant; empty if nothing."""
+        """The squad's overrides of the assistant; empty if there are none."""
         return AssistantView(mapping(self.raw.get("assistantOverrides")))
 
 
 @dataclass(frozen=True, slots=True)
 class SquadView(ServerView):
-    """A squad as `GET /squad/{id}` gives it. It has no server: its members do, and its overrides."""
+    """A squad from `GET /squad/{id}`. It has no server itself: its members and overrides have."""
 
     @property
     def members(self) -> tuple[SquadMemberView, ...]:
@@ -162,24 +162,24 @@ class SquadView(ServerView):
 
     @property
     def overrides(self) -> AssistantView:
-        """What the squad changes about all members; it goes before the members' own overrides."""
+        """The overrides for all members; they take precedence over a member's own overrides."""
         return AssistantView(mapping(self.raw.get("membersOverrides")))
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowView(ServerView):
-    """A workflow as `GET /workflow/{id}` gives it."""
+    """A workflow from `GET /workflow/{id}`."""
 
     @property
     def tools(self) -> tuple[ToolView, ...]:
-        """Tools that stand inside its nodes: a tool's own, and those that one of talking may use."""
+        """The inline tools of its nodes: of tool nodes, and of conversation nodes."""
         nodes = mappings(self.raw.get("nodes"))
         found = [raw for node in nodes for raw in (node.get("tool"), *mappings(node.get("tools")))]
         return tuple(ToolView(raw) for raw in mappings(found))
 
     @property
     def tool_ids(self) -> tuple[str, ...]:
-        """Saved tools that its nodes name."""
+        """The ids of the saved tools of its nodes."""
         nodes = mappings(self.raw.get("nodes"))
         return texts(
             [item for node in nodes for item in (node.get("toolId"), *texts(node.get("toolIds")))]
@@ -188,7 +188,7 @@ class WorkflowView(ServerView):
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumberView(ServerView):
-    """A phone number as `GET /phone-number/{id}` gives it."""
+    """A phone number from `GET /phone-number/{id}`."""
 
     @property
     def provider(self) -> str | None:
@@ -213,7 +213,7 @@ class PhoneNumberView(ServerView):
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """A call as `GET /call/{id}` gives it: unlike in messages, its status is live."""
+    """A call from `GET /call/{id}`: unlike in messages, its status is live."""
 
     raw: Mapping[str, Any]
 
@@ -264,7 +264,7 @@ class CallView:
 
     @property
     def duration_seconds(self) -> float | None:
-        """From the beginning to the end, where both are told."""
+        """Seconds from start to end, where both are known."""
         if self.started_at is None or self.ended_at is None:
             return None
         return max((self.ended_at - self.started_at).total_seconds(), 0.0)

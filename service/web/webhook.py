@@ -27,7 +27,7 @@ from service.web.metrics.metrics import Metrics
 from service.web.problems import problem
 from service.web.secret_uses import SecretUses
 
-PREDIAL = "campaign.predial"
+PREDIAL = message_types.CAMPAIGN_PREDIAL
 ANSWER_SECONDS = 2.4
 """How long the answer to an assistant-request may take in all, an organization's own slow server
 included; Vapi gives 7.5 s end to end, and then ends the call."""

@@ -15,8 +15,8 @@ from service.admin.organizations.access import OrganizationAccess
 from service.admin.organizations.organizations import Organizations
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
-from service.admin.reconcile.sweeps import ReconciliationCases
-from service.admin.reconcile.webhooks import Webhooks
+from service.admin.reconcile.numbers import NumberWebhooks
+from service.admin.reconcile.sweeps import ReconcileCases
 from service.admin.timeline import Timeline
 from service.admin.undo import Undo
 from service.domain.audit import AuditEntry, can_undo
@@ -79,9 +79,9 @@ def cases(pool: Pool, preview: ChainPreview, admin: Actor) -> Cases:
         pool,
         Organizations(pool, freshen, preview),
         numbers,
-        Webhooks(pool, cast("Any", None)),
+        NumberWebhooks(pool, cast("Any", None)),
         UnknownNumbers(pool, numbers),
-        ReconciliationCases(pool, cast("Any", None), "enforce"),
+        ReconcileCases(pool, cast("Any", None), "enforce"),
     )
     return Cases(pool, undo, admin)
 
@@ -157,7 +157,7 @@ async def test_numbers_and_pauses_go_back(cases: Cases) -> None:
     assert (paused.reason, paused.until) == ("repairs", SOON)
     await cases.undo.reconciliation.pause(admin, reason="all", until=None)
     await cases.back()
-    assert (await cases.undo.reconciliation.standing()).pause is None
+    assert (await cases.undo.reconciliation.status()).pause is None
     await cases.back()
     await cases.undo.reconciliation.pause(admin, reason="again", until=None)
     assert not can_undo(await cases.last())

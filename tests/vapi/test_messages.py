@@ -276,7 +276,7 @@ def test_unsafe_ids_are_malformed_and_not_repeated(place: tuple[str, str], value
     outer, inner = place
     with pytest.raises(MalformedMessageError) as caught:
         parse({"type": "hang", outer: {inner: value}})
-    assert str(caught.value) == f"message.{outer}.{inner} is not an id."
+    assert str(caught.value) == f"message.{outer}.{inner} is not a valid id."
 
 
 @pytest.mark.parametrize("place", ID_PLACES)
@@ -375,5 +375,5 @@ def test_the_fault_is_named_without_sent_keys_or_values() -> None:
     with pytest.raises(MalformedMessageError) as caught:
         parse_message(b'{"message":{"type":"hang","customer":{"sent-key":' + b"1" * DEEP + b"}}}")
     assert str(caught.value) == (
-        "The body is no server message: message.customer has the wrong type or range."
+        "The body is not a server message: message.customer has the wrong type or range."
     )

@@ -1,7 +1,7 @@
-"""How far the change of the webhook secret is. Secrets are named by fingerprint, never shown.
+"""The progress of a rotation of the webhook secret. Secrets are shown as fingerprints only.
 
-The first accepted secret is written to every number, all are accepted; an old one may be retired
-once no number carries it and nothing came with it for a while.
+The first secret is written to every number, and all are accepted. An old one may be removed once no
+number carries it and no webhook has used it for a while.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from service.store.pool import Pool
 from service.store.reconcile import secrets
 
 QUIET_SECONDS = 900.0
-"""Vapi repeats deliveries for minutes, and calls that began with the old secret go on with it."""
+"""Vapi retries deliveries for minutes, and calls that began with the old secret keep it."""
 
 DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class SecretStatus:
-    """One secret. `position`: 1 is written to Vapi, others are accepted, None is not accepted."""
+    """One secret. `position`: 1 is written to Vapi, higher ones are accepted, None is not accepted."""
 
     fingerprint: str
     position: int | None
@@ -31,13 +31,13 @@ class SecretStatus:
 
 @dataclass(frozen=True, slots=True)
 class SecretRotation:
-    """Watches which secrets are carried and used. `accepted` are all, the written one first."""
+    """Tracks which secrets are carried and used. `accepted` are all of them, the written one first."""
 
     pool: Pool
     accepted: tuple[str, ...]
 
     async def status(self) -> list[SecretStatus]:
-        """Every accepted secret, then those that still turn up although they are not."""
+        """The status of every accepted secret, then of rejected ones that are still in use."""
         uses = await secrets.uses(self.pool)
         carried = await secrets.carried(self.pool)
         names = [fingerprint(secret) for secret in self.accepted]
@@ -49,28 +49,28 @@ class SecretRotation:
             used_at, age = uses.get(name, (None, float("inf")))
             numbers = carried.get(name, 0)
             quiet = numbers == 0 and age > QUIET_SECONDS
-            verdict = self.verdict(position, numbers, age)
+            verdict = self.describe_secret(position, numbers, age)
             found.append(SecretStatus(name, position, numbers, used_at, quiet, verdict))
         return found
 
-    def verdict(self, position: int | None, numbers: int, age: float) -> str:
-        """What to do about a secret."""
+    def describe_secret(self, position: int | None, numbers: int, age: float) -> str:
+        """What an operator has to do about a secret."""
         if position == 1:
             return "Written to every number."
         if position is None:
             if not numbers:
-                return "Not accepted any more; nothing carries it."
+                return "No longer accepted; no number carries it."
             return (
-                f"Not accepted, and {numbers} numbers carry it: their events are refused. Accept it "
-                "again (VAPI_WEBHOOK_SECRET) or run callgate reconcile."
+                f"Not accepted, but {numbers} numbers carry it: their events are rejected. Add it to "
+                "VAPI_WEBHOOK_SECRET again, or run callgate reconcile."
             )
         if numbers:
-            return f"{numbers} numbers still carry it: keep it until the reconciler is through."
+            return f"{numbers} numbers still carry it: keep it until they are repaired."
         if age <= QUIET_SECONDS:
-            return f"Used {round(age)} s ago: keep it until it is quiet for {QUIET_SECONDS:.0f} s."
-        return "No longer used: take it out of VAPI_WEBHOOK_SECRET."
+            return f"Used {round(age)} s ago: keep it until it is unused for {QUIET_SECONDS:.0f} s."
+        return "No longer used: remove it from VAPI_WEBHOOK_SECRET."
 
 
 def is_done(statuses: list[SecretStatus]) -> bool:
-    """Whether every secret but the first may go."""
+    """Whether every secret but the first may be removed."""
     return all(status.retired for status in statuses if status.position != 1)

@@ -1,4 +1,4 @@
-"""Use cases around all webhooks at once: a sweep by hand, how things stand, a pause of everything."""
+"""Use cases for all numbers: a sweep on demand, the status, a pause of everything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
-from service.admin.reconcile.webhooks import require_future
+from service.admin.reconcile.numbers import require_future
 from service.domain.phone_numbers import Pause
 from service.domain.sweeps import SweepReport, SweepRequest
 from service.store.pool import Pool
@@ -16,23 +16,23 @@ from service.store.reconcile import state as store
 from service.store.reconcile import states, sweeps
 
 WHOLE = uuid5(NAMESPACE_URL, "urn:callgate:reconciliation")
-"""What the audit log calls reconciling as a whole: it has no row with an id of its own."""
+"""The audit's id of reconciling as a whole, which has no row of its own."""
 
 REPAIR_SECONDS = 60.0
-"""How long a request waits for the repairs; what is left goes on in the background."""
+"""How long a request waits for repairs; the rest goes on in the background."""
 
 Mode = Literal["enforce", "observe"]
 
 
 class Sweeps(Protocol):
-    """The reconciler, as these use cases need it."""
+    """What these use cases need of the sweeper."""
 
     async def sweep(self, ask: SweepRequest) -> SweepReport: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileStatus:
-    """How reconciling stands: what runs, what is held or paused, what every number's state is."""
+    """The status of reconciling: running, held or paused, and how many numbers are in each state."""
 
     mode: Mode
     pause: Pause | None
@@ -46,18 +46,18 @@ class ReconcileStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class ReconciliationCases:
-    """What admins do about all numbers together."""
+class ReconcileCases:
+    """What admins do with all numbers together."""
 
     pool: Pool
     sweeper: Sweeps
     mode: Mode
 
     async def reconcile(self, actor: Actor, *, dry_run: bool, plan: str | None) -> SweepReport:
-        """Look at all numbers now, and unless `dry_run` repair what drifted.
+        """Sweep all numbers now, and repair drift unless `dry_run`.
 
-        `plan` is the name of repairs, from a dry run, that may be more than a sweep does unasked.
-        A dry run changes nothing, so everybody may have one. Raises like `Sweeper.sweep`.
+        `plan` approves the repairs of a dry run that exceed the brake. A dry run changes nothing, so
+        every role may run one. Raises like `Sweeper.sweep`.
         """
         if not dry_run:
             actor.require_admin()
@@ -65,8 +65,8 @@ class ReconciliationCases:
                 await record(connection, actor, "reconcile.ordered", WHOLE, after={"plan": plan})
         return await self.sweeper.sweep(SweepRequest(actor.order, dry_run, plan, REPAIR_SECONDS))
 
-    async def standing(self) -> ReconcileStatus:
-        """How things stand."""
+    async def status(self) -> ReconcileStatus:
+        """Read the status."""
         row = await store.get(self.pool)
         fights, releasing = await states.count_special(self.pool)
         return ReconcileStatus(
@@ -82,9 +82,9 @@ class ReconciliationCases:
         )
 
     async def pause(self, actor: Actor, *, reason: str, until: datetime | None) -> ReconcileStatus:
-        """Change nothing at Vapi for any number until then, or until somebody resumes it.
+        """Pause changes at Vapi for all numbers until then, or until an admin resumes them.
 
-        Numbers that are given up still get back what was there before.
+        Released numbers are still restored.
         """
         actor.require_admin()
         async with transaction(self.pool) as connection:
@@ -99,10 +99,10 @@ class ReconciliationCases:
                 before=None if was is None else {"reason": was.reason, "until": was.until},
                 after={"reason": reason, "until": until},
             )
-        return await self.standing()
+        return await self.status()
 
     async def resume(self, actor: Actor) -> ReconcileStatus:
-        """End the pause of everything, and look for what drifted meanwhile."""
+        """End the pause of everything, and sweep for drift."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             before = (await store.get(connection)).pause
@@ -111,4 +111,4 @@ class ReconciliationCases:
                 await states.wake_paused(connection)
                 was = {"reason": before.reason, "until": before.until}
                 await record(connection, actor, "reconcile.resumed", WHOLE, before=was)
-        return await self.standing()
+        return await self.status()

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 
 from pydantic import BaseModel
 
-from service.admin.reconcile.sweeps import ReconciliationCases
-from service.admin.reconcile.webhooks import Webhooks
+from service.admin.reconcile.numbers import NumberWebhooks
+from service.admin.reconcile.sweeps import ReconcileCases
 from service.web.api.operations import ApiRequest, Operation
 from service.web.shapes import reconcile as shapes
 from service.web.shapes.paging import (
@@ -25,8 +25,8 @@ SWEEP_SECONDS = 600.0
 class ReconcileOperations:
     """Reads requests, calls the use cases, shapes answers."""
 
-    cases: ReconciliationCases
-    webhooks: Webhooks
+    cases: ReconcileCases
+    webhooks: NumberWebhooks
 
     async def reconcile(self, request: ApiRequest) -> BaseModel:
         body: shapes.ReconcileBody = request.body
@@ -36,7 +36,7 @@ class ReconcileOperations:
         return shapes.SweepReport.model_validate(values)
 
     async def standing(self, _request: ApiRequest) -> BaseModel:
-        return standing_shape(await self.cases.standing())
+        return standing_shape(await self.cases.status())
 
     async def pause_all(self, request: ApiRequest) -> BaseModel:
         body: shapes.PauseBody = request.body

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from service.admin.changes import RecordedChanges
-from service.admin.reconcile.sweeps import ReconciliationCases
+from service.admin.reconcile.sweeps import ReconcileCases
 from service.domain.errors import CallgateError, InvalidError
 from service.domain.sweeps import Repair, SweepReport
 from service.store import audit
@@ -37,7 +37,7 @@ class ReconcilePages:
     """Reads requests, calls the use cases, renders. `under_way` are repairs that pages left running."""
 
     pool: Pool
-    cases: ReconciliationCases
+    cases: ReconcileCases
     under_way: set[asyncio.Task[SweepReport]] = field(default_factory=set)
 
     def pages(self) -> list[PanelPage]:
@@ -53,14 +53,14 @@ class ReconcilePages:
     async def show(self, visit: Visit, status: int = 200, **context: Any) -> web.Response:
         """How things stand."""
         values = {"values": {}, "faults": {}, "problem": "", **context}
-        standing = await self.cases.standing()
+        standing = await self.cases.status()
         return await visit.show(
             "reconcile/page.html", status, standing=standing, busy=bool(self.under_way), **values
         )
 
     async def state(self, visit: Visit) -> web.Response:
         """The same as a part, for a page that watches repairs."""
-        standing = await self.cases.standing()
+        standing = await self.cases.status()
         return await visit.show(
             "reconcile/state.html", standing=standing, busy=bool(self.under_way)
         )

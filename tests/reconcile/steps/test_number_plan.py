@@ -146,7 +146,7 @@ class Memory:
 
     async def get(self, item_id: str, _priority: Priority) -> Json:
         if item_id not in self.found:
-            raise VapiNotFoundError("Vapi knows nothing with this id.")
+            raise VapiNotFoundError("Vapi has no object with this id.")
         return deepcopy(self.found[item_id])
 
     get_phone_number = get_assistant = get_squad = get_workflow = get

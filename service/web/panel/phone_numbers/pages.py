@@ -11,7 +11,7 @@ from aiohttp import web
 from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.coverage import Coverages
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
-from service.admin.reconcile.webhooks import Webhooks
+from service.admin.reconcile.numbers import NumberWebhooks
 from service.domain.errors import CallgateError, InvalidError
 from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.store import audit
@@ -64,7 +64,7 @@ class PhoneNumberPages:
 
     pool: Pool
     numbers: PhoneNumbers
-    webhooks: Webhooks
+    webhooks: NumberWebhooks
     coverages: Coverages
 
     def pages(self) -> list[PanelPage]:

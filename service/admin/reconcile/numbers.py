@@ -1,4 +1,4 @@
-"""Use cases around one number's webhook at Vapi: its route, its history, a pause, a roll back."""
+"""Use cases for one number's webhook at Vapi: its route, its history, a pause, a rollback."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ from service.store.reconcile.changes import WebhookChange
 
 
 class WebhookReconciler(Protocol):
-    """The reconciler, as these use cases need it."""
+    """What these use cases need of the reconciler."""
 
     async def route(self, vapi_phone_number_id: str) -> object: ...
 
@@ -30,20 +30,20 @@ class WebhookReconciler(Protocol):
 
 
 async def require_future(connection: Connection, until: datetime | None) -> None:
-    """A pause ends in the future or by hand."""
+    """Raise `InvalidError` for a pause that ends in the past."""
     if until is not None and until <= await get_now(connection):
         raise BadPeriodError("A pause must end in the future.")
 
 
 @dataclass(frozen=True, slots=True)
-class Webhooks:
+class NumberWebhooks:
     """What admins do with a number's webhook beyond adding and removing the number."""
 
     pool: Pool
     vapi: WebhookReconciler
 
     async def route(self, phone_number_id: UUID) -> object:
-        """Where Vapi sends the number's events now, and why; asks Vapi."""
+        """Read from Vapi where the number's events go, and why."""
         return await self.vapi.route(
             (await self.get(self.pool, phone_number_id)).vapi_phone_number_id
         )
@@ -51,14 +51,14 @@ class Webhooks:
     async def changes(
         self, phone_number_id: UUID, *, before_id: int | None, limit: int
     ) -> list[WebhookChange]:
-        """What was changed at Vapi for this number, newest first."""
+        """Changes that were made at Vapi for this number, newest first."""
         await self.get(self.pool, phone_number_id)
         return await webhook_changes.list_page(self.pool, phone_number_id, before_id, limit)
 
     async def pause(
         self, actor: Actor, phone_number_id: UUID, *, reason: str, until: datetime | None
     ) -> PhoneNumber:
-        """Change nothing at Vapi for this number until then, or until somebody resumes it."""
+        """Pause changes at Vapi for this number until then, or until an admin resumes it."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
@@ -76,7 +76,7 @@ class Webhooks:
             return await self.get(connection, phone_number_id)
 
     async def resume(self, actor: Actor, phone_number_id: UUID) -> PhoneNumber:
-        """End a number's pause; doing it twice is no error."""
+        """End a number's pause; no error if there is none."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
@@ -96,7 +96,7 @@ class Webhooks:
     async def roll_back(
         self, actor: Actor, phone_number_id: UUID, *, change_id: int
     ) -> PhoneNumber:
-        """Put back what was there before a change, and pause the number so that it stays.
+        """Restore what was there before a change, and pause the number so that it stays.
 
         Raises `NotFoundError`, or `UnavailableError`: then the number is paused and not rolled back.
         """
