@@ -61,7 +61,7 @@ async def test_the_three_steps(start_replica: Start, vapi: SandboxVapi) -> None:
     )
     statuses = await rotation.status()
     assert is_done(statuses)
-    assert "take it out" in statuses[1].verdict
+    assert "remove it" in statuses[1].verdict
     causes = await third.service.pool.fetch(
         "SELECT DISTINCT cause FROM callgate.webhook_changes WHERE cause <> 'added'"
     )
@@ -76,7 +76,7 @@ async def test_a_secret_that_is_carried_and_not_accepted_is_an_alarm(
     await callgate.add_number(await callgate.add_organization(), number_id)
     stranger = (await SecretRotation(callgate.service.pool, (NEW,)).status())[1]
     assert (stranger.position, stranger.numbers) == (None, 1)
-    assert "refused" in stranger.verdict
+    assert "rejected" in stranger.verdict
 
 
 async def test_uses_survive_a_database_that_is_away(callgate: Replica) -> None:
