@@ -1,7 +1,7 @@
 """`callgate policies` and `callgate explain`."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from service.access.policies.plugins import load_policies
-from service.admin.use_cases import UseCases
 from service.cli.running import run, settings_for
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
 from service.store.clock import get_now
 from service.store.organizations import organizations
 from service.store.pool import Pool
+
+if TYPE_CHECKING:
+    from service.admin.use_cases import UseCases
+
 
 app = typer.Typer(add_completion=False)
 
@@ -48,7 +51,7 @@ def explain(
 ) -> None:
     """Explain whether an organization has access, and why."""
 
-    async def work(cases: UseCases) -> tuple[Organization, Decision, datetime] | None:
+    async def work(cases: "UseCases") -> tuple[Organization, Decision, datetime] | None:
         pool = cases.core.pool
         found = await find(pool, organization)
         if found is None:

@@ -1,26 +1,28 @@
-"""What commands share: settings with logging set up, a checked database, the use cases on it."""
+"""What commands share: settings with logging set up, a checked database, the use cases on it.
+
+The use cases are imported when a command works with them: they bring the whole service along.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from service.admin.actor import Actor
-from service.admin.use_cases import UseCases
 from service.domain.people import ROLES, Role
 from service.log import configure_logging
-from service.serve.use_cases import open_use_cases
 from service.settings import Settings, load_settings
-from service.store.postgres.server import EmbeddedPostgres, find_running
-from service.store.schema import check_schema
+
+if TYPE_CHECKING:
+    from service.admin.use_cases import UseCases
 
 ACTOR = Actor("command line", "admin", "cli")
 """The author of every change that a command makes."""
 
 Result = TypeVar("Result")
-Work = Callable[[UseCases], Awaitable[Result]]
+Work = Callable[["UseCases"], Awaitable[Result]]
 
 
 def settings_for(*, sandbox: bool = False, serving: bool = False, **given: object) -> Settings:
@@ -48,6 +50,8 @@ def set_up_logging(settings: Settings) -> None:
 def database(settings: Settings) -> Iterator[str]:
     """The DSN to work on: the configured one, the running service's, or that of a server started
     for this command."""
+    from service.store.postgres.server import EmbeddedPostgres, find_running  # noqa: PLC0415
+
     dsn = settings.database_url.get_secret_value() or find_running(settings.callgate_data_dir)
     if dsn:
         yield dsn
@@ -61,6 +65,8 @@ def database(settings: Settings) -> Iterator[str]:
 
 def run(settings: Settings, work: Work[Result]) -> Result:
     """Run work with the use cases on a checked database."""
+    from service.serve.use_cases import open_use_cases  # noqa: PLC0415
+    from service.store.schema import check_schema  # noqa: PLC0415
 
     async def on_database(dsn: str) -> Result:
         async with open_use_cases(settings, dsn) as cases:

@@ -4,7 +4,7 @@ import secrets as random_secrets
 import sys
 import time
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -12,8 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from service.admin.reconcile.secrets import SecretStatus, is_done
-from service.admin.use_cases import UseCases
 from service.cli.running import run, settings_for
+
+if TYPE_CHECKING:
+    from service.admin.use_cases import UseCases
+
 
 EVERY_SECONDS = 5.0
 DONE, FAILED, IN_USE = 0, 1, 2
@@ -46,7 +49,7 @@ def secrets(
         typer.echo("VAPI_WEBHOOK_SECRET is missing: callgate secrets --new prints one.", err=True)
         raise typer.Exit(FAILED)
 
-    async def work(cases: UseCases) -> list[SecretStatus]:
+    async def work(cases: "UseCases") -> list[SecretStatus]:
         return await cases.secrets.status()
 
     while True:

@@ -1,14 +1,17 @@
 """`callgate token …`: API tokens."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.admin.use_cases import UseCases
 from service.cli.running import ACTOR, role_of, run, settings_for
 from service.domain.people import SCOPES, Scope
 from service.store.clock import get_now
+
+if TYPE_CHECKING:
+    from service.admin.use_cases import UseCases
+
 
 app = typer.Typer(help="API tokens.", no_args_is_help=True, add_completion=False)
 
@@ -31,7 +34,7 @@ def create(
     """Create an API token and print it once."""
     wanted = scopes_of(scope or [])
 
-    async def work(cases: UseCases) -> str:
+    async def work(cases: "UseCases") -> str:
         expires_at = None
         if days:
             expires_at = await get_now(cases.core.pool) + timedelta(days=days)
