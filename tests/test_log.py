@@ -1,4 +1,4 @@
-"""Logging: one line an event, nothing in it that must not be read, nothing that forges a line."""
+"""Logging: one line an event, without secrets, and safe against forged lines."""
 
 import logging
 
@@ -11,7 +11,7 @@ from service.log import configure_logging
 
 @pytest.fixture(autouse=True)
 def restored() -> object:
-    """Give the test run its own logging back."""
+    """Restore the logging of the test run."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield None

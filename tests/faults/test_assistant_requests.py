@@ -1,4 +1,4 @@
-"""An assistant-request is answered in time whatever is broken, and what was answered is recorded."""
+"""An assistant-request is answered in time under every failure, and its answer is recorded."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ WHERE wait_event_type = 'Lock' AND datname = current_database()
 
 @asynccontextmanager
 async def records_locked(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """PostgreSQL answers, and takes no record of a call: as slow as it can be."""
+    """PostgreSQL answers but accepts no record of a call: the slowest case."""
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():

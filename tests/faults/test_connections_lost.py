@@ -50,7 +50,7 @@ async def test_a_change_made_elsewhere_arrives_within_a_second(
 
 
 async def test_a_plan_ends_by_itself(callgate: Replica, vapi: SandboxVapi) -> None:
-    """No event tells of it: the instant is in the directory."""
+    """No event reports it: the instant is in the directory."""
     organization_id, number_id = await prepare(callgate, vapi)
     now = callgate.service.access.directory.now()
     ends_at = now.timestamp() + 1.5

@@ -1,4 +1,4 @@
-"""A replica that dies, and comes back: nothing that was answered for is lost."""
+"""A replica that dies and restarts: no acknowledged record is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator

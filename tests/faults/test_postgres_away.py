@@ -21,7 +21,7 @@ PLAN = {"code": "pro", "status": "active"}
 
 @dataclass
 class Server:
-    """A PostgreSQL of the test's own, to be taken away and brought back."""
+    """A PostgreSQL for one test, stopped and restarted by it."""
 
     data_dir: Path
     dsn: str = ""
@@ -126,7 +126,7 @@ async def test_stopped(callgate: Replica, server: Server, vapi: SandboxVapi) -> 
 
 
 async def test_stalled(callgate: Replica, server: Server, vapi: SandboxVapi) -> None:
-    """It accepts connections and says nothing: worse than being away."""
+    """It accepts connections and never answers: worse than being down."""
     ids = await prepare(callgate, vapi)
     server.signal_all(signal.SIGSTOP)
     try:
@@ -139,7 +139,7 @@ async def test_stalled(callgate: Replica, server: Server, vapi: SandboxVapi) -> 
 async def test_a_spooled_record_outlives_the_process(
     server: Server, vapi: SandboxVapi, tmp_path: Path
 ) -> None:
-    """Answered with PostgreSQL away, then the replica ends: the next one brings the record in."""
+    """Answered with PostgreSQL away, then the replica stops: the next one records the call."""
     settings = settings_for(vapi, tmp_path / "replica")
     async with replica(settings, server.dsn) as first:
         blocked, _ = await prepare(first, vapi)

@@ -1,4 +1,4 @@
-"""The built-in policies to the letter of the contract, and what must hold whatever else is asked."""
+"""The built-in policies against the contract, and properties that hold for every request."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ def decide(asked: AccessRequest, *strangers: RegisteredPolicy) -> Decision:
 
 
 def plan(status: Any, period: timedelta | None = None, grace: timedelta | None = None) -> Any:
-    """A plan whose periods end so far from now."""
+    """A plan whose periods end at these offsets from now."""
     return SubscriptionPlan(
         "pro",
         status,
@@ -141,7 +141,7 @@ REQUESTS = st.builds(
 
 
 def ends(asked: AccessRequest) -> list[datetime]:
-    """Every instant at which something of the request ends."""
+    """Every instant at which an entitlement of the request ends."""
     found = [asked.trial.ends_at] if asked.trial else []
     if asked.plan:
         found += [

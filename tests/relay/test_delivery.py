@@ -1,4 +1,4 @@
-"""An organization's own server gets its granted calls' messages, and answers what Vapi waits for."""
+"""An organization's own server receives its granted calls' messages, and answers requests of Vapi."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ PLAN = {"code": "pro", "status": "active"}
 
 
 class OwnServer:
-    """What the organization runs: it remembers what it got."""
+    """The organization's server: it keeps the requests it received."""
 
     def __init__(self) -> None:
         self.got: list[tuple[Any, dict[str, str]]] = []
@@ -158,7 +158,7 @@ async def test_a_blocked_call_is_not_relayed(start_replica: Start, vapi: Sandbox
 async def test_a_host_that_is_no_longer_listed_is_never_connected(
     start_replica: Start, vapi: SandboxVapi
 ) -> None:
-    """Stored while it was allowed; a replica without the setting must not reach inside."""
+    """Stored while it was allowed; a replica without the setting must not connect to it."""
     own = OwnServer()
     runner = await own.start()
     _, number_id = await prepare(start_replica, vapi, own)

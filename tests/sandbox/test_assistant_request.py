@@ -1,4 +1,4 @@
-"""The assistant-request: when it is sent, and what each answer makes of the call."""
+"""The assistant-request: when it is sent, and the outcome of each answer."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Calls that run: what they emit, what they end with, what the API says about them."""
+"""Running calls: their messages, their end, and their API resource."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""Control URLs: what ends a call, what does not, and who may."""
+"""Control URLs: which commands end a call, and which keys they need."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sandbox's own rule table says what Vapi's published spec says, field by field."""
+"""The sandbox's rules agree with Vapi's published spec, field by field."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Faults on order: each kind, when it strikes, and what is left of the world afterwards."""
+"""Faults on demand: each kind, when it applies, and the state afterwards."""
 
 import time
 
@@ -83,7 +83,7 @@ async def test_a_wrong_answer_can_hide_a_deed(vapi: SandboxVapi, vapi_api: VapiA
 async def test_a_stall_ends_in_nothing_and_latency_in_an_answer(
     vapi: SandboxVapi, vapi_api: VapiApi
 ) -> None:
-    # Twice: aiohttp's client sends a GET again by itself when its connection is lost.
+    # Twice: aiohttp's client retries a GET when its connection is lost.
     vapi.fail_next("GET *", times=2, stall=0.1)
     with pytest.raises(aiohttp.ClientError):
         await vapi_api.ask("GET", "/phone-number")

@@ -1,4 +1,4 @@
-"""Lists: pages, bounds, and that many numbers are listed quickly."""
+"""Lists: pages, bounds, and speed with many numbers."""
 
 import time
 from urllib.parse import quote
@@ -113,7 +113,7 @@ async def test_ten_thousand_numbers_are_listed_quickly(
         reply = await vapi_api.ask("GET", f"/v2/phone-number?limit=1000&page={page}")
         seen += len(reply.json["results"])
     assert seen == 10_000
-    # Measured 0.15 s; the bound only catches a list that walks over everything for each page.
+    # Measured 0.15 s; the bound only catches a list that scans everything for each page.
     assert time.monotonic() - began < 3
 
 
@@ -126,5 +126,5 @@ async def test_a_page_of_a_hundred_thousand_numbers_takes_milliseconds(vapi: San
         listing.list_page(vapi.numbers, listing.parse_query({"limit": "1000"} | given, paged=True))
     query = listing.parse_query({"limit": "1000", "createdAtLe": middle})
     listing.list_bare(vapi.numbers, query)
-    # Measured 1 to 4 ms each; the bound only catches a list that walks over everything.
+    # Measured 1 to 4 ms each; the bound only catches a list that scans everything.
     assert time.perf_counter() - began < 0.3

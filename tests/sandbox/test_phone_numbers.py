@@ -1,4 +1,4 @@
-"""Phone numbers over HTTP: what is read back, what a PATCH changes, what is refused."""
+"""Phone numbers over HTTP: reading, changes by PATCH, rejected requests."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sample world: always the same, valid, and every provider in it."""
+"""The sample data: always the same, valid, with every provider."""
 
 from service.sandbox import dtos, samples
 from service.sandbox.server import SandboxVapi

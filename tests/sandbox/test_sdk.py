@@ -1,4 +1,4 @@
-"""What the sandbox answers can be read by the types of Vapi's own SDK.
+"""The types of Vapi's own SDK can parse the sandbox's answers.
 
 Leaf modules only. The SDK wrongly rejects `backoffPlan.type` (it wants a class where the API has a
 text), so server blocks go without one here; the spec test covers it.

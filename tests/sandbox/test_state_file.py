@@ -1,4 +1,4 @@
-"""What outlives a run of the sandbox."""
+"""The state that persists between runs of the sandbox."""
 
 from pathlib import Path
 

@@ -35,7 +35,7 @@ async def vapi() -> AsyncIterator[SandboxVapi]:
 
 @dataclass
 class Place:
-    """The world of the scenarios."""
+    """The replica and the sandbox of the scenarios."""
 
     callgate: Replica
     vapi: SandboxVapi
@@ -49,8 +49,8 @@ class Place:
         handling: dict[str, Any] | None = None,
         **fields: Any,
     ) -> tuple[Any, str]:
-        """A number of an organization without access, and the assistant made for it. `bound`: what
-        is said of the assistant that answers it, None for no assistant; `owns`: it is registered."""
+        """A number of an organization without access, and the assistant made for it. `bound`: the
+        fields of the assistant that answers it, None for no assistant; `owns`: it is registered."""
         assistant = self.vapi.add_assistant(**(bound or {}))["id"]
         owner = await self.callgate.add_organization(
             blocked_message=BLOCKED,
@@ -99,7 +99,7 @@ class Place:
 
 
 def heard(call: SandboxCall) -> str:
-    """What the person on the line heard."""
+    """The sentences that the caller heard."""
     told = [f"“{sentence}”" for sentence in call.heard]
     if call.connected_at is None:
         return " ".join(told) or "nothing"
@@ -109,7 +109,7 @@ def heard(call: SandboxCall) -> str:
 
 
 def recorded(found: Any) -> str:
-    """What is on record of a call."""
+    """The record of a call."""
     if found["organization_id"] is None:
         return f"not blocked, `{found['reason']}`"
     how = f"gate `{found['gate']}`" + (", missed" if found["missed"] else "")

@@ -128,7 +128,7 @@ async def test_two_replicas_cut_a_call_once(start_replica: Start, vapi: SandboxV
 
 
 async def watching(start_replica: Start, **given: object) -> Replica:
-    """A replica that looks at Vapi's list of calls all the time."""
+    """A replica that compares Vapi's list of calls continuously."""
     return await start_replica(callgate_call_watch_interval=0.2, **given)
 
 

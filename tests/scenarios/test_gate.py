@@ -1,4 +1,4 @@
-"""The mission end to end: a call without access is refused, recorded and dead; one with it passes."""
+"""The gate end to end: a call without access is refused, recorded and hung up; one with it passes."""
 
 import asyncio
 import time
@@ -30,8 +30,10 @@ async def with_number(callgate: Replica, vapi: SandboxVapi, **fields: object) ->
 
 
 async def test_the_mission(callgate: Replica, vapi: SandboxVapi) -> None:
-    """Remove the plan, call the number: both log lines, the call failed with its reason, the line
-    dead. Pay again, and the next call passes."""
+    """Remove the plan and call the number: both log lines, the call `failed` with its reason, hung up.
+
+    Pay again, and the next call passes.
+    """
     organization_id, number_id = await with_number(callgate, vapi)
     await callgate.api("PUT", f"/organizations/{organization_id}/plan", PLAN)
     assert (await callgate.post(vapi.live_call(number_id))).status == 200
@@ -219,7 +221,7 @@ async def test_a_wrong_secret_is_refused_before_anything_is_read(
 async def test_a_call_that_still_talks_is_attacked_again(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:
-    """The control host says 200 and does nothing: verification finds out."""
+    """The control host answers 200 and does nothing: verification detects it."""
     _, number_id = await with_number(callgate, vapi)
     vapi.fail_next("POST */control", lie=True)
     message = vapi.live_call(number_id)

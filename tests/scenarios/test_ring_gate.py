@@ -56,7 +56,9 @@ async def test_it_goes_off_within_a_second_of_payment_and_on_within_one_of_the_e
         return says(vapi, number_id) == [MESSAGE, "Welcome to the bakery!"]
 
     plan = {"code": "pro", "status": "active"}
-    for _ in range(4):  # more often in an hour than any fight: access is no fight
+    for _ in range(
+        4
+    ):  # more often in an hour than the fight limit: access changes do not count as a fight
         await callgate.api("PUT", f"/organizations/{owner}/plan", plan)
         await eventually(off, 1.0)
         await callgate.api("DELETE", f"/organizations/{owner}/plan")

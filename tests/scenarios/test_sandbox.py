@@ -1,4 +1,4 @@
-"""`callgate serve --sandbox`: what it prints is true, with one process and with two."""
+"""`callgate serve --sandbox`: its output is correct, with one process and with two."""
 
 import asyncio
 import re

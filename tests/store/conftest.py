@@ -1,4 +1,4 @@
-"""Embedded servers of a test's own, stopped when it ends."""
+"""Embedded servers for one test, stopped when it ends."""
 
 import asyncio
 import subprocess
@@ -41,9 +41,9 @@ class Owner:
 
 @pytest.fixture
 def server() -> Iterator[Start]:
-    """Makes embedded servers; whatever still runs at the end is stopped.
+    """Creates embedded servers; those still running at the end are stopped.
 
-    Waiting for the disk is left out, unless `options` are given: no test pulls the plug.
+    They do not sync to disk unless `options` are given: no test simulates a power failure.
     """
     with ExitStack() as stack:
 

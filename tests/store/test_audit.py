@@ -1,4 +1,4 @@
-"""The audit by any filter: what fits, in order, and from an index at any size."""
+"""The audit by any filter: matching entries, in order, from an index at any size."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The schema comes up from nothing, goes down and comes up again, and is refused where it differs."""
+"""The schema migrates up from empty, down and up again, and is rejected where it differs."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from tests.support.database import execute
 
 Maker = Callable[..., Any]
 
-# Everything in our schema, in words that do not depend on when or in which order it was made.
+# All objects of our schema, described independently of the order of their creation.
 DESCRIBE = """
 SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
     || ' ' || coalesce(column_default, '')
@@ -60,7 +60,7 @@ async def check(dsn: str) -> None:
 
 
 async def plan_of_pgqueuer(connection: Connection) -> tuple[str, ...]:
-    """What pgqueuer would change in the schema that our migrations made for it."""
+    """The changes that pgqueuer would make to the tables of our migrations."""
     plan = await queries_on(connection).plan_upgrade()
     return (*plan.statements, *plan.notes)
 
@@ -72,7 +72,7 @@ async def test_a_migrated_database_fits(pool: Pool) -> None:
 async def test_the_queues_tables_are_those_that_pgqueuer_declares(pool: Pool) -> None:
     async with pool.acquire() as connection:
         assert await plan_of_pgqueuer(connection) == ()
-        # It does look: what is missing would be noticed.
+        # The comparison works: a missing object is reported.
         await connection.execute("DROP INDEX callgate.pgqueuer_log_created")
         assert await plan_of_pgqueuer(connection) != ()
 
@@ -197,7 +197,7 @@ async def test_a_server_that_goes_away_meanwhile_is_said_to_be_away(empty_dsn: s
 
 
 def other_versions() -> list[Path]:
-    """The other PostgreSQLs of this machine: the package's older one, Debian's."""
+    """Other PostgreSQL versions on this machine: the package's older one, Debian's."""
     found = [find_binaries().parents[1] / "pginstall" / "bin"]
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     return [binaries for binaries in found if (binaries / "initdb").exists()]

@@ -1,4 +1,4 @@
-"""The ladder against a Vapi in every kind of trouble, one round at a time."""
+"""The ladder against every kind of failure at Vapi, one round at a time."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -50,7 +50,7 @@ async def clients(vapi: SandboxVapi) -> AsyncIterator[tuple[VapiClient, ControlC
 
 @dataclass
 class Blocked:
-    """A blocked call on the sandbox's line, and a ladder for it."""
+    """A blocked call in the sandbox, and a ladder for it."""
 
     call_id: str
     records: OneRecord

@@ -1,4 +1,4 @@
-"""The chain against policies that misbehave in every way we know of; the host goes on."""
+"""The chain against policies that misbehave in every known way; the host keeps working."""
 
 import asyncio
 import threading
@@ -95,7 +95,7 @@ async def cancel_itself(_request: AccessRequest) -> Verdict:
     ],
 )
 async def test_the_zoo(evaluate: Any, pure: bool) -> None:
-    """Whatever it does, it is a failed line in the trace and the next policy decides."""
+    """Any misbehaviour is a failed entry in the trace, and the next policy decides."""
     began = time.monotonic()
     decision = await decide(policy(evaluate, timeout_seconds=0.2, pure=pure), granting())
     assert time.monotonic() - began < 1.2

@@ -1,4 +1,4 @@
-"""What is counted of a policy: each question once, in bounded memory, without slowing it down."""
+"""Metrics of a policy: each evaluation counts once, in bounded memory, without slowing it down."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ from service.access.policies.registration import RegisteredPolicy
 
 
 async def asked(times: int, *answers: Any, **given: Any) -> PolicyInfo:
-    """A policy that was asked so often, giving these answers one after the other."""
+    """A policy evaluated once for each of these answers, in order."""
     left = list(answers)
 
     def evaluate(_request: Any) -> Any:

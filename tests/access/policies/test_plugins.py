@@ -36,7 +36,7 @@ def install(source: Path, target: Path) -> None:
 
 
 def show(target: Path) -> list[str]:
-    """What a fresh process with the plugin finds."""
+    """The policies and problems that a fresh process with the plugin loads."""
     environment = {**os.environ, "PYTHONPATH": str(target)}
     done = subprocess.run(
         [sys.executable, "-c", SHOW], env=environment, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Pages of calls: every filter, every id, and a look that is never longer than it may be."""
+"""Pages of calls: every filter, every id, and a bounded scan."""
 
 from typing import Any
 from uuid import UUID, uuid4

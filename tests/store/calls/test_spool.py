@@ -69,7 +69,7 @@ async def test_the_file_of_a_process_that_is_gone_is_taken_over(tmp_path: Path, 
     await gone.keep(Entry(call=blocked_call("a")))
     assert gone.path is not None
     gone.close()
-    # The crash cut the next line short: it was never answered for.
+    # The crash truncated the next line: it was never acknowledged.
     with gone.path.open("ab") as file:
         file.write(b'{"call": {"vapi_call_id": "b"')
     await drained(Spool(tmp_path / "spool", pool), pool, 1)

@@ -1,4 +1,4 @@
-"""Notes: there for the next process as long as they are needed, and no longer."""
+"""Notes: kept for the next process as long as they are needed, and no longer."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who gets in to an embedded server, and whom it runs as."""
+"""Which users may connect to an embedded server, and as which user it runs."""
 
 import os
 import pwd
@@ -58,7 +58,7 @@ def knock(dsn: str, uid: int) -> str:
 
 
 def stranger() -> int:
-    """A user that is neither root nor the one who runs the server."""
+    """A user that is neither root nor the one that runs the server."""
     return pwd.getpwnam("nobody" if has_postgres_user() else "daemon").pw_uid
 
 
@@ -203,7 +203,7 @@ def test_a_link_that_the_servers_user_planted_leads_our_pen_nowhere(
 
 
 def test_the_launcher_starts_nothing_for_a_service_that_is_gone(tmp_path: Path) -> None:
-    """Killed between asking for the server and the server asking to end with it."""
+    """The service is killed after it started the launcher and before the death signal is set."""
     told = subprocess.run(
         [
             *(sys.executable, "-I", "-S", launcher.__file__),

@@ -38,14 +38,14 @@ def run(command: str, folder: Path, **environment: str) -> None:
 
 
 async def add(dsn: str, name: str) -> None:
-    """An organization, as something to be kept."""
+    """An organization, as data to back up."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(INSERT, name)
     await connection.close()
 
 
 async def names(dsn: str) -> list[str]:
-    """The organizations that are there, in a schema that fits this code."""
+    """The existing organizations, in a schema that fits this code."""
     connection = await asyncpg.connect(dsn)
     await check_schema(connection)
     found: list[str] = await connection.fetchval(NAMES)

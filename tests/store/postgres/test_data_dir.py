@@ -1,4 +1,4 @@
-"""Who owns a data folder, and which folders are refused."""
+"""The owner of a data folder, and the folders that are rejected."""
 
 import os
 import pwd

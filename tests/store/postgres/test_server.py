@@ -129,7 +129,7 @@ def test_a_pid_that_is_a_strangers_by_now_is_in_nobodys_way(
     embedded.start()
     pidfile = (tmp_path / "data/postgres/postmaster.pid").read_text()
     embedded.stop()
-    # As a crash leaves it, and this very process, which lives, got the pid since.
+    # As after a crash, and this running process has got the pid since.
     lines = pidfile.splitlines()
     stale = "\n".join([str(os.getpid()), *lines[1:]]) + "\n"
     cluster = tmp_path / "data/postgres"
