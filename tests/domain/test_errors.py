@@ -101,6 +101,7 @@ EXPECTED = [
     "403 sign_in_refused",
     "503 sweep_lost",
     "404 token_not_found",
+    "422 too_long",
     "429 too_many_attempts",
     "409 too_many_changes",
     "503 unavailable",

@@ -210,8 +210,8 @@ def test_every_hole_has_a_remedy_and_those_of_the_setup_are_not_inherent() -> No
 
 def test_if_callgate_is_down() -> None:
     bound = outage_of(number(), organization(), BOUND, False)
-    assert bound.paying_calls.startswith("Inbound calls are answered as always")
-    assert bound.blocked_calls.startswith("Inbound calls are answered like paying ones")
+    assert bound.paying_calls.startswith("Inbound calls are answered as usual")
+    assert bound.blocked_calls.startswith("Inbound calls are answered like granted ones")
 
     asked = number(gate="request", answer_with={"assistantId": "asst"})
     alone = outage_of(asked, organization(), ASKING, False)
@@ -230,5 +230,5 @@ def test_if_callgate_is_down() -> None:
         assert "somebody else set" in found.blocked_calls
 
     ringing = outage_of(number(), organization(), BOUND, True)
-    assert ringing.blocked_calls.startswith("Inbound calls hear the blocked message")
+    assert ringing.blocked_calls.startswith("Inbound callers hear the blocked message")
     assert "stays blocked by the ringing hook" in ringing.paying_calls
