@@ -1,4 +1,4 @@
-"""Undo: what was there before, once, by whoever may, and only while nobody changed it since."""
+"""Undo restores the previous state, once, with the needed role, unless the object has changed since."""
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ class VapiAway:
 
 
 async def freshen(_: UUID) -> None:
-    """Nobody listens."""
+    """No listener."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What happened in a call is told step by step, and never with what must not be told."""
+"""The steps of a call, in order, and never with a secret or a control URL."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The doctor tells holes in the coverage: what can be mended as a warning, the rest once."""
+"""The doctor reports gaps in the coverage: fixable ones as warnings, the others once."""
 
 from service.admin.doctor.coverage import examine_coverage
 from service.sandbox.server import SandboxVapi

@@ -1,4 +1,4 @@
-"""The doctor finds what is not well, says the remedy, and shows no secret."""
+"""The doctor finds problems, names the remedy, and shows no secret."""
 
 import asyncio
 from pathlib import Path

@@ -19,7 +19,7 @@ OURS = '{"status": 401, "code": "unauthorized", "detail": "The secret is missing
 
 @dataclass(slots=True)
 class Stranger:
-    """Somebody else's server: what it answers, in `parts` that arrive one by one."""
+    """A server of another service: its answer arrives in `parts`, one by one."""
 
     url: str = ""
     answer: dict[str, Any] = field(default_factory=dict)

@@ -283,7 +283,7 @@ async def test_an_id_that_no_page_shows_is_asked_for_alone(
 async def test_vapi_cannot_be_asked(
     imports: Imports, pool: Pool, vapi: SandboxVapi, admin: Actor
 ) -> None:
-    """Ids wait as pending; whose number an E.164 is nobody can tell."""
+    """Ids wait as pending; an E.164 number cannot be resolved."""
     number_id = vapi.add_numbers(1)[0]
     await add_organization(pool, "Bakery")
     rows = rows_of(f"{number_id},Bakery,,", "+15550000000,Bakery,,")

@@ -109,7 +109,7 @@ async def test_pages_of_rows_have_each_row_once(
 
 
 class Stopping(Imports):
-    """Stands still for ever, or until told, right after a row was done and before that is known."""
+    """Blocks until released, right after a row was applied and before that is recorded."""
 
     async def apply_row(self, actor: Actor, row: PlannedRow, *, skip: bool) -> PlannedRow:
         done = await super().apply_row(actor, row, skip=skip)
@@ -142,9 +142,9 @@ async def test_another_worker_goes_on_and_nothing_is_done_twice(
     await slow.apply(admin, job.id)
     working = asyncio.create_task(slow.apply_one())
     await Standstill.reached.wait()
-    assert not await quick.apply_one()  # somebody has it
+    assert not await quick.apply_one()  # another worker holds it
     assert (await quick.figures(job.id)).became("done") == 4
-    # Dead, as far as anybody can tell.
+    # Its lease has expired.
     await pool.execute("UPDATE callgate.imports SET claimed_until = now() - interval '1 second'")
     assert await quick.apply_one()
     assert (await quick.get(job.id)).state == "applied"

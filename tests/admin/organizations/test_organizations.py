@@ -27,7 +27,7 @@ BLANK: dict[str, Any] = {
 
 
 class Freshened:
-    """The directory's side: what it was told to read again."""
+    """The directory: the organizations it was asked to refresh."""
 
     def __init__(self) -> None:
         self.ids: list[UUID] = []

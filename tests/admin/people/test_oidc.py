@@ -124,7 +124,7 @@ async def test_the_role_follows_the_claim_at_every_sign_in(
     done = [(entry.actor, entry.action) for entry in await list_audit(pool, limit=10)]
     assert ("sign-in provider", "admin.created") in done
     assert ("sign-in provider", "admin.role_changed") in done
-    # Without a role nobody stays in.
+    # Without a role the session ends.
     del provider.person["callgate_role"]
     with pytest.raises(SignInRefusedError):
         await sign_in(oidc, session)

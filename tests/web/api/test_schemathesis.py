@@ -79,7 +79,7 @@ def fits(case: Any) -> bool:
 
 
 def accepted_by_shape(_context: Any, response: Any, case: Any) -> None:
-    """A request that the document allows may fail for what is there, never for how it looks."""
+    """A request that the document allows may fail for existing data, never for its shape."""
     if case.meta.generation.mode is GenerationMode.POSITIVE and response.status_code >= 400:
         problem = response.json()
         # JSON Schema knows no last day of a month or of the calendar.

@@ -1,4 +1,4 @@
-"""The inbox of numbers that call us unregistered: what enters it, what leaves it, who may do what."""
+"""Unknown numbers: how they are recorded and removed, and the roles that may change them."""
 
 import asyncio
 from typing import Any

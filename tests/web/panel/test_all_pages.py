@@ -1,5 +1,5 @@
-"""What every page of the panel promises, whoever made it: nobody gets in unasked, nothing is changed by
-those who may not, and nothing on it runs or is styled from within the page."""
+"""Promises of every page of the panel: it needs a sign-in, changes need their role, and no script or
+style is inline."""
 
 import re
 from uuid import uuid4
@@ -16,7 +16,7 @@ from tests.support.visiting import Visitor, visiting
 
 OPEN = ("/sign-in", "/sign-in/provider", "/sign-in/provider/back", "/setup", "/static")
 OWN = ("/sign-out", "/account")
-"""What everybody who is signed in may do: to themselves."""
+"""Changes that every signed-in admin may make: to their own account."""
 
 SUPPORT = ("/override", "/undo/", "/health")
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|\shx-on|javascript:")
@@ -87,7 +87,7 @@ async def test_hand_made_requests_change_nothing_for_those_who_may_not(
             ):
                 continue
             if path in ("/health", "/repairs/look"):
-                continue  # everybody may have things examined
+                continue  # every role may start a check
             shown = await vic.post(
                 path, {"typed": "x", "name": "Mine", "reason": "x", "role": "admin"}
             )

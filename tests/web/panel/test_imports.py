@@ -1,4 +1,4 @@
-"""Importing numbers in the panel over real HTTP: a file, its plan, what became of it, and who may."""
+"""Importing numbers in the panel over real HTTP: a file, its plan, its outcome, and the needed role."""
 
 import io
 

@@ -82,7 +82,7 @@ async def test_the_list_is_searched_filtered_sorted_and_paged(callgate: Replica)
             shown = await ok(ada, path)
             seen += re.findall(r'<th scope="row"><a [^>]*>([^<]*)</a>', shown.body)
         assert seen == ["Trying", *[f"Org {number}" for number in range(6, -1, -1)]]
-        # A reason of a plugin stays chosen, although nobody could list it.
+        # A reason of a plugin stays selected, although the list does not have it.
         shown = await ok(ada, "/organizations?reason=too_many_calls")
         assert '<option value="too_many_calls" selected>Too many calls' in shown.body
         shown = await ada.get("/organizations?sort=sideways&allowed=perhaps")

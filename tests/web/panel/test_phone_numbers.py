@@ -1,4 +1,4 @@
-"""Numbers in the panel over real HTTP: picking, adding, looking, pausing, giving up, and who may."""
+"""Numbers in the panel over real HTTP: choosing, adding, reading, pausing, releasing, roles."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Repairs and unknown numbers in the panel over real HTTP: looking, applying, pausing, putting aside."""
+"""Repairs and unknown numbers in the panel over real HTTP: reviewing, applying, pausing, ignoring."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def url_of(vapi: SandboxVapi, vapi_id: str) -> Any:
 
 
 async def drifted(callgate: Replica, vapi: SandboxVapi, count: int) -> list[str]:
-    """Registered numbers whose webhooks somebody changed at Vapi."""
+    """Registered numbers whose webhooks were changed at Vapi."""
     organization = await callgate.add_organization("Bakery")
     ids = vapi.add_numbers(count)
     for vapi_id in ids:

@@ -1,4 +1,4 @@
-"""Whose address counts behind a proxy, and that nobody makes up their own."""
+"""The client address behind a proxy, and that clients cannot forge theirs."""
 
 import ipaddress
 
