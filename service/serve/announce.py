@@ -14,15 +14,26 @@ from service.settings import WEBHOOK_PATH, Settings
 
 
 def base_url(settings: Settings) -> str:
-    """The address for a browser on this machine."""
-    host = settings.callgate_host
+    """The webhook's address on this machine."""
+    return url_of(settings.callgate_host, settings.callgate_port)
+
+
+def admin_url(settings: Settings) -> str:
+    """The address of panel, API, probes and metrics on this machine."""
+    if settings.callgate_admin_port is None:
+        return base_url(settings)
+    host = settings.callgate_admin_host or settings.callgate_host
+    return url_of(host, settings.callgate_admin_port)
+
+
+def url_of(host: str, port: int) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{host}:{settings.callgate_port}"
+    return f"http://{host}:{port}"
 
 
 async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str) -> None:
     """Print the addresses; in the sandbox also how to see a blocked call and an allowed one."""
-    address = base_url(settings)
+    address = admin_url(settings)
     lines = [f"Panel:    {address}/admin"]
     token = settings.callgate_admin_token.get_secret_value()
     if sandbox is None:

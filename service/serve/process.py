@@ -1,4 +1,4 @@
-"""The serving process: its socket, the embedded PostgreSQL, the sandbox, and signals."""
+"""The serving process: its sockets, the embedded PostgreSQL, the sandbox, and signals."""
 
 import asyncio
 import gc
@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack
 
 import structlog
 import uvloop
-from aiohttp import web
 
 from service.sandbox import samples
 from service.sandbox.server import SandboxVapi
 from service.serve.announce import announce
-from service.serve.database import StartError, prepare_database
+from service.serve.database import prepare_database
+from service.serve.listeners import bind_all, listening
 from service.serve.replica import running
 from service.serve.workers import supervise
 from service.settings import Settings
@@ -31,9 +31,7 @@ log = structlog.get_logger()
 
 def serve(settings: Settings, *, workers: int = 1, reuse_port: bool = False) -> None:
     """Serve until a signal ends the process. Raises `StartError` or `EmbeddedPostgresError`."""
-    listening = bind(settings, reuse_port=reuse_port or workers > 1)
-    port = listening.getsockname()[1]
-    settings = settings.model_copy(update={"callgate_port": port})
+    settings, sockets = bind_all(settings, reuse_port=reuse_port or workers > 1)
     embedded: EmbeddedPostgres | None = None
     dsn = settings.database_url.get_secret_value()
     if not dsn:
@@ -41,33 +39,15 @@ def serve(settings: Settings, *, workers: int = 1, reuse_port: bool = False) -> 
         dsn = embedded.start()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main(settings, dsn, listening, own=embedded is not None, workers=workers))
+            runner.run(main(settings, dsn, sockets, own=embedded is not None, workers=workers))
     finally:
-        listening.close()
+        close(sockets)
         if embedded is not None:
             embedded.stop()
 
 
-def bind(settings: Settings, *, reuse_port: bool) -> socket.socket:
-    """Bind the port before anything else starts. Raises `StartError` if it is in use."""
-    family = socket.AF_INET6 if ":" in settings.callgate_host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if reuse_port:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listening.bind((settings.callgate_host, settings.callgate_port))
-    except OSError as exc:
-        listening.close()
-        raise StartError(
-            f"Cannot listen on {settings.callgate_host}:{settings.callgate_port}: {exc.strerror}. "
-            "Choose another with --port or CALLGATE_PORT."
-        ) from None
-    return listening
-
-
 async def main(
-    settings: Settings, dsn: str, listening: socket.socket, *, own: bool, workers: int
+    settings: Settings, dsn: str, sockets: list[socket.socket], *, own: bool, workers: int
 ) -> None:
     """Prepare the database, start the sandbox, serve; what needs the event loop."""
     ending = asyncio.Event()
@@ -90,10 +70,10 @@ async def main(
             await announce(settings, sandbox, dsn)
 
         if workers > 1:
-            listening.close()
+            close(sockets)
             await supervise(settings, dsn, workers, ending, ready)
         else:
-            await serve_here(settings, dsn, listening, ending, ready)
+            await serve_here(settings, dsn, sockets, ending, ready)
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVapi:
@@ -112,32 +92,28 @@ async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVap
 async def serve_here(
     settings: Settings,
     dsn: str,
-    listening: socket.socket,
+    sockets: list[socket.socket],
     ending: asyncio.Event,
     ready: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve in this process until `ending`; then drain."""
+    seconds = settings.callgate_shutdown_seconds
     async with running(settings, dsn) as replica:
-        runner = web.AppRunner(
-            replica.app,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=settings.callgate_shutdown_seconds,
-            # A webhook is proved over its raw bytes, and a small body must stay a small body.
-            auto_decompress=False,
-        )
-        await runner.setup()
-        await web.SockSite(runner, listening, backlog=1024).start()
-        calm_collector()
-        try:
-            log.info("service.started", port=settings.callgate_port, pid=os.getpid())
-            await ready()
-            await ending.wait()
-        finally:
-            replica.drain()
-            await asyncio.sleep(min(DRAIN_SECONDS, settings.callgate_shutdown_seconds))
-            await runner.cleanup()
-            log.info("service.ended")
+        async with listening(replica, sockets, shutdown_seconds=seconds):
+            calm_collector()
+            try:
+                log.info("service.started", port=settings.callgate_port, pid=os.getpid())
+                await ready()
+                await ending.wait()
+            finally:
+                replica.drain()
+                await asyncio.sleep(min(DRAIN_SECONDS, seconds))
+        log.info("service.ended")
+
+
+def close(sockets: list[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
 
 
 def calm_collector() -> None:

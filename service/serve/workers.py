@@ -12,7 +12,7 @@ import aiohttp
 import structlog
 
 from service.background import Background, BackgroundLoop
-from service.serve.announce import base_url
+from service.serve.announce import admin_url
 from service.settings import Settings
 
 RESPAWN_SECONDS = 1.0
@@ -101,6 +101,11 @@ def worker_environment(settings: Settings, dsn: str) -> dict[str, str]:
         "CALLGATE_HOST": settings.callgate_host,
         "CALLGATE_PORT": str(settings.callgate_port),
     }
+    if settings.callgate_admin_port is not None:
+        given |= {
+            "CALLGATE_ADMIN_HOST": settings.callgate_admin_host,
+            "CALLGATE_ADMIN_PORT": str(settings.callgate_admin_port),
+        }
     if settings.sandbox:
         given |= {
             "VAPI_API_KEY": settings.vapi_api_key.get_secret_value(),
@@ -120,7 +125,7 @@ async def until_ready(settings: Settings, ending: asyncio.Event) -> None:
     async with aiohttp.ClientSession() as session:
         while not ending.is_set():
             try:
-                async with session.get(f"{base_url(settings)}/readyz") as response:
+                async with session.get(f"{admin_url(settings)}/readyz") as response:
                     if response.status == 200:
                         return
             except aiohttp.ClientError:

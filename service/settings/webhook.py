@@ -22,6 +22,7 @@ class WebhookSettings(ServingSettings):
     vapi_webhook_auth: Literal["secret", "hmac"] = "secret"
     callgate_allow_insecure_webhook_url: bool = False
     callgate_max_body_bytes: int = Field(default=32 * 2**20, ge=1024, le=2**30)
+    callgate_unproved_body_bytes: int = Field(default=32 * 2**20, ge=2**20, le=2**32)
 
     callgate_hmac_algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
     callgate_hmac_signature_header: str = "x-signature"
@@ -60,8 +61,10 @@ class WebhookSettings(ServingSettings):
         if not all(secret.isascii() and secret.isprintable() for secret in self.webhook_secrets):
             found.append("VAPI_WEBHOOK_SECRET has characters that do not fit into an HTTP header.")
         found += self.webhook_url_faults()
-        if self.vapi_webhook_auth == "hmac" and "{body}" not in self.callgate_hmac_payload:
-            found.append("CALLGATE_HMAC_PAYLOAD must contain {body}: the body has to be signed.")
+        if self.vapi_webhook_auth == "hmac" and self.callgate_hmac_payload.count("{body}") != 1:
+            found.append(
+                "CALLGATE_HMAC_PAYLOAD must contain {body} exactly once: the body has to be signed."
+            )
         return found
 
     def webhook_url_faults(self) -> list[str]:

@@ -71,16 +71,55 @@ def rules_from(settings: Settings) -> AuthenticityRules:
     )
 
 
-def verify_headers_early(headers: Headers, rules: AuthenticityRules) -> None:
-    """Reject a request by its headers, before its body of up to 32 MiB is read.
+class BodyProof:
+    """The proof of one message while its body comes in; nothing of the body is kept.
 
-    Mode `secret` is checked in full; of `hmac` only that all needed headers are present.
+    Mode `secret` is checked in full by the headers, and `proved` is true from the start. Mode `hmac`
+    rejects missing and stale headers at once, and hashes each part with every candidate key.
+    Raises `AuthenticityError`. `now` is in seconds since 1970.
     """
-    if rules.mode == "secret":
-        verify_secret(headers, rules)
-    else:
-        signatures(headers, rules)
-        signed_fields(headers, rules)
+
+    def __init__(self, headers: Headers, rules: AuthenticityRules, now: float) -> None:
+        self.place: int | None = None
+        self.given: list[bytes] = []
+        self.hashes: list[hmac.HMAC] = []
+        self.suffix = b""
+        if rules.mode == "secret":
+            self.place = verify_secret(headers, rules)
+            return
+        self.given = signatures(headers, rules)
+        fields = signed_fields(headers, rules)
+        sent = fields.get(b"{timestamp}")
+        if sent is not None and abs(now - seconds(sent)) > rules.tolerance:
+            raise AuthenticityError("The timestamp is too far from now.")
+        # One pass over the template, so that placeholders within values are not replaced.
+        parts = PLACEHOLDER.split(rules.payload)
+        body_at = parts.index(b"{body}")
+        prefix = b"".join(fields.get(part, part) for part in parts[:body_at])
+        self.suffix = b"".join(fields.get(part, part) for part in parts[body_at + 1 :])
+        self.hashes = [hmac.new(signing_key(key), prefix, rules.algorithm) for key in rules.secrets]
+
+    @property
+    def proved(self) -> bool:
+        """Whether the sender is proved before the body is there."""
+        return self.place is not None
+
+    def update(self, part: bytes) -> None:
+        """Take the next part of the body."""
+        for one in self.hashes:
+            one.update(part)
+
+    def finish(self) -> int:
+        """Return the index of the secret that matched. Raises `AuthenticityError`."""
+        if self.place is not None:
+            return self.place
+        self.update(self.suffix)
+        expected = [one.digest() for one in self.hashes]
+        for signature in self.given:
+            found = match(signature, expected)
+            if found is not None:
+                return found
+        raise AuthenticityError("The signature is wrong.")
 
 
 def verify(headers: Headers, body: bytes, rules: AuthenticityRules, now: float) -> int:
@@ -88,9 +127,9 @@ def verify(headers: Headers, body: bytes, rules: AuthenticityRules, now: float) 
 
     `now` is in seconds since 1970 and only matters where the timestamp is signed.
     """
-    if rules.mode == "secret":
-        return verify_secret(headers, rules)
-    return verify_signature(headers, body, rules, now)
+    proof = BodyProof(headers, rules, now)
+    proof.update(body)
+    return proof.finish()
 
 
 def single(headers: Headers, name: bytes) -> bytes | None:
@@ -122,24 +161,6 @@ def match(given: bytes, expected: Sequence[bytes]) -> int | None:
     """The index of the value that matches, in constant time."""
     fits = [hmac.compare_digest(given, value) for value in expected]
     return fits.index(True) if any(fits) else None
-
-
-def verify_signature(headers: Headers, body: bytes, rules: AuthenticityRules, now: float) -> int:
-    """Compare every sent signature with that of every accepted key over the raw bytes."""
-    given = signatures(headers, rules)
-    fields = signed_fields(headers, rules)
-    sent = fields.get(b"{timestamp}")
-    if sent is not None and abs(now - seconds(sent)) > rules.tolerance:
-        raise AuthenticityError("The timestamp is too far from now.")
-    fields[b"{body}"] = body
-    # One pass over the template, so that placeholders within values are not replaced.
-    signed = b"".join(fields.get(part, part) for part in PLACEHOLDER.split(rules.payload))
-    expected = [hmac.digest(signing_key(key), signed, rules.algorithm) for key in rules.secrets]
-    found = [match(signature, expected) for signature in given]
-    for place in found:
-        if place is not None:
-            return place
-    raise AuthenticityError("The signature is wrong.")
 
 
 def signed_fields(headers: Headers, rules: AuthenticityRules) -> dict[bytes, bytes]:

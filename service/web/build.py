@@ -13,9 +13,13 @@ from service.reconcile.desired import desired_webhook
 from service.reconcile.steps import webhook_fields
 from service.relay.build import build_relay
 from service.relay.delivery import Relay
+from service.settings import Settings
 from service.vapi.authenticity import rules_from
 from service.vapi.campaigns import Campaigns
 from service.web.api.build import build_api
+from service.web.connections.budget import BodyBudgets
+from service.web.connections.doors import Doors
+from service.web.connections.limits import limits_from, raise_file_limit
 from service.web.metrics.background import BackgroundMetrics
 from service.web.metrics.conditions import ConditionMetrics
 from service.web.metrics.metrics import Metrics
@@ -23,16 +27,21 @@ from service.web.metrics.policies import PolicyFigures
 from service.web.metrics.reconcile import ReconcileFigures
 from service.web.panel.build import build_panel
 from service.web.probes import Health
-from service.web.routes import build_application
+from service.web.routes import build_application, build_webhook_application
 from service.web.secret_uses import SecretUses
 from service.web.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The application of a replica, and the parts that it reports with."""
+    """The applications of a replica, and the parts that it reports with.
+
+    `webhook_app` serves the main listener where `app` has a listener of its own.
+    """
 
     app: web.Application
+    webhook_app: web.Application
+    doors: Doors
     health: Health
     figures: ReconcileFigures
     uses: SecretUses
@@ -44,6 +53,7 @@ class Web:
 
     async def close(self) -> None:
         """Write what is not written yet; close the relay."""
+        await self.doors.close()
         await self.uses.flush()
         await self.relay.close()
 
@@ -56,30 +66,45 @@ def build_web(
     background: Background,
 ) -> Web:
     """Build everything that answers HTTP requests; `background` is only read."""
-    health, metrics = Health(), Metrics()
+    settings = core.settings
+    health, metrics = Health(), Metrics(settings.callgate_metrics_token.get_secret_value())
+    doors = build_doors(settings)
     figures = ReconcileFigures(core.pool, reconciling.metrics, reconciling.key.fingerprint)
-    relay = build_relay(core.settings)
-    uses = SecretUses(core.pool, core.settings.webhook_secrets)
+    relay = build_relay(settings)
+    uses = SecretUses(core.pool, settings.webhook_secrets)
     add_metrics(metrics, access)
     metrics.add(figures)
     metrics.add(BackgroundMetrics(background.states))
     metrics.add(ConditionMetrics(cases.conditions.read_last))
+    metrics.add(doors.counts)
+    for kind, read in (("proved", doors.count_proved), ("stranger", doors.count_strangers)):
+        metrics.add_connections(kind, read)
+    webhook = build_webhook(core, access, doors=doors, relay=relay, metrics=metrics, uses=uses)
     app = build_application(
-        webhook=build_webhook(core, access, relay, metrics, uses),
+        doors=doors,
+        webhook=webhook,
         health=health,
         metrics=metrics,
         api=build_api(cases, access),
         panel=build_panel(cases, access, reconciling, background),
     )
-    return Web(app, health, figures, uses, relay)
+    webhook_app = build_webhook_application(doors=doors, webhook=webhook, health=health)
+    return Web(app, webhook_app, doors, health, figures, uses, relay)
+
+
+def build_doors(settings: Settings) -> Doors:
+    """The limits of this process, as many files as it may open."""
+    budgets = BodyBudgets(settings.callgate_unproved_body_bytes, settings.callgate_max_body_bytes)
+    return Doors(limits_from(settings, raise_file_limit()), budgets)
 
 
 def build_webhook(
-    core: Core, access: Access, relay: Relay, metrics: Metrics, uses: SecretUses
+    core: Core, access: Access, *, doors: Doors, relay: Relay, metrics: Metrics, uses: SecretUses
 ) -> Webhook:
     """The webhook that Vapi posts to."""
     settings = core.settings
     return Webhook(
+        doors,
         access.gate,
         rules_from(settings),
         metrics,

@@ -8,6 +8,8 @@ from typing import Literal
 import orjson
 from aiohttp import web
 
+from service.web.kept import Kept
+
 Level = Literal["ok", "degraded", "failed"]
 
 
@@ -31,14 +33,22 @@ class Health:
 
     probes: list[Probe] = field(default_factory=list)
     draining: bool = False
+    kept: Kept[list[ReadinessCheck]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kept = Kept(self.check)
+
+    async def check(self) -> list[ReadinessCheck]:
+        """Every part's state now."""
+        return [check for probe in self.probes for check in await probe()]
 
     async def alive(self, _request: web.Request) -> web.Response:
         """GET /healthz."""
         return answer(200, {"status": "alive"})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """GET /readyz."""
-        checks = [check for probe in self.probes for check in await probe()]
+        """GET /readyz: parts at most a second old, draining at once."""
+        checks = list(await self.kept.get())
         if self.draining:
             checks.append(ReadinessCheck("shutdown", "failed", "The service is ending."))
         levels = {check.level for check in checks}

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from service.web.connections.doors import Doors
 from service.web.metrics.metrics import Metrics
 from service.web.middleware import errors_as_problems, security_headers
 from service.web.probes import Health
@@ -10,23 +11,35 @@ from service.web.webhook import Webhook
 
 def build_application(
     *,
+    doors: Doors,
     webhook: Webhook,
     health: Health,
     metrics: Metrics,
-    api: web.Application | None = None,
-    panel: web.Application | None = None,
+    api: web.Application,
+    panel: web.Application,
 ) -> web.Application:
-    """Put the parts under their addresses."""
-    app = web.Application(
-        middlewares=[security_headers, errors_as_problems],
-        client_max_size=2**20,
-    )
+    """Put all parts under their addresses."""
+    app = empty_application(doors)
     app.router.add_get("/healthz", health.alive)
     app.router.add_get("/readyz", health.ready)
     app.router.add_get("/metrics", metrics.get)
     app.router.add_routes(webhook.routes())
-    if api is not None:
-        app.add_subapp("/api", api)
-    if panel is not None:
-        app.add_subapp("/admin", panel)
+    app.add_subapp("/api", api)
+    app.add_subapp("/admin", panel)
     return app
+
+
+def build_webhook_application(*, doors: Doors, webhook: Webhook, health: Health) -> web.Application:
+    """Only what Vapi and a load balancer need, for when the rest has a listener of its own.
+
+    `/healthz` stays: it touches nothing and tells nothing.
+    """
+    app = empty_application(doors)
+    app.router.add_get("/healthz", health.alive)
+    app.router.add_routes(webhook.routes())
+    return app
+
+
+def empty_application(doors: Doors) -> web.Application:
+    middlewares = [doors.middleware(), security_headers, errors_as_problems]
+    return web.Application(middlewares=middlewares, client_max_size=2**20)

@@ -15,14 +15,11 @@ from service.relay.delivery import Relay, forwarded_headers
 from service.settings import WEBHOOK_PATH
 from service.store.calls.event_writer import CallEventWriter
 from service.vapi import message_types, replies
-from service.vapi.authenticity import (
-    AuthenticityError,
-    AuthenticityRules,
-    verify,
-    verify_headers_early,
-)
+from service.vapi.authenticity import AuthenticityError, AuthenticityRules, BodyProof
 from service.vapi.campaigns import Campaigns
 from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
+from service.web.connections.budget import BudgetSpentError, Holding
+from service.web.connections.doors import Doors
 from service.web.metrics.metrics import Metrics
 from service.web.problems import problem
 from service.web.secret_uses import SecretUses
@@ -60,6 +57,7 @@ class Webhook:
     `own_server` is the server block that Vapi holds for us, secret and all.
     """
 
+    doors: Doors
     gate: AccessGate
     rules: AuthenticityRules
     metrics: Metrics
@@ -71,20 +69,33 @@ class Webhook:
     max_body_bytes: int
     blocked_message: str
 
-    async def post(self, request: web.Request) -> web.Response:
+    async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer one message. Everything but a broken connection ends in a reply."""
         began = time.perf_counter()
         try:
-            verify_headers_early(request.raw_headers, self.rules)
-            body = await self.read(request)
-            self.uses.note(verify(request.raw_headers, body, self.rules, time.time()))
+            proof = BodyProof(request.raw_headers, self.rules, time.time())
+            if proof.proved:
+                self.doors.prove(request)
+            with self.doors.budgets.holding(self.doors.trust(request)) as holding:
+                body = await self.read(request, proof, holding)
+                self.uses.note(proof.finish())
+                self.doors.prove(request)
+                return await self.answer_proved(body, request, began)
         except AuthenticityError as exc:
             self.metrics.webhook("none", 401, began)
-            log.warning("webhook.refused", reason=str(exc), remote=request.remote)
+            self.doors.refusals.note("webhook.refused", str(exc), request.remote)
             return problem(401, "unauthorized", str(exc))
         except BodyTooLargeError:
             self.metrics.webhook("none", 413, began)
             return problem(413, "body_too_large", f"The limit is {self.max_body_bytes} bytes.")
+        except BudgetSpentError:
+            self.metrics.webhook("none", 503, began)
+            return self.doors.busy()
+
+    async def answer_proved(
+        self, body: bytes, request: web.Request, began: float
+    ) -> web.StreamResponse:
+        """Answer a message whose sender is proved."""
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return problem(415, "unsupported_encoding", "Send the body as it is.")
         try:
@@ -96,15 +107,17 @@ class Webhook:
         self.metrics.webhook(message.type, response.status, began)
         return response
 
-    async def read(self, request: web.Request) -> bytes:
-        """The raw body, never more than the limit in memory."""
+    async def read(self, request: web.Request, proof: BodyProof, holding: Holding) -> bytes:
+        """The raw body, within the limit and the budget, hashed part by part."""
         if (request.content_length or 0) > self.max_body_bytes:
             raise BodyTooLargeError
         parts = bytearray()
         async for part in request.content.iter_any():
-            parts += part
-            if len(parts) > self.max_body_bytes:
+            if len(parts) + len(part) > self.max_body_bytes:
                 raise BodyTooLargeError
+            holding.grow(len(part))
+            proof.update(part)
+            parts += part
         return bytes(parts)
 
     async def answer(

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import aiohttp
 import orjson
-from aiohttp import web
 from yarl import URL
 
+from service.serve.listeners import bind, listening
 from service.serve.replica import Replica as Service
 from service.serve.replica import open_replica
 from service.settings import Settings, load_settings
@@ -140,16 +140,12 @@ async def serving(settings: Settings, dsn: str) -> AsyncIterator[ApiClient]:
     """The service's web part on a port of its own. Its background tasks do not run: what an answer
     promises must hold without them."""
     async with open_replica(settings, dsn) as service:
-        runner = web.AppRunner(
-            service.app, shutdown_timeout=0.5, access_log=None, auto_decompress=False
-        )
-        await runner.setup()
+        socket = bind("127.0.0.1", 0, "CALLGATE_PORT", reuse_port=False)
+        url = f"http://127.0.0.1:{socket.getsockname()[1]}"
+        timeout = aiohttp.ClientTimeout(total=30)
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            port = runner.addresses[0][1]
-            timeout = aiohttp.ClientTimeout(total=30)
-            async with aiohttp.ClientSession(timeout=timeout) as session:
-                yield ApiClient(service, f"http://127.0.0.1:{port}", session)
+            async with listening(service, [socket], shutdown_seconds=0.5):
+                async with aiohttp.ClientSession(timeout=timeout) as session:
+                    yield ApiClient(service, url, session)
         finally:
-            await runner.cleanup()
             service.pool.terminate()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class ServiceProcess:
     port: int = field(default_factory=unused_port)
     options: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    files: int | None = None
+    """How many files it may open, at most; None: as many as this process."""
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -54,11 +57,16 @@ class ServiceProcess:
                 env={**os.environ, **given, **self.environment},
                 stdout=log,
                 stderr=log,
+                preexec_fn=self.limit_files if self.files else None,
             )
         async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as session:
             while not await self.ready(session):
                 assert self.process.returncode is None, self.log.read_text()
                 await asyncio.sleep(0.05)
+
+    def limit_files(self) -> None:
+        assert self.files is not None
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, self.files))
 
     async def ready(self, session: aiohttp.ClientSession) -> bool:
         try:

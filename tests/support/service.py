@@ -9,9 +9,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from service.sandbox.server import SandboxVapi
+from service.serve.listeners import bind, listening
 from service.serve.replica import Replica as Service
 from service.serve.replica import running
 from service.settings import Settings, load_settings
@@ -110,12 +110,8 @@ async def replica(settings: Settings, dsn: str, *, port: int = 0) -> AsyncIterat
         settings = settings.model_copy(update={"vapi_webhook_url": f"{url}/api/vapi/webhook"})
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(running(settings, dsn))
-        runner = web.AppRunner(
-            service.app, access_log=None, shutdown_timeout=1, auto_decompress=False
-        )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", site_port).start()
+        socket = bind("127.0.0.1", site_port, "CALLGATE_PORT", reuse_port=False)
+        await stack.enter_async_context(listening(service, [socket], shutdown_seconds=1))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Replica(service, session, url)
 

@@ -8,9 +8,9 @@ import pytest
 from service.vapi.authenticity import (
     AuthenticityError,
     AuthenticityRules,
+    BodyProof,
     Headers,
     verify,
-    verify_headers_early,
 )
 
 NOW = 1_777_907_410.0
@@ -24,7 +24,7 @@ SECRET = AuthenticityRules(mode="secret", secrets=(KEY, NEXT_KEY))
 def test_every_live_secret_fits_and_is_told_apart(name: bytes, secret: bytes, place: int) -> None:
     headers = [(b"Host", b"gate.example"), (name, secret)]
     assert verify(headers, BODY, SECRET, NOW) == place
-    verify_headers_early(headers, SECRET)
+    BodyProof(headers, SECRET, NOW)
 
 
 def test_a_bearer_credential_counts_where_the_header_is_absent() -> None:
@@ -73,7 +73,7 @@ def test_forged_secrets_are_refused_before_the_body_is_read(forgery: str) -> Non
     with pytest.raises(AuthenticityError) as caught:
         verify(headers, BODY, SECRET, NOW)
     with pytest.raises(AuthenticityError):
-        verify_headers_early(headers, SECRET)
+        BodyProof(headers, SECRET, NOW)
     assert "secret-" not in str(caught.value)
     assert KEY.decode() not in str(caught.value)
 

@@ -1,5 +1,6 @@
 """Prometheus metrics. Labels are few and closed: never an organization, a number or a call."""
 
+import hmac
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from service.vapi.message_types import KNOWN_TYPES
+from service.web.kept import Kept
+from service.web.problems import problem
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5)
 
@@ -16,8 +19,16 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7
 class Metrics:
     """One registry a service, so that two in one process (tests) do not mix."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = "") -> None:
+        self.token = token
+        self.exposition = Kept(self.expose)
         self.registry = CollectorRegistry()
+        self.connections = Gauge(
+            "callgate_connections",
+            "Open connections, by whether a webhook with the right secret came over them.",
+            ["kind"],
+            registry=self.registry,
+        )
         self.webhooks = Counter(
             "callgate_webhook_messages",
             "Messages from Vapi by type and status of the reply.",
@@ -58,8 +69,26 @@ class Metrics:
         """Count an answer to a campaign: there is no call yet that could be counted."""
         self.campaigns.labels("true" if eligible else "false").inc()
 
-    async def get(self, _request: web.Request) -> web.Response:
-        """GET /metrics."""
+    def add_connections(self, kind: str, read: Callable[[], float]) -> None:
+        """A figure of open connections, by whether they have proved themselves."""
+        self.connections.labels(kind).set_function(read)
+
+    async def get(self, request: web.Request) -> web.Response:
+        """GET /metrics. Without the token, where one is set, 401."""
+        if self.token and not self.may_read(request):
+            response = problem(401, "unauthorized", "Send the metrics token as a bearer token.")
+            response.headers["WWW-Authenticate"] = 'Bearer realm="callgate metrics"'
+            return response
         return web.Response(
-            body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+            body=await self.exposition.get(), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
+
+    def may_read(self, request: web.Request) -> bool:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        right = hmac.compare_digest(
+            given.strip().encode("utf-8", "surrogateescape"), self.token.encode()
+        )
+        return right and scheme.lower() == "bearer"
+
+    async def expose(self) -> bytes:
+        return generate_latest(self.registry)
