@@ -88,6 +88,11 @@ class Attack:
         while not self.over:
             await exchange(stream, request)
 
+    async def nothing(self) -> None:
+        """Use the processor as an attack does, and leave the service alone: quiet to compare with."""
+        while not self.over:
+            await asyncio.sleep(0)
+
     async def half_open(self) -> None:
         await self.many(1100, lambda stream: self.hold(stream, WEBHOOK))
 

@@ -27,6 +27,8 @@ class ServiceProcess:
     environment: dict[str, str] = field(default_factory=dict)
     files: int | None = None
     """How many files it may open, at most; None: as many as this process."""
+    ready_port: int | None = None
+    """The port of `/readyz`, where it is not that of the webhook."""
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -70,7 +72,9 @@ class ServiceProcess:
 
     async def ready(self, session: aiohttp.ClientSession) -> bool:
         try:
-            async with session.get(f"{self.url}/readyz") as response:
+            async with session.get(
+                f"http://127.0.0.1:{self.ready_port or self.port}/readyz"
+            ) as response:
                 return response.status == 200
         except aiohttp.ClientError:
             return False
