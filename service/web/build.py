@@ -16,6 +16,7 @@ from service.relay.delivery import Relay
 from service.settings import Settings
 from service.vapi.authenticity import rules_from
 from service.vapi.campaigns import Campaigns
+from service.vapi.reader import MessageReader
 from service.web.api.build import build_api
 from service.web.connections.budget import BodyBudgets
 from service.web.connections.doors import Doors
@@ -41,6 +42,7 @@ class Web:
 
     app: web.Application
     webhook_app: web.Application
+    webhook: Webhook
     doors: Doors
     health: Health
     figures: ReconcileFigures
@@ -54,6 +56,7 @@ class Web:
     async def close(self) -> None:
         """Write what is not written yet; close the relay."""
         await self.doors.close()
+        await self.webhook.reader.close()
         await self.uses.flush()
         await self.relay.close()
 
@@ -89,7 +92,7 @@ def build_web(
         panel=build_panel(cases, access, reconciling, background),
     )
     webhook_app = build_webhook_application(doors=doors, webhook=webhook, health=health)
-    return Web(app, webhook_app, doors, health, figures, uses, relay)
+    return Web(app, webhook_app, webhook, doors, health, figures, uses, relay)
 
 
 def build_doors(settings: Settings) -> Doors:
@@ -105,6 +108,7 @@ def build_webhook(
     settings = core.settings
     return Webhook(
         doors,
+        MessageReader(),
         access.gate,
         rules_from(settings),
         metrics,

@@ -17,7 +17,8 @@ from service.store.calls.event_writer import CallEventWriter
 from service.vapi import message_types, replies
 from service.vapi.authenticity import AuthenticityError, AuthenticityRules, BodyProof
 from service.vapi.campaigns import Campaigns
-from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
+from service.vapi.messages import MalformedMessageError, ServerMessage
+from service.vapi.reader import MessageReader
 from service.web.connections.budget import BudgetSpentError, Holding
 from service.web.connections.doors import Doors
 from service.web.metrics.metrics import Metrics
@@ -58,6 +59,7 @@ class Webhook:
     """
 
     doors: Doors
+    reader: MessageReader
     gate: AccessGate
     rules: AuthenticityRules
     metrics: Metrics
@@ -99,7 +101,7 @@ class Webhook:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return problem(415, "unsupported_encoding", "Send the body as it is.")
         try:
-            message = parse_message(body)
+            message = await self.reader.parse(body)
         except MalformedMessageError as exc:
             self.metrics.webhook("none", 400, began)
             return problem(400, "malformed_message", str(exc))

@@ -3,6 +3,7 @@
 Each row has its own transaction and its own error. Applying a plan again changes nothing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -117,7 +118,8 @@ class Imports:
             {row.phone_number for row in usable} | known.by_id.keys(),
         )
         judge = Judge(known, naming, here)
-        return ImportPlan(tuple(judge.judge(row) for row in rows), warning_of(known))
+        planned = await asyncio.to_thread(lambda: tuple(judge.judge(row) for row in rows))
+        return ImportPlan(planned, warning_of(known))
 
     async def apply(
         self, actor: Actor, plan: ImportPlan, progress: Callable[[PlannedRow], None]

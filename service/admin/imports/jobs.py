@@ -84,6 +84,7 @@ class ImportJobs:
         if len(rows) > MAX_ROWS:
             raise CsvError(f"The file has more than {MAX_ROWS:,} rows: split it.")
         plan = await self.plan(rows)
+        plans = await asyncio.to_thread(lambda: [asdict(row) for row in plan.rows])
         name = plain(file_name) or "numbers.csv"
         async with transaction(self.pool) as connection:
             await store.delete_old(connection)
@@ -93,7 +94,7 @@ class ImportJobs:
                 source=actor.source,
                 file_name=name,
                 warning=plan.warning,
-                plans=[asdict(row) for row in plan.rows],
+                plans=plans,
             )
             after = {"name": name, "rows": plan.figures}
             await record(connection, actor, "import.created", made, after=after)

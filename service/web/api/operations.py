@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from service.admin.actor import Actor
 from service.domain.texts import is_all
 from service.web.api.json_body import read_json
+from service.web.off_loop import off_loop
 from service.web.shapes.errors import InputError, faults
 from service.web.shapes.fields import CANONICAL_UUID, VAPI_ID
 from service.web.shapes.paging import QueryParameters
@@ -135,6 +136,11 @@ async def read_body(request: web.Request, shape: type[Model]) -> Model:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise InputError(415, "unsupported_media_type", "Send the body without compression.")
     content = await request.read()
+    return await off_loop(len(content), judge_body, content, shape)
+
+
+def judge_body(content: bytes, shape: type[Model]) -> Model:
+    """A JSON text in a shape. Raises `InputError`."""
     if not isinstance(read_json(content), dict):
         raise InputError(422, "invalid_body", "The body must be a JSON object.")
     try:

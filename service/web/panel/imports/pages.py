@@ -12,6 +12,7 @@ from service.admin.imports.csv_file import COLUMNS, E164
 from service.admin.imports.jobs import FIRST, MAX_ROWS, ImportJobs
 from service.domain.errors import InvalidError
 from service.store.phone_numbers.imports import ImportJob, ImportRecord, Show
+from service.web.off_loop import off_loop
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
 from service.web.panel.kit.pages import PanelPage
@@ -23,6 +24,7 @@ MAX_BYTES = 4 * 2**20
 PER_PAGE = 50
 IMPORTS_PER_PAGE = 20
 AT_ONCE = 1000
+ROW_BYTES = 100
 SHOWS: tuple[Show, ...] = get_args(Show)
 
 EXAMPLE = (
@@ -132,7 +134,8 @@ class ImportPages:
         while rows := await self.imports.rows(job.id, "failed", after=place, limit=AT_ONCE):
             found += rows
             place = rows[-1].place
-        return download("failed.csv", written(cells(found)))
+        data = await off_loop(len(found) * ROW_BYTES, written, cells(found))
+        return download("failed.csv", data)
 
 
 def cells(rows: list[ImportRecord]) -> Iterator[tuple[str, ...]]:
