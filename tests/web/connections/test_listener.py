@@ -85,8 +85,9 @@ async def test_a_connection_that_says_nothing_is_closed_and_a_proved_one_stays(
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(PROVED + b"Content-Length: 2\r\n\r\n{}")
     assert b"400" in await reader.readuntil(b"\r\n\r\n")
-    silent, _ = await asyncio.open_connection("127.0.0.1", port)
+    silent, silent_writer = await asyncio.open_connection("127.0.0.1", port)
     assert await asyncio.wait_for(silent.read(), 5) == b""
+    silent_writer.close()
     assert shed("header_timeout") == 1
     await asyncio.sleep(1.0)
     writer.write(PROVED + b"Content-Length: 2\r\n\r\n{}")
