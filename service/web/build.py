@@ -80,7 +80,7 @@ def build_web(
     metrics.add(BackgroundMetrics(background.states))
     metrics.add(ConditionMetrics(cases.conditions.read_last))
     metrics.add(doors.counts)
-    for kind, read in (("proved", doors.count_proved), ("stranger", doors.count_strangers)):
+    for kind, read in (("proved", doors.count_proved), ("unproved", doors.count_unproved)):
         metrics.add_connections(kind, read)
     webhook = build_webhook(core, access, doors=doors, relay=relay, metrics=metrics, uses=uses)
     app = build_application(

@@ -1,4 +1,4 @@
-"""While strangers attack one door after another, another organization's calls are answered as in quiet.
+"""While senders without a secret attack one door after another, calls are answered as in quiet.
 
 Real sockets; the service and the attackers each run in a process of their own. The same attacks, longer
 and with figures: `python -m tests.bench.attacks`.

@@ -1,4 +1,4 @@
-"""Attackers: strangers without a secret, each kind as many as the machine of one attacker can play.
+"""Attackers without a secret: each kind as many connections as one machine can play.
 
     python -m tests.support.attacks KIND PORT SECONDS
 
@@ -76,7 +76,7 @@ class Attack:
         await stream[0].read()
 
     async def drip(self, stream: Stream, head: bytes) -> None:
-        """A byte now and then, for as long as it is taken."""
+        """A byte every half second, for as long as it is taken."""
         stream[1].write(head)
         while not self.over:
             stream[1].write(b"x")

@@ -1,8 +1,8 @@
-"""Which connections are served. A stranger has proved nothing; a connection is proved once a webhook
+"""Which connections are served. An unproved sender is any other; a connection is proved once a webhook
 with the right secret came over it, and its address is known for an hour after that.
 
-At a limit, strangers that wait idly make room; if all are busy, the newest one is refused. Proved
-connections are never closed to make room.
+At a limit, unproved connections that wait idly make room; if all are busy, the newest one is
+refused. Proved connections are never closed to make room.
 """
 
 import ipaddress
@@ -60,7 +60,7 @@ class Admission:
         return "total" if full and not self.make_room(self.guests, now) else None
 
     def make_room(self, guests: Iterable[Guest], now: float) -> bool:
-        """Close the stranger that has been idle for longest; whether there was one."""
+        """Close the unproved connection that has been idle for longest; whether there was one."""
         oldest: Guest | None = None
         since = now - YOUNG_SECONDS
         for guest in guests:
@@ -118,7 +118,7 @@ class Admission:
         )
 
     def shed_for_files(self) -> bool:
-        """Close the longest idle stranger, whatever its age: the process is out of files."""
+        """Close an unproved idle connection, whatever its age: the process is out of files."""
         return self.make_room(self.guests, time.monotonic() + YOUNG_SECONDS)
 
 

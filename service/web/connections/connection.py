@@ -1,5 +1,5 @@
-"""One connection: aiohttp's own protocol behind a door that counts bytes, keeps deadlines, and lets the
-bytes of strangers in a few at a time."""
+"""One connection: aiohttp's own protocol behind a door that counts bytes, keeps deadlines, and lets
+unproved bytes in a few at a time."""
 
 import asyncio
 import time
@@ -19,8 +19,8 @@ Phase = Literal["header", "request", "idle"]
 
 
 class Connection(asyncio.BufferedProtocol):
-    """A guest of `Admission`. Reads into a shared buffer: small for strangers, so that many of them
-    hold little memory."""
+    """A guest of `Admission`. Reads into a shared buffer: small for unproved senders, so that many
+    of them hold little memory."""
 
     def __init__(self, doors: "Doors", inner: web.RequestHandler, address: str) -> None:
         self.doors = doors
@@ -80,7 +80,7 @@ class Connection(asyncio.BufferedProtocol):
         self.hold(data)
 
     def hold(self, data: bytes) -> None:
-        """Keep a stranger's bytes until it is their turn; the rest waits in the kernel."""
+        """Keep unproved bytes until it is their turn; the rest waits in the kernel."""
         self.held.append(data)
         if len(self.held) > 1:
             self.pause()

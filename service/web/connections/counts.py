@@ -31,7 +31,7 @@ class DoorCounts(Collector):
             ),
             (
                 "callgate_connections_shed",
-                "Connections of strangers that were closed, by reason.",
+                "Unproved connections that were closed, by reason.",
                 self.shed,
                 SHED,
             ),

@@ -66,7 +66,7 @@ class Doors:
                 connection.check(now, now - last)
             last = now
 
-    def count_strangers(self) -> float:
+    def count_unproved(self) -> float:
         return float(self.admission.strangers)
 
     def count_proved(self) -> float:

@@ -18,11 +18,11 @@ FEWEST_CONNECTIONS = 32
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """`strangers` of `total` connections may be unproved, `per_address` of them from one address.
+    """`total` connections, of which `strangers` may be unproved, `per_address` of them from one address.
 
     Seconds: `header` for a complete header, `body` for a body plus one per `body_rate` bytes that
-    arrived, `idle` between requests of a stranger, `stuck` for an answer that the client does not
-    read. Connections of `proxies` have no limit of their own: they stand for many clients.
+    arrived, `idle` between unproved requests, `stuck` for an answer that the client does not read.
+    Connections of `proxies` have no limit of their own: they stand for many clients.
     """
 
     total: int = 1024

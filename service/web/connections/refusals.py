@@ -1,5 +1,4 @@
-"""One line a second for what strangers are refused, with counts: a flood of refusals must not become a
-flood of log lines."""
+"""One line a second for refusals, with counts: a flood of them must not flood the log."""
 
 import asyncio
 from collections import Counter

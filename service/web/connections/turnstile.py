@@ -1,5 +1,5 @@
-"""Work of strangers enters the event loop a few pieces a round, so that a flood of it delays the work
-of proved senders by milliseconds and not by the length of the flood."""
+"""Work of unproved senders enters the event loop a few pieces a round, so that a flood of it delays
+proved senders by milliseconds and not by the length of the flood."""
 
 import asyncio
 from collections import deque
