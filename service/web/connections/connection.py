@@ -64,7 +64,7 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> None:
         self.inner.eof_received()
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+    def get_buffer(self, _sizehint: int) -> memoryview:
         return self.doors.buffer if self.proved else self.doors.small_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
