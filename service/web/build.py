@@ -21,11 +21,11 @@ from service.web.api.build import build_api
 from service.web.connections.budget import BodyBudgets
 from service.web.connections.doors import Doors
 from service.web.connections.limits import limits_from, raise_file_limit
-from service.web.metrics.background import BackgroundMetrics
+from service.web.metrics.background import BackgroundCollector
 from service.web.metrics.conditions import ConditionMetrics
 from service.web.metrics.metrics import Metrics
-from service.web.metrics.policies import PolicyFigures
-from service.web.metrics.reconcile import ReconcileFigures
+from service.web.metrics.policies import PolicyCollector
+from service.web.metrics.reconcile import ReconcileCollector
 from service.web.panel.build import build_panel
 from service.web.probes import Health
 from service.web.routes import build_application, build_webhook_application
@@ -45,13 +45,13 @@ class Web:
     webhook: Webhook
     doors: Doors
     health: Health
-    figures: ReconcileFigures
+    collector: ReconcileCollector
     uses: SecretUses
     relay: Relay
 
     def background(self) -> list[BackgroundLoop]:
         """The loops of the web."""
-        return [self.figures.background(), self.uses.background()]
+        return [self.collector.background(), self.uses.background()]
 
     async def close(self) -> None:
         """Write what is not written yet; close the relay."""
@@ -72,12 +72,12 @@ def build_web(
     settings = core.settings
     health, metrics = Health(), Metrics(settings.callgate_metrics_token.get_secret_value())
     doors = build_doors(settings)
-    figures = ReconcileFigures(core.pool, reconciling.metrics, reconciling.key.fingerprint)
+    collector = ReconcileCollector(core.pool, reconciling.metrics, reconciling.key.fingerprint)
     relay = build_relay(settings)
     uses = SecretUses(core.pool, settings.webhook_secrets)
     add_metrics(metrics, access)
-    metrics.add(figures)
-    metrics.add(BackgroundMetrics(background.states))
+    metrics.add(collector)
+    metrics.add(BackgroundCollector(background.states))
     metrics.add(ConditionMetrics(cases.conditions.read_last))
     metrics.add(doors.counts)
     for kind, read in (("proved", doors.count_proved), ("unproved", doors.count_unproved)):
@@ -92,7 +92,7 @@ def build_web(
         panel=build_panel(cases, access, reconciling, background),
     )
     webhook_app = build_webhook_application(doors=doors, webhook=webhook, health=health)
-    return Web(app, webhook_app, webhook, doors, health, figures, uses, relay)
+    return Web(app, webhook_app, webhook, doors, health, collector, uses, relay)
 
 
 def build_doors(settings: Settings) -> Doors:
@@ -124,7 +124,7 @@ def build_webhook(
 
 def add_metrics(metrics: Metrics, access: Access) -> None:
     """The metrics of access: directory, spool, hang-ups, policies."""
-    metrics.add(PolicyFigures(access.policies.chain.describe))
+    metrics.add(PolicyCollector(access.policies.chain.describe))
     metrics.gauge(
         "callgate_directory_age_seconds",
         "Seconds since the last heartbeat of the notifications.",

@@ -1,4 +1,4 @@
-"""Around every request: nothing leaves as a bare error, and nothing unexpected goes unlogged."""
+"""Around every request: errors become problem documents, unexpected ones are logged."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 @web.middleware
 async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem document."""
+    """Turn every exception of a handler into a problem document."""
     try:
         return await handler(request)
     except web.HTTPException as exc:
@@ -31,7 +31,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         return from_error(exc)
     except UNAVAILABLE as exc:
         log.warning("request.unavailable", path=request.path, error=type(exc).__name__)
-        response = problem(503, "unavailable", "The database does not answer. Try again.")
+        response = problem(503, "unavailable", "The database does not respond. Retry.")
         response.headers["Retry-After"] = "2"
         return response
     except Exception:
@@ -41,7 +41,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
 
 @web.middleware
 async def security_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What every answer carries, whoever made it."""
+    """Add the headers of every response."""
     response = await handler(request)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")

@@ -1,5 +1,5 @@
-"""The probes. Liveness touches nothing; readiness tells what works, and fails only when a call
-could not be decided: losing PostgreSQL degrades a replica, it does not make it useless."""
+"""The probes. Liveness reads nothing. Readiness reports the state of every part, and fails only when
+the replica cannot decide calls: without PostgreSQL a replica is degraded, but still ready."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Level = Literal["ok", "degraded", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCheck:
-    """The state of one part. `kind` is its condition's, "" while the part is ok."""
+    """The state of a part. `kind` is that of its condition, "" while the part is ok."""
 
     name: str
     level: Level
@@ -29,7 +29,7 @@ Probe = Callable[[], Awaitable[list[ReadinessCheck]]]
 
 @dataclass(slots=True)
 class Health:
-    """Collects the checks of every part; `draining` is set when the service is told to end."""
+    """The checks of all parts. `draining` is set when the service receives a stop signal."""
 
     probes: list[Probe] = field(default_factory=list)
     draining: bool = False
@@ -50,7 +50,7 @@ class Health:
         """GET /readyz: parts at most a second old, draining at once."""
         checks = list(await self.kept.get())
         if self.draining:
-            checks.append(ReadinessCheck("shutdown", "failed", "The service is ending."))
+            checks.append(ReadinessCheck("shutdown", "failed", "The service is shutting down."))
         levels = {check.level for check in checks}
         status = "not_ready" if "failed" in levels else "ready"
         if status == "ready" and "degraded" in levels:

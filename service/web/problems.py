@@ -1,4 +1,4 @@
-"""RFC 9457 problem documents: the one shape of every error that leaves over HTTP."""
+"""RFC 9457 problem documents: the shape of every error over HTTP."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""Counts which webhook secrets Vapi uses, at no cost to the request; PostgreSQL is told now and then."""
+"""Records which webhook secrets Vapi uses. A request only sets a mark; a loop writes to PostgreSQL."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class SecretUses:
     used: set[int] = field(default_factory=set)
 
     def note(self, place: int) -> None:
-        """A message came with this secret."""
+        """Mark the secret that a message carried."""
         self.used.add(place)
 
     def background(self) -> BackgroundLoop:

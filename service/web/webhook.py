@@ -1,4 +1,4 @@
-"""POST /api/vapi/webhook: prove, read, ask the gate, reply by the contract's table."""
+"""POST /api/vapi/webhook: authenticate, parse, ask the gate, reply by the contract's table."""
 
 import asyncio
 import time
@@ -27,35 +27,35 @@ from service.web.secret_uses import SecretUses
 
 PREDIAL = message_types.CAMPAIGN_PREDIAL
 ANSWER_SECONDS = 2.4
-"""How long the answer to an assistant-request may take in all, an organization's own slow server
-included; Vapi gives 7.5 s end to end, and then ends the call."""
+"""Limit for the answer to an assistant-request, including a slow server of the organization. Vapi
+allows 7.5 s end to end, then it ends the call."""
 CAMPAIGN_SECONDS = 2.0
 LEAST_SECONDS = 0.2
 UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
-UNANSWERED_MESSAGE = "Nobody is assigned to answer this number yet. Please try again later."
+UNANSWERED_MESSAGE = "This number has no assistant yet. Please try again later."
 
 log = structlog.get_logger()
 
 
 class BodyTooLargeError(Exception):
-    """The body is over the limit."""
+    """The body exceeds the limit."""
 
 
 def reply(body: object) -> web.Response:
-    """A 200 in JSON, as Vapi wants its answers."""
+    """A 200 with a JSON body."""
     return web.Response(body=orjson.dumps(body, default=str), content_type="application/json")
 
 
 def seconds_left(began: float) -> float:
-    """What an answer may still take, so that it is in time."""
+    """The seconds that remain for an answer."""
     return max(ANSWER_SECONDS - (time.perf_counter() - began), LEAST_SECONDS)
 
 
 @dataclass(slots=True)
 class Webhook:
-    """The handler with what it needs; `max_body_bytes` is judged before and while reading.
+    """The handler. `max_body_bytes` limits the body before and while it is read.
 
-    `own_server` is the server block that Vapi holds for us, secret and all.
+    `own_server` is the server block that Vapi stores for this service, with its secret.
     """
 
     doors: Doors
@@ -72,7 +72,7 @@ class Webhook:
     blocked_message: str
 
     async def post(self, request: web.Request) -> web.StreamResponse:
-        """Answer one message. Everything but a broken connection ends in a reply."""
+        """Answer a message. Every case but a broken connection ends in a reply."""
         began = time.perf_counter()
         try:
             proof = BodyProof(request.raw_headers, self.rules, time.time())
@@ -89,7 +89,7 @@ class Webhook:
             return problem(401, "unauthorized", str(exc))
         except BodyTooLargeError:
             self.metrics.webhook("none", 413, began)
-            return problem(413, "body_too_large", f"The limit is {self.max_body_bytes} bytes.")
+            return problem(413, "body_too_large", f"The body exceeds {self.max_body_bytes} bytes.")
         except BudgetSpentError:
             self.metrics.webhook("none", 503, began)
             return self.doors.busy()
@@ -99,7 +99,7 @@ class Webhook:
     ) -> web.StreamResponse:
         """Answer a message whose sender is proved."""
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return problem(415, "unsupported_encoding", "Send the body as it is.")
+            return problem(415, "unsupported_encoding", "Send the body without Content-Encoding.")
         try:
             message = await self.reader.parse(body)
         except MalformedMessageError as exc:
@@ -125,34 +125,34 @@ class Webhook:
     async def answer(
         self, message: ServerMessage, body: bytes, request: web.Request, began: float
     ) -> web.Response:
-        """The reply table of the contract, row by row."""
+        """The reply by the contract's table, row by row."""
         if message.type == PREDIAL:
             eligible = await self.may_dial(message, body, request)
             self.metrics.campaign(eligible=eligible)
             return reply(replies.eligible(eligible))
-        asked = message.type == message_types.ASSISTANT_REQUEST
-        if not message.has_call and not (asked and message.phone_number_ids):
+        wants_answer = message.type == message_types.ASSISTANT_REQUEST
+        if not message.has_call and not (wants_answer and message.phone_number_ids):
             return reply(replies.NO_ANSWER)
-        # The decision goes on when the sender hangs up the request: its effects must not be lost.
+        # The decision continues when the sender closes the request: its effects must not be lost.
         ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))
-        if asked and not self.is_unknown(ruling):
+        if wants_answer and not self.is_unknown(ruling):
             answer = await self.answer_request(ruling, body, request, began)
             self.note(message, ruling, 200, replies.kind_of(answer))
             return reply(answer)
         response = await self.answer_ruled(message, ruling, body, request)
-        self.note(message, ruling, response.status, "error" if asked else None)
+        self.note(message, ruling, response.status, "error" if wants_answer else None)
         return response
 
     def is_unknown(self, ruling: Ruling) -> bool:
         return ruling.registration is None and not ruling.allowed
 
     def note(self, message: ServerMessage, ruling: Ruling, status: int, answer: str | None) -> None:
-        """Note a message that tells something of its call, and how it was answered."""
+        """Record a message of interest for its call, and the reply."""
         if message.call_id is None or not (
             ruling.first or message.type in message_types.MILESTONES
         ):
             return
-        told = {
+        fields = {
             "type": message.type,
             "status": message.status if message.type == message_types.STATUS_UPDATE else None,
             "ended_reason": message.ended_reason if message.ends_call else None,
@@ -160,13 +160,13 @@ class Webhook:
             "reply": status,
             "answer": answer,
         }
-        detail = {name: value for name, value in told.items() if value is not None}
+        detail = {name: value for name, value in fields.items() if value is not None}
         self.events.record_sent(message.call_id, "message", detail, message.at)
 
     async def answer_ruled(
         self, message: ServerMessage, ruling: Ruling, body: bytes, request: web.Request
     ) -> web.Response:
-        """The rows of the table for everything but a registered number's assistant-request."""
+        """The rows for all messages but an assistant-request of a registered number."""
         if self.is_unknown(ruling):
             return self.answer_unknown(message)
         if not ruling.allowed:
@@ -194,13 +194,13 @@ class Webhook:
         return problem(
             404,
             "unknown_phone_number",
-            "Nobody registered this phone number: add it, or point its webhook elsewhere.",
+            "This phone number is not registered. Register it, or point its webhook elsewhere.",
         )
 
     async def answer_request(
         self, ruling: Ruling, body: bytes, request: web.Request, began: float
     ) -> dict[str, object]:
-        """What answers the call: the number's own setting, else the organization's server."""
+        """The answer to the call: the number's own setting, else that of the organization's server."""
         organization = ruling.registration.organization if ruling.registration else None
         if not ruling.allowed:
             if organization is None:
@@ -222,7 +222,7 @@ class Webhook:
         return replies.refusal(UNANSWERED_MESSAGE)
 
     def overridden(self, answer: dict[str, object], ruling: Ruling) -> dict[str, object]:
-        """The answer with what the organization wants its granted calls to carry."""
+        """The answer with the overrides that the organization set for allowed calls."""
         if ruling.registration is None:
             return answer
         handling = ruling.registration.organization.handling
@@ -234,11 +234,11 @@ class Webhook:
         return replies.with_overrides(answer, overrides)
 
     async def may_dial(self, message: ServerMessage, body: bytes, request: web.Request) -> bool:
-        """Whether a campaign may dial: nothing is recorded, for there is no call yet.
+        """Whether a campaign may dial. There is no call yet, so nothing is recorded.
 
-        Nobody's number is refused, as its calls would be. A campaign that nobody can tell the number of
-        may dial: its calls are stopped by their first event. A granted organization's own server
-        may still say no.
+        An unregistered number may not dial, as its calls are not allowed either. A campaign whose
+        number is unknown may: its calls are stopped at their first event. The server of an
+        organization with access may still refuse.
         """
         try:
             async with asyncio.timeout(CAMPAIGN_SECONDS):
@@ -263,12 +263,12 @@ class Webhook:
             return True
         headers = forwarded_headers(request, self.rules.secrets)
         answer = await self.relay.ask(url, body, headers)
-        theirs = (answer or {}).get("eligible")
-        return theirs if isinstance(theirs, bool) else True
+        eligible = (answer or {}).get("eligible")
+        return eligible if isinstance(eligible, bool) else True
 
     async def refuse_method(self, _request: web.Request) -> web.Response:
-        """Everything but POST; without a route of its own the admin API beside it would say 404."""
-        response = problem(405, "method_not_allowed", "Vapi posts here; nothing else does.")
+        """Refuse all methods but POST. Without this route the admin API would answer 404."""
+        response = problem(405, "method_not_allowed", "This address accepts POST only.")
         response.headers["Allow"] = "POST"
         return response
 

@@ -18,11 +18,11 @@ async def test_three_hundred_numbers_are_imported(
     rows += ["nobody-has-this,Bakery,,"]
     file = FilePayload(name="numbers.csv", mimeType="text/csv", buffer="\n".join(rows).encode())
     page = await open_page("admin", "/numbers")
-    await page.get_by_role("button", name="Import a CSV").click()
+    await page.get_by_role("button", name="Import CSV").click()
     await page.get_by_label("CSV file").set_input_files(file)
-    await page.get_by_role("button", name="Check the file").click()
+    await page.get_by_role("button", name="Check file").click()
     await expect(page.get_by_text("Vapi has no phone number with this id").first).to_be_visible()
-    await page.get_by_role("button", name="Apply to 300 rows").click()
+    await page.get_by_role("button", name="Apply 300 rows").click()
     await expect(page.get_by_text("300 done, 0 unchanged, 1 failed")).to_be_visible(timeout=30_000)
     count = "SELECT count(*) FROM callgate.phone_numbers"
     assert await callgate.service.pool.fetchval(count) == 300

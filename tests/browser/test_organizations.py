@@ -13,14 +13,14 @@ pytestmark = in_a_browser
 
 async def test_an_organization_is_added_and_starts_a_trial(open_page: OpenPage) -> None:
     page = await open_page("admin", "/organizations")
-    await page.get_by_role("button", name="Add the first one").click()
+    await page.get_by_role("button", name="Add organization").click()
     await page.get_by_label("Name").fill("Bäckerei Müller")
-    await page.get_by_role("button", name="Add the organization").click()
+    await page.get_by_role("button", name="Add organization").click()
     await expect(page.get_by_text("There is neither a plan nor a trial.").first).to_be_visible()
     await page.get_by_role("link", name="Start a trial").click()
     # The end is proposed in the reader's own time, and kept as the same instant.
     proposed = await page.get_by_label(re.compile("Until")).input_value()
-    await page.get_by_role("button", name="Start the trial").click()
+    await page.get_by_role("button", name="Start trial").click()
     await expect(page.get_by_text("Saved.")).to_be_visible()
     await expect(page.get_by_text("Calls are allowed. The trial runs until").first).to_be_visible()
     card = page.locator("section", has=page.get_by_role("heading", name="Trial"))
@@ -44,7 +44,7 @@ async def test_an_organization_is_added_and_starts_a_trial(open_page: OpenPage) 
     await page.wait_for_url(re.compile("query=m"))
     await expect(page.get_by_role("link", name="Bäckerei Müller")).to_be_visible()
     await page.keyboard.type("zzz")
-    await expect(page.get_by_text("Nothing fits")).to_be_visible()
+    await expect(page.get_by_text("No matches")).to_be_visible()
 
 
 async def test_an_override_lets_the_next_call_pass(
@@ -59,10 +59,10 @@ async def test_an_override_lets_the_next_call_pass(
     page = await open_page("support", "/organizations")
     await page.get_by_role("link", name="Acme").click()
     await expect(page.get_by_text("1 call was blocked.")).to_be_visible()
-    await page.get_by_role("button", name="Allow calls for now").click()
+    await page.get_by_role("button", name="Allow calls for a day").click()
     await expect(page.get_by_text("that end within 7 days")).to_be_visible()
     await page.get_by_label("Reason").fill("They are paying right now")
-    await page.get_by_role("button", name="Set the override").click()
+    await page.get_by_role("button", name="Set override").click()
     await expect(
         page.get_by_text("Calls are allowed. An override by A support").first
     ).to_be_visible()
@@ -75,10 +75,10 @@ async def test_a_viewer_sees_no_controls(open_page: OpenPage, callgate: Replica)
     page = await open_page("viewer", "/organizations")
     main = page.locator("main")
     await page.goto(f"{page.url}?limit=2")
-    await page.get_by_role("button", name="More").click()
+    await page.get_by_role("button", name="Show more").click()
     await expect(main.locator("tbody tr")).to_have_count(3)
-    await expect(page.get_by_role("button", name="More")).to_have_count(0)
-    await expect(main.get_by_role("button", name="Add an organization")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+    await expect(main.get_by_role("button", name="Add organization")).to_have_count(0)
     await page.get_by_role("link", name="Acme").click()
     await expect(main.get_by_role("heading", name="Access now")).to_be_visible()
     for name in ("Set a plan", "Start a trial", "Set an override", "Add a number"):

@@ -21,10 +21,10 @@ async def test_a_plan_is_reviewed_and_applied(
     for vapi_id in ids:
         vapi.edit_number(vapi_id, server={"url": "https://somebody.example.com/vapi"})
     page = await open_page("admin", "/repairs")
-    await page.get_by_role("button", name="Look now").click()
+    await page.get_by_role("button", name="Start a dry run").click()
     await expect(page.get_by_text("https://somebody.example.com/vapi").first).to_be_visible()
     await page.get_by_role("button", name="Repair 3 numbers").click()
-    await expect(page.get_by_text("3 of 3 repaired.")).to_be_visible()
+    await expect(page.get_by_text("3 of 3 numbers repaired.")).to_be_visible()
 
     def urls() -> set[Any]:
         return {(vapi.numbers.find(vapi_id) or {})["server"]["url"] for vapi_id in ids}

@@ -54,7 +54,7 @@ async def test_the_walk_through_the_panel_goes_as_the_readme_says(
     await expect(row).to_contain_text("Blocked")
     await expect(row).to_contain_text("Hung up")
     await row.get_by_role("link").first.click()
-    await expect(page.get_by_role("main")).to_contain_text("What happened")
+    await expect(page.get_by_role("main")).to_contain_text("Timeline")
 
     await page.get_by_role("link", name="Organizations", exact=True).first.click()
     await page.get_by_role("link", name="Blocked Bakery").click()

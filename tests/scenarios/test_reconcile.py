@@ -316,7 +316,7 @@ async def test_only_admins_change_anything(callgate: Replica, vapi: SandboxVapi)
 async def test_the_metrics_tell_how_numbers_stand(callgate: Replica, vapi: SandboxVapi) -> None:
     await numbers(callgate, vapi, 2)
     await callgate.api("POST", "/reconcile", {})
-    callgate.service.web.figures.last = await callgate.service.web.figures.read()
+    callgate.service.web.collector.last = await callgate.service.web.collector.read()
     async with callgate.session.get(f"{callgate.url}/metrics") as response:
         text = await response.text()
     assert 'callgate_webhooks{state="in_sync"} 2.0' in text

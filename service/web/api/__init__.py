@@ -1,1 +1,1 @@
-"""The admin API under /api/v1: shapes, roles and routes around the use cases of `service.admin`."""
+"""The admin API under /api/v1: routes and roles around the use cases of `service.admin`."""

@@ -1,4 +1,4 @@
-"""The admin API as one aiohttp application: authentication, routes, the document and its page."""
+"""The admin API as an aiohttp application: authentication, routes, the OpenAPI document, its page."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -42,7 +42,7 @@ def busy(detail: str) -> web.Response:
 
 
 def bearer(request: web.Request) -> str | None:
-    """The one bearer token of a request; two headers or another scheme are none."""
+    """The bearer token of a request; None for two headers or another scheme."""
     values = request.headers.getall("Authorization", [])
     if len(values) != 1:
         return None
@@ -51,7 +51,7 @@ def bearer(request: web.Request) -> str | None:
 
 
 def guarded(operation: Operation, tokens: Tokens) -> Handler:
-    """A handler that knows who asks before it reads anything else."""
+    """A handler that authenticates before it reads anything else."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         token = bearer(request)
@@ -63,15 +63,17 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
                 if actor is None:
                     return unauthorized("The token is unknown, revoked or expired.")
                 if not actor.reaches(operation.area):
-                    return problem(403, "forbidden", f"This token may not touch {operation.area}.")
+                    return problem(
+                        403, "forbidden", f"The token lacks the scope `{operation.area}`."
+                    )
                 return await operation.serve(request, actor)
         except InputError as exc:
             return exc.response
         except CONFLICTS:
-            return busy("Two changes got in each other's way. Try again.")
+            return busy("A concurrent change interfered. Retry.")
         except UNAVAILABLE as exc:
             log.warning("request.unavailable", path=operation.path, error=type(exc).__name__)
-            return busy("The database does not answer. Try again.")
+            return busy("The database does not respond. Retry.")
 
     return handle
 

@@ -44,7 +44,7 @@ class AuditOperations:
             Operation(
                 "GET",
                 "/audit",
-                "List changes, newest first",
+                "List the audit entries, newest first",
                 self.audit,
                 ListPage[shapes.AuditEntry],
                 query=AuditQuery,

@@ -64,11 +64,11 @@ class CallOperations:
                 ListPage[shapes.Call],
                 query=CallsQuery,
             ),
-            Operation("GET", "/calls/{call_id}", "Read a call", self.call, shapes.Call),
+            Operation("GET", "/calls/{call_id}", "Get a call", self.call, shapes.Call),
             Operation(
                 "GET",
                 "/calls/{call_id}/events",
-                "Tell what happened in a call, step by step",
+                "List the steps of a call",
                 self.call_events,
                 ListPage[shapes.CallEvent],
             ),

@@ -1,4 +1,4 @@
-"""The API's operation on coverage: where blocked calls of a number are stopped, and the holes."""
+"""The API's operation on coverage: where blocked calls of a number are stopped, and the gaps."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from service.web.shapes.coverage import Coverage
 
 @dataclass(frozen=True, slots=True)
 class CoverageOperations:
-    """Reads requests, calls the use cases, shapes answers."""
+    """Read requests, call the use cases, shape responses."""
 
     coverages: Coverages
 
@@ -24,7 +24,7 @@ class CoverageOperations:
             Operation(
                 "GET",
                 "/phone-numbers/{phone_number_id}/coverage",
-                "Where blocked calls of a number are stopped, and where they are not",
+                "Describe where blocked calls of a number are stopped",
                 self.get,
                 Coverage,
             )

@@ -1,5 +1,5 @@
-"""Reading JSON strictly: what two readers could understand differently is refused, and so is what
-PostgreSQL cannot keep. A value that passes here comes back from the database as it was sent."""
+"""Strict reading of JSON. Refuses JSON that parsers read differently and values that PostgreSQL cannot
+store, so that every accepted value comes back from the database as it was sent."""
 
 import json
 import math
@@ -19,7 +19,7 @@ def unfit(detail: str) -> InputError:
 
 
 def read_json(content: bytes) -> object:
-    """The value of a JSON text; raises `InputError`."""
+    """Parse a JSON text. Raises `InputError`."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -31,13 +31,13 @@ def read_json(content: bytes) -> object:
     except RecursionError:
         raise unfit(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
     except ValueError:
-        raise malformed("The body is not JSON.") from None
+        raise malformed("The body is not valid JSON.") from None
     check(value)
     return value
 
 
 def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object whose keys are there once: readers do not agree on which of two would count."""
+    """Refuse a repeated key: parsers do not agree on which value counts."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise malformed("An object has the same key twice.")
@@ -45,18 +45,18 @@ def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def no_constant(name: str) -> object:
-    raise malformed(f"{name} is not JSON.")
+    raise malformed(f"{name} is not valid JSON.")
 
 
 def whole(digits: str) -> int:
-    """An integer of 64 bits; a longer one would come back rounded."""
+    """Refuse integers over 64 bits: they would come back rounded."""
     if len(digits) > 20 or abs(int(digits)) > MAX_INT:
-        raise unfit("A number is larger than 64 bits; send it as a string.")
+        raise unfit("A number exceeds 64 bits. Send it as a string.")
     return int(digits)
 
 
 def check(value: object) -> None:
-    """Walk through a value, without recursion, and refuse what cannot be kept."""
+    """Walk through a value, without recursion, and refuse what cannot be stored."""
     waiting = [(value, 1)]
     while waiting:
         item, depth = waiting.pop()
@@ -76,8 +76,8 @@ def check(value: object) -> None:
 
 
 def check_text(text: str) -> None:
-    """Refuse what is no text: a null character, half of a surrogate pair."""
+    """Refuse characters that PostgreSQL cannot store: null, and unpaired surrogates."""
     if "\x00" in text:
         raise unfit("A text contains a null character.")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise unfit("A text contains half of a surrogate pair.")
+        raise unfit("A text contains an unpaired surrogate.")

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, built from the same table as the routes."""
+"""The OpenAPI 3.1 document, built from the table that builds the routes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,29 +13,29 @@ from service.web.shapes.problems import Problem
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = """\
-Organizations, what entitles them to call, their phone numbers, their calls, and who changed what.
+Organizations with their plans, trials and overrides, their phone numbers and calls, and the audit log.
 
-Instants are RFC 3339 in UTC, ids are UUIDs, Vapi's own excepted. Lists come in pages: pass
-`next_cursor` of one as `cursor` of the next until it is null. Errors are problem documents (RFC
-9457) with a stable `code`.
-Unknown fields and parameters are refused. Roles: `viewer` reads; `support` also sets and removes
-overrides that expire within 7 days; `admin` does everything. A token with `scopes` reaches these areas
-alone: the first parts of the paths. Without, it reaches all.
+Instants are RFC 3339 in UTC. Ids are UUIDs, except the ids of Vapi. Lists have pages: pass the
+`next_cursor` of a page as `cursor` for the next one until it is null. Errors are problem documents
+(RFC 9457) with a stable `code`.
+Unknown fields and parameters are rejected. Roles: `viewer` reads; `support` also sets and removes
+overrides that expire within 7 days; `admin` does everything. A token with `scopes` is limited to
+these first parts of the paths; without scopes it has access to all.
 """
 PROBLEMS = {
-    400: "The body is not JSON, or there is one where none belongs.",
+    400: "The body is not valid JSON, or the operation takes no body.",
     401: "The token is missing, unknown, revoked or expired.",
-    403: "The role may not do this, or the token's scopes leave this area out.",
-    404: "There is no such thing.",
-    409: "It contradicts what is there.",
-    413: "The body is larger than 1 MiB.",
+    403: "The role is too low, or the token lacks the scope.",
+    404: "The object does not exist.",
+    409: "The request conflicts with existing data.",
+    413: "The body exceeds 1 MiB.",
     415: "The body is not plain `application/json`.",
-    422: "The request is not valid.",
-    503: "PostgreSQL or Vapi does not answer.",
+    422: "The request is invalid.",
+    503: "PostgreSQL or Vapi does not respond.",
 }
 HEADERS = {
-    401: ("WWW-Authenticate", "The scheme to use."),
-    503: ("Retry-After", "Seconds to wait."),
+    401: ("WWW-Authenticate", "The authentication scheme."),
+    503: ("Retry-After", "Seconds until a retry makes sense."),
 }
 
 Json = dict[str, Any]
@@ -43,7 +43,7 @@ References = Mapping[Any, Json]
 
 
 def build_openapi(operations: Sequence[Operation], version: str) -> Json:
-    """The whole document."""
+    """Build the document."""
     modes: dict[type[BaseModel], JsonSchemaMode] = {Problem: "serialization"}
     for operation in operations:
         if operation.body is not None:
@@ -70,7 +70,7 @@ def build_openapi(operations: Sequence[Operation], version: str) -> Json:
 
 
 def describe(operation: Operation, references: References) -> Json:
-    """One operation with its parameters, body and answers."""
+    """Describe an operation with its parameters, body and responses."""
     words = re.findall(r"\w+", operation.path)
     found: Json = {
         "summary": operation.summary,
@@ -88,7 +88,7 @@ def describe(operation: Operation, references: References) -> Json:
 
 
 def parameters(operation: Operation) -> list[Json]:
-    """Ids in the path, then the query."""
+    """Describe the ids in the path, then the query parameters."""
     found: list[Json] = [
         {
             "name": name,
@@ -110,7 +110,7 @@ def parameters(operation: Operation) -> list[Json]:
 
 
 def present(schema: Json) -> Json:
-    """A query parameter is there or not; it is never null."""
+    """Remove null from a query parameter's schema: an absent parameter is absent."""
     options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
     kept = {key: value for key, value in schema.items() if key not in ("anyOf", "title")}
     if kept.get("default", ...) is None:
@@ -123,7 +123,7 @@ def responses(operation: Operation, references: References) -> Json:
     if operation.gives is not None:
         success["content"] = {"application/json": {"schema": references[operation.gives]}}
     if operation.status == 201:
-        success["headers"] = header("Location", "Where the new thing is.")
+        success["headers"] = header("Location", "The address of the new object.")
     statuses = {400, 401, 403, 413, 422, 503, *operation.problems}
     if operation.parameters:
         statuses.add(404)

@@ -1,6 +1,6 @@
-"""One operation of the API: what it takes, what it gives, who may use it; and running it.
+"""An operation of the API: its request, its response, and running it.
 
-The same table builds the routes and the OpenAPI document, so that neither can drift from the other.
+One table of operations builds the routes and the OpenAPI document, so that they always agree.
 """
 
 import re
@@ -41,9 +41,11 @@ Run = Callable[[ApiRequest], Awaitable[BaseModel | None]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`gives` is None for an empty 204. A body that is optional counts as an empty object where there
-    is none. `seconds` is how long it may take. `vapi_ids` are the path's parameters that are ids of
-    Vapi's; all others are UUIDs. `makes_at` is where something new is, if not below the path itself.
+    """An entry of the table.
+
+    `gives` is the response, None for an empty 204. An optional body that is absent counts as an empty
+    object. `seconds` is the timeout. `vapi_ids` are the path parameters that are ids of Vapi; all
+    others are UUIDs. `makes_at` is the path of a new object, if not below the operation's own.
     """
 
     method: str
@@ -62,16 +64,16 @@ class Operation:
 
     @property
     def area(self) -> str:
-        """The first part of the path: what tokens with scopes are held to."""
+        """The first part of the path, which the scopes of tokens name."""
         return self.path.split("/")[1]
 
     @property
     def parameters(self) -> list[str]:
-        """Names of the path's parameters."""
+        """The names of the path's parameters."""
         return re.findall(r"{(\w+)}", self.path)
 
     async def serve(self, request: web.Request, actor: Actor) -> web.Response:
-        """Read, run, write."""
+        """Read the request, run the operation, write the response."""
         parsed = ApiRequest(actor)
         for name in self.parameters:
             if name in self.vapi_ids:
@@ -101,40 +103,42 @@ class Operation:
 
 
 def path_id(request: web.Request, name: str) -> UUID:
-    """An id in the path; what is no UUID names nothing."""
+    """An id in the path. Raises `InputError` (404) for an invalid UUID."""
     text = request.match_info[name]
     if not is_all(CANONICAL_UUID, text):
-        raise InputError(404, "not_found", "There is nothing at this address: the id is no UUID.")
+        raise InputError(404, "not_found", "The address does not exist: the id is not a UUID.")
     return UUID(text)
 
 
 def path_vapi_id(request: web.Request, name: str) -> str:
-    """An id of Vapi's in the path; what cannot be one names nothing."""
+    """An id of Vapi in the path. Raises `InputError` (404) for an invalid id."""
     text = request.match_info[name]
     if not is_all(VAPI_ID, text):
-        raise InputError(404, "not_found", "There is nothing at this address: that is no id.")
+        raise InputError(404, "not_found", "The address does not exist: the id is invalid.")
     return text
 
 
 def read_query(request: web.Request, shape: type[QueryParameters]) -> QueryParameters:
-    """The query parameters, each at most once."""
+    """Parse the query parameters, each at most once."""
     values: dict[str, str] = {}
     for name, value in request.query.items():
         if name in values:
-            raise InputError(422, "invalid_query", "A parameter is there twice.")
+            raise InputError(422, "invalid_query", "A query parameter is repeated.")
         values[name] = value
     try:
         return shape.model_validate(values)
     except ValidationError as exc:
-        raise InputError(422, "invalid_query", "The query is not valid.", faults(exc)) from None
+        raise InputError(422, "invalid_query", "The query is invalid.", faults(exc)) from None
 
 
 async def read_body(request: web.Request, shape: type[Model]) -> Model:
-    """The JSON body, in the shape that the operation takes."""
+    """Parse the JSON body in the shape of the operation."""
     if request.content_type != "application/json":
-        raise InputError(415, "unsupported_media_type", "Send JSON, as application/json.")
+        raise InputError(
+            415, "unsupported_media_type", "Send JSON with the content type application/json."
+        )
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise InputError(415, "unsupported_media_type", "Send the body without compression.")
+        raise InputError(415, "unsupported_media_type", "Send the body without Content-Encoding.")
     content = await request.read()
     return await off_loop(len(content), judge_body, content, shape)
 
@@ -146,10 +150,10 @@ def judge_body(content: bytes, shape: type[Model]) -> Model:
     try:
         return shape.model_validate_json(content)
     except ValidationError as exc:
-        raise InputError(422, "invalid_body", "The body is not valid.", faults(exc)) from None
+        raise InputError(422, "invalid_body", "The body is invalid.", faults(exc)) from None
 
 
 async def refuse_body(request: web.Request) -> None:
-    """A body that nobody reads was meant for another request; an empty object is none."""
+    """Refuse a body that the operation would ignore; an empty object counts as none."""
     if request.body_exists and (await request.read()).strip() not in (b"", b"{}"):
         raise InputError(400, "unexpected_body", "This request takes no body.")

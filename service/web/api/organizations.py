@@ -1,4 +1,4 @@
-"""The API's operations on organizations and what entitles them."""
+"""The API's operations on organizations, their plans, trials and overrides."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from service.web.shapes.paging import ListPage
 
 @dataclass(frozen=True, slots=True)
 class OrganizationOperations:
-    """Reads requests, calls the use cases, shapes answers."""
+    """Read requests, call the use cases, shape responses."""
 
     organizations: Organizations
     listed: OrganizationList
@@ -140,7 +140,7 @@ class OrganizationOperations:
             Operation(
                 "POST",
                 "/organizations",
-                "Add an organization",
+                "Create an organization",
                 self.create,
                 gives,
                 status=201,
@@ -155,7 +155,7 @@ class OrganizationOperations:
                 ListPage[shapes.Organization],
                 query=OrganizationsQuery,
             ),
-            Operation("GET", one, "Read an organization", self.get, gives),
+            Operation("GET", one, "Get an organization", self.get, gives),
             Operation(
                 "PATCH",
                 one,
@@ -168,7 +168,7 @@ class OrganizationOperations:
             Operation(
                 "DELETE",
                 one,
-                "Remove an organization without numbers",
+                "Delete an organization that has no numbers",
                 self.delete,
                 None,
                 status=204,

@@ -14,7 +14,7 @@ from service.web.shapes.phone_numbers import PhoneNumbersQuery, phone_number_sha
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumberOperations:
-    """Reads requests, calls the use cases, shapes answers."""
+    """Read requests, call the use cases, shape responses."""
 
     numbers: PhoneNumbers
 
@@ -76,7 +76,7 @@ class PhoneNumberOperations:
                 ListPage[shapes.PhoneNumber],
                 query=PhoneNumbersQuery,
             ),
-            Operation("GET", one, "Read a phone number", self.get, gives),
+            Operation("GET", one, "Get a phone number", self.get, gives),
             Operation(
                 "PATCH",
                 one,
@@ -88,10 +88,10 @@ class PhoneNumberOperations:
             Operation(
                 "DELETE",
                 one,
-                "Give a phone number up and put back its former webhook",
+                "Release a phone number and restore its previous webhook",
                 self.delete,
                 None,
                 status=204,
             ),
-            Operation("POST", f"{one}/sync", "Look at a phone number now", self.sync, gives),
+            Operation("POST", f"{one}/sync", "Sync a phone number now", self.sync, gives),
         ]

@@ -35,7 +35,7 @@ class PolicyOperations:
             Operation(
                 "GET",
                 "/policies",
-                "List the chain in order",
+                "List the policy chain in order",
                 self.policies,
                 PoliciesPage,
                 query=PageQuery,

@@ -1,4 +1,4 @@
-"""The API's operations on webhooks at Vapi: sweeps, routes, history, pauses."""
+"""The API's operations on reconciling: sweeps, routes, changes at Vapi, pauses."""
 
 from dataclasses import asdict, dataclass
 
@@ -23,7 +23,7 @@ SWEEP_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class ReconcileOperations:
-    """Reads requests, calls the use cases, shapes answers."""
+    """Read requests, call the use cases, shape responses."""
 
     cases: ReconcileCases
     webhooks: NumberWebhooks
@@ -92,7 +92,7 @@ class ReconcileOperations:
             Operation(
                 "POST",
                 "/reconcile",
-                "Look at all numbers now and repair what drifted",
+                "Check all numbers now and repair drift",
                 self.reconcile,
                 shapes.SweepReport,
                 body=shapes.ReconcileBody,
@@ -103,14 +103,14 @@ class ReconcileOperations:
             Operation(
                 "GET",
                 "/reconcile",
-                "How reconciling stands",
+                "Get the status of reconciling",
                 self.standing,
                 shapes.Standing,
             ),
             Operation(
                 "PUT",
                 "/reconcile/pause",
-                "Change nothing at Vapi for a while",
+                "Pause all repairs at Vapi",
                 self.pause_all,
                 shapes.Standing,
                 body=shapes.PauseBody,
@@ -118,7 +118,7 @@ class ReconcileOperations:
             Operation(
                 "DELETE",
                 "/reconcile/pause",
-                "End the pause of everything",
+                "Resume all repairs at Vapi",
                 self.resume_all,
                 shapes.Standing,
             ),
@@ -131,14 +131,14 @@ class ReconcileOperations:
             Operation(
                 "GET",
                 f"{one}/route",
-                "Where Vapi sends a number's events, and why",
+                "Describe where Vapi sends a number's events, and why",
                 self.route,
                 shapes.Route,
             ),
             Operation(
                 "GET",
                 f"{one}/changes",
-                "What was changed at Vapi for a number, newest first",
+                "List a number's changes at Vapi, newest first",
                 self.changes,
                 ListPage[shapes.WebhookChange],
                 query=PageQuery,
@@ -146,16 +146,16 @@ class ReconcileOperations:
             Operation(
                 "PUT",
                 f"{one}/pause",
-                "Change nothing at Vapi for a number",
+                "Pause a number's repairs",
                 self.pause,
                 number,
                 body=shapes.PauseBody,
             ),
-            Operation("DELETE", f"{one}/pause", "End a number's pause", self.resume, number),
+            Operation("DELETE", f"{one}/pause", "Resume a number's repairs", self.resume, number),
             Operation(
                 "POST",
                 f"{one}/rollback",
-                "Put back what was there before a change, and pause the number",
+                "Roll back a change at Vapi and pause the number",
                 self.roll_back,
                 number,
                 body=shapes.RollbackBody,

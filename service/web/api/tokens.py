@@ -48,7 +48,7 @@ class TokenOperations:
             Operation(
                 "POST",
                 "/tokens",
-                "Make a token; its secret is shown once",
+                "Create a token; its secret is shown once",
                 self.create_token,
                 shapes.NewToken,
                 status=201,

@@ -1,4 +1,4 @@
-"""The API's operations on numbers that call us and that nobody registered."""
+"""The API's operations on unknown numbers: they call us and are not registered."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ NAME = "vapi_phone_number_id"
 
 @dataclass(frozen=True, slots=True)
 class UnknownNumberOperations:
-    """Reads requests, calls the use cases, shapes answers."""
+    """Read requests, call the use cases, shape responses."""
 
     unknown: UnknownNumbers
 
@@ -53,7 +53,7 @@ class UnknownNumberOperations:
             Operation(
                 "GET",
                 "/unknown-numbers",
-                "List numbers that call us unregistered, the last to call first",
+                "List unknown numbers by their last call, newest first",
                 self.list_page,
                 ListPage[UnknownNumber],
                 query=UnknownNumbersQuery,
@@ -61,7 +61,7 @@ class UnknownNumberOperations:
             Operation(
                 "POST",
                 f"{one}/claim",
-                "Register a number that calls us, for an organization",
+                "Register an unknown number for an organization",
                 self.claim,
                 PhoneNumber,
                 status=201,
@@ -73,7 +73,7 @@ class UnknownNumberOperations:
             Operation(
                 "PUT",
                 f"{one}/ignore",
-                "Put a number aside",
+                "Ignore an unknown number",
                 self.ignore,
                 UnknownNumber,
                 vapi_ids=(NAME,),
@@ -81,7 +81,7 @@ class UnknownNumberOperations:
             Operation(
                 "DELETE",
                 f"{one}/ignore",
-                "Take a number up again that was put aside",
+                "Stop ignoring an unknown number",
                 self.heed,
                 UnknownNumber,
                 vapi_ids=(NAME,),

@@ -8,14 +8,14 @@ from prometheus_client.registry import Collector
 from service.background import LoopState
 
 
-class BackgroundMetrics(Collector):
-    """Reads the states of the loops at every scrape."""
+class BackgroundCollector(Collector):
+    """Read the states of the loops at every scrape."""
 
     def __init__(self, read: Callable[[], Sequence[LoopState]]) -> None:
         self.read = read
 
     def collect(self) -> Iterator[Metric]:
-        """The families, for the registry."""
+        """The metric families."""
         up = GaugeMetricFamily(
             "callgate_background_loop_up", "1 while a background loop works.", labels=["loop"]
         )

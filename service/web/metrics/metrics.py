@@ -1,4 +1,4 @@
-"""Prometheus metrics. Labels are few and closed: never an organization, a number or a call."""
+"""Prometheus metrics. Labels have few, fixed values: never an organization, a number or a call."""
 
 import hmac
 import time
@@ -17,7 +17,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7
 
 
 class Metrics:
-    """One registry a service, so that two in one process (tests) do not mix."""
+    """One registry per service, so that two services in a process (tests) do not mix."""
 
     def __init__(self, token: str = "") -> None:
         self.token = token
@@ -31,13 +31,13 @@ class Metrics:
         )
         self.webhooks = Counter(
             "callgate_webhook_messages",
-            "Messages from Vapi by type and status of the reply.",
+            "Messages from Vapi, by type and status of the reply.",
             ["type", "status"],
             registry=self.registry,
         )
         self.seconds = Histogram(
             "callgate_webhook_seconds",
-            "Time from a message's arrival to its reply.",
+            "Seconds from the arrival of a message to its reply.",
             ["type"],
             buckets=BUCKETS,
             registry=self.registry,
@@ -51,22 +51,22 @@ class Metrics:
         )
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """A figure that is read when somebody looks."""
+        """Add a gauge that is read at every scrape."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
     def add(self, collector: Collector) -> None:
-        """Show what another part collects."""
+        """Add the collector of another part."""
         self.registry.register(collector)
 
     def webhook(self, message_type: str, status: int, began: float) -> None:
-        """Count a reply; types that we do not know share one label."""
+        """Count a reply. Unknown types share one label."""
         kind = message_type.partition("[")[0]
         label = kind if kind in KNOWN_TYPES or kind == "none" else "other"
         self.webhooks.labels(label, str(status)).inc()
         self.seconds.labels(label).observe(time.perf_counter() - began)
 
     def campaign(self, *, eligible: bool) -> None:
-        """Count an answer to a campaign: there is no call yet that could be counted."""
+        """Count an answer to a campaign. There is no call yet."""
         self.campaigns.labels("true" if eligible else "false").inc()
 
     def add_connections(self, kind: str, read: Callable[[], float]) -> None:

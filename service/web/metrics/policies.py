@@ -1,4 +1,4 @@
-"""How the policies do, for Prometheus: labelled by policy, of which there are few, and by answer."""
+"""Metrics of the policies, labelled by policy and by answer."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,25 +12,25 @@ from prometheus_client.registry import Collector
 from service.access.policies.chain import PolicyInfo
 
 
-class PolicyFigures(Collector):
-    """Reads the chain's own counts when somebody looks."""
+class PolicyCollector(Collector):
+    """Read the counts of the policy chain at every scrape."""
 
     def __init__(self, describe: Callable[[], Sequence[PolicyInfo]]) -> None:
         self.read = describe
 
     def collect(self) -> Iterator[Metric]:
-        """The families, for the registry."""
+        """The metric families."""
         answers = CounterMetricFamily(
-            "callgate_policy_answers", "What policies answered.", labels=["policy", "answer"]
+            "callgate_policy_answers", "Answers of policies.", labels=["policy", "answer"]
         )
         times = GaugeMetricFamily(
             "callgate_policy_seconds",
-            "How long the last answers of a policy took, by quantile.",
+            "Seconds that the last answers of a policy took, by quantile.",
             labels=["policy", "quantile"],
         )
         suspended = GaugeMetricFamily(
             "callgate_policy_suspended",
-            "1 while a policy that keeps failing is left out.",
+            "1 while a policy is suspended because it keeps failing.",
             labels=["policy"],
         )
         for policy in self.read():

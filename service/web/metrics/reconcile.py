@@ -1,6 +1,6 @@
-"""Figures that a part keeps itself and the metrics only show, read when somebody looks.
+"""Metrics of webhooks, sweeps and repairs.
 
-What stands in PostgreSQL is read beforehand, every few seconds, so that a scrape waits for nothing.
+A loop reads PostgreSQL every few seconds, so that a scrape never waits for the database.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ EVERY_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Snapshot:
-    """The last reading; NaN where there is nothing to read yet."""
+    """The last reading; NaN where there is none yet."""
 
     states: dict[str, int] = field(default_factory=dict)
     fights: int = 0
@@ -35,25 +35,25 @@ class Snapshot:
     lived: list[tuple[str, float, float]] = field(default_factory=list)
 
 
-class ReconcileFigures(Collector):
+class ReconcileCollector(Collector):
     """Metrics of the webhooks, the sweeps and the repairs."""
 
-    def __init__(self, pool: Pool, tally: ReconcileMetrics, key: str) -> None:
+    def __init__(self, pool: Pool, counts: ReconcileMetrics, key: str) -> None:
         self.pool = pool
-        self.tally = tally
+        self.counts = counts
         self.key = key
         self.last = Snapshot()
 
     def background(self) -> BackgroundLoop:
-        """Reads the figures every few seconds; during an outage the last reading stands."""
-        return BackgroundLoop("figures", self.refresh, interval=EVERY_SECONDS, outages=UNAVAILABLE)
+        """The loop that reads PostgreSQL. During an outage the last reading stays."""
+        return BackgroundLoop("metrics", self.refresh, interval=EVERY_SECONDS, outages=UNAVAILABLE)
 
     async def refresh(self) -> None:
-        """Read the figures."""
+        """Replace the last reading."""
         self.last = await self.read()
 
     async def read(self) -> Snapshot:
-        """How things stand now."""
+        """Read the present state."""
         row = await reconciliation.get(self.pool)
         sweep = await sweeps.find_last_full(self.pool)
         fights, _ = await webhook_states.count_special(self.pool)
@@ -70,7 +70,7 @@ class ReconcileFigures(Collector):
         return found
 
     def collect(self) -> Iterator[Metric]:
-        """The families, for the registry."""
+        """The metric families."""
         last = self.last
         states = GaugeMetricFamily(
             "callgate_webhooks",
@@ -81,8 +81,13 @@ class ReconcileFigures(Collector):
             states.add_metric([state.value], last.states.get(state.value, 0))
         yield states
         for name, text, counts, label in (
-            ("callgate_webhook_repairs", "Repairs at Vapi.", self.tally.repairs, "level"),
-            ("callgate_webhook_failures", "Passes that failed.", self.tally.failures, "kind"),
+            ("callgate_webhook_repairs", "Repairs at Vapi.", self.counts.repairs, "level"),
+            (
+                "callgate_webhook_failures",
+                "Failed passes over a number.",
+                self.counts.failures,
+                "kind",
+            ),
         ):
             family = CounterMetricFamily(name, text, labels=[label])
             for key, count in sorted(counts.items()):
@@ -90,7 +95,7 @@ class ReconcileFigures(Collector):
             yield family
         lived = GaugeMetricFamily(
             "callgate_blocked_call_seconds",
-            "How long blocked calls of the last hour were on the line, by gate and quantile.",
+            "Seconds that blocked calls of the last hour lasted, by gate and quantile.",
             labels=["gate", "quantile"],
         )
         for gate, median, most in last.lived:
@@ -98,11 +103,19 @@ class ReconcileFigures(Collector):
             lived.add_metric([gate, "1"], most)
         yield lived
         for name, text, value in (
-            ("callgate_webhook_fights", "Numbers left alone in a fight.", last.fights),
-            ("callgate_sweep_age_seconds", "Since the last full sweep.", last.sweep_age),
-            ("callgate_sweep_seconds", "What the last full sweep took.", last.sweep_seconds),
-            ("callgate_sweep_held", "1 while a sweep asks before it goes on.", last.held),
+            (
+                "callgate_webhook_fights",
+                "Numbers that another system keeps resetting.",
+                last.fights,
+            ),
+            ("callgate_sweep_age_seconds", "Seconds since the last full sweep.", last.sweep_age),
+            (
+                "callgate_sweep_seconds",
+                "Seconds that the last full sweep took.",
+                last.sweep_seconds,
+            ),
+            ("callgate_sweep_held", "1 while a sweep waits for approval.", last.held),
             ("callgate_reconcile_paused", "1 while all repairs are paused.", last.paused),
-            ("callgate_vapi_key_refused", "1 while Vapi refuses our key.", last.key_refused),
+            ("callgate_vapi_key_refused", "1 while Vapi refuses VAPI_API_KEY.", last.key_refused),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))

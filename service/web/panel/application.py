@@ -14,7 +14,7 @@ from service.web.panel.kit.visit import ROOT, Visit
 
 
 async def not_found(visit: Visit) -> web.Response:
-    """What nothing else answers. A slash too many is forgiven."""
+    """All other addresses. A trailing slash redirects to the overview."""
     if visit.request.path == f"{ROOT}/":
         return await visit.go(ROOT)
     raise web.HTTPNotFound
@@ -25,7 +25,7 @@ def build_application(
     sessions: SessionReader,
     conditions: Callable[[], Sequence[Condition]],
 ) -> web.Application:
-    """All pages under their addresses. Fixed addresses win over those with an id in them."""
+    """Mount all pages. Fixed addresses take precedence over those with an id."""
     app = web.Application()
     assets = Assets(read_assets(ROOT))
     set_up_rendering(app, assets, ROOT, banners_from(conditions))

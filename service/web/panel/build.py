@@ -28,7 +28,7 @@ from service.web.panel.people.sign_in import SignInPages
 from service.web.panel.phone_numbers.adding import PhoneNumberAddingPages
 from service.web.panel.phone_numbers.pages import PhoneNumberPages
 from service.web.panel.policies import PolicyPages
-from service.web.panel.reconcile import ReconcilePages
+from service.web.panel.reconcile.pages import ReconcilePages
 from service.web.panel.tokens import TokenPages
 from service.web.panel.unknown_numbers import UnknownNumberPages
 

@@ -5,22 +5,49 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from service.admin.doctor.check import DoctorFinding, Level
 from service.admin.doctor.report import Examinations
 from service.background import LoopState, LoopStatus
+from service.web.panel.kit.badges import Badge
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 
-LOOP_BADGES: Mapping[LoopStatus, tuple[str, str]] = {
-    "running": ("good", "Running"),
-    "restarting": ("bad", "Restarting"),
-    "stopped": ("bad", "Stopped"),
+RESULTS: Mapping[Level, Badge] = {
+    "ok": Badge("All checks passed", "good"),
+    "warning": Badge("There are warnings", "wait"),
+    "failed": Badge("There are errors", "bad"),
 }
-"""Colour and label of a loop's status."""
+LEVELS: Mapping[Level, Badge] = {
+    "ok": Badge("OK", "good"),
+    "warning": Badge("Warning", "wait"),
+    "failed": Badge("Error", "bad"),
+}
+
+LOOPS: Mapping[LoopStatus, Badge] = {
+    "running": Badge("Running", "good"),
+    "restarting": Badge("Restarting", "bad"),
+    "stopped": Badge("Stopped", "bad"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """A finding as the page prints it. Only what is not OK has a remedy."""
+
+    name: str
+    badge: Badge
+    detail: str
+    remedy: str
+
+
+def row_of(finding: DoctorFinding) -> FindingRow:
+    remedy = "" if finding.level == "ok" else finding.remedy or ""
+    return FindingRow(finding.name, LEVELS[finding.level], finding.detail, remedy)
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorPages:
-    """Examines only on request: an examination takes requests to Vapi."""
+    """Run no check until an operator asks: the checks send requests to Vapi."""
 
     examinations: Examinations
     loops: Callable[[], Sequence[LoopState]]
@@ -35,16 +62,19 @@ class DoctorPages:
         return await self.show(visit)
 
     async def examine(self, visit: Visit) -> web.Response:
-        """Examine everything; with htmx the findings take their place in the page."""
+        """Run all checks. htmx puts the findings in place; other browsers reload the page."""
         await self.examinations.examine()
         if visit.partial:
             return await self.show(visit)
         return await visit.go(f"{ROOT}/health")
 
     async def show(self, visit: Visit) -> web.Response:
+        report = self.examinations.last
         return await visit.show(
             "doctor/page.html",
-            report=self.examinations.last,
-            loops=[(loop, *LOOP_BADGES[loop.status]) for loop in self.loops()],
-            settings=self.examinations.settings(),
+            report=report,
+            result=RESULTS[report.level] if report else None,
+            rows=[row_of(finding) for finding in report.findings] if report else [],
+            loops=[(loop, LOOPS[loop.status]) for loop in self.loops()],
+            settings=[(line, line.value or "—") for line in self.examinations.settings()],
         )

@@ -1,19 +1,74 @@
 """The first page: figures, and the conditions that need attention."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from service.admin.overview import Overview
+from service.admin.overview import Overview, OverviewFigures
 from service.domain.phone_numbers import SyncState
-from service.web.panel.kit.charts import chart_of
+from service.web.panel.kit.badges import Badge, state_badge
+from service.web.panel.kit.banners import ConditionNotice, condition_notice
+from service.web.panel.kit.charts import Chart, chart_of
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.visit import Visit
+from service.web.panel.kit.visit import ROOT, Visit
+
+SHOWN_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """How many numbers have a state."""
+
+    badge: Badge
+    count: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewView:
+    """What the page prints."""
+
+    figures: OverviewFigures
+    notices: Sequence[ConditionNotice]
+    numbers: int
+    states: Sequence[StateCount]
+    blocked: Sequence[tuple[str, int]]
+    hours: Chart
+    days: Chart
+
+    @property
+    def all_well(self) -> bool:
+        return bool(self.numbers) and not self.figures.needs_attention
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether the charts have something to show."""
+        return bool(self.numbers or self.figures.calls_today)
+
+
+def view_of(figures: OverviewFigures) -> OverviewView:
+    """The figures as the page prints them."""
+    hours = [(hour.at, hour.calls, sum(hour.blocked.values())) for hour in figures.hours]
+    days = [(day.at, day.calls, day.blocked) for day in figures.days]
+    return OverviewView(
+        figures,
+        [condition_notice(condition) for condition in figures.conditions],
+        sum(figures.numbers.values()),
+        [
+            StateCount(state_badge(state), count, f"{ROOT}/numbers?sync_state={state.value}")
+            for state in SyncState
+            if (count := figures.numbers.get(state.value, 0))
+        ],
+        figures.blocked[:SHOWN_REASONS],
+        chart_of("hours", "Calls per hour", "hour", "%H:%M", hours),
+        chart_of("days", "Calls per day", "day", "%d %b", days),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class OverviewPages:
-    """Reads the figures, renders."""
+    """Read the figures, render."""
 
     overview: Overview
 
@@ -21,20 +76,6 @@ class OverviewPages:
         return [PanelPage("GET", "", self.page)]
 
     async def page(self, visit: Visit) -> web.Response:
-        """The overview; it asks for itself again every few seconds."""
-        figures = await self.overview.figures()
-        hours = [(hour.at, hour.calls, sum(hour.blocked.values())) for hour in figures.hours]
-        days = [(day.at, day.calls, day.blocked) for day in figures.days]
-        states = [
-            (state.value, figures.numbers[state.value])
-            for state in SyncState
-            if figures.numbers.get(state.value)
-        ]
-        return await visit.show(
-            "overview/page.html",
-            figures=figures,
-            states=states,
-            numbers=sum(figures.numbers.values()),
-            hours=chart_of(hours),
-            days=chart_of(days),
-        )
+        """The overview; the page fetches itself again every few seconds."""
+        view = view_of(await self.overview.figures())
+        return await visit.show("overview/page.html", view=view)

@@ -1,5 +1,6 @@
-"""API tokens: the list, a new one, whose secret is shown once, and revoking."""
+"""API tokens in the panel: the list, creating one (its secret is shown once), revoking."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,7 +9,10 @@ from aiohttp import web
 from service.admin.people.tokens import Tokens
 from service.domain.ids import find_uuid
 from service.domain.people import SCOPES
+from service.domain.wording.labels import label_slug
 from service.store.people.tokens import ApiToken
+from service.web.panel.kit.badges import Badge, state_badge
+from service.web.panel.kit.choices import Option
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
@@ -20,7 +24,7 @@ PAGE_SIZE = 50
 
 
 def state_of(token: ApiToken) -> str:
-    """What a token is good for now."""
+    """Whether a token works."""
     if token.revoked_at is not None:
         return "revoked"
     if token.expires_at is not None and token.expires_at <= datetime.now(UTC):
@@ -29,8 +33,32 @@ def state_of(token: ApiToken) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token as pages print it."""
+
+    token: ApiToken
+
+    @property
+    def badge(self) -> Badge:
+        return state_badge(state_of(self.token))
+
+    @property
+    def scopes(self) -> str:
+        return ", ".join(label_slug(scope) for scope in self.token.scopes) or "Everything"
+
+    @property
+    def actor(self) -> str:
+        """Its name in the audit log."""
+        return f"token:{self.token.name}"
+
+
+def scope_options(chosen: Container[str]) -> list[Option]:
+    return [Option(scope, label_slug(scope), scope in chosen) for scope in SCOPES]
+
+
+@dataclass(frozen=True, slots=True)
 class TokenPages:
-    """Reads requests, calls the use cases, renders."""
+    """Read requests, call the use cases, render."""
 
     tokens: Tokens
 
@@ -46,9 +74,11 @@ class TokenPages:
     async def list_page(self, visit: Visit) -> web.Response:
         after = find_uuid(visit.asked("after"))
         found = await self.tokens.list_page(visit.actor, after=after, limit=PAGE_SIZE + 1)
-        shown = [(token, state_of(token)) for token in found[:PAGE_SIZE]]
-        more = visit.here(after=shown[-1][0].id) if len(found) > PAGE_SIZE else None
-        return await visit.show("tokens/list.html", tokens=shown, more=more)
+        shown = found[:PAGE_SIZE]
+        more = visit.here(after=shown[-1].id) if len(found) > PAGE_SIZE else None
+        return await visit.show(
+            "tokens/list.html", rows=[TokenRow(token) for token in shown], more=more
+        )
 
     async def new(self, visit: Visit) -> web.Response:
         values = {"role": "viewer"}
@@ -57,8 +87,7 @@ class TokenPages:
             values=values,
             faults={},
             choices=role_choices(),
-            scopes=SCOPES,
-            chosen=(),
+            scopes=scope_options(()),
         )
 
     async def create(self, visit: Visit) -> web.Response:
@@ -80,13 +109,12 @@ class TokenPages:
             "tokens/new.html",
             act,
             choices=role_choices(),
-            scopes=SCOPES,
-            chosen=form.getall("scopes", []),
+            scopes=scope_options(form.getall("scopes", [])),
         )
 
     async def show(self, visit: Visit) -> web.Response:
         token = await self.tokens.get(visit.actor, visit.id("token_id"))
-        return await visit.show("tokens/page.html", token=token, state=state_of(token), faults={})
+        return await visit.show("tokens/page.html", row=TokenRow(token))
 
     async def revoke(self, visit: Visit) -> web.Response:
         token = await self.tokens.get(visit.actor, visit.id("token_id"))
@@ -97,4 +125,4 @@ class TokenPages:
             await self.tokens.revoke(visit.actor, token.id)
             return await visit.go(f"{ROOT}/tokens", notice=f"The token {token.name} is revoked.")
 
-        return await fill_in(visit, "tokens/page.html", act, token=token, state=state_of(token))
+        return await fill_in(visit, "tokens/page.html", act, row=TokenRow(token))

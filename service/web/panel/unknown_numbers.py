@@ -1,4 +1,4 @@
-"""Unknown numbers in the panel: they call us, and nobody registered them. Claim one or put it aside."""
+"""Unknown numbers in the panel: they call us and are not registered. Register one or ignore it."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.domain.errors import NotFoundError
 from service.domain.texts import is_all
+from service.store.phone_numbers.unknown_numbers import UnknownNumber
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.fields import VAPI_ID
@@ -17,16 +18,35 @@ PER_PAGE = 50
 
 
 def vapi_id_of(visit: Visit) -> str:
-    """The number's id at Vapi out of the path; raises `NotFoundError` for what is none."""
+    """The number's id at Vapi from the path. Raises `NotFoundError` for an invalid one."""
     found = visit.request.match_info["vapi_phone_number_id"]
     if not is_all(VAPI_ID, found):
-        raise NotFoundError("There is no such page.")
+        raise NotFoundError("This page does not exist.")
     return found
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownNumberRow:
+    """An unknown number as the page prints it. `name` is its number or, without one, its id."""
+
+    unknown: UnknownNumber
+
+    @property
+    def vapi_id(self) -> str:
+        return self.unknown.vapi_phone_number_id
+
+    @property
+    def number(self) -> str:
+        return self.unknown.number or "—"
+
+    @property
+    def name(self) -> str:
+        return self.unknown.number or self.vapi_id
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownNumberPages:
-    """Reads requests, calls the use cases, renders. Claiming one is adding it, like any other."""
+    """Read requests, call the use cases, render. A number is registered on the page that adds one."""
 
     unknown: UnknownNumbers
 
@@ -35,11 +55,11 @@ class UnknownNumberPages:
         return [
             PanelPage("GET", "/unknown-numbers", self.list_page),
             PanelPage("POST", f"{one}/ignore", self.ignore, "admin"),
-            PanelPage("POST", f"{one}/heed", self.heed, "admin"),
+            PanelPage("POST", f"{one}/heed", self.unignore, "admin"),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        """The last to call first; those that were put aside on a page of their own."""
+        """The numbers by their last call, newest first. Ignored ones have a page of their own."""
         ignored = visit.asked("ignored") == "true"
         after = read_cursor(visit.asked("cursor") or None, place_in_time, str)
         found = await self.unknown.list_page(
@@ -53,7 +73,7 @@ class UnknownNumberPages:
             )
         return await visit.show(
             "unknown_numbers/list.html",
-            found=shown,
+            rows=[UnknownNumberRow(unknown) for unknown in shown],
             ignored=ignored,
             more=visit.here(cursor=cursor) if cursor else None,
         )
@@ -61,12 +81,12 @@ class UnknownNumberPages:
     async def ignore(self, visit: Visit) -> web.Response:
         noted = RecordedChanges.of(visit.actor)
         await self.unknown.ignore(noted, vapi_id_of(visit))
-        return await back(visit, noted, "Put aside.")
+        return await back(visit, noted, "The number is ignored.")
 
-    async def heed(self, visit: Visit) -> web.Response:
+    async def unignore(self, visit: Visit) -> web.Response:
         noted = RecordedChanges.of(visit.actor)
         await self.unknown.unignore(noted, vapi_id_of(visit))
-        return await back(visit, noted, "Taken up again.")
+        return await back(visit, noted, "The number is no longer ignored.")
 
 
 async def back(visit: Visit, noted: RecordedChanges, text: str) -> web.Response:

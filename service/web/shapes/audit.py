@@ -24,7 +24,7 @@ class AuditEntry(ResponseBody):
 
 
 class AuditQuery(PageQuery):
-    """Filters: what was changed, who changed it, from where and when; `until` is exclusive."""
+    """Filters: the object, the actor, the source, the action and the time; `until` is exclusive."""
 
     object_type: Searched | None = None
     object_id: Searched | None = None

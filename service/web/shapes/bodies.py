@@ -12,18 +12,18 @@ class RequestBody(BaseModel):
 
 
 def without_defaults(schema: dict[str, Any]) -> None:
-    """What a change leaves out stays as it is: it has no default."""
+    """Remove the defaults: a field that a change omits stays unchanged."""
     for part in schema["properties"].values():
         part.pop("default", None)
 
 
 class PatchBody(RequestBody):
-    """A change: only the fields that are sent count, whatever stands for the others here."""
+    """A change: only the fields that were sent count; the defaults here are placeholders."""
 
     model_config = ConfigDict(json_schema_extra=without_defaults)
 
 
 class ResponseBody(BaseModel):
-    """An answer."""
+    """A response body."""
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)

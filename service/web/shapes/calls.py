@@ -49,8 +49,8 @@ class CallEvent(ResponseBody):
 
 
 class CallsQuery(PageQuery):
-    """Filters. `search` is any exact id or number: a call's, an organization's, a phone number's;
-    `since` and `until` (exclusive) are about when a call was first heard of."""
+    """Filters. `search` is an exact id (of a call, an organization, a phone number) or a phone number.
+    `since` and `until` (exclusive) limit the time of a call's first message."""
 
     vapi_call_id: Searched | None = None
     organization_id: Id | None = None
@@ -64,7 +64,7 @@ class CallsQuery(PageQuery):
 
     @property
     def filter(self) -> CallFilter:
-        """The same for the store, without the search and a call's id."""
+        """The filters of the store, without `search` and `vapi_call_id`."""
         return CallFilter(
             self.organization_id,
             self.phone_number_id,

@@ -9,7 +9,7 @@ Place = Literal["ring", "request", "event", "predial", "list", "nothing"]
 
 
 class Hole(ResponseBody):
-    """`inherent`: it is in the nature of Vapi, or nobody can see from here whether it is closed."""
+    """A gap in the coverage. `inherent`: Vapi allows no remedy, or Callgate cannot check it."""
 
     kind: Literal[
         "not_in_sync",
@@ -32,7 +32,7 @@ class Hole(ResponseBody):
 
 
 class Cover(ResponseBody):
-    """One kind of call. `then` are the places that catch what `stopped_at` misses, in order."""
+    """One kind of call. `then` are the places, in order, that stop calls which `stopped_at` misses."""
 
     kind: Literal["inbound", "outbound", "web", "campaign"]
     stopped_at: Place
@@ -43,7 +43,7 @@ class Cover(ResponseBody):
 
 
 class Outage(ResponseBody):
-    """What Vapi does by itself meanwhile."""
+    """What Vapi does while Callgate is down."""
 
     paying_calls: str
     blocked_calls: str

@@ -1,4 +1,4 @@
-"""A request that cannot be read as asked, on its way to becoming a problem document."""
+"""An invalid request, to become a problem document."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ MAX_FAULTS = 20
 
 
 class InputError(Exception):
-    """Status and code of the problem, and for the sender a list of what is wrong where."""
+    """The problem's status and code, and the list of its invalid fields."""
 
     def __init__(self, status: int, code: str, detail: str, errors: Sequence[object] = ()) -> None:
         super().__init__(detail)
@@ -24,7 +24,7 @@ class InputError(Exception):
 
 
 def faults(error: ValidationError) -> list[dict[str, str]]:
-    """What is wrong and where, without repeating values; names of fields are cut short."""
+    """The invalid fields, without their values; long names are truncated."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         {

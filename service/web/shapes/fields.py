@@ -1,4 +1,4 @@
-"""The kinds of values that the API takes and gives, each with the JSON Schema that says the same."""
+"""Types of fields, each with a JSON Schema that states the same rule."""
 
 import re
 from datetime import UTC, datetime
@@ -23,11 +23,11 @@ from service.vapi.bindings import BINDINGS
 MAX_ATTRIBUTES_BYTES = 16 * 1024
 MAX_ANSWER_BYTES = 64 * 1024
 
-# Control and bidi characters forge lines and names. Joiners stay: some scripts need them.
+# Control and bidi characters can forge lines and names. Some scripts need joiners, so they stay.
 UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
 HIDDEN = re.compile(f"[{UNSAFE}]")
 VISIBLE = rf"^[^{UNSAFE}]*[^{UNSAFE}\s][^{UNSAFE}]*$"
-"""What `visible` says, for the document: as a check it would take too long on many spaces."""
+"""The rule of `visible` for the document. As a check it would be slow on many spaces."""
 
 SEARCHABLE = r"^[^\x00]*$"
 VAPI_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
@@ -38,27 +38,29 @@ RFC_3339 = re.compile(
 
 
 def visible(value: str) -> str:
-    """Refuse what cannot be seen, and a text of nothing but spaces."""
+    """Refuse invisible characters and blank texts."""
     if HIDDEN.search(value) or not value.strip():
-        raise ValueError("has control or direction characters, or nothing to be seen")
+        raise ValueError("has control or direction characters, or is blank")
     return value
 
 
 def fillable(value: str) -> str:
-    """Refuse what would be spoken in braces: a misspelt placeholder."""
+    """Refuse misspelled placeholders: they would be spoken as they are."""
     if unknown := unknown_placeholders(value):
         known = ", ".join(f"{{{name}}}" for name in NAMES)
-        raise ValueError(f"has {unknown[0][:60]}; the placeholders are {known}")
+        raise ValueError(
+            f"has the unknown placeholder {unknown[0][:60]}; the placeholders are {known}"
+        )
     return value
 
 
 def whole(value: object) -> object:
-    """JSON knows one kind of number: 7.0 is as whole as 7."""
+    """Accept 7.0 as 7: JSON has one kind of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def uuid_of(value: object) -> UUID:
-    """The one way to write a UUID that every reader knows."""
+    """Parse a UUID in its canonical form."""
     if isinstance(value, UUID):
         return value
     if not isinstance(value, str) or not is_all(CANONICAL_UUID, value):
@@ -67,38 +69,40 @@ def uuid_of(value: object) -> UUID:
 
 
 def instant_of(value: object) -> datetime:
-    """RFC 3339 with its zone, in UTC."""
+    """Parse an RFC 3339 instant with a time zone, into UTC."""
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or not is_all(RFC_3339, value):
-        raise ValueError("must be an RFC 3339 instant with its zone, like 2030-01-31T12:00:00Z")
+        raise ValueError(
+            "must be an RFC 3339 instant with a time zone, such as 2030-01-31T12:00:00Z"
+        )
     try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("is not an instant of the calendar") from None
+        raise ValueError("is not a valid date") from None
 
 
 def in_utc(value: datetime) -> str:
-    """RFC 3339 in UTC with a Z."""
+    """Format an instant as RFC 3339 in UTC with a Z."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def small(value: dict[str, Any]) -> dict[str, Any]:
-    """Attributes travel with every decision."""
+    """Limit the size of attributes: every decision carries them."""
     if len(orjson.dumps(value)) > MAX_ATTRIBUTES_BYTES:
         raise ValueError(f"must not be larger than {MAX_ATTRIBUTES_BYTES} bytes as JSON")
     return value
 
 
 def answer_of(value: dict[str, Any]) -> dict[str, Any]:
-    """What answers a call, in Vapi's words: one of three ids, perhaps with overrides."""
+    """Check the answer to a call, in Vapi's field names: one of three ids, optionally with overrides."""
     names = [name for name in BINDINGS if name in value]
     overrides = value.get("assistantOverrides", {})
     if len(names) != 1 or not value.keys() <= {*names, "assistantOverrides"}:
         raise ValueError(f"must have exactly one of {', '.join(BINDINGS)}")
     target = value[names[0]]
     if not isinstance(target, str) or not is_all(VAPI_ID, target):
-        raise ValueError(f"{names[0]} must be an id of Vapi's")
+        raise ValueError(f"{names[0]} must be an id of Vapi")
     if not isinstance(overrides, dict):
         raise ValueError("assistantOverrides must be an object")  # noqa: TRY004
     if len(orjson.dumps(value)) > MAX_ANSWER_BYTES:
@@ -107,16 +111,16 @@ def answer_of(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def truth_of(value: str) -> bool:
-    """A truth value in a query."""
+    """Parse a truth value of a query."""
     if value not in ("true", "false"):
         raise ValueError("must be true or false")
     return value == "true"
 
 
 def digits_of(value: str) -> int:
-    """An integer in a query."""
+    """Parse an integer of a query."""
     if not is_all(r"[0-9]{1,9}", value):
-        raise ValueError("must be a number in plain digits")
+        raise ValueError("must be a number in digits")
     return int(value)
 
 

@@ -46,7 +46,7 @@ AssistantIds = Annotated[list[VapiId], Field(max_length=1000)]
 
 
 class HandlingBody(RequestBody):
-    """Choices that change nothing unless they are made; what a change leaves out stays."""
+    """Call handling. The defaults change nothing; a change keeps the fields that it omits."""
 
     ring_gate: bool | None = None
     goodbye: bool = False
@@ -170,8 +170,8 @@ class Organization(ResponseBody):
 
 
 class OrganizationsQuery(PageQuery):
-    """`query` is any part of the name or the external id, a whole id or a phone number; `allowed`
-    and `reason` ask the chain; `override` means one that is not over, `numbers` any number."""
+    """Filters. `query` is a part of the name or the external id, a full id or a phone number. The
+    policy chain decides `allowed` and `reason`. `override`: one that has not expired; `numbers`: any."""
 
     query: Searched | None = None
     allowed: Truth | None = None
@@ -184,7 +184,7 @@ class OrganizationsQuery(PageQuery):
 
     @property
     def wanted(self) -> OrganizationQuery:
-        """The same for the use case."""
+        """The filters of the use case."""
         return OrganizationQuery(
             Filters(
                 self.query,
@@ -200,14 +200,14 @@ class OrganizationsQuery(PageQuery):
 
 
 class AccessQuery(QueryParameters):
-    """What to ask about: a number of the organization, another instant."""
+    """The question: for a phone number of the organization, at another time."""
 
     phone_number_id: Id | None = None
     at: Instant | None = None
 
 
 def read_position(cursor: str | None, sort: Sort) -> Position | None:
-    """Where a list in this order goes on; an empty value is the end that an organization has not."""
+    """The place after which the list goes on. An empty value stands for a missing end."""
     if sort.endswith("name"):
         found = read_cursor(cursor, str, UUID)
     else:
@@ -216,7 +216,7 @@ def read_position(cursor: str | None, sort: Sort) -> Position | None:
 
 
 def write_position(position: Position | None) -> str | None:
-    """The cursor for the rest of a list."""
+    """The cursor of a place."""
     if position is None:
         return None
     value, organization_id = position
@@ -225,7 +225,7 @@ def write_position(position: Position | None) -> str | None:
 
 
 def organization_shape(organization: StoredOrganization, decision: Decision) -> Organization:
-    """An organization with its access at this moment."""
+    """An organization with its access now."""
     access = Access(allowed=decision.allowed, policy=decision.determined_by, reason=decision.reason)
     values = {
         name: getattr(organization, name) for name in Organization.model_fields if name != "access"

@@ -69,7 +69,7 @@ class PhoneNumber(ResponseBody):
 
 
 class PhoneNumbersQuery(PageQuery):
-    """Filters: whose, and in which state of synchronisation."""
+    """Filters: the organization, and the state of the webhook."""
 
     organization_id: Id | None = None
     sync_state: (

@@ -40,6 +40,6 @@ class PluginProblem(ResponseBody):
 
 
 class PoliciesPage(ListPage[Policy]):
-    """The chain, and what could not be loaded into it."""
+    """The policy chain, and the plugins that could not be loaded."""
 
     problems: list[PluginProblem]

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Fault(BaseModel):
-    """One thing that is wrong with a request."""
+    """An invalid field of a request."""
 
     field: str
     message: str

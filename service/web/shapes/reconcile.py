@@ -1,4 +1,4 @@
-"""The shapes of the API around webhooks at Vapi: sweeps, routes, history, pauses."""
+"""The shapes of reconciling: sweeps, routes, changes at Vapi, pauses."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -37,7 +37,7 @@ class Repair(ResponseBody):
 
 
 class SweepReport(ResponseBody):
-    """`repairs` are ours to make; `left` are not: shadowed, paused, or waiting for their time."""
+    """The result of a sweep. `repairs` are due; `left` are not: shadowed, paused, or due later."""
 
     checked: int
     in_sync: int
@@ -101,7 +101,7 @@ class Route(ResponseBody):
 
 
 class WebhookChange(ResponseBody):
-    """What headers say is hidden, ours and everybody else's."""
+    """A change at Vapi. The values of all headers are masked."""
 
     id: int
     at: Instant
@@ -129,7 +129,7 @@ def standing_shape(standing: ReconcileStatus) -> Standing:
 
 
 def change_shape(change: StoredChange) -> WebhookChange:
-    """A change without what headers say."""
+    """A change with masked headers."""
     values = asdict(change)
     del values["phone_number_id"]
     shown = {"before": masked_fields(change.before), "after": masked_fields(change.after)}
@@ -137,7 +137,7 @@ def change_shape(change: StoredChange) -> WebhookChange:
 
 
 def masked_fields(kept: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The fields that were written as they may be shown."""
+    """The fields that were written, with masked headers."""
     if kept is None or "server" not in kept:
         return kept
     return {**kept, "server": masked(kept["server"])}

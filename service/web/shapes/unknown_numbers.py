@@ -8,7 +8,7 @@ from service.web.shapes.paging import PageQuery
 
 
 class UnknownNumbersQuery(PageQuery):
-    """Those that wait, or those that somebody ignored."""
+    """Filters: open numbers, or ignored ones."""
 
     ignored: Truth = False
 

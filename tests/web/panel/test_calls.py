@@ -31,8 +31,8 @@ async def test_the_overview_tells_how_things_stand(callgate: Replica, vapi: Sand
         await block(callgate, vapi)
         shown = await ada.get("")
         assert "Neither plan nor trial : 1" in shown.text
-        assert "1 calls, 1 of them blocked" in shown.text or "1, of which 1 blocked" in shown.text
-        assert "As a table" in shown.text
+        assert "Calls per hour (UTC): 1 call, 1 blocked." in shown.text
+        assert "Show as a table" in shown.text
 
 
 async def test_calls_are_listed_searched_and_told(callgate: Replica, vapi: SandboxVapi) -> None:
@@ -43,7 +43,7 @@ async def test_calls_are_listed_searched_and_told(callgate: Replica, vapi: Sandb
             shown = await ada.get(f"/calls{query}")
             assert "Bakery <b>" in shown.text, query
             assert "Blocked Neither plan nor trial" in shown.text
-        assert "No calls fit" in (await ada.get("/calls?blocked=false")).text
+        assert "No matches" in (await ada.get("/calls?blocked=false")).text
         assert (await ada.get("/calls?gate=none")).status == 422
         row = await callgate.call(call_id)
 

@@ -24,12 +24,12 @@ async def test_a_file_is_checked_applied_and_told(callgate: Replica, vapi: Sandb
     await callgate.add_organization("Bakery")
     ids = vapi.add_numbers(3)
     async with visiting(callgate) as ada:
-        assert "An example file" in (await ada.get("/numbers/import")).text
+        assert "Download an example" in (await ada.get("/numbers/import")).text
         rows = [f"{vapi_id},Bakery,Line {place}," for place, vapi_id in enumerate(ids)]
         shown = await upload(ada, *rows, "=1+1,Nobody,,")
         assert shown.status == 200, shown.text
         assert "Nothing is changed yet." in shown.text
-        assert "Apply to 3 rows" in shown.text
+        assert "Apply 3 rows" in shown.text
         page = shown.url
         count = "SELECT count(*) FROM callgate.phone_numbers"
         assert await callgate.service.pool.fetchval(count) == 0

@@ -30,7 +30,7 @@ async def ok(visitor: Visitor, path: str) -> Shown:
 
 async def test_an_empty_list_says_what_comes_here(callgate: Replica) -> None:
     async with visiting(callgate) as ada, visiting(callgate, "viewer", "Vic") as vic:
-        assert "Add the first one" in (await ok(ada, "/organizations")).text
+        assert "Add organization" in (await ok(ada, "/organizations")).text
         shown = await ok(vic, "/organizations")
         assert "No organizations yet" in shown.text
         assert "/admin/organizations/new" not in shown.links
@@ -46,7 +46,7 @@ async def test_an_organization_is_added_and_started_on_a_trial(callgate: Replica
         assert shown.url == path
         assert "Saved." in shown.text
         assert "Calls are allowed. The trial runs until" in shown.text
-        assert "What comes by itself" in shown.text
+        assert "Upcoming changes" in shown.text
         assert "Gave Müller & Söhne" in shown.text
         # The notice has the way back.
         undo = next(form for form in shown.forms if "/undo/" in form)
@@ -87,7 +87,7 @@ async def test_the_list_is_searched_filtered_sorted_and_paged(callgate: Replica)
         assert '<option value="too_many_calls" selected>Too many calls' in shown.body
         shown = await ada.get("/organizations?sort=sideways&allowed=perhaps")
         assert shown.status == 422
-        assert "cannot be understood" in shown.text
+        assert "invalid filters" in shown.text
 
 
 async def test_the_list_is_downloaded_as_it_is_filtered(callgate: Replica) -> None:
@@ -116,9 +116,10 @@ async def test_access_at_another_instant(callgate: Replica) -> None:
         )
         shown = await ok(ada, f"{path}?at={LATE}")
         assert "Calls are blocked. An override by Ada blocks all calls until" in shown.text
-        assert "Calls are allowed. The plan pro is active." in shown.text.partition("as things")[2]
+        other = shown.text.partition("with the present")[2]
+        assert "Calls are allowed. The plan pro is active." in other
         shown = await ok(ada, f"{path}?at=tomorrow")
-        assert "Please give a date and a time." in shown.text
+        assert "Enter a date and a time." in shown.text
 
 
 async def test_forms_come_back_with_what_was_given_and_what_is_wrong(callgate: Replica) -> None:
@@ -126,15 +127,20 @@ async def test_forms_come_back_with_what_was_given_and_what_is_wrong(callgate: R
         await add(ada, "One", external_id="taken")
         path = await add(ada, "Two")
         for target, fields, status, text in (
-            ("/organizations/new", {"name": ""}, 422, "Please fill this in."),
-            ("/organizations/new", {"name": "X", "attributes": "["}, 422, "no JSON object"),
+            ("/organizations/new", {"name": ""}, 422, "This field is required."),
+            ("/organizations/new", {"name": "X", "attributes": "["}, 422, "not a JSON object"),
             ("/organizations/new", {"name": "X", "external_id": "taken"}, 409, "external_id"),
             (f"{path}/edit", {"name": "X", "forward_url": "http://10.0.0.1"}, 422, "must be https"),
-            (f"{path}/plan", {"code": "", "status": "active"}, 422, "Please fill this in."),
+            (f"{path}/plan", {"code": "", "status": "active"}, 422, "This field is required."),
             (f"{path}/plan", {"code": "pro", "status": "gold"}, 422, "active"),
             (f"{path}/trial", {"starts_at": LATE, "ends_at": SOON}, 422, "begin before it ends"),
             (f"{path}/trial", {"ends_at": "soon"}, 422, "RFC 3339"),
-            (f"{path}/override", {"effect": "allow", "reason": " "}, 422, "Please fill this in."),
+            (
+                f"{path}/override",
+                {"effect": "allow", "reason": " "},
+                422,
+                "This field is required.",
+            ),
             (f"{path}/handling", {"when_access_ends": "finish", "language": "?"}, 422, "match"),
             (
                 f"{path}/messages",
@@ -159,7 +165,7 @@ async def test_handling_and_messages_are_set(callgate: Replica) -> None:
         path = await add(ada)
         fields = {"ring_gate": "true", "when_access_ends": "hang_up", "goodbye": "on"}
         shown = await ada.post(f"{path}/handling", {**fields, "max_duration_seconds": "600"})
-        assert "calls under way are hung up" in shown.text
+        assert "calls in progress are hung up" in shown.text
         form = await ok(ada, f"{path}/handling")
         assert 'value="600"' in form.body
         shown = await ada.post(
@@ -181,7 +187,7 @@ async def test_removing_needs_the_name(callgate: Replica) -> None:
     async with visiting(callgate) as ada:
         path = await add(ada)
         shown = await ada.post(f"{path}/delete", {"typed": "acme"})
-        assert (shown.status, "This is not the name" in shown.text) == (422, True)
+        assert (shown.status, "not the organization's name" in shown.text) == (422, True)
         shown = await ada.post(f"{path}/delete", {"typed": "Acme"})
         assert shown.url == "/organizations"
         assert "Acme was removed." in shown.text

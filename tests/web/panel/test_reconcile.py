@@ -35,27 +35,28 @@ async def test_a_look_changes_nothing_and_applying_it_repairs(
         assert THEIRS["url"] in shown.text
         assert shown.forms == []
         shown = await ada.post("/repairs/look")
-        assert "more than the 10 that a sweep may change unasked" in shown.text
+        assert "more than the 10 numbers that a sweep may change without approval" in shown.text
         assert {url_of(vapi, vapi_id) for vapi_id in ids} == {THEIRS["url"]}
         for plan, status in (("", 422), ("another", 409)):
             refused = await ada.post("/repairs/apply", {"plan": plan})
             assert refused.status == status
-            assert "ook" in refused.text
+            assert "dry run" in refused.text
         assert {url_of(vapi, vapi_id) for vapi_id in ids} == {THEIRS["url"]}
         plan = shown.body.partition('name="plan" value="')[2].partition('"')[0]
         shown = await ada.post("/repairs/apply", {"plan": plan})
-        assert "12 of 12 repaired." in shown.text
+        assert "12 of 12 numbers repaired." in shown.text
         assert THEIRS["url"] not in {url_of(vapi, vapi_id) for vapi_id in ids}
-        assert "All is as it should be" in (await ada.post("/repairs/look")).text
+        assert "In sync" in (await ada.post("/repairs/look")).text
 
 
 async def test_everything_is_paused_and_resumed(callgate: Replica) -> None:
     async with visiting(callgate) as ada:
         assert (await ada.post("/repairs/pause", {"reason": ""})).status == 422
         shown = await ada.post("/repairs/pause", {"reason": "Vapi migrates"})
-        assert "Paused by Ada: “Vapi migrates”" in shown.text
+        assert "Repairs are paused by Ada until an admin resumes them" in shown.text
+        assert "“Vapi migrates”" in shown.text
         assert "Undo" in shown.text
-        assert "Paused by" not in (await ada.post("/repairs/resume")).text
+        assert "paused by" not in (await ada.post("/repairs/resume")).text
 
 
 async def test_a_vapi_that_is_away_is_told(callgate: Replica, vapi: SandboxVapi) -> None:
@@ -77,8 +78,8 @@ async def test_an_unknown_number_is_put_aside_taken_up_and_claimed(
         assert vapi_id in (await vic.get("/unknown-numbers")).text
         assert (await vic.post(f"/unknown-numbers/{vapi_id}/ignore")).status == 403
         shown = await ada.post(f"/unknown-numbers/{vapi_id}/ignore")
-        assert "Put aside." in shown.text
-        assert "Nobody unknown has called" in shown.text
+        assert "The number is ignored." in shown.text
+        assert "No unknown numbers" in shown.text
         assert vapi_id in (await ada.get("/unknown-numbers?ignored=true")).text
         shown = await ada.post(f"/unknown-numbers/{vapi_id}/heed")
         claim = f"/admin/numbers/new?vapi_phone_number_id={vapi_id}"
@@ -88,6 +89,6 @@ async def test_an_unknown_number_is_put_aside_taken_up_and_claimed(
         step = f"/numbers/new?vapi_phone_number_id={vapi_id}&organization_id={organization}"
         assert f"/admin{step}" in shown.links
         assert (await ada.post(step, {"gate": "event"})).status == 200
-        assert "Nobody unknown has called" in (await ada.get("/unknown-numbers")).text
+        assert "No unknown numbers" in (await ada.get("/unknown-numbers")).text
         assert (await ada.post("/unknown-numbers/nobody/ignore")).status == 404
         assert (await ada.get("/unknown-numbers?cursor=%21")).status in (200, 400, 422)

@@ -181,7 +181,7 @@ async def test_the_first_admin_is_made_once(api: ApiClient) -> None:
     assert (await ask(api, "GET", "/setup?code=abc%22")).status == 200
     fields = {"name": "Ada", "password": PASSWORD, "again": PASSWORD, "code": ADMIN_TOKEN}
     for change, status, words in (
-        ({"again": "another"}, 422, "not the same"),
+        ({"again": "another"}, 422, "do not match"),
         ({"code": "guess"}, 403, "code is wrong"),
         ({"password": "short", "again": "short"}, 422, "12 to 256"),
         ({"name": "token:x"}, 422, "Choose another"),

@@ -1,18 +1,19 @@
-"""The audit in the panel: who changed what, from what to what, with the way back."""
+"""The audit log in the panel: the changes with their actors and their fields, each with its undo."""
 
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from service.admin.timeline import describe_entries
-from service.domain.audit import OBJECT_KINDS, page_of
+from service.domain.audit import OBJECT_KINDS
 from service.domain.errors import NotFoundError
-from service.domain.texts import is_all
 from service.store.audit import find_entry, list_actors, list_audit
 from service.store.pool import Pool
 from service.web.panel.audit.undo import entry_id
-from service.web.panel.kit.forms import LOCAL, FormError, judge
+from service.web.panel.audit.views import event_view, object_view
+from service.web.panel.kit.choices import filter_of, labelled, plain
 from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
 from service.web.shapes.audit import AuditQuery
 from service.web.shapes.paging import place_in_log, read_cursor, write_cursor
@@ -23,7 +24,7 @@ SOURCES = ("web", "api", "cli", "system")
 
 @dataclass(frozen=True, slots=True)
 class AuditPages:
-    """Reads requests, reads the audit, renders."""
+    """Read requests, read the audit log, render."""
 
     pool: Pool
 
@@ -34,17 +35,9 @@ class AuditPages:
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        """The entries that fit, newest first."""
-        asked = {name: visit.asked(name) for name in AuditQuery.model_fields}
-        given = {name: text for name, text in asked.items() if text}
-        for name in ("since", "until"):
-            if is_all(LOCAL, asked[name]):
-                given[name] = f"{asked[name][:16]}:00Z"
-        faults: dict[str, str] = {}
-        try:
-            query = judge(AuditQuery, given)
-        except FormError as exc:
-            query, faults = AuditQuery(), dict(exc.faults)
+        """The entries that match the filters, newest first."""
+        filters = read_filters(visit, AuditQuery)
+        query, asked = filters.query, filters.asked
         after = read_cursor(query.cursor, place_in_log)
         entries = await list_audit(
             self.pool,
@@ -59,24 +52,33 @@ class AuditPages:
             limit=query.limit + 1,
         )
         shown = entries[: query.limit]
+        events = await describe_entries(self.pool, shown)
+        actors = await list_actors(self.pool, MOST_ACTORS)
         more = visit.here(cursor=write_cursor(shown[-1].id)) if len(entries) > len(shown) else None
         return await visit.show(
             "audit/list.html",
-            422 if faults else 200,
+            filters.status,
             asked=asked,
             query=query,
-            faults=faults,
-            events=await describe_entries(self.pool, shown),
+            fault=filters.fault("entries"),
+            filters=[
+                filter_of("actor", "Actor", plain(actors), asked["actor"]),
+                filter_of("object_type", "Object", labelled(OBJECT_KINDS), asked["object_type"]),
+                filter_of("source", "Source", plain(SOURCES), asked["source"]),
+            ],
+            events=[event_view(event, visit) for event in events],
             more=more,
-            actors=await list_actors(self.pool, MOST_ACTORS),
-            sources=SOURCES,
-            kinds=OBJECT_KINDS,
         )
 
     async def page(self, visit: Visit) -> web.Response:
         """One entry, by its permanent address."""
         entry = await find_entry(self.pool, entry_id(visit))
         if entry is None:
-            raise NotFoundError("There is no such entry.")
+            raise NotFoundError("The audit entry does not exist.")
         (event,) = await describe_entries(self.pool, [entry])
-        return await visit.show("audit/entry.html", event=event, page=page_of(entry))
+        return await visit.show(
+            "audit/entry.html",
+            event=event_view(event, visit),
+            entry=entry,
+            object=object_view(event),
+        )

@@ -1,4 +1,4 @@
-"""Taking a change back with one button, from a notice, a timeline or the audit."""
+"""The button that undoes a change, in a notice, a timeline or the audit log."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ from service.web.panel.kit.visit import ROOT, Visit
 
 
 def entry_id(visit: Visit) -> int:
-    """The id in the path; raises `NotFoundError` for what is none."""
+    """The entry's id from the path. Raises `NotFoundError` for an invalid one."""
     text = visit.request.match_info["audit_id"]
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise NotFoundError("There is no such page.")
+        raise NotFoundError("This page does not exist.")
     return int(text)
 
 

@@ -13,23 +13,25 @@ from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
 from service.domain.people import Session
 from service.store.calls.search import CallFilter
 from service.store.pool import UNAVAILABLE
-from service.web.panel.calls.pages import read
+from service.web.panel.calls.views import call_row
 from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
+from service.web.shapes.calls import CallsQuery
 
 CHECK_SECONDS = 5.0
-"""How often it is looked whether the person is still signed in."""
+"""Seconds between two checks that the session still exists."""
 
 
 class SignedIn(Protocol):
-    """Who is signed in."""
+    """The reader of sessions."""
 
     async def find(self, token: str) -> Session | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class CallFeedPages:
-    """One stream a listener; it ends with the session, and when the service stops."""
+    """One stream per listener. It ends with the session, and when the service stops."""
 
     feed: CallFeed
     sessions: SignedIn
@@ -38,36 +40,36 @@ class CallFeedPages:
         return [PanelPage("GET", "/calls/feed", self.stream)]
 
     async def stream(self, visit: Visit) -> web.StreamResponse:
-        """GET /admin/calls/feed: what changes, from `Last-Event-ID` or `after` on."""
+        """GET /admin/calls/feed: changed calls from `Last-Event-ID` or `after` on."""
         request = visit.request
-        _, query, _ = read(visit)
+        query = read_filters(visit, CallsQuery).query
         since = request.headers.get("Last-Event-ID") or visit.asked("after")
         if request.method == "HEAD":
             return web.Response(content_type="text/event-stream")
         async with sse_response(request, headers={"X-Accel-Buffering": "no"}) as response:
             async with self.feed.listen(since) as listener:
                 with contextlib.suppress(ConnectionResetError):
-                    await self.tell(visit, response, listener, query.filter)
+                    await self.follow(visit, response, listener, query.filter)
         return response
 
-    async def tell(
+    async def follow(
         self,
         visit: Visit,
         response: EventSourceResponse,
         listener: FeedListener,
         wanted: CallFilter,
     ) -> None:
-        """Send what is told until it is over."""
+        """Send events until the session ends, the browser leaves or the service stops."""
         loop = asyncio.get_running_loop()
-        look_at = loop.time() + CHECK_SECONDS
+        check_at = loop.time() + CHECK_SECONDS
         while response.is_connected():
-            if loop.time() >= look_at:
+            if loop.time() >= check_at:
                 if not await self.signed_in(visit):
                     await response.send("", event="end")
                     return
-                look_at = loop.time() + CHECK_SECONDS
+                check_at = loop.time() + CHECK_SECONDS
             try:
-                async with asyncio.timeout(max(look_at - loop.time(), 0.01)):
+                async with asyncio.timeout(max(check_at - loop.time(), 0.01)):
                     item = await listener.queue.get()
             except TimeoutError:
                 continue
@@ -76,7 +78,7 @@ class CallFeedPages:
             await self.send(visit, response, item, wanted)
 
     async def signed_in(self, visit: Visit) -> bool:
-        """With PostgreSQL away nobody is sent away: there is nothing to be told then."""
+        """Whether the session still exists. While PostgreSQL is down the stream stays open and idle."""
         try:
             return await self.sessions.find(visit.token) is not None
         except UNAVAILABLE:
@@ -85,14 +87,14 @@ class CallFeedPages:
     async def send(
         self, visit: Visit, response: EventSourceResponse, item: FeedItem, wanted: CallFilter
     ) -> None:
-        """One event. A call that does not fit the filters moves the place on and shows nothing."""
+        """Send one event. A call that does not match the filters only advances the place."""
         if item.summary is None:
             await response.send("", event=item.kind)
             return
         fits = wanted.matches(item.summary.call)
         row = ""
         if fits:
-            values = {"visit": visit, "item": item.summary}
+            values = {"it": call_row(item.summary)}
             row = aiohttp_jinja2.render_string("calls/row.html", visit.request, values)
         event = "call" if fits else "none"
         await response.send(" ".join(row.split()), id=item.place, event=event)

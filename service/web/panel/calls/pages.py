@@ -1,5 +1,6 @@
-"""Calls in the panel: the list with its filters, one call's whole story."""
+"""Calls in the panel: the list with its filters, and the timeline of one call."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -7,52 +8,26 @@ from aiohttp import web
 
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
-from service.domain.texts import is_all
-from service.domain.wording.calls import describe_call, describe_call_step, describe_end
 from service.store.calls import search
 from service.store.calls.feed import CallSummary
 from service.store.calls.search import CallNames
 from service.store.pool import Pool
-from service.web.panel.kit.forms import LOCAL, FormError, judge
+from service.web.panel.calls.views import call_row, call_view
+from service.web.panel.kit.choices import ACCESS_REASONS, Filter, filter_of, labelled
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.visit import Visit
+from service.web.panel.kit.queries import read_filters
+from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.calls import CallsQuery
 from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
-REASONS = (
-    "plan_active",
-    "plan_paid_until",
-    "plan_in_grace",
-    "trial_active",
-    "override_allow",
-    "override_deny",
-    "trial_expired",
-    "plan_ended",
-    "plan_past_due",
-    "plan_paused",
-    "no_plan_or_trial",
-    "unknown_phone_number",
-)
+REASONS = (*ACCESS_REASONS, "unknown_phone_number")
 GATES = ("event", "request", "ring")
 FILTERS = ("search", "organization_id", "phone_number_id", "blocked", "reason", "gate")
 
 
-def read(visit: Visit) -> tuple[dict[str, str], CallsQuery, dict[str, str]]:
-    """The filters in the address: as asked, as understood, and what is wrong with them."""
-    asked = {name: visit.asked(name) for name in CallsQuery.model_fields}
-    given = {name: text for name, text in asked.items() if text}
-    for name in ("since", "until"):
-        if is_all(LOCAL, asked[name]):
-            given[name] = f"{asked[name][:16]}:00Z"
-    try:
-        return asked, judge(CallsQuery, given), {}
-    except FormError as exc:
-        return asked, CallsQuery(), dict(exc.faults)
-
-
 @dataclass(frozen=True, slots=True)
 class CallPages:
-    """Reads requests, reads calls, renders."""
+    """Read requests, read calls, render."""
 
     pool: Pool
     stories: CallStories
@@ -65,9 +40,10 @@ class CallPages:
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        """Calls that fit, newest first; those that come while one looks arrive by themselves."""
-        asked, query, faults = read(visit)
-        # Before the list is read: what changes meanwhile is told, perhaps twice, and not missed.
+        """Calls that match the filters, newest first. The live feed adds new ones to the page."""
+        filters = read_filters(visit, CallsQuery)
+        asked, query = filters.asked, filters.query
+        # Before the list is read: a change in between appears twice rather than never.
         place = await self.feed.place()
         after = read_cursor(query.cursor, place_in_time, UUID)
         found = await search.find_page(
@@ -78,42 +54,52 @@ class CallPages:
             limit=query.limit,
         )
         names = await search.find_names(self.pool, [call.id for call in found.calls])
-        rows = [CallSummary(call, names.get(call.id, CallNames())) for call in found.calls]
+        rows = [
+            call_row(CallSummary(call, names.get(call.id, CallNames()))) for call in found.calls
+        ]
         more = None
         if found.next is not None:
             more = visit.here(cursor=write_cursor(found.next[0].isoformat(), found.next[1]))
-        live = not (query.search or query.since or query.until or query.cursor or faults)
-        kept = {name: asked[name] for name in FILTERS if asked[name]}
+        live = not (query.search or query.since or query.until or query.cursor or filters.faults)
         return await visit.show(
             "calls/list.html",
-            422 if faults else 200,
+            filters.status,
             asked=asked,
             query=query,
-            faults=faults,
+            fault=filters.fault("calls"),
+            filters=drop_downs(asked),
+            only=describe_owner(asked),
             rows=rows,
             more=more,
-            looked_back_to=found.next[0] if found.next and len(rows) < query.limit else None,
-            feed=str(
-                visit.request.rel_url.with_path("/admin/calls/feed").with_query(
-                    {**kept, "after": place}
-                )
-            )
-            if live
-            else None,
-            reasons=REASONS,
-            gates=GATES,
+            searched_to=found.next[0] if found.next and len(rows) < query.limit else None,
+            feed=feed_address(visit, asked, place) if live else None,
             filtered=any(asked[name] for name in (*FILTERS, "since", "until")),
         )
 
     async def page(self, visit: Visit) -> web.Response:
-        """One call's story."""
+        """One call with its timeline."""
         story = await self.stories.get(visit.id("call_id"))
-        steps = [(step, *describe_call_step(step)) for step in story.steps]
-        return await visit.show(
-            "calls/page.html",
-            call=story.call,
-            names=story.names,
-            headline=describe_call(story.call, story.names.organization_name),
-            aftermath=describe_end(story.call),
-            steps=steps,
-        )
+        return await visit.show("calls/page.html", call=story.call, view=call_view(story))
+
+
+def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
+    outcomes = [("true", "Blocked"), ("false", "Allowed")]
+    return [
+        filter_of("blocked", "Outcome", outcomes, asked["blocked"]),
+        filter_of("reason", "Reason", labelled(REASONS), asked["reason"]),
+        filter_of("gate", "Gate", labelled(GATES), asked["gate"]),
+    ]
+
+
+def describe_owner(asked: Mapping[str, str]) -> str:
+    """Whose calls the list is limited to; "" if it is not."""
+    if asked["phone_number_id"]:
+        return "Only calls of one phone number."
+    return "Only calls of one organization." if asked["organization_id"] else ""
+
+
+def feed_address(visit: Visit, asked: Mapping[str, str], place: str) -> str:
+    """The address of the live feed with the filters of the list."""
+    kept = {name: asked[name] for name in FILTERS if asked[name]}
+    feed = visit.request.rel_url.with_path(f"{ROOT}/calls/feed")
+    return str(feed.with_query({**kept, "after": place}))

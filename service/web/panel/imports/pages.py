@@ -1,31 +1,36 @@
-"""Many numbers at once: a file is uploaded, its plan is looked at, applied, and told row by row."""
+"""Imports of phone numbers: upload a CSV file, check its plan, apply it, see each row's result."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from aiohttp import web
 
-from service.admin.imports.csv_file import COLUMNS, E164
+from service.admin.imports.csv_file import COLUMNS
 from service.admin.imports.jobs import FIRST, MAX_ROWS, ImportJobs
 from service.domain.errors import InvalidError
-from service.store.phone_numbers.imports import ImportJob, ImportRecord, Show
+from service.store.phone_numbers.imports import ImportRecord, Show
 from service.web.off_loop import off_loop
+from service.web.panel.imports.views import (
+    SHOW_CHOICES,
+    SHOWS,
+    ImportListRow,
+    ImportView,
+    address_of,
+    record_row,
+)
+from service.web.panel.kit.choices import options_of
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.visit import ROOT, Visit
-from service.web.panel.organizations.export import FORMULA
-from service.web.panel.phone_numbers.pages import id_asked
+from service.web.panel.kit.spreadsheets import csv_file, importable_csv
+from service.web.panel.kit.visit import Visit
 
 MAX_BYTES = 4 * 2**20
 PER_PAGE = 50
 IMPORTS_PER_PAGE = 20
 AT_ONCE = 1000
 ROW_BYTES = 100
-SHOWS: tuple[Show, ...] = get_args(Show)
 
 EXAMPLE = (
     COLUMNS,
@@ -33,16 +38,12 @@ EXAMPLE = (
     ("5f1c2a9e-6f0b-4c58-9a53-3c1f3f0b7d10", "customer-42", "Orders", ""),
 )
 PROBLEM = "problem"
-"""The column that tells what was wrong; an import passes over it."""
-
-
-def address_of(job: ImportJob) -> str:
-    return f"{ROOT}/numbers/import/{job.id}"
+"""The column with the error of a row. An import ignores it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportPages:
-    """Reads requests, calls the use case, renders. Everybody may look, admins import."""
+    """Read requests, call the use case, render. Every role may read, admins import."""
 
     imports: ImportJobs
 
@@ -60,25 +61,25 @@ class ImportPages:
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        return await visit.show("imports/list.html", faults={}, **await self.recent(visit))
+        return await visit.show("imports/list.html", **await self.recent(visit))
 
     async def recent(self, visit: Visit) -> dict[str, Any]:
-        after = id_asked(visit, "cursor")
+        after = visit.asked_id("cursor")
         found = await self.imports.list_page(after=after, limit=IMPORTS_PER_PAGE + 1)
         shown = found[:IMPORTS_PER_PAGE]
         more = visit.here(cursor=shown[-1].id) if len(found) > IMPORTS_PER_PAGE else None
-        return {"jobs": shown, "more": more, "max_rows": MAX_ROWS}
+        return {"rows": [ImportListRow(job) for job in shown], "more": more, "max_rows": MAX_ROWS}
 
     async def upload(self, visit: Visit) -> web.Response:
-        """Keep the plan of a file and show it."""
+        """Store the plan of a file and show it."""
 
         async def act(_form: Form) -> web.Response:
             given = visit.files.get("file")
             if given is None or not given.filename:
-                raise FormError({"file": "Please choose a file."})
+                raise FormError({"file": "Choose a file."})
             data = given.file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
-                fault = f"The file is larger than {MAX_BYTES // 2**20} MiB: split it."
+                fault = f"The file is larger than {MAX_BYTES // 2**20} MiB. Split it."
                 raise FormError({"file": fault})
             try:
                 job = await self.imports.create(visit.actor, given.filename, data)
@@ -89,32 +90,36 @@ class ImportPages:
         return await fill_in(visit, "imports/list.html", act, **await self.recent(visit))
 
     async def example(self, visit: Visit) -> web.Response:  # noqa: ARG002
-        return download("numbers.csv", written(EXAMPLE))
+        return csv_file("numbers.csv", importable_csv(EXAMPLE))
 
-    async def context(self, visit: Visit) -> dict[str, Any]:
-        """An import and how far it is."""
+    async def view(self, visit: Visit) -> ImportView:
+        """An import with its counts."""
         job = await self.imports.get(visit.id("import_id"))
-        return {"job": job, "here": address_of(job), "figures": await self.imports.figures(job.id)}
+        return ImportView(job, await self.imports.figures(job.id))
 
     async def page(self, visit: Visit) -> web.Response:
-        """What each row would do, or what became of it; problems first."""
-        context = await self.context(visit)
+        """The plan or the result of each row, errors first."""
+        view = await self.view(visit)
         show: Show = next((one for one in SHOWS if one == visit.asked("show")), "all")
         after = read_place(visit.asked("cursor"))
-        found = await self.imports.rows(context["job"].id, show, after=after, limit=PER_PAGE + 1)
+        found = await self.imports.rows(view.job.id, show, after=after, limit=PER_PAGE + 1)
         shown = found[:PER_PAGE]
         more = visit.here(cursor=write_place(shown[-1])) if len(found) > PER_PAGE else None
         return await visit.show(
-            "imports/page.html", rows=shown, show=show, shows=SHOWS, more=more, **context
+            "imports/page.html",
+            view=view,
+            rows=[record_row(row, view.job) for row in shown],
+            shows=options_of(SHOW_CHOICES, show),
+            more=more,
         )
 
     async def progress(self, visit: Visit) -> web.Response:
-        """How far it is, for a page that waits; once it is over, the page with what became of it."""
-        context = await self.context(visit)
-        if context["job"].state != "applying":
-            return await visit.go(context["here"])
+        """The progress for a page that waits; afterwards the import's page."""
+        view = await self.view(visit)
+        if not view.is_applying:
+            return await visit.go(view.address)
         template = "imports/progress.html" if visit.partial else "imports/wait.html"
-        return await visit.show(template, **context)
+        return await visit.show(template, view=view)
 
     async def apply(self, visit: Visit) -> web.Response:
         job = await self.imports.get(visit.id("import_id"))
@@ -124,29 +129,29 @@ class ImportPages:
     async def cancel(self, visit: Visit) -> web.Response:
         job = await self.imports.get(visit.id("import_id"))
         await self.imports.cancel(visit.actor, job.id)
-        text = "Canceled: what was not done yet is left as it is."
+        text = "The import is canceled. Rows that were not done stay unchanged."
         return await visit.go(address_of(job), notice=text)
 
     async def failed(self, visit: Visit) -> web.Response:
-        """The rows that failed as a file: correct it, and upload it again."""
+        """The failed rows as a file, to be corrected and uploaded again."""
         job = await self.imports.get(visit.id("import_id"))
         found, place = list[ImportRecord](), FIRST
         while rows := await self.imports.rows(job.id, "failed", after=place, limit=AT_ONCE):
             found += rows
             place = rows[-1].place
-        data = await off_loop(len(found) * ROW_BYTES, written, cells(found))
-        return download("failed.csv", data)
+        data = await off_loop(len(found) * ROW_BYTES, importable_csv, cells(found))
+        return csv_file("failed.csv", data)
 
 
 def cells(rows: list[ImportRecord]) -> Iterator[tuple[str, ...]]:
-    """What was given, and what is wrong with it."""
+    """The failed rows with their errors."""
     yield (*COLUMNS, PROBLEM)
     for row in rows:
         yield (*(str(row.plan[name] or "") for name in COLUMNS), row.message or "")
 
 
 def read_place(text: str) -> tuple[bool, int]:
-    """The inverse of `write_place`; what is none is the place before all rows."""
+    """The inverse of `write_place`; the place before all rows for an invalid text."""
     kind, _, line = text.partition("-")
     if kind not in ("failed", "other") or not line.isdecimal() or len(line) > 9:
         return FIRST
@@ -155,26 +160,3 @@ def read_place(text: str) -> tuple[bool, int]:
 
 def write_place(row: ImportRecord) -> str:
     return f"{'failed' if row.outcome == 'failed' else 'other'}-{row.line}"
-
-
-def written(rows: Iterable[Iterable[str]]) -> bytes:
-    """CSV that can be imported again. What a spreadsheet could run is kept a text; a number with its
-    plus is none of it."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    for row in rows:
-        writer.writerow(
-            f"'{cell}" if cell.startswith(FORMULA) and not E164.fullmatch(cell) else cell
-            for cell in row
-        )
-    return b"\xef\xbb\xbf" + out.getvalue().encode()
-
-
-def download(name: str, data: bytes) -> web.Response:
-    return web.Response(
-        body=data,
-        headers={
-            "Content-Type": "text/csv; charset=utf-8",
-            "Content-Disposition": f'attachment; filename="{name}"',
-        },
-    )

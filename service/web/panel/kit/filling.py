@@ -1,4 +1,4 @@
-"""A form that was posted: done, or shown again with what was given and what is wrong at its field."""
+"""Handle a form post; re-render with errors."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -17,13 +17,16 @@ FIELDS: Mapping[str, str] = {
     "assistant_taken": "assistant_ids",
     "invalid_forward_url": "forward_url",
 }
-"""Where on a form a fault of a use case belongs; those not named here concern the whole form."""
+"""The form field of an error code. Other errors concern the form as a whole."""
 
 Act = Callable[[Form], Awaitable[web.Response]]
 
 
 async def fill_in(visit: Visit, template: str, act: Act, **context: Any) -> web.Response:
-    """Let `act` do what the form asks for; if it cannot be taken, show `template` again."""
+    """Run `act` on the form. If the form is invalid, show `template` with its values and faults.
+
+    `values` in the context are the defaults of fields that the form did not send.
+    """
     form = await visit.form()
     try:
         return await act(form)
@@ -32,17 +35,18 @@ async def fill_in(visit: Visit, template: str, act: Act, **context: Any) -> web.
     except (InvalidError, ConflictError, ForbiddenError) as exc:
         field = str(exc.facts.get("field") or FIELDS.get(exc.code, ""))
         faults, status = {field: exc.message}, exc.status
-    values = {name: readable(text) for name, text in form.items()}
-    return await visit.show(template, status, **{**context, "values": values, "faults": faults})
+    sent = {name: readable(text) for name, text in form.items()}
+    values = {**context.pop("values", {}), **sent}
+    return await visit.show(template, status, **context, values=values, faults=faults)
 
 
 def readable(text: str) -> object:
-    """What was given, as a field shows it again: instants in the form that a browser's field has."""
+    """A value that was sent, as a field shows it: instants in the format of a browser's field."""
     if is_all(RFC_3339, text):
         return datetime.fromisoformat(text)
     return text[:16] if is_all(LOCAL, text) else text
 
 
 def whole_number(text: str) -> object:
-    """Digits as the number that they are, anything else as it is, to be judged by a shape."""
+    """Digits as a number, anything else unchanged, for a shape to check."""
     return int(text) if is_all(r"[0-9]{1,9}", text) else text

@@ -1,4 +1,4 @@
-"""Forms, judged by the very shapes that judge the API's bodies, with each fault at its field."""
+"""Forms, checked by the shapes that check the API's bodies, with each fault at its field."""
 
 import re
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from service.domain.texts import is_all
 from service.web.shapes.errors import faults
 
 LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
-"""What a browser's field for instants gives. Without our script it is read as UTC, as its label says."""
+"""The format of a browser's date field. Without the script it means UTC, as its label says."""
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Form = MultiDictProxy[str]
 
 
 class FormError(Exception):
-    """A form that cannot be taken as it is. `faults` says why, by field; "" is the form as a whole."""
+    """An invalid form. `faults` are its errors by field; "" is the form as a whole."""
 
     def __init__(self, faults: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {text}" for name, text in faults.items()))
@@ -31,14 +31,14 @@ def is_instant(annotation: Any) -> bool:
 
 
 def text_of(form: Form, name: str) -> str:
-    """One field without the spaces around it; "" if it is not there."""
+    """A field without surrounding spaces; "" if it is absent."""
     return form.get(name, "").strip()
 
 
 def read(shape: type[Shape], form: Form, **given: object) -> Shape:
-    """A form as `shape`; empty fields count as absent, and `given` is added to it.
+    """Parse a form as `shape`. Empty fields count as absent; `given` are further values.
 
-    A field that repeats becomes a list where the shape wants one. Raises `FormError`.
+    A repeated field becomes a list where the shape has one. Raises `FormError`.
     """
     values: dict[str, object] = {}
     for name, field in shape.model_fields.items():
@@ -56,7 +56,7 @@ def read(shape: type[Shape], form: Form, **given: object) -> Shape:
 
 
 def judge(shape: type[Shape], values: Mapping[str, object]) -> Shape:
-    """Values as `shape`. Raises `FormError`."""
+    """Check values by `shape`. Raises `FormError`."""
     try:
         return shape.model_validate(values)
     except ValidationError as exc:
@@ -67,7 +67,7 @@ def judge(shape: type[Shape], values: Mapping[str, object]) -> Shape:
 
 
 def sentence(text: str) -> str:
-    """A fault as it stands under a field."""
+    """A fault as a sentence under its field."""
     if text == "Field required":
-        return "Please fill this in."
+        return "This field is required."
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,4 +1,4 @@
-"""Around every page: who it is, whether the request is meant, and no error without a way on."""
+"""Around every page: authentication, roles, protection of forms, and errors as pages."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-Frame-Options": "DENY",
-    # Forms of our own pages carry where they come from; nobody else hears of it.
+    # Forms of the panel carry their origin; other sites do not receive it.
     "Referrer-Policy": "same-origin",
 }
 
@@ -40,14 +40,14 @@ log = structlog.get_logger()
 
 
 class SessionReader(Notices, Protocol):
-    """Who is signed in."""
+    """The reader of sessions."""
 
     async def find(self, token: str) -> Session | None: ...
 
 
 def from_elsewhere(request: web.Request) -> bool:
-    """Whether another site made the browser send this. Browsers say so in `Sec-Fetch-Site`; older ones
-    name the origin. What says neither is no browser, and has no cookie that somebody else could use."""
+    """Whether another site made the browser send this request. Browsers say so in `Sec-Fetch-Site`,
+    older ones in `Origin`. A client that sends neither is no browser with a cookie to exploit."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in ("same-origin", "none")
@@ -56,30 +56,30 @@ def from_elsewhere(request: web.Request) -> bool:
 
 
 def sign_in_address(request: web.Request) -> str:
-    """Where to sign in, and to come back from there to what was asked for."""
+    """The address of the sign-in page, which returns to the requested page afterwards."""
     if request.method not in SAFE or "HX-Request" in request.headers:
         return f"{ROOT}/sign-in"
     return f"{ROOT}/sign-in?next={quote(str(request.rel_url), safe='')}"
 
 
 def clean(text: str) -> str:
-    """A text as PostgreSQL can keep it. Raises `HTTPBadRequest` for what no keyboard makes."""
+    """Refuse texts that PostgreSQL cannot store. Raises `HTTPBadRequest`."""
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise web.HTTPBadRequest(reason="The form has characters that are none.")
+        raise web.HTTPBadRequest(reason="The form contains invalid characters.")
     return text
 
 
 async def read_form(request: web.Request, visit: Visit, page: PanelPage) -> None:
-    """Read what was posted, and refuse what our own pages did not send. Raises `ForbiddenError`."""
+    """Parse the form, and refuse one that no page of the panel sent. Raises `ForbiddenError`."""
     if from_elsewhere(request):
-        raise ForbiddenError("This request came from another site, so nothing was done.")
+        raise ForbiddenError("This request came from another site, so nothing was changed.")
     if (request.content_length or 0) > page.max_bytes:
         raise web.HTTPRequestEntityTooLarge(page.max_bytes, request.content_length or 0)
     sized = request.clone(client_max_size=page.max_bytes)
     try:
         posted = await sized.post()
     except (ValueError, LookupError):
-        raise web.HTTPBadRequest(reason="What was sent cannot be read as a form.") from None
+        raise web.HTTPBadRequest(reason="The request is not a valid form.") from None
     visit.files = {
         name: value for name, value in posted.items() if isinstance(value, web.FileField)
     }
@@ -90,12 +90,12 @@ async def read_form(request: web.Request, visit: Visit, page: PanelPage) -> None
     given: str = request.headers.get("X-CSRF-Token") or texts.get("csrf") or ""
     if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), visit.csrf.encode()):
         raise ForbiddenError(
-            "This form is no longer valid, so nothing was done. Load the page again and repeat it."
+            "This form has expired, so nothing was changed. Reload the page and try again."
         )
 
 
 async def error_page(visit: Visit, status: int, text: str, code: str = "") -> web.Response:
-    """What went wrong, and what to do. Parts that htmx asked for are retargeted to the notices."""
+    """The page of an error. For a part that htmx fetches, a notice instead."""
     values = {"title": HTTPStatus(status).phrase, "text": text, "code": code}
     if visit.partial:
         response = await visit.show("error_part.html", status, **values)
@@ -106,33 +106,33 @@ async def error_page(visit: Visit, status: int, text: str, code: str = "") -> we
 
 
 async def explained(visit: Visit, work: Awaitable[web.StreamResponse]) -> web.StreamResponse:
-    """Turn whatever a page raises into a page."""
+    """Turn every exception of a page into a page."""
     try:
         return await work
     except web.HTTPException as exc:
         if exc.status < 400:
             raise
-        texts = {413: "What was sent is too large.", 404: "There is no such page."}
+        texts = {413: "The form is too large.", 404: "This page does not exist."}
         return await error_page(visit, exc.status, texts.get(exc.status, exc.reason))
     except CallgateError as exc:
         return await error_page(visit, exc.status, exc.message, exc.code)
     except InputError as exc:
         return await error_page(visit, exc.status, exc.detail, exc.code)
     except CONFLICTS:
-        text = "Two changes got in each other's way. Try again."
+        text = "A concurrent change interfered. Try again."
         return await error_page(visit, 503, text, "unavailable")
     except UNAVAILABLE as exc:
         log.warning("page.unavailable", path=visit.request.path, error=type(exc).__name__)
-        text = "The database does not answer. Calls are still decided; try again in a moment."
+        text = "The database does not respond. Calls are still decided. Try again in a moment."
         return await error_page(visit, 503, text, "unavailable")
     except Exception:
         log.exception("page.failed", method=visit.request.method)
-        text = "Something went wrong here. It is in the log of the service."
+        text = "An internal error occurred. The log of the service has its details."
         return await error_page(visit, 500, text, "internal_error")
 
 
 def guarded(page: PanelPage, sessions: SessionReader) -> Handler:
-    """A handler that knows who asks, and whether they may, before the page reads anything."""
+    """A handler that checks session and role before the page reads anything."""
 
     async def serve(visit: Visit) -> web.StreamResponse:
         request = visit.request
@@ -148,7 +148,9 @@ def guarded(page: PanelPage, sessions: SessionReader) -> Handler:
         if request.method not in SAFE:
             await read_form(request, visit, page)
         if page.needs is not None and not visit.may(page.needs):
-            raise ForbiddenError(f"The role {visit.actor.role} may not do this; {page.needs} may.")
+            raise ForbiddenError(
+                f"The role {visit.actor.role} cannot do this. It takes the role {page.needs}."
+            )
         return await page.run(visit)
 
     async def handle(request: web.Request) -> web.StreamResponse:

@@ -1,5 +1,5 @@
-"""One page of the panel: its address, who may see it, and what makes it. Pages are plain data, so that
-a test can go through all of them."""
+"""A page of the panel: its address, its least role, its handler. Pages are data, so that a test can
+visit all of them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Run = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class PanelPage:
-    """`path` is below /admin. `needs` is the least role; None: nobody has to be signed in.
+    """`path` is below /admin. `needs` is the least role; None: the page needs no session.
 
-    `max_bytes` is how large a form may be.
+    `max_bytes` limits the size of a form.
     """
 
     method: str
@@ -28,6 +28,6 @@ class PanelPage:
 
 
 class PageGroup(Protocol):
-    """Pages that belong together."""
+    """The pages of a noun."""
 
     def pages(self) -> Sequence[PanelPage]: ...

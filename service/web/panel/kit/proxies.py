@@ -1,5 +1,5 @@
-"""Who really asks where a proxy stands in front: without this everybody has the proxy's address, in the
-list of sessions and where guessing is slowed down."""
+"""The address of a client behind a proxy. Without it, all clients share the proxy's address in the
+list of sessions and in the throttle against guessing."""
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,7 +12,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def is_trusted(address: str, trusted: Iterable[Network]) -> bool:
-    """Whether this is a proxy of ours."""
+    """Whether this is the address of a trusted proxy."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -23,8 +23,8 @@ def is_trusted(address: str, trusted: Iterable[Network]) -> bool:
 
 
 def address_of(remote: str, forwarded: str, trusted: Iterable[Network]) -> str:
-    """The nearest address that is none of our proxies': what stands before it in X-Forwarded-For
-    anybody may have written there."""
+    """The last address in X-Forwarded-For that is not a trusted proxy: the client may have written the
+    addresses before it."""
     networks, address = tuple(trusted), remote
     for part in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
         if not is_trusted(address, networks):
@@ -34,7 +34,7 @@ def address_of(remote: str, forwarded: str, trusted: Iterable[Network]) -> str:
 
 
 def behind(proxies: Iterable[str]) -> Middleware:
-    """Let requests through these proxies have the address of who sent them."""
+    """Give requests through these proxies the address of their client."""
     trusted = tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
 
     @web.middleware

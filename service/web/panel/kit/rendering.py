@@ -1,4 +1,7 @@
-"""Jinja2 for the panel: strict about names, safe by default, with the few filters that pages need."""
+"""Jinja2 for the panel: strict about names, escaping by default, with a few filters that format values.
+
+Templates only loop, include and print; what needs a decision comes from a view object.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,8 +11,11 @@ import jinja2
 import orjson
 from aiohttp import web
 
-from service.domain.wording.labels import format_seconds, label_slug, tone_of
+from service.domain.wording.labels import format_seconds, label_slug
+from service.web.panel.kit.badges import state_badge
 from service.web.panel.kit.banners import Banners
+from service.web.panel.kit.charts import counted
+from service.web.panel.kit.fields import form_field, utc_field
 from service.web.panel.kit.static import Assets
 
 
@@ -19,17 +25,12 @@ def iso(instant: datetime) -> str:
 
 
 def utc(instant: datetime) -> str:
-    """For people without our script: to the minute, in UTC."""
+    """For browsers without our script: to the minute, in UTC."""
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def utc_field(instant: datetime | None) -> str:
-    """For a browser's field for instants, in UTC."""
-    return "" if instant is None else f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M}"
-
-
 def pretty(value: object) -> str:
-    """A value of a field as people read it: texts as they are, the rest as JSON."""
+    """The value of a field for people: texts unchanged, other values as JSON."""
     if value is None:
         return "—"
     if isinstance(value, str):
@@ -37,11 +38,6 @@ def pretty(value: object) -> str:
     return orjson.dumps(
         value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
     ).decode()
-
-
-def count(value: float) -> str:
-    """A number with its thousands set apart by thin spaces."""
-    return f"{value:,.0f}".replace(",", "\u202f")
 
 
 def set_up_rendering(
@@ -57,14 +53,19 @@ def set_up_rendering(
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(asset=assets.address, root=root, banners=banners)
+    environment.globals.update(
+        asset=assets.address,
+        root=root,
+        banners=banners,
+        form_field=form_field,
+        state_badge=state_badge,
+    )
     environment.filters.update(
         iso=iso,
         utc=utc,
         utc_field=utc_field,
         pretty=pretty,
-        count=count,
-        words=label_slug,
-        tone=tone_of,
+        count=counted,
+        label=label_slug,
         seconds=format_seconds,
     )

@@ -1,4 +1,4 @@
-"""The panel's own files: read once, compressed once, and cached by browsers for ever under their hash.
+"""The panel's static files: read and compressed once, and cached by browsers under their hash.
 
 Vendored, so that there is no build step: htmx 2.0.11 (0BSD) and Pico CSS 2.1.1 (MIT).
 """
@@ -17,7 +17,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file. `address` changes with what is in it."""
+    """A file. `address` changes with its content."""
 
     name: str
     body: bytes
@@ -27,7 +27,7 @@ class Asset:
 
 
 def read_assets(root: str) -> dict[str, Asset]:
-    """Every file of the folder by its name; `root` is where the panel is mounted."""
+    """Read the files of the folder, by name; `root` is where the panel is mounted."""
     found = {}
     for file in FOLDER.iterdir():
         kind = TYPES.get(file.name.rpartition(".")[2])
@@ -44,16 +44,16 @@ def read_assets(root: str) -> dict[str, Asset]:
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The files as the templates name them and as browsers fetch them."""
+    """The files, by name for templates and by address for browsers."""
 
     by_name: dict[str, Asset]
 
     def address(self, name: str) -> str:
-        """Where a file is; raises `KeyError` for one that does not exist."""
+        """The address of a file. Raises `KeyError`."""
         return self.by_name[name].address
 
     async def get(self, request: web.Request) -> web.Response:
-        """GET /admin/static/{digest}/{name}; an old digest still finds the file."""
+        """GET /admin/static/{digest}/{name}; an outdated digest finds the current file."""
         asset = self.by_name.get(request.match_info["name"])
         if asset is None:
             raise web.HTTPNotFound

@@ -1,4 +1,4 @@
-"""One request of a person to the panel: who it is, what was sent, and how to answer."""
+"""A request to the panel: its session, its form, and ways to respond."""
 
 import hashlib
 import hmac
@@ -13,14 +13,16 @@ from service.admin.actor import Actor
 from service.domain.errors import NotFoundError
 from service.domain.people import Client, Session
 from service.store.people.tokens import Role
+from service.web.panel.kit.fields import FormFaults
 from service.web.panel.kit.forms import Form
+from service.web.panel.kit.navigation import MenuLink, menu_of
 
 ROOT = "/admin"
 RANKS: dict[Role, int] = {"viewer": 0, "support": 1, "admin": 2}
 
 
 class Notices(Protocol):
-    """Where a word for the next page waits."""
+    """The store of notices for the next page."""
 
     async def leave_notice(self, session_id: UUID, notice: dict[str, Any]) -> None: ...
 
@@ -28,13 +30,13 @@ class Notices(Protocol):
 
 
 def csrf_of(token: str) -> str:
-    """What forms of a session carry: it follows from the cookie, which no other site can read."""
+    """The token in the forms of a session. It derives from the cookie, which other sites cannot read."""
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
 @dataclass(slots=True)
 class Visit:
-    """A request, with the session it belongs to. `token` is the session cookie's value."""
+    """A request with its session. `token` is the value of the session cookie."""
 
     request: web.Request
     notices: Notices
@@ -42,17 +44,16 @@ class Visit:
     token: str = ""
     posted: Form | None = None
     files: dict[str, web.FileField] = field(default_factory=dict)
-    context: dict[str, Any] = field(default_factory=dict)
 
     @property
     def actor(self) -> Actor:
-        """Who asks. Only pages that need no role have none, and do not ask."""
+        """The actor. Pages that need no session have none."""
         assert self.session is not None
         return Actor(self.session.name, self.session.role, "web")
 
     @property
     def client(self) -> Client:
-        """Where the request comes from, for the list of sessions and against guessing."""
+        """The client, for the list of sessions and for the throttle against guessing."""
         agent = self.request.headers.get("User-Agent", "")[:300]
         return Client(self.request.remote or "", "".join(c for c in agent if c.isprintable()))
 
@@ -62,57 +63,97 @@ class Visit:
 
     @property
     def partial(self) -> bool:
-        """Whether htmx asks for a part of a page; going back in history it wants the whole."""
+        """Whether htmx fetches a part of a page. Going back in history, it fetches the whole page."""
         headers = self.request.headers
         return "HX-Request" in headers and "HX-History-Restore-Request" not in headers
 
     @property
     def theme(self) -> str:
-        """The theme that was chosen; "" follows the system."""
+        """The chosen theme; "" follows the system."""
         chosen = self.request.cookies.get("callgate_theme", "")
         return chosen if chosen in ("light", "dark") else ""
 
+    @property
+    def is_admin(self) -> bool:
+        """Whether the visitor has the role admin."""
+        return self.may("admin")
+
+    @property
+    def is_support(self) -> bool:
+        """Whether the visitor has at least the role support."""
+        return self.may("support")
+
+    @property
+    def menu(self) -> list[tuple[str, list[MenuLink]]]:
+        """The menu with this page's entry marked."""
+        path = self.request.path.removeprefix(ROOT)
+        return menu_of(ROOT, path, is_admin=self.is_admin)
+
+    @property
+    def shows_banners(self) -> bool:
+        """Whether this page has banners. The overview lists the conditions itself."""
+        return self.session is not None and self.request.path != ROOT
+
+    @property
+    def on_account(self) -> bool:
+        """Whether this is the page of the visitor's own account."""
+        return self.request.path == f"{ROOT}/account"
+
     def may(self, role: Role) -> bool:
-        """Whether the person has at least this role."""
+        """Whether the visitor has at least this role."""
         return self.session is not None and RANKS[self.session.role] >= RANKS[role]
 
     def id(self, name: str) -> UUID:
-        """An id out of the path; raises `NotFoundError` for what is none."""
+        """An id from the path. Raises `NotFoundError` for an invalid one."""
         try:
             return UUID(self.request.match_info[name])
         except ValueError:
-            raise NotFoundError("There is no such page.") from None
+            raise NotFoundError("This page does not exist.") from None
 
     def asked(self, name: str) -> str:
-        """A query parameter without the spaces around it; "" if it is not there."""
+        """A query parameter without surrounding spaces; "" if it is absent."""
         text = self.request.query.get(name, "").replace("\x00", "").strip()
         return text.encode("utf-8", "ignore").decode()
 
+    def asked_id(self, name: str) -> UUID | None:
+        """An id in the query; an invalid one counts as absent."""
+        try:
+            return UUID(self.asked(name))
+        except ValueError:
+            return None
+
     def here(self, **changes: object) -> str:
-        """This page's address with other query parameters; None and "" remove one."""
+        """This page's address with changed query parameters; None and "" remove one."""
         query = {**self.request.query, **changes}
         kept = {key: str(value) for key, value in query.items() if value not in (None, "")}
         return str(self.request.rel_url.with_query(kept))
 
     async def form(self) -> Form:
-        """The texts of the form that was posted; its files are in `files`."""
+        """The texts of the form; its files are in `files`."""
         assert self.posted is not None, "only requests that change something have a form"
         return self.posted
 
     async def show(self, template: str, status: int = 200, **context: Any) -> web.Response:
-        """Render a page, with the notice that an earlier request left for it."""
+        """Render a page, with the notice that the previous request left."""
         notice = None
         if self.session is not None and self.session.notice and not self.partial:
             notice = self.session.notice
             await self.notices.take_notice(self.session.id)
-        values = {"visit": self, "notice": notice, "status": status, **self.context, **context}
+        faults = FormFaults(context.pop("faults", {}))
+        values = {
+            "visit": self,
+            "notice": notice,
+            "status": status,
+            **context,
+            "faults": faults,
+        }
         return aiohttp_jinja2.render_template(template, self.request, values, status=status)
 
     async def go(
         self, address: str, *, notice: str | None = None, undo: int | None = None
     ) -> web.Response:
-        """Send the browser elsewhere; `notice` is said there, with a button to take back `undo`, an
-        entry of the audit log."""
+        """Redirect the browser. The next page shows `notice`, with a button that undoes the audit entry
+        `undo`."""
         if notice is not None and self.session is not None:
             await self.notices.leave_notice(self.session.id, {"text": notice, "undo": undo})
         if self.partial:

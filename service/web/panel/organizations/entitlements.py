@@ -21,6 +21,28 @@ from service.web.shapes import organizations as shapes
 
 
 @dataclass(frozen=True, slots=True)
+class OverrideLimits:
+    """What a visitor's role allows for overrides, in words for the form."""
+
+    text: str
+    end_required: bool
+    end_hint: str
+
+
+UNLIMITED = OverrideLimits("", end_required=False, end_hint="Empty: until an admin removes it.")
+LIMITED = OverrideLimits(
+    "With the role support you may set, replace and remove overrides that end within 7 days. "
+    "Ask an admin for a longer one.",
+    end_required=True,
+    end_hint="Within 7 days.",
+)
+
+
+def override_limits(visit: Visit) -> OverrideLimits:
+    return UNLIMITED if visit.is_admin else LIMITED
+
+
+@dataclass(frozen=True, slots=True)
 class EntitlementPages:
     """Read requests, call the use cases, render."""
 
@@ -56,7 +78,10 @@ class EntitlementPages:
         self, visit: Visit, name: str, organization: Organization, values: Mapping[str, Any]
     ) -> web.Response:
         return await visit.show(
-            f"organizations/{name}.html", organization=organization, values=values, faults={}
+            f"organizations/{name}.html",
+            organization=organization,
+            values=values,
+            limits=override_limits(visit),
         )
 
     async def plan(self, visit: Visit) -> web.Response:
@@ -76,7 +101,7 @@ class EntitlementPages:
         return await fill_in(visit, "organizations/plan.html", act, organization=organization)
 
     async def trial(self, visit: Visit) -> web.Response:
-        """The form; `days` in its address proposes an end."""
+        """The form. `days` in its address suggests an end."""
         organization = await self.organization(visit)
         values = asdict(organization.trial) if organization.trial else {}
         if days := whole_days(visit, 366):
@@ -95,7 +120,7 @@ class EntitlementPages:
         return await fill_in(visit, "organizations/trial.html", act, organization=organization)
 
     async def override(self, visit: Visit) -> web.Response:
-        """The form; `days` in its address proposes an end, for support there always is one."""
+        """The form. `days` in its address suggests an end; support always gets a suggestion."""
         organization = await self.organization(visit)
         days = whole_days(visit, 366) or (None if visit.may("admin") else 1)
         values: dict[str, Any] = {"effect": visit.asked("effect") or "allow"}
@@ -117,7 +142,13 @@ class EntitlementPages:
             await self.organizations.put_override(noted, organization.id, override)
             return await saved(visit, organization, noted)
 
-        return await fill_in(visit, "organizations/override.html", act, organization=organization)
+        return await fill_in(
+            visit,
+            "organizations/override.html",
+            act,
+            organization=organization,
+            limits=override_limits(visit),
+        )
 
     def removing(self, kind: Entitlement) -> Run:
         async def remove(visit: Visit) -> web.Response:
@@ -130,7 +161,7 @@ class EntitlementPages:
 
 
 def whole_days(visit: Visit, most: int) -> int:
-    """`days` out of the address; 0 if there is none that makes sense."""
+    """`days` from the address; 0 if it is absent or invalid."""
     text = visit.asked("days")
     days = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
     return days if days <= most else 0

@@ -1,8 +1,5 @@
-"""The list of organizations as a file for spreadsheets: what is searched and sorted, to its end."""
+"""The list of organizations as a CSV file, with the search and the order of the page."""
 
-import csv
-import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,15 +11,13 @@ from service.domain.errors import InvalidError
 from service.domain.organizations import Organization
 from service.web.panel.kit.forms import FormError, judge
 from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.spreadsheets import MARK, csv_headers, csv_lines
 from service.web.panel.kit.visit import Visit
 from service.web.shapes.fields import in_utc
 from service.web.shapes.organizations import OrganizationsQuery
 
 AT_ONCE = 50
 """Decided and written in one piece of work, which takes a few milliseconds."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would run as a formula if a cell began with it."""
 
 COLUMNS = (
     "id",
@@ -42,7 +37,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class OrganizationExportPages:
-    """What everybody may read, as a download."""
+    """The download; every role may read it."""
 
     listed: OrganizationList
 
@@ -50,25 +45,19 @@ class OrganizationExportPages:
         return [PanelPage("GET", "/organizations.csv", self.download)]
 
     async def download(self, visit: Visit) -> web.StreamResponse:
-        """All pages of the list, one after the other. Raises `InvalidError`."""
+        """Stream all pages of the list. Raises `InvalidError`."""
         asked = {name: visit.asked(name) for name in OrganizationsQuery.model_fields}
         given = {name: text for name, text in asked.items() if text and name != "cursor"}
         try:
             wanted = judge(OrganizationsQuery, given).wanted
         except FormError as exc:
-            raise InvalidError(f"This address cannot be understood: {exc}") from None
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/csv; charset=utf-8",
-                "Content-Disposition": 'attachment; filename="organizations.csv"',
-                "Cache-Control": "no-store",
-            }
-        )
+            raise InvalidError(f"The address has invalid filters: {exc}") from None
+        response = web.StreamResponse(headers=csv_headers("organizations.csv"))
         listing = await self.listed.page(wanted, after=None, limit=AT_ONCE)
         await response.prepare(visit.request)
-        await response.write(b"\xef\xbb\xbf" + lines([COLUMNS]))
+        await response.write(MARK + csv_lines([COLUMNS]))
         while True:
-            await response.write(lines(cells(*pair) for pair in listing.found))
+            await response.write(csv_lines(cells(*pair) for pair in listing.found))
             if listing.next is None:
                 break
             listing = await self.listed.page(wanted, after=listing.next, limit=AT_ONCE)
@@ -97,12 +86,3 @@ def cells(organization: Organization, decision: Decision) -> list[str]:
 
 def moment(instant: datetime | None) -> str:
     return "" if instant is None else in_utc(instant)
-
-
-def lines(rows: Iterable[Iterable[str]]) -> bytes:
-    """CSV as spreadsheets read it; a cell that looks like a formula is kept a text."""
-    written = io.StringIO()
-    writer = csv.writer(written)
-    for row in rows:
-        writer.writerow(f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row)
-    return written.getvalue().encode()

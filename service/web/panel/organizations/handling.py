@@ -1,5 +1,6 @@
-"""How an organization's calls are handled and what blocked callers hear, as forms in the panel."""
+"""The call handling of an organization and its blocked messages, as forms in the panel."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,12 +20,13 @@ from service.web.shapes import organizations as shapes
 from service.web.shapes.bodies import RequestBody
 from service.web.shapes.fields import Spoken
 
+BOXES = ("goodbye", "decision_metadata", "take_events")
 SPARE_ROWS = 2
-"""Empty rows below the blocked messages, so that some can be added without a script."""
+"""Empty rows below the blocked messages, to add some without a script."""
 
 
 class MessagesForm(RequestBody):
-    """What blocked callers hear."""
+    """The form of the messages for blocked callers."""
 
     blocked_message: Spoken | None = None
     blocked_messages: shapes.BlockedMessages
@@ -55,22 +57,24 @@ class HandlingPages:
         return await visit.show(
             "organizations/messages.html",
             values={"blocked_message": organization.blocked_message},
-            faults={},
-            rows=[*rows, *[{}] * SPARE_ROWS],
+            rows=message_rows(rows),
             **self.around_messages(organization),
         )
 
     def around_messages(self, organization: Organization) -> dict[str, Any]:
-        """What a caller hears now, reason by reason, in the organization's language."""
+        """The context of the page: the saved message of every reason, in the organization's language."""
         now = datetime.now(UTC)
         return {
             "organization": organization,
             "default": self.blocked_message,
             "reasons": REASONS,
-            "heard": {
-                reason: format_blocked_message(organization, reason, self.blocked_message, now)
+            "heard": [
+                (
+                    reason,
+                    format_blocked_message(organization, reason, self.blocked_message, now),
+                )
                 for reason in REASONS
-            },
+            ],
         }
 
     async def put_messages(self, visit: Visit) -> web.Response:
@@ -93,7 +97,7 @@ class HandlingPages:
             visit,
             "organizations/messages.html",
             act,
-            rows=[*rows, *[{}] * SPARE_ROWS],
+            rows=message_rows(rows),
             **self.around_messages(organization),
         )
 
@@ -103,11 +107,15 @@ class HandlingPages:
         ring = values["ring_gate"]
         values["ring_gate"] = "" if ring is None else str(ring).lower()
         return await visit.show(
-            "organizations/handling.html", organization=organization, values=values, faults={}
+            "organizations/handling.html",
+            organization=organization,
+            values=values,
+            boxes=organization.handling,
         )
 
     async def put_handling(self, visit: Visit) -> web.Response:
         organization = await self.organization(visit)
+        sent = await visit.form()
 
         async def act(form: Form) -> web.Response:
             body = judge(shapes.HandlingBody, handling_values(form))
@@ -115,11 +123,23 @@ class HandlingPages:
             await self.organizations.change(noted, organization.id, {"handling": body.model_dump()})
             return await saved(visit, organization, noted)
 
-        return await fill_in(visit, "organizations/handling.html", act, organization=organization)
+        return await fill_in(
+            visit,
+            "organizations/handling.html",
+            act,
+            organization=organization,
+            boxes={name: name in sent for name in BOXES},
+        )
+
+
+def message_rows(rows: Iterable[Mapping[str, str | None]]) -> list[dict[str, str]]:
+    """The rows of the form's table, with spare ones below."""
+    names = ("text", "reason", "language")
+    return [{name: row.get(name) or "" for name in names} for row in (*rows, *[{}] * SPARE_ROWS)]
 
 
 def rows_of(form: Form) -> list[dict[str, str]]:
-    """The rows of the form's table, each field without the spaces around it; empty ones left out."""
+    """The rows that the form sent, without surrounding spaces and without empty rows."""
     columns = {name: form.getall(f"{name}_of", []) for name in ("text", "reason", "language")}
     rows = []
     for row in zip(*columns.values(), strict=False):
@@ -130,11 +150,9 @@ def rows_of(form: Form) -> list[dict[str, str]]:
 
 
 def handling_values(form: Form) -> dict[str, object]:
-    """The choices of the form; a box that is not ticked is not sent."""
+    """The choices of the form. Browsers do not send an unchecked box."""
     ring = text_of(form, "ring_gate")
-    values: dict[str, object] = {
-        name: name in form for name in ("goodbye", "decision_metadata", "take_events")
-    }
+    values: dict[str, object] = {name: name in form for name in BOXES}
     values["ring_gate"] = {"true": True, "false": False, "": None}.get(ring, ring)
     values["when_access_ends"] = text_of(form, "when_access_ends")
     for name in ("max_duration_seconds", "transfer_when_down", "language"):

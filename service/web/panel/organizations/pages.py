@@ -1,4 +1,4 @@
-"""Organizations in the panel: the list, one's page, its own fields, adding and removing one."""
+"""Organizations in the panel: the list, the page of one, its own fields, adding and removing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from service.admin.organizations.organizations import Organizations
 from service.admin.organizations.search import OrganizationList
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.timeline import Timeline
+from service.domain.decisions import Decision
 from service.domain.forward_urls import check_forward_url
 from service.domain.organizations import Organization
 from service.domain.texts import is_all
@@ -21,10 +22,23 @@ from service.domain.wording.blocked_messages import format_blocked_message
 from service.store.calls import search
 from service.store.organizations.timeline import Place
 from service.store.pool import Pool
+from service.web.panel.audit.views import event_view
+from service.web.panel.kit.choices import ACCESS_REASONS, Pair, filter_of, labelled
 from service.web.panel.kit.filling import fill_in
-from service.web.panel.kit.forms import LOCAL, Form, FormError, judge, read
+from service.web.panel.kit.forms import LOCAL, Form, FormError, read
 from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.organizations.views import (
+    Column,
+    OrganizationNumber,
+    OrganizationRow,
+    OrganizationView,
+    RecentCall,
+    access_view,
+    address_of,
+    column,
+)
 from service.web.shapes.fields import instant_of
 from service.web.shapes.organizations import (
     OrganizationBody,
@@ -43,13 +57,36 @@ SHOWN_NUMBERS, SHOWN_CALLS, SHOWN_EVENTS = 20, 8, 12
 OWN = ("name", "external_id", "forward_url", "attributes", "assistant_ids")
 
 
-def address_of(organization: Organization) -> str:
-    return f"{ROOT}/organizations/{organization.id}"
+FILTERS: Mapping[str, tuple[str, list[Pair]]] = {
+    "reason": ("Reason", labelled(ACCESS_REASONS)),
+    "trial": (
+        "Trial",
+        [
+            ("running", "On trial"),
+            ("ending", "Ends within 7 days"),
+            ("ended", "Has ended"),
+            ("none", "None"),
+        ],
+    ),
+    "plan_status": (
+        "Plan",
+        [
+            ("active", "Active"),
+            ("past_due", "Past due"),
+            ("canceled", "Canceled"),
+            ("paused", "Paused"),
+            ("none", "None"),
+        ],
+    ),
+    "override": ("Override", [("true", "Has one"), ("false", "Has none")]),
+    "numbers": ("Numbers", [("false", "No numbers"), ("true", "Has numbers")]),
+}
+"""The filters that are folded away, each with its label and its options."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrganizationPages:
-    """Reads requests, calls the use cases, renders. `blocked_message` is the service's default."""
+    """Read requests, call the use cases, render. `blocked_message` is the service's default."""
 
     pool: Pool
     organizations: Organizations
@@ -74,34 +111,47 @@ class OrganizationPages:
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        """The list; what cannot be understood in its address is told, and the rest shown."""
-        asked = {name: visit.asked(name) for name in OrganizationsQuery.model_fields}
-        given = {name: text for name, text in asked.items() if text}
-        faults: Mapping[str, str] = {}
-        try:
-            query = judge(OrganizationsQuery, given)
-        except FormError as exc:
-            query, faults = OrganizationsQuery(), exc.faults
+        """The list. Invalid filters are reported, and all organizations are shown."""
+        filters = read_filters(visit, OrganizationsQuery)
+        asked, query = filters.asked, filters.query
         listing = await self.listed.page(
             query.wanted, after=read_position(query.cursor, query.sort), limit=query.limit
         )
         cursor = write_position(listing.next)
+        given = {name for name, text in asked.items() if text}
+        allowed = [("true", "Allowed"), ("false", "Blocked")]
         return await visit.show(
             "organizations/list.html",
-            422 if faults else 200,
+            filters.status,
             asked=asked,
-            faults=faults,
-            sort=query.sort,
-            found=listing.found,
+            fault=filters.fault("organizations"),
+            access=filter_of("allowed", "Access", allowed, asked["allowed"]),
+            filters=[
+                filter_of(name, label, pairs, asked[name])
+                for name, (label, pairs) in FILTERS.items()
+            ],
+            filters_open=bool(given & FILTERS.keys()),
+            columns=[
+                column(visit, "Name", "name", query.sort),
+                Column("Access now", "", wide=False),
+                column(visit, "Trial ends", "trial_ends_at", query.sort),
+                Column("Plan", "", wide=True),
+                column(visit, "Plan ends", "plan_ends_at", query.sort, wide=True),
+                column(visit, "Added", "created_at", query.sort, wide=True),
+            ],
+            rows=[OrganizationRow(*pair) for pair in listing.found],
             more=visit.here(cursor=cursor) if cursor else None,
-            filtered=bool(given.keys() - {"sort", "cursor", "limit"}),
+            csv=visit.here(cursor=None, limit=None).replace(
+                "/organizations", "/organizations.csv", 1
+            ),
+            filtered=bool(given - {"sort", "cursor", "limit"}),
         )
 
     async def page(self, visit: Visit) -> web.Response:
-        """One organization with all that its support needs."""
+        """One organization with everything that support needs."""
         organization = await self.organizations.get(visit.id("organization_id"))
         explained = await self.access.explain_stored(organization)
-        other, fault = await self.at_another_instant(visit, organization)
+        other, fault = await self.access_at(visit, organization)
         numbers = await self.numbers.list_page(
             organization_id=organization.id, sync_state=None, after=None, limit=SHOWN_NUMBERS + 1
         )
@@ -114,28 +164,32 @@ class OrganizationPages:
             limit=SHOWN_CALLS,
         )
         events = await self.events.page(organization.id, after=None, limit=SHOWN_EVENTS)
-        reason = explained.decision.reason if not explained.decision.allowed else "trial_expired"
         return await visit.show(
             "organizations/page.html",
             organization=organization,
-            explained=explained,
-            other=other,
+            view=self.view(organization, explained.decision),
+            access=access_view(explained),
+            other=access_view(other) if other else None,
             at=visit.asked("at"),
             at_fault=fault,
-            numbers=numbers[:SHOWN_NUMBERS],
+            numbers=[OrganizationNumber(number) for number in numbers[:SHOWN_NUMBERS]],
             more_numbers=len(numbers) > SHOWN_NUMBERS,
-            calls=[call for call, _ in calls],
-            events=events.found,
+            calls=[RecentCall(call) for call, _ in calls],
+            events=[event_view(event, visit) for event in events.found],
             more_events=events.next is not None,
-            spoken=format_blocked_message(
-                organization, reason, self.blocked_message, datetime.now(UTC)
-            ),
         )
 
-    async def at_another_instant(
+    def view(self, organization: Organization, decision: Decision) -> OrganizationView:
+        """The page's view, with the message for callers who are, or would be, blocked."""
+        reason = "trial_expired" if decision.allowed else decision.reason
+        now = datetime.now(UTC)
+        message = format_blocked_message(organization, reason, self.blocked_message, now)
+        return OrganizationView(organization, decision, message)
+
+    async def access_at(
         self, visit: Visit, organization: Organization
     ) -> tuple[Explained | None, str]:
-        """The access at the instant in the address, if there is one; else what is wrong with it."""
+        """The access at the time in the address, if it has one; else what is wrong with the time."""
         text = visit.asked("at")
         if not text:
             return None, ""
@@ -144,10 +198,10 @@ class OrganizationPages:
         try:
             return await self.access.explain_stored(organization, instant_of(text)), ""
         except ValueError:
-            return None, "Please give a date and a time."
+            return None, "Enter a date and a time."
 
     async def timeline(self, visit: Visit) -> web.Response:
-        """All that happened around an organization."""
+        """The timeline of an organization."""
         organization = await self.organizations.get(visit.id("organization_id"))
         found = read_cursor(visit.asked("cursor") or None, place_in_time, place_in_log)
         after: Place | None = (found[0], found[1]) if found else None
@@ -156,12 +210,12 @@ class OrganizationPages:
         return await visit.show(
             "organizations/timeline.html",
             organization=organization,
-            events=page.found,
+            events=[event_view(event, visit) for event in page.found],
             more=visit.here(cursor=cursor) if cursor else None,
         )
 
     async def new(self, visit: Visit) -> web.Response:
-        return await visit.show("organizations/edit.html", organization=None, values={}, faults={})
+        return await visit.show("organizations/edit.html", organization=None, values={})
 
     async def create(self, visit: Visit) -> web.Response:
         async def act(form: Form) -> web.Response:
@@ -180,9 +234,7 @@ class OrganizationPages:
             if organization.attributes
             else ""
         )
-        return await visit.show(
-            "organizations/edit.html", organization=organization, values=values, faults={}
-        )
+        return await visit.show("organizations/edit.html", organization=organization, values=values)
 
     async def change(self, visit: Visit) -> web.Response:
         organization = await self.organizations.get(visit.id("organization_id"))
@@ -198,12 +250,12 @@ class OrganizationPages:
         return await fill_in(visit, "organizations/edit.html", act, organization=organization)
 
     def own_values(self, form: Form) -> dict[str, Any]:
-        """The fields of the form, judged as the API judges them."""
+        """The fields of the form, checked like those of the API."""
         text = form.get("attributes", "").strip()
         try:
             attributes = orjson.loads(text) if text else {}
         except orjson.JSONDecodeError:
-            raise FormError({"attributes": "This is no JSON object."}) from None
+            raise FormError({"attributes": "This is not a JSON object."}) from None
         ids = form.get("assistant_ids", "").replace(",", " ").split()
         body = read(OrganizationBody, form, attributes=attributes, assistant_ids=ids)
         if body.forward_url is not None:
@@ -211,12 +263,12 @@ class OrganizationPages:
         return body.model_dump()
 
     async def delete(self, visit: Visit) -> web.Response:
-        """Remove an organization whose name was typed."""
+        """Remove an organization after its name was typed."""
         organization = await self.organizations.get(visit.id("organization_id"))
 
         async def act(form: Form) -> web.Response:
             if form.get("typed", "").strip() != organization.name.strip():
-                raise FormError({"typed": "This is not the name of the organization."})
+                raise FormError({"typed": "This is not the organization's name."})
             await self.organizations.delete(visit.actor, organization.id)
             return await visit.go(
                 f"{ROOT}/organizations", notice=f"{organization.name} was removed."
@@ -226,7 +278,7 @@ class OrganizationPages:
 
 
 async def saved(visit: Visit, organization: Organization, noted: RecordedChanges) -> web.Response:
-    """Back to the organization's page, with the way to take the change back."""
+    """Return to the organization's page, with a button to undo the change."""
     if not noted.entries:
         return await visit.go(address_of(organization), notice="Nothing was changed.")
     return await visit.go(address_of(organization), notice="Saved.", undo=noted.entries[-1])

@@ -1,7 +1,7 @@
-"""One's own account: the password, and where one is signed in."""
+"""The page of the own account: its password and its sessions."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,35 +36,51 @@ SYSTEMS = (
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session as it is shown. `here` is the one that looks at it."""
+    """A session as pages print it. `here` is the visitor's own one."""
 
     session: Session
     browser: str
     here: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SessionList:
+    """The sessions of an admin."""
+
+    rows: Sequence[SessionRow]
+
+    @property
+    def button(self) -> str:
+        """The text of the button that ends several sessions; "" if there are none to end."""
+        if all(row.here for row in self.rows):
+            return ""
+        return "End all others" if any(row.here for row in self.rows) else "End all"
+
+
 def browser_of(user_agent: str) -> str:
-    """What people call a browser; its own words where it is none that we know."""
+    """The common name of a browser; its user agent if the browser is unknown."""
     browser = next((name for mark, name in BROWSERS if re.search(rf"{mark}\w*/", user_agent)), "")
     system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
     return " on ".join(part for part in (browser, system) if part) or user_agent[:60] or "Unknown"
 
 
-def session_rows(sessions: Iterable[Session], here: Session) -> list[SessionRow]:
-    return [SessionRow(one, browser_of(one.user_agent), one.id == here.id) for one in sessions]
+def session_list(sessions: Iterable[Session], here: Session) -> SessionList:
+    return SessionList(
+        [SessionRow(one, browser_of(one.user_agent), one.id == here.id) for one in sessions]
+    )
 
 
 def new_password(form: Form) -> str:
-    """A password that was typed twice, as it was typed. Raises `FormError`."""
+    """The password of a form that asks for it twice. Raises `FormError`."""
     password = form.get("password", "")
     if password != form.get("again", ""):
-        raise FormError({"again": "The two passwords are not the same."})
+        raise FormError({"again": "The passwords do not match."})
     return password
 
 
 @dataclass(frozen=True, slots=True)
 class AccountPages:
-    """Everybody's own; nobody else's is reached from here."""
+    """Read requests, call the use cases, render. Reach the visitor's own account only."""
 
     people: People
     sessions: Sessions
@@ -81,7 +97,7 @@ class AccountPages:
         here = own(visit)
         admin: Admin = await self.people.get(visit.actor, here.admin_id)
         sessions = await self.sessions.list_of(visit.actor, here.admin_id)
-        return {"admin": admin, "sessions": session_rows(sessions, here)}
+        return {"admin": admin, "sessions": session_list(sessions, here)}
 
     async def show(self, visit: Visit) -> web.Response:
         return await visit.show(
@@ -106,13 +122,13 @@ class AccountPages:
             return await visit.show("people/account.html", 429, values={}, faults=faults, **context)
 
     async def revoke(self, visit: Visit) -> web.Response:
-        """End one of one's own sessions; an admin ends others' on their pages, not here."""
+        """End one of the visitor's sessions. Those of another admin end on that admin's page."""
         here, session_id = own(visit), visit.id("session_id")
         sessions = await self.sessions.list_of(visit.actor, here.admin_id)
         if session_id not in {one.id for one in sessions}:
             raise SessionNotFoundError
         await self.sessions.revoke(visit.actor, session_id, own_admin_id=here.admin_id)
-        return await visit.go(f"{ROOT}/account", notice="That session has ended.")
+        return await visit.go(f"{ROOT}/account", notice="The session has ended.")
 
     async def revoke_others(self, visit: Visit) -> web.Response:
         here = own(visit)

@@ -1,4 +1,4 @@
-"""Who may sign in: the list of admins, adding one, and one admin's role, password and sessions."""
+"""The pages of admins: the list, adding one, an admin's role, password and sessions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,22 +14,47 @@ from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
-from service.web.panel.people.account import new_password, session_rows
+from service.web.panel.people.account import new_password, session_list
 from service.web.shapes.bodies import RequestBody
 
 PAGE_SIZE = 50
 
 MEANINGS: Mapping[Role, str] = {
-    "viewer": "Viewer: sees everything, changes nothing",
-    "support": "Support: also makes overrides of up to 7 days",
-    "admin": "Admin: everything",
+    "viewer": "Viewer: reads everything, changes nothing",
+    "support": "Support: also sets overrides of up to 7 days",
+    "admin": "Admin: does everything",
 }
 
 
 class RoleForm(RequestBody):
-    """A role that was chosen."""
+    """The form that chooses a role."""
 
     role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRow:
+    """An admin as pages print it. `own` is the visitor's own account."""
+
+    admin: Admin
+    own: bool
+
+    @property
+    def signs_in_with(self) -> str:
+        ways = [("Password", self.admin.has_password), ("Provider", self.admin.subject)]
+        return ", ".join(name for name, has in ways if has)
+
+    @property
+    def role_hint(self) -> str:
+        text = "It takes effect at once, in open sessions too."
+        if self.admin.subject:
+            text += " The sign-in provider sets it again at every sign-in."
+        return text
+
+
+def admin_row(visit: Visit, admin: Admin) -> AdminRow:
+    assert visit.session is not None
+    return AdminRow(admin, admin.id == visit.session.admin_id)
 
 
 def role_choices() -> list[tuple[Role, str]]:
@@ -38,7 +63,7 @@ def role_choices() -> list[tuple[Role, str]]:
 
 @dataclass(frozen=True, slots=True)
 class PeoplePages:
-    """Reads requests, calls the use cases, renders."""
+    """Read requests, call the use cases, render."""
 
     people: People
     sessions: Sessions
@@ -63,7 +88,8 @@ class PeoplePages:
         found = await self.people.list_page(visit.actor, after=after, limit=PAGE_SIZE + 1)
         shown = found[:PAGE_SIZE]
         more = visit.here(after=shown[-1].id) if len(found) > PAGE_SIZE else None
-        return await visit.show("people/list.html", admins=shown, more=more)
+        rows = [admin_row(visit, admin) for admin in shown]
+        return await visit.show("people/list.html", rows=rows, more=more)
 
     async def new(self, visit: Visit) -> web.Response:
         values = {"role": "viewer"}
@@ -82,14 +108,14 @@ class PeoplePages:
         return await fill_in(visit, "people/new.html", act, choices=role_choices())
 
     async def context(self, visit: Visit, admin: Admin) -> dict[str, Any]:
-        """What the page of one admin shows."""
+        """The context of an admin's page."""
         assert visit.session is not None
         sessions = await self.sessions.list_of(visit.actor, admin.id)
         return {
-            "admin": admin,
-            "own": admin.id == visit.session.admin_id,
-            "sessions": session_rows(sessions, visit.session),
+            "row": admin_row(visit, admin),
+            "sessions": session_list(sessions, visit.session),
             "choices": role_choices(),
+            "values": {"role": admin.role},
         }
 
     async def admin(self, visit: Visit) -> Admin:
@@ -97,9 +123,7 @@ class PeoplePages:
 
     async def show(self, visit: Visit) -> web.Response:
         admin = await self.admin(visit)
-        values = {"role": admin.role}
-        context = await self.context(visit, admin)
-        return await visit.show("people/page.html", values=values, faults={}, **context)
+        return await visit.show("people/page.html", **await self.context(visit, admin))
 
     async def back(self, visit: Visit, admin: Admin, notice: str) -> web.Response:
         return await visit.go(f"{ROOT}/people/{admin.id}", notice=notice)
@@ -111,7 +135,7 @@ class PeoplePages:
         async def act(form: Form) -> web.Response:
             role = read(RoleForm, form).role
             await self.people.change_role(visit.actor, admin.id, role)
-            if context["own"] and role != "admin":
+            if context["row"].own and role != "admin":
                 return await visit.go(ROOT, notice=f"You now have the role {role}.")
             return await self.back(visit, admin, f"{admin.name} now has the role {role}.")
 
@@ -122,7 +146,7 @@ class PeoplePages:
 
         async def act(form: Form) -> web.Response:
             await self.people.set_password(visit.actor, admin.id, new_password(form))
-            text = f"{admin.name} has a new password and has to sign in again."
+            text = f"{admin.name} has a new password and must sign in again."
             return await self.back(visit, admin, text)
 
         return await fill_in(visit, "people/page.html", act, **await self.context(visit, admin))
@@ -145,7 +169,7 @@ class PeoplePages:
     async def revoke(self, visit: Visit) -> web.Response:
         admin = await self.admin(visit)
         await self.sessions.revoke(visit.actor, visit.id("session_id"), own_admin_id=None)
-        return await self.back(visit, admin, "That session has ended.")
+        return await self.back(visit, admin, "The session has ended.")
 
     async def revoke_all(self, visit: Visit) -> web.Response:
         assert visit.session is not None

@@ -1,4 +1,4 @@
-"""Signing in and out of the panel, making its first admin, and the way through the sign-in provider."""
+"""Signing in and out, creating the first admin, and signing in through the sign-in provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,23 +22,27 @@ BINDING_SECONDS = 600
 MAX_FORM_BYTES = 8 * 1024
 """Of forms that no session proves: the contract's limit."""
 
+CODE_IN_SETTING = "The value of CALLGATE_ADMIN_TOKEN."
+CODE_IN_LOG = (
+    "The code in the address that callgate serve prints (Set up:). Every start prints a new code."
+)
 BACK = f"{ROOT}/sign-in/provider/back"
 
 
 def is_safe(request: web.Request) -> bool:
-    """Whether the cookie may be kept to https: everywhere but on this very machine. What a proxy in
-    front speaks is not ours to see, and a browser that gets it over http does not keep it."""
+    """Whether the cookie is for https only: everywhere except on this machine. A proxy in front may
+    speak https where this service sees http; a browser drops such a cookie over http."""
     return not is_local(request.url.host or "")
 
 
 def looks_plain(request: web.Request) -> bool:
-    """Whether the browser seems to come over http from elsewhere, where it will not keep the cookie."""
+    """Whether the browser seems to use http from another machine, where it drops the cookie."""
     forwarded = request.headers.get("X-Forwarded-Proto", request.scheme)
     return is_safe(request) and forwarded == "http" and "Forwarded" not in request.headers
 
 
 def way_on(text: str) -> str:
-    """Where to go after signing in: a page of ours, whatever somebody wrote into the address."""
+    """The page to show after signing in: one of the panel, whatever the address asks for."""
     is_ours = text == ROOT or text.startswith((f"{ROOT}/", f"{ROOT}?"))
     is_entrance = text.startswith((f"{ROOT}/sign-", f"{ROOT}/setup"))
     if not is_ours or is_entrance or not text.isprintable() or "\\" in text or len(text) > 2000:
@@ -49,7 +53,7 @@ def way_on(text: str) -> str:
 def set_cookie(
     visit: Visit, response: web.Response, name: str, value: str, seconds: float
 ) -> web.Response:
-    """A cookie that no script reads and no other site sends along."""
+    """Set a cookie that scripts cannot read and other sites cannot send."""
     response.set_cookie(
         name,
         value,
@@ -64,7 +68,7 @@ def set_cookie(
 
 @dataclass(frozen=True, slots=True)
 class SignInPages:
-    """What nobody has to be signed in for."""
+    """The pages that need no session."""
 
     signing_in: SignIn
     people: People
@@ -118,7 +122,7 @@ class SignInPages:
         return await self.begin(visit, token, way)
 
     async def begin(self, visit: Visit, token: str, way: str) -> web.Response:
-        """Go on with a new session; one that was there before ends with it."""
+        """Continue with a new session; the previous one of this browser ends."""
         if visit.session is not None:
             await self.sessions.end(visit.session, visit.actor)
         response = await visit.go(way)
@@ -144,7 +148,7 @@ class SignInPages:
             status,
             values=values or {},
             faults=faults or {},
-            by_token=bool(self.people.setup_token),
+            code_hint=CODE_IN_SETTING if self.people.setup_token else CODE_IN_LOG,
             plain=looks_plain(visit.request),
         )
 
@@ -158,7 +162,7 @@ class SignInPages:
         values = {"name": form.get("name", "")[:200], "code": form.get("code", "").strip()[:300]}
         password = form.get("password", "")
         if password != form.get("again", ""):
-            faults = {"again": "The two passwords are not the same."}
+            faults = {"again": "The passwords do not match."}
             return await self.setup_form(visit, 422, values, faults)
         try:
             token = await self.people.create_first(
@@ -177,7 +181,7 @@ class SignInPages:
         return await self.begin(visit, token, ROOT)
 
     def address_back(self, visit: Visit) -> str:
-        """Where the provider sends the browser back to."""
+        """The address to which the provider sends the browser back."""
         scheme = "https" if is_safe(visit.request) else visit.request.scheme
         return f"{scheme}://{visit.request.host}{BACK}"
 

@@ -1,10 +1,11 @@
-"""Adding a number: whose it is, which one at Vapi, what will be changed there, and then doing it."""
+"""Adding a number in three steps: the organization, the number at Vapi, the changes there."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from service.admin.imports.vapi_numbers import VapiNumber
 from service.admin.organizations.organizations import Organizations
 from service.admin.organizations.search import OrganizationList, OrganizationQuery
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
@@ -12,21 +13,67 @@ from service.admin.phone_numbers.unregistered import Unregistered
 from service.domain.errors import CallgateError, NotFoundError
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import NumberGate
-from service.reconcile.reconciler import Reconciler
+from service.reconcile.reconciler import AddPreview, Reconciler
 from service.store.organizations.search import Filters
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, judge, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
-from service.web.panel.phone_numbers.pages import address_of, id_asked, read_answer
+from service.web.panel.phone_numbers.pages import read_answer
+from service.web.panel.phone_numbers.views import GATES, NumberRouteView, address_of, other_gate
 from service.web.shapes import phone_numbers as shapes
+from service.web.shapes.reconcile import Route
 
 OFFERED_NUMBERS, OFFERED_ORGANIZATIONS = 30, 12
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedRow:
+    """A number at Vapi that is not registered here."""
+
+    offered: VapiNumber
+
+    @property
+    def number(self) -> str:
+        return self.offered.number or self.offered.id
+
+    @property
+    def name(self) -> str:
+        return self.offered.name or "—"
+
+    @property
+    def webhook_url(self) -> str:
+        return self.offered.webhook_url or "—"
+
+    @property
+    def answered_by(self) -> list[tuple[str, str]]:
+        return list(self.offered.answered_by.items())
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewView:
+    """What adding a number changes at Vapi."""
+
+    preview: AddPreview
+    route: NumberRouteView
+
+    @property
+    def number(self) -> str:
+        return self.preview.number or "—"
+
+    @property
+    def name(self) -> str:
+        return self.preview.name or "—"
+
+    @property
+    def label(self) -> str:
+        """The suggested label."""
+        return self.preview.name or ""
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneNumberAddingPages:
-    """One page in three steps; each step is in its address, so that any can be linked to."""
+    """One page in three steps. Its address holds the step, so that pages can link to any of them."""
 
     organizations: Organizations
     listed: OrganizationList
@@ -44,21 +91,20 @@ class PhoneNumberAddingPages:
         return await visit.show("phone_numbers/new.html", **await self.context(visit))
 
     async def context(self, visit: Visit) -> dict[str, Any]:
-        """What the present step needs."""
+        """The context of the current step."""
         organization = await self.organization(visit)
         vapi_id = visit.asked("vapi_phone_number_id")[:100]
         gate: NumberGate = "request" if visit.asked("gate") == "request" else "event"
         context: dict[str, Any] = {
             "organization": organization,
             "vapi_id": vapi_id,
-            "gate": gate,
             "query": visit.asked("query")[:200],
+            "gates": GATES,
             "values": {"gate": gate},
-            "faults": {},
             "problem": "",
             "organizations": [],
             "offered": [],
-            "how_many": 0,
+            "further": "",
             "preview": None,
         }
         if organization is None:
@@ -68,17 +114,24 @@ class PhoneNumberAddingPages:
         try:
             if vapi_id:
                 preview = await self.reconciler.preview(vapi_id, gate)
-                return {**context, "preview": preview}
+                gates = visit.here(gate=None), visit.here(gate="request")
+                view = PreviewView(preview, NumberRouteView(Route.model_validate(preview.route)))
+                return {**context, "preview": view, "other_gate": other_gate(gate, *gates)}
             offered, count = await self.unregistered.search(context["query"], OFFERED_NUMBERS)
         except CallgateError as exc:
             return {**context, "problem": exc.message}
         except TimeoutError:
-            return {**context, "problem": "Vapi does not answer now. Try again, or type an id."}
-        return {**context, "offered": offered, "how_many": count}
+            return {**context, "problem": "Vapi does not answer. Try again, or enter an id."}
+        further = f"{len(offered)} of {count} shown. Search for the one you need."
+        return {
+            **context,
+            "offered": [OfferedRow(number) for number in offered],
+            "further": further if count > len(offered) else "",
+        }
 
     async def organization(self, visit: Visit) -> Organization | None:
-        """Whose the number is to be, once that was chosen."""
-        found = id_asked(visit, "organization_id")
+        """The organization that was chosen, if one was."""
+        found = visit.asked_id("organization_id")
         if found is None:
             return None
         try:
@@ -100,6 +153,6 @@ class PhoneNumberAddingPages:
             )
             created = await self.numbers.create(visit.actor, body.model_dump())
             self.unregistered.forget()
-            return await visit.go(address_of(created.id), notice="Added.")
+            return await visit.go(address_of(created.id), notice="The number was added.")
 
         return await fill_in(visit, "phone_numbers/new.html", act, **await self.context(visit))

@@ -1,9 +1,8 @@
-"""Numbers in the panel: the list, one's page with route, diff and history, and what is done there."""
+"""Phone numbers in the panel: the list, and the page of one with its route, drift and history."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from uuid import UUID
 
 import orjson
 from aiohttp import web
@@ -18,40 +17,36 @@ from service.store import audit
 from service.store.phone_numbers import phone_numbers as store
 from service.store.phone_numbers.phone_numbers import PhoneNumberFilter
 from service.store.pool import Pool
+from service.web.panel.kit.choices import filter_of, labelled
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, judge, read, text_of
+from service.web.panel.kit.links import TextLink
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.phone_numbers.views import (
+    GATES,
+    CoverageView,
+    NumberRouteView,
+    NumberRow,
+    NumberView,
+    address_of,
+    change_view,
+    name_of,
+)
 from service.web.shapes.phone_numbers import PhoneNumberPatch
 from service.web.shapes.reconcile import PauseBody, RollbackBody, Route, change_shape
 
 PER_PAGE = 50
 SHOWN_CHANGES = 20
 STATES = tuple(state.value for state in SyncState)
-UNSETTLED = (SyncState.PENDING,)
+
+GATE_CHOICES = [("event", "Event"), ("request", "Request")]
 
 Found = TypeVar("Found")
 
 
-def address_of(phone_number_id: UUID) -> str:
-    return f"{ROOT}/numbers/{phone_number_id}"
-
-
-def called(number: PhoneNumber) -> str:
-    """What people call a number, and type to confirm that they mean it."""
-    return number.number or number.label or number.vapi_phone_number_id
-
-
-def id_asked(visit: Visit, name: str) -> UUID | None:
-    """An id in the address; what is none counts as not given."""
-    try:
-        return UUID(visit.asked(name))
-    except ValueError:
-        return None
-
-
-async def told(work: Awaitable[Found]) -> tuple[Found | None, str]:
-    """What Vapi says, or why it cannot be asked: a page is shown all the same."""
+async def result_or_problem(work: Awaitable[Found]) -> tuple[Found | None, str]:
+    """The result, or the problem in its place: the page is shown without it."""
     try:
         return await work, ""
     except CallgateError as exc:
@@ -60,7 +55,7 @@ async def told(work: Awaitable[Found]) -> tuple[Found | None, str]:
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumberPages:
-    """Reads requests, calls the use cases, renders."""
+    """Read requests, call the use cases, render."""
 
     pool: Pool
     numbers: PhoneNumbers
@@ -84,25 +79,32 @@ class PhoneNumberPages:
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        """The numbers that fit; a filter that does not exist is none."""
+        """The numbers that match the filters. An unknown filter value is ignored."""
         state, gate = visit.asked("sync_state"), visit.asked("gate")
         wanted = PhoneNumberFilter(
             visit.asked("query")[:200],
-            id_asked(visit, "organization_id"),
+            visit.asked_id("organization_id"),
             state if state in STATES else None,
             gate if gate in ("event", "request") else None,
             visit.asked("paused") == "true",
         )
         found = await store.search(
-            self.pool, wanted, after=id_asked(visit, "cursor"), limit=PER_PAGE + 1
+            self.pool, wanted, after=visit.asked_id("cursor"), limit=PER_PAGE + 1
         )
         shown = found[:PER_PAGE]
+        names = await self.names([str(number.organization_id) for number in shown])
         return await visit.show(
             "phone_numbers/list.html",
-            found=shown,
-            names=await self.names([str(number.organization_id) for number in shown]),
+            rows=[NumberRow(number, organization_link(number, names)) for number in shown],
             wanted=wanted,
-            states=STATES,
+            filters=[
+                filter_of("sync_state", "Webhook", labelled(STATES), wanted.sync_state),
+                filter_of("gate", "Gate", GATE_CHOICES, wanted.gate),
+                filter_of(
+                    "paused", "Paused", [("true", "Paused")], "true" if wanted.paused else ""
+                ),
+            ],
+            all_organizations=visit.here(organization_id=None, cursor=None),
             more=visit.here(cursor=shown[-1].id) if len(found) > PER_PAGE else None,
             filtered=wanted != PhoneNumberFilter(),
         )
@@ -110,46 +112,38 @@ class PhoneNumberPages:
     async def names(self, ids: list[str]) -> dict[str, str]:
         return await audit.find_names(self.pool, list(dict.fromkeys(ids)))
 
-    async def context(self, number: PhoneNumber) -> dict[str, Any]:
+    async def view(self, number: PhoneNumber) -> NumberView:
         names = await self.names([str(number.organization_id)])
-        return {
-            "number": number,
-            "called": called(number),
-            "organization": names.get(str(number.organization_id), "its organization"),
-            "here": address_of(number.id),
-            "settling": number.sync.state in UNSETTLED and number.pause is None,
-        }
+        return NumberView(number, organization_link(number, names))
 
     async def page(self, visit: Visit, status: int = 200, **context: Any) -> web.Response:
-        """One number; what has to be asked of Vapi comes a moment later."""
+        """One number. The page fetches what only Vapi knows a moment later."""
         number = await self.numbers.get(visit.id("phone_number_id"))
         changes = await self.webhooks.changes(number.id, before_id=None, limit=SHOWN_CHANGES)
-        values = {"faults": {}, "values": {}, **await self.context(number), **context}
         return await visit.show(
             "phone_numbers/page.html",
             status,
-            changes=[change_shape(change) for change in changes],
-            **values,
+            view=await self.view(number),
+            changes=[change_view(change_shape(change)) for change in changes],
+            **{"values": {}, **context},
         )
 
     async def state(self, visit: Visit) -> web.Response:
-        """How the webhook stands, for a page that waits for it."""
+        """The state of the webhook, for a page that waits for it."""
         number = await self.numbers.get(visit.id("phone_number_id"))
-        return await visit.show("phone_numbers/state.html", **await self.context(number))
+        return await visit.show("phone_numbers/state.html", view=await self.view(number))
 
     async def route(self, visit: Visit) -> web.Response:
-        """Where Vapi sends events now, and which calls are stopped where; asks Vapi."""
+        """Where Vapi sends events now, and where calls are stopped. Asks Vapi."""
         number = await self.numbers.get(visit.id("phone_number_id"))
-        route, why_no_route = await told(self.webhooks.route(number.id))
-        coverage, why_no_coverage = await told(self.coverages.of(number.id))
-        shown = None if route is None else Route.model_validate(route)
+        route, route_problem = await result_or_problem(self.webhooks.route(number.id))
+        coverage, coverage_problem = await result_or_problem(self.coverages.of(number.id))
         return await visit.show(
             "phone_numbers/route.html" if visit.partial else "phone_numbers/route_page.html",
-            number=number,
-            called=called(number),
-            route=shown,
-            coverage=coverage,
-            problem=why_no_route or why_no_coverage,
+            view=await self.view(number),
+            route=NumberRouteView(Route.model_validate(route)) if route else None,
+            coverage=CoverageView(coverage) if coverage else None,
+            problem=route_problem or coverage_problem,
         )
 
     async def edit(self, visit: Visit) -> web.Response:
@@ -160,8 +154,8 @@ class PhoneNumberPages:
             "organization_id": number.organization_id,
             "answer_with": orjson.dumps(number.answer_with).decode() if number.answer_with else "",
         }
-        context = await self.context(number)
-        return await visit.show("phone_numbers/edit.html", values=values, faults={}, **context)
+        view = await self.view(number)
+        return await visit.show("phone_numbers/edit.html", values=values, view=view, gates=GATES)
 
     async def change(self, visit: Visit) -> web.Response:
         number = await self.numbers.get(visit.id("phone_number_id"))
@@ -181,16 +175,17 @@ class PhoneNumberPages:
             await self.numbers.change(noted, number.id, values)
             return await done(visit, number, noted, "Saved.")
 
-        return await fill_in(visit, "phone_numbers/edit.html", act, **await self.context(number))
+        view = await self.view(number)
+        return await fill_in(visit, "phone_numbers/edit.html", act, view=view, gates=GATES)
 
     async def sync(self, visit: Visit) -> web.Response:
         number = await self.numbers.sync(visit.actor, visit.id("phone_number_id"))
-        words = {SyncState.IN_SYNC: "Looked at Vapi: all is as it should be."}
-        text = words.get(number.sync.state, "Looked at Vapi: see below how it stands.")
+        in_sync = number.sync.state is SyncState.IN_SYNC
+        text = "Checked: in sync." if in_sync else "Checked. See the state below."
         return await visit.go(address_of(number.id), notice=text)
 
     async def pause(self, visit: Visit) -> web.Response:
-        """Change nothing at Vapi for this number for a while."""
+        """Pause the repairs of this number."""
         form = await visit.form()
         phone_number_id = visit.id("phone_number_id")
         try:
@@ -203,15 +198,15 @@ class PhoneNumberPages:
             return await self.page(visit, 422, faults=exc.faults, values=dict(form))
         except InvalidError as exc:
             return await self.page(visit, 422, faults={"until": exc.message}, values=dict(form))
-        return await done(visit, number, noted, "Paused: nothing is changed at Vapi.")
+        return await done(visit, number, noted, "Repairs of this number are paused.")
 
     async def resume(self, visit: Visit) -> web.Response:
         noted = RecordedChanges.of(visit.actor)
         number = await self.webhooks.resume(noted, visit.id("phone_number_id"))
-        return await done(visit, number, noted, "Resumed.")
+        return await done(visit, number, noted, "Repairs of this number are resumed.")
 
     async def roll_back(self, visit: Visit) -> web.Response:
-        """Put back what was there before a change; the number is paused by it."""
+        """Roll back a change at Vapi. This pauses the number."""
         body = judge(
             RollbackBody,
             {"change_id": whole(text_of(await visit.form(), "change"))},
@@ -219,40 +214,46 @@ class PhoneNumberPages:
         number = await self.webhooks.roll_back(
             visit.actor, visit.id("phone_number_id"), change_id=body.change_id
         )
-        text = "What was there before is back at Vapi, and the number is paused so that it stays."
+        text = "The change is rolled back at Vapi. The number is paused, so that it stays so."
         return await visit.go(address_of(number.id), notice=text)
 
     async def release(self, visit: Visit) -> web.Response:
-        """Give the number up, once its name was typed."""
+        """Release the number after its name was typed."""
         number = await self.numbers.get(visit.id("phone_number_id"))
-        if text_of(await visit.form(), "typed") != called(number):
-            fault = f"Please type {called(number)} to confirm."
+        if text_of(await visit.form(), "typed") != name_of(number):
+            fault = f"Type {name_of(number)} to confirm."
             return await self.page(visit, 422, faults={"typed": fault})
         await self.numbers.delete(visit.actor, number.id)
-        text = f"{called(number)} was given up; what was there before goes back to Vapi."
+        text = f"{name_of(number)} was released; its previous webhook is being restored."
         return await visit.go(f"{ROOT}/numbers", notice=text)
+
+
+def organization_link(number: PhoneNumber, names: Mapping[str, str]) -> TextLink:
+    organization = str(number.organization_id)
+    name = names.get(organization, "Deleted organization")
+    return TextLink(name, f"{ROOT}/organizations/{organization}")
 
 
 async def done(
     visit: Visit, number: PhoneNumber, noted: RecordedChanges, text: str
 ) -> web.Response:
-    """Back to the number's page, with a way to take the change back."""
+    """Return to the number's page, with a button to undo the change."""
     undo = noted.entries[-1] if noted.entries else None
     return await visit.go(address_of(number.id), notice=text, undo=undo)
 
 
 def whole(text: str) -> object:
-    """Digits as their number; anything else for a shape to judge."""
+    """Digits as a number; anything else unchanged, for a shape to check."""
     return int(text) if text.isdecimal() and len(text) < 18 else text
 
 
 def read_answer(form: Form) -> object:
-    """What answers a granted call, as JSON in Vapi's words. Raises `FormError`."""
+    """The answer to allowed calls, as JSON with Vapi's field names. Raises `FormError`."""
     text = text_of(form, "answer_with")
     if not text:
         return None
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        fault = 'Please write JSON, such as {"assistantId": "…"}, or nothing.'
+        fault = 'Enter JSON, such as {"assistantId": "…"}, or leave it empty.'
         raise FormError({"answer_with": fault}) from None

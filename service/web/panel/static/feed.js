@@ -1,5 +1,5 @@
-// Rows that arrive by themselves: `data-feed` on a table's body is the address of the events. A row takes
-// the place of the one with its `data-key`, or comes first. The browser resumes by itself.
+// Live rows: `data-feed` on a table's body is the address of the events. A row replaces the one with its
+// `data-key`, or comes first. The browser reconnects and resumes.
 "use strict";
 (() => {
   const MOST = 200;
@@ -9,10 +9,10 @@
   const say = (text) => { if (state && state.textContent !== text) state.textContent = text; };
 
   const source = new EventSource(body.dataset.feed);
-  source.addEventListener("open", () => say("Live: calls appear here as they come."));
-  source.addEventListener("error", () => say("The connection is lost; trying again."));
-  source.addEventListener("away", () => say("The database does not answer; calls are still decided."));
-  source.addEventListener("back", () => say("Live: calls appear here as they come."));
+  source.addEventListener("open", () => say("Live: new calls appear here."));
+  source.addEventListener("error", () => say("Connection lost. Reconnecting…"));
+  source.addEventListener("away", () => say("The database does not respond. Calls are still decided."));
+  source.addEventListener("back", () => say("Live: new calls appear here."));
   source.addEventListener("reload", () => { source.close(); location.reload(); });
   source.addEventListener("end", () => { source.close(); location.reload(); });
   source.addEventListener("call", (event) => {

@@ -1,5 +1,5 @@
-// What pages cannot do without a script: local times, keys, the theme, confirmations. Everything is
-// found by data-attributes, and every page works without this file.
+// Local times, keyboard shortcuts, the theme, confirmations. The script finds its elements by
+// data attributes, and every page works without it.
 (() => {
   "use strict";
   const page = document;
@@ -17,7 +17,7 @@
     }
   }
 
-  // A field for instants shows the reader's time and sends UTC through a hidden twin.
+  // A date field shows local time and sends UTC through a hidden twin.
   function localFields(part) {
     for (const input of part.querySelectorAll("input[type=datetime-local][data-utc]")) {
       const twin = page.createElement("input");
@@ -42,13 +42,13 @@
   function confirmations(part) {
     for (const input of part.querySelectorAll("input[data-confirm]")) {
       const button = input.form.querySelector("button.danger");
-      const judge = () => { button.disabled = input.value.trim() !== input.dataset.confirm; };
-      input.addEventListener("input", judge);
-      judge();
+      const check = () => { button.disabled = input.value.trim() !== input.dataset.confirm; };
+      input.addEventListener("input", check);
+      check();
     }
   }
 
-  // What scrolls sideways can be reached and moved with the keyboard.
+  // Elements that scroll sideways can be focused and scrolled with the keyboard.
   function scrollable(part) {
     for (const box of part.querySelectorAll(".scroll")) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
@@ -92,7 +92,7 @@
     }
   });
 
-  // Keys: single letters, never while somebody types.
+  // Keyboard shortcuts: single letters, except while typing in a field.
   let going = 0;
   page.addEventListener("keydown", (event) => {
     const at = event.target;
@@ -114,14 +114,14 @@
     } else if (event.key === "?") page.getElementById("keys")?.showModal();
   });
 
-  // A part that could not be fetched says so instead of doing nothing.
+  // A failed request for a part of the page shows a notice.
   page.addEventListener("htmx:sendError", () => {
     const notices = page.getElementById("notices");
     if (!notices) return;
     const notice = page.createElement("div");
     notice.className = "notice bad";
     const text = page.createElement("p");
-    text.textContent = "Callgate does not answer. Check the connection and try again.";
+    text.textContent = "Callgate does not respond. Check the connection and retry.";
     notice.append(text);
     notices.replaceChildren(notice);
   });

@@ -1,4 +1,4 @@
-"""Repairs in the panel: how all webhooks stand, a look without a change, carrying out what it found."""
+"""Reconciling in the panel: the state of all webhooks, a dry run, applying its repairs, the pause."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,16 +17,20 @@ from service.store.pool import Pool
 from service.web.panel.kit.forms import FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.reconcile.views import (
+    SHOWN_REPAIRS,
+    DryRunView,
+    StatusView,
+    describe_repairs,
+)
 from service.web.shapes.reconcile import PauseBody
 
 HERE = f"{ROOT}/repairs"
 PROMPT_SECONDS = 5.0
-"""How long the page waits for repairs before it goes on and shows how they get along."""
-
-SHOWN_REPAIRS = 200
+"""How long the page waits for repairs before it shows their progress instead."""
 
 CHANGED_SINCE = (
-    "What would be repaired is no longer what you looked at, so nothing was changed. Look again."
+    "The repairs have changed since the dry run, so nothing was changed. Start another dry run."
 )
 
 log = structlog.get_logger()
@@ -34,7 +38,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ReconcilePages:
-    """Reads requests, calls the use cases, renders. `under_way` are repairs that pages left running."""
+    """Read requests, call the use cases, render. `under_way` are repairs that outlast their page."""
 
     pool: Pool
     cases: ReconcileCases
@@ -51,60 +55,53 @@ class ReconcilePages:
         ]
 
     async def show(self, visit: Visit, status: int = 200, **context: Any) -> web.Response:
-        """How things stand."""
+        """The state of all webhooks."""
         values = {"values": {}, "faults": {}, "problem": "", **context}
-        standing = await self.cases.status()
-        return await visit.show(
-            "reconcile/page.html", status, standing=standing, busy=bool(self.under_way), **values
-        )
+        return await visit.show("reconcile/page.html", status, view=await self.view(), **values)
 
     async def state(self, visit: Visit) -> web.Response:
         """The same as a part, for a page that watches repairs."""
-        standing = await self.cases.status()
-        return await visit.show(
-            "reconcile/state.html", standing=standing, busy=bool(self.under_way)
-        )
+        return await visit.show("reconcile/state.html", view=await self.view())
+
+    async def view(self) -> StatusView:
+        return StatusView(await self.cases.status(), bool(self.under_way))
 
     async def look(self, visit: Visit) -> web.Response:
-        """Look at every number and show what would be done; nothing is changed."""
+        """Start a dry run and show its repairs; nothing is changed."""
         try:
             report = await self.cases.reconcile(visit.actor, dry_run=True, plan=None)
         except CallgateError as exc:
             return await self.show(visit, 503, problem=exc.message)
-        shown = report.repairs[:SHOWN_REPAIRS]
-        return await visit.show(
-            "reconcile/plan.html",
-            report=report,
-            shown=shown,
-            groups=grouped(report.repairs),
-            left=report.left[:SHOWN_REPAIRS],
-            names=await self.names([*shown, *report.left[:SHOWN_REPAIRS]]),
-        )
+        shown = [*report.repairs[:SHOWN_REPAIRS], *report.left[:SHOWN_REPAIRS]]
+        view = DryRunView(report, await self.names(shown))
+        return await visit.show("reconcile/plan.html", view=view)
 
     async def names(self, repairs: list[Repair]) -> Mapping[str, str]:
         return await audit.find_names(self.pool, [str(one.phone_number_id) for one in repairs])
 
     async def apply(self, visit: Visit) -> web.Response:
-        """Repair what a look found, by its name. What takes long goes on beside the page."""
+        """Apply the repairs of a dry run by its plan. Long repairs continue while the page moves on."""
         plan = text_of(await visit.form(), "plan")[:200]
         if not plan:
-            return await self.show(visit, 422, problem="Look first: what is applied has a name.")
+            return await self.show(
+                visit, 422, problem="Start a dry run first: its plan is what gets applied."
+            )
         task = asyncio.create_task(self.cases.reconcile(visit.actor, dry_run=False, plan=plan))
         self.under_way.add(task)
         task.add_done_callback(self.finished)
         done, _ = await asyncio.wait({task}, timeout=PROMPT_SECONDS)
         if not done:
-            return await visit.go(HERE, notice="The repairs are under way.")
+            return await visit.go(HERE, notice="The repairs are in progress.")
         try:
             report = task.result()
         except CallgateError as exc:
             if exc.code in ("too_many_changes", "plan_changed"):
                 return await self.show(visit, 409, problem=CHANGED_SINCE)
             return await self.show(visit, 503, problem=exc.message)
-        return await visit.go(HERE, notice=told(report))
+        return await visit.go(HERE, notice=describe_repairs(report))
 
     def finished(self, task: asyncio.Task[SweepReport]) -> None:
-        """Forget repairs that are over; what went wrong is in the log and in the numbers' states."""
+        """Drop finished repairs. Their errors are in the log and in the numbers' states."""
         self.under_way.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("repairs.failed", error=str(error))
@@ -120,32 +117,13 @@ class ReconcilePages:
             return await self.show(visit, 422, faults=exc.faults, values=dict(form))
         except InvalidError as exc:
             return await self.show(visit, 422, faults={"until": exc.message}, values=dict(form))
-        return await changed(visit, noted, "Paused: nothing is changed at Vapi.")
+        return await changed(visit, noted, "Repairs are paused. Callgate changes nothing at Vapi.")
 
     async def resume(self, visit: Visit) -> web.Response:
         noted = RecordedChanges.of(visit.actor)
         await self.cases.resume(noted)
-        return await changed(visit, noted, "Resumed: what drifted meanwhile is looked for now.")
+        return await changed(visit, noted, "Repairs are resumed. A sweep starts now.")
 
 
 async def changed(visit: Visit, noted: RecordedChanges, text: str) -> web.Response:
     return await visit.go(HERE, notice=text, undo=noted.entries[-1] if noted.entries else None)
-
-
-def grouped(repairs: list[Repair]) -> list[tuple[str, int]]:
-    """Which fields would be changed, on how many numbers; the most frequent first."""
-    found: dict[str, int] = {}
-    for repair in repairs:
-        for change in repair.changes:
-            found[change.field] = found.get(change.field, 0) + 1
-    return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
-
-
-def told(report: SweepReport) -> str:
-    """What came of repairs, in a sentence."""
-    if not report.drifted:
-        return "There was nothing to repair."
-    parts = [f"{report.repaired} of {report.drifted} repaired"]
-    parts += [f"{report.remaining} under way"] if report.remaining else []
-    parts += [f"{report.failed} failed"] if report.failed else []
-    return f"{', '.join(parts)}."

@@ -1,0 +1,118 @@
+"""A call as pages print it: a row of the list, and the page of one call. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.admin.calls.story import Story
+from service.domain.calls import Call
+from service.domain.wording.calls import describe_call, describe_call_step, describe_end
+from service.domain.wording.labels import Tone, format_seconds, label_slug
+from service.store.calls.feed import CallSummary
+from service.store.calls.search import CallNames
+from service.web.panel.kit.badges import Badge, outcome_badge, state_badge
+from service.web.panel.kit.links import NONE, TextLink
+from service.web.panel.kit.traces import TraceStep, trace_steps
+from service.web.panel.kit.visit import ROOT
+
+CUT_OFF = Badge("Cut off", "bad")
+UNKNOWN = Badge("Unknown", "bad")
+UNASSIGNED = TextLink("Unassigned")
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call in a list."""
+
+    call: Call
+    organization: TextLink
+    number: str
+    outcome: Badge
+    reason: str
+    state: Badge
+
+
+def call_row(summary: CallSummary) -> CallRow:
+    call, names = summary.call, summary.names
+    return CallRow(
+        call,
+        organization_link(call, names) or UNASSIGNED,
+        names.number_label or names.number or "—",
+        outcome_of(call),
+        (call.cut_reason if call.cut_at else call.reason) or "",
+        state_of(call),
+    )
+
+
+def organization_link(call: Call, names: CallNames) -> TextLink | None:
+    """The link to a call's organization; None for a call of no organization."""
+    if call.organization_id is None:
+        return None
+    name = names.organization_name or "Deleted organization"
+    return TextLink(name, f"{ROOT}/organizations/{call.organization_id}")
+
+
+def number_link(call: Call, names: CallNames) -> TextLink:
+    if call.phone_number_id is None:
+        return NONE
+    name = names.number_label or names.number or str(call.phone_number_id)
+    return TextLink(name, f"{ROOT}/numbers/{call.phone_number_id}")
+
+
+def outcome_of(call: Call) -> Badge:
+    """The outcome of a call. A call of an unknown number is neither allowed nor blocked."""
+    if call.cut_at is not None:
+        return CUT_OFF
+    if not call.blocked and not call.decision.allowed:
+        return UNKNOWN
+    return outcome_badge(allowed=not call.blocked)
+
+
+def state_of(call: Call) -> Badge:
+    """The state of a call: of its hang-up, else its duration once it has ended."""
+    if call.hangup is not None:
+        return state_badge(call.hangup.state.value)
+    if call.ended_at is not None:
+        return Badge(format_seconds(call.duration_seconds))
+    return state_badge(call.status)
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """A step of a call's timeline."""
+
+    at: datetime
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class CallPageView:
+    """What the page of a call prints beside the call's own fields."""
+
+    title: str
+    lead: str
+    steps: Sequence[StepView]
+    trace: Sequence[TraceStep]
+    organization: TextLink
+    number: TextLink
+    type: str
+    attempts: str
+    cost: str
+
+
+def call_view(story: Story) -> CallPageView:
+    call, names = story.call, story.names
+    described = [(step.at, *describe_call_step(step)) for step in story.steps]
+    attempts = call.hangup.attempts if call.hangup else 0
+    return CallPageView(
+        f"Call of {names.organization_name or 'an unknown number'}",
+        f"{describe_call(call, names.organization_name)} {describe_end(call)}",
+        [StepView(at, text, tone) for at, text, tone in described],
+        trace_steps(call.decision.trace),
+        organization_link(call, names) or NONE,
+        number_link(call, names),
+        label_slug(call.type) if call.type else "—",
+        f"{attempts} {'command' if attempts == 1 else 'commands'} sent",
+        "—" if call.cost is None else f"${call.cost}",
+    )

@@ -1,0 +1,171 @@
+"""An import and its rows as pages print them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.admin.imports.jobs import Figures
+from service.store.phone_numbers.imports import ImportJob, ImportRecord, Show, State
+from service.web.panel.kit.badges import Badge
+from service.web.panel.kit.charts import counted
+from service.web.panel.kit.choices import Pair
+from service.web.panel.kit.links import NONE, TextLink
+from service.web.panel.kit.visit import ROOT
+
+STATES: Mapping[State, Badge] = {
+    "planned": Badge("Not applied"),
+    "applying": Badge("In progress", "wait"),
+    "applied": Badge("Imported", "good"),
+    "canceled": Badge("Canceled"),
+}
+SHOWS: Mapping[Show, str] = {
+    "all": "All rows",
+    "failed": "Only errors",
+    "waiting": "Not done yet",
+    "done": "Done",
+    "unchanged": "Unchanged",
+}
+SHOW_CHOICES: list[Pair] = list(SHOWS.items())
+
+
+def address_of(job: ImportJob) -> str:
+    return f"{ROOT}/numbers/import/{job.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportListRow:
+    """An import in the list of imports."""
+
+    job: ImportJob
+
+    @property
+    def address(self) -> str:
+        return address_of(self.job)
+
+    @property
+    def badge(self) -> Badge:
+        return STATES[self.job.state]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    """An import with its counts."""
+
+    job: ImportJob
+    figures: Figures
+
+    @property
+    def address(self) -> str:
+        return address_of(self.job)
+
+    @property
+    def badge(self) -> Badge:
+        return STATES[self.job.state]
+
+    @property
+    def is_planned(self) -> bool:
+        return self.job.state == "planned"
+
+    @property
+    def is_applying(self) -> bool:
+        return self.job.state == "applying"
+
+    @property
+    def failed(self) -> int:
+        return self.figures.became("failed")
+
+    @property
+    def lead(self) -> str:
+        """What the plan does, or what the import did."""
+        return self.plan_text if self.is_planned else self.result_text
+
+    @property
+    def plan_text(self) -> str:
+        if not self.figures.to_do:
+            hint = " Correct the rows with an error and upload the file again."
+            return f"There is nothing to do.{hint if self.failed else ''}"
+        return f"Nothing is changed yet.{' Rows with an error are skipped.' if self.failed else ''}"
+
+    @property
+    def result_text(self) -> str:
+        figures = self.figures
+        done, unchanged = counted(figures.became("done")), counted(figures.became("unchanged"))
+        text = f"{done} done, {unchanged} unchanged, {counted(self.failed)} failed"
+        return f"{text}, {counted(figures.waiting)} not done." if figures.waiting else f"{text}."
+
+    @property
+    def configures(self) -> bool:
+        """Whether webhooks are being configured because of this import."""
+        return self.job.state == "applied" and self.figures.became("done") > 0
+
+    @property
+    def button(self) -> str:
+        """The text of the button that applies the plan; "" if there is nothing to apply."""
+        to_do = self.figures.to_do
+        return f"Apply {counted(to_do)} {'row' if to_do == 1 else 'rows'}" if to_do else ""
+
+    @property
+    def cards(self) -> list[tuple[str, int]]:
+        planned = self.figures.planned
+        return [
+            ("To add", planned("create")),
+            ("To change", planned("update")),
+            ("Unchanged", planned("unchanged")),
+            ("With an error", self.failed),
+        ]
+
+    @property
+    def done(self) -> int:
+        """Rows of the plan that are done."""
+        return self.figures.to_do - self.figures.waiting
+
+    @property
+    def result_title(self) -> str:
+        return "Planned" if self.is_planned else "Result"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """A row of an import."""
+
+    line: int
+    number: TextLink
+    organization: TextLink
+    label: str
+    gate: str
+    badge: Badge
+    message: str
+
+
+def record_row(record: ImportRecord, job: ImportJob) -> RecordRow:
+    plan: Mapping[str, Any] = record.plan
+    number, organization = plan["number"] or plan["phone_number"], plan["organization"]
+    number_id, organization_id = record.phone_number_id, plan["organization_id"]
+    return RecordRow(
+        record.line,
+        TextLink(number, f"{ROOT}/numbers/{number_id}" if number_id else "") if number else NONE,
+        TextLink(organization, f"{ROOT}/organizations/{organization_id}" if organization_id else "")
+        if organization
+        else NONE,
+        plan["label"] or "—",
+        (plan["gate"] or "—").capitalize(),
+        record_badge(record, job),
+        record.message or "",
+    )
+
+
+def record_badge(record: ImportRecord, job: ImportJob) -> Badge:
+    """The result of a row, or what the plan does with it."""
+    creates = record.action == "create"
+    match record.outcome, job.state:
+        case "failed", _:
+            return Badge("Error", "bad")
+        case "unchanged", _:
+            return Badge("Unchanged")
+        case "done", _:
+            return Badge("Added" if creates else "Changed", "good")
+        case _, "planned":
+            return Badge("Add" if creates else "Change")
+        case _, "applying":
+            return Badge("Waiting")
+    return Badge("Not done")

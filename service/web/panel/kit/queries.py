@@ -1,0 +1,46 @@
+"""The filters in a page's address, checked by the shapes that check the API's queries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from service.domain.texts import is_all
+from service.web.panel.kit.forms import LOCAL, FormError, is_instant, judge
+from service.web.panel.kit.visit import Visit
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class PageFilters(Generic[Shape]):
+    """`asked` are the texts in the address, `query` what they mean: with faults, no filter at all."""
+
+    asked: Mapping[str, str]
+    query: Shape
+    faults: Mapping[str, str]
+
+    @property
+    def status(self) -> int:
+        return 422 if self.faults else 200
+
+    def fault(self, things: str) -> str:
+        """What is wrong with the address of a list of `things`; "" if nothing."""
+        if not self.faults:
+            return ""
+        named = ", ".join(f"{name}: {text}" for name, text in self.faults.items())
+        return f"The address has invalid filters ({named.rstrip('.')}). All {things} are shown."
+
+
+def read_filters(visit: Visit, shape: type[Shape]) -> PageFilters[Shape]:
+    """The filters of a list."""
+    asked = {name: visit.asked(name) for name in shape.model_fields}
+    given = {name: text for name, text in asked.items() if text}
+    for name, field in shape.model_fields.items():
+        if is_instant(field.annotation) and is_all(LOCAL, asked[name]):
+            given[name] = f"{asked[name][:16]}:00Z"
+    try:
+        return PageFilters(asked, judge(shape, given), {})
+    except FormError as exc:
+        return PageFilters(asked, shape(), exc.faults)

@@ -1,0 +1,52 @@
+"""CSV files for spreadsheets: cells that a spreadsheet would run as a formula stay texts."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+
+from aiohttp import web
+
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark, by which spreadsheets recognize UTF-8."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a cell that begins with one of these as a formula."""
+
+NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+"""A phone number: no formula, although it begins like one."""
+
+
+def csv_lines(rows: Iterable[Iterable[str]], *, keep_numbers: bool = False) -> bytes:
+    """Rows as CSV. `keep_numbers` leaves phone numbers as they are, for files to be imported."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    for row in rows:
+        writer.writerow([escape_cell(cell, keep_numbers=keep_numbers) for cell in row])
+    return written.getvalue().encode()
+
+
+def escape_cell(cell: str, *, keep_numbers: bool) -> str:
+    """A cell that no spreadsheet runs."""
+    if keep_numbers and NUMBER.fullmatch(cell):
+        return cell
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def csv_headers(name: str) -> dict[str, str]:
+    """The headers of a download."""
+    return {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-store",
+    }
+
+
+def importable_csv(rows: Iterable[Iterable[str]]) -> bytes:
+    """A whole file that can be imported again."""
+    return MARK + csv_lines(rows, keep_numbers=True)
+
+
+def csv_file(name: str, data: bytes) -> web.Response:
+    """A file as a download."""
+    return web.Response(body=data, headers=csv_headers(name))

@@ -1,0 +1,66 @@
+"""A decision's trace as a list to read from top to bottom. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from service.domain.decisions import TraceEffect, TraceEntry
+from service.domain.wording.access import PolicyStep
+from service.domain.wording.labels import label_slug
+from service.web.panel.kit.badges import Badge
+
+EFFECTS: Mapping[TraceEffect, Badge] = {
+    "allow": Badge("allows", "good"),
+    "deny": Badge("blocks", "bad"),
+    "abstain": Badge("no opinion"),
+    "failed": Badge("failed", "bad"),
+    "skipped": Badge("not asked"),
+}
+COUNTED_AS: Mapping[str, str] = {"allow": "allowed", "deny": "blocked", "abstain": "no opinion"}
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """What one policy answered. `note` is a remark of less weight."""
+
+    policy: str
+    effect: TraceEffect
+    badge: Badge
+    text: str
+    notes: Sequence[str]
+
+
+def trace_steps(entries: Iterable[TraceEntry]) -> list[TraceStep]:
+    """The steps of a trace as it was recorded, with durations."""
+    return [
+        TraceStep(
+            label_slug(entry.policy),
+            entry.effect,
+            EFFECTS[entry.effect],
+            label_slug(entry.reason) if entry.reason else "",
+            notes_of(entry),
+        )
+        for entry in entries
+    ]
+
+
+def notes_of(entry: TraceEntry) -> list[str]:
+    notes = []
+    if entry.effect == "failed" and entry.counted_as:
+        notes.append(f"counted as {COUNTED_AS[entry.counted_as]}")
+    if entry.duration_ms:
+        notes.append(f"{entry.duration_ms:.2f} ms")
+    return notes
+
+
+def story_steps(steps: Iterable[PolicyStep]) -> list[TraceStep]:
+    """The steps of an explained decision, each with its sentence."""
+    return [
+        TraceStep(
+            label_slug(step.policy),
+            step.effect,
+            EFFECTS[step.effect],
+            step.sentence,
+            ["decides"] if step.decisive else [],
+        )
+        for step in steps
+    ]

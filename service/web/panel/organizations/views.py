@@ -1,0 +1,192 @@
+"""An organization as pages print it: a row of the list, its page, its access explained. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.admin.organizations.access import Explained
+from service.domain.calls import Call
+from service.domain.decisions import Decision
+from service.domain.handling import Handling
+from service.domain.organizations import Organization
+from service.domain.phone_numbers import PhoneNumber
+from service.domain.wording.labels import Tone
+from service.web.panel.kit.badges import Badge, access_badge, outcome_badge, state_badge
+from service.web.panel.kit.traces import TraceStep, story_steps
+from service.web.panel.kit.visit import ROOT, Visit
+
+RING_GATE: Mapping[bool | None, str] = {
+    None: "as the service is set",
+    True: "blocked by Vapi",
+    False: "not blocked",
+}
+
+
+def address_of(organization: Organization) -> str:
+    return f"{ROOT}/organizations/{organization.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationRow:
+    """An organization in the list."""
+
+    organization: Organization
+    decision: Decision
+
+    @property
+    def address(self) -> str:
+        return address_of(self.organization)
+
+    @property
+    def access(self) -> Badge:
+        return access_badge(self.decision)
+
+    @property
+    def trial_ends_at(self) -> datetime | None:
+        return self.organization.trial.ends_at if self.organization.trial else None
+
+    @property
+    def plan_ends_at(self) -> datetime | None:
+        return self.organization.plan.current_period_end if self.organization.plan else None
+
+    @property
+    def plan_badge(self) -> Badge | None:
+        return state_badge(self.organization.plan.status) if self.organization.plan else None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The head of a column that the list can be sorted by. `order` is its `aria-sort`."""
+
+    name: str
+    address: str
+    wide: bool
+    order: str = ""
+    arrow: str = ""
+
+
+def column(visit: Visit, name: str, key: str, sort: str, *, wide: bool = False) -> Column:
+    """A head whose link sorts by its column; a second click turns the order."""
+    turned = f"-{key}" if sort == key else key
+    address = visit.here(sort=turned, cursor=None)
+    if sort == key:
+        return Column(name, address, wide, "ascending", "↑")
+    if sort == f"-{key}":
+        return Column(name, address, wide, "descending", "↓")
+    return Column(name, address, wide)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """An upcoming change of the access."""
+
+    at: datetime
+    tone: Tone
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessView:
+    """The access at a time, explained."""
+
+    at: datetime
+    sentence: str
+    steps: Sequence[TraceStep]
+    turns: Sequence[TurnView]
+
+
+def access_view(explained: Explained) -> AccessView:
+    turns = [
+        TurnView(turn.at, "good" if turn.decision.allowed else "bad", turn.story.sentence)
+        for turn in explained.turns
+    ]
+    story = explained.story
+    return AccessView(
+        explained.decision.decided_at, story.sentence, story_steps(story.steps), turns
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationNumber:
+    """A number of the organization."""
+
+    number: PhoneNumber
+
+    @property
+    def name(self) -> str:
+        return self.number.number or self.number.vapi_phone_number_id
+
+    @property
+    def badge(self) -> Badge:
+        return state_badge(self.number.sync.state.value)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentCall:
+    """A call of the organization."""
+
+    call: Call
+
+    @property
+    def badge(self) -> Badge:
+        return outcome_badge(allowed=not self.call.blocked)
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationView:
+    """What the page of an organization prints beside its own fields."""
+
+    organization: Organization
+    decision: Decision
+    blocked_message: str
+
+    @property
+    def address(self) -> str:
+        return address_of(self.organization)
+
+    @property
+    def access(self) -> Badge:
+        return access_badge(self.decision)
+
+    @property
+    def plan_badge(self) -> Badge | None:
+        return state_badge(self.organization.plan.status) if self.organization.plan else None
+
+    @property
+    def override_text(self) -> str:
+        override = self.organization.override
+        if override is None:
+            return ""
+        verb = "Allows" if override.effect == "allow" else "Blocks"
+        return f"{verb} all calls: “{override.reason}”"
+
+    @property
+    def heard_when(self) -> str:
+        """The case of which the blocked message is an example."""
+        case = "after the trial has ended" if self.decision.allowed else "now"
+        return f"A blocked caller hears {case}:"
+
+    @property
+    def external_id(self) -> str:
+        return self.organization.external_id or "—"
+
+    @property
+    def forward_url(self) -> str:
+        return self.organization.forward_url or "—"
+
+    @property
+    def handling(self) -> list[tuple[str, str]]:
+        return describe_handling(self.organization.handling)
+
+
+def describe_handling(handling: Handling) -> list[tuple[str, str]]:
+    """How calls are handled, as terms with their descriptions."""
+    hangs_up = handling.when_access_ends == "hang_up"
+    return [
+        ("While it rings", RING_GATE[handling.ring_gate]),
+        ("Goodbye", "spoken before the hang-up" if handling.goodbye else "not spoken"),
+        (
+            "When access ends",
+            "calls in progress are hung up" if hangs_up else "calls in progress may finish",
+        ),
+    ]
