@@ -27,7 +27,8 @@ from service.log import configure_logging
 from service.sandbox.server import SandboxVapi
 from service.store.postgres.server import EmbeddedPostgres
 from tests.support.process import ServiceProcess
-from tests.support.service import SECRET, TOKEN, unused_port
+from tests.support.service import unused_port
+from tests.support.settings import SECRET, TOKEN
 
 BARE = """
 import sys

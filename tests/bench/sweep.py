@@ -29,26 +29,18 @@ from service.domain.sweeps import SweepReport, SweepRequest
 from service.log import configure_logging
 from service.reconcile.build import Reconciling
 from service.sandbox.server import SandboxVapi
-from service.settings import Settings, load_settings
 from service.store.pool import Pool, create_pool
 from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
 from tests.support.reconciling import ours, reconciling, register_in_sync
+from tests.support.settings import settings_for
 
 AT_ONCE = 8
+URL = "https://calls.agency.net/api/vapi/webhook"
 PAGE = 1000
 DEFAULT_REQUESTS_PER_SECOND = 1.4
 EMPTY = "TRUNCATE callgate.phone_numbers, callgate.organizations CASCADE"
 CALM = "VACUUM ANALYZE callgate.phone_numbers, callgate.webhook_states"
-
-
-def settings_for(vapi_url: str) -> Settings:
-    return load_settings(
-        sandbox=True,
-        vapi_api_url=vapi_url,
-        vapi_webhook_url="https://calls.agency.net/api/vapi/webhook",
-        vapi_webhook_secret="the-webhook-secret",
-    )
 
 
 def vapi_id(place: int) -> str:
@@ -58,7 +50,7 @@ def vapi_id(place: int) -> str:
 async def serve_vapi(count: int) -> None:
     """The stand-in with its numbers, until standard input closes; prints its port first."""
     vapi = SandboxVapi()
-    server = ours(settings_for("http://127.0.0.1:9"))
+    server = ours(settings_for(Path(), "http://127.0.0.1:9", vapi_webhook_url=URL))
     for place in range(count):
         vapi.add_number(
             id=vapi_id(place), number=f"+1555{place:07d}", name=f"Line {place}", server=server
@@ -144,7 +136,7 @@ async def one_by_one(parts: Reconciling, sample: int) -> float:
 
 async def figures(pool: Pool, count: int, sample: int) -> None:
     async with vapi_with(count) as vapi:
-        settings = settings_for(vapi.url)
+        settings = settings_for(Path(), vapi.url, vapi_webhook_url=URL)
         async with reconciling(settings, pool) as parts:
             await pool.execute(EMPTY)
             await register_in_sync(

@@ -25,7 +25,8 @@ from service.log import configure_logging
 from service.sandbox.server import SandboxVapi
 from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
-from tests.support.service import SECRET, Replica, replica, settings_for, unused_port
+from tests.support.service import Replica, replica, unused_port
+from tests.support.settings import SECRET, settings_for
 
 Body = Callable[[], bytes]
 
@@ -69,7 +70,7 @@ async def run(dsn: str, folder: Path, seconds: float, connections: int) -> None:
     await runner.setup()
     port = unused_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    async with replica(settings_for(vapi, folder / "replica"), dsn) as callgate:
+    async with replica(settings_for(folder / "replica", vapi.base_url), dsn) as callgate:
         await figures(callgate, vapi, f"http://127.0.0.1:{port}/", seconds, connections)
     await runner.cleanup()
     await vapi.stop()

@@ -9,8 +9,9 @@ from playwright.async_api import Page, async_playwright, expect
 
 from service.admin.people.people import People
 from service.sandbox.server import SandboxVapi
-from tests.support.api import serving, settings_for
+from tests.support.api import serving
 from tests.support.people import MAKER
+from tests.support.settings import settings_for
 
 CHROMIUM = shutil.which("chromium")
 

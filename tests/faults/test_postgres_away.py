@@ -14,7 +14,8 @@ import pytest
 from service.sandbox.server import SandboxVapi
 from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
-from tests.support.service import Replica, eventually, replica, settings_for
+from tests.support.service import Replica, eventually, replica
+from tests.support.settings import settings_for
 
 PLAN = {"code": "pro", "status": "active"}
 
@@ -60,7 +61,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 async def callgate(server: Server, vapi: SandboxVapi, tmp_path: Path) -> AsyncIterator[Replica]:
-    async with replica(settings_for(vapi, tmp_path / "replica"), server.dsn) as started:
+    async with replica(settings_for(tmp_path / "replica", vapi.base_url), server.dsn) as started:
         yield started
 
 
@@ -140,7 +141,7 @@ async def test_a_spooled_record_outlives_the_process(
     server: Server, vapi: SandboxVapi, tmp_path: Path
 ) -> None:
     """Answered with PostgreSQL away, then the replica stops: the next one records the call."""
-    settings = settings_for(vapi, tmp_path / "replica")
+    settings = settings_for(tmp_path / "replica", vapi.base_url)
     async with replica(settings, server.dsn) as first:
         blocked, _ = await prepare(first, vapi)
         await asyncio.to_thread(server.stop)

@@ -15,7 +15,8 @@ from service.store.pool import Pool
 from service.store.reconcile import state as reconciliation
 from service.store.reconcile import sweeps
 from tests.support.reconciling import THEIRS, URL, Make, World
-from tests.support.service import SECRET, eventually
+from tests.support.service import eventually
+from tests.support.settings import SECRET
 
 HOOK = {"on": "call.ringing", "do": [{"type": "say", "exact": "Hello"}]}
 ADMIN = Order("ada", "api")

@@ -17,7 +17,8 @@ from service.sandbox.calls import SandboxCall
 from service.sandbox.server import SandboxVapi
 from tests.support import coverage_table
 from tests.support.coverage_table import Row
-from tests.support.service import SECRET, Replica, Start, eventually
+from tests.support.service import Replica, Start, eventually
+from tests.support.settings import SECRET
 
 BLOCKED = "We cannot take your call right now."
 STAYS = 6.0

@@ -7,7 +7,8 @@ import pytest
 from vapi.types.server import Server
 
 from service.sandbox.server import SandboxVapi
-from tests.support.service import SECRET, Replica, Start, eventually
+from tests.support.service import Replica, Start, eventually
+from tests.support.settings import SECRET
 from tests.support.vapi_spec import spec_errors
 
 PROVIDERS = {

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.sandbox.server import SandboxVapi
-from tests.support.service import SECRET, Replica, Start, eventually
+from tests.support.service import Replica, Start, eventually
+from tests.support.settings import SECRET
 
 ELSEWHERE = {"url": "https://elsewhere.example.net/hook", "headers": {"X-Theirs": "keep"}}
 

@@ -4,7 +4,6 @@ import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,48 +14,9 @@ from yarl import URL
 from service.serve.listeners import bind, listening
 from service.serve.replica import Replica as Service
 from service.serve.replica import open_replica
-from service.settings import Settings, load_settings
-
-ADMIN_TOKEN = "admin-token-of-the-tests"
-
-
-def settings_for(data_dir: Path, vapi_url: str, **given: Any) -> Settings:
-    """Settings of a service that speaks to a stand-in for Vapi."""
-    return load_settings(
-        sandbox=True,
-        **{
-            "vapi_api_url": vapi_url,
-            "vapi_api_key": "sandbox-private-key",
-            "vapi_webhook_secret": "the-webhook-secret",
-            "callgate_admin_token": ADMIN_TOKEN,
-            "callgate_data_dir": data_dir,
-            "callgate_vapi_requests_per_second": 1000,
-            **given,
-        },
-    )
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer, read."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-    @property
-    def code(self) -> str:
-        """The stable code of a problem document."""
-        assert self.headers["Content-Type"] == "application/problem+json", self.body
-        found = self.json
-        assert found["status"] == self.status
-        assert found["title"]
-        code: str = found["code"]
-        return code
+from service.settings import Settings
+from tests.support.replies import Reply
+from tests.support.settings import TOKEN
 
 
 @dataclass(frozen=True)
@@ -66,7 +26,7 @@ class ApiClient:
     service: Service
     base_url: str
     session: aiohttp.ClientSession
-    token: str | None = ADMIN_TOKEN
+    token: str | None = TOKEN
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def with_token(self, token: str | None) -> "ApiClient":
@@ -96,7 +56,7 @@ class ApiClient:
         async with self.session.request(
             method, url, data=data, headers=sent, allow_redirects=False
         ) as response:
-            return Reply(response.status, response.headers.copy(), await response.read())
+            return await Reply.read(response)
 
     async def get(self, path: str) -> Any:
         """The body of a GET that has to succeed."""

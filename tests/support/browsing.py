@@ -7,8 +7,9 @@ import aiohttp
 
 from service.web.panel.kit.guard import COOKIE
 from service.web.panel.kit.visit import csrf_of
-from tests.support.api import ApiClient, Reply
+from tests.support.api import ApiClient
 from tests.support.people import PASSWORD
+from tests.support.replies import Reply
 
 Fields = Mapping[str, str]
 
@@ -34,13 +35,13 @@ async def ask(
             headers=sent,
             allow_redirects=False,
         ) as response:
-            return Reply(response.status, response.headers.copy(), await response.read())
+            return await Reply.read(response)
 
 
 def cookies_of(reply: Reply) -> SimpleCookie:
     """The cookies that an answer sets."""
     found = SimpleCookie()
-    for line in reply.headers.getall("Set-Cookie", []):  # type: ignore[attr-defined]
+    for line in reply.headers.getall("Set-Cookie", []):
         found.load(line)
     return found
 

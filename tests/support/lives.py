@@ -29,7 +29,7 @@ from service.vapi.bindings import BINDINGS
 from service.vapi.client import VapiClient
 from tests.support.dying import Fate, Mortal
 from tests.support.reconciling import unpaced
-from tests.support.service import SECRET, settings_for
+from tests.support.settings import SECRET, settings_for
 
 URL = "https://calls.agency.net/api/vapi/webhook"
 NEW_URL = "https://new.agency.net/api/vapi/webhook"
@@ -295,4 +295,4 @@ class Life:
 @pytest.fixture
 async def life(vapi: SandboxVapi, pool: Pool, tmp_path: Path) -> Life:
     """No number yet: `await life.add()`."""
-    return Life(vapi, pool, settings_for(vapi, tmp_path, vapi_webhook_url=URL))
+    return Life(vapi, pool, settings_for(tmp_path, vapi.base_url, vapi_webhook_url=URL))

@@ -11,7 +11,8 @@ from pathlib import Path
 import aiohttp
 
 from service.sandbox.server import SandboxVapi
-from tests.support.service import SECRET, TOKEN, unused_port
+from tests.support.service import unused_port
+from tests.support.settings import SECRET, TOKEN
 
 START_SECONDS = 40.0
 

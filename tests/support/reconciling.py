@@ -26,7 +26,7 @@ from service.settings import Settings
 from service.store.pool import Pool
 from service.store.reconcile import state as reconciliation
 from service.vapi.client import VapiClient
-from tests.support.service import settings_for
+from tests.support.settings import settings_for
 
 URL = "https://calls.agency.net/api/vapi/webhook"
 THEIRS = "https://theirs.example.net/hook"
@@ -157,7 +157,7 @@ async def make(vapi: SandboxVapi, pool: Pool, tmp_path: Path) -> AsyncIterator[M
     async with AsyncExitStack() as stack:
 
         async def one(**given: Any) -> World:
-            settings = settings_for(vapi, tmp_path, **{"vapi_webhook_url": URL, **given})
+            settings = settings_for(tmp_path, vapi.base_url, **{"vapi_webhook_url": URL, **given})
             parts = await stack.enter_async_context(reconciling(settings, pool))
             return World(pool, vapi, parts, ours(settings))
 

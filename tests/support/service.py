@@ -14,20 +14,9 @@ from service.sandbox.server import SandboxVapi
 from service.serve.listeners import bind, listening
 from service.serve.replica import Replica as Service
 from service.serve.replica import running
-from service.settings import Settings, load_settings
-
-SECRET = "the-webhook-secret"
-TOKEN = "cg_the-admin-token"
-UNSET_URL = "http://127.0.0.1:9/unset"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A reply, read."""
-
-    status: int
-    json: Any
-    headers: Any
+from service.settings import Settings
+from tests.support.replies import Reply
+from tests.support.settings import SECRET, TOKEN, UNSET_URL, settings_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +29,20 @@ class Replica:
 
     async def api(
         self, method: str, path: str, body: object = None, *, token: str = TOKEN
-    ) -> Answer:
+    ) -> Reply:
         """A request to the admin API."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with self.session.request(
             method, f"{self.url}/api/v1{path}", json=body, headers=headers
         ) as response:
-            return Answer(response.status, await response.json(content_type=None), response.headers)
+            return await Reply.read(response)
 
-    async def post(self, message: object, *, secret: str = SECRET) -> Answer:
+    async def post(self, message: object, *, secret: str = SECRET) -> Reply:
         """A message from Vapi."""
         async with self.session.post(
             f"{self.url}/api/vapi/webhook", json=message, headers={"X-Vapi-Secret": secret}
         ) as response:
-            return Answer(response.status, await response.json(content_type=None), response.headers)
+            return await Reply.read(response)
 
     async def add_organization(self, name: str = "Bakery", **fields: object) -> str:
         answer = await self.api("POST", "/organizations", {"name": name, **fields})
@@ -83,22 +72,6 @@ async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 10.0)
         while not (found := await check()):
             await asyncio.sleep(0.02)
         return found
-
-
-def settings_for(vapi: SandboxVapi, data_dir: Path, **given: object) -> Settings:
-    """Settings of a replica that speaks to the sandbox."""
-    values: dict[str, object] = {
-        "vapi_api_key": vapi.api_key,
-        "vapi_api_url": vapi.base_url,
-        "vapi_control_hosts": vapi.base_url,
-        "vapi_webhook_url": UNSET_URL,
-        "vapi_webhook_secret": SECRET,
-        "callgate_admin_token": TOKEN,
-        "callgate_data_dir": data_dir,
-        "callgate_allow_insecure_webhook_url": True,
-        "callgate_vapi_requests_per_second": 1000,
-    }
-    return load_settings(sandbox=False, serving=True, **{**values, **given})
 
 
 @asynccontextmanager
@@ -133,7 +106,7 @@ async def start_replica(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> AsyncIte
         async def start(**given: object) -> Replica:
             nonlocal count
             count += 1
-            settings = settings_for(vapi, tmp_path / f"replica-{count}", **given)
+            settings = settings_for(tmp_path / f"replica-{count}", vapi.base_url, **given)
             return await stack.enter_async_context(replica(settings, dsn))
 
         yield start

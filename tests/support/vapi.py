@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from service.sandbox.server import SandboxVapi
+from tests.support.replies import Reply
 
 # A simulated second lasts 20 ms: a call of a few seconds is over at once, and in order.
 TIME_SCALE = 0.02
@@ -23,19 +24,6 @@ async def vapi() -> AsyncIterator[SandboxVapi]:
     await sandbox.start()
     yield sandbox
     await sandbox.stop()
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer of the API, read."""
-
-    status: int
-    body: bytes
-    headers: Any
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
 
 
 @dataclass
@@ -53,7 +41,7 @@ class VapiApi:
         data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
         headers = {"Authorization": f"Bearer {self.sandbox.api_key if key is None else key}"}
         async with self.session.request(method, url, data=data, headers=headers) as response:
-            return Reply(response.status, await response.read(), response.headers)
+            return await Reply.read(response)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from service.domain.handling import Handling
 from service.sandbox.server import SandboxVapi
 from service.vapi import replies
 from service.vapi.replies import Overrides
-from tests.support.service import SECRET, Replica
+from tests.support.service import Replica
+from tests.support.settings import SECRET
 from tests.support.vapi_spec import spec_errors
 
 PLAN = {"code": "pro", "status": "active"}

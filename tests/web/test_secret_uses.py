@@ -10,7 +10,8 @@ from service.domain.fingerprint import fingerprint
 from service.store.pool import Pool, create_pool
 from service.store.reconcile import secrets
 from service.web.secret_uses import SecretUses
-from tests.support.service import SECRET, Start, eventually
+from tests.support.service import Start, eventually
+from tests.support.settings import SECRET
 
 SECRETS = ("first-secret", "second-secret")
 LOCK = "LOCK TABLE callgate.webhook_secrets IN ACCESS EXCLUSIVE MODE"

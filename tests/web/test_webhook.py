@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from service.sandbox.server import SandboxVapi
-from tests.support.service import SECRET, Replica, Start
+from tests.support.service import Replica, Start
+from tests.support.settings import SECRET
 
 HEADERS = {"X-Vapi-Secret": SECRET}
 

@@ -15,7 +15,8 @@ from service.sandbox.server import SandboxVapi
 from service.settings import Settings, load_settings
 from service.store.pool import Pool, create_pool
 from service.vapi.client import VapiClient
-from tests.support.service import SECRET, Replica, settings_for
+from tests.support.service import Replica
+from tests.support.settings import SECRET, settings_for
 
 ELSEWHERE = {"url": "https://elsewhere.example.net/hook"}
 
@@ -61,7 +62,7 @@ async def test_a_refused_key_and_a_vapi_that_is_away(callgate: Replica, vapi: Sa
 
 
 async def test_without_a_database_the_rest_is_examined(vapi: SandboxVapi, tmp_path: Path) -> None:
-    settings = settings_for(vapi, tmp_path)
+    settings = settings_for(tmp_path, vapi.base_url)
     found = await examine(settings, None)
     assert found["database"][0].level == "failed"
     assert found["key"][0].level == "ok"

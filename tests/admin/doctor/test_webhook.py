@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from service.admin.doctor import webhook
 from service.admin.doctor.check import DoctorFinding
-from tests.support.service import SECRET, Replica
+from tests.support.service import Replica
+from tests.support.settings import SECRET
 
 OURS = '{"status": 401, "code": "unauthorized", "detail": "The secret is missing or wrong."}'
 

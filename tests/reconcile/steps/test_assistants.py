@@ -8,7 +8,8 @@ import pytest
 
 from service.domain.sweeps import SweepRequest
 from service.sandbox.server import SandboxVapi
-from tests.support.service import SECRET, Replica, Start, eventually
+from tests.support.service import Replica, Start, eventually
+from tests.support.settings import SECRET
 
 THEIRS = "https://crm.example.net/vapi"
 MODEL = {"provider": "openai", "model": "gpt-4o", "messages": [{"role": "system", "content": "Hi"}]}

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.sandbox.server import SandboxVapi
-from tests.support.api import ApiClient, serving, settings_for
+from tests.support.api import ApiClient, serving
+from tests.support.settings import settings_for
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from service.sandbox.server import SandboxVapi
-from tests.support.api import ADMIN_TOKEN, ApiClient
+from tests.support.api import ApiClient
+from tests.support.settings import TOKEN
 
 READERS = {"viewer", "support", "admin"}
 ADMINS = {"admin"}
@@ -37,13 +38,13 @@ async def test_a_malformed_authorization_is_refused(api: ApiClient) -> None:
         "",
         "Bearer",
         "Bearer ",
-        ADMIN_TOKEN,
-        f"Basic {ADMIN_TOKEN}",
-        f"Bearer {ADMIN_TOKEN}x",
-        f"Bearer {ADMIN_TOKEN[:-1]}",
-        f"Bearer {ADMIN_TOKEN} {ADMIN_TOKEN}",
-        f"Bearer {ADMIN_TOKEN},",
-        f'Bearer "{ADMIN_TOKEN}"',
+        TOKEN,
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Bearer {TOKEN} {TOKEN}",
+        f"Bearer {TOKEN},",
+        f'Bearer "{TOKEN}"',
         "Bearer cg_\u00fc\u202e",
         "Bearer cg_" + "x" * 7000,
         "Bearer \t",
@@ -55,14 +56,14 @@ async def test_a_malformed_authorization_is_refused(api: ApiClient) -> None:
 
 
 async def test_two_authorizations_are_none(api: ApiClient) -> None:
-    headers = [("Authorization", f"Bearer {ADMIN_TOKEN}")] * 2
+    headers = [("Authorization", f"Bearer {TOKEN}")] * 2
     async with api.session.get(f"{api.base_url}/api/v1/policies", headers=headers) as response:
         assert response.status == 401
 
 
 async def test_the_scheme_is_read_in_any_case(api: ApiClient) -> None:
     reply = await api.with_token(None).ask(
-        "GET", "/policies", headers={"Authorization": f"bEARER  {ADMIN_TOKEN}"}
+        "GET", "/policies", headers={"Authorization": f"bEARER  {TOKEN}"}
     )
     assert reply.status == 200
 

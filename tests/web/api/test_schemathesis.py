@@ -14,7 +14,8 @@ from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 
 from service.sandbox.server import SandboxVapi
-from tests.support.api import ADMIN_TOKEN, ApiClient
+from tests.support.api import ApiClient
+from tests.support.settings import TOKEN
 
 EXAMPLES = 15
 BOUNDS = settings(
@@ -100,7 +101,7 @@ def exercise(operation: Any, mode: GenerationMode, base_url: str, ids: Ids) -> i
         aim(case, ids, choice)
         case.call_and_validate(
             base_url=base_url,
-            headers={"Authorization": f"Bearer {ADMIN_TOKEN}"},
+            headers={"Authorization": f"Bearer {TOKEN}"},
             additional_checks=[accepted_by_shape],
             excluded_checks=EXCLUDED,
         )

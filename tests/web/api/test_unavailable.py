@@ -9,7 +9,8 @@ import pytest
 from service.sandbox.server import SandboxVapi
 from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
-from tests.support.api import ApiClient, serving, settings_for
+from tests.support.api import ApiClient, serving
+from tests.support.settings import settings_for
 
 
 @pytest.fixture

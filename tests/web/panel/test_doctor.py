@@ -1,6 +1,7 @@
 """Settings and health in the panel: examined on demand, and without a secret."""
 
-from tests.support.service import SECRET, TOKEN, Replica
+from tests.support.service import Replica
+from tests.support.settings import SECRET, TOKEN
 from tests.support.visiting import visiting
 
 

@@ -12,9 +12,10 @@ from service.domain.people import Admin, Role
 from service.sandbox.server import SandboxVapi
 from service.web.panel.kit.guard import COOKIE
 from service.web.panel.people.account import browser_of
-from tests.support.api import ApiClient, serving, settings_for
+from tests.support.api import ApiClient, serving
 from tests.support.browsing import ask, enter, see, submit
 from tests.support.people import MAKER, PASSWORD, add_admin
+from tests.support.settings import settings_for
 
 OTHER = "another good password"
 

@@ -14,10 +14,11 @@ from service.sandbox.server import SandboxVapi
 from service.web.panel.kit.guard import COOKIE
 from service.web.panel.kit.visit import csrf_of
 from service.web.panel.people.sign_in import BINDING, way_on
-from tests.support.api import ADMIN_TOKEN, ApiClient, serving, settings_for
+from tests.support.api import ApiClient, serving
 from tests.support.browsing import ask, cookies_of, enter, submit
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, TestProvider
 from tests.support.people import MAKER, PASSWORD, add_admin
+from tests.support.settings import TOKEN, settings_for
 
 ADA = {"name": "ada", "password": PASSWORD}
 EVE = {"name": "Eve", "role": "admin", "password": PASSWORD, "again": PASSWORD}
@@ -179,7 +180,7 @@ async def test_the_first_admin_is_made_once(api: ApiClient) -> None:
     reply = await ask(api, "GET", "/sign-in")
     assert (reply.status, reply.headers["Location"]) == (303, "/admin/setup")
     assert (await ask(api, "GET", "/setup?code=abc%22")).status == 200
-    fields = {"name": "Ada", "password": PASSWORD, "again": PASSWORD, "code": ADMIN_TOKEN}
+    fields = {"name": "Ada", "password": PASSWORD, "again": PASSWORD, "code": TOKEN}
     for change, status, words in (
         ({"again": "another"}, 422, "do not match"),
         ({"code": "guess"}, 403, "code is wrong"),

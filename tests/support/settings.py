@@ -1,0 +1,26 @@
+"""Settings of a service on trial: it speaks to a stand-in for Vapi and never waits for its budget."""
+
+from pathlib import Path
+
+from service.settings import Settings, load_settings
+
+SECRET = "the-webhook-secret"
+TOKEN = "cg_the-admin-token"
+UNSET_URL = "http://127.0.0.1:9/api/vapi/webhook"
+"""The webhook URL of a service whose port is not known yet."""
+
+
+def settings_for(data_dir: Path, vapi_url: str, **given: object) -> Settings:
+    """The settings; `given` are fields of `Settings` that a test is about."""
+    values: dict[str, object] = {
+        "vapi_api_key": "sandbox-private-key",
+        "vapi_api_url": vapi_url,
+        "vapi_control_hosts": vapi_url,
+        "vapi_webhook_url": UNSET_URL,
+        "vapi_webhook_secret": SECRET,
+        "callgate_admin_token": TOKEN,
+        "callgate_data_dir": data_dir,
+        "callgate_allow_insecure_webhook_url": True,
+        "callgate_vapi_requests_per_second": 1000,
+    }
+    return load_settings(sandbox=False, serving=True, **{**values, **given})
