@@ -22,7 +22,6 @@ MOST_LINES_OF_A_FUNCTION = 70
 TO_BE_SPLIT = {
     "tests/admin/imports/test_imports.py",
     "tests/cli/test_phone_numbers.py",
-    "tests/test_documents.py",
     "tests/reconcile/steps/test_assistants.py",
     "tests/reconcile/test_sweep.py",
     "tests/scenarios/test_reconcile.py",
