@@ -15,7 +15,8 @@ import pytest
 from service.sandbox.server import SandboxVapi
 from tests.support.attacks import KINDS
 from tests.support.besieged import Besieged, Figures, besieged, by_secret
-from tests.support.service import SECRET, eventually
+from tests.support.service import eventually
+from tests.support.settings import SECRET
 
 MARGIN_SECONDS = 0.1
 WORST_SECONDS = 1.5

@@ -14,7 +14,8 @@ import aiohttp
 
 from service.sandbox.server import SandboxVapi
 from tests.support.process import ServiceProcess
-from tests.support.service import SECRET, Replica
+from tests.support.service import Replica
+from tests.support.settings import SECRET
 
 PLAN = {"code": "pro", "status": "active"}
 PAUSE_SECONDS = 0.02

@@ -11,7 +11,8 @@ import pytest
 
 from service.sandbox.server import SandboxVapi
 from tests.support.process import ServiceProcess
-from tests.support.service import SECRET, TOKEN, Replica, Start, unused_port
+from tests.support.service import Replica, Start, unused_port
+from tests.support.settings import SECRET, TOKEN
 
 HEAD = b"POST /api/vapi/webhook HTTP/1.1\r\nHost: gate\r\n"
 PROVED = HEAD + b"X-Vapi-Secret: " + SECRET.encode() + b"\r\n"
