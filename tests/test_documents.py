@@ -18,6 +18,7 @@ from service.domain.handling import Handling
 from service.domain.people import ROLES, SCOPES
 from service.domain.phone_numbers import SyncState
 from service.settings import Settings
+from service.settings.secret_files import secret_names
 from tests.domain.test_errors import ALL as ERRORS
 from tests.support.documents import (
     AUTHORS,
@@ -224,7 +225,8 @@ def test_hooks_and_the_surface_are_in_the_page_for_authors() -> None:
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_document_names_what_does_not_exist(document: Path) -> None:
     text = document.read_text()
-    assert set(SETTING.findall(text)) - {"CALLGATE_POLICY"} <= settings()
+    known = settings() | {f"{name}_FILE" for name in secret_names()} | {"CALLGATE_POLICY"}
+    assert set(SETTING.findall(text)) <= known
     known = {*commands(), *(name.rpartition(" ")[0] for name in commands())}
     for words in COMMAND.findall("\n".join((*code(text), *FENCE.findall(text)))):
         one, _, two = words.strip().partition(" ")

@@ -1,6 +1,7 @@
 """Settings: every fault in one message, no secret in it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -166,3 +167,61 @@ def test_the_sandbox_needs_nothing() -> None:
     settings = load_settings(sandbox=True)
     assert settings.webhook_url == "http://127.0.0.1:8080/api/vapi/webhook"
     assert settings.callgate_admin_token.get_secret_value().startswith("cg_")
+
+
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("VAPI_WEBHOOK_SECRET")
+    secret = tmp_path / "secret"
+    secret.write_text(" \n one-secret-from-a-file-of-24\n")
+    monkeypatch.setenv("VAPI_WEBHOOK_SECRET_FILE", str(secret))
+    monkeypatch.setenv("CALLGATE_METRICS_TOKEN_FILE", str(secret))
+    settings = load_settings()
+    assert settings.webhook_secrets == ("one-secret-from-a-file-of-24",)
+    assert settings.callgate_metrics_token.get_secret_value() == "one-secret-from-a-file-of-24"
+
+
+def test_secret_files_that_are_of_no_use_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("VAPI_API_KEY_FILE", str(tmp_path / "binary"))
+    monkeypatch.setenv("CALLGATE_METRICS_TOKEN_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("CALLGATE_ADMIN_TOKEN_FILE", str(tmp_path / "binary"))
+    monkeypatch.setenv("CALLGATE_HOST_FILE", str(tmp_path / "binary"))
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    text = str(caught.value)
+    assert "VAPI_API_KEY and VAPI_API_KEY_FILE are both set" in text
+    assert "CALLGATE_METRICS_TOKEN_FILE names a file that cannot be read" in text
+    assert "CALLGATE_ADMIN_TOKEN_FILE names a file that is not UTF-8" in text
+    assert "CALLGATE_HOST_FILE is not a setting" in text
+    assert GOOD["VAPI_WEBHOOK_SECRET"] not in text
+
+
+def test_the_panel_needs_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CALLGATE_ADMIN_HOST", "127.0.0.1")
+    with pytest.raises(SettingsError, match="CALLGATE_ADMIN_HOST needs CALLGATE_ADMIN_PORT"):
+        load_settings()
+    monkeypatch.setenv("CALLGATE_ADMIN_PORT", "8080")
+    with pytest.raises(SettingsError, match="CALLGATE_ADMIN_PORT is 8080"):
+        load_settings()
+    monkeypatch.setenv("CALLGATE_ADMIN_PORT", "8081")
+    assert load_settings().callgate_admin_port == 8081
+
+
+@pytest.mark.parametrize("payload", ["{timestamp}", "{body}{body}"])
+def test_the_signed_payload_names_the_body_once(
+    monkeypatch: pytest.MonkeyPatch, payload: str
+) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("VAPI_WEBHOOK_AUTH", "hmac")
+    monkeypatch.setenv("CALLGATE_HMAC_PAYLOAD", payload)
+    with pytest.raises(SettingsError, match="exactly once"):
+        load_settings()

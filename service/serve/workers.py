@@ -117,7 +117,10 @@ def worker_environment(settings: Settings, dsn: str) -> dict[str, str]:
             "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL": "1",
             "CALLGATE_VAPI_REQUESTS_PER_SECOND": str(settings.callgate_vapi_requests_per_second),
         }
-    return {**os.environ, **given}
+    # A file beside the value that was read from it would be refused.
+    files = {f"{name}_FILE" for name in given}
+    inherited = {name: value for name, value in os.environ.items() if name not in files}
+    return {**inherited, **given}
 
 
 async def until_ready(settings: Settings, ending: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
+from service.settings.secret_files import SUFFIX, read_secret_files, secret_names
 from service.settings.settings import Settings
 
 
@@ -33,9 +34,10 @@ def read_settings(*, sandbox: bool = False, **given: object) -> tuple[Settings, 
 
     Every line begins with the variable's name, as those of `Settings.faults` do.
     """
-    values = {name: value for name, value in given.items() if value is not None}
+    files, found = read_secret_files(os.environ)
+    values = {**files, **{name: value for name, value in given.items() if value is not None}}
     values["_sandbox"] = sandbox
-    found = unknown_variables(os.environ)
+    found += unknown_variables(os.environ)
     try:
         return Settings(**values), found  # type: ignore[arg-type]
     except ValidationError as exc:
@@ -58,6 +60,7 @@ def explain(error: ValidationError) -> list[str]:
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """A fault for each misspelt `CALLGATE_…` variable: ignored, it would silently have no effect."""
     known = [name.upper() for name in Settings.model_fields]
+    known += [name + SUFFIX for name in secret_names()]
     found = []
     for name in sorted(environment):
         if name.startswith("CALLGATE_") and name not in known:
