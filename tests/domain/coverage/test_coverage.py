@@ -226,9 +226,9 @@ def test_if_callgate_is_down() -> None:
     theirs = AtVapi(asks=True, reaches_us=True, number_is_ours=True, transfers_to="+15550100111")
     for told in (organization(), owner):
         found = outage_of(asked, told, theirs, False)
-        assert "somebody else set" in found.paying_calls
-        assert "somebody else set" in found.blocked_calls
+        assert "another system set" in found.paying_calls
+        assert "another system set" in found.blocked_calls
 
     ringing = outage_of(number(), organization(), BOUND, True)
     assert ringing.blocked_calls.startswith("Inbound callers hear the blocked message")
-    assert "stays blocked by the ringing hook" in ringing.paying_calls
+    assert "stay blocked by the ringing hook" in ringing.paying_calls
