@@ -154,7 +154,7 @@ class Reconciler:
             await self.work(held, Priority.REPAIR)
 
     async def roll_back(self, phone_number_id: UUID, change: WebhookChange) -> None:
-        """Restore what was there before a change. The number is paused, so no repair reverts this.
+        """Restore the fields from before a change. The number is paused, so no repair reverts this.
 
         Raises `UnavailableError` when Vapi fails or another pass holds the number.
         """

@@ -190,7 +190,7 @@ def signing_key(secret: bytes) -> bytes:
     if not secret.startswith(b"whsec_"):
         return secret
     try:
-        # With an empty key anyone could sign.
+        # With an empty key every sender could sign.
         return base64.b64decode(secret.removeprefix(b"whsec_"), validate=True) or secret
     except binascii.Error:
         return secret

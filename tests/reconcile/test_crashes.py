@@ -1,4 +1,4 @@
-"""A process that dies at any moment of any pass, or is told what is out of date: another one brings the
+"""A process that dies at any moment of any pass, or gets a stale answer: another one brings the
 number to the same end, with nothing foreign lost. No notification is used, so that a missed event costs
 nothing either."""
 
@@ -22,7 +22,7 @@ async def interrupt(life: Life, case: Case, fate: Fate) -> None:
 
 
 async def ends_well(life: Life, case: Case, *, given_up: bool = True) -> None:
-    """The number comes to its end, and can be given up afterwards as if nothing had happened."""
+    """The number comes to its end, and can be released afterwards as if nothing had happened."""
     await life.settle()
     await case.check(life)
     if given_up and case.check is not gone:
@@ -51,7 +51,7 @@ async def test_a_death_at_any_moment(life: Life, name: str, after: bool) -> None
 
 @pytest.mark.parametrize("name", CASES)
 async def test_an_answer_that_is_out_of_date_at_any_moment(life: Life, name: str) -> None:
-    """The k-th GET of the pass answers what was there before the last change."""
+    """The k-th GET of the pass answers the state before the last change."""
     case, settings, place = CASES[name], life.settings, 0
     while True:
         place += 1
@@ -84,7 +84,7 @@ async def test_a_roll_back_that_is_cut_short_can_be_done_again(life: Life, after
             pass
         await life.time_passes()
         async with life.parts() as parts:
-            # Nothing undoes it, or finishes it, unless somebody asks for that.
+            # Nothing undoes it, or finishes it, unless an admin asks for that.
             found = life.at_vapi()
             await parts.reconciler.reconcile_due(life.id)
             assert life.at_vapi() == found

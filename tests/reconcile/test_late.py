@@ -1,5 +1,5 @@
 """A process that stands still in the middle of a pass, loses its claim, and goes on long afterwards:
-what another one did meanwhile, or somebody wants by now, stays."""
+what another one did meanwhile, or an admin wants by now, stays."""
 
 from collections.abc import Awaitable, Callable
 

@@ -48,7 +48,7 @@ async def test_a_fight_is_left_alone_with_its_field_and_taken_up_by_hand(
 
 
 async def test_what_vapi_did_not_take_is_no_change_and_no_fight(world: World) -> None:
-    """Only a repair that arrived, and that somebody undid, counts; and only that is called applied."""
+    """Only a repair that arrived, and that another tool undid, counts and is marked applied."""
     number_id, number = next(iter((await world.numbers(1)).items()))
     world.spoil([number_id])
     for fault in ({"status": 503}, {"status": 429}, {"reset": True}):

@@ -1,5 +1,5 @@
 """What holds for any number at Vapi, however odd: one pass repairs it, a second one has nothing to do,
-nothing foreign moves, what was there comes back, and no header's value is ever shown."""
+nothing foreign moves, the former block comes back, and no header's value is ever shown."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -25,7 +25,7 @@ URL = "https://calls.agency.net/api/vapi/webhook"
 ELSEWHERE = "https://old.example.net/hook"
 SECRETS = ("new-secret", "old-secret", "older-secret")
 HIDDEN = "hidden-value-"
-"""What every secret value of the examples begins with: nobody may see it."""
+"""What every secret value of the examples begins with: no output may show it."""
 
 JSON = st.recursive(
     st.none()

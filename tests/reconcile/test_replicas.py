@@ -17,7 +17,7 @@ URL = "http://127.0.0.1:9/api/vapi/webhook"
 FORMER = {"url": THEIRS, "headers": {"X-Theirs": "keep"}, "timeoutSeconds": 7}
 TOGETHER = {"vapi_webhook_url": URL, "callgate_reconcile_max_changes": 1.0}
 
-# As an import leaves numbers behind: never configured, wanted by somebody, one after the other.
+# As an import leaves numbers behind: never configured, ordered by an admin, one after the other.
 ORDERED = """
 UPDATE callgate.webhook_states s SET state = 'pending', original = NULL, last_applied = NULL,
     ordered_by = 'ada', ordered_from = 'cli', next_attempt_at = n.created_at
@@ -101,7 +101,7 @@ async def test_two_replicas_asked_to_sweep_at_once_write_once(
 
 
 async def test_one_of_them_sweeps_per_interval(start_replica: Start, vapi: SandboxVapi) -> None:
-    """Never two at once, never one too soon; whoever is there goes on when the other stops."""
+    """Never two at once, never one too soon; the remaining replica goes on when the other stops."""
     one = await start_replica(**TOGETHER, callgate_reconcile_interval=0.4)
     two = await start_replica(**TOGETHER, callgate_reconcile_interval=0.4)
     pool = two.service.pool
@@ -151,7 +151,7 @@ async def test_a_replica_killed_in_the_middle_of_repairs_loses_nothing(
     start_replica: Start, vapi: SandboxVapi, dsn: str, tmp_path: Path, lost: str
 ) -> None:
     """A real process and SIGKILL: what it had in hand is done by another once its leases are over,
-    and what was there before us is still known."""
+    and the former webhooks are still known."""
     survivor = await start_replica(**TOGETHER, callgate_reconcile_interval=0)
     desired = survivor.service.reconciling.reconciler.number_pass.desired
     pool = survivor.service.pool

@@ -326,7 +326,7 @@ STATEMENTS: Mapping[str, Callable[[Pool, list[UUID]], Coroutine[None, None, None
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 async def test_two_sweeps_never_wait_for_each_other_in_a_ring(world: World, statement: str) -> None:
-    """Whoever waits for the first row by its id holds no other one yet."""
+    """A sweep that waits for the first row by its id holds no other one yet."""
     ids = sorted((await world.numbers(300)).values())
     touch = "UPDATE callgate.webhook_states SET failures = failures WHERE phone_number_id = $1"
     await world.pool.execute(touch, ids[0])

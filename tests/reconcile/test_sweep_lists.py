@@ -64,7 +64,7 @@ async def test_an_implausible_list_is_not_believed(
 
 
 async def test_a_list_that_does_not_go_on_is_not_believed(world: World) -> None:
-    """The page parameter is ignored: the first page comes for ever."""
+    """The page parameter is ignored: the first page comes every time."""
     numbers = await world.numbers(20)
     shown = [world.vapi.numbers.find(vapi_id) for vapi_id in list(numbers)[:5]]
     world.vapi.fail(

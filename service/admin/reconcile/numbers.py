@@ -96,7 +96,7 @@ class NumberWebhooks:
     async def roll_back(
         self, actor: Actor, phone_number_id: UUID, *, change_id: int
     ) -> PhoneNumber:
-        """Restore what was there before a change, and pause the number so that it stays.
+        """Restore the fields from before a change, and pause the number so that it stays.
 
         Raises `NotFoundError`, or `UnavailableError`: then the number is paused and not rolled back.
         """

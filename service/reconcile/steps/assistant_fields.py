@@ -16,7 +16,6 @@ UNPROVEN = (
     f"An assistant posts to us without our secret, so its events are rejected: add the header "
     f"{SECRET_HEADER} of the phone number's server to the assistant's server, or clear that server."
 )
-NOTHING_BOUND = Bound({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class AssistantNeeds:
     """What the assistants that answer a number need so that all call events reach us.
 
     `needed` are saved assistants that have to carry our webhook and do not, or not in every field.
-    `others` are listeners that take events away and that no change of ours can mend.
+    `others` are listeners that take events away and that no change of ours can repair.
     """
 
     route: Route

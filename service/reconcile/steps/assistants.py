@@ -21,7 +21,7 @@ from service.store.reconcile import assistants, claims
 from service.vapi.errors import VapiNotFoundError, VapiUnavailableError, VapiUnsureError
 
 NOT_SHOWN = "Vapi accepted the former webhook but does not show it."
-NOT_OURS = "Vapi shows nothing of ours there. Checking once more before it is released."
+NOT_OURS = "Vapi shows nothing of ours there. Checking again before it is released."
 
 
 class AssistantBusyError(VapiUnavailableError):

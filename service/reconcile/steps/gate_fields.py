@@ -91,7 +91,7 @@ def gate_changes(
 
 def remembered(known: tuple[str, ...], value: str | None) -> tuple[str, ...]:
     """Our texts or numbers, the newest last. Removed ones stay listed: after a stale answer of Vapi our
-    own hook would otherwise count as a foreign one, for good."""
+    own hook would otherwise count as a foreign one permanently."""
     if value is None:
         return known
     return (*(one for one in known if one != value), value)[-MOST_REMEMBERED:]

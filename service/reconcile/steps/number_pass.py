@@ -23,7 +23,7 @@ from service.reconcile.steps.number_facts import (
     ObservedNumber,
     compare,
 )
-from service.reconcile.steps.number_plan import NumberChange, NumberPlan, number_plan
+from service.reconcile.steps.number_plan import NumberChange, NumberPlan, after, number_plan
 from service.reconcile.steps.writer import Target, Writer
 from service.store.pool import Pool
 from service.store.reconcile import claims, state
@@ -121,10 +121,8 @@ class NumberPass:
         if change.on_number:
             seen = facts.observed.number
             number = await self.gate_step.apply(facts.claim, seen, change, priority)
-            written = facts.observed.written or change.kind == "gates"
-            observed = replace(facts.observed, number=number, written=written)
-            claim = replace(facts.claim, kept=change.kept or facts.claim.kept)
-            return replace(facts, observed=observed, claim=claim)
+            planned = after(facts, change)
+            return replace(planned, observed=replace(planned.observed, number=number))
         claim = facts.claim
         for one in changes:
             if one.kind == "give_back":

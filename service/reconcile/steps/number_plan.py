@@ -53,7 +53,7 @@ class NumberChange:
 
     @property
     def is_repair(self) -> bool:
-        """Whether it mends drift; the others only follow who needs an assistant."""
+        """Whether it repairs drift; the others only track which numbers need an assistant."""
         return self.kind not in ("share", "give_back")
 
     @property
@@ -101,7 +101,7 @@ def number_plan(
         result = evaluate(facts, differences, step)
     gates = None if differences.webhook else differences.gates
     kept = None if gates is None or gates.drift else gates.kept
-    shadowed = seen.needs is not None and not (seen.needs.well or is_mendable(facts, seen.needs))
+    shadowed = is_shadowed(facts, seen.needs)
     return NumberPlan(tuple(changes), found, result, kept, shadowed)
 
 
@@ -161,6 +161,11 @@ def is_mendable(facts: NumberFacts, needs: AssistantNeeds) -> bool:
     """Whether our webhook on the assistants is allowed, and would bring all events to us."""
     owned = set(needs.needed) <= set(facts.claim.owned_assistants)
     return facts.desired.on_assistants and bool(needs.needed) and owned and not needs.others
+
+
+def is_shadowed(facts: NumberFacts, needs: AssistantNeeds | None) -> bool:
+    """Whether servers that we may not change take events away."""
+    return needs is not None and not (needs.well or is_mendable(facts, needs))
 
 
 def followed_needs(facts: NumberFacts, needs: AssistantNeeds) -> Iterator[NumberChange]:
@@ -226,16 +231,14 @@ def evaluate(
     if isinstance(step, PassResult):
         return step
     if step is not None and step.is_repair:
-        needs = found.needs
-        shadowed = needs is not None and not (needs.well or is_mendable(facts, needs))
-        error = needs.remedy if needs and shadowed else None
+        error = found.needs.remedy if found.needs and is_shadowed(facts, found.needs) else None
         drifted = PassResult(SyncState.DRIFTED, found.drift, error)
         return left_alone(facts, found, step.fields, step.cause) or drifted
     return conclude(facts, found)
 
 
 def conclude(facts: NumberFacts, found: Differences) -> PassResult:
-    """The result where no drift is left that a change of ours would mend."""
+    """The result where no drift is left that a change of ours would repair."""
     claim, needs, webhook = facts.claim, found.needs, facts.desired.webhook
     well = needs is None or needs.well
     if facts.only_assistants and not (well and needs is not None and needs.answering):

@@ -1,4 +1,4 @@
-"""The step that restores what was there before: on release of a number, and on a rollback."""
+"""The step that restores the former fields: on release of a number, and on a rollback."""
 
 from dataclasses import dataclass
 from typing import Any

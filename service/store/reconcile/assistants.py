@@ -54,7 +54,7 @@ async def claim(pool: Pool, assistant_id: str) -> tuple[int, Mapping[str, Any] |
 async def keep_original(
     pool: Pool, assistant_id: str, claim: int, original: Mapping[str, Any]
 ) -> None:
-    """Store what was there before our first change."""
+    """Store the former webhook, before our first change."""
     await pool.execute(KEEP_ORIGINAL, assistant_id, claim, dict(original))
 
 

@@ -49,7 +49,7 @@ RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_numbe
             AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fight_left
 """
 
-# What was there before is stored once: a second read would find our own block.
+# The former webhook is stored once: a second read would find our own.
 KEEP_ORIGINAL = """
 UPDATE callgate.webhook_states SET original = $3
 WHERE phone_number_id = $1 AND claim = $2 AND original IS NULL
@@ -145,7 +145,7 @@ async def unclaim(pool: Pool, held: WebhookClaim) -> None:
 
 
 async def keep_original(pool: Pool, held: WebhookClaim, original: Mapping[str, Any]) -> None:
-    """Store what was there before our first change."""
+    """Store the former webhook, before our first change."""
     await pool.execute(KEEP_ORIGINAL, held.phone_number_id, held.claim, dict(original))
 
 

@@ -1,5 +1,5 @@
 """What we wrote last tells their change from ours; what Vapi hides is no drift; what goes back is
-exactly what was there, and what others changed in between stays."""
+exactly the former block, and what others changed in between stays."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ SERVER = {
 
 @pytest.fixture
 async def callgate(start_replica: Start) -> Replica:
-    """A replica that sweeps only when it is told to."""
+    """A replica that sweeps only on request."""
     return await start_replica(callgate_reconcile_interval=0)
 
 
@@ -176,7 +176,7 @@ async def test_a_shadow_that_is_not_ours_to_change_is_explained(
     route = (await callgate.api("GET", f"/phone-numbers/{later['id']}/route")).json
     assert (route["reaches_us"], route["remedy"]) == (False, remedy)
     assert writes(vapi) == before
-    # Once somebody did what the remedy says, the next sweep sees it.
+    # Once an admin did what the remedy says, the next sweep sees it.
     vapi.edit_number(later_id, assistantId=None, squadId=None, workflowId=None)
     await sweep(callgate)
     assert (await get(callgate, later))["sync"]["state"] == "in_sync"
@@ -228,7 +228,7 @@ async def test_an_assistant_of_the_organization_carries_the_webhook(
 async def test_a_blocked_call_that_an_assistant_answers_is_hung_up(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:
-    """What the fallback is for: without it nobody would be told of this call."""
+    """The reason for the fallback: without it Callgate would not learn of this call."""
     assistant = add_assistant(vapi)
     organization = await callgate.add_organization(assistant_ids=[assistant])
     number_id = vapi.add_number(assistantId=assistant)["id"]
@@ -243,7 +243,7 @@ async def test_a_blocked_call_that_an_assistant_answers_is_hung_up(
 async def test_a_sweep_finds_what_an_assistant_took_away_and_mends_it(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:
-    """What is put back in the end is what was there first, not what a colleague wrote meanwhile."""
+    """The first webhook is restored in the end, not the one that a colleague wrote meanwhile."""
     assistant = add_assistant(vapi, server=None)
     organization = await callgate.add_organization(assistant_ids=[assistant])
     number = await callgate.add_number(organization, vapi.add_number(assistantId=assistant)["id"])
@@ -500,7 +500,7 @@ async def test_an_assistant_of_ours_with_an_accepted_secret_is_well(
 
 
 async def test_a_new_secret_reaches_assistants_too(start_replica: Start, vapi: SandboxVapi) -> None:
-    """However many they are: that is no landslide, and nobody's doing but ours."""
+    """However many they are: our own rotation neither trips the brake nor counts as drift."""
     url = "http://127.0.0.1:9/api/vapi/webhook"
     old = await start_replica(vapi_webhook_url=url, callgate_reconcile_interval=0)
     assistants = [add_assistant(vapi) for _ in range(12)]

@@ -1,4 +1,4 @@
-"""Gates on a number: one pass reaches the desired state, everybody else's hooks stay, and a hook of
+"""Gates on a number: one pass reaches the desired state, foreign hooks stay, and a hook of
 ours never stays on a number that has access."""
 
 from collections.abc import Mapping
