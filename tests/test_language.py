@@ -76,9 +76,7 @@ BETTER = {
 }
 """Words and phrases that are not plain English here, each with what to write in its place."""
 
-NOT_YET_HELD: tuple[str, ...] = (
-    "service/web/",
-)
+NOT_YET_HELD: tuple[str, ...] = ("service/web/",)
 """Rooms whose prose is not checked yet."""
 
 ALLOWED: dict[tuple[str, str], str] = {}
