@@ -5,8 +5,11 @@ or raw bodies in the first place; the redactor covers messages and tracebacks of
 """
 
 import logging
+import math
 import re
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
@@ -19,7 +22,13 @@ CONTROL = re.compile(
 )
 PHONE_NUMBER = re.compile(r"(?<![\w+-])\+\d{6,13}(\d{2})(?!\d)")
 CREDENTIALS = re.compile(r"(?i)\b(bearer\s+|postgres(?:ql)?://[^:@/\s]+:)[^\s@'\"]+")
-CONTROL_URL = re.compile(r"(?i)https?://[^\s'\"]+/control\b[^\s'\"]*")
+# Stops where the next URL begins: otherwise many URLs in one text would take quadratic time.
+CONTROL_URL = re.compile(r"(?i)https?://(?:(?!https?://)[^\s'\"])+/control\b[^\s'\"]*")
+MOST_CHARACTERS = 20_000
+
+THINNED = frozenset({"request.unavailable", "page.unavailable", "sign_in.refused"})
+"""Events that a sender without a secret or session can cause as often as it likes."""
+THINNED_SECONDS = 1.0
 
 Event = MutableMapping[str, Any]
 
@@ -34,6 +43,8 @@ class Redactor:
         """Redact sensitive text, and escape characters that could forge a line."""
         for secret in self.secrets:
             text = text.replace(secret, REDACTED)
+        # Only now: a cut within a secret would keep its beginning.
+        text = text[:MOST_CHARACTERS]
         text = CREDENTIALS.sub(rf"\1{REDACTED}", text)
         text = CONTROL_URL.sub(REDACTED, text)
         text = PHONE_NUMBER.sub(r"…\1", text)
@@ -54,6 +65,28 @@ class Redactor:
         if trace is not None:
             cleaned["exception"] = "\n".join(self.clean(line) for line in str(trace).split("\n"))
         return cleaned
+
+
+class Thinner:
+    """A processor that passes each thinned event once a second; `suppressed` counts those between."""
+
+    def __init__(self, events: frozenset[str] = THINNED) -> None:
+        self.events = events
+        self.passed_at: dict[str, float] = {}
+        self.suppressed: Counter[str] = Counter()
+
+    def __call__(self, _logger: object, _method: str, event: Event) -> Event:
+        name = event.get("event")
+        if name not in self.events:
+            return event
+        now = time.monotonic()
+        if now - self.passed_at.get(name, -math.inf) < THINNED_SECONDS:
+            self.suppressed[name] += 1
+            raise structlog.DropEvent
+        self.passed_at[name] = now
+        if count := self.suppressed.pop(name, 0):
+            event["suppressed"] = count
+        return event
 
 
 def dump(event: object, **_: object) -> str:
@@ -82,7 +115,7 @@ def configure_logging(*, style: str, level: str, secrets: Iterable[str] = ()) ->
         else structlog.processors.JSONRenderer(serializer=dump)
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[Thinner(), *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,

@@ -1,6 +1,7 @@
 """Logging: one line an event, without secrets, and safe against forged lines."""
 
 import logging
+import time
 
 import orjson
 import pytest
@@ -70,3 +71,40 @@ def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> N
     logging.getLogger("asyncpg").error("lost %s", "it")
     (line,) = lines(capsys)
     assert (line["event"], line["level"]) == ("lost it", "error")
+
+
+def test_what_a_sender_can_cause_at_will_is_logged_once_a_second(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logging(style="json", level="INFO")
+    now = 100.0
+    monkeypatch.setattr("service.log.time.monotonic", lambda: now)
+    log = structlog.get_logger()
+    for _ in range(500):
+        log.warning("request.unavailable", path="/api/v1/calls")
+        log.info("webhook.repaired")
+    now += 1.5
+    log.warning("request.unavailable", path="/api/v1/calls")
+    found = lines(capsys)
+    thinned = [line for line in found if line["event"] == "request.unavailable"]
+    assert [line.get("suppressed") for line in thinned] == [None, 499]
+    assert len(found) == 502
+
+
+@pytest.mark.parametrize(
+    "text", ["http://" * 150_000, "bearer " * 150_000, "+1555" * 200_000, "postgres://a:" * 80_000]
+)
+def test_a_hostile_text_takes_no_time(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    configure_logging(style="json", level="INFO", secrets=["the-private-key"])
+    began = time.perf_counter()
+    structlog.get_logger().info("a.b", text=text, error="x" * 19_990 + "the-private-key")
+    assert time.perf_counter() - began < 0.5
+    written = capsys.readouterr().err
+    assert len(written) < 100_000
+    assert "the-priv" not in written
+
+
+def test_a_control_url_within_another_url_is_caught(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(style="json", level="INFO")
+    structlog.get_logger().info("a.b", text="http://a.example/?u=https://b.vapi.ai/1/control?x=1")
+    assert "b.vapi.ai" not in capsys.readouterr().err

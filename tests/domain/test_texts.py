@@ -61,3 +61,52 @@ def test_only_one_module_normalizes_or_folds() -> None:
         and ("unicodedata" in path.read_text() or "casefold" in calls_in(path))
     }
     assert found == {"domain/texts.py"}
+
+
+BOUNDED_BY = {
+    "access/policies/evaluation.py": "the pattern: at most 100 characters",
+    "access/policies/isolation.py": "names of classes",
+    "access/policies/plugins.py": "names of distributions",
+    "access/policies/registration.py": "the pattern: at most 63 characters",
+    "admin/imports/csv_file.py": "10,000 characters a line",
+    "admin/imports/vapi_numbers.py": "names at Vapi",
+    "domain/forward_urls.py": "2,000 characters by its field",
+    "domain/texts.py": "its own limit",
+    "domain/wording/blocked_messages.py": "1,000 characters by its field",
+    "log.py": "20,000 characters, in linear time",
+    "store/organizations/search.py": "200 characters by its field",
+    "store/postgres/server.py": "a setting",
+    "vapi/answers.py": "what is kept of an answer of Vapi's",
+    "vapi/authenticity.py": "a header of 8 KiB",
+    "vapi/client.py": "a header of Vapi's",
+    "vapi/control.py": "2,048 characters",
+    "vapi/messages.py": "the pattern: at most 128 characters, or a cut text",
+    "web/api/openapi.py": "our own paths",
+    "web/api/operations.py": "our own paths",
+    "web/panel/kit/spreadsheets.py": "the pattern: at most 16 characters",
+    "web/panel/people/account.py": "300 characters of a header",
+    "web/shapes/fields.py": "the length of the field, which is judged first",
+}
+"""Every module that runs regular expressions, and what bounds the text before it does."""
+
+METHODS = {"fullmatch", "match", "search", "sub", "subn", "finditer", "findall", "split"}
+
+
+def runs_patterns(path: Path) -> bool:
+    """Whether a module calls `re` or a compiled pattern, which is named in capitals."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            name = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+            if node.func.attr in METHODS and (name == "re" or name.isupper()):
+                return True
+    return False
+
+
+def test_no_regular_expression_runs_on_text_without_a_limit() -> None:
+    found = {
+        str(path.relative_to(SERVICE))
+        for path in SERVICE.rglob("*.py")
+        if "sandbox" not in path.parts and runs_patterns(path)
+    }
+    assert found == set(BOUNDED_BY), "say what bounds the text, or use `texts.is_all`"
