@@ -146,7 +146,7 @@ class HangupLadder:
                 self.record_step(vapi_call_id, "hangup.refused", {"error": str(exc)[:200]})
                 return attempts, 0
             except VapiNotFoundError:
-                # The control host does not know it: it is over, or the URL is stale. Vapi's API tells.
+                # The control host does not know it: it is over, or the URL is stale. Vapi's API decides.
                 self.record_step(vapi_call_id, "hangup.unknown", {"attempt": attempts + 1})
                 return attempts + 1, 0
             except VapiError as exc:
