@@ -76,10 +76,9 @@ BETTER = {
 }
 """Words and phrases that are not plain English here, each with what to write in its place."""
 
-NOT_YET_HELD: tuple[str, ...] = ("service/web/",)
-"""Rooms whose prose is not checked yet."""
-
-ALLOWED: dict[tuple[str, str], str] = {}
+ALLOWED: dict[tuple[str, str], str] = {
+    ("service/web/panel/templates/unknown_numbers/list.html", "heed"): "a part of an address",
+}
 """(file, phrase as it stands): why the phrase reads best there."""
 
 PYTHON = ("service", "policies", "migrations", "tests")
@@ -187,7 +186,7 @@ def find_slips(passage: Passage) -> Iterator[Slip]:
 
 
 def is_held(file: str) -> bool:
-    return file not in SKIPPED and not file.startswith(NOT_YET_HELD)
+    return file not in SKIPPED
 
 
 def test_what_people_read_is_plain_english() -> None:

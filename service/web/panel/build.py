@@ -17,6 +17,7 @@ from service.web.panel.doctor import DoctorPages
 from service.web.panel.imports.pages import ImportPages
 from service.web.panel.kit.pages import PageGroup
 from service.web.panel.kit.proxies import behind
+from service.web.panel.organizations.editing import OrganizationEditPages
 from service.web.panel.organizations.entitlements import EntitlementPages
 from service.web.panel.organizations.export import OrganizationExportPages
 from service.web.panel.organizations.handling import HandlingPages
@@ -70,8 +71,8 @@ def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
         cases.timeline,
         cases.phone_numbers,
         message,
-        settings.callgate_relay_hosts,
     )
+    yield OrganizationEditPages(cases.organizations, settings.callgate_relay_hosts)
     yield OrganizationExportPages(cases.organization_list)
     yield EntitlementPages(cases.organizations)
     yield HandlingPages(cases.organizations, message)

@@ -27,7 +27,7 @@ class StateCount:
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """What the page prints."""
+    """The figures and the conditions of the page."""
 
     figures: OverviewFigures
     notices: Sequence[ConditionNotice]

@@ -1,1 +1,1 @@
-"""What API and panel both take and give: fields, queries, paging, errors."""
+"""The shapes of requests and responses, shared by the API and the panel."""

@@ -1,4 +1,4 @@
-"""The shapes of calls and of what happened in them."""
+"""The shapes of calls and of their steps."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal

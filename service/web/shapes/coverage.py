@@ -43,7 +43,7 @@ class Cover(ResponseBody):
 
 
 class Outage(ResponseBody):
-    """What Vapi does while Callgate is down."""
+    """The behavior of Vapi while Callgate is down."""
 
     paying_calls: str
     blocked_calls: str

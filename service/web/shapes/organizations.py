@@ -1,4 +1,4 @@
-"""The shapes of organizations: what entitles them, how their calls are handled, and their list."""
+"""The shapes of organizations, their entitlements, their call handling, and their list."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

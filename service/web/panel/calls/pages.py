@@ -92,7 +92,7 @@ def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
 
 
 def describe_owner(asked: Mapping[str, str]) -> str:
-    """Whose calls the list is limited to; "" if it is not."""
+    """The owner whose calls the list shows; "" for all calls."""
     if asked["phone_number_id"]:
         return "Only calls of one phone number."
     return "Only calls of one organization." if asked["organization_id"] else ""

@@ -88,7 +88,7 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class CallPageView:
-    """What the page of a call prints beside the call's own fields."""
+    """The page of a call, beside the call's own fields."""
 
     title: str
     lead: str

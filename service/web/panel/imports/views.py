@@ -76,7 +76,7 @@ class ImportView:
 
     @property
     def lead(self) -> str:
-        """What the plan does, or what the import did."""
+        """A summary of the plan, or of the result."""
         return self.plan_text if self.is_planned else self.result_text
 
     @property
@@ -155,7 +155,7 @@ def record_row(record: ImportRecord, job: ImportJob) -> RecordRow:
 
 
 def record_badge(record: ImportRecord, job: ImportJob) -> Badge:
-    """The result of a row, or what the plan does with it."""
+    """The result of a row, or its planned change."""
     creates = record.action == "create"
     match record.outcome, job.state:
         case "failed", _:

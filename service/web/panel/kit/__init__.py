@@ -1,1 +1,1 @@
-"""What every page of the panel uses: visits, the guard, forms, rendering, charts."""
+"""Shared parts of all pages: visits, the guard, forms, badges, filters, rendering, charts."""

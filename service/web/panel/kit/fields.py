@@ -13,7 +13,7 @@ FieldKind = Literal[
 
 
 class FormFaults(dict[str, str]):
-    """What is wrong with a form, by field; "" for a field without a fault.
+    """The faults of a form, by field; "" for a field without a fault.
 
     The key "" is the form as a whole, `form` in templates.
     """
@@ -79,7 +79,7 @@ def form_field(
     autocomplete: str = "off",
     placeholder: str = "",
 ) -> FormField:
-    """A field of a form. `values` are what was sent or is stored, `faults` what is wrong with it.
+    """A field of a form. `values` are sent or stored values, `faults` the errors by field.
 
     A password is never printed again.
     """

@@ -15,7 +15,7 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class PageFilters(Generic[Shape]):
-    """`asked` are the texts in the address, `query` what they mean: with faults, no filter at all."""
+    """`asked` are the texts in the address, `query` their values: no filters if there are faults."""
 
     asked: Mapping[str, str]
     query: Shape
@@ -26,7 +26,7 @@ class PageFilters(Generic[Shape]):
         return 422 if self.faults else 200
 
     def fault(self, things: str) -> str:
-        """What is wrong with the address of a list of `things`; "" if nothing."""
+        """A sentence about the invalid filters of a list of `things`; "" if there are none."""
         if not self.faults:
             return ""
         named = ", ".join(f"{name}: {text}" for name, text in self.faults.items())

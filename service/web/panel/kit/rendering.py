@@ -1,6 +1,6 @@
 """Jinja2 for the panel: strict about names, escaping by default, with a few filters that format values.
 
-Templates only loop, include and print; what needs a decision comes from a view object.
+Templates only loop, include and print; view objects make all decisions.
 """
 
 from collections.abc import Callable

@@ -20,7 +20,7 @@ COUNTED_AS: Mapping[str, str] = {"allow": "allowed", "deny": "blocked", "abstain
 
 @dataclass(frozen=True, slots=True)
 class TraceStep:
-    """What one policy answered. `note` is a remark of less weight."""
+    """The answer of one policy. `notes` are minor remarks."""
 
     policy: str
     effect: TraceEffect

@@ -16,13 +16,13 @@ from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, read
 from service.web.panel.kit.pages import PanelPage, Run
 from service.web.panel.kit.visit import Visit
-from service.web.panel.organizations.pages import saved
+from service.web.panel.organizations.editing import saved
 from service.web.shapes import organizations as shapes
 
 
 @dataclass(frozen=True, slots=True)
 class OverrideLimits:
-    """What a visitor's role allows for overrides, in words for the form."""
+    """The limits of a visitor's role for overrides, as texts of the form."""
 
     text: str
     end_required: bool

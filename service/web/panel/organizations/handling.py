@@ -15,7 +15,7 @@ from service.web.panel.kit.filling import fill_in, whole_number
 from service.web.panel.kit.forms import Form, judge, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
-from service.web.panel.organizations.pages import saved
+from service.web.panel.organizations.editing import saved
 from service.web.shapes import organizations as shapes
 from service.web.shapes.bodies import RequestBody
 from service.web.shapes.fields import Spoken

@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import orjson
 from aiohttp import web
 
-from service.admin.changes import RecordedChanges
 from service.admin.organizations.access import Explained, OrganizationAccess
 from service.admin.organizations.organizations import Organizations
 from service.admin.organizations.search import OrganizationList
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.timeline import Timeline
 from service.domain.decisions import Decision
-from service.domain.forward_urls import check_forward_url
 from service.domain.organizations import Organization
 from service.domain.texts import is_all
 from service.domain.wording.blocked_messages import format_blocked_message
@@ -24,11 +20,10 @@ from service.store.organizations.timeline import Place
 from service.store.pool import Pool
 from service.web.panel.audit.views import event_view
 from service.web.panel.kit.choices import ACCESS_REASONS, Pair, filter_of, labelled
-from service.web.panel.kit.filling import fill_in
-from service.web.panel.kit.forms import LOCAL, Form, FormError, read
+from service.web.panel.kit.forms import LOCAL
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
-from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.kit.visit import Visit
 from service.web.panel.organizations.views import (
     Column,
     OrganizationNumber,
@@ -36,12 +31,10 @@ from service.web.panel.organizations.views import (
     OrganizationView,
     RecentCall,
     access_view,
-    address_of,
     column,
 )
 from service.web.shapes.fields import instant_of
 from service.web.shapes.organizations import (
-    OrganizationBody,
     OrganizationsQuery,
     read_position,
     write_position,
@@ -54,7 +47,6 @@ from service.web.shapes.paging import (
 )
 
 SHOWN_NUMBERS, SHOWN_CALLS, SHOWN_EVENTS = 20, 8, 12
-OWN = ("name", "external_id", "forward_url", "attributes", "assistant_ids")
 
 
 FILTERS: Mapping[str, tuple[str, list[Pair]]] = {
@@ -95,19 +87,13 @@ class OrganizationPages:
     events: Timeline
     numbers: PhoneNumbers
     blocked_message: str
-    relay_hosts: tuple[str, ...]
 
     def pages(self) -> list[PanelPage]:
         one = "/organizations/{organization_id}"
         return [
             PanelPage("GET", "/organizations", self.list_page),
-            PanelPage("GET", "/organizations/new", self.new, "admin"),
-            PanelPage("POST", "/organizations/new", self.create, "admin"),
             PanelPage("GET", one, self.page),
             PanelPage("GET", f"{one}/timeline", self.timeline),
-            PanelPage("GET", f"{one}/edit", self.edit, "admin"),
-            PanelPage("POST", f"{one}/edit", self.change, "admin"),
-            PanelPage("POST", f"{one}/delete", self.delete, "admin"),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
@@ -189,7 +175,7 @@ class OrganizationPages:
     async def access_at(
         self, visit: Visit, organization: Organization
     ) -> tuple[Explained | None, str]:
-        """The access at the time in the address, if it has one; else what is wrong with the time."""
+        """The access at the time in the address, or an error about the time."""
         text = visit.asked("at")
         if not text:
             return None, ""
@@ -213,72 +199,3 @@ class OrganizationPages:
             events=[event_view(event, visit) for event in page.found],
             more=visit.here(cursor=cursor) if cursor else None,
         )
-
-    async def new(self, visit: Visit) -> web.Response:
-        return await visit.show("organizations/edit.html", organization=None, values={})
-
-    async def create(self, visit: Visit) -> web.Response:
-        async def act(form: Form) -> web.Response:
-            noted = RecordedChanges.of(visit.actor)
-            made = await self.organizations.create(noted, self.own_values(form))
-            return await visit.go(address_of(made), notice=f"{made.name} was added.")
-
-        return await fill_in(visit, "organizations/edit.html", act, organization=None)
-
-    async def edit(self, visit: Visit) -> web.Response:
-        organization = await self.organizations.get(visit.id("organization_id"))
-        values = {name: getattr(organization, name) for name in OWN}
-        values["assistant_ids"] = "\n".join(organization.assistant_ids)
-        values["attributes"] = (
-            orjson.dumps(organization.attributes, option=orjson.OPT_INDENT_2).decode()
-            if organization.attributes
-            else ""
-        )
-        return await visit.show("organizations/edit.html", organization=organization, values=values)
-
-    async def change(self, visit: Visit) -> web.Response:
-        organization = await self.organizations.get(visit.id("organization_id"))
-
-        async def act(form: Form) -> web.Response:
-            values = self.own_values(form)
-            noted = RecordedChanges.of(visit.actor)
-            await self.organizations.change(
-                noted, organization.id, {name: values[name] for name in OWN}
-            )
-            return await saved(visit, organization, noted)
-
-        return await fill_in(visit, "organizations/edit.html", act, organization=organization)
-
-    def own_values(self, form: Form) -> dict[str, Any]:
-        """The fields of the form, checked like those of the API."""
-        text = form.get("attributes", "").strip()
-        try:
-            attributes = orjson.loads(text) if text else {}
-        except orjson.JSONDecodeError:
-            raise FormError({"attributes": "This is not a JSON object."}) from None
-        ids = form.get("assistant_ids", "").replace(",", " ").split()
-        body = read(OrganizationBody, form, attributes=attributes, assistant_ids=ids)
-        if body.forward_url is not None:
-            check_forward_url(body.forward_url, self.relay_hosts)
-        return body.model_dump()
-
-    async def delete(self, visit: Visit) -> web.Response:
-        """Remove an organization after its name was typed."""
-        organization = await self.organizations.get(visit.id("organization_id"))
-
-        async def act(form: Form) -> web.Response:
-            if form.get("typed", "").strip() != organization.name.strip():
-                raise FormError({"typed": "This is not the organization's name."})
-            await self.organizations.delete(visit.actor, organization.id)
-            return await visit.go(
-                f"{ROOT}/organizations", notice=f"{organization.name} was removed."
-            )
-
-        return await fill_in(visit, "organizations/delete.html", act, organization=organization)
-
-
-async def saved(visit: Visit, organization: Organization, noted: RecordedChanges) -> web.Response:
-    """Return to the organization's page, with a button to undo the change."""
-    if not noted.entries:
-        return await visit.go(address_of(organization), notice="Nothing was changed.")
-    return await visit.go(address_of(organization), notice="Saved.", undo=noted.entries[-1])

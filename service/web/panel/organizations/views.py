@@ -134,7 +134,7 @@ class RecentCall:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
-    """What the page of an organization prints beside its own fields."""
+    """The page of an organization, beside the organization's own fields."""
 
     organization: Organization
     decision: Decision

@@ -42,7 +42,7 @@ def looks_plain(request: web.Request) -> bool:
 
 
 def way_on(text: str) -> str:
-    """The page to show after signing in: one of the panel, whatever the address asks for."""
+    """The page to show after signing in. It is always a page of the panel."""
     is_ours = text == ROOT or text.startswith((f"{ROOT}/", f"{ROOT}?"))
     is_entrance = text.startswith((f"{ROOT}/sign-", f"{ROOT}/setup"))
     if not is_ours or is_entrance or not text.isprintable() or "\\" in text or len(text) > 2000:

@@ -20,7 +20,8 @@ from service.web.panel.kit.forms import Form, judge, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import Visit
 from service.web.panel.phone_numbers.pages import read_answer
-from service.web.panel.phone_numbers.views import GATES, NumberRouteView, address_of, other_gate
+from service.web.panel.phone_numbers.route_views import NumberRouteView, other_gate
+from service.web.panel.phone_numbers.views import GATES, address_of
 from service.web.shapes import phone_numbers as shapes
 from service.web.shapes.reconcile import Route
 
@@ -52,7 +53,7 @@ class OfferedRow:
 
 @dataclass(frozen=True, slots=True)
 class PreviewView:
-    """What adding a number changes at Vapi."""
+    """The changes at Vapi that adding a number makes."""
 
     preview: AddPreview
     route: NumberRouteView

@@ -23,10 +23,9 @@ from service.web.panel.kit.forms import Form, FormError, judge, read, text_of
 from service.web.panel.kit.links import TextLink
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.phone_numbers.route_views import CoverageView, NumberRouteView
 from service.web.panel.phone_numbers.views import (
     GATES,
-    CoverageView,
-    NumberRouteView,
     NumberRow,
     NumberView,
     address_of,
@@ -117,7 +116,7 @@ class PhoneNumberPages:
         return NumberView(number, organization_link(number, names))
 
     async def page(self, visit: Visit, status: int = 200, **context: Any) -> web.Response:
-        """One number. The page fetches what only Vapi knows a moment later."""
+        """One number. The page fetches the route from Vapi after it has loaded."""
         number = await self.numbers.get(visit.id("phone_number_id"))
         changes = await self.webhooks.changes(number.id, before_id=None, limit=SHOWN_CHANGES)
         return await visit.show(

@@ -1,20 +1,17 @@
-"""A phone number as pages print it: rows, its webhook's state, route and coverage. Pure."""
+"""A phone number as pages print it: rows, the state of its webhook, its changes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.admin.phone_numbers.coverage import NumberCoverage
-from service.domain.coverage.coverage import Cover, Place
-from service.domain.phone_numbers import NumberGate, PhoneNumber, SyncState
-from service.domain.wording.labels import label_slug
+from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.web.panel.kit.badges import PAUSED, Badge, state_badge
 from service.web.panel.kit.choices import Pair
 from service.web.panel.kit.links import TextLink
 from service.web.panel.kit.visit import ROOT
 from service.web.shapes.phone_numbers import FieldDrift
-from service.web.shapes.reconcile import Listener, Route, WebhookChange
+from service.web.shapes.reconcile import WebhookChange
 
 GATES: Sequence[Pair] = (
     ("event", "Event: stop calls at their first event"),
@@ -37,21 +34,6 @@ CAUSES: Mapping[str, str] = {
     "released": "released",
     "rolled_back": "rolled back",
 }
-ANSWERED_BY: Mapping[str, str] = {
-    "assistant": "an assistant",
-    "squad": "a squad",
-    "workflow": "a workflow",
-    "assistant_request": "the answer that Callgate chooses",
-}
-STOPPED_AT: Mapping[Place, str] = {
-    "ring": "while it rings",
-    "request": "before an assistant joins",
-    "event": "at its first event",
-    "predial": "before it is dialed",
-    "list": "found in Vapi's list of calls",
-    "nothing": "not stopped",
-}
-OURS, FOREIGN = Badge("Reaches Callgate", "good"), Badge("Does not reach Callgate", "bad")
 
 
 def address_of(phone_number_id: UUID) -> str:
@@ -152,103 +134,3 @@ def change_view(change: WebhookChange) -> ChangeView:
         None if change.applied_at else unconfirmed,
         change.fields,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerView:
-    """A server to which Vapi sends events. `effect` is how the list draws it."""
-
-    listener: Listener
-    effect: str
-
-    @property
-    def title(self) -> str:
-        return title_of(self.listener)
-
-    @property
-    def url(self) -> str:
-        return self.listener.url or "unreadable"
-
-
-def title_of(listener: Listener) -> str:
-    name = f" “{listener.name}”" if listener.name else ""
-    return f"{label_slug(listener.level)}{name}"
-
-
-@dataclass(frozen=True, slots=True)
-class NumberRouteView:
-    """Where Vapi sends a number's events."""
-
-    route: Route
-
-    @property
-    def badge(self) -> Badge:
-        return OURS if self.route.reaches_us else FOREIGN
-
-    @property
-    def answered_by(self) -> str:
-        return f"Answered by {ANSWERED_BY[self.route.answered_by]}."
-
-    @property
-    def listeners(self) -> list[ListenerView]:
-        return [ListenerView(one, self.effect_of(one)) for one in self.route.listeners]
-
-    def effect_of(self, listener: Listener) -> str:
-        if listener.ours:
-            return "allow"
-        return "deny" if listener in self.route.shadows else ""
-
-    @property
-    def shadows(self) -> list[str]:
-        """Warnings for a number that is about to be added."""
-        return [
-            f"{title_of(shadow)} has its own server, which takes precedence over the number's. If "
-            f"the organization owns the assistant, Callgate sets the server there. Otherwise: "
-            f"{self.route.remedy}"
-            for shadow in self.route.shadows
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class CoverView:
-    """One kind of call."""
-
-    cover: Cover
-
-    @property
-    def kind(self) -> str:
-        return self.cover.kind.capitalize()
-
-    @property
-    def stopped(self) -> str:
-        return STOPPED_AT[self.cover.stopped_at]
-
-    @property
-    def holes(self) -> list[str]:
-        """The holes that an admin can close."""
-        return [f"{hole.text} {hole.remedy}" for hole in self.cover.holes if not hole.inherent]
-
-
-@dataclass(frozen=True, slots=True)
-class CoverageView:
-    """Where blocked calls of a number are stopped."""
-
-    coverage: NumberCoverage
-
-    @property
-    def covers(self) -> list[CoverView]:
-        return [CoverView(cover) for cover in self.coverage.calls]
-
-
-@dataclass(frozen=True, slots=True)
-class OtherGate:
-    """The link that previews the other gate."""
-
-    text: str
-    address: str
-
-
-def other_gate(gate: NumberGate, event_address: str, request_address: str) -> OtherGate:
-    if gate == "event":
-        return OtherGate("Preview the request gate", request_address)
-    return OtherGate("Preview the event gate", event_address)

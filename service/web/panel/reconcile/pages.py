@@ -84,7 +84,7 @@ class ReconcilePages:
         plan = text_of(await visit.form(), "plan")[:200]
         if not plan:
             return await self.show(
-                visit, 422, problem="Start a dry run first: its plan is what gets applied."
+                visit, 422, problem="Start a dry run first. Repairs are applied by its plan."
             )
         task = asyncio.create_task(self.cases.reconcile(visit.actor, dry_run=False, plan=plan))
         self.under_way.add(task)

@@ -1,4 +1,4 @@
-"""What the pages on reconciling print. Pure."""
+"""The views of the pages on reconciling. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ def sweep_view(sweep: Sweep) -> SweepView:
 
 @dataclass(frozen=True, slots=True)
 class RepairRow:
-    """A number and what differs there."""
+    """A number and its drift."""
 
     name: str
     address: str
@@ -116,7 +116,7 @@ class DryRunView:
 
     @property
     def warning(self) -> str:
-        """What to know before applying the repairs; "" if nothing."""
+        """A warning before applying the repairs; "" if there is none."""
         if len(self.report.repairs) <= self.report.limit:
             return ""
         return (
