@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 import orjson
@@ -70,7 +70,10 @@ class Redactor:
 class Thinner:
     """A processor that passes each thinned event once a second; `suppressed` counts those between."""
 
-    def __init__(self, events: frozenset[str] = THINNED) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, events: frozenset[str] = THINNED
+    ) -> None:
+        self.clock = clock
         self.events = events
         self.passed_at: dict[str, float] = {}
         self.suppressed: Counter[str] = Counter()
@@ -79,7 +82,7 @@ class Thinner:
         name = event.get("event")
         if name not in self.events:
             return event
-        now = time.monotonic()
+        now = self.clock()
         if now - self.passed_at.get(name, -math.inf) < THINNED_SECONDS:
             self.suppressed[name] += 1
             raise structlog.DropEvent
@@ -94,7 +97,13 @@ def dump(event: object, **_: object) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def configure_logging(*, style: str, level: str, secrets: Iterable[str] = ()) -> None:
+def configure_logging(
+    *,
+    style: str,
+    level: str,
+    secrets: Iterable[str] = (),
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Send all events, ours and those of libraries, to standard error.
 
     `style` is `json`, `console` or empty: console on a terminal, else json.
@@ -115,7 +124,11 @@ def configure_logging(*, style: str, level: str, secrets: Iterable[str] = ()) ->
         else structlog.processors.JSONRenderer(serializer=dump)
     )
     structlog.configure(
-        processors=[Thinner(), *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            Thinner(clock),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,

@@ -74,11 +74,10 @@ def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_what_a_sender_can_cause_at_will_is_logged_once_a_second(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    configure_logging(style="json", level="INFO")
     now = 100.0
-    monkeypatch.setattr("service.log.time.monotonic", lambda: now)
+    configure_logging(style="json", level="INFO", clock=lambda: now)
     log = structlog.get_logger()
     for _ in range(500):
         log.warning("request.unavailable", path="/api/v1/calls")

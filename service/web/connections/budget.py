@@ -15,11 +15,11 @@ class BudgetSpentError(Exception):
 
 
 @dataclass(slots=True)
-class Budget:
+class ByteBudget:
     """Bytes that may be held, and that are; they count in the wider budget too."""
 
     total: int
-    wider: "Budget | None" = None
+    wider: "ByteBudget | None" = None
     held: int = 0
 
     def take(self, size: int) -> bool:
@@ -39,8 +39,8 @@ class Budget:
 class Holding:
     """What one body holds: first of the small budget, then of the large one."""
 
-    small: Budget
-    large: Budget
+    small: ByteBudget
+    large: ByteBudget
     size: int = 0
 
     def grow(self, size: int) -> None:
@@ -71,11 +71,11 @@ class BodyBudgets:
     def __init__(self, unproved: int = 32 * MIB, largest: int = 32 * MIB) -> None:
         """A body of the largest size always fits once."""
         unproved = max(unproved, largest)
-        known = Budget(8 * MIB), Budget(unproved + unproved // 4)
-        self.of: dict[Trust, tuple[Budget, Budget]] = {
-            "none": (Budget(6 * MIB, known[0]), Budget(unproved, known[1])),
+        known = ByteBudget(8 * MIB), ByteBudget(unproved + unproved // 4)
+        self.of: dict[Trust, tuple[ByteBudget, ByteBudget]] = {
+            "none": (ByteBudget(6 * MIB, known[0]), ByteBudget(unproved, known[1])),
             "address": known,
-            "connection": (Budget(64 * MIB), Budget(4 * unproved)),
+            "connection": (ByteBudget(64 * MIB), ByteBudget(4 * unproved)),
         }
 
     @contextmanager
