@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 import structlog
-from aiohttp import web
 
 from service.domain.errors import InvalidError
 from service.domain.forward_urls import check_forward_url
@@ -27,7 +26,7 @@ log = structlog.get_logger()
 
 
 class Relay:
-    """Posts bodies on, unchanged. A message that cannot be delivered is logged."""
+    """Posts bodies on as they are given. A message that cannot be delivered is logged."""
 
     def __init__(self, relay_hosts: Sequence[str]) -> None:
         self.relay_hosts = tuple(relay_hosts)
@@ -79,7 +78,7 @@ class Relay:
         async with self.session.post(
             url,
             data=io.BytesIO(body),
-            headers={**headers, "Content-Type": "application/json"},
+            headers=headers,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=seconds),
         ) as response:
@@ -104,19 +103,3 @@ def trusted_origins(relay_hosts: Sequence[str]) -> frozenset[tuple[str, int]]:
         for port in (parts.port,) if parts.port else (80, 443):
             found.add((parts.hostname or "", port))
     return frozenset(found)
-
-
-def forwarded_headers(request: web.Request, secrets: Sequence[bytes]) -> dict[str, str]:
-    """The headers meant for the organization's server; never our secret."""
-    found = {}
-    for name, value in request.headers.items():
-        low = name.lower()
-        foreign = low.startswith("x-") and not low.startswith(
-            ("x-vapi-secret", "x-forwarded", "x-real")
-        )
-        if foreign or low == "authorization":
-            found[name] = value
-    given = found.get("Authorization", "").partition(" ")[2].strip().encode()
-    if given in secrets:
-        del found["Authorization"]
-    return found

@@ -11,7 +11,9 @@ from aiohttp import web
 
 from service.access.gate import AccessGate, Ruling
 from service.domain.wording.blocked_messages import format_blocked_message
-from service.relay.delivery import Relay, forwarded_headers
+from service.relay.delivery import Relay
+from service.relay.headers import relayed_headers
+from service.relay.redaction import redact
 from service.settings import WEBHOOK_PATH
 from service.store.calls.event_writer import CallEventWriter
 from service.vapi import message_types, replies
@@ -22,6 +24,7 @@ from service.vapi.reader import MessageReader
 from service.web.connections.budget import BudgetSpentError, Holding
 from service.web.connections.doors import Doors
 from service.web.metrics.metrics import Metrics
+from service.web.off_loop import off_loop
 from service.web.problems import problem
 from service.web.secret_uses import SecretUses
 
@@ -180,7 +183,10 @@ class Webhook:
         url = ruling.registration.organization.forward_url if ruling.registration else None
         if url is None:
             return reply(replies.NO_ANSWER)
-        headers = forwarded_headers(request, self.rules.secrets)
+        headers = relayed_headers(
+            request.headers.get("Content-Type"), message.type, ruling.decision_id
+        )
+        body = await self.for_client(body)
         if message.expects_answer:
             return reply(await self.relay.ask(url, body, headers) or replies.NO_ANSWER)
         self.relay.forward(url, body, headers)
@@ -213,7 +219,12 @@ class Webhook:
         if number is not None and number.answer_with:
             return self.overridden(replies.answer(number.answer_with), ruling)
         if organization is not None and organization.forward_url is not None:
-            headers = forwarded_headers(request, self.rules.secrets)
+            headers = relayed_headers(
+                request.headers.get("Content-Type"),
+                message_types.ASSISTANT_REQUEST,
+                ruling.decision_id,
+            )
+            body = await self.for_client(body)
             answer = await self.relay.ask(
                 organization.forward_url, body, headers, seconds=seconds_left(began)
             )
@@ -232,6 +243,10 @@ class Webhook:
             handling.max_duration_seconds,
         )
         return replies.with_overrides(answer, overrides)
+
+    async def for_client(self, body: bytes) -> bytes:
+        """The body without what an organization's server must not get."""
+        return await off_loop(len(body), redact, body, self.rules.secrets)
 
     async def may_dial(self, message: ServerMessage, body: bytes, request: web.Request) -> bool:
         """Whether a campaign may dial. There is no call yet, so nothing is recorded.
@@ -261,8 +276,8 @@ class Webhook:
         url = registration.organization.forward_url
         if url is None:
             return True
-        headers = forwarded_headers(request, self.rules.secrets)
-        answer = await self.relay.ask(url, body, headers)
+        headers = relayed_headers(request.headers.get("Content-Type"), message.type)
+        answer = await self.relay.ask(url, await self.for_client(body), headers)
         eligible = (answer or {}).get("eligible")
         return eligible if isinstance(eligible, bool) else True
 

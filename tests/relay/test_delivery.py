@@ -9,6 +9,7 @@ from aiohttp import web
 
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually, unused_port
+from tests.support.settings import SECRET
 
 PLAN = {"code": "pro", "status": "active"}
 
@@ -60,14 +61,46 @@ async def test_a_granted_call_is_relayed(start_replica: Start, vapi: SandboxVapi
     assert (await callgate.post(message)).json == {}
     await eventually(lambda: asyncio.sleep(0, own.got))
     body, headers = own.got[0]
+    del message["message"]["call"]["monitor"]["controlUrl"]
+    message["message"]["call"]["monitor"].pop("listenUrl", None)
     assert body == message
-    assert "X-Vapi-Secret" not in headers
+    assert headers["X-Callgate-Message-Type"] == "status-update"
+    call = await callgate.call(message["message"]["call"]["id"])
+    assert headers["X-Callgate-Decision-Id"] == call["decision"]["id"]
     message["message"]["type"] = "tool-calls"
     answer = await callgate.post(message)
     assert (answer.status, answer.json) == (200, own.answer)
     own.answer = {"assistantId": "theirs"}
     asked = await callgate.post(vapi.live_call(number_id, kind="assistant-request"))
     assert asked.json == {"assistantId": "theirs"}
+    await runner.cleanup()
+
+
+async def test_no_header_of_the_sender_is_passed_on_but_its_content_type(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    own = OwnServer()
+    runner = await own.start()
+    callgate, number_id = await prepare(start_replica, vapi, own)
+    message = vapi.live_call(number_id)
+    message["message"]["type"] = "tool-calls"
+    sent = {
+        "X-Vapi-Secret": SECRET,
+        "Authorization": f"Bearer {SECRET}",
+        "Cookie": "a=b",
+        "X-Call-Id": "1",
+        "X-Signature": "2",
+        "Content-Type": "application/json; charset=utf-8",
+    }
+    url = f"{callgate.url}/api/vapi/webhook"
+    async with callgate.session.post(url, json=message, headers=sent) as response:
+        assert response.status == 200
+    names = {name.lower() for name in own.got[0][1]}
+    assert names == {
+        *("host", "accept", "accept-encoding", "user-agent", "content-length", "content-type"),
+        *("x-callgate-message-type", "x-callgate-decision-id"),
+    }
+    assert own.got[0][1]["Content-Type"] == "application/json; charset=utf-8"
     await runner.cleanup()
 
 
