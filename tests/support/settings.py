@@ -6,7 +6,7 @@ from service.settings import Settings, load_settings
 
 SECRET = "the-webhook-secret"
 TOKEN = "cg_the-admin-token"
-UNSET_URL = "http://127.0.0.1:9/api/vapi/webhook"
+UNSET_URL = "http://127.0.0.1:9/unset/api/vapi/webhook"
 """The webhook URL of a service whose port is not known yet."""
 
 
