@@ -71,7 +71,7 @@ class BodyBudgets:
     def __init__(self, unproved: int = 32 * MIB, largest: int = 32 * MIB) -> None:
         """A body of the largest size always fits once."""
         unproved = max(unproved, largest)
-        known = ByteBudget(8 * MIB), ByteBudget(unproved + unproved // 4)
+        known = ByteBudget(8 * MIB), ByteBudget(unproved + unproved // 8)
         self.of: dict[Trust, tuple[ByteBudget, ByteBudget]] = {
             "none": (ByteBudget(6 * MIB, known[0]), ByteBudget(unproved, known[1])),
             "address": known,
