@@ -151,6 +151,7 @@ class ConditionWatch:
         self.live = live
         self.last_stored: Sequence[Condition] = ()
         self.database_away = False
+        self.turn = asyncio.Lock()
 
     def background(self) -> BackgroundLoop:
         """The loop that reads them."""
@@ -162,12 +163,13 @@ class ConditionWatch:
 
     async def read(self) -> list[Condition]:
         """Read all of them now, most urgent first."""
-        try:
-            self.last_stored = await self.stored.read()
-            self.database_away = False
-        except UNAVAILABLE:
-            self.database_away = True
-        return self.read_last()
+        async with self.turn:  # so that a slow reading never overwrites a later one
+            try:
+                self.last_stored = await self.stored.read()
+                self.database_away = False
+            except UNAVAILABLE:
+                self.database_away = True
+            return self.read_last()
 
     async def check(self) -> list[Condition]:
         """Those of this replica now, and the stored ones as of the last reading."""
