@@ -143,7 +143,12 @@ async def test_conditions_end_with_their_cause(callgate: Replica) -> None:
     assert (await gauge(callgate))["repairs_paused"] == 1.0
     await callgate.api("DELETE", "/reconcile/pause")
     assert await watch.read() == []
-    assert (await gauge(callgate))["repairs_paused"] == 0.0
+
+    async def cleared() -> bool:
+        """An exposition is kept for a second."""
+        return (await gauge(callgate))["repairs_paused"] == 0.0
+
+    await eventually(cleared)
 
 
 async def test_the_loop_finds_conditions_by_itself(callgate: Replica) -> None:
