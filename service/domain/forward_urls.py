@@ -3,11 +3,11 @@
 Names are checked as written; the relay checks the address when it connects.
 """
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
+from service.domain.addresses import is_public_address, is_web_port, parse_address
 from service.domain.errors import InvalidForwardUrlError
 
 PLAIN = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+")
@@ -41,38 +41,34 @@ def check_forward_url(url: str, relay_hosts: Sequence[str]) -> None:
         raise refuse("must not carry a user name or password")
     if parts.fragment or url.endswith("#"):
         raise refuse("must not have a fragment")
-    listed = {entry.lower() for entry in relay_hosts}
-    if host in listed or f"{host}:{port or standard_port(parts)}" in listed:
+    chosen = port or standard_port(parts)
+    if is_listed(host, chosen, relay_hosts):
         return
     if parts.scheme != "https":
         raise refuse("must be https")
-    if not is_public(host.rstrip(".")):
+    if not is_web_port(chosen):
+        raise refuse(f"must not use port {chosen}; use 443, 80 or a port above 1023")
+    if not is_public_host(host.rstrip(".")):
         raise refuse("must not point to a private host; list it in CALLGATE_RELAY_HOSTS if it may")
+
+
+def is_listed(host: str, port: int, relay_hosts: Sequence[str]) -> bool:
+    """Whether the operator lists a host: by itself, for any port, or with this port."""
+    forms = {host, f"{host}:{port}", f"[{host}]", f"[{host}]:{port}"}
+    return any(entry.lower() in forms for entry in relay_hosts)
 
 
 def standard_port(parts: SplitResult) -> int:
     return 443 if parts.scheme == "https" else 80
 
 
-def is_public(host: str) -> bool:
+def is_public_host(host: str) -> bool:
     """Whether a host, as written, can only be on the public network."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        # `127.1`, `2130706433` and `0x7f.1` are addresses to a resolver: no name ends in digits.
-        last = host.rpartition(".")[2]
-        numeric = last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last) is not None
-        private = f".{host}".endswith(PRIVATE_SUFFIXES)
-        return NAME.fullmatch(host) is not None and not numeric and not private
-    if isinstance(address, ipaddress.IPv6Address):
-        embedded = address.ipv4_mapped or address.sixtofour or translated(address)
-        if embedded is not None:
-            address = embedded
-    return address.is_global and not address.is_multicast
-
-
-def translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address behind a NAT64 one (64:ff9b::/96)."""
-    if address in ipaddress.IPv6Network("64:ff9b::/96"):
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return None
+    address = parse_address(host)
+    if address is not None:
+        return is_public_address(address)
+    # `127.1`, `2130706433` and `0x7f.1` are addresses to a resolver: no name ends in digits.
+    last = host.rpartition(".")[2]
+    numeric = last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last) is not None
+    private = f".{host}".endswith(PRIVATE_SUFFIXES)
+    return NAME.fullmatch(host) is not None and not numeric and not private

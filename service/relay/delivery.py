@@ -7,14 +7,14 @@ background. The URL's host and its address are checked again at each connection.
 import asyncio
 import io
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from functools import partial
 
 import aiohttp
 import orjson
 import structlog
 
 from service.domain.errors import InvalidError
-from service.domain.forward_urls import check_forward_url
+from service.domain.forward_urls import check_forward_url, is_listed
 from service.vapi.resolver import PublicResolver
 
 ANSWER_SECONDS = 15.0
@@ -32,7 +32,8 @@ class Relay:
         self.relay_hosts = tuple(relay_hosts)
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=AT_ONCE, resolver=PublicResolver(trusted_origins(relay_hosts))
+                limit=AT_ONCE,
+                resolver=PublicResolver(trusted=partial(is_listed, relay_hosts=self.relay_hosts)),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -93,13 +94,3 @@ class Relay:
         for task in self.background:
             task.cancel()
         await self.session.close()
-
-
-def trusted_origins(relay_hosts: Sequence[str]) -> frozenset[tuple[str, int]]:
-    """The (host, port) pairs that may be private; without a port, 80 and 443."""
-    found = set()
-    for entry in relay_hosts:
-        parts = urlsplit(f"//{entry}")
-        for port in (parts.port,) if parts.port else (80, 443):
-            found.add((parts.hostname or "", port))
-    return frozenset(found)

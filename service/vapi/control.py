@@ -4,7 +4,6 @@ A control URL comes from a message, so it is checked before a connection is made
 when the name is resolved. It is a capability: no error or log repeats it.
 """
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from service.domain.addresses import parse_address
 from service.vapi.client import parse_retry_after
 from service.vapi.errors import (
     HostileUrlError,
@@ -63,7 +63,7 @@ def check_control_url(url: str, hosts: Sequence[str]) -> URL:
         return read
     if parts.scheme != "https" or parts.netloc.lower() not in (host, f"{host}:443"):
         raise HostileUrlError("The control URL is not https on port 443.")
-    if not HOST.fullmatch(host) or is_address(host) or not is_below(host, hosts):
+    if not HOST.fullmatch(host) or parse_address(host) or not is_below(host, hosts):
         raise HostileUrlError("The control URL's host is not in VAPI_CONTROL_HOSTS.")
     return read
 
@@ -77,15 +77,6 @@ def is_below(host: str, hosts: Sequence[str]) -> bool:
     """Whether a name ends in a suffix, at a dot: `evilvapi.ai` is not below `.vapi.ai`."""
     names = (entry.strip(".").lower() for entry in hosts if "://" not in entry)
     return any(name and host.endswith("." + name) for name in names)
-
-
-def is_address(host: str) -> bool:
-    """Whether a host is a literal address, to which no suffix applies."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 class ControlClient:
@@ -103,12 +94,12 @@ class ControlClient:
     ) -> None:
         self.hosts = tuple(hosts)
         urls = [URL(origin) for origin in origins(hosts)]
-        trusted = frozenset((url.host or "", url.port or 0) for url in urls)
+        trusted = {(url.host, url.port) for url in urls}
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 force_close=True,
                 limit=100,
-                resolver=PublicResolver(trusted, resolver),
+                resolver=PublicResolver(resolver, lambda host, port: (host, port) in trusted),
                 use_dns_cache=False,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -57,3 +57,15 @@ def test_whatever_is_given_is_taken_or_refused(text: str) -> None:
             continue
         assert url.startswith(("https://", "http://"))
         assert url.isascii()
+
+
+@pytest.mark.parametrize("port", [22, 25, 445, 1023])
+def test_system_ports_are_refused_with_the_port_named(port: int) -> None:
+    with pytest.raises(InvalidError, match=f"port {port};"):
+        check_forward_url(f"https://public.example:{port}/", RELAYS)
+
+
+def test_a_listed_host_may_use_any_port() -> None:
+    for url in ("http://127.0.0.1:25/", "http://[::1]:22/"):
+        check_forward_url(url, RELAYS)
+    check_forward_url("https://[fd00::1]:9000/", ("[fd00::1]:9000",))
