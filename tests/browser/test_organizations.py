@@ -13,7 +13,7 @@ pytestmark = in_a_browser
 
 async def test_an_organization_is_added_and_starts_a_trial(open_page: OpenPage) -> None:
     page = await open_page("admin", "/organizations")
-    await page.get_by_role("button", name="Add organization").click()
+    await page.get_by_role("button", name="Add your first organization").click()
     await page.get_by_label("Name").fill("Bäckerei Müller")
     await page.get_by_role("button", name="Add organization").click()
     await expect(page.get_by_text("There is neither a plan nor a trial.").first).to_be_visible()

@@ -15,7 +15,7 @@ async def test_a_number_is_added_and_gets_in_sync(
     vapi_id = vapi.add_numbers(1, server={"url": "https://old.example.com/vapi"})[0]
     await callgate.add_organization("Bakery")
     page = await open_page("admin", "/numbers")
-    await page.get_by_role("button", name="Add organization").click()
+    await page.get_by_role("button", name="Add your first number").click()
     await page.keyboard.press("/")
     await page.keyboard.type("bake")
     await page.get_by_role("link", name="Bakery").click()

@@ -30,7 +30,7 @@ async def ok(visitor: Visitor, path: str) -> Shown:
 
 async def test_an_empty_list_says_what_comes_here(callgate: Replica) -> None:
     async with visiting(callgate) as ada, visiting(callgate, "viewer", "Vic") as vic:
-        assert "Add organization" in (await ok(ada, "/organizations")).text
+        assert "Add your first organization" in (await ok(ada, "/organizations")).text
         shown = await ok(vic, "/organizations")
         assert "No organizations yet" in shown.text
         assert "/admin/organizations/new" not in shown.links
