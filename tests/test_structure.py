@@ -56,7 +56,8 @@ coverage          x       x      x      x    .      .
 BESIDE = {
     "domain": {
         "access_times", "call_events", "condition_kinds", "conditions", "decisions", "errors",
-        "fingerprint", "forward_urls", "handling", "ids", "priority", "standing", "sweeps", "texts",
+        "fingerprint", "forward_urls", "handling", "ids", "organization_secret",
+        "priority", "standing", "sweeps", "texts",
         "wording",
     },
     "store": {"clock", "pool", "postgres", "queue", "schema"},

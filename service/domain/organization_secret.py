@@ -2,7 +2,7 @@
 
 `cgo1.` + the organization's id (32 hexadecimal digits) + `.` + base64url without padding of
 HMAC-SHA256(key: the master's UTF-8 bytes, message: `callgate:organization:` + the same digits).
-Nothing is stored: whoever knows the master can derive all, and no derived secret shows another.
+Nothing is stored: the master secret derives all of them, and no derived secret shows another.
 """
 
 import base64
