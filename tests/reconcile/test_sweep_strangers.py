@@ -1,4 +1,4 @@
-"""Sweeps over numbers that refuse, that nobody registered, and that another sweep repairs."""
+"""Sweeps over numbers that refuse, that are unregistered, and that another sweep repairs."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping

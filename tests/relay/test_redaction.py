@@ -28,7 +28,7 @@ def values(keys: st.SearchStrategy[str], leaves: st.SearchStrategy[Any]) -> st.S
 
 
 def without_private(value: Any, parent: str | None = None) -> Any:
-    """The same rule, written down once more over parsed values."""
+    """The same rule, applied to parsed values."""
     if isinstance(value, list):
         return [without_private(one, parent) for one in value]
     if not isinstance(value, dict):

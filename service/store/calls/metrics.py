@@ -23,11 +23,6 @@ SELECT count(*) FROM callgate.calls
 WHERE status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'
 """
 
-FAILED_HANGUPS = """
-SELECT count(*) FROM callgate.calls
-WHERE hangup_state IN ('failed', 'unconfirmed') AND created_at > now() - interval '1 day'
-"""
-
 TRIALS_ENDING = """
 SELECT t.organization_id, o.name, t.ends_at
 FROM callgate.trials t JOIN callgate.organizations o ON o.id = t.organization_id
@@ -79,11 +74,6 @@ async def count_hours(pool: Pool, since: datetime, until: datetime) -> Mapping[d
 async def count_live(pool: Pool) -> int:
     """Calls under way."""
     return int(await pool.fetchval(LIVE))
-
-
-async def count_failed_hangups(pool: Pool) -> int:
-    """Blocked calls of the last day whose end is unconfirmed."""
-    return int(await pool.fetchval(FAILED_HANGUPS))
 
 
 async def count_waiting_numbers(pool: Pool) -> int:

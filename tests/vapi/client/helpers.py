@@ -1,4 +1,4 @@
-"""A server that answers as told, and the client that asks it."""
+"""A server that answers as set up, and the client that asks it."""
 
 import json
 from collections.abc import Awaitable, Callable
