@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.domain.conditions import CONDITIONS, Condition
 from service.web.probes import Level, ReadinessCheck
 
+SEE_PANEL = "See the overview of the panel, or run callgate doctor."
 ALWAYS = ("directory", "database")
 """Checks that are also shown while they are ok."""
 
@@ -29,6 +30,9 @@ class Readiness:
 
 
 def check_of(found: Condition, name: str, *, stops: bool) -> ReadinessCheck:
-    """A condition as a check."""
+    """A condition as a check, in the words of its kind: `/readyz` needs no authentication, so
+    exceptions, names and reasons stay in the panel, the log and the doctor."""
     level: Level = "failed" if stops else "degraded"
-    return ReadinessCheck(name, level, found.text, found.remedy, found.kind)
+    kind = CONDITIONS[found.kind]
+    remedy = SEE_PANEL if "{" in kind.remedy else kind.remedy
+    return ReadinessCheck(name, level, kind.meaning, remedy, found.kind)

@@ -37,12 +37,3 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     except Exception:
         log.exception("request.failed", method=request.method)
         return problem(500, "internal_error")
-
-
-@web.middleware
-async def security_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Add the headers of every response."""
-    response = await handler(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    return response

@@ -3,8 +3,9 @@
 from aiohttp import web
 
 from service.web.connections.doors import Doors
+from service.web.headers import on_prepare
 from service.web.metrics.metrics import Metrics
-from service.web.middleware import errors_as_problems, security_headers
+from service.web.middleware import errors_as_problems
 from service.web.probes import Health
 from service.web.webhook import Webhook
 
@@ -41,5 +42,8 @@ def build_webhook_application(*, doors: Doors, webhook: Webhook, health: Health)
 
 
 def empty_application(doors: Doors) -> web.Application:
-    middlewares = [doors.middleware(), security_headers, errors_as_problems]
-    return web.Application(middlewares=middlewares, client_max_size=2**20)
+    """An application with what surrounds every request."""
+    middlewares = [doors.middleware(), errors_as_problems]
+    app = web.Application(middlewares=middlewares, client_max_size=2**20)
+    app.on_response_prepare.append(on_prepare)
+    return app

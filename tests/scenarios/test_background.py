@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from service.domain.conditions import CONDITIONS
 from tests.support.service import Replica, Start, eventually
 from tests.support.visiting import visiting
 
@@ -41,13 +42,16 @@ async def test_a_loop_that_dies_is_reported_restarted_and_healthy_again(
     loop.wake.set()
 
     async def reported() -> bool:
-        return "imports (restarting: RuntimeError)" in await background_check(one)
+        return bool(await background_check(one))
 
     await eventually(reported)
-    assert "a-secret" not in await background_check(one)
+    assert await background_check(one) == CONDITIONS["background_loops_down"].meaning
+    texts = [found.text for found in one.service.use_cases.conditions.read_last()]
+    assert any("imports (restarting: RuntimeError)" in text for text in texts)
+    assert not any("a-secret" in text for text in texts)
     assert await metric(one, "callgate_background_loop_up", "imports") == 0
     assert await metric(one, "callgate_background_loop_up", "spool") == 1
-    assert "imports" not in await background_check(two)
+    assert await background_check(two) == ""
     async with visiting(one, "viewer") as vic:
         assert "Imports Restarting" in (await vic.get("/health")).text
 
@@ -70,6 +74,7 @@ async def test_a_loop_that_ended_is_not_silently_gone(callgate: Replica) -> None
     task.cancel()
 
     async def reported() -> bool:
-        return "secret_uses (stopped" in await background_check(callgate)
+        found = callgate.service.use_cases.conditions.read_last()
+        return any("secret_uses (stopped" in one.text for one in found)
 
     await eventually(reported)

@@ -13,15 +13,19 @@ from aiohttp import web
 from service.web.connections.admission import address_of
 from service.web.connections.connection import Connection
 from service.web.connections.doors import Doors
+from service.web.headers import as_bytes, handler_of
 
 BACKLOG = 1024
 ACCEPTED_A_ROUND = 64
 ADMITTED_A_ROUND = 8
 PAUSE_SECONDS = 0.05
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-    b"Content-Length: 0\r\n\r\n"
+BUSY = b"".join(
+    [
+        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n",
+        as_bytes(),
+        b"Content-Length: 0\r\n\r\n",
+    ]
 )
 
 log = structlog.get_logger()
@@ -93,7 +97,7 @@ class Listener:
 
     def open(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
-        connection = Connection(self.doors, self.server(), address)
+        connection = Connection(self.doors, handler_of(self.server), address)
         self.doors.admission.add(connection)
         task: asyncio.Task[object] = self.loop.create_task(self.connect(accepted, connection))
         self.opening.add(task)

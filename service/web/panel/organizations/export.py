@@ -52,6 +52,8 @@ class OrganizationExportPages:
             wanted = judge(OrganizationsQuery, given).wanted
         except FormError as exc:
             raise InvalidError(f"The address has invalid filters: {exc}") from None
+        if visit.request.method == "HEAD":
+            return web.Response(headers=csv_headers("organizations.csv"))
         response = web.StreamResponse(headers=csv_headers("organizations.csv"))
         listing = await self.listed.page(wanted, after=None, limit=AT_ONCE)
         await response.prepare(visit.request)
