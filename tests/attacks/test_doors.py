@@ -45,15 +45,15 @@ def compare(kind: str, quiet: Figures, under: Figures, growth: float) -> list[st
 async def endure(town: Besieged, kind: str) -> list[str]:
     """Attack one door; say what does not hold while and after."""
     async with town.attacked("nothing", 2.0):
-        quiet, memory = await town.measure(1.0), town.memory
+        quiet, memory = await town.measure(0.7), town.memory
     async with town.attacked(kind, 4.0):
         async with aiohttp.ClientSession() as session:
             cut = await town.ask(session, paying=False, fresh=True)
-        under = await town.measure(2.5)
+        under = await town.measure(1.8)
         growth = town.memory - memory
     found = compare(kind, quiet, under, growth)
     await eventually(lambda: town.is_cut(cut), 3)
-    after = await town.measure(0.5)
+    after = await town.measure(0.4)
     print(
         f"{kind:18} {quiet.share(0.9):.3f} {under.share(0.5):.3f} {under.share(0.9):.3f} "
         f"{under.worst:.3f} after {after.worst:.3f} s {growth:+.0f} MiB {len(under.taken)}"
