@@ -15,6 +15,7 @@ from service.settings import Settings
 from service.store.pool import UNAVAILABLE, Pool, create_pool
 from service.store.reconcile.request_budget import Budget
 from service.vapi.client import VapiClient
+from service.vapi.lookups import Lookups
 
 CLOSE_SECONDS = 3.0
 
@@ -43,7 +44,7 @@ async def open_core(
     pool = await create_pool(dsn, pool_size or settings.callgate_pool_size)
     try:
         budget = Budget(pool, settings.callgate_vapi_requests_per_second)
-        async with open_session() as session:
+        async with open_session(settings) as session:
             client = build_client(settings, session, budget.pace, budget.back_off)
             yield Core(settings, dsn, pool, session, client)
     finally:
@@ -51,10 +52,17 @@ async def open_core(
 
 
 @asynccontextmanager
-async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """A session that keeps no cookies."""
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield session
+async def open_session(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session for Vapi's API and the operator's own hosts; it keeps no cookies."""
+    lookups = Lookups(settings.callgate_name_servers, keep_last=True)
+    connector = aiohttp.TCPConnector(resolver=lookups, use_dns_cache=False)
+    try:
+        async with aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
+            yield session
+    finally:
+        await lookups.close()
 
 
 def build_client(

@@ -117,6 +117,9 @@ def test_a_sign_in_that_cannot_work_is_refused(
         ("VAPI_API_URL", "http://[nowhere"),
         ("VAPI_API_URL", "https://api.vapi.ai:port"),
         ("VAPI_CONTROL_HOSTS", "http://[nowhere"),
+        ("CALLGATE_NAME_SERVERS", "10.0.0.2,dns.internal"),
+        ("CALLGATE_NAME_SERVERS", "10.0.0.2:dns"),
+        ("CALLGATE_NAME_SERVERS", "[::1"),
         ("DATABASE_URL", "postgresql://callgate:hid[den@db/callgate"),
         ("DATABASE_URL", "callgate:hid[den@db"),
     ],
@@ -225,3 +228,10 @@ def test_the_signed_payload_names_the_body_once(
     monkeypatch.setenv("CALLGATE_HMAC_PAYLOAD", payload)
     with pytest.raises(SettingsError, match="exactly once"):
         load_settings()
+
+
+def test_name_servers_are_addresses_with_or_without_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "10.0.0.2, 10.0.0.2:5353, ::1, [::1]:53, [fd00::2]"
+    for name, value in {**GOOD, "CALLGATE_NAME_SERVERS": given}.items():
+        monkeypatch.setenv(name, value)
+    assert len(load_settings().callgate_name_servers) == 5

@@ -22,6 +22,7 @@ from service.store.calls.event_writer import CallEventWriter
 from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter
 from service.vapi.control import ControlClient
+from service.vapi.lookups import Lookups
 
 DRAIN_SECONDS = 3.0
 
@@ -91,7 +92,8 @@ def build_access(core: Core) -> Access:
     directory = AccessDirectory()
     feed = DirectoryFeed(core.dsn, pool, directory)
     events = CallEventWriter(pool)
-    control = ControlClient(settings.vapi_control_hosts)
+    lookups = Lookups(settings.callgate_name_servers, keep_last=True)
+    control = ControlClient(settings.vapi_control_hosts, lookups)
     ladder = HangupLadder(core.client, control, StoredHangups(pool), events.record)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
     recorder = CallRecorder(pool, CallWriter(pool), spool, ladder.attempt_now, events.record)

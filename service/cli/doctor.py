@@ -94,7 +94,7 @@ async def examine(
         except UnusableDatabaseError as exc:
             trouble = unusable(exc, exc.remedy)
     try:
-        async with open_session() as session:
+        async with open_session(settings) as session:
             budget = Budget(pool, settings.callgate_vapi_requests_per_second) if pool else None
 
             async def pace(priority: Priority) -> None:

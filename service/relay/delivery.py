@@ -14,7 +14,8 @@ import orjson
 import structlog
 
 from service.domain.errors import InvalidError
-from service.domain.forward_urls import check_forward_url, is_listed
+from service.domain.network.forward_urls import check_forward_url, is_listed
+from service.vapi.lookups import Lookups
 from service.vapi.resolver import PublicResolver
 
 ANSWER_SECONDS = 15.0
@@ -28,12 +29,14 @@ log = structlog.get_logger()
 class Relay:
     """Posts bodies on as they are given. A message that cannot be delivered is logged."""
 
-    def __init__(self, relay_hosts: Sequence[str]) -> None:
+    def __init__(self, relay_hosts: Sequence[str], name_servers: Sequence[str] = ()) -> None:
         self.relay_hosts = tuple(relay_hosts)
+        self.resolver = PublicResolver(
+            Lookups(name_servers), partial(is_listed, relay_hosts=self.relay_hosts)
+        )
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=AT_ONCE,
-                resolver=PublicResolver(trusted=partial(is_listed, relay_hosts=self.relay_hosts)),
+                limit=AT_ONCE, resolver=self.resolver, use_dns_cache=False
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -94,3 +97,4 @@ class Relay:
         for task in self.background:
             task.cancel()
         await self.session.close()
+        await self.resolver.close()

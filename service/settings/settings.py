@@ -40,6 +40,7 @@ class Settings(
             *self.key_faults(),
             *self.webhook_faults(),
             *self.vapi_address_faults(),
+            *self.name_server_faults(),
             *self.proxy_faults(),
             *self.listener_faults(),
             *self.database_faults(),

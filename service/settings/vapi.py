@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr
 
 from service.settings.group import SettingsGroup, Words
-from service.settings.urls import is_local, is_origin, split
+from service.settings.urls import is_address_with_port, is_local, is_origin, split
 
 
 class VapiSettings(SettingsGroup):
@@ -12,6 +12,7 @@ class VapiSettings(SettingsGroup):
     vapi_api_key: SecretStr = SecretStr("")
     vapi_api_url: str = "https://api.vapi.ai"
     vapi_control_hosts: Words = (".vapi.ai",)
+    callgate_name_servers: Words = ()
     callgate_vapi_requests_per_second: float = Field(default=1.4, gt=0, le=1000)
 
     def key_faults(self) -> list[str]:
@@ -38,3 +39,12 @@ class VapiSettings(SettingsGroup):
                     "'.vapi.ai', or a whole origin such as 'http://127.0.0.1:9000'."
                 )
         return found
+
+    def name_server_faults(self) -> list[str]:
+        """Faults of the name servers."""
+        return [
+            f"CALLGATE_NAME_SERVERS has {entry!r}: write an address such as '10.0.0.2', "
+            "'10.0.0.2:5353' or '[fd00::2]:53'."
+            for entry in self.callgate_name_servers
+            if not is_address_with_port(entry)
+        ]

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from service.domain.addresses import parse_address
+from service.domain.network.addresses import parse_address
 from service.vapi.client import parse_retry_after
 from service.vapi.errors import (
     HostileUrlError,
@@ -21,6 +21,7 @@ from service.vapi.errors import (
     VapiThrottledError,
     VapiUnavailableError,
 )
+from service.vapi.lookups import Lookups
 from service.vapi.resolver import PublicResolver
 
 __all__ = ["ControlClient", "HostileUrlError", "check_control_url"]
@@ -82,8 +83,7 @@ def is_below(host: str, hosts: Sequence[str]) -> bool:
 class ControlClient:
     """Posts commands to control URLs, each on a fresh connection, without cookies or keys.
 
-    Create it inside the running event loop, and close it. `hosts` as in `check_control_url`; `resolver`
-    replaces DNS in tests.
+    Create it inside the running event loop, and close it. `hosts` as in `check_control_url`.
     """
 
     def __init__(
@@ -95,11 +95,14 @@ class ControlClient:
         self.hosts = tuple(hosts)
         urls = [URL(origin) for origin in origins(hosts)]
         trusted = {(url.host, url.port) for url in urls}
+        self.resolver = PublicResolver(
+            resolver or Lookups(keep_last=True), lambda host, port: (host, port) in trusted
+        )
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 force_close=True,
                 limit=100,
-                resolver=PublicResolver(resolver, lambda host, port: (host, port) in trusted),
+                resolver=self.resolver,
                 use_dns_cache=False,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -137,6 +140,7 @@ class ControlClient:
     async def close(self) -> None:
         """Close open connections."""
         await self.session.close()
+        await self.resolver.close()
 
 
 def refuse_status(status: int, retry_after: str | None) -> None:

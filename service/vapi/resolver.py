@@ -4,10 +4,9 @@ import ipaddress
 import socket
 from collections.abc import Callable
 
-import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from service.domain.addresses import is_public_address
+from service.domain.network.addresses import is_public_address
 
 Trusted = Callable[[str, int], bool]
 """Whether a name and port of the settings may resolve to private addresses."""
@@ -24,11 +23,9 @@ class PublicResolver(AbstractResolver):
     aiohttp never asks a resolver about literal addresses.
     """
 
-    def __init__(
-        self, inner: AbstractResolver | None = None, trusted: Trusted = trust_no_host
-    ) -> None:
+    def __init__(self, inner: AbstractResolver, trusted: Trusted = trust_no_host) -> None:
+        self.inner = inner
         self.trusted = trusted
-        self.inner = inner or aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

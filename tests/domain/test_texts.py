@@ -70,7 +70,7 @@ BOUNDED_BY = {
     "access/policies/registration.py": "the pattern: at most 63 characters",
     "admin/imports/csv_file.py": "10,000 characters a line",
     "admin/imports/vapi_numbers.py": "names at Vapi",
-    "domain/forward_urls.py": "2,000 characters by its field",
+    "domain/network/forward_urls.py": "2,000 characters by its field",
     "domain/texts.py": "its own limit",
     "domain/wording/blocked_messages.py": "1,000 characters by its field",
     "log.py": "20,000 characters, in linear time",

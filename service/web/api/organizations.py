@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from policies.contract import Override, SubscriptionPlan
 from service.admin.organizations.organizations import AccessPreview, Entitlement, Organizations
 from service.admin.organizations.search import OrganizationList
-from service.domain.forward_urls import check_forward_url
+from service.domain.network.forward_urls import check_forward_url
 from service.domain.organizations import Organization
 from service.web.api.operations import ApiRequest, Operation, Run
 from service.web.shapes import organizations as shapes

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from service.admin.changes import RecordedChanges
 from service.admin.organizations.organizations import Organizations
-from service.domain.forward_urls import check_forward_url
+from service.domain.network.forward_urls import check_forward_url
 from service.domain.organizations import Organization
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read

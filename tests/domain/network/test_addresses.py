@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.addresses import (
+from service.domain.errors import InvalidError
+from service.domain.network.addresses import (
     INTERNAL_IPV4,
     INTERNAL_IPV6,
     Address,
@@ -14,8 +15,7 @@ from service.domain.addresses import (
     is_web_port,
     parse_address,
 )
-from service.domain.errors import InvalidError
-from service.domain.forward_urls import check_forward_url
+from service.domain.network.forward_urls import check_forward_url
 
 V4 = st.ip_addresses(v=4)
 V6 = st.ip_addresses(v=6)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.errors import InvalidError
-from service.domain.forward_urls import check_forward_url
+from service.domain.network.forward_urls import check_forward_url
 
 RELAYS = ("127.0.0.1", "relay.internal:8443", "::1", "Intranet")
 

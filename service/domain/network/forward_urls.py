@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from service.domain.addresses import is_public_address, is_web_port, parse_address
 from service.domain.errors import InvalidForwardUrlError
+from service.domain.network.addresses import is_public_address, is_web_port, parse_address
 
 PLAIN = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+")
 """The ASCII allowed in a URL: no space, control, quote, backslash, caret, bracket or brace."""
