@@ -22,7 +22,7 @@ EVERY_SECONDS = 5.0
 DONE, FAILED, IN_USE = 0, 1, 2
 STEPS = """\
 1. Deploy VAPI_WEBHOOK_SECRET=<old>,<new> everywhere: both are accepted.
-2. Deploy VAPI_WEBHOOK_SECRET=<new>,<old>: the new one is written to every number.
+2. Deploy VAPI_WEBHOOK_SECRET=<new>,<old>: secrets of the new one are written to every number.
 3. callgate secrets --watch, until the old one may be retired; then deploy <new> alone."""
 
 
@@ -66,10 +66,13 @@ def show(statuses: list[SecretStatus], *, as_json: bool) -> None:
         shown = orjson.dumps([asdict(one) for one in statuses], option=orjson.OPT_INDENT_2)
         sys.stdout.write(shown.decode() + "\n")
         return
-    table = Table("secret", "position", "numbers", "last used", "", box=None)
+    names = ("master", "position", "numbers", "last used", "master itself used", "")
+    table = Table(*names, box=None)
     for one in statuses:
-        used = one.last_used_at.isoformat(timespec="seconds") if one.last_used_at else "never"
-        table.add_row(
-            one.fingerprint, str(one.position or "-"), str(one.numbers), used, one.verdict
-        )
+        used, itself = [
+            at.isoformat(timespec="seconds") if at else "never"
+            for at in (one.last_used_at, one.master_used_at)
+        ]
+        position, numbers = str(one.position or "-"), str(one.numbers)
+        table.add_row(one.fingerprint, position, numbers, used, itself, one.verdict)
     Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -1,4 +1,4 @@
-"""Fingerprints of secrets."""
+"""Fingerprints of secrets. Pure."""
 
 import hashlib
 
@@ -9,3 +9,12 @@ def fingerprint(secret: str) -> str:
     For comparing and counting: it may be stored and shown where the secret must not be.
     """
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
+
+
+DERIVED = "/cgo1"
+"""What follows a master's fingerprint in the name of the secrets that derive from it."""
+
+
+def derived_fingerprint(master: str) -> str:
+    """The common name of all organizations' secrets that derive from this master."""
+    return fingerprint(master) + DERIVED

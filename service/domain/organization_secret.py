@@ -15,15 +15,19 @@ from uuid import UUID
 PREFIX = "cgo1."
 CONTEXT = b"callgate:organization:"
 SHAPE = re.compile(rb"cgo1\.([0-9a-f]{32})\.[A-Za-z0-9_-]{43}")
+NO_ORGANIZATION = UUID(int=0)
+"""Its secret has the right form and proves messages of no organization."""
+
 KEPT = 8192
 """How many derived secrets stay in memory; deriving one again takes microseconds."""
 
 
 @lru_cache(maxsize=KEPT)
-def derive_organization_secret(master: str, organization_id: UUID) -> str:
+def derive_organization_secret(master: str | bytes, organization_id: UUID) -> str:
     """The secret that proves messages of this organization, and of no other."""
+    key = master.encode() if isinstance(master, str) else master
     digits = organization_id.hex
-    digest = hmac.digest(master.encode(), CONTEXT + digits.encode(), "sha256")
+    digest = hmac.digest(key, CONTEXT + digits.encode(), "sha256")
     return f"{PREFIX}{digits}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
@@ -33,7 +37,9 @@ def named_organization(given: bytes) -> UUID | None:
     return UUID(hex=found[1].decode()) if found else None
 
 
-def verify_organization_secret(given: bytes, masters: Sequence[str]) -> tuple[int, UUID] | None:
+def verify_organization_secret(
+    given: bytes, masters: Sequence[str | bytes]
+) -> tuple[int, UUID] | None:
     """The index of the master that the secret derives from, and its organization; None for neither.
 
     Takes the same time wherever a wrong secret differs.

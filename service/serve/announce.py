@@ -72,14 +72,15 @@ async def first_steps(settings: Settings, dsn: str, address: str) -> list[str]:
 
 
 def curl(settings: Settings, sandbox: SandboxVapi, number_id: str) -> str:
-    """A command that posts the first message of a call that is live in the sandbox."""
+    """A command that posts the first message of a call that is live in the sandbox, as Vapi would."""
     body = orjson.dumps(sandbox.live_call(number_id)).decode()
+    server = (sandbox.numbers.find(number_id) or {}).get("server") or {}
+    headers = {"Content-Type": "application/json", **(server.get("headers") or {})}
     return " ".join(
         [
             *("curl", "-sS", "-i", "-X", "POST"),
             shlex.quote(f"{base_url(settings)}{WEBHOOK_PATH}"),
-            *("-H", "'Content-Type: application/json'"),
-            *("-H", shlex.quote(f"X-Vapi-Secret: {settings.webhook_secrets[0]}")),
+            *(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()),
             *("-d", shlex.quote(body)),
         ]
     )

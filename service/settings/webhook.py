@@ -19,6 +19,7 @@ class WebhookSettings(ServingSettings):
     vapi_webhook_url: str = ""
     next_public_app_url: str = ""
     vapi_webhook_secret: SecretStr = SecretStr("")
+    callgate_accept_master_secret: bool = True
     vapi_webhook_auth: Literal["secret", "hmac"] = "secret"
     callgate_allow_insecure_webhook_url: bool = False
     callgate_max_body_bytes: int = Field(default=32 * 2**20, ge=1024, le=2**30)
@@ -35,7 +36,7 @@ class WebhookSettings(ServingSettings):
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        """Every accepted webhook secret; the first is the one written to Vapi."""
+        """Every master secret; what is written to Vapi derives from the first."""
         raw = self.vapi_webhook_secret.get_secret_value()
         return tuple(word.strip() for word in raw.split(",") if word.strip())
 

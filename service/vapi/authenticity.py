@@ -2,7 +2,9 @@
 
 Two modes. `secret`: the header that the reconciler installs (`server.headers["X-Vapi-Secret"]`), or
 the same secret as `Authorization: Bearer` (a credential made in Vapi's dashboard) where that header
-is absent. `hmac`: a signature by Vapi's HMAC credential, whose shape is configurable on both sides.
+is absent. It is an organization's secret, which proves messages of that organization only, or a master,
+which proves all. `hmac`: a signature by Vapi's HMAC credential, whose shape is configurable on both
+sides; its key is a master.
 
 For Standard Webhooks set CALLGATE_HMAC_SIGNATURE_HEADER=webhook-signature,
 CALLGATE_HMAC_TIMESTAMP_HEADER=webhook-timestamp, CALLGATE_HMAC_PREFIX=v1,
@@ -18,7 +20,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
+from service.domain.organization_secret import verify_organization_secret
 from service.settings import Settings
 
 SECRET_HEADER = b"x-vapi-secret"
@@ -41,7 +45,7 @@ class AuthenticityError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AuthenticityRules:
-    """The accepted proofs. `secrets` are all accepted ones, as bytes, in the order of the settings."""
+    """The accepted proofs. `secrets` are all masters, as bytes, in the order of the settings."""
 
     mode: Literal["secret", "hmac"]
     secrets: tuple[bytes, ...]
@@ -53,6 +57,7 @@ class AuthenticityRules:
     encoding: Literal["hex", "base64"] = "hex"
     payload: bytes = b"{timestamp}.{body}"
     tolerance: float = 300
+    accept_master: bool = True
 
 
 def rules_from(settings: Settings) -> AuthenticityRules:
@@ -68,6 +73,7 @@ def rules_from(settings: Settings) -> AuthenticityRules:
         encoding=settings.callgate_hmac_encoding,
         payload=settings.callgate_hmac_payload.encode().replace(VAPI_ID, b"{id}"),
         tolerance=settings.callgate_hmac_tolerance,
+        accept_master=settings.callgate_accept_master_secret,
     )
 
 
@@ -76,16 +82,18 @@ class BodyProof:
 
     Mode `secret` is checked in full by the headers, and `proved` is true from the start. Mode `hmac`
     rejects missing and stale headers at once, and hashes each part with every candidate key.
-    Raises `AuthenticityError`. `now` is in seconds since 1970.
+    Raises `AuthenticityError`. `now` is in seconds since 1970. `organization_id`: the only
+    organization whose messages are proved; None: those of every organization.
     """
 
     def __init__(self, headers: Headers, rules: AuthenticityRules, now: float) -> None:
         self.place: int | None = None
+        self.organization_id: UUID | None = None
         self.given: list[bytes] = []
         self.hashes: list[hmac.HMAC] = []
         self.suffix = b""
         if rules.mode == "secret":
-            self.place = verify_secret(headers, rules)
+            self.place, self.organization_id = verify_secret(headers, rules)
             return
         self.given = signatures(headers, rules)
         fields = signed_fields(headers, rules)
@@ -140,10 +148,11 @@ def single(headers: Headers, name: bytes) -> bytes | None:
     return values[0].strip(b" \t") if values else None
 
 
-def verify_secret(headers: Headers, rules: AuthenticityRules) -> int:
-    """Compare the header with every secret, as bytes: text would raise on non-ASCII input.
+def verify_secret(headers: Headers, rules: AuthenticityRules) -> tuple[int, UUID | None]:
+    """Return the index of the master, and the organization that the secret is derived for.
 
-    Where X-Vapi-Secret is present, even empty, Authorization is ignored.
+    Compares bytes: text would raise on non-ASCII input. Where X-Vapi-Secret is present, even empty,
+    Authorization is ignored.
     """
     given = single(headers, SECRET_HEADER)
     if given is None:
@@ -151,10 +160,15 @@ def verify_secret(headers: Headers, rules: AuthenticityRules) -> int:
         given = token.strip(b" \t") if scheme.lower() == b"bearer" else b""
     if not given:
         raise AuthenticityError("The webhook secret is missing.")
+    derived = verify_organization_secret(given, rules.secrets)
+    if derived is not None:
+        return derived
     found = match(given, rules.secrets)
     if found is None:
         raise AuthenticityError("The webhook secret is wrong.")
-    return found
+    if not rules.accept_master:
+        raise AuthenticityError("The master secret is not accepted: send the organization's own.")
+    return found, None
 
 
 def match(given: bytes, expected: Sequence[bytes]) -> int | None:

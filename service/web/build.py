@@ -105,7 +105,7 @@ def build_webhook(
     core: Core, access: Access, *, doors: Doors, relay: Relay, metrics: Metrics, uses: SecretUses
 ) -> Webhook:
     """The webhook that Vapi posts to."""
-    settings = core.settings
+    settings, desired = core.settings, desired_webhook(core.settings)
     return Webhook(
         doors,
         MessageReader(),
@@ -116,7 +116,7 @@ def build_webhook(
         uses,
         Campaigns(core.client),
         access.events,
-        webhook_fields.merged(desired_webhook(settings), None),
+        lambda owner: webhook_fields.merged(desired.of(owner), None),
         settings.callgate_max_body_bytes,
         settings.callgate_blocked_message,
     )

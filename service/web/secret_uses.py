@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from service.background import BackgroundLoop
-from service.domain.fingerprint import fingerprint
+from service.domain.fingerprint import derived_fingerprint, fingerprint
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import secrets as webhook_secrets
 
@@ -18,15 +18,16 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class SecretUses:
-    """`secrets` are the accepted ones, in the order that `authenticity.verify` counts them."""
+    """`secrets` are the masters, in the order that `authenticity.verify` counts them."""
 
     pool: Pool
     secrets: tuple[str, ...]
-    used: set[int] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
 
-    def note(self, place: int) -> None:
-        """Mark the secret that a message carried."""
-        self.used.add(place)
+    def note(self, place: int, *, derived: bool = False) -> None:
+        """Mark the master that a message carried, or that the message's secret derives from."""
+        name = derived_fingerprint if derived else fingerprint
+        self.used.add(name(self.secrets[place]))
 
     def background(self) -> BackgroundLoop:
         """Writes the uses every few seconds."""
@@ -51,8 +52,7 @@ class SecretUses:
         written = False
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                names = [fingerprint(self.secrets[one]) for one in used]
-                await webhook_secrets.record_uses(self.pool, names)
+                await webhook_secrets.record_uses(self.pool, sorted(used))
             written = True
         finally:
             # Also when we are cancelled in the middle, as at every shutdown: a last flush follows.

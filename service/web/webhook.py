@@ -2,20 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 import orjson
 import structlog
 from aiohttp import web
 
 from service.access.gate import AccessGate, Ruling
+from service.access.senders import WrongOrganizationError, check_sender
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.relay.delivery import Relay
-from service.relay.headers import relayed_headers
-from service.relay.redaction import redact
 from service.settings import WEBHOOK_PATH
 from service.store.calls.event_writer import CallEventWriter
+from service.store.calls.writer import RecordsUnavailableError
 from service.vapi import message_types, replies
 from service.vapi.authenticity import AuthenticityError, AuthenticityRules, BodyProof
 from service.vapi.campaigns import Campaigns
@@ -24,8 +25,8 @@ from service.vapi.reader import MessageReader
 from service.web.connections.budget import BudgetSpentError, Holding
 from service.web.connections.doors import Doors
 from service.web.metrics.metrics import Metrics
-from service.web.off_loop import off_loop
 from service.web.problems import problem
+from service.web.relaying import relayed
 from service.web.secret_uses import SecretUses
 
 PREDIAL = message_types.CAMPAIGN_PREDIAL
@@ -38,6 +39,10 @@ UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
 UNANSWERED_MESSAGE = "This number has no assistant yet. Please try again later."
 
 log = structlog.get_logger()
+
+
+PROVED_FOR = web.RequestKey("proved_for", UUID)
+"""The only organization whose messages the request proves; absent: those of every organization."""
 
 
 class BodyTooLargeError(Exception):
@@ -58,7 +63,8 @@ def seconds_left(began: float) -> float:
 class Webhook:
     """The handler. `max_body_bytes` limits the body before and while it is read.
 
-    `own_server` is the server block that Vapi stores for this service, with its secret.
+    `own_server` builds the server block that Vapi stores for an organization's calls, with the
+    organization's secret.
     """
 
     doors: Doors
@@ -70,7 +76,7 @@ class Webhook:
     uses: SecretUses
     campaigns: Campaigns
     events: CallEventWriter
-    own_server: Mapping[str, object]
+    own_server: Callable[[UUID], Mapping[str, object]]
     max_body_bytes: int
     blocked_message: str
 
@@ -83,17 +89,24 @@ class Webhook:
                 self.doors.prove(request)
             with self.doors.budgets.holding(self.doors.trust(request)) as holding:
                 body = await self.read(request, proof, holding)
-                self.uses.note(proof.finish())
+                self.uses.note(proof.finish(), derived=proof.organization_id is not None)
+                if proof.organization_id is not None:
+                    request[PROVED_FOR] = proof.organization_id
                 self.doors.prove(request)
                 return await self.answer_proved(body, request, began)
         except AuthenticityError as exc:
             self.metrics.webhook("none", 401, began)
             self.doors.refusals.note("webhook.refused", str(exc), request.remote)
             return problem(401, "unauthorized", str(exc))
+        except WrongOrganizationError:
+            self.metrics.webhook("none", 401, began)
+            text = "The secret is that of another organization."
+            self.doors.refusals.note("webhook.refused", text, request.remote)
+            return problem(401, "wrong_organization", text)
         except BodyTooLargeError:
             self.metrics.webhook("none", 413, began)
             return problem(413, "body_too_large", f"The body exceeds {self.max_body_bytes} bytes.")
-        except BudgetSpentError:
+        except (BudgetSpentError, RecordsUnavailableError):
             self.metrics.webhook("none", 503, began)
             return self.doors.busy()
 
@@ -105,6 +118,8 @@ class Webhook:
             return problem(415, "unsupported_encoding", "Send the body without Content-Encoding.")
         try:
             message = await self.reader.parse(body)
+            if PROVED_FOR in request:
+                await check_sender(self.gate, message, request[PROVED_FOR])
         except MalformedMessageError as exc:
             self.metrics.webhook("none", 400, began)
             return problem(400, "malformed_message", str(exc))
@@ -183,10 +198,8 @@ class Webhook:
         url = ruling.registration.organization.forward_url if ruling.registration else None
         if url is None:
             return reply(replies.NO_ANSWER)
-        headers = relayed_headers(
-            request.headers.get("Content-Type"), message.type, ruling.decision_id
-        )
-        body = await self.for_client(body)
+        secrets, kind = self.rules.secrets, message.type
+        body, headers = await relayed(request, body, secrets, kind, ruling.decision_id)
         if message.expects_answer:
             return reply(await self.relay.ask(url, body, headers) or replies.NO_ANSWER)
         self.relay.forward(url, body, headers)
@@ -219,12 +232,8 @@ class Webhook:
         if number is not None and number.answer_with:
             return self.overridden(replies.answer(number.answer_with), ruling)
         if organization is not None and organization.forward_url is not None:
-            headers = relayed_headers(
-                request.headers.get("Content-Type"),
-                message_types.ASSISTANT_REQUEST,
-                ruling.decision_id,
-            )
-            body = await self.for_client(body)
+            secrets, kind = self.rules.secrets, message_types.ASSISTANT_REQUEST
+            body, headers = await relayed(request, body, secrets, kind, ruling.decision_id)
             answer = await self.relay.ask(
                 organization.forward_url, body, headers, seconds=seconds_left(began)
             )
@@ -236,17 +245,14 @@ class Webhook:
         """The answer with the overrides that the organization set for allowed calls."""
         if ruling.registration is None:
             return answer
-        handling = ruling.registration.organization.handling
+        organization = ruling.registration.organization
+        handling = organization.handling
         overrides = replies.Overrides(
             ruling.decision_id if handling.decision_metadata else None,
-            self.own_server if handling.take_events else None,
+            self.own_server(organization.id) if handling.take_events else None,
             handling.max_duration_seconds,
         )
         return replies.with_overrides(answer, overrides)
-
-    async def for_client(self, body: bytes) -> bytes:
-        """The body without what an organization's server must not get."""
-        return await off_loop(len(body), redact, body, self.rules.secrets)
 
     async def may_dial(self, message: ServerMessage, body: bytes, request: web.Request) -> bool:
         """Whether a campaign may dial. There is no call yet, so nothing is recorded.
@@ -265,6 +271,8 @@ class Webhook:
         registration = self.gate.directory.find(numbers, ())
         if registration is None:
             return False
+        if request.get(PROVED_FOR, registration.organization.id) != registration.organization.id:
+            raise WrongOrganizationError
         decision = await self.gate.decide(message, registration)
         if not decision.allowed:
             log.info(
@@ -276,8 +284,8 @@ class Webhook:
         url = registration.organization.forward_url
         if url is None:
             return True
-        headers = relayed_headers(request.headers.get("Content-Type"), message.type)
-        answer = await self.relay.ask(url, await self.for_client(body), headers)
+        body, headers = await relayed(request, body, self.rules.secrets, message.type)
+        answer = await self.relay.ask(url, body, headers)
         eligible = (answer or {}).get("eligible")
         return eligible if isinstance(eligible, bool) else True
 

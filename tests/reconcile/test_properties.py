@@ -253,7 +253,7 @@ def test_their_change_is_told_from_a_new_wish_of_ours(
     if not edits:
         only_secret = [entry.field for entry in drift] == [f"server.headers.{SECRET_HEADER}"]
         assert cause == ("secret_rotated" if only_secret else "desired_changed")
-        assert is_rotation(drift, server, desired) == only_secret
+        assert is_rotation(drift, server, applied_of(former), desired) == only_secret
     assert cause_of(drift, server, None, desired) == "added"
 
 

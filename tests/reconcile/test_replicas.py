@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from service.reconcile.steps import webhook_fields
 from service.sandbox.server import SandboxVapi
 from service.store.pool import Pool
 from tests.support.process import ServiceProcess
-from tests.support.reconciling import THEIRS, register_in_sync
+from tests.support.reconciling import OWNER, THEIRS, register_in_sync
 from tests.support.service import Replica, Start, eventually
 
 URL = "http://127.0.0.1:9/api/vapi/webhook"
@@ -38,9 +39,8 @@ SWEEPS = "SELECT started_at, finished_at, outcome FROM callgate.sweeps ORDER BY 
 async def register(replica: Replica, vapi: SandboxVapi, count: int) -> list[str]:
     """Numbers that are in sync at Vapi and here."""
     desired = replica.service.reconciling.reconciler.number_pass.desired
-    first = await replica.add_number(await replica.add_organization(), vapi.add_number()["id"])
-    server = dict((vapi.numbers.find(first["vapi_phone_number_id"]) or {})["server"])
-    ids = vapi.add_numbers(count, server=server)
+    await replica.add_number(await replica.add_organization(), vapi.add_number()["id"])
+    ids = vapi.add_numbers(count, server=webhook_fields.merged(desired.of(OWNER), None))
     await register_in_sync(replica.service.pool, desired, ids)
     return ids
 

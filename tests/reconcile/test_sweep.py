@@ -7,8 +7,8 @@ import pytest
 
 from service.domain.errors import UnavailableError
 from service.reconcile.steps.webhook_fields import merged
-from tests.support.reconciling import THEIRS, URL, World
-from tests.support.settings import SECRET
+from tests.support.reconciling import OWNER, THEIRS, URL, World
+from tests.support.settings import SECRET, secret_of
 from tests.support.sweeping import ADMIN
 
 HOOK = {"on": "call.ringing", "do": [{"type": "say", "exact": "Hello"}]}
@@ -87,9 +87,10 @@ async def test_what_is_not_ours_in_the_block_survives(world: World) -> None:
     vapi_id, _ = next(iter((await world.numbers(1)).items()))
     world.vapi.edit_number(vapi_id, server={**world.block, **theirs, "url": THEIRS})
     await world.sweep()
-    desired = world.parts.reconciler.number_pass.desired
+    desired = world.parts.reconciler.number_pass.desired.of(OWNER)
     assert world.server(vapi_id) == merged(desired, {**world.block, **theirs})
-    assert world.server(vapi_id)["headers"] == {**theirs["headers"], "X-Vapi-Secret": SECRET}
+    ours = {"X-Vapi-Secret": secret_of(OWNER)}
+    assert world.server(vapi_id)["headers"] == {**theirs["headers"], **ours}
 
 
 async def test_a_dry_run_changes_nothing_and_calls_the_same_plan_the_same(world: World) -> None:

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from service.domain.fingerprint import fingerprint
 from service.store.reconcile import state as reconciliation
-from tests.support.reconciling import THEIRS, Make, World
-from tests.support.settings import SECRET
+from tests.support.reconciling import OWNER, THEIRS, Make, World
+from tests.support.settings import SECRET, secret_of
 from tests.support.sweeping import ADMIN
 
 
@@ -63,9 +64,29 @@ async def test_a_new_secret_does_not_count(make: Make) -> None:
     new = await make(vapi_webhook_secret=f"the-new-secret,{SECRET}")
     report = await new.sweep()
     assert (report.drifted, report.repaired) == (30, 30)
-    assert new.server(next(iter(numbers)))["headers"] == {"X-Vapi-Secret": "the-new-secret"}
+    assert new.server(next(iter(numbers)))["headers"] == {
+        "X-Vapi-Secret": secret_of(OWNER, "the-new-secret")
+    }
     causes = await new.pool.fetch("SELECT DISTINCT cause FROM callgate.webhook_changes")
     assert [row["cause"] for row in causes] == ["secret_rotated"]
+
+
+async def test_numbers_that_carry_the_master_are_rewritten_like_a_rotation(make: Make) -> None:
+    """As before secrets were derived: Vapi and the record of the last write hold the master."""
+    world = await make()
+    numbers = await world.numbers(30)
+    block = {**world.block, "headers": {"X-Vapi-Secret": SECRET}}
+    world.spoil(numbers, server=block)
+    written = {"secret": fingerprint(SECRET), "shown": None}
+    await world.pool.execute(
+        "UPDATE callgate.webhook_states SET last_applied = last_applied - 'master' || $1", written
+    )
+    report = await world.sweep()
+    assert (report.drifted, report.repaired) == (30, 30)
+    assert {repr(world.server(one)) for one in numbers} == {repr(world.block)}
+    changes = await world.pool.fetch("SELECT cause, before::text FROM callgate.webhook_changes")
+    assert {row["cause"] for row in changes} == {"secret_rotated"}
+    assert SECRET not in repr(changes)
 
 
 async def test_a_secret_that_we_do_not_accept_counts(make: Make) -> None:

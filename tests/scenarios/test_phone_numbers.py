@@ -8,7 +8,7 @@ from vapi.types.server import Server
 
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually
-from tests.support.settings import SECRET
+from tests.support.settings import secret_of
 from tests.support.vapi_spec import spec_errors
 
 PROVIDERS = {
@@ -41,11 +41,12 @@ async def test_every_provider(callgate: Replica, vapi: SandboxVapi, provider: st
     """Configured, foreign parts kept, and the former state back after the release."""
     number_id = vapi.add_number(provider=provider, name="Line", server=dict(FOREIGN))["id"]
     former = dict(at_vapi(vapi, number_id)["server"])
-    number = await callgate.add_number(await callgate.add_organization(), number_id)
+    owner = await callgate.add_organization()
+    number = await callgate.add_number(owner, number_id)
     assert number["sync"]["state"] == "in_sync"
     server = at_vapi(vapi, number_id)["server"]
     assert server["url"] == f"{callgate.url}/api/vapi/webhook"
-    assert server["headers"] == {"X-Theirs": "keep", "X-Vapi-Secret": SECRET}
+    assert server["headers"] == {"X-Theirs": "keep", "X-Vapi-Secret": secret_of(owner)}
     assert server["credentialId"] == FOREIGN["credentialId"]
     assert server["staticIpAddressesEnabled"] is True
     assert 403 in server["backoffPlan"]["excludedStatusCodes"]

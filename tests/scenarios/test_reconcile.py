@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from service.sandbox.server import SandboxVapi
 from tests.support.reconcile_stories import ELSEWHERE, at_vapi, get, numbers, writes
 from tests.support.service import Replica, Start, eventually
-from tests.support.settings import SECRET
+from tests.support.settings import SECRET, secret_of
 
 
 async def test_nothing_is_registered_and_vapi_is_not_asked(
@@ -37,7 +37,10 @@ async def test_drift_is_shown_by_a_dry_run_and_repaired_by_a_real_one(
     assert (done["drifted"], done["repaired"], done["failed"], done["remaining"]) == (1, 1, 0, 0)
     assert writes(vapi) == before + 1
     server = at_vapi(vapi, second["vapi_phone_number_id"])["server"]
-    assert server["headers"] == {"X-Theirs": "keep", "X-Vapi-Secret": SECRET}
+    assert server["headers"] == {
+        "X-Theirs": "keep",
+        "X-Vapi-Secret": secret_of(second["organization_id"]),
+    }
     assert (await get(callgate, second))["sync"]["state"] == "in_sync"
 
     again = (await callgate.api("POST", "/reconcile", {})).json

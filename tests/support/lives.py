@@ -29,7 +29,7 @@ from service.vapi.bindings import BINDINGS
 from service.vapi.client import VapiClient
 from tests.support.dying import Fate, Mortal
 from tests.support.reconciling import unpaced
-from tests.support.settings import SECRET, settings_for
+from tests.support.settings import SECRET, secret_of, settings_for
 
 URL = "https://calls.agency.net/api/vapi/webhook"
 NEW_URL = "https://new.agency.net/api/vapi/webhook"
@@ -247,7 +247,7 @@ class Life:
     def posts_to_us(self, raw: Mapping[str, Any]) -> bool:
         """Whether an object carries our webhook, correct in every field."""
         server = raw.get("server") or {}
-        secret = self.settings.webhook_secrets[0]
+        secret = secret_of(self.owner, self.settings.webhook_secrets[0])
         return (
             server.get("url") == self.settings.webhook_url
             and server.get("timeoutSeconds") == 20

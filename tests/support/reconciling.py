@@ -31,19 +31,19 @@ from tests.support.settings import settings_for
 URL = "https://calls.agency.net/api/vapi/webhook"
 THEIRS = "https://theirs.example.net/hook"
 
-# Ten numbers have one organization, as is usual.
+OWNER = UUID("5f0c7c1e-6a8e-4c57-9a53-0d8f6e0b1a2c")
+"""The organization of numbers that are registered here: they all carry its secret."""
+
+OWN = """
+INSERT INTO callgate.organizations (id, name) VALUES ($1, 'Client')
+ON CONFLICT ON CONSTRAINT organizations_pkey DO NOTHING
+"""
+
 REGISTER = """
-WITH given AS (
-    SELECT id, place, min(id) OVER (PARTITION BY (place - 1) / 10) AS owner
-    FROM unnest($1::text[]) WITH ORDINALITY AS given (id, place)),
-owners AS (
-    INSERT INTO callgate.organizations (name, external_id)
-    SELECT DISTINCT 'Client ' || owner, owner FROM given
-    RETURNING id, external_id),
-numbers AS (
+WITH numbers AS (
     INSERT INTO callgate.phone_numbers (organization_id, vapi_phone_number_id, created_at)
-    SELECT owners.id, given.id, now() - interval '1 day' + make_interval(secs => place / 1000.0)
-    FROM given JOIN owners ON owners.external_id = given.owner
+    SELECT $3, given.id, now() - interval '1 day' + make_interval(secs => place / 1000.0)
+    FROM unnest($1::text[]) WITH ORDINALITY AS given (id, place)
     RETURNING id, vapi_phone_number_id)
 INSERT INTO callgate.webhook_states (
     phone_number_id, state, original, last_applied, last_checked_at, next_attempt_at)
@@ -58,7 +58,7 @@ WHERE vapi_phone_number_id = ANY($1::text[])
 
 def ours(settings: Settings, **changed: Any) -> dict[str, Any]:
     """The server block of a number in sync, except for what is `changed`."""
-    return webhook_fields.merged(desired_webhook(settings), None) | changed
+    return webhook_fields.merged(desired_webhook(settings).of(OWNER), None) | changed
 
 
 async def register_in_sync(
@@ -66,7 +66,8 @@ async def register_in_sync(
 ) -> dict[str, UUID]:
     """Register numbers as an earlier pass left them; our ids by Vapi's."""
     given = list(vapi_ids)
-    await pool.execute(REGISTER, given, applied_of(desired), timeout=120)
+    await pool.execute(OWN, OWNER)
+    await pool.execute(REGISTER, given, applied_of(desired.of(OWNER)), OWNER, timeout=120)
     return {row["vapi_phone_number_id"]: row["id"] for row in await pool.fetch(IDS, given)}
 
 

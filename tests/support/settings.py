@@ -1,13 +1,20 @@
 """Settings of a service on trial: it speaks to a stand-in for Vapi and never waits for its budget."""
 
 from pathlib import Path
+from uuid import UUID
 
+from service.domain.organization_secret import derive_organization_secret
 from service.settings import Settings, load_settings
 
 SECRET = "the-webhook-secret"
 TOKEN = "cg_the-admin-token"
 UNSET_URL = "http://127.0.0.1:9/unset/api/vapi/webhook"
 """The webhook URL of a service whose port is not known yet."""
+
+
+def secret_of(organization_id: str | UUID, master: str = SECRET) -> str:
+    """What the numbers and assistants of an organization carry."""
+    return derive_organization_secret(master, UUID(str(organization_id)))
 
 
 def settings_for(data_dir: Path, vapi_url: str, **given: object) -> Settings:

@@ -10,7 +10,7 @@ from service.sandbox.server import SandboxVapi
 from service.vapi import replies
 from service.vapi.replies import Overrides
 from tests.support.service import Replica
-from tests.support.settings import SECRET
+from tests.support.settings import secret_of
 from tests.support.vapi_spec import spec_errors
 
 PLAN = {"code": "pro", "status": "active"}
@@ -46,7 +46,7 @@ async def test_without_choices_the_answer_is_the_assistant_alone(
 async def test_a_granted_call_carries_what_the_organization_wants(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:
-    _, number_id, assistant = await paying(
+    owner, number_id, assistant = await paying(
         callgate, vapi, decision_metadata=True, take_events=True, max_duration_seconds=600
     )
     answer, call_id = await ask(callgate, vapi, number_id)
@@ -57,7 +57,7 @@ async def test_a_granted_call_carries_what_the_organization_wants(
     assert overrides["maxDurationSeconds"] == 600
     assert overrides["server"]["url"] == f"{callgate.url}/api/vapi/webhook"
     assert spec_errors("Server", overrides["server"]) == []
-    assert overrides["server"]["headers"] == {"X-Vapi-Secret": SECRET}
+    assert overrides["server"]["headers"] == {"X-Vapi-Secret": secret_of(owner)}
 
 
 async def test_the_events_of_such_a_call_come_to_us_although_the_assistant_has_its_own_server(

@@ -198,7 +198,7 @@ class Doctor:
         for status in statuses:
             if status.position is None and status.numbers:
                 kind = "secret_not_accepted"
-            elif status.position not in (None, 1):
+            elif status.position not in (None, 1) or status.with_master:
                 kind = "secret_rotating"
             else:
                 continue

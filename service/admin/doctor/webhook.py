@@ -7,6 +7,7 @@ import msgspec
 
 from service.admin.doctor.check import DoctorFinding
 from service.domain.conditions import Condition, condition
+from service.domain.organization_secret import NO_ORGANIZATION, derive_organization_secret
 from service.settings import Settings
 
 SECONDS = 8.0
@@ -32,7 +33,7 @@ async def examine_webhook(
     settings: Settings, session: aiohttp.ClientSession, seconds: float = SECONDS
 ) -> DoctorFinding:
     """Post without a secret, which Callgate refuses in its own words. Only to a server that does so,
-    post again with the secret that is written to Vapi.
+    post again with a secret that derives from the master, as those that are written to Vapi.
 
     In `hmac` mode only the first: Vapi signs, not Callgate.
     """
@@ -46,7 +47,9 @@ async def examine_webhook(
             return DoctorFinding.ok(
                 "webhook", "The webhook URL refuses unsigned messages as we do."
             )
-        proof = {"X-Vapi-Secret": settings.webhook_secrets[0]}
+        # Never the master: this one proves messages of no organization.
+        own = derive_organization_secret(settings.webhook_secrets[0], NO_ORGANIZATION)
+        proof = {"X-Vapi-Secret": own}
         signed = await post(session, url, proof, seconds)
     except TimeoutError:
         return DoctorFinding.of("webhook", condition("webhook_slow", seconds=f"{seconds:.0f}"))

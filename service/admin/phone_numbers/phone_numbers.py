@@ -25,8 +25,8 @@ from service.store.pool import UNAVAILABLE, Connection, Pool
 RECONCILE_SECONDS = 6.0
 """How long an admin's request waits for Vapi; afterwards the loop continues."""
 
-AT_VAPI = frozenset({"gate", "answer_with"})
-"""Fields whose change needs another pass at Vapi; the organization and the label do not."""
+AT_VAPI = frozenset({"organization_id", "gate", "answer_with"})
+"""Fields whose change needs another pass at Vapi. A number carries its organization's secret."""
 
 FIELDS = ("organization_id", "vapi_phone_number_id", "label", "gate", "answer_with")
 

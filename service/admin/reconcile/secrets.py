@@ -1,13 +1,14 @@
 """The progress of a rotation of the webhook secret. Secrets are shown as fingerprints only.
 
-The first secret is written to every number, and all are accepted. An old one may be removed once no
-number carries it and no webhook has used it for a while.
+Every number carries a secret that derives from the first master; what derives from any master is
+accepted. An old master may be removed once no number carries a secret of it and no webhook has used
+one for a while. A number that carries a master itself is rewritten like one with an old secret.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.domain.fingerprint import fingerprint
+from service.domain.fingerprint import DERIVED, fingerprint
 from service.store.pool import Pool
 from service.store.reconcile import secrets
 
@@ -15,11 +16,17 @@ QUIET_SECONDS = 900.0
 """Vapi retries deliveries for minutes, and calls that began with the old secret keep it."""
 
 DAY_SECONDS = 86_400.0
+NEVER: tuple[datetime | None, float] = (None, float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
 class SecretStatus:
-    """One secret. `position`: 1 is written to Vapi, higher ones are accepted, None is not accepted."""
+    """One master. `position`: what derives from 1 is written to Vapi, from higher ones is accepted,
+    from None is not.
+
+    `numbers` carry a secret of it, `with_master` of them the master itself; `master_used_at`: when a
+    message last carried the master itself.
+    """
 
     fingerprint: str
     position: int | None
@@ -27,11 +34,13 @@ class SecretStatus:
     last_used_at: datetime | None
     retired: bool
     verdict: str
+    with_master: int = 0
+    master_used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SecretRotation:
-    """Tracks which secrets are carried and used. `accepted` are all of them, the written one first."""
+    """Tracks which secrets are carried and used. `accepted` are all masters, the written one first."""
 
     pool: Pool
     accepted: tuple[str, ...]
@@ -41,22 +50,33 @@ class SecretRotation:
         uses = await secrets.uses(self.pool)
         carried = await secrets.carried(self.pool)
         names = [fingerprint(secret) for secret in self.accepted]
-        recent = {name for name, (_, age) in uses.items() if age < DAY_SECONDS}
+        recent = {
+            name.removesuffix(DERIVED) for name, (_, age) in uses.items() if age < DAY_SECONDS
+        }
         strangers = sorted((set(carried) | recent) - set(names))
         found = []
         for place, name in enumerate([*names, *strangers], start=1):
             position = place if place <= len(names) else None
-            used_at, age = uses.get(name, (None, float("inf")))
-            numbers = carried.get(name, 0)
+            itself = uses.get(name, NEVER)
+            used_at, age = min(itself, uses.get(name + DERIVED, NEVER), key=lambda use: use[1])
+            numbers, with_master = carried.get(name, (0, 0))
             quiet = numbers == 0 and age > QUIET_SECONDS
-            verdict = self.describe_secret(position, numbers, age)
-            found.append(SecretStatus(name, position, numbers, used_at, quiet, verdict))
+            verdict = self.describe_secret(position, numbers, age, with_master)
+            found.append(
+                SecretStatus(
+                    name, position, numbers, used_at, quiet, verdict, with_master, itself[0]
+                )
+            )
         return found
 
-    def describe_secret(self, position: int | None, numbers: int, age: float) -> str:
+    def describe_secret(
+        self, position: int | None, numbers: int, age: float, with_master: int
+    ) -> str:
         """What an operator has to do about a secret."""
+        if position == 1 and with_master:
+            return f"{with_master} numbers still carry the master itself: they are being rewritten."
         if position == 1:
-            return "Written to every number."
+            return "Every organization's own secret derives from it."
         if position is None:
             if not numbers:
                 return "No longer accepted; no number carries it."
@@ -72,5 +92,7 @@ class SecretRotation:
 
 
 def is_done(statuses: list[SecretStatus]) -> bool:
-    """Whether every secret but the first may be removed."""
-    return all(status.retired for status in statuses if status.position != 1)
+    """Whether every secret but the first may be removed, and no number carries the first itself."""
+    return all(
+        not status.with_master if status.position == 1 else status.retired for status in statuses
+    )

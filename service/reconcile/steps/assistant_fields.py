@@ -13,8 +13,9 @@ WITHIN = "assistant.server"
 """The prefix of the names of an assistant's drifted fields."""
 
 UNPROVEN = (
-    f"An assistant posts to us without our secret, so its events are rejected: add the header "
-    f"{SECRET_HEADER} of the phone number's server to the assistant's server, or clear that server."
+    f"An assistant posts to us without this organization's secret, so its events are rejected: clear "
+    f"its server, or add the header {SECRET_HEADER} of the phone number's server to it. An assistant "
+    f"that answers numbers of several organizations must have no server of its own."
 )
 
 
@@ -65,12 +66,14 @@ def assistant_needs(
     bound: Bound,
     carrying: Collection[str],
     *,
+    owned: Collection[str] = (),
     every_one: bool = False,
 ) -> AssistantNeeds:
     """Compare what answers a number with the desired webhook.
 
-    Assistants in `carrying` have our webhook from us, so all its fields count. `every_one`: the
-    number takes no webhook, so each assistant needs one even if it has no server of its own.
+    Assistants in `carrying` have our webhook from us, so all its fields count. On those in `owned`,
+    which the organization may read, a master secret is replaced. `every_one`: the number takes no
+    webhook, so each assistant needs one even if it has no server of its own.
     """
     if not is_bound(number):
         return NO_NEEDS
@@ -86,6 +89,7 @@ def assistant_needs(
             webhook_fields.is_ours(desired, view.server)
             and not webhook_fields.is_accepted(desired, view.server)
         )
+        or (assistant_id in owned and webhook_fields.carries_master(desired, view.server))
         or (every_one and not webhook_fields.is_ours(desired, view.server))
         or (assistant_id in carrying and webhook_fields.changes(desired, view.server))
     ]

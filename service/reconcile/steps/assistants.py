@@ -46,7 +46,7 @@ class AssistantWebhooks:
 
         The assistant is read again under its lease, because several numbers may share it.
         """
-        assistant_id = change.vapi_id
+        assistant_id, desired = change.vapi_id, self.desired.of(claim.organization_id)
         if assistant_id not in claim.assistant_ids:
             # Before the first write: a crash right after it must not lose what has to go back.
             claim = await self.record(claim, (*claim.assistant_ids, assistant_id))
@@ -57,10 +57,10 @@ class AssistantWebhooks:
         try:
             target = Target("assistant", assistant_id)
             seen = await self.writer.read(target, priority)
-            drift = webhook_fields.changes(self.desired, seen.server, within=WITHIN)
+            drift = webhook_fields.changes(desired, seen.server, within=WITHIN)
             if original is None:
-                kept = None if webhook_fields.is_ours(self.desired, seen.server) else seen.server
-                former = {"server": None if kept is None else dict(kept)}
+                kept = None if webhook_fields.is_ours(desired, seen.server) else seen.server
+                former = {"server": webhook_fields.without_own_secrets(desired, kept)}
                 await assistants.keep_original(self.pool, assistant_id, lease, former)
             if not drift:
                 return claim, True
@@ -68,12 +68,12 @@ class AssistantWebhooks:
                 claim,
                 target,
                 seen,
-                {"server": webhook_fields.merged(self.desired, seen.server)},
+                {"server": webhook_fields.merged(desired, seen.server)},
                 cause=change.cause if original else "added",
                 fields=drift,
                 priority=priority,
             )
-            if not webhook_fields.is_ours(self.desired, written.view.server):
+            if not webhook_fields.is_ours(desired, written.view.server):
                 return claim, False
             await self.writer.confirm(written)
             return claim, True

@@ -95,6 +95,7 @@ def compare(facts: NumberFacts) -> Differences:
             observed.number,
             observed.bound or Bound({}),
             claim.assistant_ids,
+            owned=claim.owned_assistants if desired.on_assistants else (),
             every_one=facts.only_assistants,
         )
     drift = (

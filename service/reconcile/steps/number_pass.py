@@ -64,7 +64,8 @@ class NumberPass:
     ) -> DesiredNumber:
         """The desired state of a number whose organization has this standing."""
         gates = desired_gates(claim.gate, standing)
-        return DesiredNumber(self.desired, gates, self.on_assistants, enforced or self.enforcing)
+        webhook = self.desired.of(claim.organization_id)
+        return DesiredNumber(webhook, gates, self.on_assistants, enforced or self.enforcing)
 
     async def run(self, claim: WebhookClaim, priority: Priority) -> PassResult:
         """Bring the number to the desired state, or say why not.
@@ -138,8 +139,9 @@ class NumberPass:
     ) -> NumberFacts:
         """Write the owned fields on the number."""
         claim, seen = facts.claim, facts.observed.number
-        ours = webhook_fields.is_ours(self.desired, seen.server)
-        former = None if ours or seen.server is None else dict(seen.server)
+        desired = facts.desired.webhook
+        ours = webhook_fields.is_ours(desired, seen.server)
+        former = None if ours else webhook_fields.without_own_secrets(desired, seen.server)
         await claims.keep_original(self.pool, claim, {"server": former})
         written = await self.writer.write(
             claim,
@@ -153,7 +155,7 @@ class NumberPass:
         observed = replace(
             facts.observed,
             number=PhoneNumberView(written.view.raw),
-            applied=applied_of(self.desired, written.shown),
+            applied=applied_of(desired, written.shown),
         )
         facts = replace(facts, observed=observed)
         if not compare(facts).webhook:

@@ -86,5 +86,6 @@ class Release:
             raise VapiUnavailableError(NOT_SHOWN)
         await self.writer.confirm(written)
         on_number = change.level == "phone_number"
-        drift = webhook_fields.changes(self.desired, written.view.server) if on_number else ()
+        desired = self.desired.of(held.organization_id)
+        drift = webhook_fields.changes(desired, written.view.server) if on_number else ()
         return PassResult(SyncState.PAUSED, drift, retry_in=held.pause_left, level=held.level)

@@ -71,7 +71,11 @@ def put_back(observed: Server | None, former: Server | None) -> dict[str, Any] |
         return None if former is None else dict(former)
     server = {key: value for key, value in (observed or {}).items() if key not in OWNED_KEYS}
     server.update({key: former[key] for key in OWNED_KEYS if key in former})
-    headers = foreign_headers(observed or {}) | owned_headers(former)
+    ours = owned_headers(former)
+    if MASK in ours.values():
+        # Our own secret, masked in the record: the block keeps the one that it carries now.
+        ours = owned_headers(observed or {})
+    headers = foreign_headers(observed or {}) | ours
     server.pop("headers", None)
     if headers or isinstance(former.get("headers"), Mapping):
         server["headers"] = headers
@@ -98,9 +102,24 @@ def owned_differences(seen: Server | None, sent: Server | None) -> tuple[FieldDr
 def without_our_secret(desired: DesiredWebhook, observed: Server | None) -> dict[str, Any] | None:
     """A block that posts elsewhere, without our secret; None if it does not carry one."""
     values = header_values((observed or {}).get("headers"))
-    if observed is None or not any(value in desired.accepted for value in values):
+    if observed is None or not any(desired.knows(value) for value in values):
         return None
     return {**observed, "headers": foreign_headers(observed)}
+
+
+def carries_master(desired: DesiredWebhook, observed: Server | None) -> bool:
+    """Whether a block carries a master secret, which belongs on no number or assistant."""
+    values = header_values((observed or {}).get("headers"))
+    return any(value in desired.masters for value in values)
+
+
+def without_own_secrets(desired: DesiredWebhook, server: Server | None) -> dict[str, Any] | None:
+    """A block as it is kept in PostgreSQL: secrets of ours are masked, foreign ones stay."""
+    headers = (server or {}).get("headers")
+    if server is None or not isinstance(headers, Mapping):
+        return None if server is None else dict(server)
+    kept = {name: MASK if desired.knows(value) else value for name, value in headers.items()}
+    return {**server, "headers": kept}
 
 
 def is_ours(desired: DesiredWebhook, observed: Server | None) -> bool:

@@ -77,7 +77,12 @@ class Writer:
             vapi_id=target.vapi_id,
             cause=cause,
             fields=fields,
-            before={key: seen.server if key == "server" else seen.raw.get(key) for key in body},
+            before={
+                key: webhook_fields.without_own_secrets(self.desired, seen.server)
+                if key == "server"
+                else seen.raw.get(key)
+                for key in body
+            },
             after={
                 **body,
                 **({"server": masked_block(body["server"])} if "server" in body else {}),
@@ -97,7 +102,8 @@ class Writer:
             ordered_by=held.ordered_by,
         )
         view = await self.read(target, priority)
-        return Written(secret_form(self.desired, ServerView(answered).server), view, change_id)
+        desired = self.desired.of(held.organization_id)
+        return Written(secret_form(desired, ServerView(answered).server), view, change_id)
 
     async def put_back(
         self,

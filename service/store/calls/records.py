@@ -1,6 +1,7 @@
 """The rows of `callgate.calls`: inserted with their decision and hang-up job, closed at the end."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from service.domain.calls import CallEnd, HangupState, NewCall
 from service.store.calls.decisions import StoredDecision, dump_decision, find_decisions
@@ -42,6 +43,18 @@ UPDATE callgate.calls SET
     updated_at = now()
 WHERE vapi_call_id = $1
 """
+
+
+ORGANIZATIONS = """
+SELECT organization_id FROM callgate.calls
+WHERE vapi_call_id = $1 AND organization_id IS NOT NULL
+"""
+
+
+async def find_organizations_of_call(pool: Pool, vapi_call_id: str) -> set[UUID]:
+    """The organizations that a call is recorded for."""
+    rows = await pool.fetch(ORGANIZATIONS, vapi_call_id)
+    return {row["organization_id"] for row in rows}
 
 
 def row_of(call: NewCall) -> tuple[object, ...]:

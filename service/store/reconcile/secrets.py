@@ -13,7 +13,8 @@ ON CONFLICT ON CONSTRAINT webhook_secrets_pkey DO UPDATE SET last_used_at = now(
 USES = "SELECT fingerprint, last_used_at, now() AS now FROM callgate.webhook_secrets"
 
 CARRIED = """
-SELECT s.last_applied->>'secret' AS fingerprint, count(*) AS numbers
+SELECT coalesce(s.last_applied->>'master', s.last_applied->>'secret') AS fingerprint,
+    count(*) AS numbers, count(*) FILTER (WHERE s.last_applied->>'master' IS NULL) AS with_master
 FROM callgate.webhook_states s JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
 WHERE n.released_at IS NULL AND s.last_applied->>'secret' IS NOT NULL
 GROUP BY 1
@@ -37,6 +38,10 @@ async def uses(pool: Pool) -> Mapping[str, tuple[datetime, float]]:
     }
 
 
-async def carried(pool: Pool) -> Mapping[str, int]:
-    """How many numbers carry each secret, by what we last wrote to them."""
-    return {row["fingerprint"]: row["numbers"] for row in await pool.fetch(CARRIED)}
+async def carried(pool: Pool) -> Mapping[str, tuple[int, int]]:
+    """How many numbers carry a secret of each master, by what we last wrote to them.
+
+    The second count is of those that carry the master itself.
+    """
+    rows = await pool.fetch(CARRIED)
+    return {row["fingerprint"]: (row["numbers"], row["with_master"]) for row in rows}

@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from service.admin.doctor import webhook
 from service.admin.doctor.check import DoctorFinding
+from service.domain.organization_secret import NO_ORGANIZATION
 from tests.support.service import Replica
-from tests.support.settings import SECRET
+from tests.support.settings import secret_of
 
 OURS = '{"status": 401, "code": "unauthorized", "detail": "The secret is missing or wrong."}'
 
@@ -103,7 +104,7 @@ async def test_who_refuses_as_we_do_is_asked_with_the_secret(
     stranger.answer = {"status": 401, "text": OURS}
     stranger.proved = '{"ok": true}'
     found = await examine(callgate, vapi_webhook_url=stranger.url)
-    assert stranger.secrets == [None, SECRET]
+    assert stranger.secrets == [None, secret_of(NO_ORGANIZATION)]
     assert (found.level, "an authenticated message" in found.detail) == ("failed", True)
 
 

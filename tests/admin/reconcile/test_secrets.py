@@ -4,6 +4,7 @@ from service.admin.reconcile.secrets import SecretRotation, is_done
 from service.domain.fingerprint import fingerprint
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually
+from tests.support.settings import secret_of
 
 OLD, NEW = "the-old-secret", "the-new-secret"
 
@@ -27,22 +28,23 @@ async def test_the_three_steps(start_replica: Start, vapi: SandboxVapi) -> None:
     ids = vapi.add_numbers(12, provider="vapi")
     for number_id in ids:
         await first.add_number(owner, number_id)
-    assert {header(vapi, one) for one in ids} == {OLD}
+    old_one, new_one = secret_of(owner, OLD), secret_of(owner, NEW)
+    assert {header(vapi, one) for one in ids} == {old_one}
 
     second = await start_replica(vapi_webhook_secret=f"{OLD},{NEW}", **given)
-    assert await post(second, vapi, ids[0], OLD) == 200
-    assert await post(second, vapi, ids[0], NEW) == 200
+    assert await post(second, vapi, ids[0], old_one) == 200
+    assert await post(second, vapi, ids[0], new_one) == 200
     await first.service.background.stop("reconcile", "sweeps")
     await second.service.background.stop("reconcile", "sweeps")
 
     third = await start_replica(vapi_webhook_secret=f"{NEW},{OLD}", **given)
 
     async def written() -> bool:
-        return {header(vapi, one) for one in ids} == {NEW}
+        return {header(vapi, one) for one in ids} == {new_one}
 
     # All of them, which is more than a sweep may change unasked: this is no surprise.
     await eventually(written)
-    assert await post(third, vapi, ids[1], OLD) == 200
+    assert await post(third, vapi, ids[1], old_one) == 200
     await third.service.web.uses.flush()
     rotation = SecretRotation(third.service.pool, (NEW, OLD))
 
@@ -77,6 +79,33 @@ async def test_a_secret_that_is_carried_and_not_accepted_is_an_alarm(
     stranger = (await SecretRotation(callgate.service.pool, (NEW,)).status())[1]
     assert (stranger.position, stranger.numbers) == (None, 1)
     assert "rejected" in stranger.verdict
+
+
+async def test_numbers_that_carry_the_master_itself_are_counted(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    callgate = await start_replica(vapi_webhook_secret=OLD, callgate_reconcile_interval=0)
+    owner, number_id = await callgate.add_organization(), vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number_id)
+    rotation = SecretRotation(callgate.service.pool, (OLD,))
+    [status] = await rotation.status()
+    assert (status.numbers, status.with_master, status.master_used_at) == (1, 0, None)
+    assert is_done([status])
+    await post(callgate, vapi, number_id, secret_of(owner, OLD))
+    await callgate.service.web.uses.flush()
+    [status] = await rotation.status()
+    assert status.last_used_at is not None
+    assert status.master_used_at is None
+    await post(callgate, vapi, number_id, OLD)
+    await callgate.service.web.uses.flush()
+    await callgate.service.pool.execute(
+        "UPDATE callgate.webhook_states SET last_applied = last_applied - 'master' || $1",
+        {"secret": fingerprint(OLD)},
+    )
+    [status] = await rotation.status()
+    assert (status.numbers, status.with_master) == (1, 1)
+    assert status.master_used_at is not None
+    assert not is_done([status])
 
 
 async def test_uses_survive_a_database_that_is_away(callgate: Replica) -> None:

@@ -89,7 +89,7 @@ def test_their_change_is_told_from_ours() -> None:
     mine = webhook_fields.merged(FORMER, None)
     drift = webhook_fields.changes(DESIRED, mine)
     assert cause_of(drift, mine, applied, DESIRED) == "secret_rotated"
-    assert is_rotation(drift, mine, DESIRED)
+    assert is_rotation(drift, mine, applied, DESIRED)
     moved = DesiredWebhook("https://new.agency.net/api/vapi/webhook", "old-secret")
     assert cause_of(webhook_fields.changes(moved, mine), mine, applied, moved) == "desired_changed"
     theirs = {**mine, "url": "https://elsewhere.example.net/"}
@@ -98,7 +98,7 @@ def test_their_change_is_told_from_ours() -> None:
     assert cause_of(webhook_fields.changes(moved, both), both, applied, moved) == "drift"
     assert cause_of(webhook_fields.changes(FORMER, None), None, None, FORMER) == "added"
     stranger = {**mine, "headers": {SECRET_HEADER: "guessed"}}
-    assert not is_rotation(webhook_fields.changes(DESIRED, stranger), stranger, DESIRED)
+    assert not is_rotation(webhook_fields.changes(DESIRED, stranger), stranger, applied, DESIRED)
 
 
 @given(hidden=st.none() | st.sampled_from(["***", "enc:8d1f", ""]))

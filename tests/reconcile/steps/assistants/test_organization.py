@@ -18,7 +18,7 @@ from tests.reconcile.steps.assistants.helpers import (
     writes,
 )
 from tests.support.service import Replica, Start
-from tests.support.settings import SECRET
+from tests.support.settings import SECRET, secret_of
 
 
 async def test_an_assistant_of_the_organization_carries_the_webhook(
@@ -39,7 +39,10 @@ async def test_an_assistant_of_the_organization_carries_the_webhook(
     assert (found["sync"]["state"], found["sync"]["level"]) == ("in_sync", "assistant")
     assert found["sync"]["last_error"] is None
     now = vapi.assistants.find(assistant) or {}
-    assert now["server"]["headers"] == {"X-Theirs": "keep", "X-Vapi-Secret": SECRET}
+    assert now["server"]["headers"] == {
+        "X-Theirs": "keep",
+        "X-Vapi-Secret": secret_of(organization),
+    }
     assert (now["server"]["url"], now["server"]["timeoutSeconds"]) == (ours(callgate), 20)
     assert now["server"]["staticIpAddressesEnabled"] is True
     assert {key: now[key] for key in ("name", "model")} == {"name": "Order taker", "model": MODEL}
@@ -105,7 +108,7 @@ async def test_a_sweep_finds_what_an_assistant_took_away_and_mends_it(
         assert (await sweep(callgate))["repaired"] == 1
         server = (vapi.assistants.find(assistant) or {})["server"]
         assert (server["url"], server["timeoutSeconds"]) == (ours(callgate), 20)
-        assert server["headers"]["X-Vapi-Secret"] == SECRET
+        assert server["headers"]["X-Vapi-Secret"] == secret_of(organization)
     await callgate.api("DELETE", f"/phone-numbers/{number['id']}")
     assert (vapi.assistants.find(assistant) or {})["server"]["url"] == THEIRS
 

@@ -17,7 +17,7 @@ from tests.reconcile.steps.assistants.helpers import (
     writes,
 )
 from tests.support.service import Replica, Start
-from tests.support.settings import SECRET
+from tests.support.settings import SECRET, secret_of
 
 
 @pytest.mark.parametrize("server", [None, SERVER], ids=["plain", "with a server of its own"])
@@ -102,14 +102,16 @@ async def test_an_assistant_that_posts_to_us_without_our_secret_is_reported(
     sync = number["sync"]
     assert sync["state"] == "shadowed"
     assert "assistant.server.headers.X-Vapi-Secret" in [entry["field"] for entry in sync["drift"]]
-    assert "without our secret" in sync["last_error"]
+    assert "without this organization's secret" in sync["last_error"]
     assert SECRET not in str(number)
     report = await sweep(callgate)
     assert (report["shadowed"], report["repairs"]) == (1, [])
     assert writes(vapi, "assistant") == 0
     await own(callgate, organization, assistant)
     assert (await get(callgate, number))["sync"]["state"] == "in_sync"
-    assert (vapi.assistants.find(assistant) or {})["server"]["headers"] == {"X-Vapi-Secret": SECRET}
+    assert (vapi.assistants.find(assistant) or {})["server"]["headers"] == {
+        "X-Vapi-Secret": secret_of(organization)
+    }
 
 
 async def test_an_assistant_of_ours_with_an_accepted_secret_is_well(
@@ -143,7 +145,10 @@ async def test_a_new_secret_reaches_assistants_too(start_replica: Start, vapi: S
     assert (report["drifted"], report["repaired"]) == (12, 12)
     for assistant in assistants:
         server = (vapi.assistants.find(assistant) or {})["server"]
-        assert server["headers"] == {"X-Theirs": "keep", "X-Vapi-Secret": "the-new-secret"}
+        assert server["headers"] == {
+            "X-Theirs": "keep",
+            "X-Vapi-Secret": secret_of(organization, "the-new-secret"),
+        }
     causes = await new.service.pool.fetch(
         "SELECT cause, level, count(*) AS times FROM callgate.webhook_changes "
         "WHERE cause <> 'added' GROUP BY cause, level ORDER BY level"

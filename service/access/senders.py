@@ -1,0 +1,51 @@
+"""Which messages the secret of one organization proves: those of its own numbers, assistants and calls.
+
+A message that names a registered number or assistant belongs to that one's organization. Without one the
+call decides: another organization's call can be neither ended nor continued.
+"""
+
+import asyncio
+from uuid import UUID
+
+from service.access.gate import AccessGate
+from service.store.calls.records import find_organizations_of_call
+from service.store.calls.writer import RecordsUnavailableError
+from service.store.pool import UNAVAILABLE
+from service.vapi.messages import ServerMessage
+
+READ_SECONDS = 2.0
+
+
+class WrongOrganizationError(Exception):
+    """The secret is that of another organization than the one that the message belongs to."""
+
+
+async def check_sender(gate: AccessGate, message: ServerMessage, proved: UUID) -> None:
+    """Raise `WrongOrganizationError` for a message that the secret of `proved` does not prove.
+
+    Raises `RecordsUnavailableError` where PostgreSQL would have to tell.
+    """
+    directory = gate.directory
+    numbers = [directory.numbers.get(number_id) for number_id in message.phone_number_ids]
+    if any(number is not None and number[0] != proved for number in numbers):
+        raise WrongOrganizationError
+    registration = directory.find(message.phone_number_ids, message.assistant_ids)
+    if registration is not None:
+        if registration.organization.id != proved:
+            raise WrongOrganizationError
+    elif message.call_id is not None:
+        owners = await owners_of_call(gate, message.call_id)
+        if owners and proved not in owners:
+            raise WrongOrganizationError
+
+
+async def owners_of_call(gate: AccessGate, call_id: str) -> set[UUID]:
+    """The organizations that a call is recorded for; none for a new or an unknown call."""
+    known = gate.recorder.known.get(call_id)
+    if known is not None:
+        return set() if known.organization_id is None else {known.organization_id}
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await find_organizations_of_call(gate.recorder.pool, call_id)
+    except UNAVAILABLE as exc:
+        raise RecordsUnavailableError from exc
