@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from service.domain.errors import ForbiddenError
 from service.domain.people import Role, Scope
@@ -15,7 +16,8 @@ class Actor:
     """A signed-in admin or a token. `source` is where the change came in: api, web, cli, system.
 
     Every actor may read everything but tokens. A token may be limited to areas of the API (`scopes`;
-    none are all) and in time: it cannot create a token with more rights.
+    none are all) and in time: it cannot create a token with more rights. `token_id` or `admin_id` is
+    who a created token ends with; the command line and the bootstrap token have neither.
     """
 
     name: str
@@ -23,6 +25,8 @@ class Actor:
     source: str
     scopes: frozenset[Scope] = field(default=frozenset(), kw_only=True)
     expires_at: datetime | None = field(default=None, kw_only=True)
+    token_id: UUID | None = field(default=None, kw_only=True)
+    admin_id: UUID | None = field(default=None, kw_only=True)
 
     @property
     def order(self) -> Order:

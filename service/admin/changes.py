@@ -44,6 +44,8 @@ class RecordedChanges(Actor):
             undoes,
             scopes=actor.scopes,
             expires_at=actor.expires_at,
+            token_id=actor.token_id,
+            admin_id=actor.admin_id,
         )
 
 

@@ -10,12 +10,13 @@ from uuid import UUID
 from policies.contract import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
 from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
+from service.admin.organizations import support
 from service.domain.decisions import Decision
 from service.domain.errors import OrganizationNotFoundError, PhoneNumberNotFoundError
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.clock import get_now
-from service.store.organizations import entitlements
+from service.store.organizations import entitlements, support_overrides
 from service.store.organizations import organizations as store
 from service.store.phone_numbers import phone_numbers
 from service.store.pool import Connection, Pool
@@ -172,18 +173,15 @@ class Organizations:
     async def put_override(
         self, actor: Actor, organization_id: UUID, override: Override
     ) -> Organization:
-        """Set the override; raises `InvalidError`.
-
-        Support may not replace an override that it may not set, or a short exception could remove a
-        permanent one.
-        """
+        """Set the override; raises `InvalidError`, or `ForbiddenError` beyond support's bounds."""
         actor.require_support()
         async with self.changing(actor, organization_id, "override.put") as change:
-            now = await get_now(change.connection)
-            actor.require_short(override.expires_at, now)
-            if change.before.override is not None:
-                actor.require_short(change.before.override.expires_at, now)
-            await entitlements.put_override(change.connection, organization_id, override)
+            connection, before = change.connection, change.before
+            now = await get_now(connection)
+            await support.end_previous(connection, actor, before, now)
+            await support.begin_new(connection, actor, before, override, now)
+            await entitlements.put_override(connection, organization_id, override)
+            await support_overrides.set_author_role(connection, organization_id, actor.role)
         return change.after
 
     async def delete_entitlement(
@@ -195,9 +193,9 @@ class Organizations:
         else:
             actor.require_admin()
         async with self.changing(actor, organization_id, f"{kind}.deleted") as change:
-            override = change.before.override
-            if kind == "override" and override is not None:
-                actor.require_short(override.expires_at, await get_now(change.connection))
+            if kind == "override":
+                now = await get_now(change.connection)
+                await support.end_previous(change.connection, actor, change.before, now)
             await entitlements.delete_entitlement(change.connection, organization_id, kind)
         return change.after
 

@@ -12,7 +12,7 @@ from service.admin.people.admins import add, audited, get, keep_one, set_role
 from service.admin.people.passwords import Passwords
 from service.admin.people.sessions import start_session
 from service.admin.people.throttle import Throttle
-from service.admin.people.tokens import hash_of
+from service.admin.people.tokens import hash_of, revoke_of_admin
 from service.domain.people import (
     Admin,
     Client,
@@ -123,7 +123,7 @@ class People:
             return await get(connection, admin_id)
 
     async def disable(self, actor: Actor, admin_id: UUID) -> Admin:
-        """Disable an admin, and end their sessions."""
+        """Disable an admin, and end their sessions and the tokens that they created."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await store.lock(connection)
@@ -133,12 +133,13 @@ class People:
             await keep_one(connection, admin)
             await store.update_enabled(connection, admin_id, enabled=False)
             ended = await sessions.end_all(connection, admin_id)
+            revoked = await revoke_of_admin(connection, actor, admin_id)
             await record(
                 connection,
                 actor,
                 "admin.disabled",
                 admin_id,
-                before={**audited(admin), "sessions": ended},
+                before={**audited(admin), "sessions": ended, "tokens": revoked},
             )
             return await get(connection, admin_id)
 

@@ -17,7 +17,7 @@ from service.domain.people import Role, Scope
 from service.store.clock import get_now
 from service.store.people import tokens as store
 from service.store.people.tokens import ApiToken
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import UNAVAILABLE, Connection, Pool
 
 PREFIX = "cg_"
 MAX_LENGTH = 256
@@ -69,6 +69,7 @@ class Tokens:
             source,
             scopes=frozenset(known.scopes),
             expires_at=known.expires_at,
+            token_id=known.id,
         )
 
     async def create(
@@ -89,6 +90,7 @@ class Tokens:
         require_no_more(actor, wanted, expires_at)
         secret = PREFIX + secrets.token_urlsafe(32)
         async with transaction(self.pool) as connection:
+            await require_live(connection, actor)
             if expires_at is not None and expires_at <= await get_now(connection):
                 raise BadPeriodError("A token must expire in the future.")
             token_id = await store.insert(
@@ -99,6 +101,8 @@ class Tokens:
                 scopes=wanted,
                 created_by=actor.name,
                 expires_at=expires_at,
+                parent_id=actor.token_id,
+                admin_id=actor.admin_id,
             )
             await record(
                 connection,
@@ -130,18 +134,41 @@ class Tokens:
         return found
 
     async def revoke(self, actor: Actor, token_id: UUID) -> None:
-        """Revoke a token at once; repeating it is no error."""
+        """Revoke a token and all that it created, at once; repeating it is no error."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
-            found = await store.find(connection, token_id)
-            if found is None:
+            await store.lock(connection)
+            if await store.find(connection, token_id) is None:
                 raise TokenNotFoundError
-            if not await store.revoke(connection, token_id):
-                return
-            await record(
-                connection,
-                actor,
-                "token.revoked",
-                token_id,
-                before={"name": found.name, "role": found.role, "scopes": found.scopes},
-            )
+            await record_revoked(connection, actor, await store.revoke(connection, token_id))
+
+
+async def require_live(connection: Connection, actor: Actor) -> None:
+    """Raise `ForbiddenError` if the creator of a token was revoked or disabled meanwhile."""
+    await store.lock(connection)
+    if not await store.is_live(connection, actor.token_id, actor.admin_id):
+        raise ForbiddenError("Your token was revoked or your account disabled.")
+
+
+async def revoke_of_admin(connection: Connection, actor: Actor, admin_id: UUID) -> int:
+    """Revoke every token that an admin created, and what these created; returns how many.
+
+    Who leaves still knows the secrets. Automation that must outlive an admin takes its tokens from
+    the command line or from the bootstrap token.
+    """
+    await store.lock(connection)
+    revoked = await store.revoke_of_admin(connection, admin_id)
+    await record_revoked(connection, actor, revoked)
+    return len(revoked)
+
+
+async def record_revoked(connection: Connection, actor: Actor, revoked: Sequence[ApiToken]) -> None:
+    """One audit entry a token."""
+    for token in revoked:
+        before = {
+            "name": token.name,
+            "role": token.role,
+            "scopes": token.scopes,
+            "created_by": token.created_by,
+        }
+        await record(connection, actor, "token.revoked", token.id, before=before)

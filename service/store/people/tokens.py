@@ -30,15 +30,33 @@ FIND = COLUMNS + "WHERE id = $1"
 LIST = COLUMNS + "WHERE ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2"
 
 INSERT = """
-INSERT INTO callgate.api_tokens (name, token_hash, role, scopes, created_by, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+INSERT INTO callgate.api_tokens (
+    name, token_hash, role, scopes, created_by, expires_at, parent_id, admin_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
 """
 
+# Creating and revoking are serialized: a token that is created meanwhile would be missed.
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('callgate.api_tokens', 0))"
+
+IS_LIVE = """
+SELECT ($1::uuid IS NULL OR EXISTS (
+        SELECT FROM callgate.api_tokens WHERE id = $1 AND revoked_at IS NULL))
+    AND ($2::uuid IS NULL OR EXISTS (
+        SELECT FROM callgate.admins WHERE id = $2 AND disabled_at IS NULL))
+"""
+
+# $1: a token, or $2: the admin in the panel; with all that these created, and so on.
 REVOKE = """
-UPDATE callgate.api_tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL
-RETURNING true
+WITH RECURSIVE made AS (
+    SELECT id FROM callgate.api_tokens WHERE id = $1 OR admin_id = $2
+    UNION
+    SELECT t.id FROM callgate.api_tokens t JOIN made ON t.parent_id = made.id
+)
+UPDATE callgate.api_tokens t SET revoked_at = now()
+FROM made WHERE t.id = made.id AND t.revoked_at IS NULL
+RETURNING t.id, t.name, t.role, t.scopes, t.created_by, t.created_at, t.expires_at, t.revoked_at,
+    t.last_used_at
 """
-
 
 RECORD_USE = """
 UPDATE callgate.api_tokens SET last_used_at = now()
@@ -97,13 +115,39 @@ async def insert(
     scopes: Sequence[Scope],
     created_by: str,
     expires_at: datetime | None,
+    parent_id: UUID | None,
+    admin_id: UUID | None,
 ) -> UUID:
+    """Add a token that ends with the token `parent_id` or the admin `admin_id`."""
     found: UUID = await connection.fetchval(
-        INSERT, name, token_hash, role, list(scopes), created_by, expires_at
+        INSERT,
+        name,
+        token_hash,
+        role,
+        list(scopes),
+        created_by,
+        expires_at,
+        parent_id,
+        admin_id,
     )
     return found
 
 
-async def revoke(connection: Connection, token_id: UUID) -> bool:
-    """Revoke a token; False if it already was revoked."""
-    return bool(await connection.fetchval(REVOKE, token_id))
+async def lock(connection: Connection) -> None:
+    """Block other creations and revocations of tokens until this transaction ends."""
+    await connection.execute(LOCK)
+
+
+async def is_live(connection: Connection, token_id: UUID | None, admin_id: UUID | None) -> bool:
+    """Whether the token is not revoked and the admin not disabled; None always is."""
+    return bool(await connection.fetchval(IS_LIVE, token_id, admin_id))
+
+
+async def revoke(connection: Connection, token_id: UUID) -> list[ApiToken]:
+    """Revoke a token and all that it created; returns those that were not revoked yet."""
+    return [token_of(row) for row in await connection.fetch(REVOKE, token_id, None)]
+
+
+async def revoke_of_admin(connection: Connection, admin_id: UUID) -> list[ApiToken]:
+    """Revoke all that an admin created, likewise."""
+    return [token_of(row) for row in await connection.fetch(REVOKE, None, admin_id)]

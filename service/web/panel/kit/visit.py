@@ -49,7 +49,8 @@ class Visit:
     def actor(self) -> Actor:
         """The actor. Pages that need no session have none."""
         assert self.session is not None
-        return Actor(self.session.name, self.session.role, "web")
+        session = self.session
+        return Actor(session.name, session.role, "web", admin_id=session.admin_id)
 
     @property
     def client(self) -> Client:

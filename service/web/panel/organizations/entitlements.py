@@ -31,8 +31,8 @@ class OverrideLimits:
 
 UNLIMITED = OverrideLimits("", end_required=False, end_hint="Empty: until an admin removes it.")
 LIMITED = OverrideLimits(
-    "With the role support you may set, replace and remove overrides that end within 7 days. "
-    "Ask an admin for a longer one.",
+    "With the role support you may set, replace and remove overrides that end within 7 days, "
+    "7 days in total within 30. Ask an admin for a longer one, or to lift a denial of theirs.",
     end_required=True,
     end_hint="Within 7 days.",
 )
