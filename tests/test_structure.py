@@ -60,7 +60,7 @@ BESIDE = {
         "priority", "standing", "sweeps", "texts",
         "wording",
     },
-    "store": {"clock", "pool", "postgres", "queue", "schema"},
+    "store": {"clock", "installation", "pool", "postgres", "queue", "roles", "schema"},
     "admin": {
         "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",
     },

@@ -14,7 +14,7 @@ from service.domain.conditions import CONDITIONS, Condition, by_urgency, conditi
 from service.domain.coverage.holes import HoleKind
 from service.domain.phone_numbers import Pause
 from service.domain.wording.labels import format_count, format_utc
-from service.store import doctor
+from service.store import doctor, roles
 from service.store.calls import metrics
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
@@ -123,6 +123,8 @@ class StoredConditions:
         found += hangup_conditions(await doctor.count_hangups(self.pool))
         if waiting := await metrics.count_waiting_numbers(self.pool):
             found.append(condition("unknown_numbers", numbers=format_numbers(waiting)))
+        if await roles.is_too_powerful(self.pool):
+            found.append(condition("database_role_too_powerful"))
         trials, _ = await metrics.list_ending_trials(self.pool, 1)
         if trials:
             found.append(condition("trials_ending", trials=trials))

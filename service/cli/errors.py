@@ -3,11 +3,19 @@
 from service.domain.errors import CallgateError
 from service.serve.database import StartError
 from service.settings import SettingsError
+from service.store.installation import WrongModeError
 from service.store.pool import UNAVAILABLE
 from service.store.postgres.server import EmbeddedPostgresError
 from service.store.schema import SchemaError
 
-FIXABLE = (SettingsError, StartError, EmbeddedPostgresError, SchemaError, CallgateError)
+FIXABLE = (
+    SettingsError,
+    StartError,
+    EmbeddedPostgresError,
+    SchemaError,
+    WrongModeError,
+    CallgateError,
+)
 
 
 def describe(error: Exception) -> str | None:

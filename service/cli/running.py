@@ -7,16 +7,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import typer
 
 from service.admin.actor import Actor
 from service.domain.people import ROLES, Role
 from service.log import configure_logging
-from service.settings import Settings, load_settings
+from service.settings import Settings, is_local, load_settings
 
 if TYPE_CHECKING:
     from service.admin.use_cases import UseCases
+    from service.serve.database import Database
 
 ACTOR = Actor("command line", "admin", "cli")
 """The author of every change that a command makes."""
@@ -50,15 +52,29 @@ def set_up_logging(settings: Settings) -> None:
 def database(settings: Settings) -> Iterator[str]:
     """The DSN to work on: the configured one, the running service's, or that of a server started
     for this command."""
+    from service.serve.database import grant_privileges  # noqa: PLC0415
+
+    with opened_database(settings) as found:
+        if found.embedded:
+            asyncio.run(grant_privileges(found))
+        yield found.dsn
+
+
+@contextmanager
+def opened_database(settings: Settings) -> Iterator["Database"]:
+    """The database with its owner's DSN; the embedded one may not be migrated yet."""
+    from service.serve.database import Database  # noqa: PLC0415
     from service.store.postgres.server import EmbeddedPostgres, find_running  # noqa: PLC0415
 
-    dsn = settings.database_url.get_secret_value() or find_running(settings.callgate_data_dir)
-    if dsn:
-        yield dsn
+    if settings.database_url.get_secret_value():
+        yield Database.of_settings(settings)
+        return
+    if running := find_running(settings.callgate_data_dir):
+        yield Database.of_embedded(running)
         return
     embedded = EmbeddedPostgres(settings.callgate_data_dir)
     try:
-        yield embedded.start()
+        yield Database.of_embedded(embedded.start())
     finally:
         embedded.stop()
 
@@ -66,15 +82,24 @@ def database(settings: Settings) -> Iterator[str]:
 def run(settings: Settings, work: Work[Result]) -> Result:
     """Run work with the use cases on a checked database."""
     from service.serve.use_cases import open_use_cases  # noqa: PLC0415
+    from service.store.installation import check_real  # noqa: PLC0415
     from service.store.schema import check_schema  # noqa: PLC0415
 
     async def on_database(dsn: str) -> Result:
         async with open_use_cases(settings, dsn) as cases:
             await check_schema(cases.core.pool)
+            if speaks_to_vapi(settings):
+                await check_real(cases.core.pool)
             return await work(cases)
 
     with database(settings) as dsn:
         return asyncio.run(on_database(dsn))
+
+
+def speaks_to_vapi(settings: Settings) -> bool:
+    """Whether the settings name a real Vapi account: a key, for an API elsewhere than here."""
+    host = urlsplit(settings.vapi_api_url).hostname or ""
+    return bool(settings.vapi_api_key.get_secret_value()) and not is_local(host)
 
 
 def role_of(text: str) -> Role:

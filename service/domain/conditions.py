@@ -17,6 +17,7 @@ CONDITIONS: Mapping[str, ConditionKind] = {
         *replica.RECONCILE_KINDS,
         *replica.CALL_KINDS,
         *doctor.INSTALLATION_KINDS,
+        *doctor.MODE_KINDS,
         *doctor.WEBHOOK_KINDS,
         *doctor.CHECK_KINDS,
     )

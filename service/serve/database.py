@@ -1,8 +1,12 @@
-"""The database at the start: reachable, and with the schema of this version."""
+"""The database at the start: reachable, with the schema of this version, and of the right mode."""
 
 import asyncio
+from dataclasses import dataclass
 
+from service.settings import Settings
+from service.store.installation import Mode, WrongModeError, claim_for
 from service.store.pool import UNAVAILABLE, create_pool
+from service.store.roles import app_dsn, create_app_role, grant
 from service.store.schema import SchemaError, check_schema, is_empty, migrate
 
 START_SECONDS = 30.0
@@ -13,17 +17,40 @@ class StartError(Exception):
     """The service cannot start; the message says why and what to do."""
 
 
-async def prepare_database(dsn: str, *, own: bool) -> None:
-    """Wait for PostgreSQL and check its schema.
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the service works (`dsn`), and where its owner migrates it.
 
-    The embedded server (`own`) and an empty database are migrated; any other database with another
-    schema is refused, with the command that migrates it. Raises `StartError`.
+    `owner` is "" where only `dsn` is known. `embedded`: the server is this process's own.
+    """
+
+    dsn: str
+    owner: str
+    embedded: bool
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> "Database":
+        """A server of the operator's."""
+        owner = settings.callgate_migration_database_url.get_secret_value()
+        return cls(settings.database_url.get_secret_value(), owner, embedded=False)
+
+    @classmethod
+    def of_embedded(cls, owner: str) -> "Database":
+        """The embedded server, from its owner's DSN."""
+        return cls(app_dsn(owner), owner, embedded=True)
+
+
+async def prepare_database(database: Database, mode: Mode) -> None:
+    """Wait for PostgreSQL, check its schema and that it belongs to `mode`.
+
+    The embedded server and an empty database are migrated; any other database with another schema is
+    refused, with the command that migrates it. Raises `StartError`.
     """
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while True:
         try:
-            await check_database(dsn, own=own)
-        except SchemaError as exc:
+            await check_database(database, mode)
+        except (SchemaError, WrongModeError) as exc:
             raise StartError(str(exc)) from exc
         except UNAVAILABLE as exc:
             if asyncio.get_running_loop().time() > deadline:
@@ -35,12 +62,23 @@ async def prepare_database(dsn: str, *, own: bool) -> None:
             return
 
 
-async def check_database(dsn: str, *, own: bool) -> None:
-    """One attempt. Raises `SchemaError` or one of `UNAVAILABLE`."""
-    if own or await is_empty(dsn):
-        await migrate(dsn)
-    pool = await create_pool(dsn, 2)
+async def check_database(database: Database, mode: Mode) -> None:
+    """One attempt. Raises `SchemaError`, `WrongModeError` or one of `UNAVAILABLE`."""
+    owner = database.owner or database.dsn
+    if database.embedded or await is_empty(owner):
+        await migrate(owner)
+    await grant_privileges(database)
+    pool = await create_pool(database.dsn, 2)
     try:
         await check_schema(pool)
+        await claim_for(pool, mode)
     finally:
         await pool.close()
+
+
+async def grant_privileges(database: Database) -> None:
+    """Give the service's role what it needs, where the owner is known."""
+    if database.embedded:
+        await create_app_role(database.owner)
+    elif database.owner:
+        await grant(database.owner, database.dsn)

@@ -15,11 +15,12 @@ import uvloop
 from service.sandbox import samples
 from service.sandbox.server import SandboxVapi
 from service.serve.announce import announce
-from service.serve.database import prepare_database
+from service.serve.database import Database, prepare_database
 from service.serve.listeners import bind_all, listening
 from service.serve.replica import running
 from service.serve.workers import supervise
 from service.settings import Settings
+from service.store.installation import Mode
 from service.store.postgres.server import EmbeddedPostgres
 
 DRAIN_SECONDS = 0.5
@@ -32,17 +33,20 @@ FULL_COLLECTION_AFTER = 200
 log = structlog.get_logger()
 
 
-def serve(settings: Settings, *, workers: int = 1, reuse_port: bool = False) -> None:
-    """Serve until a signal ends the process. Raises `StartError` or `EmbeddedPostgresError`."""
+def serve(settings: Settings, *, mode: Mode, workers: int = 1, reuse_port: bool = False) -> None:
+    """Serve until a signal ends the process. Raises `StartError` or `EmbeddedPostgresError`.
+
+    `mode` is the mode of the database: a worker of the sandbox has no sandbox of its own.
+    """
     settings, sockets = bind_all(settings, reuse_port=reuse_port or workers > 1)
     embedded: EmbeddedPostgres | None = None
-    dsn = settings.database_url.get_secret_value()
-    if not dsn:
+    database = Database.of_settings(settings)
+    if not database.dsn:
         embedded = EmbeddedPostgres(settings.callgate_data_dir)
-        dsn = embedded.start()
+        database = Database.of_embedded(embedded.start())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main(settings, dsn, sockets, own=embedded is not None, workers=workers))
+            runner.run(main(settings, database, sockets, mode=mode, workers=workers))
     finally:
         close(sockets)
         if embedded is not None:
@@ -50,14 +54,20 @@ def serve(settings: Settings, *, workers: int = 1, reuse_port: bool = False) -> 
 
 
 async def main(
-    settings: Settings, dsn: str, sockets: list[socket.socket], *, own: bool, workers: int
+    settings: Settings,
+    database: Database,
+    sockets: list[socket.socket],
+    *,
+    mode: Mode,
+    workers: int,
 ) -> None:
     """Prepare the database, start the sandbox, serve; what needs the event loop."""
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    await prepare_database(dsn, own=own)
+    await prepare_database(database, mode)
+    dsn = database.dsn
     async with AsyncExitStack() as stack:
         sandbox = None
         if settings.sandbox:

@@ -14,9 +14,12 @@ import structlog
 from service.background import Background, BackgroundLoop
 from service.serve.announce import admin_url
 from service.settings import Settings
+from service.store.installation import Mode
 
 RESPAWN_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
+OWNER_URL = "CALLGATE_MIGRATION_DATABASE_URL"
+"""Withheld from workers: the supervisor has migrated."""
 
 log = structlog.get_logger()
 
@@ -28,9 +31,10 @@ class WorkerDiedError(Exception):
 class Worker:
     """One place for a worker process."""
 
-    def __init__(self, number: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, number: int, environment: Mapping[str, str], mode: Mode = "real") -> None:
         self.number = number
         self.environment = environment
+        self.mode = mode
         self.process: asyncio.subprocess.Process | None = None
         self.ending = False
 
@@ -49,7 +53,7 @@ class Worker:
         """Run a process until it ends. Raises `WorkerDiedError` if that was unasked."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "service", "serve", "--reuse-port"),
+            *("-m", "service", "serve", "--worker-of", self.mode),
             env=self.environment,
             preexec_fn=end_with_parent,
         )
@@ -78,7 +82,9 @@ async def supervise(
     """Serve in worker processes that share the port, until `ending`."""
     environment = worker_environment(settings, dsn)
     background = Background()
-    background.add(Worker(number, environment).background() for number in range(1, workers + 1))
+    mode: Mode = "sandbox" if settings.sandbox else "real"
+    places = range(1, workers + 1)
+    background.add(Worker(number, environment, mode).background() for number in places)
     background.start()
     try:
         await until_ready(settings, ending)
@@ -119,7 +125,8 @@ def worker_environment(settings: Settings, dsn: str) -> dict[str, str]:
         }
     # A file beside the value that was read from it would be refused.
     files = {f"{name}_FILE" for name in given}
-    inherited = {name: value for name, value in os.environ.items() if name not in files}
+    withheld = {*files, OWNER_URL, f"{OWNER_URL}_FILE"}
+    inherited = {name: value for name, value in os.environ.items() if name not in withheld}
     return {**inherited, **given}
 
 

@@ -31,6 +31,12 @@ CREATE_SCHEMA = "CREATE SCHEMA callgate"
 TAKE_LOCK = "SELECT pg_advisory_lock(:key)"
 
 
+LACKS_PRIVILEGES = (
+    "The role in DATABASE_URL lacks privileges: set CALLGATE_MIGRATION_DATABASE_URL to the owner's "
+    "address and run `callgate migrate`, which grants them."
+)
+
+
 class SchemaError(Exception):
     """The database's schema does not fit this code, or cannot be migrated to fit."""
 
@@ -110,6 +116,8 @@ async def is_empty(dsn: str) -> bool:
     connection = await connect(dsn)
     try:
         return not await connection.fetchval(FIND_VERSION_TABLE)
+    except asyncpg.InsufficientPrivilegeError as exc:
+        raise SchemaError(f"{LACKS_PRIVILEGES} ({exc})") from exc
     finally:
         await connection.close()
 
@@ -118,8 +126,11 @@ async def check_schema(database: Pool | Connection) -> None:
     """Raise `SchemaError`, with the command that fixes it, unless the schema fits this code."""
     needed = (await asyncio.to_thread(revisions))[0]
     found = None
-    if await database.fetchval(FIND_VERSION_TABLE):
-        found = await database.fetchval(FIND_REVISION)
+    try:
+        if await database.fetchval(FIND_VERSION_TABLE):
+            found = await database.fetchval(FIND_REVISION)
+    except asyncpg.InsufficientPrivilegeError as exc:
+        raise SchemaError(f"{LACKS_PRIVILEGES} ({exc})") from exc
     check_known(await database.fetchval(FIND_POSTGRES_VERSION), found)
     if found != needed:
         state = "empty" if found is None else f"at revision {found}"

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from service.sandbox.server import SandboxVapi
+from service.store.roles import app_dsn
 from tests.support.service import Replica
 
 
@@ -42,7 +43,7 @@ def settings_of(callgate: Replica, dsn: str, data_dir: Path) -> dict[str, str]:
         "VAPI_WEBHOOK_URL": settings.webhook_url,
         "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL": "1",
         "CALLGATE_DATA_DIR": str(data_dir),
-        "DATABASE_URL": dsn,
+        "DATABASE_URL": app_dsn(dsn),
     }
 
 

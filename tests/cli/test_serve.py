@@ -92,3 +92,22 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert port in done.stderr
     assert "--port" in done.stderr
+
+
+async def test_each_mode_refuses_the_database_of_the_other(dsn: str, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("UPDATE callgate.installation SET mode = 'sandbox'")
+    given = {"DATABASE_URL": dsn, "CALLGATE_DATA_DIR": str(tmp_path), **SETTINGS}
+    for command in (("serve",), ("explain", "x"), ("reconcile", "--dry-run")):
+        done = run(*command, **given)
+        assert done.returncode == 1, command
+        assert "This database belongs to the sandbox" in done.stderr
+        assert "Traceback" not in done.stderr
+    # Without a key of a real account the sandbox's database may be looked at.
+    done = run("explain", "x", DATABASE_URL=dsn)
+    assert "belongs to the sandbox" not in done.stderr
+    await connection.execute("UPDATE callgate.installation SET mode = 'real'")
+    await connection.close()
+    done = run("serve", "--sandbox", **given)
+    assert done.returncode == 1
+    assert "This database belongs to a real Vapi account" in done.stderr

@@ -17,7 +17,7 @@ def workers_of(process: ServiceProcess) -> set[int]:
     return {
         int(child)
         for child in children
-        if b"--reuse-port" in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"--worker-of" in Path(f"/proc/{child}/cmdline").read_bytes()
     }
 
 

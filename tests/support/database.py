@@ -14,6 +14,7 @@ import pytest
 
 from service.store.pool import Pool, create_pool
 from service.store.postgres.server import EmbeddedPostgres
+from service.store.roles import create_app_role
 from service.store.schema import migrate
 
 TEMPLATE = "callgate_template"
@@ -79,6 +80,7 @@ def postgres_server() -> Iterator[str]:
     try:
         asyncio.run(execute(dsn, f"CREATE DATABASE {TEMPLATE}"))
         asyncio.run(migrate(dsn_for(dsn, TEMPLATE)))
+        asyncio.run(create_app_role(dsn_for(dsn, TEMPLATE)))
         yield dsn
     finally:
         server.stop()

@@ -15,6 +15,7 @@ from service.serve.listeners import bind, listening
 from service.serve.replica import Replica as Service
 from service.serve.replica import running
 from service.settings import Settings
+from service.store.roles import app_dsn
 from tests.support.replies import Reply
 from tests.support.settings import SECRET, TOKEN, UNSET_URL, settings_for
 
@@ -99,7 +100,10 @@ def unused_port() -> int:
 
 @pytest.fixture
 async def start_replica(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts replicas on one database, each with a data folder of its own."""
+    """Starts replicas on one database, each with a data folder of its own.
+
+    They work as the role that may change rows only, as in production.
+    """
     async with AsyncExitStack() as stack:
         count = 0
 
@@ -107,7 +111,7 @@ async def start_replica(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> AsyncIte
             nonlocal count
             count += 1
             settings = settings_for(tmp_path / f"replica-{count}", vapi.base_url, **given)
-            return await stack.enter_async_context(replica(settings, dsn))
+            return await stack.enter_async_context(replica(settings, app_dsn(dsn)))
 
         yield start
 

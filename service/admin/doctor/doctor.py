@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -23,9 +24,11 @@ from service.admin.doctor.webhook import examine_webhook
 from service.admin.reconcile.secrets import SecretRotation, is_done
 from service.domain.conditions import condition
 from service.domain.priority import Priority
-from service.settings import Settings
+from service.settings import Settings, is_local
 from service.store import doctor as store
+from service.store.installation import get_mode
 from service.store.pool import Pool
+from service.store.roles import is_too_powerful
 from service.store.schema import SchemaError, check_schema
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiUnauthorizedError
@@ -99,6 +102,7 @@ class Doctor:
 
     def stored(self) -> Iterable[DoctorCheck]:
         """Checks of what PostgreSQL stores."""
+        yield self.in_database("installation", self.installation)
         yield self.in_database("budget", self.budget)
         yield self.in_database("reconcile", self.reconcile, "CALLGATE_RECONCILE_INTERVAL")
         yield self.in_database("numbers", self.numbers)
@@ -146,6 +150,17 @@ class Doctor:
             yield DoctorFinding.of("schema", condition("schema_outdated", problem=exc))
         else:
             yield DoctorFinding.ok("schema", "The schema fits.")
+
+    async def installation(self) -> AsyncIterator[DoctorFinding]:
+        """The database is of the right mode, and the role has no more than it needs."""
+        assert self.pool is not None
+        real = not is_local(urlsplit(self.settings.vapi_api_url).hostname or "")
+        if real and await get_mode(self.pool) == "sandbox":
+            yield DoctorFinding.of("installation", condition("database_of_sandbox"))
+        elif await is_too_powerful(self.pool):
+            yield DoctorFinding.of("installation", condition("database_role_too_powerful"))
+        else:
+            yield DoctorFinding.ok("installation", "The role owns no table.")
 
     async def key(self) -> AsyncIterator[DoctorFinding]:
         """Vapi accepts the private key."""

@@ -70,6 +70,16 @@ INSTALLATION_KINDS = (
     ),
 )
 
+MODE_KINDS = (
+    found_by_doctor(
+        "database_of_sandbox",
+        "error",
+        "The database belongs to the sandbox, and VAPI_API_KEY to a real Vapi account.",
+        "A database that the sandbox made is used with a real account.",
+        "Set another CALLGATE_DATA_DIR or DATABASE_URL.",
+    ),
+)
+
 WEBHOOK_KINDS = (
     found_by_doctor(
         "webhook_slow",

@@ -22,6 +22,7 @@ from service.store.postgres.data_dir import (
 )
 from service.store.postgres.process import Identity, PostgresProcess, end_predecessor, make_cluster
 from service.store.postgres.run_folders import PLACES, RunFolders
+from service.store.roles import APP_ROLE, OWNER_ROLE
 
 __all__ = [
     "DataDirInUseError",
@@ -31,7 +32,6 @@ __all__ = [
     "find_running",
 ]
 
-ROLE = "callgate"
 PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"
 UNFINISHED = "postgres.unfinished-"
@@ -95,7 +95,7 @@ class EmbeddedPostgres:
         return self.data_dir.path / "postgres"
 
     def start(self) -> str:
-        """Start the server and return its DSN; creates the cluster if there is none.
+        """Start the server and return its owner's DSN; creates the cluster if there is none.
 
         Raises `DataDirInUseError` if another service owns the folder, `EmbeddedPostgresError` for
         every other obstacle.
@@ -144,7 +144,7 @@ class EmbeddedPostgres:
         self.launch(PostgresProcess(binaries, cluster, identity), socket_dir)
         host = quote(str(socket_dir), safe="")
         # Complete, because clients fill gaps from PGPORT and similar variables.
-        return f"postgresql://{ROLE}@/{ROLE}?host={host}&port={PORT}&sslmode=disable"
+        return f"postgresql://{OWNER_ROLE}@/{OWNER_ROLE}?host={host}&port={PORT}&sslmode=disable"
 
     def launch(self, process: PostgresProcess, socket_dir: Path) -> None:
         """Start the server and wait for it; the log of its previous run is kept as `.log.1`."""
@@ -187,7 +187,7 @@ class EmbeddedPostgres:
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=cluster.parent))
         os.chown(unfinished, identity.uid, identity.gid)
         durable = self.settings["fsync"] != "off"
-        make_cluster(binaries, unfinished, identity, ROLE, durable=durable)
+        make_cluster(binaries, unfinished, identity, OWNER_ROLE, durable=durable)
         unfinished.rename(cluster)
         if durable and self.data_dir.folder is not None:
             os.fsync(self.data_dir.folder)
@@ -252,8 +252,8 @@ def write_access_rules(cluster: Path, identity: Identity) -> None:
     """
     name = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
     rules = {
-        "pg_hba.conf": f"local all {ROLE} peer map=callgate\n",
-        "pg_ident.conf": f'callgate "{name}" {ROLE}\n',
+        "pg_hba.conf": f"local all {OWNER_ROLE},{APP_ROLE} peer map=callgate\n",
+        "pg_ident.conf": f'callgate "{name}" {OWNER_ROLE}\ncallgate "{name}" {APP_ROLE}\n',
     }
     for file, text in rules.items():
         path = cluster / file
