@@ -1,9 +1,12 @@
 """Builds the relay."""
 
 from service.relay.delivery import Relay
+from service.relay.limits import limits_from
+from service.relay.sender import Sender
 from service.settings import Settings
 
 
 def build_relay(settings: Settings) -> Relay:
     """The relay, allowed to reach public hosts and the hosts of the settings."""
-    return Relay(settings.callgate_relay_hosts, settings.callgate_name_servers)
+    sender = Sender(settings.callgate_relay_hosts, settings.callgate_name_servers)
+    return Relay(sender, limits_from(settings))

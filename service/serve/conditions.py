@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from service.access.build import Access
 from service.background import Background
 from service.domain.conditions import Condition, condition
+from service.relay.delivery import Relay
+
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +17,16 @@ class ReplicaConditions:
 
     access: Access
     background: Background
+    relay: Relay
 
     def read(self) -> list[Condition]:
-        return [*self.of_directory(), *self.of_calls(), *self.of_loops(), *self.of_policies()]
+        return [
+            *self.of_directory(),
+            *self.of_calls(),
+            *self.of_loops(),
+            *self.of_policies(),
+            *self.of_relay(),
+        ]
 
     def of_directory(self) -> Iterator[Condition]:
         """Whether the access directory is loaded, and whether changes still reach it."""
@@ -50,3 +60,16 @@ class ReplicaConditions:
         for policy in self.access.policies.chain.describe():
             if policy.health.suspended:
                 yield condition("policy_suspended", policy=policy.name)
+
+    def of_relay(self) -> Iterator[Condition]:
+        """Servers of organizations that do not take their messages."""
+        entries = self.access.directory.entries
+        names = [
+            entries[owner].organization.name for owner in self.relay.failing() if owner in entries
+        ]
+        if names:
+            more = len(names) - MOST_NAMED
+            listed = ", ".join(sorted(names)[:MOST_NAMED]) + (
+                f" and {more} more" if more > 0 else ""
+            )
+            yield condition("relay_failing", organizations=listed)

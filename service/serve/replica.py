@@ -14,6 +14,8 @@ from service.admin.use_cases import UseCases
 from service.background import Background
 from service.core import Core, open_core
 from service.reconcile.build import Reconciling, build_loops, build_reconciling
+from service.relay.build import build_relay
+from service.relay.delivery import Relay
 from service.serve.conditions import ReplicaConditions
 from service.serve.database import StartError
 from service.serve.readiness import Readiness
@@ -79,8 +81,10 @@ async def open_replica(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
         access = build_access(core)
         stack.push_async_callback(access.close)
         reconciling = build_reconciling(settings, core.pool, core.client, access.policies.standings)
-        use_cases = UseCases(core, ReplicaRooms(access, reconciling, background))
-        site = build_web(core, access, reconciling, use_cases, background)
+        relay = build_relay(settings)
+        stack.push_async_callback(relay.close)
+        use_cases = UseCases(core, ReplicaRooms(access, reconciling, background, relay))
+        site = build_web(core, access, reconciling, use_cases, background, relay=relay)
         stack.push_async_callback(site.close)
         background.add(access.background())
         background.add(build_loops(core, reconciling))
@@ -103,12 +107,14 @@ async def open_replica(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
 class ReplicaRooms:
     """What the use cases of a replica take from the rooms beside them."""
 
-    def __init__(self, access: Access, reconciling: Reconciling, background: Background) -> None:
+    def __init__(
+        self, access: Access, reconciling: Reconciling, background: Background, relay: Relay
+    ) -> None:
         self.refresh = access.feed.refresh_now
         self.preview = access.preview
         self.reconciler = reconciling.reconciler
         self.sweeper = reconciling.sweeper
-        self.read_conditions = ReplicaConditions(access, background).read
+        self.read_conditions = ReplicaConditions(access, background, relay).read
 
 
 @asynccontextmanager

@@ -16,3 +16,7 @@ class CallSettings(SettingsGroup):
     callgate_ring_gate: bool = False
     callgate_call_watch_interval: float = Field(default=60, ge=0, le=86_400)
     callgate_relay_hosts: Words = ()
+    callgate_relay_answers: int = Field(default=100, ge=1, le=10_000)
+    callgate_relay_connections: int = Field(default=16, ge=1, le=1000)
+    callgate_relay_waiting_messages: int = Field(default=1000, ge=1, le=1_000_000)
+    callgate_relay_waiting_bytes: int = Field(default=4 * 2**20, ge=2**16, le=2**30)

@@ -75,6 +75,17 @@ EARLY = frozenset(
 """Messages that arrive while a call is young; one of them is enough to block it."""
 
 
+PASSING = frozenset({"conversation-update", "model-output", "speech-update"})
+"""Messages that a later one of the call outdates."""
+
+
+def is_lasting(message_type: str, transcript_type: str | None) -> bool:
+    """Whether a message must not be lost before others; partial transcripts and `PASSING` may be."""
+    kind, _, qualifier = message_type.partition("[")
+    is_partial = transcript_type == "partial" or "partial" in qualifier
+    return kind not in PASSING and not (kind == "transcript" and is_partial)
+
+
 def is_known(message_type: str) -> bool:
     """Whether Vapi documents this type of a call's messages; `transcript[…]` is a transcript."""
     return message_type.partition("[")[0] in KNOWN_TYPES

@@ -72,6 +72,7 @@ class RawMessage(msgspec.Struct, rename="camel"):
     assistant: msgspec.Raw = msgspec.Raw()
     customer: Any = None
     status: Any = None
+    transcript_type: Any = None
     timestamp: Any = None
     started_at: Any = None
     ended_at: Any = None
@@ -105,6 +106,7 @@ class ServerMessage:
     number: str | None = None
     assistant_ids: tuple[str, ...] = ()
     status: str | None = None
+    transcript_type: str | None = None
     control_url: str | None = None
     caller_number: str | None = None
     at: datetime | None = None
@@ -154,6 +156,7 @@ def parse_message(body: bytes) -> ServerMessage:
             identifier(assistant_id(raw.assistant), "message.assistant.id"),
         ),
         status=plain(raw.status, 40),
+        transcript_type=plain(raw.transcript_type, 40),
         control_url=control_url(call.monitor),
         caller_number=caller_number(raw.customer) or caller_number(call.customer),
         at=instant(raw.timestamp),

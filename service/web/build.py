@@ -11,7 +11,6 @@ from service.core import Core
 from service.reconcile.build import Reconciling
 from service.reconcile.desired import desired_webhook
 from service.reconcile.steps import webhook_fields
-from service.relay.build import build_relay
 from service.relay.delivery import Relay
 from service.settings import Settings
 from service.vapi.authenticity import rules_from
@@ -26,8 +25,10 @@ from service.web.metrics.conditions import ConditionMetrics
 from service.web.metrics.metrics import Metrics
 from service.web.metrics.policies import PolicyCollector
 from service.web.metrics.reconcile import ReconcileCollector
+from service.web.metrics.relay import RelayCollector
 from service.web.panel.build import build_panel
 from service.web.probes import Health
+from service.web.relaying import Relaying
 from service.web.routes import build_application, build_webhook_application
 from service.web.secret_uses import SecretUses
 from service.web.webhook import Webhook
@@ -47,18 +48,16 @@ class Web:
     health: Health
     collector: ReconcileCollector
     uses: SecretUses
-    relay: Relay
 
     def background(self) -> list[BackgroundLoop]:
         """The loops of the web."""
         return [self.collector.background(), self.uses.background()]
 
     async def close(self) -> None:
-        """Write what is not written yet; close the relay."""
+        """Write what is not written yet."""
         await self.doors.close()
         await self.webhook.reader.close()
         await self.uses.flush()
-        await self.relay.close()
 
 
 def build_web(
@@ -67,19 +66,21 @@ def build_web(
     reconciling: Reconciling,
     cases: UseCases,
     background: Background,
+    *,
+    relay: Relay,
 ) -> Web:
     """Build everything that answers HTTP requests; `background` is only read."""
     settings = core.settings
     health, metrics = Health(), Metrics(settings.callgate_metrics_token.get_secret_value())
     doors = build_doors(settings)
     collector = ReconcileCollector(core.pool, reconciling.metrics, reconciling.key.fingerprint)
-    relay = build_relay(settings)
     uses = SecretUses(core.pool, settings.webhook_secrets)
     add_metrics(metrics, access)
     metrics.add(collector)
     metrics.add(BackgroundCollector(background.states))
     metrics.add(ConditionMetrics(cases.conditions.read_last))
     metrics.add(doors.counts)
+    metrics.add(RelayCollector(relay))
     for kind, read in (("proved", doors.count_proved), ("unproved", doors.count_unproved)):
         metrics.add_connections(kind, read)
     webhook = build_webhook(core, access, doors=doors, relay=relay, metrics=metrics, uses=uses)
@@ -92,7 +93,7 @@ def build_web(
         panel=build_panel(cases, access, reconciling, background),
     )
     webhook_app = build_webhook_application(doors=doors, webhook=webhook, health=health)
-    return Web(app, webhook_app, webhook, doors, health, collector, uses, relay)
+    return Web(app, webhook_app, webhook, doors, health, collector, uses)
 
 
 def build_doors(settings: Settings) -> Doors:
@@ -106,13 +107,15 @@ def build_webhook(
 ) -> Webhook:
     """The webhook that Vapi posts to."""
     settings, desired = core.settings, desired_webhook(core.settings)
+    rules = rules_from(settings)
     return Webhook(
         doors,
         MessageReader(),
         access.gate,
-        rules_from(settings),
+        rules,
         metrics,
         relay,
+        Relaying(rules.secrets),
         uses,
         Campaigns(core.client),
         access.events,

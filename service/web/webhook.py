@@ -26,7 +26,7 @@ from service.web.connections.budget import BudgetSpentError, Holding
 from service.web.connections.doors import Doors
 from service.web.metrics.metrics import Metrics
 from service.web.problems import problem
-from service.web.relaying import relayed
+from service.web.relaying import Relaying
 from service.web.secret_uses import SecretUses
 
 PREDIAL = message_types.CAMPAIGN_PREDIAL
@@ -73,6 +73,7 @@ class Webhook:
     rules: AuthenticityRules
     metrics: Metrics
     relay: Relay
+    relaying: Relaying
     uses: SecretUses
     campaigns: Campaigns
     events: CallEventWriter
@@ -154,7 +155,7 @@ class Webhook:
         # The decision continues when the sender closes the request: its effects must not be lost.
         ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))
         if wants_answer and not self.is_unknown(ruling):
-            answer = await self.answer_request(ruling, body, request, began)
+            answer = await self.answer_request(message, ruling, body, request, began)
             self.note(message, ruling, 200, replies.kind_of(answer))
             return reply(answer)
         response = await self.answer_ruled(message, ruling, body, request)
@@ -195,14 +196,13 @@ class Webhook:
                 reason=ruling.reason,
                 decision_id=ruling.decision_id,
             )
-        url = ruling.registration.organization.forward_url if ruling.registration else None
-        if url is None:
+        owner = ruling.registration.organization if ruling.registration else None
+        if owner is None or owner.forward_url is None:
             return reply(replies.NO_ANSWER)
-        secrets, kind = self.rules.secrets, message.type
-        body, headers = await relayed(request, body, secrets, kind, ruling.decision_id)
+        given = await self.relaying.prepare(request, message, body, owner, ruling.decision_id)
         if message.expects_answer:
-            return reply(await self.relay.ask(url, body, headers) or replies.NO_ANSWER)
-        self.relay.forward(url, body, headers)
+            return reply(await self.relay.ask(given) or replies.NO_ANSWER)
+        self.relay.forward(given)
         return reply(replies.NO_ANSWER)
 
     def answer_unknown(self, message: ServerMessage) -> web.Response:
@@ -217,26 +217,28 @@ class Webhook:
         )
 
     async def answer_request(
-        self, ruling: Ruling, body: bytes, request: web.Request, began: float
+        self,
+        message: ServerMessage,
+        ruling: Ruling,
+        body: bytes,
+        request: web.Request,
+        began: float,
     ) -> dict[str, object]:
         """The answer to the call: the number's own setting, else that of the organization's server."""
-        organization = ruling.registration.organization if ruling.registration else None
+        owner = ruling.registration.organization if ruling.registration else None
         if not ruling.allowed:
-            if organization is None:
+            if owner is None:
                 return replies.refusal(self.blocked_message)
             now = self.gate.directory.now()
             return replies.refusal(
-                format_blocked_message(organization, ruling.reason, self.blocked_message, now)
+                format_blocked_message(owner, ruling.reason, self.blocked_message, now)
             )
         number = ruling.registration.phone_number if ruling.registration else None
         if number is not None and number.answer_with:
             return self.overridden(replies.answer(number.answer_with), ruling)
-        if organization is not None and organization.forward_url is not None:
-            secrets, kind = self.rules.secrets, message_types.ASSISTANT_REQUEST
-            body, headers = await relayed(request, body, secrets, kind, ruling.decision_id)
-            answer = await self.relay.ask(
-                organization.forward_url, body, headers, seconds=seconds_left(began)
-            )
+        if owner is not None and owner.forward_url is not None:
+            given = await self.relaying.prepare(request, message, body, owner, ruling.decision_id)
+            answer = await self.relay.ask(given, seconds=seconds_left(began))
             if answer:
                 return self.overridden(answer, ruling)
         return replies.refusal(UNANSWERED_MESSAGE)
@@ -281,11 +283,10 @@ class Webhook:
                 reason=decision.reason,
             )
             return False
-        url = registration.organization.forward_url
-        if url is None:
+        owner = registration.organization
+        if owner.forward_url is None:
             return True
-        body, headers = await relayed(request, body, self.rules.secrets, message.type)
-        answer = await self.relay.ask(url, body, headers)
+        answer = await self.relay.ask(await self.relaying.prepare(request, message, body, owner))
         eligible = (answer or {}).get("eligible")
         return eligible if isinstance(eligible, bool) else True
 

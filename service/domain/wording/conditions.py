@@ -83,6 +83,15 @@ REPLICA_KINDS = (
         "See its last failure, and fix the policy or the service that it asks.",
         "policies",
     ),
+    ConditionKind(
+        "relay_failing",
+        "warning",
+        "Servers of organizations do not take relayed messages: {organizations}.",
+        "Messages of these organizations wait or are dropped, and their requests go unanswered; other "
+        "organizations are not affected.",
+        "Check the server behind the organization's forward_url, or correct or remove the URL.",
+        "organizations",
+    ),
 )
 
 RECONCILE_KINDS = (

@@ -1,0 +1,37 @@
+"""How much of Callgate one organization's server may use. Each organization has all of it to itself."""
+
+from dataclasses import dataclass
+
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """Limits of one organization. Sizes are bytes, durations seconds."""
+
+    answers: int = 100
+    """Requests under way that wait for an answer for Vapi."""
+    connections: int = 16
+    """Deliveries under way of messages that Vapi does not wait for."""
+    waiting_messages: int = 1000
+    waiting_bytes: int = 4 * 2**20
+    """Bodies that wait or are being delivered; the newest may exceed it."""
+    answer_bytes: int = 2**20
+    """Largest answer."""
+    all_answer_bytes: int = 4 * 2**20
+    """Answers that are being read, together."""
+    answer_seconds: float = 15.0
+    delivery_seconds: float = 10.0
+    attempts: int = 3
+    longest_wait_seconds: float = 600.0
+    """Age at which a message that was not delivered is dropped."""
+
+
+def limits_from(settings: Settings) -> RelayLimits:
+    """The limits that the settings choose."""
+    return RelayLimits(
+        answers=settings.callgate_relay_answers,
+        connections=settings.callgate_relay_connections,
+        waiting_messages=settings.callgate_relay_waiting_messages,
+        waiting_bytes=settings.callgate_relay_waiting_bytes,
+    )
