@@ -55,7 +55,7 @@ async def test_the_sandbox_does_not_open_the_real_thing(dsn: str, pool: Pool) ->
 async def test_a_database_of_an_earlier_version_is_judged_by_its_contents(
     dsn: str, pool: Pool, contents: tuple[str, ...], mode: str | None
 ) -> None:
-    await downgrade(dsn, "0008")
+    await downgrade(dsn, "0009")
     for statement in contents:
         await execute(dsn, statement)
     await migrate(dsn)
