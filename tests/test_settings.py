@@ -218,6 +218,18 @@ def test_the_panel_needs_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings().callgate_admin_port == 8081
 
 
+def test_a_payload_without_timestamp_needs_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CALLGATE_HMAC_PAYLOAD", "{body}")
+    assert load_settings().vapi_webhook_auth == "secret"
+    monkeypatch.setenv("VAPI_WEBHOOK_AUTH", "hmac")
+    with pytest.raises(SettingsError, match="CALLGATE_HMAC_ALLOW_UNTIMED=1"):
+        load_settings()
+    monkeypatch.setenv("CALLGATE_HMAC_ALLOW_UNTIMED", "1")
+    assert load_settings().callgate_hmac_payload == "{body}"
+
+
 @pytest.mark.parametrize("payload", ["{timestamp}", "{body}{body}"])
 def test_the_signed_payload_names_the_body_once(
     monkeypatch: pytest.MonkeyPatch, payload: str

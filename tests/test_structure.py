@@ -60,7 +60,9 @@ BESIDE = {
         "priority", "standing", "sweeps", "texts",
         "wording",
     },
-    "store": {"clock", "installation", "pool", "postgres", "queue", "roles", "schema"},
+    "store": {
+        "clock", "installation", "pool", "postgres", "queue", "roles", "schema", "signatures",
+    },
     "admin": {
         "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",
     },

@@ -19,6 +19,9 @@ READ_SECONDS = 2.0
 class WrongOrganizationError(Exception):
     """The secret is that of another organization than the one that the message belongs to."""
 
+    def __init__(self) -> None:
+        super().__init__("The secret is that of another organization.")
+
 
 async def check_sender(gate: AccessGate, message: ServerMessage, proved: UUID) -> None:
     """Raise `WrongOrganizationError` for a message that the secret of `proved` does not prove.

@@ -33,6 +33,7 @@ class WebhookSettings(ServingSettings):
     callgate_hmac_encoding: Literal["hex", "base64"] = "hex"
     callgate_hmac_payload: str = "{timestamp}.{body}"
     callgate_hmac_tolerance: float = Field(default=300, gt=0, le=3600)
+    callgate_hmac_allow_untimed: bool = False
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
@@ -62,11 +63,23 @@ class WebhookSettings(ServingSettings):
         if not all(secret.isascii() and secret.isprintable() for secret in self.webhook_secrets):
             found.append("VAPI_WEBHOOK_SECRET has characters that do not fit into an HTTP header.")
         found += self.webhook_url_faults()
-        if self.vapi_webhook_auth == "hmac" and self.callgate_hmac_payload.count("{body}") != 1:
-            found.append(
-                "CALLGATE_HMAC_PAYLOAD must contain {body} exactly once: the body has to be signed."
-            )
+        if self.vapi_webhook_auth == "hmac":
+            found += self.signature_faults()
         return found
+
+    def signature_faults(self) -> list[str]:
+        """Faults of what is signed in `hmac` mode."""
+        payload = self.callgate_hmac_payload
+        if payload.count("{body}") != 1:
+            return [
+                "CALLGATE_HMAC_PAYLOAD must contain {body} exactly once: the body has to be signed."
+            ]
+        if "{timestamp}" not in payload and not self.callgate_hmac_allow_untimed:
+            text = "a recorded message could be sent again at any time. Sign the timestamp, or set"
+            return [
+                f"CALLGATE_HMAC_PAYLOAD has no {{timestamp}}: {text} CALLGATE_HMAC_ALLOW_UNTIMED=1."
+            ]
+        return []
 
     def webhook_url_faults(self) -> list[str]:
         """Faults of the URL that is written to Vapi."""

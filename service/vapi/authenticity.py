@@ -35,6 +35,8 @@ MESSAGE_ID = re.compile(rb"[\x21-\x7e]{1,256}")
 FIRST_MILLISECONDS = 10**11
 """From here a timestamp counts as milliseconds: as seconds it would be the year 5138."""
 MAX_SIGNATURES = 10
+FUTURE_SECONDS = 30.0
+"""How far the sender's clock may be ahead, which no delay explains."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -58,6 +60,11 @@ class AuthenticityRules:
     payload: bytes = b"{timestamp}.{body}"
     tolerance: float = 300
     accept_master: bool = True
+
+    @property
+    def replayable_seconds(self) -> float:
+        """How long after its first arrival a signature may still be within the tolerance."""
+        return self.tolerance + FUTURE_SECONDS
 
 
 def rules_from(settings: Settings) -> AuthenticityRules:
@@ -91,6 +98,7 @@ class BodyProof:
         self.organization_id: UUID | None = None
         self.given: list[bytes] = []
         self.hashes: list[hmac.HMAC] = []
+        self.payload = hashlib.sha256()
         self.suffix = b""
         if rules.mode == "secret":
             self.place, self.organization_id = verify_secret(headers, rules)
@@ -98,7 +106,8 @@ class BodyProof:
         self.given = signatures(headers, rules)
         fields = signed_fields(headers, rules)
         sent = fields.get(b"{timestamp}")
-        if sent is not None and abs(now - seconds(sent)) > rules.tolerance:
+        age = 0.0 if sent is None else now - seconds(sent)
+        if age > rules.tolerance or age < -FUTURE_SECONDS:
             raise AuthenticityError("The timestamp is too far from now.")
         # One pass over the template, so that placeholders within values are not replaced.
         parts = PLACEHOLDER.split(rules.payload)
@@ -106,6 +115,7 @@ class BodyProof:
         prefix = b"".join(fields.get(part, part) for part in parts[:body_at])
         self.suffix = b"".join(fields.get(part, part) for part in parts[body_at + 1 :])
         self.hashes = [hmac.new(signing_key(key), prefix, rules.algorithm) for key in rules.secrets]
+        self.payload.update(prefix)
 
     @property
     def proved(self) -> bool:
@@ -116,6 +126,16 @@ class BodyProof:
         """Take the next part of the body."""
         for one in self.hashes:
             one.update(part)
+        if self.hashes:
+            self.payload.update(part)
+
+    @property
+    def signed_digest(self) -> bytes | None:
+        """SHA-256 of what was signed, by which a repetition is recognized; None in mode `secret`.
+
+        The signature itself would not do: one payload may carry several.
+        """
+        return self.payload.digest() if self.hashes else None
 
     def finish(self) -> int:
         """Return the index of the secret that matched. Raises `AuthenticityError`."""

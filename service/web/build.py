@@ -29,6 +29,7 @@ from service.web.metrics.relay import RelayCollector
 from service.web.panel.build import build_panel
 from service.web.probes import Health
 from service.web.relaying import Relaying
+from service.web.replays import Replays
 from service.web.routes import build_application, build_webhook_application
 from service.web.secret_uses import SecretUses
 from service.web.webhook import Webhook
@@ -51,7 +52,8 @@ class Web:
 
     def background(self) -> list[BackgroundLoop]:
         """The loops of the web."""
-        return [self.collector.background(), self.uses.background()]
+        loops = [self.collector.background(), self.uses.background()]
+        return [*loops, self.webhook.replays.background()]
 
     async def close(self) -> None:
         """Write what is not written yet."""
@@ -106,8 +108,8 @@ def build_webhook(
     core: Core, access: Access, *, doors: Doors, relay: Relay, metrics: Metrics, uses: SecretUses
 ) -> Webhook:
     """The webhook that Vapi posts to."""
-    settings, desired = core.settings, desired_webhook(core.settings)
-    rules = rules_from(settings)
+    settings = core.settings
+    desired, rules = desired_webhook(settings), rules_from(settings)
     return Webhook(
         doors,
         MessageReader(),
@@ -117,6 +119,7 @@ def build_webhook(
         relay,
         Relaying(rules.secrets),
         uses,
+        Replays(core.pool, rules.replayable_seconds),
         Campaigns(core.client),
         access.events,
         lambda owner: webhook_fields.merged(desired.of(owner), None),

@@ -27,6 +27,7 @@ from service.web.connections.doors import Doors
 from service.web.metrics.metrics import Metrics
 from service.web.problems import problem
 from service.web.relaying import Relaying
+from service.web.replays import Replays, StillAnsweringError
 from service.web.secret_uses import SecretUses
 
 PREDIAL = message_types.CAMPAIGN_PREDIAL
@@ -63,8 +64,7 @@ def seconds_left(began: float) -> float:
 class Webhook:
     """The handler. `max_body_bytes` limits the body before and while it is read.
 
-    `own_server` builds the server block that Vapi stores for an organization's calls, with the
-    organization's secret.
+    `own_server` builds the server block for an organization's calls, with its secret.
     """
 
     doors: Doors
@@ -75,6 +75,7 @@ class Webhook:
     relay: Relay
     relaying: Relaying
     uses: SecretUses
+    replays: Replays
     campaigns: Campaigns
     events: CallEventWriter
     own_server: Callable[[UUID], Mapping[str, object]]
@@ -94,20 +95,19 @@ class Webhook:
                 if proof.organization_id is not None:
                     request[PROVED_FOR] = proof.organization_id
                 self.doors.prove(request)
-                return await self.answer_proved(body, request, began)
-        except AuthenticityError as exc:
+                return await self.replays.answer_once(
+                    proof.signed_digest, lambda: self.answer_proved(body, request, began)
+                )
+        except (AuthenticityError, WrongOrganizationError) as exc:
             self.metrics.webhook("none", 401, began)
             self.doors.refusals.note("webhook.refused", str(exc), request.remote)
+            if isinstance(exc, WrongOrganizationError):
+                return problem(401, "wrong_organization", str(exc))
             return problem(401, "unauthorized", str(exc))
-        except WrongOrganizationError:
-            self.metrics.webhook("none", 401, began)
-            text = "The secret is that of another organization."
-            self.doors.refusals.note("webhook.refused", text, request.remote)
-            return problem(401, "wrong_organization", text)
         except BodyTooLargeError:
             self.metrics.webhook("none", 413, began)
             return problem(413, "body_too_large", f"The body exceeds {self.max_body_bytes} bytes.")
-        except (BudgetSpentError, RecordsUnavailableError):
+        except (BudgetSpentError, RecordsUnavailableError, StillAnsweringError):
             self.metrics.webhook("none", 503, began)
             return self.doors.busy()
 

@@ -93,9 +93,11 @@ def test_seconds_and_milliseconds_are_accepted(at: bytes) -> None:
 
 @pytest.mark.parametrize("scale", [1, 1000])
 @pytest.mark.parametrize(
-    ("skew", "accepted"), [(0, True), (299, True), (-299, True), (301, False), (-301, False)]
+    ("skew", "accepted"), [(0, True), (29, True), (-299, True), (31, False), (-301, False)]
 )
-def test_the_tolerance_reaches_into_past_and_future(scale: int, skew: int, accepted: bool) -> None:
+def test_the_tolerance_reaches_into_the_past_and_half_a_minute_into_the_future(
+    scale: int, skew: int, accepted: bool
+) -> None:
     at = str(int(NOW + skew) * scale).encode()
     headers = signed(sign(at=at).hex().encode(), at)
     if accepted:
