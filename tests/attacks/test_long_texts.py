@@ -19,7 +19,9 @@ from tests.web.panel.test_all_pages import OPEN, addresses, is_one_of
 MARKS = "\u0300\u0316" * (2**18 - 4000)
 """Just below the limit of 1 MiB as JSON or as a multipart form: Unicode sorts it in quadratic time."""
 
-IN_TIME = 1.0
+IN_TIME = 3.0
+"""Milliseconds where nothing else runs; some forms verify a password, which takes long on busy cores.
+Without a limit, the text alone takes minutes."""
 FIELD = re.compile(r"<(?:input|textarea)\b[^>]*>")
 TYPED = ("hidden", "checkbox", "radio", "file", "submit", "number", "date")
 
@@ -35,8 +37,11 @@ def form_of(fields: dict[str, str]) -> aiohttp.FormData:
 async def test_a_stranger_at_the_entrances(callgate: Replica, size: int) -> None:
     """Over the limit of the form, and over the limit of a field within a small form."""
     text = ("\u0300\u0316" * size)[:size]
-    for path in ("/admin/sign-in", "/admin/setup"):
-        for field in ("name", "password", "code", "next"):
+    for path, names in (
+        ("/admin/sign-in", ("name", "password")),
+        ("/admin/setup", ("name", "password", "code")),
+    ):
+        for field in names:
             fields = {"name": "Ada", "password": "correct horse battery", "code": "x", field: text}
             began = time.perf_counter()
             async with callgate.session.post(

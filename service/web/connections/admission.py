@@ -5,10 +5,11 @@ At a limit, unproved connections that wait idly make room; if all are busy, the 
 refused. Proved connections are never closed to make room.
 """
 
+import heapq
 import ipaddress
+import math
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections import OrderedDict, deque
 from typing import Literal, Protocol
 
 from service.web.connections.counts import DoorCounts
@@ -18,6 +19,12 @@ KNOWN_SECONDS = 3600.0
 MOST_KNOWN = 4096
 YOUNG_SECONDS = 0.25
 """A new connection has this long for its first bytes before it makes room for others."""
+
+KNOWN_YOUNG_SECONDS = 0.005
+"""The same where the newcomer's address is known: it must not wait for a flood to grow older."""
+SEARCH_SECONDS = 0.01
+MOST_FOUND = 64
+ALL = ""
 
 Refusal = Literal["total", "address"]
 
@@ -44,39 +51,67 @@ class Admission:
         self.limits = limits
         self.counts = counts
         self.guests: set[Guest] = set()
+        self.unproved: dict[str, set[Guest]] = {}
         self.strangers = 0
-        self.of_address: Counter[str] = Counter()
         self.known: OrderedDict[str, float] = OrderedDict()
+        self.waiting: dict[tuple[str, float], deque[Guest]] = {}
+        self.searched: dict[tuple[str, float], float] = {}
 
     def judge(self, address: str, now: float) -> Refusal | None:
         """Whether one more connection from an address is refused; makes room where that is due."""
-        exempt = self.is_proxy(address)
-        known = exempt or self.is_known(address, now)
-        if not known and self.of_address[address] >= self.limits.per_address:
-            same = [guest for guest in self.guests if guest.address == address]
-            return None if self.make_room(same, now) else "address"
+        known = self.is_proxy(address) or self.is_known(address, now)
+        if not known and len(self.unproved.get(address, ())) >= self.limits.per_address:
+            return None if self.make_room(address, now) else "address"
         full = len(self.guests) >= self.limits.total
         full = full or (not known and self.strangers >= self.limits.strangers)
-        return "total" if full and not self.make_room(self.guests, now) else None
+        youngest = KNOWN_YOUNG_SECONDS if known else YOUNG_SECONDS
+        return "total" if full and not self.make_room(ALL, now, youngest) else None
 
-    def make_room(self, guests: Iterable[Guest], now: float) -> bool:
-        """Close the unproved connection that has been idle for longest; whether there was one."""
-        oldest: Guest | None = None
-        since = now - YOUNG_SECONDS
-        for guest in guests:
-            idle = None if guest.proved else guest.idle_since
-            if idle is not None and idle < since:
-                oldest, since = guest, idle
-        if oldest is None:
+    def make_room(self, of: str, now: float, youngest: float = YOUNG_SECONDS) -> bool:
+        """Close the unproved connection of an address, or of all, that has been idle for longest.
+
+        Returns whether there was one. A search finds several at once, and one in vain is not
+        repeated for a moment: a flood of connections must not cost a search each.
+        """
+        key = of, youngest
+        if len(self.waiting) > MOST_KNOWN:
+            self.waiting.clear()
+            self.searched.clear()
+        queue = self.waiting.setdefault(key, deque())
+        guest = self.next_idle(queue)
+        if guest is None and now - self.searched.get(key, -math.inf) >= SEARCH_SECONDS:
+            queue.extend(self.find_idle(of, now - youngest))
+            if len(queue) < MOST_FOUND:
+                self.searched[key] = now
+            guest = self.next_idle(queue)
+        if guest is None:
             return False
-        oldest.shed("room")
-        self.remove(oldest)
+        guest.shed("room")
+        self.remove(guest)
         return True
+
+    def next_idle(self, queue: deque[Guest]) -> Guest | None:
+        """The next one in a queue that is still open, unproved and idle."""
+        while queue:
+            guest = queue.popleft()
+            if guest in self.guests and not guest.proved and guest.idle_since is not None:
+                return guest
+        return None
+
+    def find_idle(self, of: str, since: float) -> list[Guest]:
+        """Unproved connections that have been idle since before an instant, longest first."""
+        guests = self.guests if of == ALL else self.unproved.get(of, set())
+        found = [
+            (idle, number, guest)
+            for number, guest in enumerate(guests)
+            if not guest.proved and (idle := guest.idle_since) is not None and idle < since
+        ]
+        return [guest for _, _, guest in heapq.nsmallest(MOST_FOUND, found)]
 
     def add(self, guest: Guest) -> None:
         self.guests.add(guest)
         self.strangers += 1
-        self.of_address[guest.address] += 1
+        self.unproved.setdefault(guest.address, set()).add(guest)
 
     def remove(self, guest: Guest) -> None:
         """Forget a closed connection; a second time changes nothing."""
@@ -84,18 +119,19 @@ class Admission:
             return
         self.guests.remove(guest)
         if not guest.proved:
-            self.forget_stranger(guest)
+            self.forget_unproved(guest)
 
-    def forget_stranger(self, guest: Guest) -> None:
+    def forget_unproved(self, guest: Guest) -> None:
         self.strangers -= 1
-        self.of_address[guest.address] -= 1
-        if self.of_address[guest.address] <= 0:
-            del self.of_address[guest.address]
+        same = self.unproved[guest.address]
+        same.discard(guest)
+        if not same:
+            del self.unproved[guest.address]
 
     def prove(self, guest: Guest, now: float) -> None:
         """A webhook with the right secret came over this connection."""
         if not guest.proved and guest in self.guests:
-            self.forget_stranger(guest)
+            self.forget_unproved(guest)
             guest.proved = True
         self.known[guest.address] = now
         self.known.move_to_end(guest.address)
@@ -119,7 +155,7 @@ class Admission:
 
     def shed_for_files(self) -> bool:
         """Close an unproved idle connection, whatever its age: the process is out of files."""
-        return self.make_room(self.guests, time.monotonic() + YOUNG_SECONDS)
+        return self.make_room(ALL, time.monotonic(), youngest=0)
 
 
 def address_of(peer: object) -> str:

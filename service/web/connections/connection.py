@@ -27,6 +27,7 @@ class Connection(asyncio.BufferedProtocol):
         self.inner = inner
         self.address = address
         self.proved = False
+        self.is_shed = False
         self.transport: asyncio.Transport | None = None
         self.phase: Phase = "header"
         self.since = time.monotonic()
@@ -45,6 +46,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # No subclass check: uvloop's transports only behave like asyncio's.
         self.transport = cast("asyncio.Transport", transport)
+        if self.is_shed:
+            self.transport.abort()
         self.doors.by_handler[self.inner] = self
         self.inner.connection_made(transport)
 
@@ -144,6 +147,7 @@ class Connection(asyncio.BufferedProtocol):
     def shed(self, reason: str) -> None:
         """Close at once."""
         self.doors.counts.shed[reason] += 1
+        self.is_shed = True
         if self.transport is not None:
             self.transport.abort()
 

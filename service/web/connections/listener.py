@@ -16,7 +16,7 @@ from service.web.connections.doors import Doors
 from service.web.headers import as_bytes, handler_of
 
 BACKLOG = 1024
-ACCEPTED_A_ROUND = 64
+ACCEPTED_A_ROUND = 24
 ADMITTED_A_ROUND = 8
 PAUSE_SECONDS = 0.05
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)

@@ -1,5 +1,6 @@
 """Which connections are refused, which make room, and which never do."""
 
+import time
 from dataclasses import dataclass, field
 
 from service.web.connections.admission import KNOWN_SECONDS, Admission, address_of
@@ -51,7 +52,7 @@ def test_the_longest_idle_connection_of_the_address_makes_room() -> None:
         doors.add(one)
     assert doors.judge("203.0.113.1", NOW) is None
     assert [one.closed for one in callers] == [[], ["room"], []]
-    assert doors.of_address["203.0.113.1"] == 2
+    assert len(doors.unproved["203.0.113.1"]) == 2
 
 
 def test_a_connection_that_has_just_come_makes_no_room() -> None:
@@ -106,7 +107,23 @@ def test_counts_are_right_after_everything_closed() -> None:
     doors.prove(callers[0], NOW)
     for one in callers * 2:
         doors.remove(one)
-    assert (doors.strangers, len(doors.guests), +doors.of_address) == (0, 0, {})
+    assert (doors.strangers, doors.guests, doors.unproved) == (0, set(), {})
+
+
+def test_a_flood_does_not_cost_a_search_each() -> None:
+    doors = admission(total=2000, per_address=2000)
+    for one in fill(doors, 1500):
+        one.idle_since = NOW - 1
+    began = time.perf_counter()
+    refused = 0
+    for number in range(5000):
+        now = NOW + number / 100_000
+        if doors.judge(f"203.0.113.{number % 200}", now) is None:
+            doors.add(Caller(f"203.0.113.{number % 200}", now))
+        else:
+            refused += 1
+    assert refused > 1000
+    assert time.perf_counter() - began < 2
 
 
 def test_an_ipv6_network_counts_as_one_address() -> None:
