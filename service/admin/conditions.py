@@ -4,6 +4,7 @@ Readiness, overview, doctor, metrics and the panel's banners show what is collec
 """
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from service.domain.phone_numbers import Pause
 from service.domain.wording.labels import format_count, format_utc
 from service.store import doctor, roles
 from service.store.calls import metrics
+from service.store.people import sessions
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
 from service.store.reconcile.state import Reconciliation
@@ -101,6 +103,15 @@ def is_silent(count: HoleCount) -> bool:
     return count.hole.inherent or kind in SHOWN_BY_NUMBER or kind in UNSEEN
 
 
+def is_private(address: str, *, loopback: bool) -> bool:
+    """Whether an address is of a private network; this machine's own only if `loopback`."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return loopback if found.is_loopback else found.is_private
+
+
 @dataclass(slots=True)
 class StoredConditions:
     """Reads the conditions that PostgreSQL knows. `key` is the fingerprint of VAPI_API_KEY."""
@@ -109,6 +120,10 @@ class StoredConditions:
     key: str
     ring_gate_default: bool = False
     watch_interval: float = 30.0
+    expects_proxy: bool = True
+    """Whether no trusted proxy is set, so that one may be in front without being noticed."""
+    expects_loopback: bool = True
+    """Whether browsers on this machine are usual: the panel has no public address."""
     holes: list[Condition] = field(default_factory=list)
     holes_read_at: float = float("-inf")
 
@@ -128,7 +143,14 @@ class StoredConditions:
         trials, _ = await metrics.list_ending_trials(self.pool, 1)
         if trials:
             found.append(condition("trials_ending", trials=trials))
-        return [*found, *await self.read_holes()]
+        return [*found, *await self.read_sign_ins(), *await self.read_holes()]
+
+    async def read_sign_ins(self) -> list[Condition]:
+        """Whether all admins seem to sit at one private address."""
+        address = await sessions.find_only_address(self.pool) if self.expects_proxy else None
+        if address is None or not is_private(address, loopback=not self.expects_loopback):
+            return []
+        return [condition("sign_ins_one_address", address=address)]
 
     def is_watched(self, one: Condition) -> bool:
         """The doctor alone shows numbers that drift for a moment, and keys of other replicas."""

@@ -19,9 +19,11 @@ from service.admin.organizations.access import ExplainChain, OrganizationAccess
 from service.admin.organizations.organizations import AccessPreview, Organizations
 from service.admin.organizations.search import ListPreview, OrganizationList
 from service.admin.overview import Overview
+from service.admin.people.known_browsers import KnownBrowsers
 from service.admin.people.oidc import Oidc, oidc_from
 from service.admin.people.passwords import Passwords
 from service.admin.people.people import People
+from service.admin.people.reach import PanelReach
 from service.admin.people.sessions import Sessions
 from service.admin.people.sign_in import SignIn
 from service.admin.people.tokens import Tokens
@@ -190,8 +192,18 @@ class UseCases:
             fingerprint(settings.vapi_api_key.get_secret_value()),
             settings.callgate_ring_gate,
             settings.callgate_call_watch_interval,
+            expects_proxy=not settings.callgate_trusted_proxies,
+            expects_loopback=not settings.public_origin,
         )
-        return ConditionWatch(stored, self.rooms.read_conditions)
+        return ConditionWatch(stored, lambda: [*self.rooms.read_conditions(), *self.reach.read()])
+
+    @cached_property
+    def reach(self) -> PanelReach:
+        return PanelReach()
+
+    @cached_property
+    def known_browsers(self) -> KnownBrowsers:
+        return KnownBrowsers(self.core.pool)
 
     @cached_property
     def call_feed(self) -> CallFeed:

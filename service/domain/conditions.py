@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from service.domain.condition_kinds import ConditionKind, Severity
 from service.domain.wording import conditions as replica
 from service.domain.wording import doctor_conditions as doctor
+from service.domain.wording import panel_conditions as panel
 
 CONDITIONS: Mapping[str, ConditionKind] = {
     kind.slug: kind
     for kind in (
         *replica.REPLICA_KINDS,
+        *panel.PANEL_KINDS,
         *replica.RECONCILE_KINDS,
         *replica.CALL_KINDS,
         *doctor.INSTALLATION_KINDS,

@@ -34,10 +34,11 @@ def url_of(host: str, port: int) -> str:
 async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str) -> None:
     """Print the addresses; in the sandbox also how to see a blocked call and an allowed one."""
     address = admin_url(settings)
-    lines = [f"Panel:    {address}/admin"]
+    public = settings.public_origin or address
+    lines = [f"Panel:    {public}/admin"]
     token = settings.callgate_admin_token.get_secret_value()
     if sandbox is None:
-        lines += await first_steps(settings, dsn, address)
+        lines += await first_steps(settings, dsn, public)
         lines.append(f"Webhook:  {settings.webhook_url}")
     else:
         async with aiohttp.ClientSession() as session:

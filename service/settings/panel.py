@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from service.settings.group import SettingsGroup, Words
-from service.settings.urls import is_local
+from service.settings.urls import is_local, is_origin, split
 
 
 class PanelSettings(SettingsGroup):
     """How admins sign in."""
 
     callgate_admin_token: SecretStr = SecretStr("")
+    callgate_public_url: str = ""
     callgate_trusted_proxies: Words = ()
     callgate_oidc_issuer: str = ""
     callgate_oidc_client_id: str = ""
@@ -24,6 +25,23 @@ class PanelSettings(SettingsGroup):
     callgate_oidc_name: str = Field(
         default="Sign in with single sign-on", min_length=1, max_length=60
     )
+
+    @property
+    def public_origin(self) -> str:
+        """The panel's address as browsers write it in `Origin`; "" if it is not set."""
+        return self.callgate_public_url.strip().rstrip("/").lower()
+
+    def public_faults(self) -> list[str]:
+        """Faults of the panel's public address."""
+        url = self.public_origin
+        parts = split(url)
+        if not url or (parts and is_origin(url) and is_safe(parts.scheme, parts.hostname or "")):
+            return []
+        fault = (
+            "CALLGATE_PUBLIC_URL must be an https address without a path, such as "
+            f"https://callgate.example.net (http only for this machine), not {url!r}."
+        )
+        return [fault]
 
     def proxy_faults(self) -> list[str]:
         """Faults of the proxies whose headers are trusted."""
@@ -53,3 +71,8 @@ class PanelSettings(SettingsGroup):
         if "openid" not in self.callgate_oidc_scopes.split():
             found.append("CALLGATE_OIDC_SCOPES must contain openid.")
         return found
+
+
+def is_safe(scheme: str, host: str) -> bool:
+    """Whether passwords may travel to this address: over https, or within this machine."""
+    return scheme == "https" or is_local(host)

@@ -41,6 +41,7 @@ class Settings(
             *self.webhook_faults(),
             *self.vapi_address_faults(),
             *self.name_server_faults(),
+            *self.public_faults(),
             *self.proxy_faults(),
             *self.listener_faults(),
             *self.database_faults(),

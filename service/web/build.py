@@ -27,6 +27,7 @@ from service.web.metrics.policies import PolicyCollector
 from service.web.metrics.reconcile import ReconcileCollector
 from service.web.metrics.relay import RelayCollector
 from service.web.panel.build import build_panel
+from service.web.panel.kit.public import add_hsts
 from service.web.probes import Health
 from service.web.relaying import Relaying
 from service.web.replays import Replays
@@ -94,6 +95,8 @@ def build_web(
         api=build_api(cases, access),
         panel=build_panel(cases, access, reconciling, background),
     )
+    if settings.public_origin.startswith("https:"):
+        app.on_response_prepare.append(add_hsts)
     webhook_app = build_webhook_application(doors=doors, webhook=webhook, health=health)
     return Web(app, webhook_app, webhook, doors, health, collector, uses)
 

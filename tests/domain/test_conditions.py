@@ -10,6 +10,7 @@ from service.domain.condition_kinds import ConditionKind, Severity
 from service.domain.conditions import CONDITIONS, Condition, by_urgency, condition
 from service.domain.wording import conditions as words
 from service.domain.wording import doctor_conditions as doctor_words
+from service.domain.wording import panel_conditions as panel_words
 
 READINESS = {
     "directory",
@@ -35,7 +36,7 @@ def filled(kind: ConditionKind) -> Condition:
 def test_slugs_are_unique() -> None:
     tables = [
         table
-        for module in (words, doctor_words)
+        for module in (words, doctor_words, panel_words)
         for name, table in vars(module).items()
         if name.endswith("_KINDS")
     ]

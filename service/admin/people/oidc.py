@@ -62,8 +62,13 @@ class Oidc:
         """The label of the button."""
         return self.provider.client.name
 
-    async def begin(self, *, redirect_uri: str, return_to: str) -> Begun:
-        """Send a browser to the provider. Raises `UnavailableError`."""
+    async def begin(
+        self, *, redirect_uri: str, return_to: str, network: str = "", is_known: bool = False
+    ) -> Begun:
+        """Send a browser to the provider. Raises `UnavailableError`.
+
+        Sign-ins in progress are bounded by `network`; those of known browsers are dropped last.
+        """
         state, binding = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         pending = PendingSignIn(secrets.token_urlsafe(32), secrets.token_urlsafe(48), return_to)
         digest = hashlib.sha256(pending.verifier.encode()).digest()
@@ -71,7 +76,14 @@ class Oidc:
         address = await self.provider.address(
             redirect_uri=redirect_uri, state=state, nonce=pending.nonce, challenge=challenge
         )
-        await oidc_sign_ins.insert(self.pool, hash_of(state), hash_of(binding), pending)
+        await oidc_sign_ins.insert(
+            self.pool,
+            hash_of(state),
+            hash_of(binding),
+            pending,
+            network=network,
+            is_known=is_known,
+        )
         return Begun(address, binding)
 
     async def finish(

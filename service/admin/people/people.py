@@ -9,9 +9,10 @@ from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.errors import AdminNotFoundError, AlreadySetUpError, WrongPasswordError
 from service.admin.people.admins import add, audited, get, keep_one, set_role
+from service.admin.people.known_browsers import KnownBrowsers
 from service.admin.people.passwords import Passwords
 from service.admin.people.sessions import start_session
-from service.admin.people.throttle import Throttle
+from service.admin.people.throttle import Throttle, network_of
 from service.admin.people.tokens import hash_of, revoke_of_admin
 from service.domain.people import (
     Admin,
@@ -56,13 +57,15 @@ class People:
         """Create the first admin and sign them in; of concurrent requests one wins. Returns the
         session's token. Raises `AlreadySetUpError`, `SignInRefusedError`."""
         throttle = Throttle(self.pool)
-        await throttle.begin(SETUP, client.address)
+        # By address alone: guesses from elsewhere do not slow down who has the code.
+        setup = f"{SETUP} {network_of(client.address)}"
+        await throttle.begin(setup, client.address)
         given = hash_of(code)
         by_token = bool(self.setup_token) and hmac.compare_digest(given, hash_of(self.setup_token))
         if not by_token and not await store.has_code(self.pool, given):
             await self.refuse_second()
             raise SignInRefusedError("The set-up code is wrong.", field="code")
-        await throttle.succeed(SETUP, client.address)
+        await throttle.succeed(setup, client.address)
         name = parse_name(name)
         check_password(password, name)
         await self.refuse_second()
@@ -161,6 +164,7 @@ class People:
         admin = await get(self.pool, admin_id)
         check_password(password, admin.name)
         await self.keep_password(actor, admin, await self.passwords.hash(password), keep=None)
+        await KnownBrowsers(self.pool).forget(admin_id)
 
     async def change_own_password(
         self,
@@ -179,11 +183,12 @@ class People:
         if key_of(admin.name) != key_of(actor.name):
             raise AdminNotFoundError
         throttle = Throttle(self.pool)
-        await throttle.begin(admin.name, "account")
+        counter = f"account {admin.id}"
+        await throttle.begin(admin.name, "", counter)
         kept = await store.find_hash(self.pool, admin_id)
         if not await self.passwords.verify(kept, current):
             raise WrongPasswordError(field="current")
-        await throttle.succeed(admin.name, "account")
+        await throttle.succeed(admin.name, "", counter)
         check_password(new, admin.name)
         new_hash = await self.passwords.hash(new)
         await self.keep_password(actor, admin, new_hash, keep=keep)

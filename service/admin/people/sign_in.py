@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from service.admin.changes import transaction
+from service.admin.people.known_browsers import KnownBrowsers
 from service.admin.people.passwords import Passwords
 from service.admin.people.sessions import start_session
 from service.admin.people.throttle import Throttle, network_of
@@ -28,15 +29,16 @@ class SignIn:
     pool: Pool
     passwords: Passwords = field(default_factory=Passwords)
 
-    async def sign_in(self, name: str, password: str, client: Client) -> str:
-        """Begin a session and return its token.
+    async def sign_in(self, name: str, password: str, client: Client, *, browser: str = "") -> str:
+        """Begin a session and return its token. `browser` is the cookie of `KnownBrowsers`.
 
         Raises `SignInRefusedError`, `TooManyAttemptsError`.
         """
         if max(len(name), len(password)) > MOST_CHARACTERS:
             raise refused()
         throttle = Throttle(self.pool)
-        await throttle.begin(name, client.address)
+        counter = await KnownBrowsers(self.pool).find_counter(browser, name)
+        await throttle.begin(name, client.address, counter)
         admin = await admins.find_by_key(self.pool, key_of(name))
         kept = None if admin is None else await admins.find_hash(self.pool, admin.id)
         right = await self.passwords.verify(kept, password)
@@ -55,6 +57,6 @@ class SignIn:
             if new is not None:
                 await admins.replace_hash(connection, admin.id, kept, new)
             token = await start_session(connection, now, client)
-        await throttle.succeed(name, client.address)
+        await throttle.succeed(name, client.address, counter)
         log.info("sign_in.succeeded", admin_id=admin.id)
         return token

@@ -47,10 +47,11 @@ class Throttle:
 
     pool: Pool
 
-    async def begin(self, name: str, address: str) -> None:
+    async def begin(self, name: str, address: str, counter: str = "") -> None:
         """Count an attempt. One that comes too early raises `TooManyAttemptsError` and is not counted,
-        so that an attacker cannot lock an admin out permanently."""
-        name_hash, network = hash_of_name(name), network_of(address)
+        so that an attacker cannot lock an admin out permanently. A `counter` is a count of its own:
+        what others do with the name or from the address does not matter."""
+        name_hash, network = keys_of(name, address, counter)
         async with transaction(self.pool) as connection:
             await store.lock(connection, name_hash, network)
             together, of_name, of_address = await store.count(connection, name_hash, network)
@@ -63,6 +64,14 @@ class Throttle:
                 raise TooManyAttemptsError(math.ceil(wait))
             await store.insert(connection, name_hash, network)
 
-    async def succeed(self, name: str, address: str) -> None:
-        """Clear the failures of this name and address after a success."""
-        await store.delete(self.pool, hash_of_name(name), network_of(address))
+    async def succeed(self, name: str, address: str, counter: str = "") -> None:
+        """Clear the failures of this name and address, or of the counter, after a success."""
+        await store.delete(self.pool, *keys_of(name, address, counter))
+
+
+def keys_of(name: str, address: str, counter: str) -> tuple[bytes, str]:
+    """The keys under which an attempt is counted: of the name and of the network."""
+    if not counter:
+        return hash_of_name(name), network_of(address)
+    digest = hashlib.sha256(counter.encode()).digest()
+    return digest, f"counter {digest.hex()}"

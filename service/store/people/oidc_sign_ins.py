@@ -4,9 +4,27 @@ from dataclasses import dataclass
 
 from service.store.pool import Pool
 
+MOST_OF_NETWORK, MOST = 20, 1000
+"""Pending sign-ins from one network without a known browser, and in all."""
+
 INSERT = """
-INSERT INTO callgate.oidc_sign_ins (state_hash, binding_hash, nonce, verifier, return_to)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO callgate.oidc_sign_ins (
+    state_hash, binding_hash, nonce, verifier, return_to, network, is_known)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+DELETE_OF_NETWORK = """
+DELETE FROM callgate.oidc_sign_ins WHERE state_hash IN (
+    SELECT state_hash FROM callgate.oidc_sign_ins WHERE network = $1 AND NOT is_known
+    ORDER BY created_at DESC OFFSET $2
+)
+"""
+
+# Those of known browsers go last.
+DELETE_OVER = """
+DELETE FROM callgate.oidc_sign_ins WHERE state_hash IN (
+    SELECT state_hash FROM callgate.oidc_sign_ins ORDER BY is_known DESC, created_at DESC OFFSET $1
+)
 """
 
 CONSUME = """
@@ -30,12 +48,29 @@ class PendingSignIn:
 
 
 async def insert(
-    pool: Pool, state_hash: bytes, binding_hash: bytes, pending: PendingSignIn
+    pool: Pool,
+    state_hash: bytes,
+    binding_hash: bytes,
+    pending: PendingSignIn,
+    *,
+    network: str = "",
+    is_known: bool = False,
+    most: int = MOST,
 ) -> None:
+    """Add a pending sign-in, and delete expired ones and the oldest over the limits."""
     await pool.execute(DELETE_OLD)
     await pool.execute(
-        INSERT, state_hash, binding_hash, pending.nonce, pending.verifier, pending.return_to
+        INSERT,
+        state_hash,
+        binding_hash,
+        pending.nonce,
+        pending.verifier,
+        pending.return_to,
+        network[:100],
+        is_known,
     )
+    await pool.execute(DELETE_OF_NETWORK, network[:100], MOST_OF_NETWORK)
+    await pool.execute(DELETE_OVER, most)
 
 
 async def consume(pool: Pool, state_hash: bytes, binding_hash: bytes) -> PendingSignIn | None:

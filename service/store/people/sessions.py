@@ -23,6 +23,12 @@ FIND = COLUMNS + "AND s.id = $3"
 
 LIST = COLUMNS + "AND s.admin_id = $3 ORDER BY s.last_seen_at DESC, s.id LIMIT 200"
 
+# Two admins at least: one alone has one address, and no proxy.
+FIND_ONLY_ADDRESS = """
+SELECT min(address) FROM callgate.sessions WHERE created_at > now() - interval '30 days'
+HAVING count(DISTINCT admin_id) > 1 AND count(DISTINCT address) = 1
+"""
+
 INSERT = """
 INSERT INTO callgate.sessions (token_hash, admin_id, user_agent, address)
 VALUES ($1, $2, $3, $4) RETURNING id
@@ -70,6 +76,12 @@ async def find(database: Pool | Connection, session_id: UUID) -> Session | None:
 async def list_of_admin(pool: Pool, admin_id: UUID) -> list[Session]:
     """The live sessions of one admin, the last used first."""
     return [session_of(row) for row in await pool.fetch(LIST, IDLE, LONGEST, admin_id)]
+
+
+async def find_only_address(pool: Pool) -> str | None:
+    """The address from which all admins signed in; None if there are several, or one admin."""
+    found: str | None = await pool.fetchval(FIND_ONLY_ADDRESS)
+    return found
 
 
 async def insert(connection: Connection, token_hash: bytes, admin_id: UUID, client: Client) -> UUID:

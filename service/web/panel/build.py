@@ -17,6 +17,7 @@ from service.web.panel.doctor import DoctorPages
 from service.web.panel.imports.pages import ImportPages
 from service.web.panel.kit.pages import PageGroup
 from service.web.panel.kit.proxies import behind
+from service.web.panel.kit.public import PUBLIC, PublicAddress, noting_host
 from service.web.panel.organizations.editing import OrganizationEditPages
 from service.web.panel.organizations.entitlements import EntitlementPages
 from service.web.panel.organizations.export import OrganizationExportPages
@@ -47,13 +48,16 @@ def build_panel(
     ]
     panel = build_application(groups, cases.sessions, cases.conditions.read_last)
     panel.on_shutdown.append(cases.call_feed.stop)
-    panel.middlewares.append(behind(cases.core.settings.callgate_trusted_proxies))
+    settings = cases.core.settings
+    panel[PUBLIC] = PublicAddress(settings.public_origin)
+    panel.middlewares.append(behind(settings.callgate_trusted_proxies, cases.reach))
+    panel.middlewares.append(noting_host(cases.reach))
     return panel
 
 
 def people_pages(cases: UseCases) -> Iterable[PageGroup]:
     """Signing in, and the admins."""
-    yield SignInPages(cases.sign_in, cases.people, cases.sessions, cases.oidc)
+    yield SignInPages(cases.sign_in, cases.people, cases.sessions, cases.oidc, cases.known_browsers)
     yield AccountPages(cases.people, cases.sessions)
     yield PeoplePages(cases.people, cases.sessions)
     yield TokenPages(cases.tokens)

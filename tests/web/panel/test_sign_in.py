@@ -13,7 +13,7 @@ from service.admin.people.sessions import Sessions
 from service.sandbox.server import SandboxVapi
 from service.web.panel.kit.guard import COOKIE
 from service.web.panel.kit.visit import csrf_of
-from service.web.panel.people.sign_in import BINDING, way_on
+from service.web.panel.people.sign_in import BINDING, BROWSER, way_on
 from tests.support.api import ApiClient, serving
 from tests.support.browsing import ask, cookies_of, enter, submit
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, TestProvider
@@ -40,8 +40,9 @@ async def test_the_cookie_is_for_our_pages_alone(api: ApiClient) -> None:
     await add_admin(api.service.pool)
     reply = await ask(api, "POST", "/sign-in", {**ADA, "next": "/admin/tokens"})
     assert (reply.status, reply.headers["Location"]) == (303, "/admin/tokens")
-    (cookie,) = cookies_of(reply).values()
-    assert (cookie.key, cookie["path"]) == (COOKIE, "/admin")
+    assert set(cookies_of(reply)) == {COOKIE, BROWSER}
+    cookie = cookies_of(reply)[COOKIE]
+    assert cookie["path"] == "/admin"
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
     assert cookie["max-age"] == str(14 * 24 * 3600)
     assert not cookie["domain"]

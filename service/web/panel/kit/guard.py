@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import structlog
 from aiohttp import web
@@ -14,6 +14,8 @@ from service.domain.errors import CallgateError, ForbiddenError
 from service.domain.people import Session
 from service.store.pool import CONFLICTS, UNAVAILABLE
 from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.proxies import SIGNED_IN
+from service.web.panel.kit.public import public_address
 from service.web.panel.kit.visit import ROOT, Notices, Visit
 from service.web.shapes.errors import InputError
 
@@ -52,7 +54,7 @@ def from_elsewhere(request: web.Request) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.host
+    return origin is not None and not public_address(request).is_own(origin, request)
 
 
 def sign_in_address(request: web.Request) -> str:
@@ -140,6 +142,8 @@ def guarded(page: PanelPage, sessions: SessionReader) -> Handler:
         if token:
             visit.session = await sessions.find(token)
             visit.token = token if visit.session else ""
+            if visit.session is not None:
+                request[SIGNED_IN] = True
         if visit.session is None and page.needs is not None:
             address = sign_in_address(request)
             if "HX-Request" in request.headers:

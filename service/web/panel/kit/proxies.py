@@ -2,13 +2,31 @@
 list of sessions and in the throttle against guessing."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from service.admin.people.reach import PanelReach
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+SIGNED_IN = web.RequestKey("signed_in", bool)
+"""The key of a request under which the guard says that it has a session."""
+
+
+def find_address(text: str) -> str | None:
+    """The IP address of a forwarding header's part: `1.2.3.4`, `1.2.3.4:5678`, `[2001:db8::1]:443`."""
+    text = text.strip().strip('"')[:100]
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
 
 
 def is_trusted(address: str, trusted: Iterable[Network]) -> bool:
@@ -22,27 +40,55 @@ def is_trusted(address: str, trusted: Iterable[Network]) -> bool:
     return any(found.version == network.version and found in network for network in trusted)
 
 
-def address_of(remote: str, forwarded: str, trusted: Iterable[Network]) -> str:
-    """The last address in X-Forwarded-For that is not a trusted proxy: the client may have written the
-    addresses before it."""
+def address_of(remote: str, forwarded: Sequence[str], trusted: Iterable[Network]) -> str:
+    """The last address in a forwarding header that is not a trusted proxy: the client may have written
+    the addresses before it. A part without an address (`unknown`) ends the search."""
     networks, address = tuple(trusted), remote
-    for part in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):
-        if not is_trusted(address, networks):
+    for part in reversed(forwarded):
+        found = find_address(part) if is_trusted(address, networks) else None
+        if found is None:
             break
-        address = part
-    return address[:100]
+        address = found
+    return address
 
 
-def behind(proxies: Iterable[str]) -> Middleware:
-    """Give requests through these proxies the address of their client."""
+def client_of(request: web.Request, trusted: Iterable[Network]) -> str:
+    """The client's address by `X-Forwarded-For` or `Forwarded`.
+
+    A proxy sets one of them and passes the other on as the client wrote it, so where both are
+    there and disagree neither counts.
+    """
+    remote, networks = request.remote or "", tuple(trusted)
+    values = request.headers.getall("X-Forwarded-For", [])
+    parts = [part for part in ",".join(values).split(",") if part.strip()]
+    hops = [hop.get("for", "") for hop in request.forwarded]
+    found = {address_of(remote, chain, networks) for chain in (parts, hops) if chain}
+    return found.pop() if len(found) == 1 else remote
+
+
+def is_private(address: str) -> bool:
+    """Whether an address is of a private network or of this machine."""
+    try:
+        return ipaddress.ip_address(address).is_private
+    except ValueError:
+        return False
+
+
+def behind(proxies: Iterable[str], reach: PanelReach) -> Middleware:
+    """Give requests through these proxies the address of their client, and note other proxies."""
     trusted = tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
-        if not trusted or not forwarded:
+        remote = request.remote or ""
+        if "X-Forwarded-For" not in request.headers and "Forwarded" not in request.headers:
             return await handler(request)
-        address = address_of(request.remote or "", forwarded, trusted)
-        return await handler(request.clone(remote=address))
+        if is_trusted(remote, trusted):
+            return await handler(request.clone(remote=client_of(request, trusted)))
+        response = await handler(request)
+        # Every client can write the header: one on the internet counts only with a session.
+        if is_private(remote) or SIGNED_IN in request:
+            reach.proxy.note(remote)
+        return response
 
     return middleware

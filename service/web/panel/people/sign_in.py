@@ -6,19 +6,24 @@ from typing import Any
 
 from aiohttp import web
 
+from service.admin.people.known_browsers import KNOWN_FOR, KnownBrowsers
 from service.admin.people.oidc import Oidc
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.admin.people.sign_in import SignIn
+from service.admin.people.throttle import network_of
 from service.domain.errors import ConflictError, InvalidError, UnavailableError
 from service.domain.people import LONGEST, SignInRefusedError, TooManyAttemptsError
-from service.settings import is_local
 from service.web.panel.kit.guard import COOKIE
 from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.proxies import SIGNED_IN
+from service.web.panel.kit.public import public_address
 from service.web.panel.kit.visit import ROOT, Visit
 
 BINDING = "callgate_sign_in"
 BINDING_SECONDS = 600
+BROWSER = "callgate_browser"
+"""The cookie by which a browser is known."""
 MAX_FORM_BYTES = 8 * 1024
 """Of forms that no session proves: the contract's limit."""
 
@@ -29,18 +34,6 @@ CODE_IN_LOG = (
 BACK = f"{ROOT}/sign-in/provider/back"
 
 
-def is_safe(request: web.Request) -> bool:
-    """Whether the cookie is for https only: everywhere except on this machine. A proxy in front may
-    speak https where this service sees http; a browser drops such a cookie over http."""
-    return not is_local(request.url.host or "")
-
-
-def looks_plain(request: web.Request) -> bool:
-    """Whether the browser seems to use http from another machine, where it drops the cookie."""
-    forwarded = request.headers.get("X-Forwarded-Proto", request.scheme)
-    return is_safe(request) and forwarded == "http" and "Forwarded" not in request.headers
-
-
 def way_on(text: str) -> str:
     """The page to show after signing in. It is always a page of the panel."""
     is_ours = text == ROOT or text.startswith((f"{ROOT}/", f"{ROOT}?"))
@@ -48,6 +41,11 @@ def way_on(text: str) -> str:
     if not is_ours or is_entrance or not text.isprintable() or "\\" in text or len(text) > 2000:
         return ROOT
     return text
+
+
+def browser_of(visit: Visit) -> str:
+    """The cookie by which the browser is known; "" without one."""
+    return visit.request.cookies.get(BROWSER, "")
 
 
 def set_cookie(
@@ -61,7 +59,7 @@ def set_cookie(
         path=ROOT,
         httponly=True,
         samesite="Lax",
-        secure=is_safe(visit.request),
+        secure=public_address(visit.request).is_secure(visit.request),
     )
     return response
 
@@ -74,6 +72,7 @@ class SignInPages:
     people: People
     sessions: Sessions
     oidc: Oidc | None
+    browsers: KnownBrowsers
 
     def pages(self) -> list[PanelPage]:
         return [
@@ -97,7 +96,7 @@ class SignInPages:
             faults={"": fault} if fault else {},
             way=way,
             provider=self.oidc.name if self.oidc else None,
-            plain=looks_plain(visit.request),
+            plain=public_address(visit.request).looks_plain(visit.request),
         )
 
     async def show(self, visit: Visit) -> web.Response:
@@ -112,7 +111,9 @@ class SignInPages:
         form = await visit.form()
         way, name = way_on(form.get("next", "")), form.get("name", "")
         try:
-            token = await self.signing_in.sign_in(name, form.get("password", ""), visit.client)
+            token = await self.signing_in.sign_in(
+                name, form.get("password", ""), visit.client, browser=browser_of(visit)
+            )
         except SignInRefusedError as exc:
             return await self.form(visit, way, 403, exc.message, name[:200])
         except TooManyAttemptsError as exc:
@@ -126,6 +127,11 @@ class SignInPages:
         if visit.session is not None:
             await self.sessions.end(visit.session, visit.actor)
         response = await visit.go(way)
+        begun = await self.sessions.find(token)
+        if begun is not None:
+            visit.request[SIGNED_IN] = True
+            browser = await self.browsers.remember(browser_of(visit), begun.admin_id)
+            set_cookie(visit, response, BROWSER, browser, KNOWN_FOR.total_seconds())
         return set_cookie(visit, response, COOKIE, token, LONGEST.total_seconds())
 
     async def sign_out(self, visit: Visit) -> web.Response:
@@ -149,7 +155,7 @@ class SignInPages:
             values=values or {},
             faults=faults or {},
             code_hint=CODE_IN_SETTING if self.people.setup_token else CODE_IN_LOG,
-            plain=looks_plain(visit.request),
+            plain=public_address(visit.request).looks_plain(visit.request),
         )
 
     async def show_setup(self, visit: Visit) -> web.Response:
@@ -182,15 +188,19 @@ class SignInPages:
 
     def address_back(self, visit: Visit) -> str:
         """The address to which the provider sends the browser back."""
-        scheme = "https" if is_safe(visit.request) else visit.request.scheme
-        return f"{scheme}://{visit.request.host}{BACK}"
+        return f"{public_address(visit.request).base(visit.request)}{BACK}"
 
     async def to_provider(self, visit: Visit) -> web.Response:
         if self.oidc is None:
             raise web.HTTPNotFound
         way = way_on(visit.asked("next"))
         try:
-            begun = await self.oidc.begin(redirect_uri=self.address_back(visit), return_to=way)
+            begun = await self.oidc.begin(
+                redirect_uri=self.address_back(visit),
+                return_to=way,
+                network=network_of(visit.client.address),
+                is_known=await self.browsers.is_known(browser_of(visit)),
+            )
         except UnavailableError as exc:
             return await self.form(visit, way, 503, exc.message)
         response = web.Response(status=303, headers={"Location": begun.address})
