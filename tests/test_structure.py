@@ -62,6 +62,7 @@ BESIDE = {
     },
     "store": {
         "clock", "installation", "pool", "postgres", "queue", "roles", "schema", "signatures",
+        "vault",
     },
     "admin": {
         "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",

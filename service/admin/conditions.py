@@ -20,7 +20,9 @@ from service.store.calls import metrics
 from service.store.people import sessions
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
+from service.store.reconcile.sealing import count_lost
 from service.store.reconcile.state import Reconciliation
+from service.store.vault import Vault
 
 EVERY_SECONDS = 5.0
 COVERAGE_SECONDS = 60.0
@@ -124,6 +126,7 @@ class StoredConditions:
     """Whether no trusted proxy is set, so that one may be in front without being noticed."""
     expects_loopback: bool = True
     """Whether browsers on this machine are usual: the panel has no public address."""
+    vault: Vault | None = None
     holes: list[Condition] = field(default_factory=list)
     holes_read_at: float = float("-inf")
 
@@ -159,8 +162,15 @@ class StoredConditions:
     async def read_holes(self) -> list[Condition]:
         if time.monotonic() - self.holes_read_at > COVERAGE_SECONDS:
             counts = await count_holes(self.pool, self.ring_gate_default, self.watch_interval)
-            self.holes, self.holes_read_at = list(hole_conditions(counts)), time.monotonic()
+            found = [*hole_conditions(counts), *await self.read_lost()]
+            self.holes, self.holes_read_at = found, time.monotonic()
         return self.holes
+
+    async def read_lost(self) -> list[Condition]:
+        """Former webhooks whose secrets cannot be decrypted; counting reads all numbers too."""
+        count = await count_lost(self.pool, self.vault) if self.vault is not None else 0
+        webhooks = format_count(count, "former webhook", "former webhooks")
+        return [condition("kept_secrets_lost", webhooks=webhooks)] if count else []
 
 
 Live = Callable[[], Sequence[Condition]]

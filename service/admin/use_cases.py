@@ -40,6 +40,7 @@ from service.background import BackgroundLoop
 from service.core import Core
 from service.domain.conditions import Condition
 from service.domain.fingerprint import fingerprint
+from service.store.vault import open_vault
 
 
 class Preview(AccessPreview, ListPreview, ExplainChain, Protocol):
@@ -194,6 +195,7 @@ class UseCases:
             settings.callgate_call_watch_interval,
             expects_proxy=not settings.callgate_trusted_proxies,
             expects_loopback=not settings.public_origin,
+            vault=open_vault(settings),
         )
         return ConditionWatch(stored, lambda: [*self.rooms.read_conditions(), *self.reach.read()])
 

@@ -44,6 +44,7 @@ def set_up_logging(settings: Settings) -> None:
             settings.callgate_admin_token.get_secret_value(),
             settings.callgate_oidc_client_secret.get_secret_value(),
             *settings.webhook_secrets,
+            *settings.encryption_keys,
         ],
     )
 

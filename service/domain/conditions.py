@@ -10,6 +10,7 @@ from service.domain.condition_kinds import ConditionKind, Severity
 from service.domain.wording import conditions as replica
 from service.domain.wording import doctor_conditions as doctor
 from service.domain.wording import panel_conditions as panel
+from service.domain.wording import storage_conditions as storage
 
 CONDITIONS: Mapping[str, ConditionKind] = {
     kind.slug: kind
@@ -18,6 +19,7 @@ CONDITIONS: Mapping[str, ConditionKind] = {
         *panel.PANEL_KINDS,
         *replica.RECONCILE_KINDS,
         *replica.CALL_KINDS,
+        *storage.STORAGE_KINDS,
         *doctor.INSTALLATION_KINDS,
         *doctor.MODE_KINDS,
         *doctor.WEBHOOK_KINDS,

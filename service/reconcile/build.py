@@ -20,6 +20,8 @@ from service.reconcile.sweep import Sweeper
 from service.reconcile.sweep_loop import SweepLoop
 from service.settings import Settings
 from service.store.pool import Pool
+from service.store.reconcile.sealing import Sealing
+from service.store.vault import Vault, open_vault
 from service.vapi.client import VapiClient
 
 
@@ -31,6 +33,7 @@ class Reconciling:
     sweeper: Sweeper
     key: KeyGuard
     metrics: ReconcileMetrics
+    vault: Vault
 
 
 def build_reconciling(
@@ -39,7 +42,8 @@ def build_reconciling(
     """Build the parts by the settings; nothing runs yet. Without `standings`, fields that depend on
     access, such as ringing hooks, are left as they are."""
     desired, metrics, observer = desired_webhook(settings), ReconcileMetrics(), Observer(client)
-    writer = Writer(pool, observer, desired)
+    vault = open_vault(settings)
+    writer = Writer(pool, observer, desired, vault)
     assistants = AssistantWebhooks(pool, writer, desired)
     key = fingerprint(settings.vapi_api_key.get_secret_value())
     number_pass = NumberPass(
@@ -56,7 +60,7 @@ def build_reconciling(
     )
     reconciler = Reconciler(pool, observer, number_pass, Release(writer, assistants, desired))
     sweeper = Sweeper(pool, client, reconciler, settings.callgate_reconcile_max_changes)
-    return Reconciling(reconciler, sweeper, KeyGuard(pool, client, key), metrics)
+    return Reconciling(reconciler, sweeper, KeyGuard(pool, client, key), metrics, vault)
 
 
 def build_loops(core: Core, parts: Reconciling) -> list[BackgroundLoop]:
@@ -64,4 +68,5 @@ def build_loops(core: Core, parts: Reconciling) -> list[BackgroundLoop]:
     interval = core.settings.callgate_reconcile_interval
     sweeps = SweepLoop(core.pool, parts.sweeper, parts.key, interval)
     due = ReconcileLoop(core.dsn, core.pool, parts.reconciler, parts.key, sweeps)
-    return [due.background(), *sweeps.background()]
+    sealing = Sealing(core.pool, parts.vault)
+    return [due.background(), *sweeps.background(), sealing.background()]

@@ -15,6 +15,7 @@ from service.background import Background, BackgroundLoop
 from service.serve.announce import admin_url
 from service.settings import Settings
 from service.store.installation import Mode
+from service.store.vault import open_vault
 
 RESPAWN_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
@@ -107,6 +108,9 @@ def worker_environment(settings: Settings, dsn: str) -> dict[str, str]:
         "CALLGATE_HOST": settings.callgate_host,
         "CALLGATE_PORT": str(settings.callgate_port),
     }
+    if not settings.database_url.get_secret_value():
+        # A worker takes the embedded server for an operator's, whose keys are others.
+        given["CALLGATE_ENCRYPTION_KEY"] = ",".join(open_vault(settings).keys)
     if settings.callgate_admin_port is not None:
         given |= {
             "CALLGATE_ADMIN_HOST": settings.callgate_admin_host,

@@ -8,6 +8,8 @@ from pydantic import Field, SecretStr
 
 from service.settings.group import SettingsGroup
 
+SHORTEST_KEY = 24
+
 
 def default_data_dir() -> Path:
     """Where the embedded PostgreSQL and the spool live: the system's place for root, else home."""
@@ -22,8 +24,22 @@ class DatabaseSettings(SettingsGroup):
 
     database_url: SecretStr = SecretStr("")
     callgate_migration_database_url: SecretStr = SecretStr("")
+    callgate_encryption_key: SecretStr = SecretStr("")
     callgate_data_dir: Path = Field(default_factory=default_data_dir)
     callgate_pool_size: int = Field(default=10, ge=2, le=200)
+
+    @property
+    def encryption_keys(self) -> tuple[str, ...]:
+        """The keys for secrets at rest, if set: the first encrypts, all decrypt."""
+        raw = self.callgate_encryption_key.get_secret_value()
+        return tuple(word.strip() for word in raw.split(",") if word.strip())
+
+    def encryption_faults(self) -> list[str]:
+        """Faults of the encryption keys."""
+        if all(len(key) >= SHORTEST_KEY for key in self.encryption_keys):
+            return []
+        text = f"has a key of under {SHORTEST_KEY} characters: make one with openssl rand -hex 32."
+        return [f"CALLGATE_ENCRYPTION_KEY {text}"]
 
     def database_faults(self) -> list[str]:
         """Faults of the database's addresses."""

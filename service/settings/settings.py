@@ -45,5 +45,6 @@ class Settings(
             *self.proxy_faults(),
             *self.listener_faults(),
             *self.database_faults(),
+            *self.encryption_faults(),
             *self.oidc_faults(),
         ]

@@ -27,6 +27,8 @@ def settings_for(data_dir: Path, vapi_url: str, **given: object) -> Settings:
         "vapi_webhook_secret": SECRET,
         "callgate_admin_token": TOKEN,
         "callgate_data_dir": data_dir,
+        # Replicas of one database have data folders, and so key files, of their own.
+        "callgate_encryption_key": "the-encryption-key-of-all-tests",
         "callgate_allow_insecure_webhook_url": True,
         "callgate_vapi_requests_per_second": 1000,
     }

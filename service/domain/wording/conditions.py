@@ -32,14 +32,6 @@ REPLICA_KINDS = (
         check="database",
     ),
     ConditionKind(
-        "database_role_too_powerful",
-        "warning",
-        "Callgate works in PostgreSQL as a superuser or as the owner of its tables.",
-        "An attacker who takes over the service could alter the tables, the audit among them.",
-        "Give DATABASE_URL a role of its own, and CALLGATE_MIGRATION_DATABASE_URL the owner's.",
-        "health",
-    ),
-    ConditionKind(
         "hangup_worker_down",
         "warning",
         "The hang-up worker is restarting.",

@@ -61,7 +61,9 @@ class AssistantWebhooks:
             if original is None:
                 kept = None if webhook_fields.is_ours(desired, seen.server) else seen.server
                 former = {"server": webhook_fields.without_own_secrets(desired, kept)}
-                await assistants.keep_original(self.pool, assistant_id, lease, former)
+                await assistants.keep_original(
+                    self.pool, assistant_id, lease, self.writer.vault.seal_kept(former)
+                )
             if not drift:
                 return claim, True
             written = await self.writer.write(
@@ -118,7 +120,8 @@ class AssistantWebhooks:
             seen = await self.writer.read(target, priority)
         except VapiNotFoundError:
             return
-        body = way_back(self.desired, seen.server, claim.last_applied, original.get("server"))
+        former = self.writer.open_kept(claim, original).get("server")
+        body = way_back(self.desired, seen.server, claim.last_applied, former)
         if not body:
             if claim.problem != UNSURE:
                 raise VapiUnsureError(NOT_OURS)

@@ -142,7 +142,9 @@ class NumberPass:
         desired = facts.desired.webhook
         ours = webhook_fields.is_ours(desired, seen.server)
         former = None if ours else webhook_fields.without_own_secrets(desired, seen.server)
-        await claims.keep_original(self.pool, claim, {"server": former})
+        await claims.keep_original(
+            self.pool, claim, self.writer.vault.seal_kept({"server": former})
+        )
         written = await self.writer.write(
             claim,
             Target("phone_number", change.vapi_id),

@@ -56,7 +56,7 @@ class Release:
         """The part of the change that removes our webhook; empty where there is none of ours."""
         if held.original is None:
             return {}
-        former = held.original.get("server")
+        former = self.writer.open_kept(held, held.original).get("server")
         return way_back(self.desired, seen.server, held.last_applied, former)
 
     async def roll_back(
@@ -68,7 +68,7 @@ class Release:
         """
         target = Target(change.level, change.vapi_id)
         seen = await self.writer.read(target, priority)
-        before = change.before or {}
+        before = self.writer.open_kept(held, change.before or {})
         body = {key: before[key] for key in (*BINDINGS, FALLBACK) if key in before}
         former = seen.server
         if "server" in before:

@@ -19,6 +19,7 @@ from service.reconcile.steps.applied import secret_form
 from service.reconcile.steps.webhook_fields import Server
 from service.store.pool import Pool
 from service.store.reconcile import changes
+from service.store.vault import Vault
 from service.vapi.errors import VapiRejectedError
 from service.vapi.resources import PhoneNumberView, ServerView
 
@@ -53,6 +54,7 @@ class Writer:
     pool: Pool
     observer: Observer
     desired: DesiredWebhook
+    vault: Vault
 
     async def write(
         self,
@@ -77,16 +79,20 @@ class Writer:
             vapi_id=target.vapi_id,
             cause=cause,
             fields=fields,
-            before={
-                key: webhook_fields.without_own_secrets(self.desired, seen.server)
-                if key == "server"
-                else seen.raw.get(key)
-                for key in body
-            },
-            after={
-                **body,
-                **({"server": masked_block(body["server"])} if "server" in body else {}),
-            },
+            before=self.vault.seal_kept(
+                {
+                    key: webhook_fields.without_own_secrets(self.desired, seen.server)
+                    if key == "server"
+                    else seen.raw.get(key)
+                    for key in body
+                }
+            ),
+            after=self.vault.seal_kept(
+                {
+                    **body,
+                    **({"server": masked_block(body["server"])} if "server" in body else {}),
+                }
+            ),
             urgent=urgent,
         )
         if change_id is None:
@@ -142,6 +148,12 @@ class Writer:
             fields=webhook_fields.owned_differences(seen.server, server),
             priority=priority,
         )
+
+    def open_kept(self, held: WebhookClaim, kept: Mapping[str, Any]) -> dict[str, Any]:
+        """Decrypt kept fields; secrets whose key is lost are left out, and the rest is restored."""
+        if self.vault.has_lost(kept):
+            log.error("webhook.kept_secrets_lost", phone_number_id=held.phone_number_id)
+        return self.vault.open_kept(kept)
 
     async def confirm(self, written: Written) -> None:
         """Record that Vapi was seen to have the change."""

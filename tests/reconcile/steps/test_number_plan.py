@@ -28,6 +28,7 @@ from service.reconcile.steps.number_pass import NumberPass
 from service.reconcile.steps.number_plan import NumberPlan, number_plan
 from service.reconcile.steps.writer import Writer
 from service.store.reconcile import assistants, changes, claims
+from service.store.vault import Vault
 from service.vapi.bindings import bindings_of
 from service.vapi.errors import VapiNotFoundError, VapiUnsureError
 from service.vapi.hooks import destination, ending_hook, ringing_hook
@@ -193,7 +194,7 @@ def pass_over(
 ) -> NumberPass:
     stub: Any = vapi
     observer = Observer(stub)
-    writer = Writer(stub, observer, WEBHOOK)
+    writer = Writer(stub, observer, WEBHOOK, Vault(["a key of the test"]))
     return NumberPass(
         stub,
         observer,
