@@ -7,6 +7,7 @@ import structlog
 from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory
 from service.access.enforcement.call_cutter import CallCutter
+from service.access.enforcement.call_owners import CallOwners
 from service.access.enforcement.hangup_ladder import HangupLadder
 from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
@@ -94,23 +95,27 @@ def build_access(core: Core) -> Access:
     events = CallEventWriter(pool)
     lookups = Lookups(settings.callgate_name_servers, keep_last=True)
     control = ControlClient(settings.vapi_control_hosts, lookups)
-    ladder = HangupLadder(core.client, control, StoredHangups(pool), events.record)
+    stop_unknown = settings.callgate_unknown_calls == "hang_up"
+    owners = CallOwners(pool, core.client, directory, policies.chain, stop_unknown, events.record)
+    ladder = HangupLadder(core.client, control, StoredHangups(pool, owners), events.record)
     spool = Spool(settings.callgate_data_dir / "spool", pool)
     recorder = CallRecorder(pool, CallWriter(pool), spool, ladder.attempt_now, events.record)
-    cutter = CallCutter(pool, directory, policies.standings)
+    longest = settings.callgate_max_call_seconds
+    cutter = CallCutter(pool, directory, policies.standings, longest)
+    blocked_message = settings.callgate_blocked_message
     feed.followers.append(cutter.wake)
     return Access(
         policies=policies,
         directory=directory,
         feed=feed,
         preview=ChainPreview(policies.chain, directory),
-        gate=AccessGate(directory, policies.chain, recorder, settings.callgate_blocked_message),
+        gate=AccessGate(directory, policies.chain, recorder, owners, blocked_message, stop_unknown),
         spool=spool,
         events=events,
         control=control,
         worker=HangupWorker(core.dsn, pool, ladder),
         cutter=cutter,
         watch=CallWatch(
-            pool, core.client, directory, policies.chain, settings.callgate_call_watch_interval
+            pool, core.client, directory, settings.callgate_call_watch_interval, owners
         ),
     )

@@ -7,17 +7,19 @@ moment: the next reader then finds it, and it learns of another replica's decisi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
-from service.access.first_message import announce
+from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
 from service.domain.call_events import StepRecorder, ignore_step
-from service.domain.calls import CallEnd, NewCall
-from service.store.calls.hangups import reopen_hangup
-from service.store.calls.records import record_end
+from service.domain.calls import CallEnd, CallKey, NewCall
+from service.store.calls.decisions import StoredDecision, find_decisions
+from service.store.calls.ends import record_end
+from service.store.calls.hangups import ask_owner, reopen_hangup
 from service.store.calls.spool import Entry, Spool
 from service.store.calls.spool_notes import NotesFile
 from service.store.calls.writer import CallWriter, RecordsUnavailableError
@@ -29,13 +31,15 @@ RECORD_SECONDS = 2.0
 
 log = structlog.get_logger()
 
-HangUpNow = Callable[[str, str | None], Awaitable[object]]
-"""The first attempt from memory, when PostgreSQL cannot take the job."""
+HangUpNow = Callable[[CallKey, str | None], Awaitable[object]]
+"""The first attempt from memory, when PostgreSQL cannot take the job. Without a control URL it asks
+Vapi for the call, and whose it is."""
 
 
 @dataclass(slots=True)
 class CallRecorder:
-    """Keeps one decision a call: the row in PostgreSQL is the decision, `known` a cache of it.
+    """Keeps one decision per call and organization: the row in PostgreSQL is the decision of the
+    call's own organization, a claim that of another one; `known` is a cache of both.
 
     With PostgreSQL away the spool records, and the first hang-up is attempted from memory.
     """
@@ -46,31 +50,60 @@ class CallRecorder:
     hang_up_now: HangUpNow
     record_step: StepRecorder = ignore_step
     known: KnownCalls = field(default_factory=KnownCalls)
-    recording: dict[str, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
+    recording: dict[CallKey, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
 
     async def record(self, call: NewCall) -> tuple[KnownCall, bool]:
-        """Record a call in PostgreSQL, or else in the spool; True if this decision is the call's."""
+        """Record a call in PostgreSQL, or else in the spool.
+
+        True if this decision is the first one for its organization.
+        """
         try:
             recorded = await self.writer.record(call, RECORD_SECONDS)
         except RecordsUnavailableError:
-            await self.spool.keep(Entry(call=call))
-            announce(call)
-            if call.hangup_after_seconds == 0:
-                self.start(self.hang_up_now(call.vapi_call_id, call.control_url))
-            return known_from(call), True
+            return await self.keep_for_later(call), True
+        if recorded.stored is not None and recorded.stored.owner is not None:
+            return self.note_claim(call, recorded.stored, first=recorded.first), recorded.first
         if recorded.first:
             announce(call)
             return known_from(call), True
         assert recorded.stored is not None, "a later record carries the stored decision"
         return known_from_stored(recorded.stored), False
 
+    async def keep_for_later(self, call: NewCall) -> KnownCall:
+        """Spool a call while PostgreSQL is away, and hang it up from memory if it is blocked."""
+        await self.spool.keep(Entry(call=call))
+        main = self.known.get(call.vapi_call_id)
+        contested = main is not None and main.organization_id not in (None, call.organization_id)
+        if contested and main is not None:
+            announce_claim(call, main.organization_id)
+        else:
+            announce(call)
+        if call.hangup_after_seconds == 0:
+            # Of a contested call Vapi alone may give the control URL, with whose call it is.
+            self.start(self.hang_up_now(call.key, None if contested else call.control_url))
+        return known_from(call)
+
+    def note_claim(self, call: NewCall, stored: StoredDecision, *, first: bool) -> KnownCall:
+        """Cache a claim beside its call; a new one is logged and shown with the call."""
+        assert stored.owner is not None
+        self.known.put_owner(call.vapi_call_id, known_from_stored(stored.owner))
+        if first:
+            announce_claim(call, stored.owner.organization_id)
+            detail = {
+                "organization_id": str(call.organization_id),
+                "effect": call.decision.effect.value,
+                "reason": call.decision.reason,
+            }
+            self.record_step(call.vapi_call_id, "claimed", detail)
+        return known_from_stored(stored)
+
     async def record_beside_answer(self, call: NewCall) -> tuple[KnownCall, bool]:
         """Record a call while its assistant-request is answered; the answer waits only if alone."""
         alone = not self.recording
         page = self.spool.note(Entry(call=call))
         recording = asyncio.create_task(self.record_noted(call, page))
-        self.recording[call.vapi_call_id] = recording
+        self.recording[call.key] = recording
         if alone:
             await asyncio.wait({recording}, timeout=PROMPT_SECONDS)
             if recording.done() and not recording.cancelled():
@@ -90,22 +123,22 @@ class CallRecorder:
             log.exception("call.not_recorded", call_id=call_id)
             return known_from(call), True
         finally:
-            self.recording.pop(call_id, None)
+            self.recording.pop(call.key, None)
         if page is not None:
             self.spool.notes.remove(page)
         if not first:
-            self.known.replace(call_id, known)
+            self.known.put(call_id, known)
         return known, first
 
-    async def wait_until_recorded(self, call_id: str) -> None:
+    async def wait_until_recorded(self, key: CallKey) -> None:
         """Wait until a call's record is in PostgreSQL or in the spool; usually it already is."""
-        recording = self.recording.get(call_id)
+        recording = self.recording.get(key)
         if recording is not None:
             await asyncio.wait({recording}, timeout=RECORD_SECONDS + 0.5)
 
     async def record_end(self, end: CallEnd) -> None:
         """Close a call in PostgreSQL, or else in the spool. It is safe when this returns."""
-        await self.wait_until_recorded(end.vapi_call_id)
+        await self.wait_until_recorded((end.vapi_call_id, end.organization_id))
         # While records wait in the spool the call may be one of them: its end goes behind it.
         if self.writer.available and not self.spool.waiting:
             try:
@@ -117,19 +150,43 @@ class CallRecorder:
                 return
         await self.spool.keep(Entry(end=end))
 
-    async def restart_hangup(self, call_id: str, control_url: str | None) -> None:
+    async def restart_hangup(self, key: CallKey, control_url: str | None) -> None:
         """Start the ladder of a blocked call again; the queue keeps it to one job a call."""
-        await self.wait_until_recorded(call_id)
+        call_id, organization_id = key
+        await self.wait_until_recorded(key)
         try:
-            if not self.writer.available:
-                raise TimeoutError
-            async with asyncio.timeout(RECORD_SECONDS):
-                if await reopen_hangup(self.pool, call_id, control_url):
+            async with self.recorded():
+                if await reopen_hangup(self.pool, call_id, control_url, organization_id):
                     log.warning("call.hangup_restarted", call_id=call_id)
                     self.record_step(call_id, "hangup.restarted", {})
         except UNAVAILABLE:
             self.writer.rest()
-            await self.hang_up_now(call_id, control_url)
+            await self.hang_up_now(key, control_url)
+
+    async def ask_owner(self, key: CallKey) -> None:
+        """Have Vapi asked whose call it is: a message names another organization than the call's."""
+        await self.wait_until_recorded(key)
+        try:
+            async with self.recorded():
+                await ask_owner(self.pool, key[0])
+        except UNAVAILABLE:
+            self.writer.rest()
+            await self.hang_up_now(key, None)
+
+    async def reload(self, call_id: str) -> None:
+        """Cache the decision of the call's organization afresh, as it stands in PostgreSQL."""
+        async with self.recorded():
+            stored = (await find_decisions(self.pool, [call_id])).get(call_id)
+        if stored is not None:
+            self.known.put_owner(call_id, known_from_stored(stored))
+
+    @asynccontextmanager
+    async def recorded(self) -> AsyncIterator[None]:
+        """A bounded use of PostgreSQL. Raises one of `UNAVAILABLE` at once while it is away."""
+        if not self.writer.available:
+            raise TimeoutError
+        async with asyncio.timeout(RECORD_SECONDS):
+            yield
 
     def start(self, work: Awaitable[object]) -> None:
         """Run beside the reply, which never waits for a hang-up."""

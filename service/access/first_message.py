@@ -1,12 +1,14 @@
 """Turns a call's first message into its row, and logs the decision with the contract's lines."""
 
 from datetime import datetime
+from uuid import UUID, uuid4
 
 import structlog
 
+from policies.contract import Effect
 from service.access.directory import Registration
-from service.domain.calls import GateName, NewCall
-from service.domain.decisions import Decision
+from service.domain.calls import GateName, NewCall, plausible_cost, plausible_duration
+from service.domain.decisions import Basis, Decision
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.vapi.message_types import ASSISTANT_REQUEST
 from service.vapi.messages import ServerMessage
@@ -16,7 +18,14 @@ HANGING_UP = "[Webhook] Attempting to hang up call"
 REFUSAL_SECONDS = 8.0
 """How long Vapi may take to speak a refusal before we check that the call has ended."""
 
+UNKNOWN_REASON = "unknown_phone_number"
+
 log = structlog.get_logger()
+
+
+def deny_unknown(at: datetime, basis: Basis) -> Decision:
+    """The decision on a call of a number and an assistant that are not registered."""
+    return Decision(uuid4(), Effect.DENY, UNKNOWN_REASON, None, basis, (), at)
 
 
 def new_call(
@@ -27,16 +36,23 @@ def new_call(
     *,
     now: datetime,
     default_message: str,
+    stop_unknown: bool = False,
 ) -> NewCall:
-    """The row for a call's first message."""
+    """The row for a call's first message. `stop_unknown`: calls of unknown numbers are hung up.
+
+    A blocked call whose first message reports its end is hung up all the same: Vapi is asked first.
+    """
     asked = message.type == ASSISTANT_REQUEST
     gate: GateName = "request" if asked else "event"
-    ended_at = (message.ended_at or message.at or now) if message.ends_call else None
     hangup_after = None
-    if registration is not None and not decision.allowed and ended_at is None:
+    if not decision.allowed and (registration is not None or stop_unknown):
         hangup_after = REFUSAL_SECONDS if asked else 0.0
+    ends = message.ends_call and hangup_after is None
+    ended_at = (message.ended_at or message.at or now) if ends else None
+    began_at = started_at(message, now)
+    duration = plausible_duration(message.duration_seconds, now - began_at)
     spoken = None
-    if hangup_after == 0.0:
+    if hangup_after == 0.0 and not message.ends_call:
         spoken = goodbye(registration, decision, now, default_message)
     number = registration.phone_number if registration else None
     return NewCall(
@@ -47,13 +63,13 @@ def new_call(
         type=message.call_type,
         gate=gate,
         decision=decision,
-        started_at=started_at(message, now),
+        started_at=began_at,
         control_url=message.control_url,
         hangup_after_seconds=hangup_after,
         ended_at=ended_at,
         ended_reason=message.ended_reason if ended_at else None,
-        duration_seconds=message.duration_seconds if ended_at else None,
-        cost=message.cost if ended_at else None,
+        duration_seconds=duration if ended_at else None,
+        cost=plausible_cost(message.cost, duration, now - began_at) if ended_at else None,
         number=message.number if registration is None else None,
         goodbye=spoken,
     )
@@ -67,6 +83,19 @@ def goodbye(
         return None
     organization = registration.organization
     return format_blocked_message(organization, decision.reason, default_message, now)
+
+
+def announce_claim(call: NewCall, owner: UUID | None) -> None:
+    """Log that a message named another organization than the call's."""
+    log.warning(
+        "call.claimed",
+        call_id=call.vapi_call_id,
+        organization_id=owner,
+        claimed_by=call.organization_id,
+        decision_id=call.decision.id,
+        allowed=call.decision.allowed,
+        reason=call.decision.reason,
+    )
 
 
 def announce(call: NewCall) -> None:

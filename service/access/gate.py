@@ -1,4 +1,6 @@
-"""The gate: one decision per call, recorded before it is acted on, whatever order messages come in.
+"""The gate: one decision per call and organization, recorded before it is acted on, in any order of
+messages. A message may name another organization than the call's: its decision is made anew, a denial
+wins, and Vapi tells whose call it is.
 
 Two replicas, duplicates and restarts: the row in PostgreSQL is the decision; what is in memory is a
 cache in front of it. With PostgreSQL away memory decides, the spool records, and the first hang-up is
@@ -7,24 +9,25 @@ attempted all the same: a blocked call must not talk, and a paying one must not 
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from uuid import uuid4
 
-from policies.contract import CallFacts, Effect
+from policies.contract import CallFacts
 from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory, Registration
-from service.access.first_message import new_call
+from service.access.enforcement.call_owners import CallOwners
+from service.access.first_message import deny_unknown, new_call
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
 from service.access.policies.request import build_request
-from service.domain.calls import CallEnd
+from service.domain.calls import CallEnd, CallKey
 from service.domain.decisions import Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.calls.writer import RecordsUnavailableError
+from service.store.pool import UNAVAILABLE
 from service.vapi.message_types import ASSISTANT_REQUEST
 from service.vapi.messages import ServerMessage
 
-UNKNOWN_REASON = "unknown_phone_number"
 RESTART_SECONDS = 2.0
 """A blocked call that still sends messages this long after a hang-up is hung up again."""
 
@@ -50,39 +53,92 @@ class AccessGate:
     directory: AccessDirectory
     chain: DecisionChain
     recorder: CallRecorder
+    owners: CallOwners
     blocked_message: str = DEFAULT_BLOCKED_MESSAGE
-    deciding: dict[str, asyncio.Future[KnownCall]] = field(default_factory=dict)
+    stop_unknown: bool = False
+    deciding: dict[CallKey, asyncio.Future[KnownCall]] = field(default_factory=dict)
 
     async def handle(self, message: ServerMessage) -> Ruling:
         """Rule on one message of a call and do what follows from it."""
         registration = self.directory.find(message.phone_number_ids, message.assistant_ids)
-        if message.call_id is None:
+        call_id = message.call_id
+        if call_id is None:
             decision = await self.decide(message, registration)
             return Ruling(registration, decision.allowed, decision.reason, str(decision.id))
         first = False
-        known = self.recorder.known.get(message.call_id)
-        if known is None or (known.organization_id is None and registration is not None):
-            known, first = await self.handle_first(message.call_id, message, registration)
+        known = self.find_known(call_id, registration)
+        if known is None:
+            known, first = await self.handle_first(call_id, message, registration)
         else:
-            await self.handle_later(message.call_id, known, message)
-        if known.organization_id is None and registration is not None:
-            registration = None
+            await self.handle_later(call_id, known, message)
+        known = await self.weigh(call_id, known)
+        registration = self.registration_of(known, registration)
         return Ruling(registration, known.allowed, known.reason, known.decision_id, first)
+
+    def find_known(self, call_id: str, registration: Registration | None) -> KnownCall | None:
+        """The cached decision that this message belongs to; None: its organization is to be decided.
+
+        A message without a registered number belongs to the call's organization, and so does one
+        that names it by an assistant alone although the call has a number.
+        """
+        main = self.recorder.known.get(call_id)
+        if main is None or registration is None:
+            return main
+        if main.organization_id is None:
+            return main if main.owner_checked else None
+        if registration.phone_number is None and main.number is not None:
+            return main
+        return self.recorder.known.find(call_id, registration.organization.id)
+
+    def registration_of(
+        self, known: KnownCall, registration: Registration | None
+    ) -> Registration | None:
+        """The registration that the reply is for: always of the organization that was decided about."""
+        if registration is None or registration.organization.id == known.organization_id:
+            return registration
+        entry = self.directory.entries.get(known.organization_id) if known.organization_id else None
+        return None if entry is None else Registration(entry.organization, None)
+
+    async def weigh(self, call_id: str, known: KnownCall) -> KnownCall:
+        """The decision that counts where two organizations are named for one call: a denial wins.
+
+        If the call's own organization is denied and this one is not, Vapi is asked whose call it is,
+        for a moment: a forged message must not block the calls of a paying organization.
+        """
+        main = self.recorder.known.get(call_id)
+        if main is known and main.claims and not main.owner_checked:
+            # The job that asks Vapi may have given the call to another organization meanwhile.
+            with suppress(*UNAVAILABLE):
+                await self.recorder.reload(call_id)
+            main = self.recorder.known.get(call_id)
+        if main is None or main.organization_id in (None, known.organization_id):
+            return known
+        if main.allowed or not known.allowed:
+            return known
+        if not main.owner_checked and await self.owners.ask(call_id):
+            with suppress(*UNAVAILABLE):
+                await self.recorder.reload(call_id)
+            main = self.recorder.known.get(call_id) or main
+        if main.organization_id == known.organization_id:
+            return known
+        return main
 
     async def handle_first(
         self, call_id: str, message: ServerMessage, registration: Registration | None
     ) -> tuple[KnownCall, bool]:
-        """Decide a call that this replica has not seen; copies that arrive meanwhile wait for it.
+        """Decide a call that this replica has not seen for this organization; copies that arrive
+        meanwhile wait for it.
 
         True if the decision is this message's.
         """
-        under_way = self.deciding.get(call_id)
+        key = call_id, registration.organization.id if registration else None
+        under_way = self.deciding.get(key)
         if under_way is not None:
             known = await asyncio.shield(under_way)
             await self.handle_later(call_id, known, message)
             return known, False
         future: asyncio.Future[KnownCall] = asyncio.get_running_loop().create_future()
-        self.deciding[call_id] = future
+        self.deciding[key] = future
         try:
             known, first = await self.decide_and_record(call_id, message, registration)
         except BaseException as exc:
@@ -90,7 +146,7 @@ class AccessGate:
             future.exception()
             raise
         finally:
-            del self.deciding[call_id]
+            del self.deciding[key]
         self.recorder.known.put(call_id, known)
         future.set_result(known)
         if not first:
@@ -109,6 +165,7 @@ class AccessGate:
             decision,
             now=self.directory.now(),
             default_message=self.blocked_message,
+            stop_unknown=self.stop_unknown,
         )
         if message.type == ASSISTANT_REQUEST:
             return await self.recorder.record_beside_answer(call)
@@ -118,8 +175,7 @@ class AccessGate:
         """Ask the chain; a number that is not registered is denied without it."""
         at = self.directory.now()
         if registration is None:
-            basis = self.directory.basis
-            return Decision(uuid4(), Effect.DENY, UNKNOWN_REASON, None, basis, (), at)
+            return deny_unknown(at, self.directory.basis)
         facts = None
         if message.call_id is not None:
             facts = CallFacts(
@@ -133,22 +189,45 @@ class AccessGate:
 
     async def handle_later(self, call_id: str, known: KnownCall, message: ServerMessage) -> None:
         """Handle a later message: it may end the call, or show that a blocked one still talks."""
-        if message.ends_call:
-            known.ended = True
-            await self.recorder.record_end(self.build_end(call_id, message))
-        elif not known.allowed and known.organization_id is not None and not known.ended:
-            fresh_url = message.control_url is not None and not known.had_control_url
-            waited = time.monotonic() - known.hung_up_at
-            if message.type != ASSISTANT_REQUEST and (fresh_url or waited > RESTART_SECONDS):
-                known.hung_up_at = time.monotonic()
-                known.had_control_url = known.had_control_url or message.control_url is not None
-                self.recorder.start(self.recorder.restart_hangup(call_id, message.control_url))
+        main = self.recorder.known.get(call_id)
+        if main is not None and main.organization_id != known.organization_id:
+            # Another organization's claim changes nothing on the call's record. Vapi is asked.
+            self.ask_again(call_id, known)
+        elif message.ends_call:
+            if not names_other_number(known, message):
+                await self.recorder.record_end(self.build_end(call_id, known, message))
+        elif not known.allowed and known.hung_up:
+            self.restart(call_id, known, message)
 
-    def build_end(self, call_id: str, message: ServerMessage) -> CallEnd:
+    def restart(self, call_id: str, known: KnownCall, message: ServerMessage) -> None:
+        """Hang up again a blocked call that still sends messages, at most every few seconds."""
+        fresh_url = message.control_url is not None and not known.had_control_url
+        waited = time.monotonic() - known.hung_up_at
+        if message.type != ASSISTANT_REQUEST and (fresh_url or waited > RESTART_SECONDS):
+            known.hung_up_at = time.monotonic()
+            known.had_control_url = known.had_control_url or message.control_url is not None
+            key = call_id, known.organization_id
+            self.recorder.start(self.recorder.restart_hangup(key, message.control_url))
+
+    def ask_again(self, call_id: str, known: KnownCall) -> None:
+        """Have Vapi asked whose call it is, at most every few seconds."""
+        if time.monotonic() - known.hung_up_at > RESTART_SECONDS:
+            known.hung_up_at = time.monotonic()
+            self.recorder.start(self.recorder.ask_owner((call_id, known.organization_id)))
+
+    def build_end(self, call_id: str, known: KnownCall, message: ServerMessage) -> CallEnd:
         return CallEnd(
             call_id,
             message.ended_at or message.at or self.directory.now(),
             message.ended_reason,
             message.duration_seconds,
             message.cost,
+            known.organization_id,
         )
+
+
+def names_other_number(known: KnownCall, message: ServerMessage) -> bool:
+    """Whether a message names a number, and not the one that the call was recorded with."""
+    return bool(
+        known.number and message.phone_number_ids and known.number not in message.phone_number_ids
+    )

@@ -13,24 +13,31 @@ MOST_CALLS = 50_000
 
 
 class KnownCall(msgspec.Struct, gc=False):
-    """One cached call. `hung_up_at` is monotonic: when its last hang-up began.
+    """One cached call, or another organization's claim on it. `hung_up_at` is monotonic: when its last
+    hang-up began, or when Vapi was last asked about the claim.
+
+    `number` is Vapi's id of the number that named the organization. `owner_checked`: Vapi has told
+    whose call it is. `claims`: decisions for other organizations that messages of this call named.
 
     A replica holds tens of thousands of these. The garbage collector skips them, because traversing
-    them would pause every call; for the same reason `decision_id` is text.
+    them would pause every call; for the same reason `decision_id` is text, and a claim does not
+    refer back to its call.
     """
 
     decision_id: str
     allowed: bool
     reason: str
     organization_id: UUID | None
-    gate: str
-    ended: bool = False
+    number: str | None = None
+    hung_up: bool = False
+    owner_checked: bool = False
     hung_up_at: float = 0.0
     had_control_url: bool = False
+    claims: dict[UUID, "KnownCall"] | None = None
 
 
 class KnownCalls:
-    """The calls used last, at most `MOST_CALLS` of them."""
+    """The calls used last, at most `MOST_CALLS` of them, each with the claims on it."""
 
     def __init__(self) -> None:
         self.calls: OrderedDict[str, KnownCall] = OrderedDict()
@@ -42,18 +49,32 @@ class KnownCalls:
             self.calls.move_to_end(call_id)
         return known
 
+    def find(self, call_id: str, organization_id: UUID | None) -> KnownCall | None:
+        """The cached decision on a call for one organization: the call's own, or a claim on it."""
+        known = self.get(call_id)
+        if known is None or known.organization_id == organization_id:
+            return known
+        if known.claims is None or organization_id is None:
+            return None
+        return known.claims.get(organization_id)
+
     def put(self, call_id: str, known: KnownCall) -> None:
-        """Cache a call; the one unused for longest makes room."""
+        """Cache a decision: a claim beside another organization's call, else the call itself."""
+        earlier, organization_id = self.calls.get(call_id), known.organization_id
+        owner = None if earlier is None else earlier.organization_id
+        if earlier is None or None in (owner, organization_id) or owner == organization_id:
+            self.put_owner(call_id, known)
+        elif organization_id is not None:
+            earlier.claims = {**(earlier.claims or {}), organization_id: known}
+
+    def put_owner(self, call_id: str, known: KnownCall) -> None:
+        """Cache a call in the place of what was cached of it; the one unused for longest makes room."""
+        earlier = self.calls.get(call_id)
+        if earlier is not None and known.claims is None:
+            known.claims = earlier.claims
         self.calls[call_id] = known
         while len(self.calls) > MOST_CALLS:
             self.calls.popitem(last=False)
-
-    def replace(self, call_id: str, known: KnownCall) -> None:
-        """Put the stored decision in the place of ours; an end that was seen stays seen."""
-        earlier = self.calls.get(call_id)
-        if earlier is not None:
-            known.ended = known.ended or earlier.ended
-            self.calls[call_id] = known
 
 
 def known_from(call: NewCall) -> KnownCall:
@@ -63,8 +84,8 @@ def known_from(call: NewCall) -> KnownCall:
         call.decision.allowed,
         call.decision.reason,
         call.organization_id,
-        call.gate,
-        ended=call.ended_at is not None,
+        call.vapi_phone_number_id,
+        hung_up=call.hangup_after_seconds is not None,
         hung_up_at=time.monotonic(),
         had_control_url=call.control_url is not None,
     )
@@ -77,8 +98,9 @@ def known_from_stored(stored: StoredDecision) -> KnownCall:
         stored.decision.allowed,
         stored.decision.reason,
         stored.organization_id,
-        stored.gate,
-        ended=stored.ended,
+        stored.vapi_phone_number_id,
+        hung_up=stored.hung_up,
+        owner_checked=stored.owner_checked,
         hung_up_at=time.monotonic(),
         had_control_url=stored.gate == "event",
     )

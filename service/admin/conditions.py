@@ -18,6 +18,7 @@ from service.domain.wording.labels import format_count, format_utc
 from service.store import doctor, roles
 from service.store.calls import metrics
 from service.store.people import sessions
+from service.store.calls.claims import count_recent_claims
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
 from service.store.reconcile.sealing import count_lost
@@ -139,6 +140,9 @@ class StoredConditions:
         late = bool(await doctor.list_unhealthy(self.pool, "pending", 1))
         found += (one for one in number_conditions(by_state, fought, late) if self.is_watched(one))
         found += hangup_conditions(await doctor.count_hangups(self.pool))
+        if claimed := await count_recent_claims(self.pool):
+            calls = format_count(claimed, "call", "calls")
+            found.append(condition("call_claimed_twice", calls=calls))
         if waiting := await metrics.count_waiting_numbers(self.pool):
             found.append(condition("unknown_numbers", numbers=format_numbers(waiting)))
         if await roles.is_too_powerful(self.pool):

@@ -19,13 +19,16 @@ StepKind = Literal[
     "hangup.confirmed",
     "hangup.given_up",
     "hangup.restarted",
+    "claimed",
+    "owner.corrected",
     "cut",
     "ended",
 ]
 """`message`: Vapi sent a message. `hangup.sent`: Vapi accepted the command; `.unknown`: its control host
 no longer knows the call; `.refused`: the control URL is not Vapi's; `.looked`: Vapi was asked whether
-the call has ended; `.waiting`: the next check comes later. `decided`, `cut` and `ended` are columns of
-the call's own row."""
+the call has ended; `.waiting`: the next check comes later. `claimed`: a message named another
+organization than the call's; `owner.corrected`: Vapi told whose call it is. `decided`, `cut` and `ended`
+are columns of the call's own row."""
 
 StepRecorder = Callable[[str, StepKind, Mapping[str, object]], None]
 """Records a step of a call, by its id at Vapi, as of now. Returns at once and never fails."""

@@ -1,7 +1,11 @@
-"""A call as stored: one row per call, with its decision and its hang-up."""
+"""A call as stored: one row per call, with its decision and its hang-up; and how large figures may be.
+
+Reports are claims, and sums are built on them: a report whose figures exceed the limits keeps its end
+and loses them. Vapi's own record of the call replaces the figures of reports.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
@@ -11,6 +15,18 @@ from service.domain.decisions import Decision
 
 CallStatus = Literal["in-progress", "ended", "failed"]
 GateName = Literal["request", "event", "ring"]
+CallKey = tuple[str, UUID | None]
+EndProof = Literal["message", "missing", "vapi"]
+"""Where an end is known from: a message; Vapi no longer knows the call; Vapi's record of the call."""
+
+LONGEST_CALL = timedelta(hours=24)
+"""Vapi ends every call after 12 hours (`maxDurationSeconds` is at most 43,200)."""
+SLACK = timedelta(minutes=5)
+"""How long a call may have run before its first message, and how far two clocks may differ."""
+COST_PER_MINUTE = Decimal(5)
+"""US dollars: ten times what the dearest models, voices and carriers come to together."""
+COST_OF_A_CALL = Decimal(1)
+"""US dollars that a call may cost in any case, however short it is."""
 
 
 class HangupState(StrEnum):
@@ -39,6 +55,7 @@ class NewCall:
     the transaction that inserts the row. `control_url` is a capability: never log or show it.
     `goodbye` is spoken before the call is hung up. `missed`: Vapi never posted a message of it.
     `number` is the E.164 number of an unregistered phone number, if the message has it.
+    `end_proved`: Vapi's own record of the call says that it ended.
     """
 
     vapi_call_id: str
@@ -58,12 +75,19 @@ class NewCall:
     goodbye: str | None = None
     missed: bool = False
     number: str | None = None
+    end_proved: bool = False
+
+    @property
+    def key(self) -> "CallKey":
+        """What a decision belongs to: the call, and the organization that it was made for."""
+        return self.vapi_call_id, self.organization_id
 
     @property
     def blocked(self) -> bool:
-        """Whether the call is stopped: one of an unknown number is refused if it asks, never hung up."""
-        known = self.organization_id is not None
-        return not self.decision.allowed and (known or self.gate == "request")
+        """Whether the call is stopped: one of an unknown number is refused if it asks, and hung up
+        only with CALLGATE_UNKNOWN_CALLS=hang_up."""
+        stopped = self.organization_id is not None or self.hangup_after_seconds is not None
+        return not self.decision.allowed and (stopped or self.gate == "request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +122,33 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """The end of a call, from a message. Later reports complete earlier ones; no call reopens."""
+    """The end of a call. Later reports complete earlier ones, and what Vapi's own record says stays.
+
+    A message proves no end of a call that is being hung up: Vapi is asked first. An end of another
+    organization than the call's changes nothing; None: the organization is not known.
+    """
 
     vapi_call_id: str
     ended_at: datetime
     ended_reason: str | None = None
     duration_seconds: float | None = None
     cost: Decimal | None = None
+    organization_id: UUID | None = None
+    proof: EndProof = "message"
+
+
+def plausible_duration(seconds: float | None, age: timedelta) -> float | None:
+    """The duration, unless the call would have lasted longer than it exists or than 24 hours."""
+    if seconds is None:
+        return None
+    most = min(LONGEST_CALL, max(age, timedelta(0)) + SLACK)
+    return seconds if 0 <= seconds <= most.total_seconds() else None
+
+
+def plausible_cost(cost: Decimal | None, seconds: float | None, age: timedelta) -> Decimal | None:
+    """The cost, unless it exceeds what calls of this length cost; without a length, of this age."""
+    if cost is None:
+        return None
+    longest = min(LONGEST_CALL, max(age, timedelta(0)) + SLACK).total_seconds()
+    minutes = Decimal(str(longest if seconds is None else seconds)) / 60
+    return cost if 0 <= cost <= COST_OF_A_CALL + COST_PER_MINUTE * minutes else None

@@ -1,5 +1,7 @@
 """Settings of calls: how blocked calls are stopped and watched, and where granted calls go."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from service.settings.group import SettingsGroup, Words
@@ -15,6 +17,8 @@ class CallSettings(SettingsGroup):
     )
     callgate_ring_gate: bool = False
     callgate_call_watch_interval: float = Field(default=60, ge=0, le=86_400)
+    callgate_unknown_calls: Literal["ignore", "hang_up"] = "ignore"
+    callgate_max_call_seconds: int | None = Field(default=None, ge=10, le=43_200)
     callgate_relay_hosts: Words = ()
     callgate_relay_answers: int = Field(default=100, ge=1, le=10_000)
     callgate_relay_connections: int = Field(default=16, ge=1, le=1000)

@@ -109,6 +109,10 @@ class ControlClient:
             timeout=aiohttp.ClientTimeout(total=attempt_seconds),
         )
 
+    def check(self, url: str) -> None:
+        """Raise `HostileUrlError` for a URL that is not Vapi's, without connecting."""
+        check_control_url(url, self.hosts)
+
     async def end_call(self, url: str) -> None:
         """Ask Vapi to end the call. On return Vapi accepted the command; the end is unconfirmed.
 

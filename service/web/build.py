@@ -128,6 +128,7 @@ def build_webhook(
         lambda owner: webhook_fields.merged(desired.of(owner), None),
         settings.callgate_max_body_bytes,
         settings.callgate_blocked_message,
+        settings.callgate_max_call_seconds,
     )
 
 

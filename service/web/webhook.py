@@ -81,6 +81,7 @@ class Webhook:
     own_server: Callable[[UUID], Mapping[str, object]]
     max_body_bytes: int
     blocked_message: str
+    max_call_seconds: int | None = None
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer a message. Every case but a broken connection ends in a reply."""
@@ -252,7 +253,7 @@ class Webhook:
         overrides = replies.Overrides(
             ruling.decision_id if handling.decision_metadata else None,
             self.own_server(organization.id) if handling.take_events else None,
-            handling.max_duration_seconds,
+            handling.max_duration_seconds or self.max_call_seconds,
         )
         return replies.with_overrides(answer, overrides)
 

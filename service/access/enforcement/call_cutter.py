@@ -1,4 +1,5 @@
-"""Ends calls under way when their organization loses its access, where the organization wants it.
+"""Ends calls under way: when their organization loses its access, where the organization wants it, and
+when they exceed CALLGATE_MAX_CALL_SECONDS.
 
 It checks PostgreSQL when an organization changes, at the instant an entitlement ends, and at
 intervals, so that a missed wake-up costs time and nothing else.
@@ -17,6 +18,8 @@ from service.store.pool import UNAVAILABLE, Pool
 
 POLL_SECONDS = 5.0
 AFTERWARDS_SECONDS = 0.02
+SLACK_SECONDS = 5.0
+"""How much longer than its maximum a call may last here, so that Vapi's own limit comes first."""
 
 log = structlog.get_logger()
 
@@ -24,8 +27,15 @@ log = structlog.get_logger()
 class CallCutter:
     """Runs in every replica; the row of a call lets only one of them end it."""
 
-    def __init__(self, pool: Pool, directory: AccessDirectory, standings: AccessStandings) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        directory: AccessDirectory,
+        standings: AccessStandings,
+        max_seconds: float | None = None,
+    ) -> None:
         self.pool = pool
+        self.max_seconds = max_seconds
         self.directory = directory
         self.standings = standings
         self.woken = asyncio.Event()
@@ -48,7 +58,15 @@ class CallCutter:
                 log.warning(
                     "call.cut", call_id=call_id, organization_id=owner, reason=standing.reason
                 )
+        await self.cut_long_calls()
         return min(POLL_SECONDS, self.seconds_to_change() + AFTERWARDS_SECONDS)
+
+    async def cut_long_calls(self) -> None:
+        """Cut granted calls over their maximum length. Vapi itself ends those first that it can."""
+        if self.max_seconds is None:
+            return
+        for call_id, owner in await live.cut_long_calls(self.pool, self.max_seconds, SLACK_SECONDS):
+            log.warning("call.cut", call_id=call_id, organization_id=owner, reason="longest_call")
 
     def seconds_to_change(self) -> float:
         """Seconds until the access of an organization that wants its calls cut may change.

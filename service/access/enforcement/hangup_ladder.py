@@ -1,17 +1,20 @@
-"""The ladder that ends a blocked call: send the command, ask Vapi whether it is over, repeat.
+"""The ladder that ends a blocked call: ask Vapi whose it is and whether it is over, command, repeat.
 
 A round never sleeps: waiting is a job that comes back later, so that a crash loses nothing. Commands
 may be sent twice without harm; `DELETE` and `PATCH /call` hang up no call and are never used (Vapi's
 documentation of the two).
 """
 
+import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
+from uuid import UUID
 
 import structlog
 
 from service.domain.call_events import StepRecorder, ignore_step
-from service.domain.calls import HangupState
+from service.domain.calls import CallEnd, CallKey, HangupState
 from service.domain.priority import Priority
 from service.store.calls.hangups import HangupTarget
 from service.vapi.client import VapiClient
@@ -22,6 +25,11 @@ from service.vapi.resources import CallView
 DELAYS = (0.7, 1.5, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds from one round to the next: about nine minutes, then a later message restarts it."""
 
+ASK_SECONDS = 1.0
+"""How long the first command waits for Vapi to tell whose call it is. The control URL of the message is
+used if Vapi does not tell: with that URL its sender could end the call as well."""
+YOUNG_SECONDS = 60.0
+"""A call younger than this may not have appeared at Vapi's API yet (Vapi's documentation)."""
 GOODBYE_SECONDS = 1.5
 SPOKEN_CHARACTERS = 14.0
 """How many characters a voice says in a second."""
@@ -31,13 +39,33 @@ log = structlog.get_logger()
 
 
 class Records(Protocol):
-    """Stores the state of a hang-up."""
+    """Stores the state of a hang-up, and corrects whose call it is by Vapi's word."""
 
     async def find(self, vapi_call_id: str) -> HangupTarget | None: ...
 
-    async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None: ...
+    async def record(
+        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
+    ) -> None: ...
 
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None: ...
+
+    async def record_end(self, end: CallEnd) -> None: ...
+
+    async def settle(self, vapi_call_id: str, view: CallView) -> None: ...
+
+    def owns(self, organization_id: UUID | None, view: CallView) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswer:
+    """Vapi's answer to `GET /call/{id}`. `missing`: Vapi has no such call (404); neither: no answer."""
+
+    view: CallView | None = None
+    missing: bool = False
+
+    @property
+    def control_url(self) -> str | None:
+        return self.view.control_url if self.view else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +93,72 @@ class HangupLadder:
     async def climb(self, vapi_call_id: str, rounds: int) -> Round:
         """Run round `rounds` (from 0) for a call. Raises only when PostgreSQL is unavailable."""
         target = await self.records.find(vapi_call_id)
-        if target is None or target.ended_at is not None:
-            if target is not None:
-                await self.records.record(
-                    vapi_call_id, HangupState.CONFIRMED, target.hangup_attempts
-                )
+        if target is None:
             return Round(HangupState.CONFIRMED)
-        attempts, accepted = target.hangup_attempts, 0
-        # A refused assistant-request has no line to cut yet; an accepted command needs confirmation.
-        url = target.control_url
+        if target.end_proved:
+            await self.records.record(vapi_call_id, HangupState.CONFIRMED, target.hangup_attempts)
+            return Round(HangupState.CONFIRMED)
+        answer = await self.fetch_state(vapi_call_id, ASK_SECONDS if rounds == 0 else None)
+        if answer.view is not None and (target.unsettled or not target.owner_checked):
+            await self.records.settle(vapi_call_id, answer.view)
+            target = await self.records.find(vapi_call_id)
+            if target is None:
+                # Not to be hung up after all: the call is another organization's.
+                return Round(HangupState.CONFIRMED)
+        if end := proved_end(vapi_call_id, target, answer):
+            return await self.confirm(end, target)
+        if target.hangup_state is None or (target.organization_id is None and not answer.view):
+            return self.ask_later(vapi_call_id, rounds)
+        return await self.hang_up(vapi_call_id, rounds, target, answer)
+
+    async def hang_up(
+        self, vapi_call_id: str, rounds: int, target: HangupTarget, answer: CallAnswer
+    ) -> Round:
+        """Send the command to the control URL that Vapi gives, else to that of the message."""
+        url = answer.control_url or target.control_url
+        if rounds == 0 and target.control_url != url:
+            self.report_hostile(vapi_call_id, target.control_url)
         if url is not None and target.goodbye is not None and rounds == 0:
             spoken = await self.say_goodbye(vapi_call_id, url, target.goodbye)
             if spoken is not None:
-                await self.records.record(vapi_call_id, HangupState.PENDING, attempts + 1)
+                attempts = target.hangup_attempts + 1
+                await self.records.record(
+                    vapi_call_id, HangupState.PENDING, attempts, accepted=True
+                )
                 return Round(HangupState.PENDING, spoken)
-        if url is not None and rounds == 0:
+        attempts, accepted = target.hangup_attempts, 0
+        if url is not None:
             attempts, accepted = await self.command(vapi_call_id, url, attempts)
-        if not accepted:
-            over, fresh_url = await self.fetch_state(vapi_call_id)
-            if over:
-                await self.records.record(vapi_call_id, HangupState.CONFIRMED, attempts)
-                log.info("call.hangup_confirmed", call_id=vapi_call_id, attempts=attempts)
-                self.record_step(vapi_call_id, "hangup.confirmed", {"attempts": attempts})
-                return Round(HangupState.CONFIRMED)
-            url = fresh_url or (url if rounds > 0 else None)
-            if url is not None:
-                attempts, accepted = await self.command(vapi_call_id, url, attempts)
         return await self.finish_round(vapi_call_id, rounds, attempts, accepted > 0)
+
+    async def confirm(self, end: CallEnd, target: HangupTarget) -> Round:
+        """Record the end with Vapi's own figures; the hang-up is thereby confirmed."""
+        call_id, attempts = end.vapi_call_id, target.hangup_attempts
+        await self.records.record_end(end)
+        if target.hangup_state is not None:
+            log.info("call.hangup_confirmed", call_id=call_id, attempts=attempts)
+            self.record_step(call_id, "hangup.confirmed", {"attempts": attempts})
+        return Round(HangupState.CONFIRMED)
+
+    def ask_later(self, vapi_call_id: str, rounds: int) -> Round:
+        """Ask Vapi again whose call it is; without its word no call of a doubtful owner is hung up."""
+        delay = next_delay(rounds)
+        if delay is None:
+            log.error("call.owner_unsettled", call_id=vapi_call_id)
+            return Round(HangupState.UNCONFIRMED)
+        return Round(HangupState.PENDING, delay)
+
+    def report_hostile(self, vapi_call_id: str, url: str | None) -> None:
+        """Log a message's control URL that is not Vapi's, although Vapi's own one is used."""
+        try:
+            self.control.check(url or "")
+        except HostileUrlError as exc:
+            if url is not None:
+                self.refuse(vapi_call_id, exc)
+
+    def refuse(self, vapi_call_id: str, error: HostileUrlError) -> None:
+        log.error("call.control_url_refused", call_id=vapi_call_id, error=str(error))
+        self.record_step(vapi_call_id, "hangup.refused", {"error": str(error)[:200]})
 
     async def say_goodbye(self, vapi_call_id: str, url: str, text: str) -> float | None:
         """Speak the reason to the caller; returns the seconds until the call should be over.
@@ -118,14 +185,16 @@ class HangupLadder:
         """Schedule the next round, or record the final state when the retries are exhausted."""
         delay = next_delay(rounds)
         if delay is not None:
-            await self.records.record(vapi_call_id, HangupState.PENDING, attempts)
+            await self.records.record(
+                vapi_call_id, HangupState.PENDING, attempts, accepted=accepted
+            )
             self.record_step(
                 vapi_call_id, "hangup.waiting", {"round": rounds + 1, "seconds": delay}
             )
             return Round(HangupState.PENDING, delay)
         # Every round that does not find the call over sends the command: the last one decides.
         state = HangupState.UNCONFIRMED if accepted else HangupState.FAILED
-        await self.records.record(vapi_call_id, state, attempts)
+        await self.records.record(vapi_call_id, state, attempts, accepted=accepted)
         log.error("call.hangup_abandoned", call_id=vapi_call_id, state=state, attempts=attempts)
         self.record_step(
             vapi_call_id, "hangup.given_up", {"state": state.value, "attempts": attempts}
@@ -142,8 +211,7 @@ class HangupLadder:
             try:
                 await self.control.end_call(url)
             except HostileUrlError as exc:
-                log.error("call.control_url_refused", call_id=vapi_call_id, error=str(exc))
-                self.record_step(vapi_call_id, "hangup.refused", {"error": str(exc)[:200]})
+                self.refuse(vapi_call_id, exc)
                 return attempts, 0
             except VapiNotFoundError:
                 # The control host does not know it: it is over, or the URL is stale. Vapi's API decides.
@@ -160,33 +228,58 @@ class HangupLadder:
                 return attempts + 1, 1
         return attempts, 0
 
-    async def fetch_state(self, vapi_call_id: str) -> tuple[bool, str | None]:
-        """Ask Vapi whether the call is over; also its control URL if it is not."""
+    async def fetch_state(self, vapi_call_id: str, seconds: float | None = None) -> CallAnswer:
+        """Ask Vapi for the call, waiting at most `seconds` (None: as long as any request)."""
         try:
-            view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP))
+            async with asyncio.timeout(seconds):
+                view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP))
         except VapiNotFoundError:
-            self.record_step(vapi_call_id, "hangup.looked", {"over": True})
-            return True, None
-        except VapiError as exc:
-            log.warning("call.check_failed", call_id=vapi_call_id, error=str(exc))
-            self.record_step(vapi_call_id, "hangup.looked", {"over": None, "error": str(exc)[:200]})
-            return False, None
+            self.record_step(vapi_call_id, "hangup.looked", {"missing": True})
+            return CallAnswer(missing=True)
+        except (VapiError, TimeoutError) as exc:
+            error = str(exc)[:200] or "no answer in time"
+            log.warning("call.check_failed", call_id=vapi_call_id, error=error)
+            self.record_step(vapi_call_id, "hangup.looked", {"over": None, "error": error})
+            return CallAnswer()
         self.record_step(vapi_call_id, "hangup.looked", {"over": view.is_over})
-        return view.is_over, view.control_url
+        return CallAnswer(view)
 
-    async def attempt_now(self, vapi_call_id: str, control_url: str | None) -> bool:
+    async def attempt_now(self, key: CallKey, control_url: str | None) -> bool:
         """Make the first attempt while PostgreSQL is away.
 
         True if Vapi accepted a command or none is needed. Never raises. The job follows from the
-        spool when PostgreSQL is back.
+        spool when PostgreSQL is back. A call that Vapi knows as another organization's is left alone.
         """
-        accepted = 0
-        if control_url is not None:
-            _, accepted = await self.command(vapi_call_id, control_url, 0)
-        if not accepted:
-            over, url = await self.fetch_state(vapi_call_id)
-            if over:
+        vapi_call_id, organization_id = key
+        answer = await self.fetch_state(vapi_call_id, ASK_SECONDS)
+        if answer.view is not None:
+            if answer.view.is_over or not self.records.owns(organization_id, answer.view):
                 return True
-            if url is not None:
-                _, accepted = await self.command(vapi_call_id, url, 0)
-        return bool(accepted)
+        elif organization_id is None:
+            return False
+        url = answer.control_url or control_url
+        if url is None:
+            return False
+        return (await self.command(vapi_call_id, url, 0))[1] > 0
+
+
+def proved_end(vapi_call_id: str, target: HangupTarget, answer: CallAnswer) -> CallEnd | None:
+    """The end that Vapi's answer proves; None if the call may go on.
+
+    A call that Vapi does not know may not have appeared yet: that counts once it is a minute old, and
+    a command was accepted or Vapi's list of calls was read since.
+    """
+    view = answer.view
+    if view is not None and view.is_over:
+        return CallEnd(
+            vapi_call_id,
+            view.ended_at or datetime.now(UTC),
+            view.ended_reason,
+            view.duration_seconds,
+            view.cost,
+            proof="vapi",
+        )
+    stopped, old = target.hangup_state is not None, target.age >= YOUNG_SECONDS
+    if answer.missing and stopped and old and (target.hangup_accepted or target.listed):
+        return CallEnd(vapi_call_id, datetime.now(UTC), "not-found", proof="missing")
+    return None

@@ -8,6 +8,7 @@ import asyncio
 import time
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pgqueuer.core.qm import QueueManager
@@ -15,10 +16,12 @@ from pgqueuer.domain.errors import FailingListenerError, RetryRequested
 from pgqueuer.domain.models import Job
 from pgqueuer.domain.types import Channel
 
+from service.access.enforcement.call_owners import CallOwners
 from service.access.enforcement.hangup_ladder import HangupLadder
 from service.background import BackgroundLoop
-from service.domain.calls import HangupState
+from service.domain.calls import CallEnd, HangupState
 from service.store import queue
+from service.store.calls.ends import record_end
 from service.store.calls.hangups import (
     HangupTarget,
     find_hangup_target,
@@ -26,6 +29,7 @@ from service.store.calls.hangups import (
     record_hangup,
 )
 from service.store.pool import UNAVAILABLE, Pool, connect
+from service.vapi.resources import CallView
 
 HEARTBEAT_SECONDS = 6.0
 """After this long without a heartbeat another worker takes a job over."""
@@ -43,16 +47,28 @@ class WorkerLostError(ConnectionError):
 
 
 class StoredHangups:
-    """The state of hang-ups in PostgreSQL."""
+    """The state of hang-ups in PostgreSQL, and whose calls they are."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, owners: CallOwners) -> None:
         self.pool = pool
+        self.owners = owners
 
     async def find(self, vapi_call_id: str) -> HangupTarget | None:
         return await find_hangup_target(self.pool, vapi_call_id)
 
-    async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None:
-        await record_hangup(self.pool, vapi_call_id, state, attempts)
+    async def record(
+        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
+    ) -> None:
+        await record_hangup(self.pool, vapi_call_id, state, attempts, accepted=accepted)
+
+    async def record_end(self, end: CallEnd) -> None:
+        await record_end(self.pool, end)
+
+    async def settle(self, vapi_call_id: str, view: CallView) -> None:
+        await self.owners.settle(vapi_call_id, view)
+
+    def owns(self, organization_id: UUID | None, view: CallView) -> bool:
+        return self.owners.owns(organization_id, view)
 
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
         await record_goodbye(self.pool, vapi_call_id, seconds)

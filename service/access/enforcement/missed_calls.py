@@ -10,16 +10,17 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from policies.contract import CallFacts, Effect
+from policies.contract import Effect
 from service.access.directory import AccessDirectory, Registration
-from service.access.policies.chain import DecisionChain
-from service.access.policies.request import build_request
+from service.access.enforcement.call_owners import CallOwners, same_id
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Decision
 from service.domain.priority import Priority
 from service.store.calls import watch as store
-from service.store.calls.records import record_calls, record_end
+from service.store.calls.ends import record_end
+from service.store.calls.hangups import reopen_hangup
+from service.store.calls.records import record_calls
 from service.store.pool import UNAVAILABLE, Pool
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiNotFoundError
@@ -47,15 +48,15 @@ class CallWatch:
         pool: Pool,
         client: VapiClient,
         directory: AccessDirectory,
-        chain: DecisionChain,
         interval: float,
+        owners: CallOwners,
         *,
         grace: timedelta = GRACE,
     ) -> None:
+        self.owners = owners
         self.pool = pool
         self.client = client
         self.directory = directory
-        self.chain = chain
         self.interval = interval
         self.grace = grace
 
@@ -97,11 +98,25 @@ class CallWatch:
             for call_id, view in views.items():
                 if call_id not in known:
                     await self.record_missed(call_id, view)
-                elif view.is_over and not known[call_id]:
-                    await self.record_found_end(call_id, view)
+                else:
+                    await self.compare_known(known[call_id], view)
             if pages == MOST_PAGES:
                 log.warning("call_watch.cut_short", pages=pages)
                 return
+
+    async def compare_known(self, known: store.WatchedCall, view: CallView) -> None:
+        """Correct a recorded call by Vapi's own record: whose it is, its end, its figures."""
+        call_id, number = known.vapi_call_id, view.phone_number_id
+        if not known.owner_checked and number and not same_id(number, known.vapi_phone_number_id):
+            await self.owners.settle(call_id, view)
+        elif view.is_over:
+            if not known.end_proved or view.cost not in (None, 0, known.cost):
+                await self.record_found_end(call_id, view, log_it=not known.ended)
+        elif known.hung_up and not known.end_proved and not known.job:
+            if await reopen_hangup(self.pool, call_id):
+                log.warning("call.hangup_restarted", call_id=call_id)
+        elif known.ended and not known.hung_up:
+            await store.reopen_call(self.pool, call_id)
 
     async def check_old_calls(self, before: datetime) -> None:
         """Check a few calls that have been open for longer than the list reaches back."""
@@ -109,21 +124,27 @@ class CallWatch:
             try:
                 view = CallView(await self.client.get_call(call_id, Priority.REPAIR))
             except VapiNotFoundError:
-                await record_end(self.pool, CallEnd(call_id, self.directory.now(), "not-found"))
+                end = CallEnd(call_id, self.directory.now(), "not-found", proof="missing")
+                await record_end(self.pool, end)
                 continue
             if view.is_over:
                 await self.record_found_end(call_id, view)
             else:
                 await store.record_check(self.pool, call_id)
 
-    async def record_found_end(self, call_id: str, view: CallView) -> None:
-        """Close a call whose end no message reported."""
-        ended_at = view.ended_at or self.directory.now()
-        await record_end(
-            self.pool,
-            CallEnd(call_id, ended_at, view.ended_reason, view.duration_seconds, view.cost),
+    async def record_found_end(self, call_id: str, view: CallView, *, log_it: bool = True) -> None:
+        """Close a call by Vapi's record, and take its figures over."""
+        end = CallEnd(
+            call_id,
+            view.ended_at or self.directory.now(),
+            view.ended_reason,
+            view.duration_seconds,
+            view.cost,
+            proof="vapi",
         )
-        log.info("call.end_found", call_id=call_id)
+        await record_end(self.pool, end)
+        if log_it:
+            log.info("call.end_found", call_id=call_id)
 
     async def record_missed(self, call_id: str, view: CallView) -> None:
         """Record a call that no message reported, if its number or assistant is registered."""
@@ -133,7 +154,8 @@ class CallWatch:
         now = self.directory.now()
         created_at = view.created_at or now
         ring = view.ended_reason == RING_REASON
-        if registration is None or (not ring and now - created_at < self.grace):
+        unknown = registration is None and (view.is_over or not self.owners.stop_unknown)
+        if unknown or (not ring and now - created_at < self.grace):
             return
         decision = await self.decide(call_id, view, registration)
         call = self.new_call(call_id, view, registration, decision)
@@ -149,30 +171,29 @@ class CallWatch:
                 reason=decision.reason,
             )
 
-    async def decide(self, call_id: str, view: CallView, registration: Registration) -> Decision:
+    async def decide(
+        self, call_id: str, view: CallView, registration: Registration | None
+    ) -> Decision:
         """Decide the call now: no message of it ever asked for a decision."""
-        facts = CallFacts(call_id, view.type, None, view.assistant_id)
-        at = self.directory.now()
-        request = build_request(registration.organization, at, registration.phone_number, facts)
-        decision = await self.chain.decide(request, basis=self.directory.basis)
+        decision = await self.owners.decide(call_id, view, registration)
         if view.ended_reason == RING_REASON and decision.allowed:
             # The organization has access by now; our hook stopped this call all the same.
             return replace(decision, effect=Effect.DENY, reason=RING_GATE, determined_by=None)
         return decision
 
     def new_call(
-        self, call_id: str, view: CallView, registration: Registration, decision: Decision
+        self, call_id: str, view: CallView, registration: Registration | None, decision: Decision
     ) -> NewCall:
         """The row of a missed call. One that our hook stopped was blocked, whatever access is now."""
         ring = view.ended_reason == RING_REASON
         gate: GateName = "ring" if ring else "event"
-        number = registration.phone_number
+        number = registration.phone_number if registration else None
         now = self.directory.now()
         ended_at = (view.ended_at or now) if view.is_over else None
         over = ended_at is not None
         return NewCall(
             vapi_call_id=call_id,
-            organization_id=registration.organization.id,
+            organization_id=registration.organization.id if registration else None,
             phone_number_id=number.id if number else None,
             vapi_phone_number_id=view.phone_number_id,
             type=view.type,
@@ -186,4 +207,5 @@ class CallWatch:
             duration_seconds=view.duration_seconds if over else None,
             cost=view.cost if over else None,
             missed=not ring,
+            end_proved=over,
         )

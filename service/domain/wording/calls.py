@@ -21,6 +21,9 @@ ANSWERS: Mapping[str, str] = {
     "workflow": "answered with a workflow",
 }
 
+LONGEST_CALL = "longest_call"
+"""The reason of a cut that is about length, not about access."""
+
 BLOCKED_AT: Mapping[str, str] = {
     "request": "before an assistant joined",
     "ring": "while it rang",
@@ -31,6 +34,8 @@ BLOCKED_AT: Mapping[str, str] = {
 def describe_call(call: Call, organization: str | None) -> str:
     """Why the call was allowed, blocked or ended by Callgate, in one sentence."""
     who = organization or "its organization"
+    if call.cut_at is not None and call.cut_reason == LONGEST_CALL:
+        return "Callgate ended this call because it reached the maximum length."
     if call.cut_at is not None:
         reason = label_in_sentence(call.cut_reason)
         return f"Callgate ended this call because the access of {who} ended: {reason}."
@@ -96,6 +101,8 @@ def describe_decision(detail: Detail) -> Described:
 
 def describe_hangup_check(detail: Detail) -> Described:
     over = detail.get("over")
+    if detail.get("missing"):
+        return "Vapi does not know the call", "wait"
     if over is None:
         return f"Vapi did not say whether the call has ended: {detail.get('error', '')}", "wait"
     if over:
@@ -103,7 +110,22 @@ def describe_hangup_check(detail: Detail) -> Described:
     return "The call has not ended yet", "wait"
 
 
+def describe_claim(detail: Detail) -> Described:
+    who, reason = detail.get("organization_id"), label_in_sentence(detail.get("reason"))
+    decided = "allowed" if detail.get("effect") == "allow" else "denied"
+    return f"A message named another organization ({who}), which is {decided}: {reason}", "bad"
+
+
+def describe_correction(detail: Detail) -> Described:
+    owner = detail.get("organization_id")
+    if owner is None:
+        return "Vapi reports that no registered organization has this call", "bad"
+    return f"Vapi reports that this call belongs to organization {owner}", "bad"
+
+
 def describe_cut(detail: Detail) -> Described:
+    if detail.get("reason") == LONGEST_CALL:
+        return "Ended by Callgate because it reached the maximum length", "bad"
     reason = label_in_sentence(detail.get("reason"))
     return f"Ended by Callgate because the access ended: {reason}", "bad"
 
@@ -130,6 +152,8 @@ def fixed(template: str, tone: Tone) -> Callable[[Detail], Described]:
 STEPS: Mapping[str, Callable[[Detail], Described]] = {
     "message": describe_message,
     "decided": describe_decision,
+    "claimed": describe_claim,
+    "owner.corrected": describe_correction,
     "cut": describe_cut,
     "ended": describe_ended,
     "goodbye.sent": fixed("Speaking the goodbye ({seconds} s)", "calm"),

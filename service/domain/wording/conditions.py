@@ -259,6 +259,16 @@ CALL_KINDS = (
         "calls?blocked=true",
     ),
     ConditionKind(
+        "call_claimed_twice",
+        "warning",
+        "Messages of the last 24 hours named two organizations for {calls}.",
+        "A sender who holds a webhook secret reports calls that are another organization's, or Vapi's "
+        "messages are altered on their way.",
+        "See the steps of these calls; if no number moved between organizations meanwhile, rotate "
+        "VAPI_WEBHOOK_SECRET.",
+        "calls",
+    ),
+    ConditionKind(
         "unknown_numbers",
         "notice",
         "Calls arrive from {numbers} that are not registered.",

@@ -1,32 +1,44 @@
 """Stored decisions of calls: as `jsonb`, and as later messages of a call read them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from policies.contract import Effect
-from service.domain.calls import HangupState
+from service.domain.calls import CallKey
 from service.domain.decisions import Decision, TraceEntry
 from service.store.pool import Connection, Pool
 
 FIND_STORED = """
-SELECT vapi_call_id, organization_id, blocked, gate, decision, ended_at, hangup_state
+SELECT vapi_call_id, organization_id, vapi_phone_number_id, blocked, gate, decision, hangup_state,
+    owner_checked_at IS NOT NULL AS owner_checked
 FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
 """
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """The stored decision on a call, as its later messages need it."""
+    """The stored decision on a call for one organization, as its later messages need it.
+
+    `owner` is the decision of the call's own organization where this one is another's claim.
+    `owner_checked`: Vapi has told whose call it is. `hung_up`: a hang-up was ordered.
+    """
 
     vapi_call_id: str
     organization_id: UUID | None
+    vapi_phone_number_id: str | None
     blocked: bool
     gate: str
     decision: Decision
-    ended: bool
-    hangup_state: HangupState | None
+    hung_up: bool
+    owner_checked: bool = False
+    owner: "StoredDecision | None" = None
+
+    @property
+    def key(self) -> CallKey:
+        return self.vapi_call_id, self.organization_id
 
 
 def dump_decision(decision: Decision) -> dict[str, object]:
@@ -66,20 +78,23 @@ def load_decision(raw: dict[str, object]) -> Decision:
     )
 
 
+def stored_from_row(row: Mapping[str, Any]) -> StoredDecision:
+    """A row of `FIND_STORED`."""
+    return StoredDecision(
+        vapi_call_id=row["vapi_call_id"],
+        organization_id=row["organization_id"],
+        vapi_phone_number_id=row["vapi_phone_number_id"],
+        blocked=row["blocked"],
+        gate=row["gate"],
+        decision=load_decision(row["decision"]),
+        hung_up=row["hangup_state"] is not None,
+        owner_checked=row["owner_checked"],
+    )
+
+
 async def find_decisions(
     connection: Connection | Pool, vapi_call_ids: Sequence[str]
 ) -> dict[str, StoredDecision]:
     """The stored decisions of these calls, by their id at Vapi."""
     rows = await connection.fetch(FIND_STORED, list(vapi_call_ids))
-    return {
-        row["vapi_call_id"]: StoredDecision(
-            vapi_call_id=row["vapi_call_id"],
-            organization_id=row["organization_id"],
-            blocked=row["blocked"],
-            gate=row["gate"],
-            decision=load_decision(row["decision"]),
-            ended=row["ended_at"] is not None,
-            hangup_state=HangupState(row["hangup_state"]) if row["hangup_state"] else None,
-        )
-        for row in rows
-    }
+    return {row["vapi_call_id"]: stored_from_row(row) for row in rows}

@@ -14,6 +14,17 @@ WHERE c.status <> 'ended' AND c.ended_at IS NULL AND NOT c.blocked AND c.cut_at 
     AND o.handling->>'when_access_ends' = 'hang_up'
 """
 
+# Measured from the call's first message here: what a message says of its beginning proves nothing.
+CUT_LONG = """
+UPDATE callgate.calls c SET cut_at = now(), cut_reason = 'longest_call', hangup_state = 'pending',
+    updated_at = now()
+FROM callgate.organizations o
+WHERE o.id = c.organization_id AND c.status = 'in-progress' AND c.ended_at IS NULL
+    AND NOT c.blocked AND c.cut_at IS NULL AND c.created_at < now() - make_interval(
+        secs => coalesce((o.handling->>'max_duration_seconds')::float8, $1) + $2)
+RETURNING c.vapi_call_id, c.organization_id
+"""
+
 # If two replicas see the same end, the one that sets `cut_at` enqueues the hang-up, in one transaction.
 CUT = """
 UPDATE callgate.calls SET cut_at = now(), cut_reason = $2, hangup_state = 'pending',
@@ -37,3 +48,16 @@ async def cut_calls(pool: Pool, organization_id: UUID, reason: str) -> Sequence[
         if ids:
             await enqueue_hangups(connection, [HangupJob(one, 0.0) for one in ids])
     return ids
+
+
+async def cut_long_calls(pool: Pool, seconds: float, slack: float) -> list[tuple[str, UUID]]:
+    """Enqueue the hang-up of granted calls that last longer than allowed; returns calls and owners.
+
+    An organization's own `max_duration_seconds` replaces `seconds`; `slack` is added to both.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(CUT_LONG, seconds, slack)
+        found = sorted((row["vapi_call_id"], row["organization_id"]) for row in rows)
+        if found:
+            await enqueue_hangups(connection, [HangupJob(one) for one, _ in found])
+    return found

@@ -1,21 +1,23 @@
-"""The rows of `callgate.calls`: inserted with their decision and hang-up job, closed at the end."""
+"""The rows of `callgate.calls`, inserted with their decision and hang-up job; `ends` closes them."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from service.domain.calls import CallEnd, HangupState, NewCall
+from service.domain.calls import CallKey, HangupState, NewCall
+from service.store.calls.claims import find_claims, insert_claims
 from service.store.calls.decisions import StoredDecision, dump_decision, find_decisions
-from service.store.pool import Connection, Pool
+from service.store.pool import Connection
 from service.store.queue import HangupJob, enqueue_hangups
 
-# A call without an organization is taken over by a later message that identifies one.
+# A call without an organization is taken over by a later message that identifies one, unless Vapi
+# has told that the call has none.
 INSERT = """
 INSERT INTO callgate.calls AS c (
     vapi_call_id, organization_id, phone_number_id, vapi_phone_number_id, type, status, blocked,
     reason, gate, decision, control_url, hangup_state, started_at, ended_at, ended_reason,
-    duration_seconds, cost, goodbye, missed, number)
+    duration_seconds, cost, goodbye, missed, number, end_proved)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20)
+    $20, $21)
 ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     organization_id = excluded.organization_id, phone_number_id = excluded.phone_number_id,
     vapi_phone_number_id = excluded.vapi_phone_number_id, status = excluded.status,
@@ -24,24 +26,8 @@ ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     hangup_state = excluded.hangup_state, goodbye = excluded.goodbye,
     ended_at = coalesce(c.ended_at, excluded.ended_at), updated_at = now()
 WHERE c.organization_id IS NULL AND excluded.organization_id IS NOT NULL
-RETURNING vapi_call_id
-"""
-
-
-# Reports arrive in any order and repeatedly: known values stay, new ones are added.
-RECORD_END = """
-UPDATE callgate.calls SET
-    status = CASE WHEN status = 'failed' THEN 'failed' ELSE 'ended' END,
-    ended_at = coalesce(ended_at, $2),
-    ended_reason = coalesce(ended_reason, $3),
-    duration_seconds = coalesce($4, duration_seconds),
-    cost = coalesce($5, cost),
-    hangup_state = CASE WHEN hangup_state IS NULL THEN NULL ELSE 'confirmed' END,
-    control_url = NULL,
-    lived_seconds = CASE WHEN blocked THEN coalesce(lived_seconds,
-        greatest(extract(epoch FROM $2 - created_at)::float8, 0)) ELSE NULL END,
-    updated_at = now()
-WHERE vapi_call_id = $1
+    AND c.owner_checked_at IS NULL
+RETURNING vapi_call_id, organization_id
 """
 
 
@@ -85,20 +71,21 @@ def row_of(call: NewCall) -> tuple[object, ...]:
         call.goodbye,
         call.missed,
         call.number,
+        call.end_proved,
     )
 
 
 async def record_calls(
     connection: Connection, calls: Sequence[NewCall]
-) -> tuple[set[str], dict[str, StoredDecision]]:
+) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
     """Insert new calls and their hang-up jobs in one transaction, one decision a call.
 
-    Returns the ids that this transaction recorded, and the stored decisions of the others. Rows
-    are inserted in the order of their ids, so that two replicas with the same calls wait for each
-    other instead of deadlocking.
+    A call that is recorded for another organization becomes a claim on it, with a job that asks Vapi
+    whose call it is. Returns the keys that this transaction recorded, and the stored decisions of
+    the others and of all claims. Rows are inserted in the order of their ids, so that two replicas
+    with the same calls wait for each other instead of deadlocking.
     """
     ordered = sorted(calls, key=lambda call: call.vapi_call_id)
-    ids = [call.vapi_call_id for call in ordered]
     if all(call.hangup_after_seconds is None for call in ordered):
         # One atomic statement needs no transaction, which saves three round trips.
         won = await insert_calls(connection, ordered)
@@ -108,27 +95,39 @@ async def record_calls(
             jobs = [
                 HangupJob(call.vapi_call_id, call.hangup_after_seconds)
                 for call in ordered
-                if call.hangup_after_seconds is not None and call.vapi_call_id in won
+                if call.hangup_after_seconds is not None and call.key in won
             ]
             if jobs:
                 await enqueue_hangups(connection, jobs)
-    lost = [one for one in ids if one not in won]
-    return won, await find_decisions(connection, lost) if lost else {}
+    lost = [call for call in ordered if call.key not in won]
+    if not lost:
+        return won, {}
+    claimed, stored = await find_or_claim(connection, lost)
+    return won | claimed, stored
 
 
-async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> set[str]:
-    """Insert rows, all or none; returns the ids of the new ones."""
+async def find_or_claim(
+    connection: Connection, lost: Sequence[NewCall]
+) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
+    """The stored decisions of calls that are recorded already, each for its own organization.
+
+    A call without an organization gets the decision of the recorded one.
+    """
+    rows = await find_decisions(connection, [call.vapi_call_id for call in lost])
+    rivals = [
+        call
+        for call in lost
+        if call.organization_id not in (None, rows[call.vapi_call_id].organization_id)
+    ]
+    stored = {call.key: rows[call.vapi_call_id] for call in lost if call not in rivals}
+    if not rivals:
+        return set(), stored
+    fresh = await insert_claims(connection, rivals)
+    contested = {call.vapi_call_id: rows[call.vapi_call_id] for call in rivals}
+    return fresh, stored | await find_claims(connection, contested)
+
+
+async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> set[CallKey]:
+    """Insert rows, all or none; returns the keys of the new ones."""
     recorded = await connection.fetchmany(INSERT, [row_of(call) for call in calls])
-    return {str(row["vapi_call_id"]) for row in recorded}
-
-
-async def record_end(pool: Pool, end: CallEnd) -> None:
-    """Close a call; a hang-up that was under way is thereby confirmed."""
-    await pool.execute(
-        RECORD_END,
-        end.vapi_call_id,
-        end.ended_at,
-        end.ended_reason,
-        end.duration_seconds,
-        end.cost,
-    )
+    return {(str(row["vapi_call_id"]), row["organization_id"]) for row in recorded}

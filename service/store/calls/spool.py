@@ -17,7 +17,8 @@ import structlog
 
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, NewCall
-from service.store.calls.records import record_calls, record_end
+from service.store.calls.ends import record_end
+from service.store.calls.records import record_calls
 from service.store.calls.spool_notes import Notes, NotesFile, open_locked, write_whole
 from service.store.pool import UNAVAILABLE, Pool
 
@@ -179,7 +180,7 @@ class Spool:
             os.close(file)
 
     async def record(self, calls: Sequence[NewCall]) -> None:
-        unique = {call.vapi_call_id: call for call in reversed(calls)}
+        unique = {call.key: call for call in reversed(calls)}
         async with self.pool.acquire() as connection:
             await record_calls(connection, list(unique.values()))
 

@@ -1,7 +1,10 @@
 """`callgate.call_watch`: how far Vapi's list of calls has been compared with ours, and the claim."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
 
 from service.store.pool import Pool
 
@@ -26,8 +29,18 @@ FROM callgate.call_watch
 """
 
 KNOWN = """
-SELECT vapi_call_id, ended_at IS NOT NULL AS ended FROM callgate.calls
-WHERE vapi_call_id = ANY($1::text[])
+SELECT vapi_call_id, organization_id, vapi_phone_number_id, ended_at IS NOT NULL AS ended, end_proved,
+    owner_checked_at IS NOT NULL AS owner_checked, cost, hangup_state IS NOT NULL AS hung_up,
+    EXISTS (SELECT FROM callgate.pgqueuer WHERE dedupe_key = 'hangup:' || vapi_call_id
+        AND status IN ('queued', 'picked')) AS job
+FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
+"""
+
+# A granted call that a report ended and that Vapi's list shows as live.
+REOPEN = """
+UPDATE callgate.calls SET ended_at = NULL, ended_reason = NULL, updated_at = now(),
+    status = CASE WHEN status = 'ended' THEN 'in-progress' ELSE status END
+WHERE vapi_call_id = $1 AND NOT end_proved AND hangup_state IS NULL
 """
 
 # Open for longer than the list reaches back: each is checked individually, the oldest first.
@@ -58,10 +71,30 @@ async def get_seconds_to_next(pool: Pool) -> float:
     return float(await pool.fetchval(SECONDS))
 
 
-async def find_known(pool: Pool, vapi_call_ids: Sequence[str]) -> dict[str, bool]:
-    """Which of these calls are recorded, each with whether its end is known."""
+@dataclass(frozen=True, slots=True)
+class WatchedCall:
+    """A recorded call, as the comparison needs it. `job`: a hang-up waits or runs."""
+
+    vapi_call_id: str
+    organization_id: UUID | None
+    vapi_phone_number_id: str | None
+    ended: bool
+    end_proved: bool
+    owner_checked: bool
+    cost: Decimal | None
+    hung_up: bool
+    job: bool
+
+
+async def find_known(pool: Pool, vapi_call_ids: Sequence[str]) -> dict[str, WatchedCall]:
+    """Which of these calls are recorded, by their id at Vapi."""
     rows = await pool.fetch(KNOWN, list(vapi_call_ids))
-    return {row["vapi_call_id"]: row["ended"] for row in rows}
+    return {row["vapi_call_id"]: WatchedCall(**dict(row)) for row in rows}
+
+
+async def reopen_call(pool: Pool, vapi_call_id: str) -> None:
+    """Take back the end of a granted call that still goes on."""
+    await pool.execute(REOPEN, vapi_call_id)
 
 
 async def list_old_open(pool: Pool, before: datetime, limit: int) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import asyncpg
 import structlog
 
-from service.domain.calls import HangupState, NewCall
+from service.domain.calls import CallKey, NewCall
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.records import record_calls
 from service.store.pool import UNAVAILABLE, Pool
@@ -30,7 +30,8 @@ class RecordsUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`first`: this record made the decision; otherwise `stored` is the earlier one."""
+    """`first`: this record made the decision of its organization; otherwise `stored` is the earlier
+    one. A claim on another organization's call is always stored, with the `owner`'s decision."""
 
     first: bool
     stored: StoredDecision | None = None
@@ -108,7 +109,7 @@ class CallWriter:
 
     async def write(self, batch: list[Waiting]) -> None:
         """Write one bounded transaction: a connection that hangs is terminated."""
-        calls = {waiting.call.vapi_call_id: waiting.call for waiting in reversed(batch)}
+        calls = {waiting.call.key: waiting.call for waiting in reversed(batch)}
         async with asyncio.timeout(COMMIT_SECONDS):
             connection = await self.pool.acquire(timeout=COMMIT_SECONDS)
         work = asyncio.create_task(record_calls(connection, list(calls.values())))
@@ -131,16 +132,16 @@ class CallWriter:
     def acknowledge(
         self,
         batch: list[Waiting],
-        calls: Mapping[str, NewCall],
-        won: set[str],
-        stored: Mapping[str, StoredDecision],
+        calls: Mapping[CallKey, NewCall],
+        won: set[CallKey],
+        stored: Mapping[CallKey, StoredDecision],
     ) -> None:
         """Resolve the futures of a committed batch."""
         for waiting in batch:
-            call_id = waiting.call.vapi_call_id
-            first = call_id in won and calls[call_id] is waiting.call
+            key = waiting.call.key
+            first = key in won and calls[key] is waiting.call
             if not waiting.done.done():
-                earlier = None if first else stored.get(call_id) or stored_of(calls[call_id])
+                earlier = stored.get(key) or (None if first else stored_of(calls[key]))
                 waiting.done.set_result(Recorded(first, earlier))
 
 
@@ -149,11 +150,11 @@ def stored_of(call: NewCall) -> StoredDecision:
     return StoredDecision(
         vapi_call_id=call.vapi_call_id,
         organization_id=call.organization_id,
+        vapi_phone_number_id=call.vapi_phone_number_id,
         blocked=call.blocked,
         gate=call.gate,
         decision=call.decision,
-        ended=call.ended_at is not None,
-        hangup_state=None if call.hangup_after_seconds is None else HangupState.PENDING,
+        hung_up=call.hangup_after_seconds is not None,
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +10,13 @@ import pytest
 from pydantic import SecretStr
 
 from service.access.enforcement.hangup_ladder import DELAYS, HangupLadder
-from service.domain.calls import HangupState
+from service.domain.calls import CallEnd, HangupState
 from service.domain.priority import Priority
 from service.sandbox.server import SandboxVapi
 from service.store.calls.hangups import HangupTarget
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient
+from service.vapi.resources import CallView
 
 
 @dataclass
@@ -25,6 +25,7 @@ class OneRecord:
 
     target: HangupTarget
     states: list[tuple[HangupState, int]] = field(default_factory=list)
+    ends: list[CallEnd] = field(default_factory=list)
 
     async def find(self, vapi_call_id: str) -> HangupTarget | None:
         return self.target if vapi_call_id == self.target.vapi_call_id else None
@@ -32,8 +33,20 @@ class OneRecord:
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
         self.target = replace(self.target, goodbye=None)
 
-    async def record(self, vapi_call_id: str, state: HangupState, attempts: int) -> None:
+    async def record(
+        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
+    ) -> None:
+        self.target = replace(self.target, hangup_accepted=self.target.hangup_accepted or accepted)
         self.states.append((state, attempts))
+
+    async def record_end(self, end: CallEnd) -> None:
+        self.ends.append(end)
+
+    async def settle(self, vapi_call_id: str, view: CallView) -> None:
+        """No other organization claims the call."""
+
+    def owns(self, organization_id: UUID | None, view: CallView) -> bool:
+        return organization_id == self.target.organization_id
 
 
 async def at_once(_priority: Priority) -> None:
@@ -66,7 +79,7 @@ def block(vapi: SandboxVapi, clients: Any, **changes: Any) -> Blocked:
         "vapi_call_id": call["id"],
         "organization_id": UUID(int=1),
         "control_url": call["monitor"]["controlUrl"],
-        "ended_at": None,
+        "end_proved": False,
         "hangup_state": HangupState.PENDING,
         "hangup_attempts": 0,
         "gate": "event",
@@ -82,7 +95,8 @@ async def test_an_accepted_command_is_verified_later(vapi: SandboxVapi, clients:
     assert (first.state, first.retry_after) == (HangupState.PENDING, DELAYS[0])
     assert not vapi.calls[blocked.call_id].live
     assert (await blocked.climb(1)).state is HangupState.CONFIRMED
-    assert blocked.records.states == [(HangupState.PENDING, 1), (HangupState.CONFIRMED, 0)]
+    assert blocked.records.states == [(HangupState.PENDING, 1)]
+    assert [end.proof for end in blocked.records.ends] == ["vapi"]
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"stall": 5}, {"reset": True}])
@@ -103,15 +117,27 @@ async def test_without_a_control_url_vapi_is_asked_for_it(vapi: SandboxVapi, cli
 
 
 async def test_a_call_that_is_over_is_left_alone(vapi: SandboxVapi, clients: Any) -> None:
-    blocked = block(vapi, clients, ended_at=datetime.now(UTC))
+    blocked = block(vapi, clients, end_proved=True)
     assert (await blocked.climb()).state is HangupState.CONFIRMED
     assert vapi.requests() == []
 
 
-async def test_a_call_that_vapi_no_longer_knows_is_over(vapi: SandboxVapi, clients: Any) -> None:
-    blocked = block(vapi, clients, control_url=None)
+@pytest.mark.parametrize(
+    ("known", "over"),
+    [
+        ({"age": 59.0, "hangup_accepted": True}, False),
+        ({"age": 61.0}, False),
+        ({"age": 61.0, "hangup_accepted": True}, True),
+        ({"age": 61.0, "listed": True}, True),
+    ],
+)
+async def test_a_call_that_vapi_does_not_know_is_over_once_that_proves_something(
+    vapi: SandboxVapi, clients: Any, known: dict[str, Any], *, over: bool
+) -> None:
+    blocked = block(vapi, clients, control_url=None, **known)
     del vapi.calls[blocked.call_id]
-    assert (await blocked.climb()).state is HangupState.CONFIRMED
+    await blocked.climb(1)
+    assert [end.proof for end in blocked.records.ends] == (["missing"] if over else [])
 
 
 async def test_nobody_answers_until_it_is_given_up(vapi: SandboxVapi, clients: Any) -> None:
@@ -123,7 +149,7 @@ async def test_nobody_answers_until_it_is_given_up(vapi: SandboxVapi, clients: A
     given_up = await blocked.climb(len(DELAYS))
     assert given_up.retry_after is None
     assert given_up.state is HangupState.FAILED
-    assert await blocked.ladder.attempt_now(blocked.call_id, None) is False
+    assert await blocked.ladder.attempt_now((blocked.call_id, UUID(int=1)), None) is False
 
 
 async def test_a_control_host_that_lies_to_the_end_leaves_it_unconfirmed(
@@ -137,7 +163,8 @@ async def test_a_control_host_that_lies_to_the_end_leaves_it_unconfirmed(
 
 async def test_the_first_attempt_from_memory(vapi: SandboxVapi, clients: Any) -> None:
     blocked = block(vapi, clients)
-    assert await blocked.ladder.attempt_now(blocked.call_id, blocked.records.target.control_url)
+    key, url = (blocked.call_id, UUID(int=1)), blocked.records.target.control_url
+    assert await blocked.ladder.attempt_now(key, url)
     assert not vapi.calls[blocked.call_id].live
 
 

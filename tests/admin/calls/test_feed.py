@@ -13,7 +13,7 @@ from service.admin.calls import feed as call_feed
 from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd
-from service.store.calls.records import record_end
+from service.store.calls.ends import record_end
 from service.store.pool import Pool
 from tests.support.calls import AT, new_call, record
 

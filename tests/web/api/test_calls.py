@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 from policies.contract import Effect
 from service.domain.calls import CallEnd, HangupState, NewCall
 from service.domain.decisions import Decision, TraceEntry
+from service.store.calls.ends import record_end
 from service.store.calls.hangups import record_hangup
-from service.store.calls.records import record_calls, record_end
+from service.store.calls.records import record_calls
 from tests.support.api import ApiClient
 
 STARTED = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)

@@ -1,0 +1,116 @@
+"""Forged and real messages in any order, over two replicas: what must hold of every call."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.sandbox.calls import SandboxCall
+from service.sandbox.server import SandboxVapi
+from tests.support.claims import Rivals, add_rivals, changed
+from tests.support.service import Start
+
+Side = Literal["blocked", "paying"]
+SIDES: tuple[Side, ...] = ("blocked", "paying")
+
+KINDS: dict[str, dict[str, Any]] = {
+    "status": {},
+    "speech": {"type": "speech-update"},
+    "request": {"type": "assistant-request"},
+    "ended": {"status": "ended", "endedReason": "customer-ended-call"},
+    "report": {"type": "end-of-call-report", "durationSeconds": 9e6, "cost": 999_999_999},
+}
+FORGED_ONLY = ("ended", "report")
+"""The calls are live: a message that reports their end is a lie."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A message of a call that names an organization, at a replica."""
+
+    call: Side
+    names: Side
+    kind: str
+    replica: int
+    pause: bool
+
+    @property
+    def forged(self) -> bool:
+        return self.call != self.names or self.kind in FORGED_ONLY
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from(SIDES),
+        st.sampled_from(SIDES),
+        st.sampled_from(sorted(KINDS)),
+        st.integers(0, 1),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@dataclass
+class Story:
+    """One live call of each organization."""
+
+    rivals: Rivals
+    calls: dict[Side, tuple[SandboxCall, Any]]
+
+    async def post(self, step: Step) -> None:
+        """Post a message; a real one is answered by its own organization's decision."""
+        _, message = self.calls[step.call]
+        number = getattr(self.rivals, f"{step.names}_number")
+        sent = changed(message, number, **KINDS[step.kind])
+        answer = await self.rivals.replicas[step.replica].post(sent)
+        assert answer.status in (200, 403), answer
+        if step.pause:
+            await asyncio.sleep(0.05)
+        if step.forged:
+            return
+        refused = answer.status == 403 or "error" in (answer.json or {})
+        assert refused == (step.call == "blocked"), (step, answer)
+
+    async def check(self) -> None:
+        """The blocked call is hung up; the paying one talks, and both are their organizations'."""
+        (blocked, _), (paying, _) = self.calls["blocked"], self.calls["paying"]
+        await self.rivals.hung_up(blocked, 15.0)
+        stored = await self.rivals.owned(blocked, self.rivals.blocked)
+        assert (stored["blocked"], stored["status"]) == (True, "failed")
+        assert (stored["cost"] or 0) < 100
+        await self.rivals.settled(paying)
+        stored = await self.rivals.owned(paying, self.rivals.paying)
+        assert (stored["blocked"], stored["hangup"]) == (False, None)
+        assert (stored["cost"] or 0) < 100
+        assert paying.live
+        assert [one for one in self.rivals.vapi.hangups if one.call_id == paying.id] == []
+
+
+async def tell(rivals: Rivals, steps: list[Step]) -> None:
+    """Run the steps, end with a real message of each call, and check."""
+    blocked, paying = (rivals.call(getattr(rivals, f"{side}_number")) for side in SIDES)
+    story = Story(rivals, {"blocked": blocked, "paying": paying})
+    for step in [*steps, *(Step(side, side, "status", 0, pause=False) for side in SIDES)]:
+        await story.post(step)
+    await story.check()
+
+
+async def test_no_message_opens_a_blocked_call_or_stops_a_paying_one(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    rivals = await add_rivals(vapi, await start_replica(), await start_replica())
+    loop = asyncio.get_running_loop()
+
+    @settings(
+        max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(STEPS)
+    def run(steps: list[Step]) -> None:
+        asyncio.run_coroutine_threadsafe(tell(rivals, steps), loop).result(60)
+
+    await asyncio.to_thread(run)
