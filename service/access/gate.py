@@ -70,7 +70,7 @@ class AccessGate:
         if known is None:
             known, first = await self.handle_first(call_id, message, registration)
         else:
-            await self.handle_later(call_id, known, message)
+            await self.handle_later(call_id, known, message, registration)
         known = await self.weigh(call_id, known)
         registration = self.registration_of(known, registration)
         return Ruling(registration, known.allowed, known.reason, known.decision_id, first)
@@ -93,9 +93,14 @@ class AccessGate:
     def registration_of(
         self, known: KnownCall, registration: Registration | None
     ) -> Registration | None:
-        """The registration that the reply is for: always of the organization that was decided about."""
+        """The registration that the reply is for: of the organization that was decided about.
+
+        None where the message named another one: nothing of it is passed on to either's server.
+        """
         if registration is None or registration.organization.id == known.organization_id:
             return registration
+        if known.allowed:
+            return None
         entry = self.directory.entries.get(known.organization_id) if known.organization_id else None
         return None if entry is None else Registration(entry.organization, None)
 
@@ -135,7 +140,7 @@ class AccessGate:
         under_way = self.deciding.get(key)
         if under_way is not None:
             known = await asyncio.shield(under_way)
-            await self.handle_later(call_id, known, message)
+            await self.handle_later(call_id, known, message, registration)
             return known, False
         future: asyncio.Future[KnownCall] = asyncio.get_running_loop().create_future()
         self.deciding[key] = future
@@ -150,7 +155,7 @@ class AccessGate:
         self.recorder.known.put(call_id, known)
         future.set_result(known)
         if not first:
-            await self.handle_later(call_id, known, message)
+            await self.handle_later(call_id, known, message, registration)
         return known, first
 
     async def decide_and_record(
@@ -187,10 +192,17 @@ class AccessGate:
         request = build_request(registration.organization, at, registration.phone_number, facts)
         return await self.chain.decide(request, basis=self.directory.basis)
 
-    async def handle_later(self, call_id: str, known: KnownCall, message: ServerMessage) -> None:
+    async def handle_later(
+        self,
+        call_id: str,
+        known: KnownCall,
+        message: ServerMessage,
+        registration: Registration | None,
+    ) -> None:
         """Handle a later message: it may end the call, or show that a blocked one still talks."""
         main = self.recorder.known.get(call_id)
-        if main is not None and main.organization_id != known.organization_id:
+        named = known.organization_id if registration is None else registration.organization.id
+        if main is not None and main.organization_id not in (None, named):
             # Another organization's claim changes nothing on the call's record. Vapi is asked.
             self.ask_again(call_id, known)
         elif message.ends_call:

@@ -43,10 +43,11 @@ async def check_sender(gate: AccessGate, message: ServerMessage, proved: UUID) -
 
 
 async def owners_of_call(gate: AccessGate, call_id: str) -> set[UUID]:
-    """The organizations that a call is recorded for; none for a new or an unknown call."""
+    """The organizations that a call is recorded for or that claimed it; none for an unknown call."""
     known = gate.recorder.known.get(call_id)
     if known is not None:
-        return set() if known.organization_id is None else {known.organization_id}
+        owner = set() if known.organization_id is None else {known.organization_id}
+        return owner | set(known.claims or ())
     try:
         async with asyncio.timeout(READ_SECONDS):
             return await find_organizations_of_call(gate.recorder.pool, call_id)

@@ -17,8 +17,8 @@ from service.domain.phone_numbers import Pause
 from service.domain.wording.labels import format_count, format_utc
 from service.store import doctor, roles
 from service.store.calls import metrics
-from service.store.people import sessions
 from service.store.calls.claims import count_recent_claims
+from service.store.people import sessions
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
 from service.store.reconcile.sealing import count_lost

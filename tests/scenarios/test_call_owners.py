@@ -169,3 +169,17 @@ async def test_a_burst_of_both_makes_one_decision_for_each(
     assert len({answer.json["decision_id"] for answer in real}) == 1
     await rivals.hung_up(call)
     await rivals.owned(call, rivals.blocked)
+
+
+async def test_an_assistant_of_another_organization_does_not_end_a_call(rivals: Rivals) -> None:
+    call, message = rivals.call(rivals.paying_number)
+    await rivals.callgate.post(message)
+    assistant = rivals.vapi.add_assistant(name="Theirs")["id"]
+    fields = {"assistant_ids": [assistant]}
+    await rivals.callgate.api("PATCH", f"/organizations/{rivals.blocked}", fields)
+    forged = changed(message, **END, cost=0.5, phoneNumber=None, assistant={"id": assistant})
+    forged["message"]["call"] |= {"phoneNumberId": None, "assistantId": assistant}
+    forged["message"]["call"].pop("phoneNumber", None)
+    assert (await rivals.callgate.post(forged)).status == 200
+    stored = await rivals.record(call)
+    assert (stored["status"], stored["cost"]) == ("in-progress", None)

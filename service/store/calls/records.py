@@ -6,7 +6,7 @@ from uuid import UUID
 from service.domain.calls import CallKey, HangupState, NewCall
 from service.store.calls.claims import find_claims, insert_claims
 from service.store.calls.decisions import StoredDecision, dump_decision, find_decisions
-from service.store.pool import Connection
+from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
 # A call without an organization is taken over by a later message that identifies one, unless Vapi
@@ -34,11 +34,12 @@ RETURNING vapi_call_id, organization_id
 ORGANIZATIONS = """
 SELECT organization_id FROM callgate.calls
 WHERE vapi_call_id = $1 AND organization_id IS NOT NULL
+UNION SELECT organization_id FROM callgate.call_claims WHERE vapi_call_id = $1
 """
 
 
 async def find_organizations_of_call(pool: Pool, vapi_call_id: str) -> set[UUID]:
-    """The organizations that a call is recorded for."""
+    """The organizations that a call is recorded for, or that claimed it."""
     rows = await pool.fetch(ORGANIZATIONS, vapi_call_id)
     return {row["organization_id"] for row in rows}
 
