@@ -1,6 +1,12 @@
 """Errors of the use cases: a class per code."""
 
-from service.domain.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from service.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
 
 
 class AuditEntryNotFoundError(NotFoundError):
@@ -92,6 +98,13 @@ class WrongPasswordError(InvalidError):
 
     code = "wrong_password"
     sentence = "The current password is wrong."
+
+
+class GrantEndedError(ForbiddenError):
+    """The sign-in provider no longer knows the person, or ended their session there."""
+
+    code = "grant_ended"
+    sentence = "The sign-in provider ended this sign-in. Sign in again."
 
 
 class ProviderUnavailableError(UnavailableError):

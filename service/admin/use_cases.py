@@ -21,6 +21,7 @@ from service.admin.organizations.search import ListPreview, OrganizationList
 from service.admin.overview import Overview
 from service.admin.people.known_browsers import KnownBrowsers
 from service.admin.people.oidc import Oidc, oidc_from
+from service.admin.people.oidc_sessions import OidcSessions
 from service.admin.people.passwords import Passwords
 from service.admin.people.people import People
 from service.admin.people.reach import PanelReach
@@ -160,7 +161,9 @@ class UseCases:
 
     @cached_property
     def sessions(self) -> Sessions:
-        return Sessions(self.core.pool)
+        if self.oidc is None:
+            return Sessions(self.core.pool)
+        return Sessions(self.core.pool, OidcSessions(self.core.pool, self.oidc.provider).check)
 
     @cached_property
     def tokens(self) -> Tokens:

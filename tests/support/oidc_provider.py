@@ -37,6 +37,9 @@ class TestProvider:
     change: Mapping[str, Any] = field(default_factory=dict)
     sign: Sign | None = None
     down: bool = False
+    grants: set[str] = field(default_factory=set)
+    """Valid refresh tokens; each works once."""
+    refreshes: bool = True
     secret: str = CLIENT_SECRET
     asked: list[str] = field(default_factory=list)
     codes: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -90,6 +93,8 @@ class TestProvider:
         user, _, secret = base64.b64decode(given).decode().partition(":")
         if (unquote(user), unquote(secret)) != (CLIENT_ID, self.secret):
             return web.json_response({"error": "invalid_client"}, status=401)
+        if form.get("grant_type") == "refresh_token":
+            return self.refreshed(str(form.get("refresh_token")))
         query = self.codes.pop(str(form.get("code")), None)
         challenge = base64url(hashlib.sha256(str(form.get("code_verifier")).encode()).digest())
         if (
@@ -99,19 +104,33 @@ class TestProvider:
             or challenge != query["code_challenge"]
         ):
             return web.json_response({"error": "invalid_grant"}, status=400)
+        return self.granted(query["nonce"])
+
+    def refreshed(self, token: str) -> web.Response:
+        if token not in self.grants:
+            return web.json_response({"error": "invalid_grant"}, status=400)
+        self.grants.remove(token)
+        return self.granted(None)
+
+    def granted(self, nonce: str | None) -> web.Response:
+        """Tokens of the person; those of a refresh have no nonce."""
         now = int(time.time())
         claims = {
             "iss": self.issuer,
             "aud": CLIENT_ID,
             "iat": now,
             "exp": now + 300,
-            "nonce": query["nonce"],
+            "nonce": nonce,
             **self.person,
             **self.change,
         }
         claims = {name: value for name, value in claims.items() if value is not None}
         token = self.sign(claims) if self.sign is not None else sign_with(self.key, claims)
-        return web.json_response({"access_token": "x", "token_type": "Bearer", "id_token": token})
+        body = {"access_token": "x", "token_type": "Bearer", "id_token": token}
+        if self.refreshes:
+            body["refresh_token"] = secrets.token_urlsafe(32)
+            self.grants.add(body["refresh_token"])
+        return web.json_response(body)
 
     async def jwks(self, request: web.Request) -> web.Response:
         self.asked.append("keys")

@@ -14,21 +14,20 @@ from typing import Any
 import aiohttp
 import structlog
 
-from service.admin.actor import Actor
 from service.admin.changes import transaction
 from service.admin.errors import NameTakenError
 from service.admin.people.admins import add, set_role
-from service.admin.people.oidc_provider import OidcClient, OidcProvider
+from service.admin.people.oidc_provider import OidcClient, OidcProvider, role_of
+from service.admin.people.oidc_sessions import PROVIDER, encrypt
 from service.admin.people.sessions import start_session
 from service.admin.people.tokens import hash_of
 from service.domain.errors import InvalidError
-from service.domain.people import ROLES, Admin, Client, Role, SignInRefusedError, parse_name
+from service.domain.people import Admin, Client, Role, SignInRefusedError, parse_name
 from service.settings import Settings
-from service.store.people import admins, oidc_sign_ins, sessions
+from service.store.people import admins, oidc_sessions, oidc_sign_ins, sessions
 from service.store.people.oidc_sign_ins import PendingSignIn
 from service.store.pool import Connection, Pool
 
-PROVIDER = Actor("sign-in provider", "admin", "web")
 NAME_CLAIMS = ("preferred_username", "name", "email", "sub")
 
 log = structlog.get_logger()
@@ -98,13 +97,16 @@ class Oidc:
             raise SignInRefusedError("This sign-in has expired or was used before. Start again.")
         if not code:
             raise SignInRefusedError("The sign-in provider refused the sign-in.")
-        token = await self.provider.redeem(
+        granted = await self.provider.redeem(
             code=code, verifier=pending.verifier, redirect_uri=redirect_uri
         )
-        claims = await self.provider.verify(token, pending.nonce)
-        return Finished(await self.sign_in(claims, client), pending.return_to)
+        claims = await self.provider.verify(granted.id_token, pending.nonce)
+        token = await self.sign_in(claims, client, granted.refresh_token)
+        return Finished(token, pending.return_to)
 
-    async def sign_in(self, claims: Mapping[str, Any], client: Client) -> str:
+    async def sign_in(
+        self, claims: Mapping[str, Any], client: Client, refresh_token: str = ""
+    ) -> str:
         """Begin a session of the admin with these claims, who may be new."""
         ours = self.provider.client
         subject = f"{ours.issuer}|{claims['sub']}"
@@ -118,24 +120,19 @@ class Oidc:
                 await set_role(connection, PROVIDER, admin, role)
                 admin = await admins.find(connection, admin.id)
                 assert admin is not None
-                log.info("sign_in.succeeded", admin_id=admin.id, way="oidc")
-                return await start_session(connection, admin, client)
+                token = await start_session(connection, admin, client)
+                if refresh_token:
+                    kept = encrypt(refresh_token, token)
+                    await oidc_sessions.insert(connection, hash_of(token), kept)
+                log.info(
+                    "sign_in.succeeded", admin_id=admin.id, way="oidc", checked=bool(refresh_token)
+                )
+                return token
             # A user without a role at the provider loses every session.
             if admin is not None:
                 await sessions.end_all(connection, admin.id)
         log.warning("sign_in.refused", way="oidc", known=admin is not None)
         raise SignInRefusedError("Your account at the sign-in provider has no role here.")
-
-
-def role_of(claims: Mapping[str, Any], claim: str) -> Role | None:
-    """The highest of our roles in a claim; the claim's name may be a path (`realm.roles`)."""
-    value: Any = claims.get(claim)
-    if value is None:
-        value = claims
-        for part in claim.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-    given = value if isinstance(value, list) else [value]
-    return next((role for role in reversed(ROLES) if role in given), None)
 
 
 async def create(

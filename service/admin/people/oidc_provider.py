@@ -15,8 +15,8 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
-from service.admin.errors import ProviderUnavailableError
-from service.domain.people import Role, SignInRefusedError
+from service.admin.errors import GrantEndedError, ProviderUnavailableError
+from service.domain.people import ROLES, Role, SignInRefusedError
 from service.settings import is_local
 
 ALGORITHMS = [
@@ -57,6 +57,22 @@ class Metadata:
     jwks_uri: str
     takes_basic: bool
     read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a code was exchanged for. `refresh_token` is "" where the provider gives none."""
+
+    id_token: str
+    refresh_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A grant that still holds: the refresh token for the next time, and the new claims if any."""
+
+    refresh_token: str
+    claims: Mapping[str, Any] | None
 
 
 def away(reason: str) -> ProviderUnavailableError:
@@ -145,15 +161,42 @@ class OidcProvider:
         )
         return f"{place}{'&' if '?' in place else '?'}{query}"
 
-    async def redeem(self, *, code: str, verifier: str, redirect_uri: str) -> str:
+    async def redeem(self, *, code: str, verifier: str, redirect_uri: str) -> Granted:
         """Exchange a code for the ID token. Raises `SignInRefusedError`, `UnavailableError`."""
+        status, found = await self.ask_token(
+            {
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": redirect_uri,
+                "code_verifier": verifier,
+            }
+        )
+        if 400 <= status < 500:
+            raise not_accepted(f"token endpoint: {str(found.get('error'))[:60]}")
+        token, refresh_token = found.get("id_token"), found.get("refresh_token")
+        if status != 200 or not isinstance(token, str):
+            raise away(f"token endpoint: status {status}")
+        return Granted(token, refresh_token if isinstance(refresh_token, str) else "")
+
+    async def refresh(self, refresh_token: str) -> Refreshed:
+        """Ask whether a grant still holds (RFC 6749, 6; OpenID Connect Core, 12.2).
+
+        Raises `GrantEndedError`, `SignInRefusedError` for an invalid ID token, `UnavailableError`.
+        """
+        status, found = await self.ask_token(
+            {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        )
+        if status == 400 and found.get("error") == "invalid_grant":
+            raise GrantEndedError
+        if status != 200:
+            raise away(f"token endpoint: status {status}, {str(found.get('error'))[:60]}")
+        token, following = found.get("id_token"), found.get("refresh_token")
+        claims = await self.verify(token, None) if isinstance(token, str) else None
+        return Refreshed(following if isinstance(following, str) else refresh_token, claims)
+
+    async def ask_token(self, data: dict[str, str]) -> tuple[int, Mapping[str, Any]]:
+        """Status and object of the token endpoint. Raises `UnavailableError`."""
         metadata = await self.metadata()
-        data = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": redirect_uri,
-            "code_verifier": verifier,
-        }
         headers = {"Accept": "application/json"}
         if self.client.client_secret and metadata.takes_basic:
             # RFC 6749 requires both parts to be form-encoded before they are joined.
@@ -165,13 +208,7 @@ class OidcProvider:
             if self.client.client_secret:
                 data["client_secret"] = self.client.client_secret
         status, found = await self.read("POST", metadata.token_endpoint, data=data, headers=headers)
-        if 400 <= status < 500:
-            error = found.get("error") if isinstance(found, dict) else None
-            raise not_accepted(f"token endpoint: {str(error)[:60]}")
-        token = found.get("id_token") if isinstance(found, dict) else None
-        if status != 200 or not isinstance(token, str):
-            raise away(f"token endpoint: status {status}")
-        return token
+        return status, found if isinstance(found, dict) else {}
 
     async def read_keys(self) -> KeySet:
         """The provider's supported public keys."""
@@ -190,9 +227,9 @@ class OidcProvider:
         self.keys = KeySet(list(keys))
         return self.keys
 
-    async def verify(self, token: str, nonce: str) -> Mapping[str, Any]:
-        """The claims of an ID token, verified for signature, audience, time and this sign-in. Raises
-        `SignInRefusedError`."""
+    async def verify(self, token: str, nonce: str | None) -> Mapping[str, Any]:
+        """The claims of an ID token, verified for signature, audience, time and this sign-in, unless
+        the token is of a refresh (`nonce` None). Raises `SignInRefusedError`."""
         client_id = self.client.client_id
         registry = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
@@ -201,13 +238,14 @@ class OidcProvider:
             sub={"essential": True},
             exp={"essential": True},
             iat={"essential": True},
-            nonce={"essential": True, "value": nonce},
         )
         try:
             claims = await self.decode(token)
             registry.validate(claims)
         except (JoseError, ValueError, TypeError) as exc:
             raise not_accepted(f"ID token: {type(exc).__name__}: {str(exc)[:100]}") from None
+        if nonce is not None and claims.get("nonce") != nonce:
+            raise not_accepted("ID token: nonce")
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
         if claims.get("azp") != client_id and (several or "azp" in claims):
             raise not_accepted("ID token: azp")
@@ -223,6 +261,17 @@ class OidcProvider:
         except InvalidKeyIdError:
             keys = await self.read_keys()
             return claims_of(jwt.decode(token, keys, algorithms=ALGORITHMS))
+
+
+def role_of(claims: Mapping[str, Any], claim: str) -> Role | None:
+    """The highest of our roles in a claim; the claim's name may be a path (`realm.roles`)."""
+    value: Any = claims.get(claim)
+    if value is None:
+        value = claims
+        for part in claim.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+    given = value if isinstance(value, list) else [value]
+    return next((role for role in reversed(ROLES) if role in given), None)
 
 
 def claims_of(token: jwt.Token) -> dict[str, Any]:

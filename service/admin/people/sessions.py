@@ -1,7 +1,7 @@
 """Use cases for sessions: find one by its cookie, and end sessions."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,9 @@ from service.domain.people import Admin, Client, Session, key_of
 from service.store.people import admins
 from service.store.people import sessions as store
 from service.store.pool import UNAVAILABLE, Connection, Pool
+
+Check = Callable[[Session, str], Awaitable[bool]]
+"""Asks the sign-in provider whether a session with this cookie goes on."""
 
 
 async def start_session(connection: Connection, admin: Admin, client: Client) -> str:
@@ -48,6 +51,7 @@ class Sessions:
     """Sessions in the database: each can be listed and ended at once, in every replica."""
 
     pool: Pool
+    check: Check | None = None
 
     async def find(self, token: str) -> Session | None:
         """The live session of a cookie's token, or None."""
@@ -56,7 +60,9 @@ class Sessions:
         found = await store.find_by_hash(self.pool, hash_of(token))
         if found is None:
             return None
-        session, is_stale = found
+        session, is_stale, is_due = found
+        if is_due and self.check is not None and not await self.check(session, token):
+            return None
         if is_stale:
             # A read-only database must not end a session.
             with suppress(*UNAVAILABLE):

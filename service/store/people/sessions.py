@@ -11,7 +11,11 @@ from service.store.pool import Connection, Pool
 COLUMNS = """
 SELECT s.id, s.admin_id, a.name, a.role, s.created_at, s.last_seen_at,
     least(s.last_seen_at + $1, s.created_at + $2) AS expires_at,
-    s.user_agent, s.address, s.notice, s.last_seen_at < now() - interval '1 minute' AS is_stale
+    s.user_agent, s.address, s.notice, s.last_seen_at < now() - interval '1 minute' AS is_stale,
+    EXISTS (
+        SELECT FROM callgate.oidc_sessions o
+        WHERE o.session_id = s.id AND o.confirmed_at < now() - interval '45 minutes'
+    ) AS is_due
 FROM callgate.sessions s JOIN callgate.admins a ON a.id = s.admin_id
 WHERE a.disabled_at IS NULL AND s.last_seen_at > now() - $1::interval
     AND s.created_at > now() - $2::interval
@@ -62,10 +66,11 @@ def session_of(row: Any) -> Session:
     return Session(**{name: row[name] for name in Session.__slots__})
 
 
-async def find_by_hash(pool: Pool, token_hash: bytes) -> tuple[Session, bool] | None:
-    """The live session with this token, and whether `last_seen_at` is over a minute old."""
+async def find_by_hash(pool: Pool, token_hash: bytes) -> tuple[Session, bool, bool] | None:
+    """The live session with this token, whether `last_seen_at` is over a minute old, and whether the
+    sign-in provider is to be asked about it."""
     row = await pool.fetchrow(FIND_BY_HASH, IDLE, LONGEST, token_hash)
-    return None if row is None else (session_of(row), row["is_stale"])
+    return None if row is None else (session_of(row), row["is_stale"], row["is_due"])
 
 
 async def find(database: Pool | Connection, session_id: UUID) -> Session | None:

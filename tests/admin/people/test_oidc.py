@@ -12,8 +12,8 @@ from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from service.admin.people.oidc import Begun, Finished, Oidc, role_of
-from service.admin.people.oidc_provider import OidcClient, OidcProvider
+from service.admin.people.oidc import Begun, Finished, Oidc
+from service.admin.people.oidc_provider import OidcClient, OidcProvider, role_of
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.errors import ConflictError, UnavailableError
