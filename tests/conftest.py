@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = (
+    "tests.support.alone",
     "tests.support.database",
     "tests.support.service",
     "tests.support.vapi",
@@ -18,6 +19,7 @@ pytest_plugins = (
 TESTS = Path(__file__).parent
 
 SLOW = (
+    "attacks",
     "browser",
     "cli",
     "deploy",

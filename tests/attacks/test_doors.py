@@ -18,6 +18,8 @@ from tests.support.besieged import Besieged, Figures, besieged, by_secret
 from tests.support.service import eventually
 from tests.support.settings import SECRET
 
+pytestmark = pytest.mark.alone
+
 MARGIN_SECONDS = 0.1
 WORST_SECONDS = 1.5
 """For a single answer: attackers, measuring and other tests share two cores with the service."""

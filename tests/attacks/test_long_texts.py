@@ -19,6 +19,8 @@ from tests.web.panel.test_all_pages import OPEN, addresses, is_one_of
 MARKS = "\u0300\u0316" * (2**18 - 4000)
 """Just below the limit of 1 MiB as JSON or as a multipart form: Unicode sorts it in quadratic time."""
 
+pytestmark = pytest.mark.alone
+
 IN_TIME = 3.0
 """Milliseconds where nothing else runs; some forms verify a password, which takes long on busy cores.
 Without a limit, the text alone takes minutes."""

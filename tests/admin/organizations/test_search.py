@@ -242,6 +242,7 @@ async def test_a_late_page_of_many_is_read_by_the_index(
         assert "'Node Type': 'Sort'" not in str(plan)
 
 
+@pytest.mark.alone
 async def test_many_answer_at_once_whatever_is_looked_for(pool: Pool, many: int) -> None:
     listed = OrganizationList(pool, await informed(pool))
     await listed.preview.find_matching(allowed=True, reason=None)
