@@ -2,14 +2,27 @@
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 OnFailure = Literal["abstain", "allow", "deny"]
-PlanStatus = Literal["active", "past_due", "canceled", "paused"]
+PlanStatus = Literal[
+    "active",
+    "trialing",
+    "past_due",
+    "unpaid",
+    "canceled",
+    "paused",
+    "incomplete",
+    "incomplete_expired",
+]
+"""Stripe's words for the state of a subscription."""
+
+RENEWAL_GRACE = timedelta(hours=72)
+"""The default of CALLGATE_RENEWAL_GRACE."""
 
 
 class Effect(StrEnum):
@@ -21,16 +34,45 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PlanLimits:
+    """What a plan includes in one period; None is unlimited. `cost` is in the currency of Vapi."""
+
+    minutes: float | None = None
+    concurrent_calls: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriptionPlan:
     """The plan that an organization pays for. Instants are aware; an end is exclusive.
 
-    `code` is the seller's name of the plan and means nothing to the built-in policies.
+    `code` is the seller's name of the plan and means nothing to the built-in policies. `as_of` is
+    when the billing system made this state.
     """
 
     code: str
     status: PlanStatus
     current_period_end: datetime | None = None
     grace_period_end: datetime | None = None
+    cancel_at_period_end: bool = False
+    limits: PlanLimits | None = None
+    as_of: datetime | None = None
+
+    @property
+    def renews(self) -> bool:
+        """Whether the seller expects another period after this one."""
+        return self.status in ("active", "trialing") and not self.cancel_at_period_end
+
+    def grace_ends_at(self, renewal_grace: timedelta) -> datetime | None:
+        """When the grace ends; None: there is none.
+
+        A given `grace_period_end` wins. Without one, a plan that renews goes on for `renewal_grace`
+        after its period, since billing systems report a renewal late.
+        """
+        paid_until = self.current_period_end
+        if self.grace_period_end is not None or paid_until is None or not self.renews:
+            return self.grace_period_end
+        return paid_until + renewal_grace
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +136,7 @@ class AccessRequest:
     """The question put to every policy: may this organization have a call at `at`?
 
     `at` comes from the database's clock. `phone_number` and `call` are absent when an admin asks
-    about an organization as a whole.
+    about an organization as a whole. `renewal_grace` is the operator's CALLGATE_RENEWAL_GRACE.
     """
 
     at: datetime
@@ -104,6 +146,7 @@ class AccessRequest:
     override: Override | None = None
     phone_number: PhoneNumberFacts | None = None
     call: CallFacts | None = None
+    renewal_grace: timedelta = RENEWAL_GRACE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,18 @@ class PlanPolicy:
     def evaluate(self, request: AccessRequest) -> Verdict:
         """Evaluate the plan at `request.at`.
 
-        active: until the period's end (open-ended without one), then through the grace period.
+        active, trialing: until the period's end (open-ended without one), then through the grace.
         canceled: until the period's end, which is paid for. past_due: through the grace period.
-        paused: never.
+        unpaid, paused, incomplete, incomplete_expired: never.
         """
         plan = request.plan
         if plan is None:
             return abstain()
-        paid_until, grace_until, at = plan.current_period_end, plan.grace_period_end, request.at
+        paid_until, at = plan.current_period_end, request.at
+        grace_until = plan.grace_ends_at(request.renewal_grace)
         in_grace = grace_until is not None and at < grace_until
         match plan.status:
-            case "active":
+            case "active" | "trialing":
                 if paid_until is None or at < paid_until:
                     return allow("plan_active")
                 return allow("plan_in_grace") if in_grace else abstain("plan_ended")
@@ -33,8 +34,12 @@ class PlanPolicy:
                 return allow("plan_paid_until") if paid else abstain("plan_ended")
             case "past_due":
                 return allow("plan_in_grace") if in_grace else abstain("plan_past_due")
+            case "unpaid":
+                return abstain("plan_unpaid")
             case "paused":
                 return abstain("plan_paused")
+            case "incomplete" | "incomplete_expired":
+                return abstain("plan_incomplete")
 
 
 @hookimpl

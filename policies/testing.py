@@ -22,6 +22,7 @@ from policies.contract import (
     OrganizationFacts,
     Override,
     PhoneNumberFacts,
+    PlanLimits,
     SubscriptionPlan,
     Trial,
     Verdict,
@@ -51,7 +52,9 @@ def request(**changes: Any) -> AccessRequest:
 def samples() -> list[AccessRequest]:
     """Requests that every policy must handle: full, empty, in the far past and future."""
     full = request(
-        plan=SubscriptionPlan("pro", "active", NOW + timedelta(days=3), None),
+        plan=SubscriptionPlan(
+            "pro", "active", NOW + timedelta(days=3), limits=PlanLimits(minutes=500)
+        ),
         trial=Trial(NOW - timedelta(days=1), NOW + timedelta(days=1)),
         override=Override("allow", "because", "ada", None, NOW + timedelta(days=1)),
         phone_number=PhoneNumberFacts(UUID(int=2), "vapi-number", "+15550100100", "main"),

@@ -1,6 +1,7 @@
 """Settings: every fault in one message, no secret in it."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,24 @@ def test_name_servers_are_addresses_with_or_without_a_port(monkeypatch: pytest.M
     for name, value in {**GOOD, "CALLGATE_NAME_SERVERS": given}.items():
         monkeypatch.setenv(name, value)
     assert len(load_settings().callgate_name_servers) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("72h", 72), ("3d", 72), ("90m", 1.5), ("5400", 1.5), ("0", 0)]
+)
+def test_durations_have_a_unit_or_are_seconds(
+    monkeypatch: pytest.MonkeyPatch, text: str, hours: float
+) -> None:
+    monkeypatch.setenv("CALLGATE_RENEWAL_GRACE", text)
+    settings, faults = read_settings()
+    assert (settings.callgate_renewal_grace, faults) == (timedelta(hours=hours), [])
+
+
+@pytest.mark.parametrize("text", ["three days", "-1h", "1.5h", "9999d", "h"])
+def test_other_durations_are_named_with_their_remedy(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("CALLGATE_RENEWAL_GRACE", text)
+    [fault] = read_settings()[1]
+    assert fault.startswith("CALLGATE_RENEWAL_GRACE")
+    assert repr(text) in fault

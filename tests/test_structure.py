@@ -56,7 +56,7 @@ coverage          x       x      x      x    .      .
 BESIDE = {
     "domain": {
         "access_times", "call_events", "condition_kinds", "conditions", "decisions", "errors",
-        "fingerprint", "handling", "ids", "network", "organization_secret",
+        "fingerprint", "handling", "ids", "instants", "network", "organization_secret",
         "priority", "standing", "sweeps", "texts",
         "wording",
     },

@@ -79,8 +79,8 @@ def build_policies(core: Core) -> Policies:
     loaded = load_policies()
     for fault in loaded.problems:
         log.error("plugin.refused", plugin=fault.plugin, error=fault.message)
-    chain = AccessChain(loaded.policies)
     settings = core.settings
+    chain = AccessChain(loaded.policies, settings.callgate_renewal_grace)
     standings = AccessStandings(
         core.pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
     )

@@ -38,7 +38,7 @@ class AccessStandings:
         """Decide as for a call that begins now, by the database's clock."""
         decision = await self.chain.decide(build_request(organization, now), basis="fresh")
         handling = organization.handling
-        changes_at = next_change_at(organization, now)
+        changes_at = next_change_at(organization, now, self.chain.renewal_grace)
         return AccessStanding(
             allowed=decision.allowed,
             reason=decision.reason,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from policies.contract import Override, SubscriptionPlan
+from policies.contract import Override, PlanLimits, SubscriptionPlan
 from service.admin.actor import Actor
 from service.admin.changes import RecordedChanges
 from service.admin.errors import AuditEntryNotFoundError, ChangedSinceError, NotUndoableError
@@ -100,7 +100,13 @@ class Undo:
     def restore_plan(self, owner: UUID, old: Values | None) -> Change:
         if old is None:
             return lambda actor: self.organizations.delete_entitlement(actor, owner, "plan")
-        plan = SubscriptionPlan(**with_instants(old, "current_period_end", "grace_period_end"))
+        limits = old.get("limits")
+        plan = SubscriptionPlan(
+            **{
+                **with_instants(old, "current_period_end", "grace_period_end", "as_of"),
+                "limits": None if limits is None else PlanLimits(**limits),
+            }
+        )
         return lambda actor: self.organizations.put_plan(actor, owner, plan)
 
     def restore_trial(self, owner: UUID, old: Values | None) -> Change:

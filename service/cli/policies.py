@@ -1,6 +1,6 @@
 """`callgate policies` and `callgate explain`."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -11,7 +11,9 @@ from rich.table import Table
 from service.access.policies.plugins import load_policies
 from service.cli.running import run, settings_for
 from service.domain.decisions import Decision
+from service.domain.instants import parse_instant
 from service.domain.organizations import Organization
+from service.domain.texts import is_all
 from service.store.clock import get_now
 from service.store.organizations import organizations
 from service.store.pool import Pool
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(add_completion=False)
+
+DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
 @app.command()
@@ -42,11 +47,26 @@ def policies() -> None:
         raise typer.Exit(1)
 
 
+def time_of(text: str) -> datetime:
+    """A date, a time in UTC, or an instant with an offset. Raises `typer.BadParameter`."""
+    if is_all(DATE, text):
+        text += "T00:00:00Z"
+    elif is_all(LOCAL, text):
+        text += "Z"
+    try:
+        return parse_instant(text)
+    except ValueError as exc:
+        raise typer.BadParameter(f"{text!r} {exc}.") from None
+
+
 @app.command()
 def explain(
     organization: Annotated[str, typer.Argument(help="Its id or external id.")],
     at: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S"], help="Another time, in UTC.")
+        datetime | None,
+        typer.Option(
+            parser=time_of, metavar="INSTANT", help="Another time, such as 2026-12-01, in UTC."
+        ),
     ] = None,
 ) -> None:
     """Explain whether an organization has access, and why."""
@@ -56,7 +76,7 @@ def explain(
         found = await find(pool, organization)
         if found is None:
             return None
-        time = at.replace(tzinfo=UTC) if at else await get_now(pool)
+        time = at or await get_now(pool)
         return found, await cases.rooms.preview.decide(found, at=time), time
 
     explained = run(settings_for(), work)

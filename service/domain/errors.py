@@ -68,6 +68,13 @@ class BadPeriodError(InvalidError):
     sentence = "A period must end after it begins."
 
 
+class StaleChangeError(ConflictError):
+    """The billing system has reported a newer state already."""
+
+    code = "stale_change"
+    sentence = "A newer state of the plan is stored. This change is older and was not applied."
+
+
 class OrganizationNotFoundError(NotFoundError):
     """The organization that the request is about does not exist."""
 

@@ -6,9 +6,9 @@ assistants only.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 from uuid import NAMESPACE_DNS, uuid5
 
+from policies.contract import PlanStatus
 from service.sandbox.account import World
 from service.sandbox.clock import to_iso
 from service.sandbox.collection import Json
@@ -38,7 +38,7 @@ class SampleOrganization:
     vapi_phone_number_id: str
     blocked_message: str | None = None
     plan_code: str | None = None
-    plan_status: Literal["active", "past_due", "canceled", "paused"] | None = None
+    plan_status: PlanStatus | None = None
     trial_ends_in: timedelta | None = None
 
 

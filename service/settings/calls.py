@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from policies.contract import RENEWAL_GRACE
+from service.settings.durations import Duration
 from service.settings.group import SettingsGroup, Words
 
 DEFAULT_BLOCKED_MESSAGE = "This number is not in service at the moment. Goodbye."
@@ -19,6 +21,7 @@ class CallSettings(SettingsGroup):
     callgate_call_watch_interval: float = Field(default=60, ge=0, le=86_400)
     callgate_unknown_calls: Literal["ignore", "hang_up"] = "ignore"
     callgate_max_call_seconds: int | None = Field(default=None, ge=10, le=43_200)
+    callgate_renewal_grace: Duration = RENEWAL_GRACE
     callgate_relay_hosts: Words = ()
     callgate_relay_answers: int = Field(default=100, ge=1, le=10_000)
     callgate_relay_connections: int = Field(default=16, ge=1, le=1000)

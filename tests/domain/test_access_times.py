@@ -1,12 +1,13 @@
 """Between now and the next change the decision of the built-in policies stays what it is."""
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.contract import Override, SubscriptionPlan, Trial
+from policies.contract import Override, PlanStatus, SubscriptionPlan, Trial
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.access.policies.request import build_request
@@ -19,9 +20,10 @@ MAYBE = st.none() | INSTANTS
 PLANS = st.builds(
     SubscriptionPlan,
     st.just("pro"),
-    st.sampled_from(["active", "past_due", "canceled", "paused"]),
+    st.sampled_from(get_args(PlanStatus)),
     MAYBE,
     MAYBE,
+    st.booleans(),
 )
 TRIALS = st.builds(Trial, INSTANTS, INSTANTS)
 OVERRIDES = st.builds(
@@ -35,7 +37,8 @@ ORGANIZATIONS = st.builds(
     st.none() | TRIALS,
     st.none() | OVERRIDES,
 )
-CHAIN = AccessChain(load_policies().policies)
+GRACE = timedelta(hours=7)
+CHAIN = AccessChain(load_policies().policies, GRACE)
 
 
 async def decide(organization: Organization, at: datetime) -> tuple[bool, str]:
@@ -47,7 +50,7 @@ async def decide(organization: Organization, at: datetime) -> tuple[bool, str]:
 async def test_nothing_changes_before_the_next_change(
     organization: Organization, now: datetime, part: float
 ) -> None:
-    until = next_change_at(organization, now)
+    until = next_change_at(organization, now, GRACE)
     assert until is None or until > now
     later = now + ((until or now + timedelta(days=900)) - now) * part
     assert await decide(organization, now) == await decide(organization, later)

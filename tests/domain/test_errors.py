@@ -99,6 +99,7 @@ EXPECTED = [
     "503 provider_unavailable",
     "404 session_not_found",
     "403 sign_in_refused",
+    "409 stale_change",
     "503 sweep_lost",
     "404 token_not_found",
     "422 too_long",

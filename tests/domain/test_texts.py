@@ -74,6 +74,7 @@ BOUNDED_BY = {
     "domain/texts.py": "its own limit",
     "domain/wording/blocked_messages.py": "1,000 characters by its field",
     "log.py": "20,000 characters, in linear time",
+    "settings/durations.py": "a setting, and at most 10 characters by the pattern",
     "store/organizations/search.py": "200 characters by its field",
     "store/postgres/server.py": "a setting",
     "vapi/answers.py": "what is kept of an answer of Vapi's",

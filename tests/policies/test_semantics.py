@@ -2,13 +2,14 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import AccessRequest, Effect, Override, SubscriptionPlan, Trial, Verdict
+from policies import AccessRequest, Effect, Override, SubscriptionPlan, Trial, Verdict, abstain
+from policies.contract import RENEWAL_GRACE, PlanStatus
 from policies.testing import NOW, request
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
@@ -25,13 +26,20 @@ def decide(asked: AccessRequest, *strangers: RegisteredPolicy) -> Decision:
     return asyncio.run(chain.decide(asked, basis="fresh"))
 
 
-def plan(status: Any, period: timedelta | None = None, grace: timedelta | None = None) -> Any:
+def plan(
+    status: Any,
+    period: timedelta | None = None,
+    grace: timedelta | None = None,
+    *,
+    cancels: bool = False,
+) -> Any:
     """A plan whose periods end at these offsets from now."""
     return SubscriptionPlan(
         "pro",
         status,
         None if period is None else NOW + period,
         None if grace is None else NOW + grace,
+        cancels,
     )
 
 
@@ -40,7 +48,18 @@ def plan(status: Any, period: timedelta | None = None, grace: timedelta | None =
     [
         (plan("active"), True, "plan_active"),
         (plan("active", TICK), True, "plan_active"),
-        (plan("active", timedelta(0)), False, "plan_ended"),
+        (plan("active", timedelta(0)), True, "plan_in_grace"),
+        (plan("active", TICK - RENEWAL_GRACE), True, "plan_in_grace"),
+        (plan("active", -RENEWAL_GRACE), False, "plan_ended"),
+        (plan("active", timedelta(0), cancels=True), False, "plan_ended"),
+        (plan("active", -HOUR, TICK, cancels=True), True, "plan_in_grace"),
+        (plan("active", -HOUR, timedelta(0), cancels=True), False, "plan_ended"),
+        (plan("trialing"), True, "plan_active"),
+        (plan("trialing", TICK), True, "plan_active"),
+        (plan("trialing", -HOUR), True, "plan_in_grace"),
+        (plan("unpaid", HOUR, HOUR), False, "plan_unpaid"),
+        (plan("incomplete", HOUR, HOUR), False, "plan_incomplete"),
+        (plan("incomplete_expired", HOUR, HOUR), False, "plan_incomplete"),
         (plan("active", -HOUR, TICK), True, "plan_in_grace"),
         (plan("active", -HOUR, timedelta(0)), False, "plan_ended"),
         (plan("active", None, -HOUR), True, "plan_active"),
@@ -59,6 +78,19 @@ def test_plans(given_plan: SubscriptionPlan, allowed: bool, reason: str) -> None
     decision = decide(request(plan=given_plan))
     assert (decision.allowed, decision.reason) == (allowed, reason)
     assert decision.determined_by == "plan"
+
+
+async def test_a_strangers_policy_gets_the_operators_renewal_grace() -> None:
+    seen: list[timedelta] = []
+
+    def evaluate(asked: AccessRequest) -> Verdict:
+        seen.append(asked.renewal_grace)
+        return abstain()
+
+    stranger = RegisteredPolicy("odd", 1, evaluate, "stranger", "1", pure=True)
+    chain = AccessChain([*BUILT_IN, stranger], renewal_grace=HOUR)
+    late = await chain.decide(request(plan=plan("active", -HOUR)), basis="fresh")
+    assert (late.reason, seen) == ("plan_ended", [HOUR])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +151,7 @@ INSTANTS = st.timedeltas(timedelta(days=-400), timedelta(days=400)).map(lambda s
 PLANS = st.builds(
     SubscriptionPlan,
     st.just("pro"),
-    st.sampled_from(["active", "past_due", "canceled", "paused"]),
+    st.sampled_from(get_args(PlanStatus)),
     st.none() | INSTANTS,
     st.none() | INSTANTS,
 )
@@ -145,7 +177,9 @@ def ends(asked: AccessRequest) -> list[datetime]:
     found = [asked.trial.ends_at] if asked.trial else []
     if asked.plan:
         found += [
-            end for end in (asked.plan.current_period_end, asked.plan.grace_period_end) if end
+            end
+            for end in (asked.plan.current_period_end, asked.plan.grace_ends_at(RENEWAL_GRACE))
+            if end
         ]
     if asked.override and asked.override.expires_at:
         found.append(asked.override.expires_at)
@@ -154,7 +188,11 @@ def ends(asked: AccessRequest) -> list[datetime]:
 
 @given(asked=REQUESTS)
 def test_nothing_is_granted_after_every_entitlement_has_ended(asked: AccessRequest) -> None:
-    open_plan = asked.plan and asked.plan.status == "active" and not asked.plan.current_period_end
+    open_plan = (
+        asked.plan
+        and asked.plan.status in ("active", "trialing")
+        and not asked.plan.current_period_end
+    )
     open_override = asked.override and asked.override.expires_at is None
     if open_plan or open_override:
         return

@@ -73,9 +73,9 @@ class CallCutter:
 
         Organizations without calls count too: a call may begin a moment before.
         """
-        now = self.directory.now()
+        now, grace = self.directory.now(), self.standings.chain.renewal_grace
         instants = [
-            next_change_at(entry.organization, now)
+            next_change_at(entry.organization, now, grace)
             for entry in self.directory.entries.values()
             if entry.organization.handling.when_access_ends == "hang_up"
         ]

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Protocol
 from uuid import uuid4
 
-from policies.contract import AccessRequest, Effect, Verdict
+from policies.contract import RENEWAL_GRACE, AccessRequest, Effect, Verdict
 from service.access.policies.combine import FAILED_REASON, PolicyVerdict, combine
 from service.access.policies.evaluation import Evaluator
 from service.access.policies.health import PolicyHealth
@@ -42,9 +43,15 @@ class DecisionChain(Protocol):
 
 
 class AccessChain:
-    """Decides access requests. Built once; `decide` may run many times at once."""
+    """Decides access requests. Built once; `decide` may run many times at once.
 
-    def __init__(self, policies: Sequence[RegisteredPolicy]) -> None:
+    It states the operator's `renewal_grace` in each request, for all policies alike.
+    """
+
+    def __init__(
+        self, policies: Sequence[RegisteredPolicy], renewal_grace: timedelta = RENEWAL_GRACE
+    ) -> None:
+        self.renewal_grace = renewal_grace
         ordered = sorted(policies, key=lambda policy: policy.rank)
         self.evaluators = [Evaluator(policy) for policy in ordered]
 
@@ -66,6 +73,8 @@ class AccessChain:
 
     async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision:
         """Evaluate all vetoes, then the others in order until one allows or denies."""
+        if request.renewal_grace != self.renewal_grace:
+            request = replace(request, renewal_grace=self.renewal_grace)
         ends_at = time.monotonic() + BUDGET_SECONDS
         verdicts: list[PolicyVerdict] = []
         trace: list[TraceEntry] = []

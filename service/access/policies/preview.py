@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -35,6 +35,11 @@ class ChainPreview:
     chain: AccessChain
     directory: AccessDirectory
     known: dict[UUID, KnownAccess] = field(default_factory=dict)
+
+    @property
+    def renewal_grace(self) -> timedelta:
+        """How long a plan that renews goes on after its period's end."""
+        return self.chain.renewal_grace
 
     async def decide(
         self,
@@ -78,9 +83,8 @@ class ChainPreview:
     async def evaluate(self, organization: Organization, now: datetime) -> KnownAccess:
         """Evaluate the chain and cache the decision for as long as it holds."""
         decision = await self.decide(organization, at=now)
-        known = KnownAccess(
-            organization, next_change_at(organization, now), decision.allowed, decision.reason
-        )
+        until = next_change_at(organization, now, self.renewal_grace)
+        known = KnownAccess(organization, until, decision.allowed, decision.reason)
         self.known[organization.id] = known
         return known
 

@@ -1,7 +1,7 @@
 """An organization's access at a time: the decision, its reason, and the upcoming changes."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -16,6 +16,9 @@ MOST = 6
 
 class ExplainChain(Protocol):
     """The chain, asked without a call and without side effects."""
+
+    @property
+    def renewal_grace(self) -> timedelta: ...
 
     async def decide(
         self, organization: Organization, *, at: datetime | None = None
@@ -71,13 +74,14 @@ class OrganizationAccess:
         """
         decision = await self.preview.decide(organization, at=at)
         turns: list[Turn] = []
-        last, instant = decision, next_change_at(organization, decision.decided_at)
+        grace = self.preview.renewal_grace
+        last, instant = decision, next_change_at(organization, decision.decided_at, grace)
         for _ in range(MOST):
             if instant is None:
                 break
             then = await self.preview.decide(organization, at=instant)
             if (then.allowed, then.reason) != (last.allowed, last.reason):
-                turns.append(Turn(instant, then, describe_access(organization, then)))
+                turns.append(Turn(instant, then, describe_access(organization, then, grace)))
                 last = then
-            instant = next_change_at(organization, instant)
-        return Explained(decision, describe_access(organization, decision), tuple(turns))
+            instant = next_change_at(organization, instant, grace)
+        return Explained(decision, describe_access(organization, decision, grace), tuple(turns))

@@ -9,10 +9,21 @@ from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
-from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
+from service.admin.changes import (
+    FRESHEN_SECONDS,
+    Freshen,
+    RecordedChanges,
+    freshen_all,
+    record,
+    transaction,
+)
 from service.admin.organizations import support
 from service.domain.decisions import Decision
-from service.domain.errors import OrganizationNotFoundError, PhoneNumberNotFoundError
+from service.domain.errors import (
+    OrganizationNotFoundError,
+    PhoneNumberNotFoundError,
+    StaleChangeError,
+)
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.clock import get_now
@@ -155,19 +166,30 @@ class Organizations:
     async def put_plan(
         self, actor: Actor, organization_id: UUID, plan: SubscriptionPlan
     ) -> Organization:
-        """Set the subscription plan."""
+        """Set the subscription plan. Raises `StaleChangeError`."""
         actor.require_admin()
         async with self.changing(actor, organization_id, "plan.put") as change:
+            await check_as_of(actor, change.connection, organization_id, plan.as_of)
             await entitlements.put_plan(change.connection, organization_id, plan)
         return change.after
 
     async def put_trial(
         self, actor: Actor, organization_id: UUID, starts_at: datetime | None, ends_at: datetime
     ) -> Organization:
-        """Set the trial; it begins now unless `starts_at` is given. Raises `InvalidError`."""
+        """Set the trial; without `starts_at` it began when it was first set.
+
+        Raises `InvalidError`.
+        """
         actor.require_admin()
         async with self.changing(actor, organization_id, "trial.put") as change:
             await entitlements.put_trial(change.connection, organization_id, starts_at, ends_at)
+        return change.after
+
+    async def end_trial(self, actor: Actor, organization_id: UUID) -> Organization:
+        """End the trial now; one that is over stays as it is."""
+        actor.require_admin()
+        async with self.changing(actor, organization_id, "trial.put") as change:
+            await entitlements.end_trial(change.connection, organization_id)
         return change.after
 
     async def put_override(
@@ -185,9 +207,16 @@ class Organizations:
         return change.after
 
     async def delete_entitlement(
-        self, actor: Actor, organization_id: UUID, kind: Entitlement
+        self,
+        actor: Actor,
+        organization_id: UUID,
+        kind: Entitlement,
+        as_of: datetime | None = None,
     ) -> Organization:
-        """Remove the plan, trial or override; repeating it is no error."""
+        """Remove the plan, trial or override; repeating it is no error.
+
+        `as_of` is when the billing system removed the plan. Raises `StaleChangeError`.
+        """
         if kind == "override":
             actor.require_support()
         else:
@@ -196,6 +225,8 @@ class Organizations:
             if kind == "override":
                 now = await get_now(change.connection)
                 await support.end_previous(change.connection, actor, change.before, now)
+            if kind == "plan":
+                await check_as_of(actor, change.connection, organization_id, as_of)
             await entitlements.delete_entitlement(change.connection, organization_id, kind)
         return change.after
 
@@ -228,6 +259,26 @@ class Organizations:
             change.result = await store.find(connection, organization_id)
         if differing:
             await freshen_all(self.freshen, [organization_id], self.freshen_seconds)
+
+
+async def check_as_of(
+    actor: Actor, connection: Connection, organization_id: UUID, as_of: datetime | None
+) -> None:
+    """Store the `as_of` of a plan's change; without one the stored one stays.
+
+    Raises `StaleChangeError` if it is older than the stored one, unless the change is an undo.
+    """
+    undoes = isinstance(actor, RecordedChanges) and actor.undoes is not None
+    if as_of is None and not undoes:
+        return
+    known = await entitlements.find_as_of(connection, organization_id)
+    if known is not None and as_of is not None and as_of < known and not undoes:
+        raise StaleChangeError(
+            f"The plan of {known.isoformat()} is newer than this change of {as_of.isoformat()}, "
+            "which was not applied.",
+            stored_as_of=known,
+        )
+    await entitlements.put_as_of(connection, organization_id, as_of)
 
 
 async def stored(database: Pool | Connection, organization_id: UUID) -> Organization:

@@ -6,19 +6,14 @@ described by its reason.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from policies.contract import Override, SubscriptionPlan, Trial
+from policies.contract import Override, Trial
 from service.domain.decisions import Decision, TraceEffect, TraceEntry
 from service.domain.organizations import Organization
+from service.domain.wording.dates import format_day
 from service.domain.wording.labels import spaced
-
-MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
-NEAR = timedelta(hours=48)
-"""Within this distance of the time in question, the time of day is shown."""
+from service.domain.wording.plans import describe_plan
 
 ENTITLING = ("plan", "trial")
 
@@ -43,13 +38,18 @@ class AccessStory:
     steps: tuple[PolicyStep, ...]
 
 
-def describe_access(organization: Organization, decision: Decision) -> AccessStory:
-    """Describe a decision about an organization, as stored at the time of the decision."""
+def describe_access(
+    organization: Organization, decision: Decision, renewal_grace: timedelta
+) -> AccessStory:
+    """Describe a decision about an organization, as stored at the time of the decision.
+
+    `renewal_grace` is how long a plan that renews goes on after its period.
+    """
     steps = tuple(
         PolicyStep(
             entry.policy,
             entry.effect,
-            describe_step(entry, organization, decision),
+            describe_step(entry, organization, decision, renewal_grace),
             entry.reason,
             entry.policy == decision.determined_by,
         )
@@ -82,7 +82,9 @@ def join_sentences(sentences: Sequence[str]) -> str:
     return "; ".join(text.rstrip(".") for text in (first, *small)) + "." if first else ""
 
 
-def describe_step(entry: TraceEntry, organization: Organization, decision: Decision) -> str:
+def describe_step(
+    entry: TraceEntry, organization: Organization, decision: Decision, renewal_grace: timedelta
+) -> str:
     """One policy's verdict and its reason."""
     at = decision.decided_at
     if entry.effect == "skipped":
@@ -94,7 +96,7 @@ def describe_step(entry: TraceEntry, organization: Organization, decision: Decis
         case "admin_override":
             return describe_override(organization.override, at)
         case "plan":
-            return describe_plan(organization.plan, entry.reason, at)
+            return describe_plan(organization.plan, entry.reason, at, renewal_grace)
         case "trial":
             return describe_trial(organization.trial, at)
     name, reason = spaced(entry.policy), spaced(entry.reason or "")
@@ -115,36 +117,6 @@ def describe_override(override: Override | None, at: datetime) -> str:
     return f"An override by {override.author} {does} all calls{end} (“{reason}”)."
 
 
-def describe_plan(plan: SubscriptionPlan | None, reason: str | None, at: datetime) -> str:
-    if plan is None:
-        return "There is no plan."
-    name, paid, grace = f"The plan {plan.code}", plan.current_period_end, plan.grace_period_end
-    match reason:
-        case "plan_active":
-            return f"{name} is active" + (f", paid until {format_day(paid, at)}." if paid else ".")
-        case "plan_paid_until" if paid:
-            return f"{name} was canceled and is paid until {format_day(paid, at)}."
-        case "plan_in_grace" if grace:
-            state = f"ended on {format_day(paid, at)}" if paid and paid <= at else "is past due"
-            if plan.status == "past_due":
-                state = "is past due"
-            return f"{name} {state}; its grace period runs until {format_day(grace, at)}."
-        case "plan_past_due":
-            end = f", and its grace period ended on {format_day(grace, at)}" if grace else ""
-            return f"{name} is past due{end}."
-        case "plan_ended":
-            state = "was canceled" if plan.status == "canceled" else "is over"
-            if paid is not None:
-                verb = "was canceled and ended" if plan.status == "canceled" else "ended"
-                state = f"{verb} on {format_day(paid, at)}"
-            over = plan.status == "active" and grace is not None
-            end = f", its grace period on {format_day(grace, at)}" if over and grace else ""
-            return f"{name} {state}{end}."
-        case "plan_paused":
-            return f"{name} is paused."
-    return f"{name} is {plan.status.replace('_', ' ')}."
-
-
 def describe_trial(trial: Trial | None, at: datetime) -> str:
     if trial is None:
         return "There is no trial."
@@ -153,12 +125,3 @@ def describe_trial(trial: Trial | None, at: datetime) -> str:
     if at < trial.ends_at:
         return f"The trial runs until {format_day(trial.ends_at, at)}."
     return f"The trial ended on {format_day(trial.ends_at, at)}."
-
-
-def format_day(instant: datetime, at: datetime) -> str:
-    """A date, with the year if it is another year and the time if it is near `at`."""
-    instant, at = instant.astimezone(UTC), at.astimezone(UTC)
-    text = f"{instant.day} {MONTHS[instant.month - 1]}"
-    if instant.year != at.year:
-        text += f" {instant.year}"
-    return f"{text} at {instant:%H:%M} UTC" if abs(instant - at) < NEAR else text

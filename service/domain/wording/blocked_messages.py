@@ -21,6 +21,8 @@ REASONS: Mapping[str, str] = {
     "override_deny": "calls are switched off",
     "plan_ended": "the plan has ended",
     "plan_past_due": "the plan is past due",
+    "plan_unpaid": "the plan is unpaid",
+    "plan_incomplete": "the plan has no first payment",
     "plan_paused": "the plan is paused",
     "trial_expired": "the trial has ended",
     "no_plan_or_trial": "there is no plan",

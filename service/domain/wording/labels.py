@@ -20,6 +20,8 @@ LABELS: Mapping[str, str] = {
     "trial_expired": "Trial has ended",
     "plan_ended": "Plan has ended",
     "plan_past_due": "Plan is past due",
+    "plan_unpaid": "Plan is unpaid",
+    "plan_incomplete": "Plan has no first payment",
     "plan_paused": "Plan is paused",
     "no_plan_or_trial": "Neither plan nor trial",
     "unknown_phone_number": "Number is not registered",
@@ -35,6 +37,10 @@ LABELS: Mapping[str, str] = {
     "confirmed": "Hung up",
     "unconfirmed": "Hang-up unconfirmed",
     "past_due": "Past due",
+    "trialing": "Trialing",
+    "unpaid": "Unpaid",
+    "incomplete": "Incomplete",
+    "incomplete_expired": "Incomplete, expired",
     "canceled": "Canceled",
     "active": "Active",
     "request": "Before an assistant joins",
@@ -48,6 +54,7 @@ LABELS: Mapping[str, str] = {
 TONES: Mapping[str, Tone] = {
     "in_sync": "good",
     "active": "good",
+    "trialing": "good",
     "confirmed": "good",
     "allowed": "good",
     "ok": "good",
@@ -66,6 +73,9 @@ TONES: Mapping[str, Tone] = {
     "failed": "bad",
     "blocked": "bad",
     "canceled": "bad",
+    "unpaid": "bad",
+    "incomplete": "bad",
+    "incomplete_expired": "bad",
 }
 
 

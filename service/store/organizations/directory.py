@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from policies.contract import Override, SubscriptionPlan, Trial
+from policies.contract import Override, PlanLimits, SubscriptionPlan, Trial
 from service.domain.handling import BlockedMessage, Handling
+from service.domain.instants import find_within, within
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.pool import Connection, Pool
@@ -17,7 +18,8 @@ BATCH = 1000
 ENTRIES = """
 SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
     o.handling, o.blocked_messages,
-    p.code, p.status, p.current_period_end, p.grace_period_end,
+    p.code, p.status, p.current_period_end, p.grace_period_end, p.cancel_at_period_end, p.limits,
+    o.plan_as_of,
     t.starts_at AS trial_starts_at, t.ends_at AS trial_ends_at,
     v.effect, v.reason, v.author, v.starts_at, v.expires_at,
     (SELECT array_agg(a.vapi_assistant_id ORDER BY a.vapi_assistant_id)
@@ -51,14 +53,16 @@ def entry_of(row: Any) -> DirectoryEntry:
     """Build an entry from a row of `ENTRIES`."""
     plan = trial = override = None
     if row["status"] is not None:
-        plan = SubscriptionPlan(
-            row["code"], row["status"], row["current_period_end"], row["grace_period_end"]
-        )
+        plan = plan_of(row)
     if row["trial_ends_at"] is not None:
-        trial = Trial(row["trial_starts_at"], row["trial_ends_at"])
+        trial = Trial(within(row["trial_starts_at"]), within(row["trial_ends_at"]))
     if row["effect"] is not None:
         override = Override(
-            row["effect"], row["reason"], row["author"], row["starts_at"], row["expires_at"]
+            row["effect"],
+            row["reason"],
+            row["author"],
+            find_within(row["starts_at"]),
+            find_within(row["expires_at"]),
         )
     organization = Organization(
         id=row["id"],
@@ -78,6 +82,19 @@ def entry_of(row: Any) -> DirectoryEntry:
         PhoneNumber(UUID(number[0]), row["id"], *number[1:]) for number in row["numbers"] or ()
     )
     return DirectoryEntry(organization, numbers)
+
+
+def plan_of(row: Any) -> SubscriptionPlan:
+    """The plan of a row of `ENTRIES`."""
+    return SubscriptionPlan(
+        row["code"],
+        row["status"],
+        find_within(row["current_period_end"]),
+        find_within(row["grace_period_end"]),
+        row["cancel_at_period_end"],
+        None if row["limits"] is None else PlanLimits(**row["limits"]),
+        find_within(row["plan_as_of"]),
+    )
 
 
 async def read_all(connection: Connection) -> AsyncIterator[list[DirectoryEntry]]:

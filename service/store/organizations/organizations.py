@@ -23,7 +23,8 @@ COLUMNS = """
 SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
     o.handling, o.blocked_messages,
     o.created_at, o.updated_at,
-    p.code, p.status, p.current_period_end, p.grace_period_end,
+    p.code, p.status, p.current_period_end, p.grace_period_end, p.cancel_at_period_end, p.limits,
+    o.plan_as_of,
     t.starts_at AS trial_starts_at, t.ends_at AS trial_ends_at,
     v.effect, v.reason, v.author, v.starts_at, v.expires_at,
     (SELECT array_agg(a.vapi_assistant_id ORDER BY a.vapi_assistant_id)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
+from policies.contract import PlanStatus
 from service.domain.organizations import Organization
 from service.store.organizations.organizations import COLUMNS, organization_of
 from service.store.pool import Pool
@@ -26,7 +27,7 @@ Sort = Literal[
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
 TrialFilter = Literal["running", "ending", "ended", "none"]
-PlanFilter = Literal["active", "past_due", "canceled", "paused", "none"]
+PlanFilter = PlanStatus | Literal["none"]
 Value = str | datetime | None
 Position = tuple[Value, UUID]
 """The sort value and the id of the last organization of a page."""

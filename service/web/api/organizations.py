@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from policies.contract import Override, SubscriptionPlan
+from policies.contract import Override
 from service.admin.organizations.organizations import AccessPreview, Entitlement, Organizations
 from service.admin.organizations.search import OrganizationList
 from service.domain.network.forward_urls import check_forward_url
@@ -85,9 +85,11 @@ class OrganizationOperations:
         )
 
     async def put_plan(self, request: ApiRequest) -> BaseModel:
-        plan = SubscriptionPlan(**request.body.model_dump())
+        body: shapes.PlanBody = request.body
         return await self.shaped(
-            await self.organizations.put_plan(request.actor, request.ids["organization_id"], plan)
+            await self.organizations.put_plan(
+                request.actor, request.ids["organization_id"], body.plan
+            )
         )
 
     async def put_trial(self, request: ApiRequest) -> BaseModel:
@@ -113,29 +115,50 @@ class OrganizationOperations:
         async def delete(request: ApiRequest) -> BaseModel:
             return await self.shaped(
                 await self.organizations.delete_entitlement(
-                    request.actor, request.ids["organization_id"], kind
+                    request.actor,
+                    request.ids["organization_id"],
+                    kind,
+                    getattr(request.query, "as_of", None),
                 )
             )
 
         return delete
 
-    def operations(self) -> list[Operation]:
+    def entitlement_operations(self) -> list[Operation]:
+        """Setting and removing a plan, a trial or an override."""
         one, gives = "/organizations/{organization_id}", shapes.Organization
         bodies: dict[Entitlement, tuple[Run, type[BaseModel]]] = {
             "plan": (self.put_plan, shapes.PlanBody),
             "trial": (self.put_trial, shapes.TrialBody),
             "override": (self.put_override, shapes.OverrideBody),
         }
-        entitlements = [
+        return [
             operation
             for kind, (put, body) in bodies.items()
             for operation in (
-                Operation("PUT", f"{one}/{kind}", f"Set the {kind}", put, gives, body=body),
                 Operation(
-                    "DELETE", f"{one}/{kind}", f"Remove the {kind}", self.deleting(kind), gives
+                    "PUT",
+                    f"{one}/{kind}",
+                    f"Set the {kind}",
+                    put,
+                    gives,
+                    body=body,
+                    problems=(409,) if kind == "plan" else (),
+                ),
+                Operation(
+                    "DELETE",
+                    f"{one}/{kind}",
+                    f"Remove the {kind}",
+                    self.deleting(kind),
+                    gives,
+                    query=shapes.RemovalQuery if kind == "plan" else None,
+                    problems=(409,) if kind == "plan" else (),
                 ),
             )
         ]
+
+    def operations(self) -> list[Operation]:
+        one, gives = "/organizations/{organization_id}", shapes.Organization
         return [
             Operation(
                 "POST",
@@ -174,7 +197,7 @@ class OrganizationOperations:
                 status=204,
                 problems=(409,),
             ),
-            *entitlements,
+            *self.entitlement_operations(),
             Operation(
                 "GET",
                 f"{one}/access",

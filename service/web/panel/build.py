@@ -78,7 +78,7 @@ def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
     )
     yield OrganizationEditPages(cases.organizations, settings.callgate_relay_hosts)
     yield OrganizationExportPages(cases.organization_list)
-    yield EntitlementPages(cases.organizations)
+    yield EntitlementPages(cases.organizations, settings.callgate_renewal_grace)
     yield HandlingPages(cases.organizations, message)
     yield AuditPages(pool)
     yield UndoPages(cases.undo)

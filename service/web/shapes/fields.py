@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from service.domain.instants import parse_instant, within
 from service.domain.texts import is_all
 from service.domain.wording.blocked_messages import NAMES, UNKNOWN, unknown_placeholders
 from service.vapi.bindings import BINDINGS
@@ -32,9 +33,6 @@ VISIBLE = rf"^[^{UNSAFE}]*[^{UNSAFE}\s][^{UNSAFE}]*$"
 SEARCHABLE = r"^[^\x00]*$"
 VAPI_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
 CANONICAL_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
 
 
 def visible(value: str) -> str:
@@ -59,6 +57,11 @@ def whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def number(value: object) -> object:
+    """Accept 7 as 7.0, but not true."""
+    return float(value) if type(value) is int and abs(value) < 2**53 else value
+
+
 def uuid_of(value: object) -> UUID:
     """Parse a UUID in its canonical form."""
     if isinstance(value, UUID):
@@ -69,22 +72,13 @@ def uuid_of(value: object) -> UUID:
 
 
 def instant_of(value: object) -> datetime:
-    """Parse an RFC 3339 instant with a time zone, into UTC."""
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or not is_all(RFC_3339, value):
-        raise ValueError(
-            "must be an RFC 3339 instant with a time zone, such as 2030-01-31T12:00:00Z"
-        )
-    try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("is not a valid date") from None
+    """Parse an RFC 3339 instant of 1970–2999 with a time zone, into UTC."""
+    return value if isinstance(value, datetime) else parse_instant(value)
 
 
 def in_utc(value: datetime) -> str:
     """Format an instant as RFC 3339 in UTC with a Z."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return within(value).astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def small(value: dict[str, Any]) -> dict[str, Any]:

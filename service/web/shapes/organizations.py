@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from policies.contract import PlanLimits, PlanStatus, SubscriptionPlan
 from service.admin.organizations.search import OrganizationQuery
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization as StoredOrganization
@@ -23,6 +24,7 @@ from service.web.shapes.fields import (
     Truth,
     Url,
     VapiId,
+    number,
     whole,
 )
 from service.web.shapes.paging import (
@@ -89,11 +91,32 @@ class OrganizationPatch(PatchBody):
     blocked_messages: BlockedMessages = Field(default_factory=list)
 
 
+Amount = Annotated[float, Field(ge=0, le=1e12), BeforeValidator(number)]
+Count = Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(whole)]
+
+
+class PlanLimitsBody(RequestBody):
+    """What the plan includes in one period; a limit that is absent is unlimited."""
+
+    minutes: Amount | None = None
+    concurrent_calls: Count | None = None
+    cost: Amount | None = None
+
+
 class PlanBody(RequestBody):
     code: Slug
-    status: Literal["active", "past_due", "canceled", "paused"]
+    status: PlanStatus
     current_period_end: Instant | None = None
     grace_period_end: Instant | None = None
+    cancel_at_period_end: bool = False
+    limits: PlanLimitsBody | None = None
+    as_of: Instant | None = None
+
+    @property
+    def plan(self) -> SubscriptionPlan:
+        """The plan that the body states."""
+        limits = None if self.limits is None else PlanLimits(**self.limits.model_dump())
+        return SubscriptionPlan(**{**self.model_dump(), "limits": limits})
 
 
 class TrialBody(RequestBody):
@@ -108,11 +131,26 @@ class OverrideBody(RequestBody):
     expires_at: Instant | None = None
 
 
+def is_absent(value: object) -> bool:
+    return value is None
+
+
+class PlanLimitsShape(ResponseBody):
+    """The limits that were given."""
+
+    minutes: float | None = Field(default=None, exclude_if=is_absent)
+    concurrent_calls: int | None = Field(default=None, exclude_if=is_absent)
+    cost: float | None = Field(default=None, exclude_if=is_absent)
+
+
 class Plan(ResponseBody):
     code: str
-    status: Literal["active", "past_due", "canceled", "paused"]
+    status: PlanStatus
     current_period_end: Instant | None
     grace_period_end: Instant | None
+    cancel_at_period_end: bool
+    limits: PlanLimitsShape | None
+    as_of: Instant | None
 
 
 class Trial(ResponseBody):
@@ -167,6 +205,12 @@ class Organization(ResponseBody):
     access: Access
     created_at: Instant
     updated_at: Instant
+
+
+class RemovalQuery(QueryParameters):
+    """`as_of` is when the billing system removed the plan; an older one is refused."""
+
+    as_of: Instant | None = None
 
 
 class OrganizationsQuery(PageQuery):

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from policies.contract import Effect, Override, SubscriptionPlan, Trial
+from policies.contract import RENEWAL_GRACE, Effect, Override, SubscriptionPlan, Trial
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.access.policies.request import build_request
@@ -28,7 +28,7 @@ async def told(
     chain = AccessChain(load_policies().policies)
     organization = Organization(uuid4(), "Acme", plan=plan, trial=trial, override=override)
     decision = await chain.decide(build_request(organization, AT), basis="fresh")
-    return describe_access(organization, decision).sentence
+    return describe_access(organization, decision, RENEWAL_GRACE).sentence
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ async def told(
         (
             {"plan": SubscriptionPlan("pro", "active", days(-9), days(9))},
             (
-                "Calls are allowed. The plan pro ended on 14 November; its grace period runs until "
-                "2 December."
+                "Calls are allowed. The plan pro was due to renew on 14 November; its grace period "
+                "runs until 2 December."
             ),
         ),
         (
@@ -113,7 +113,7 @@ def test_a_policy_of_a_plugin_is_told_by_its_reason() -> None:
         TraceEntry("plan", "skipped"),
     )
     decision = Decision(uuid4(), Effect.DENY, "too_many_calls", "fair_use", "fresh", trace, AT)
-    story = describe_access(Organization(uuid4(), "Acme"), decision)
+    story = describe_access(Organization(uuid4(), "Acme"), decision, RENEWAL_GRACE)
     assert story.sentence == (
         "Calls are blocked. The policy fair use blocks calls: too many calls."
     )

@@ -15,10 +15,24 @@ ACCESS_REASONS = (
     "trial_expired",
     "plan_ended",
     "plan_past_due",
+    "plan_unpaid",
+    "plan_incomplete",
     "plan_paused",
     "no_plan_or_trial",
 )
 """The reasons of the built-in policies."""
+
+PLAN_STATUSES = (
+    ("active", "Active: allowed until the end of the period, or without end"),
+    ("trialing", "Trialing: allowed as active"),
+    ("past_due", "Past due: allowed until the end of the grace period"),
+    ("unpaid", "Unpaid: blocked"),
+    ("canceled", "Canceled: allowed until the end of the paid period"),
+    ("paused", "Paused: blocked"),
+    ("incomplete", "Incomplete: blocked until the first payment"),
+    ("incomplete_expired", "Incomplete, expired: blocked"),
+)
+"""The statuses of a plan, each with its effect."""
 
 Pair = tuple[object, str]
 """The value of an option and its text."""

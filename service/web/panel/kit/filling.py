@@ -1,16 +1,16 @@
 """Handle a form post; re-render with errors."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError
+from service.domain.instants import parse_instant
 from service.domain.texts import is_all
 from service.web.panel.kit.forms import LOCAL, Form, FormError
 from service.web.panel.kit.visit import Visit
-from service.web.shapes.fields import RFC_3339
 
 FIELDS: Mapping[str, str] = {
     "external_id_taken": "external_id",
@@ -42,8 +42,8 @@ async def fill_in(visit: Visit, template: str, act: Act, **context: Any) -> web.
 
 def readable(text: str) -> object:
     """A value that was sent, as a field shows it: instants in the format of a browser's field."""
-    if is_all(RFC_3339, text):
-        return datetime.fromisoformat(text)
+    with suppress(ValueError):
+        return parse_instant(text)
     return text[:16] if is_all(LOCAL, text) else text
 
 

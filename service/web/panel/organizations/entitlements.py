@@ -7,13 +7,16 @@ from typing import Any
 
 from aiohttp import web
 
-from policies.contract import Override, SubscriptionPlan
+from policies.contract import Override, PlanLimits, SubscriptionPlan
 from service.admin.changes import RecordedChanges
 from service.admin.organizations.organizations import Entitlement, Organizations
 from service.domain.organizations import Organization
+from service.domain.texts import is_all
+from service.domain.wording.plans import describe_period_end
 from service.store.people.tokens import Role
+from service.web.panel.kit.choices import PLAN_STATUSES
 from service.web.panel.kit.filling import fill_in
-from service.web.panel.kit.forms import Form, read
+from service.web.panel.kit.forms import Form, judge, read, text_of
 from service.web.panel.kit.pages import PanelPage, Run
 from service.web.panel.kit.visit import Visit
 from service.web.panel.organizations.editing import saved
@@ -47,6 +50,7 @@ class EntitlementPages:
     """Read requests, call the use cases, render."""
 
     organizations: Organizations
+    renewal_grace: timedelta
 
     def pages(self) -> list[PanelPage]:
         one = "/organizations/{organization_id}"
@@ -65,6 +69,7 @@ class EntitlementPages:
                 PanelPage("POST", f"{one}/{name}", put, needs)
                 for name, (_, put, needs) in forms.items()
             ),
+            PanelPage("POST", f"{one}/trial/end", self.end_trial, "admin"),
             *(
                 PanelPage("POST", f"{one}/{kind}/remove", self.removing(kind), forms[kind][2])
                 for kind in kinds
@@ -86,19 +91,32 @@ class EntitlementPages:
 
     async def plan(self, visit: Visit) -> web.Response:
         organization = await self.organization(visit)
-        values = asdict(organization.plan) if organization.plan else {"status": "active"}
-        return await self.show(visit, "plan", organization, values)
+        values: dict[str, Any] = {"status": "active"}
+        if organization.plan:
+            limits = organization.plan.limits or PlanLimits()
+            values = {**asdict(organization.plan), **asdict(limits)}
+        return await visit.show(
+            "organizations/plan.html", values=values, **self.around_plan(organization)
+        )
+
+    def around_plan(self, organization: Organization) -> dict[str, Any]:
+        """The context of the plan's form: what happens at the end of the stored plan's period."""
+        plan, now = organization.plan, datetime.now(UTC)
+        ending = describe_period_end(plan, now, self.renewal_grace) if plan else ""
+        return {"organization": organization, "ending": ending, "statuses": PLAN_STATUSES}
 
     async def put_plan(self, visit: Visit) -> web.Response:
         organization = await self.organization(visit)
 
         async def act(form: Form) -> web.Response:
-            plan = SubscriptionPlan(**read(shapes.PlanBody, form).model_dump())
+            plan = read_plan(form)
             noted = RecordedChanges.of(visit.actor)
             await self.organizations.put_plan(noted, organization.id, plan)
             return await saved(visit, organization, noted)
 
-        return await fill_in(visit, "organizations/plan.html", act, organization=organization)
+        return await fill_in(
+            visit, "organizations/plan.html", act, **self.around_plan(organization)
+        )
 
     async def trial(self, visit: Visit) -> web.Response:
         """The form. `days` in its address suggests an end."""
@@ -118,6 +136,12 @@ class EntitlementPages:
             return await saved(visit, organization, noted)
 
         return await fill_in(visit, "organizations/trial.html", act, organization=organization)
+
+    async def end_trial(self, visit: Visit) -> web.Response:
+        organization = await self.organization(visit)
+        noted = RecordedChanges.of(visit.actor)
+        await self.organizations.end_trial(noted, organization.id)
+        return await saved(visit, organization, noted)
 
     async def override(self, visit: Visit) -> web.Response:
         """The form. `days` in its address suggests an end; support always gets a suggestion."""
@@ -158,6 +182,22 @@ class EntitlementPages:
             return await saved(visit, organization, noted)
 
         return remove
+
+
+def read_plan(form: Form) -> SubscriptionPlan:
+    """The plan that the form states. Browsers do not send an unchecked box."""
+    limits: dict[str, object] = {}
+    for name in ("minutes", "concurrent_calls", "cost"):
+        if text := text_of(form, name):
+            limits[name] = number_of(text)
+    judge(shapes.PlanLimitsBody, limits)
+    cancels = "cancel_at_period_end" in form
+    return read(shapes.PlanBody, form, cancel_at_period_end=cancels, limits=limits or None).plan
+
+
+def number_of(text: str) -> object:
+    """A number of a form; any other text unchanged, for a shape to check."""
+    return float(text) if is_all(r"[0-9]{1,15}(\.[0-9]{1,6})?", text) else text
 
 
 def whole_days(visit: Visit, most: int) -> int:

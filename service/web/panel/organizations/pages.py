@@ -19,7 +19,7 @@ from service.store.calls import search
 from service.store.organizations.timeline import Place
 from service.store.pool import Pool
 from service.web.panel.audit.views import event_view
-from service.web.panel.kit.choices import ACCESS_REASONS, Pair, filter_of, labelled
+from service.web.panel.kit.choices import ACCESS_REASONS, PLAN_STATUSES, Pair, filter_of, labelled
 from service.web.panel.kit.forms import LOCAL
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
@@ -63,10 +63,7 @@ FILTERS: Mapping[str, tuple[str, list[Pair]]] = {
     "plan_status": (
         "Plan",
         [
-            ("active", "Active"),
-            ("past_due", "Past due"),
-            ("canceled", "Canceled"),
-            ("paused", "Paused"),
+            *labelled(status for status, _ in PLAN_STATUSES),
             ("none", "None"),
         ],
     ),
@@ -183,8 +180,8 @@ class OrganizationPages:
             text += "Z" if text.count(":") == 2 else ":00Z"
         try:
             return await self.access.explain_stored(organization, instant_of(text)), ""
-        except ValueError:
-            return None, "Enter a date and a time."
+        except ValueError as exc:
+            return None, f"Enter a date and a time. “{text[:40]}” {exc}."
 
     async def timeline(self, visit: Visit) -> web.Response:
         """The timeline of an organization."""

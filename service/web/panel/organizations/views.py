@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from policies.contract import PlanLimits
 from service.admin.organizations.access import Explained
 from service.domain.calls import Call
 from service.domain.decisions import Decision
@@ -151,6 +152,18 @@ class OrganizationView:
     @property
     def plan_badge(self) -> Badge | None:
         return state_badge(self.organization.plan.status) if self.organization.plan else None
+
+    @property
+    def plan_limits(self) -> list[tuple[str, str]]:
+        """The limits of the plan, as terms with their values."""
+        plan = self.organization.plan
+        limits = (plan.limits if plan else None) or PlanLimits()
+        values = [
+            ("Minutes a period", limits.minutes),
+            ("Calls at the same time", limits.concurrent_calls),
+            ("Cost a period", limits.cost),
+        ]
+        return [(term, f"{value:g}") for term, value in values if value is not None]
 
     @property
     def override_text(self) -> str:

@@ -1,0 +1,50 @@
+"""The instants that the service accepts: from 1970 to 2999, with an offset. Pure."""
+
+import re
+from datetime import UTC, datetime
+
+from service.domain.texts import is_all
+
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = datetime(2999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+
+RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def parse_instant(value: object) -> datetime:
+    """Parse an RFC 3339 instant of 1970–2999 with a time zone, into UTC. Raises `ValueError`."""
+    if not isinstance(value, str) or not is_all(RFC_3339, value):
+        raise ValueError(
+            "must be an RFC 3339 instant with a time zone, such as 2030-01-31T12:00:00Z"
+        )
+    try:
+        instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except ValueError:
+        raise ValueError("is not a valid date") from None
+    except OverflowError:
+        raise ValueError("must lie in the years 1970 to 2999") from None
+    if not is_within(instant):
+        raise ValueError("must lie in the years 1970 to 2999")
+    return instant
+
+
+def is_within(instant: datetime) -> bool:
+    """Whether an aware instant lies in 1970–2999."""
+    return FIRST <= instant <= LAST
+
+
+def within(instant: datetime) -> datetime:
+    """A stored instant, moved to the nearest accepted one.
+
+    asyncpg reads PostgreSQL's `-infinity` as a naive instant, which cannot be compared.
+    """
+    aware = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    return min(max(aware, FIRST), LAST)
+
+
+def find_within(instant: datetime | None) -> datetime | None:
+    """The same for an instant that may be absent."""
+    return None if instant is None else within(instant)

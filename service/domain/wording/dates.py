@@ -1,0 +1,19 @@
+"""Dates in sentences. Pure."""
+
+from datetime import UTC, datetime, timedelta
+
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+NEAR = timedelta(hours=48)
+"""Within this distance of the time in question, the time of day is shown."""
+
+
+def format_day(instant: datetime, at: datetime) -> str:
+    """A date, with the year if it is another year and the time if it is near `at`."""
+    instant, at = instant.astimezone(UTC), at.astimezone(UTC)
+    text = f"{instant.day} {MONTHS[instant.month - 1]}"
+    if instant.year != at.year:
+        text += f" {instant.year}"
+    return f"{text} at {instant:%H:%M} UTC" if abs(instant - at) < NEAR else text
