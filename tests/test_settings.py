@@ -10,7 +10,7 @@ from service.settings import Settings, SettingsError, load_settings, read_settin
 
 GOOD = {
     "VAPI_API_KEY": "private-key-1",
-    "VAPI_WEBHOOK_SECRET": "one-secret,another-secret",
+    "VAPI_WEBHOOK_SECRET": "one-secret-of-the-tests-0,another-secret-of-the-tests",
     "VAPI_WEBHOOK_URL": "https://calls.agency.net/api/vapi/webhook",
 }
 
@@ -26,7 +26,7 @@ def test_a_usable_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
-    assert settings.webhook_secrets == ("one-secret", "another-secret")
+    assert settings.webhook_secrets == ("one-secret-of-the-tests-0", "another-secret-of-the-tests")
     assert settings.webhook_url == GOOD["VAPI_WEBHOOK_URL"]
 
 

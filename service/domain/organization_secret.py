@@ -13,6 +13,7 @@ from functools import lru_cache
 from uuid import UUID
 
 PREFIX = "cgo1."
+
 CONTEXT = b"callgate:organization:"
 SHAPE = re.compile(rb"cgo1\.([0-9a-f]{32})\.[A-Za-z0-9_-]{43}")
 NO_ORGANIZATION = UUID(int=0)

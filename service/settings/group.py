@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class SettingsGroup(BaseSettings):
     """Settings on one subject, read from the environment. Durations are seconds, sizes bytes."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, populate_by_name=True, str_strip_whitespace=True
+    )
 
     sandbox: bool = Field(default=False, exclude=True, validation_alias="_sandbox")
 

@@ -8,8 +8,11 @@ from service.settings.calls import CallSettings
 from service.settings.database import DatabaseSettings
 from service.settings.panel import PanelSettings
 from service.settings.reconcile import ReconcileSettings
+from service.settings.strength import is_placeholder, weakness
 from service.settings.vapi import VapiSettings
 from service.settings.webhook import WebhookSettings
+
+SANDBOX_SECRET = "sandbox-webhook-secret-for-this-machine"  # noqa: S105 - opens nothing real
 
 
 class Settings(
@@ -28,15 +31,37 @@ class Settings(
         """In the sandbox no variable is required: the guards of a real account get harmless values."""
         if data.get("_sandbox"):
             data.setdefault("vapi_api_key", "sandbox-private-key")
-            data.setdefault("vapi_webhook_secret", "sandbox-webhook-secret")
+            data.setdefault("vapi_webhook_secret", SANDBOX_SECRET)
             # The local Vapi needs no rate limit, and a first try should not wait.
             data.setdefault("callgate_vapi_requests_per_second", 100)
             data.setdefault("callgate_admin_token", f"cg_{secrets.token_urlsafe(24)}")
         return data
 
+    def secret_faults(self) -> list[str]:
+        """Secrets that can be guessed. The length of those that others issue is not ours to judge."""
+        if self.sandbox:
+            return []
+        own = {
+            "CALLGATE_ADMIN_TOKEN": self.callgate_admin_token,
+            "CALLGATE_METRICS_TOKEN": self.callgate_metrics_token,
+        }
+        issued = {
+            "VAPI_API_KEY": self.vapi_api_key,
+            "CALLGATE_OIDC_CLIENT_SECRET": self.callgate_oidc_client_secret,
+        }
+        values = [(name, secret.get_secret_value()) for name, secret in own.items()]
+        found = [f"{name} {why}" for name, value in values if value and (why := weakness(value))]
+        found += [
+            f"{name} is a placeholder. Copy the value from where it was issued."
+            for name, secret in issued.items()
+            if is_placeholder(secret.get_secret_value())
+        ]
+        return found
+
     def faults(self) -> list[str]:
         """What is wrong across fields, each in a sentence that names the variable."""
         return [
+            *self.secret_faults(),
             *self.key_faults(),
             *self.webhook_faults(),
             *self.vapi_address_faults(),

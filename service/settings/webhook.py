@@ -6,8 +6,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from service.settings.serving import ServingSettings
+from service.settings.strength import MAKE_ONE, weakness
 
 WEBHOOK_PATH = "/api/vapi/webhook"
+ORGANIZATION_PREFIX = "cgo1."
+"""How every secret begins that derives from a master for one organization."""
+
 PLACEHOLDER_HOSTS = ("your-domain.com", "yourdomain.com", "your-app.com", "changeme")
 ALLOW_INSECURE = "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL=1"
 URL_NAMES = "VAPI_WEBHOOK_URL (or NEXT_PUBLIC_APP_URL)"
@@ -62,9 +66,23 @@ class WebhookSettings(ServingSettings):
             )
         if not all(secret.isascii() and secret.isprintable() for secret in self.webhook_secrets):
             found.append("VAPI_WEBHOOK_SECRET has characters that do not fit into an HTTP header.")
+        found += self.weak_secrets()
         found += self.webhook_url_faults()
         if self.vapi_webhook_auth == "hmac":
             found += self.signature_faults()
+        return found
+
+    def weak_secrets(self) -> list[str]:
+        """Master secrets that can be guessed, or that are none."""
+        found, masters = [], self.webhook_secrets
+        for place, master in enumerate(masters, start=1):
+            name = "VAPI_WEBHOOK_SECRET"
+            if len(masters) > 1:
+                name += f", secret {place} of {len(masters)},"
+            if master.startswith(ORGANIZATION_PREFIX):
+                found.append(f"{name} is one organization's secret: set the master. {MAKE_ONE}")
+            elif not self.sandbox and (why := weakness(master)):
+                found.append(f"{name} {why}")
         return found
 
     def signature_faults(self) -> list[str]:

@@ -40,7 +40,7 @@ async def settle(pool: Pool, digest: bytes) -> None:
 
 
 async def release(pool: Pool, digest: bytes) -> None:
-    """Give up a claim: the message had no effect, and may be delivered again."""
+    """Release a claim: the message had no effect, and may be delivered again."""
     await pool.execute(RELEASE, digest)
 
 

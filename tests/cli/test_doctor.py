@@ -161,7 +161,7 @@ async def test_secrets_shows_fingerprints_and_makes_new_ones(
     code, out, _ = await run(environment, "secrets")
     assert code == 0
     assert callgate.service.settings.webhook_secrets[0] not in out
-    assert "Written to every number." in out
+    assert "Every organization's own secret derives from it." in out
     _, first, steps = await run(environment, "secrets", "--new")
     assert len(first.strip()) > 30
     assert "VAPI_WEBHOOK_SECRET=<old>,<new>" in steps

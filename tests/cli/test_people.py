@@ -100,12 +100,12 @@ async def test_serving_says_how_to_make_the_first_admin(
     given = {
         "VAPI_API_KEY": "private-key",
         "VAPI_API_URL": "http://127.0.0.1:9",
-        "VAPI_WEBHOOK_SECRET": "webhook-secret",
+        "VAPI_WEBHOOK_SECRET": "the-webhook-secret-of-the-tests",
         "VAPI_WEBHOOK_URL": "https://calls.agency.net/api/vapi/webhook",
         "DATABASE_URL": dsn,
         "CALLGATE_DATA_DIR": str(tmp_path),
     }
-    lines = serve_until("Webhook:", CALLGATE_ADMIN_TOKEN="the-admin-token", **given)
+    lines = serve_until("Webhook:", CALLGATE_ADMIN_TOKEN="the-admin-token-of-the-tests", **given)
     (line,) = [line for line in lines if line.startswith("Set up:")]
     assert line.endswith("/admin/setup (with CALLGATE_ADMIN_TOKEN)")
     lines = serve_until("Webhook:", **given)

@@ -31,7 +31,7 @@ def run(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> Run:
         **kept,
         "VAPI_API_KEY": vapi.api_key,
         "VAPI_API_URL": vapi.base_url,
-        "VAPI_WEBHOOK_SECRET": "the-webhook-secret",
+        "VAPI_WEBHOOK_SECRET": "the-webhook-secret-of-the-tests",
         "VAPI_WEBHOOK_URL": WEBHOOK_URL,
         "CALLGATE_DATA_DIR": str(tmp_path),
         "CALLGATE_VAPI_REQUESTS_PER_SECOND": "1000",
@@ -51,7 +51,7 @@ def run(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> Run:
             out, err = await process.communicate()
         assert process.returncode is not None
         assert b"Traceback" not in err
-        assert b"the-webhook-secret" not in out + err
+        assert b"the-webhook-secret-of-the-tests" not in out + err
         return process.returncode, out.decode(), err.decode()
 
     return once

@@ -10,7 +10,7 @@ import pytest
 
 SETTINGS = {
     "VAPI_API_KEY": "private-key",
-    "VAPI_WEBHOOK_SECRET": "webhook-secret",
+    "VAPI_WEBHOOK_SECRET": "the-webhook-secret-of-the-tests",
     "VAPI_WEBHOOK_URL": "https://calls.agency.net/api/vapi/webhook",
     "CALLGATE_PORT": "0",
 }

@@ -105,15 +105,17 @@ async def test_nothing_secret_is_in_the_log(
     assert (await client.post(message)).status == 403
     await client.post(message, secret="a-forged-secret")
     await client.session.post(
-        f"{client.url}/api/vapi/webhook", data=b"{", headers={"X-Vapi-Secret": "the-webhook-secret"}
+        f"{client.url}/api/vapi/webhook",
+        data=b"{",
+        headers={"X-Vapi-Secret": "the-webhook-secret-of-the-tests"},
     )
     call_id = message["message"]["call"]["id"]
     await eventually(lambda: asyncio.sleep(0, not vapi.calls[call_id].live))
     log = process.log.read_text()
     for secret in (
-        "the-webhook-secret",
+        "the-webhook-secret-of-the-tests",
         "a-forged-secret",
-        "cg_the-admin-token",
+        "cg_the-admin-token-of-the-tests",
         vapi.api_key,
         "/control",
         caller,

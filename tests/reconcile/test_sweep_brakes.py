@@ -61,11 +61,11 @@ async def test_numbers_that_somebody_waits_for_do_not_count(world: World) -> Non
 async def test_a_new_secret_does_not_count(make: Make) -> None:
     old = await make()
     numbers = await old.numbers(30)
-    new = await make(vapi_webhook_secret=f"the-new-secret,{SECRET}")
+    new = await make(vapi_webhook_secret=f"the-new-secret-of-the-tests,{SECRET}")
     report = await new.sweep()
     assert (report.drifted, report.repaired) == (30, 30)
     assert new.server(next(iter(numbers)))["headers"] == {
-        "X-Vapi-Secret": secret_of(OWNER, "the-new-secret")
+        "X-Vapi-Secret": secret_of(OWNER, "the-new-secret-of-the-tests")
     }
     causes = await new.pool.fetch("SELECT DISTINCT cause FROM callgate.webhook_changes")
     assert [row["cause"] for row in causes] == ["secret_rotated"]
@@ -92,7 +92,7 @@ async def test_numbers_that_carry_the_master_are_rewritten_like_a_rotation(make:
 async def test_a_secret_that_we_do_not_accept_counts(make: Make) -> None:
     old = await make()
     await old.numbers(30)
-    new = await make(vapi_webhook_secret="the-new-secret")
+    new = await make(vapi_webhook_secret="the-new-secret-of-the-tests")
     assert (await new.refused()).code == "too_many_changes"
 
 

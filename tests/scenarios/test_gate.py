@@ -212,7 +212,9 @@ async def test_a_granted_call_is_followed_to_its_end(callgate: Replica, vapi: Sa
     assert recorded["hangup"] is None
 
 
-@pytest.mark.parametrize("secret", ["", "wrong", "the-webhook-secre", "the-webhook-secret2", "ü"])
+@pytest.mark.parametrize(
+    "secret", ["", "wrong", "the-webhook-secre", "the-webhook-secret-of-the-tests2", "ü"]
+)
 async def test_a_wrong_secret_is_refused_before_anything_is_read(
     callgate: Replica, vapi: SandboxVapi, secret: str
 ) -> None:

@@ -33,7 +33,7 @@ from tests.support.settings import SECRET, secret_of, settings_for
 
 URL = "https://calls.agency.net/api/vapi/webhook"
 NEW_URL = "https://new.agency.net/api/vapi/webhook"
-NEW_SECRET = "the-new-secret"
+NEW_SECRET = "the-new-secret-of-the-tests"
 ELSEWHERE = "https://elsewhere.example.net/hook"
 THEIR_HOOK = {"on": "call.ringing", "do": [{"type": "say", "exact": "Welcome!"}]}
 FORMER = {

@@ -6,8 +6,8 @@ from uuid import UUID
 from service.domain.organization_secret import derive_organization_secret
 from service.settings import Settings, load_settings
 
-SECRET = "the-webhook-secret"
-TOKEN = "cg_the-admin-token"
+SECRET = "the-webhook-secret-of-the-tests"
+TOKEN = "cg_the-admin-token-of-the-tests"
 UNSET_URL = "http://127.0.0.1:9/unset/api/vapi/webhook"
 """The webhook URL of a service whose port is not known yet."""
 

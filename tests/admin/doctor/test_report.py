@@ -11,7 +11,7 @@ from service.admin.doctor.report import Examinations, describe_settings
 from service.settings import Settings
 from tests.support.service import Replica
 
-SECRETS = ("the-webhook-secret", "cg_the-admin-token", "second-secret")
+SECRETS = ("the-webhook-secret-of-the-tests", "cg_the-admin-token-of-the-tests", "second-secret")
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ async def test_an_examination_that_was_given_up_does_not_block_the_next(doctor: 
 
 def test_settings_tell_their_source_and_no_secret() -> None:
     given: dict[str, Any] = {
-        "vapi_webhook_secret": "the-webhook-secret,second-secret",
-        "callgate_admin_token": "cg_the-admin-token",
+        "vapi_webhook_secret": "the-webhook-secret-of-the-tests,second-secret",
+        "callgate_admin_token": "cg_the-admin-token-of-the-tests",
         "callgate_port": 9000,
         "callgate_ring_gate": True,
     }

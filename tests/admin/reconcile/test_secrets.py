@@ -6,7 +6,7 @@ from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually
 from tests.support.settings import secret_of
 
-OLD, NEW = "the-old-secret", "the-new-secret"
+OLD, NEW = "the-old-secret-of-the-tests", "the-new-secret-of-the-tests"
 
 
 def header(vapi: SandboxVapi, number_id: str) -> str:

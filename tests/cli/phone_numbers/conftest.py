@@ -29,7 +29,7 @@ def environment(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> dict[str, str]:
         **kept,
         "VAPI_API_KEY": vapi.api_key,
         "VAPI_API_URL": vapi.base_url,
-        "VAPI_WEBHOOK_SECRET": "webhook-secret",
+        "VAPI_WEBHOOK_SECRET": "the-webhook-secret-of-the-tests",
         "VAPI_WEBHOOK_URL": "https://calls.agency.net/api/vapi/webhook",
         "CALLGATE_DATA_DIR": str(tmp_path / "data"),
         "CALLGATE_VAPI_REQUESTS_PER_SECOND": "1000",

@@ -138,7 +138,7 @@ async def test_a_new_secret_reaches_assistants_too(start_replica: Start, vapi: S
     await old.service.stop()
     new = await start_replica(
         vapi_webhook_url=url,
-        vapi_webhook_secret=f"the-new-secret,{SECRET}",
+        vapi_webhook_secret=f"the-new-secret-of-the-tests,{SECRET}",
         callgate_reconcile_interval=0,
     )
     report = await sweep(new)
@@ -147,7 +147,7 @@ async def test_a_new_secret_reaches_assistants_too(start_replica: Start, vapi: S
         server = (vapi.assistants.find(assistant) or {})["server"]
         assert server["headers"] == {
             "X-Theirs": "keep",
-            "X-Vapi-Secret": secret_of(organization, "the-new-secret"),
+            "X-Vapi-Secret": secret_of(organization, "the-new-secret-of-the-tests"),
         }
     causes = await new.service.pool.fetch(
         "SELECT cause, level, count(*) AS times FROM callgate.webhook_changes "

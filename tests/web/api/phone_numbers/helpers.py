@@ -31,5 +31,5 @@ def is_ours(api: ApiClient, block: Any) -> bool:
     ours = bool(block) and block["url"] == api.service.settings.webhook_url
     if ours:
         assert block["url"].endswith(WEBHOOK_PATH)
-        assert block["headers"]["X-Vapi-Secret"] == "the-webhook-secret"
+        assert block["headers"]["X-Vapi-Secret"] == "the-webhook-secret-of-the-tests"
     return ours

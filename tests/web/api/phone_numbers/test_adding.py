@@ -33,7 +33,7 @@ async def test_adding_a_number_configures_it_at_vapi_at_once(
     assert reply.headers["Location"] == f"/api/v1/phone-numbers/{made['id']}"
     assert (await api.ask("GET", reply.headers["Location"], root="")).json == made
     assert is_ours(api, server(vapi, vapi_id))
-    assert b"the-webhook-secret" not in reply.body
+    assert b"the-webhook-secret-of-the-tests" not in reply.body
 
 
 async def test_removing_a_number_puts_back_what_was_there(
