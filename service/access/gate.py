@@ -62,11 +62,12 @@ class AccessGate:
         """Rule on one message of a call and do what follows from it."""
         registration = self.directory.find(message.phone_number_ids, message.assistant_ids)
         call_id = message.call_id
-        if call_id is None:
+        known = None if call_id is None else self.find_known(call_id, registration)
+        if call_id is None or (known is None and message.announces_call):
+            # Answered as of now and not kept: a call that waits to be dialled is judged when it begins.
             decision = await self.decide(message, registration)
             return Ruling(registration, decision.allowed, decision.reason, str(decision.id))
         first = False
-        known = self.find_known(call_id, registration)
         if known is None:
             known, first = await self.handle_first(call_id, message, registration)
         else:

@@ -2,6 +2,9 @@
 
 ASSISTANT_REQUEST = "assistant-request"
 CAMPAIGN_PREDIAL = "campaign.predial"
+NOT_BEGUN = frozenset({"scheduled", "queued"})
+"""Statuses of a call that exists at Vapi and has not begun: nothing is to be decided or hung up yet."""
+
 STATUS_UPDATE = "status-update"
 END_OF_CALL_REPORT = "end-of-call-report"
 

@@ -18,7 +18,12 @@ from typing import Any
 
 import msgspec
 
-from service.vapi.message_types import END_OF_CALL_REPORT, EXPECTING_ANSWER, STATUS_UPDATE
+from service.vapi.message_types import (
+    END_OF_CALL_REPORT,
+    EXPECTING_ANSWER,
+    NOT_BEGUN,
+    STATUS_UPDATE,
+)
 
 ID = re.compile(r"[\x21-\x7e]{1,128}")
 UNSAFE = re.compile(
@@ -122,6 +127,11 @@ class ServerMessage:
         if self.type == STATUS_UPDATE:
             return self.status == "ended"
         return self.type == END_OF_CALL_REPORT
+
+    @property
+    def announces_call(self) -> bool:
+        """Whether it reports a call that has not begun yet."""
+        return self.type == STATUS_UPDATE and self.status in NOT_BEGUN
 
     @property
     def expects_answer(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.sandbox.server import SandboxVapi
-from tests.support.claims import END, Rivals, add_rivals, changed
+from tests.support.claims import END, PLAN, Rivals, add_rivals, changed
 from tests.support.service import Replica, Start, eventually
 
 
@@ -183,3 +183,15 @@ async def test_an_assistant_of_another_organization_does_not_end_a_call(rivals: 
     assert (await rivals.callgate.post(forged)).status == 200
     stored = await rivals.record(call)
     assert (stored["status"], stored["cost"]) == ("in-progress", None)
+
+
+@pytest.mark.parametrize("status", ["scheduled", "queued"])
+async def test_a_call_that_has_not_begun_is_judged_when_it_begins(
+    rivals: Rivals, status: str
+) -> None:
+    call, message = rivals.call(rivals.blocked_number, type="outboundPhoneCall")
+    assert (await rivals.callgate.post(changed(message, status=status))).status == 403
+    assert await rivals.record(call) is None
+    await rivals.callgate.api("PUT", f"/organizations/{rivals.blocked}/plan", PLAN)
+    assert (await rivals.callgate.post(message)).status == 200
+    assert call.live

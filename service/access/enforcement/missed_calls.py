@@ -96,9 +96,9 @@ class CallWatch:
             views = {view.id: view for view in page if view.id}
             known = await store.find_known(self.pool, list(views))
             for call_id, view in views.items():
-                if call_id not in known:
+                if call_id not in known and view.has_begun:
                     await self.record_missed(call_id, view)
-                else:
+                elif call_id in known:
                     await self.compare_known(known[call_id], view)
             if pages == MOST_PAGES:
                 log.warning("call_watch.cut_short", pages=pages)

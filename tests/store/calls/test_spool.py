@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import orjson
+
 from policies import Effect
 from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Decision, TraceEntry
-from service.store.calls.spool import Entry, Spool
+from service.store.calls.spool import Entry, Spool, encode
 from service.store.pool import Pool
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -116,4 +118,25 @@ async def test_what_postgresql_did_not_take_still_waits(tmp_path: Path, pool: Po
     assert await stored(pool) == {"a": "failed"}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    spool.close()
+
+
+async def test_a_file_of_the_version_before_is_read(tmp_path: Path, pool: Pool) -> None:
+    """Its lines lack the fields of decisions per organization and of proved ends."""
+    end = CallEnd("a", NOW, "customer-ended-call", 3.0)
+    call, over = (
+        orjson.loads(encode(one)) for one in (Entry(call=blocked_call("a")), Entry(end=end))
+    )
+    del call["call"]["end_proved"]
+    del over["end"]["organization_id"], over["end"]["proof"]
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    lines = b"".join(orjson.dumps(line) + b"\n" for line in (call, over))
+    (folder / "00000000000000000001-old.jsonl").write_bytes(lines)
+    spool = Spool(folder, pool)
+    await spool.drain()
+    assert await stored(pool) == {"a": "failed"}
+    ended = await pool.fetchval("SELECT ended_reason FROM callgate.calls WHERE vapi_call_id = 'a'")
+    assert ended == "customer-ended-call"
+    assert list(folder.iterdir()) == []
     spool.close()
