@@ -21,6 +21,7 @@ from service.access.enforcement.hangup_ladder import HangupLadder
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, HangupState
 from service.store import queue
+from service.store.calls import control_urls
 from service.store.calls.ends import record_end
 from service.store.calls.hangups import (
     HangupTarget,
@@ -103,6 +104,9 @@ class HangupWorker:
             BackgroundLoop(
                 "hangup_log", self.clean_log, interval=CLEAN_SECONDS, outages=UNAVAILABLE
             ),
+            BackgroundLoop(
+                "control_urls", self.erase_urls, interval=CLEAN_SECONDS, outages=UNAVAILABLE
+            ),
         ]
 
     async def session(self) -> None:
@@ -151,6 +155,10 @@ class HangupWorker:
         self.stopping.set()
         if self.manager is not None:
             self.manager.shutdown.set()
+
+    async def erase_urls(self) -> None:
+        """Erase control URLs of calls whose end was never reported."""
+        await control_urls.erase_old(self.pool)
 
     async def clean_log(self) -> None:
         """Delete old entries from the log of finished jobs."""

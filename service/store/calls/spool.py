@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -168,10 +169,10 @@ class Spool:
                     await self.record_all([call])
                 return
             log.error("spool.record_refused", call_id=calls[0].vapi_call_id, error=str(exc)[:200])
-            await asyncio.to_thread(self.quarantine, encode(Entry(call=calls[0])))
+            await asyncio.to_thread(self.quarantine, encode(Entry(call=without_url(calls[0]))))
 
     def quarantine(self, line: bytes) -> None:
-        """Keep a rejected record for an operator, in a private file: it may hold a control URL."""
+        """Keep a rejected record for an operator, in a private file."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         file = os.open(self.folder / "refused", flags, 0o600)
         try:
@@ -192,6 +193,11 @@ class Spool:
                 self.path.unlink(missing_ok=True)
             os.close(self.file)
         self.file = None
+
+
+def without_url(call: NewCall) -> NewCall:
+    """A record without its control URL: a rejected one outlives its call."""
+    return replace(call, control_url=None)
 
 
 def encode(entry: Entry) -> bytes:
