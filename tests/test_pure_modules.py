@@ -7,15 +7,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("service", "policies")
-CONTRACT = "Pure modules"
+CONTRACTS = "Pure "
 
 
 def contract() -> list[str]:
-    """The modules that the contract of pure modules names."""
+    """The modules that the contracts of pure modules name."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contracts = settings["tool"]["importlinter"]["contracts"]
-    (found,) = [one for one in contracts if one["name"].startswith(CONTRACT)]
-    return list(found["source_modules"])
+    found = [one for one in contracts if one["name"].startswith(CONTRACTS)]
+    assert len(found) == 2
+    return [name for one in found for name in one["source_modules"]]
 
 
 def name_of(path: Path) -> str:

@@ -27,7 +27,7 @@ def locked(path: Path, kind: int) -> Iterator[None]:
 def turn(*, alone: bool) -> Iterator[None]:
     """Wait for the turn of a test.
 
-    A test that waits to be alone holds the door meanwhile, or others would enter before it for ever.
+    A test that waits to be alone holds the door meanwhile, or other tests would keep entering before it.
     """
     room = locked(ROOM, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
     with locked(DOOR, fcntl.LOCK_EX):
