@@ -4,7 +4,7 @@ from service.relay.breaker import PROBE_SECONDS, Breaker
 
 
 class Clock:
-    """Time that moves when it is told to."""
+    """Time that a test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -32,6 +32,14 @@ async def well(writer: asyncio.StreamWriter) -> None:
     writer.write(OK + b"Content-Length: %d\r\n\r\n" % len(ANSWER) + ANSWER)
 
 
+async def well_and_close(writer: asyncio.StreamWriter) -> None:
+    """Answer, so that the next request needs a new connection."""
+    head = OK + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
+    writer.write(head + ANSWER)
+    await writer.drain()
+    writer.close()
+
+
 async def in_two_segments(writer: asyncio.StreamWriter) -> None:
     writer.write(OK + b"Content-Length: %d\r\n\r\n" % len(ANSWER) + ANSWER[:9])
     await writer.drain()
@@ -74,6 +82,7 @@ ANSWERS: dict[str, Answer] = {
     answer.__name__: answer
     for answer in (
         well,
+        well_and_close,
         in_two_segments,
         one_byte_a_second,
         fifty_megabytes,

@@ -48,12 +48,12 @@ class NameServer(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def name_server(
-    addresses: Mapping[str, str], silent: tuple[str, ...] = ()
+    addresses: Mapping[str, str], silent: tuple[str, ...] = (), port: int = 0
 ) -> AsyncIterator[NameServer]:
     """A running name server."""
     loop = asyncio.get_running_loop()
     transport, server = await loop.create_datagram_endpoint(
-        lambda: NameServer(addresses, silent), local_addr=("127.0.0.1", 0)
+        lambda: NameServer(addresses, silent), local_addr=("127.0.0.1", port)
     )
     try:
         yield server
