@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
-from service.vapi.message_types import NOT_BEGUN
-
 MOST_COST = 10**9
 
 
@@ -226,10 +224,6 @@ class CallView:
     @property
     def is_over(self) -> bool:
         return self.status == "ended" or bool(text(self.raw.get("endedAt")))
-
-    @property
-    def has_begun(self) -> bool:
-        return self.status not in NOT_BEGUN
 
     @property
     def control_url(self) -> str | None:

@@ -246,13 +246,12 @@ class Webhook:
 
     def overridden(self, answer: dict[str, object], ruling: Ruling) -> dict[str, object]:
         """The answer with the overrides that the organization set for allowed calls."""
-        if ruling.registration is None:
+        if (registration := ruling.registration) is None:
             return answer
-        organization = ruling.registration.organization
-        handling = organization.handling
+        handling = registration.organization.handling
         overrides = replies.Overrides(
             ruling.decision_id if handling.decision_metadata else None,
-            self.own_server(organization.id) if handling.take_events else None,
+            self.own_server(registration.organization.id) if handling.take_events else None,
             handling.max_duration_seconds or self.max_call_seconds,
         )
         return replies.with_overrides(answer, overrides)

@@ -195,3 +195,28 @@ async def test_a_call_that_has_not_begun_is_judged_when_it_begins(
     await rivals.callgate.api("PUT", f"/organizations/{rivals.blocked}/plan", PLAN)
     assert (await rivals.callgate.post(message)).status == 200
     assert call.live
+
+
+async def test_vapis_list_corrects_a_forged_call_that_sends_no_other_message(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    rivals = await add_rivals(vapi, await start_replica(callgate_call_watch_interval=0.2))
+    call, message = rivals.call(rivals.blocked_number)
+    assert (await rivals.callgate.post(changed(message, rivals.paying_number))).status == 200
+    await rivals.hung_up(call)
+    await rivals.owned(call, rivals.blocked)
+
+
+async def test_a_hang_up_that_was_given_up_starts_again_while_vapi_lists_the_call_as_live(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    rivals = await add_rivals(vapi, await start_replica(callgate_call_watch_interval=0.2))
+    call, message = rivals.call(rivals.blocked_number)
+    vapi.fail("POST */control", status=500)
+    assert (await rivals.callgate.post(message)).status == 403
+    pool = rivals.callgate.service.pool
+    await eventually(lambda: pool.fetchval("SELECT hangup_attempts FROM callgate.calls"))
+    await pool.execute("DELETE FROM callgate.pgqueuer WHERE status = 'queued'")
+    await pool.execute("UPDATE callgate.calls SET hangup_state = 'failed'")
+    vapi.faults.clear()
+    await rivals.hung_up(call)

@@ -25,6 +25,7 @@ from service.store.pool import UNAVAILABLE, Pool
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.hooks import RING_REASON
+from service.vapi.message_types import NOT_BEGUN
 from service.vapi.resources import CallView
 
 OVERLAP = timedelta(minutes=10)
@@ -96,7 +97,7 @@ class CallWatch:
             views = {view.id: view for view in page if view.id}
             known = await store.find_known(self.pool, list(views))
             for call_id, view in views.items():
-                if call_id not in known and view.has_begun:
+                if call_id not in known and view.status not in NOT_BEGUN:
                     await self.record_missed(call_id, view)
                 elif call_id in known:
                     await self.compare_known(known[call_id], view)
