@@ -25,7 +25,7 @@ UPDATE callgate.oidc_sessions SET confirmed_at = now(), refresh_token = $2 WHERE
 
 @dataclass(frozen=True, slots=True)
 class OidcClaim:
-    """The right to ask the provider now. `is_overdue`: it has not answered for 12 hours."""
+    """The right to ask the provider now. `is_overdue`: its last answer is 12 hours old."""
 
     refresh_token: bytes
     is_overdue: bool

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from yarl import URL
 
 from service.sandbox.server import SandboxVapi
 from service.settings import SettingsError
@@ -11,6 +13,7 @@ from service.web.panel.kit.guard import COOKIE
 from service.web.panel.people.sign_in import BROWSER
 from tests.support.api import ApiClient, serving
 from tests.support.browsing import ask, cookies_of, enter
+from tests.support.oidc_provider import TestProvider
 from tests.support.people import PASSWORD, add_admin
 from tests.support.settings import settings_for
 
@@ -44,6 +47,23 @@ async def test_the_host_header_does_not_matter(public: ApiClient, host: str) -> 
     assert reply.headers["Strict-Transport-Security"].startswith("max-age=")
     page = await ask(public, "GET", "/sign-in", headers=own)
     assert b"plain http" not in page.body
+
+
+async def test_the_provider_sends_browsers_back_to_the_public_address(
+    dsn: str, vapi: SandboxVapi, tmp_path: Path
+) -> None:
+    provider = TestProvider()
+    runner = web.AppRunner(provider.app(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    provider.port = runner.addresses[0][1]
+    given = {"callgate_oidc_issuer": provider.issuer, "callgate_oidc_client_id": "x"}
+    settings = settings_for(tmp_path, vapi.base_url, callgate_public_url=PUBLIC, **given)
+    async with serving(settings, dsn) as api:
+        sent = await ask(api, "GET", "/sign-in/provider", headers={"Host": "evil.example"})
+    await runner.cleanup()
+    back = URL(sent.headers["Location"]).query["redirect_uri"]
+    assert back == "https://callgate.example.net/admin/sign-in/provider/back"
 
 
 async def test_another_origin_is_refused_whatever_host_it_names(public: ApiClient) -> None:
