@@ -96,7 +96,12 @@ class Life:
 
 
 @pytest.fixture
-async def life(start_replica: Start, vapi: SandboxVapi, open_webhook: Callable[[], Any]) -> Life:
+async def life(
+    start_replica: Start,
+    vapi: SandboxVapi,
+    open_webhook: Callable[[], Any],
+    capfd: pytest.CaptureFixture[str],
+) -> Life:
     theirs = await open_webhook()
     callgate = await start_replica(
         vapi_webhook_secret=CANARY,
@@ -115,7 +120,10 @@ async def life(start_replica: Start, vapi: SandboxVapi, open_webhook: Callable[[
     answering = {"answer_with": {"assistantId": vapi.add_assistant()["id"]}}
     number = await callgate.add_number(owner, number_id, **answering)
     await callgate.add_number(owner, bound)
-    return Life(callgate, vapi, theirs, owner, number["id"], number_id, assistant)
+    log = "".join(capfd.readouterr())
+    assert "webhook.repaired" in log
+    seen = [("log of the beginning", log)]
+    return Life(callgate, vapi, theirs, owner, number["id"], number_id, assistant, seen)
 
 
 async def test_the_master_comes_out_nowhere(life: Life, capfd: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +137,7 @@ async def test_the_master_comes_out_nowhere(life: Life, capfd: pytest.CaptureFix
     for body, headers in zip(life.theirs.bodies, life.theirs.headers, strict=True):
         life.note("relayed", body.decode() + repr(headers))
     log = "".join(capfd.readouterr())
-    assert "webhook.repaired" in log
+    assert "webhook.refused" in log
     life.note("log", log)
     at_vapi = [*map(dict, life.vapi.numbers), *map(dict, life.vapi.assistants)]
     life.note("Vapi", orjson.dumps(at_vapi).decode())
