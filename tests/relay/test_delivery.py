@@ -201,3 +201,22 @@ async def test_a_host_that_is_no_longer_listed_is_never_connected(
     assert (await strict.post(message)).json == {}
     assert own.got == []
     await runner.cleanup()
+
+
+async def test_a_server_that_takes_no_messages_is_a_condition(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    own = OwnServer()
+    callgate, number_id = await prepare(start_replica, vapi, own)
+    for _ in range(10):
+        message = vapi.live_call(number_id)
+        message["message"]["type"] = "tool-calls"
+        assert (await callgate.post(message)).json == {}
+    conditions = await callgate.service.use_cases.conditions.read()
+    found = [one.text for one in conditions if one.kind == "relay_failing"]
+    assert found == ["Servers of organizations do not take relayed messages: Bakery."]
+    async with callgate.session.get(f"{callgate.url}/metrics") as response:
+        metrics = await response.text()
+    assert "callgate_relay_failing_servers 1.0" in metrics
+    assert 'callgate_relay_answers_total{outcome="failed"} 10.0' in metrics
+    assert "Bakery" not in metrics

@@ -120,8 +120,8 @@ async def client_server(answer: Answer | str, port: int = 0) -> AsyncIterator[Cl
                 found.requests.append(await read_request(reader))
                 await act(writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
-            pass
+        except (asyncio.IncompleteReadError, OSError, RuntimeError, asyncio.CancelledError):
+            pass  # uvloop raises RuntimeError where the other side has closed
         finally:
             found.open -= 1
             writer.close()
