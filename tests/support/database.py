@@ -1,18 +1,20 @@
 """Real PostgreSQL for every test: one embedded server for each worker, a fresh database a test."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from service.store.pool import Pool, create_pool
+from service.store.postgres.data_dir import LOCK_FILE
 from service.store.postgres.server import EmbeddedPostgres
 from service.store.roles import create_app_role
 from service.store.schema import migrate
@@ -46,6 +48,14 @@ def choose_place() -> Path | None:
     return MEMORY if room >= ROOM * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) else None
 
 
+def remove_leftovers() -> None:
+    """Free the memory of servers whose tests were killed. A folder is locked while its owner lives."""
+    for folder in MEMORY.glob("callgate-tests-*"):
+        with suppress(OSError), (folder / LOCK_FILE).open() as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def dsn_for(admin_dsn: str, database: str) -> str:
     """The DSN of another database on the same server."""
     return admin_dsn.replace("/callgate?", f"/{database}?")
@@ -74,6 +84,7 @@ async def fresh_database(admin_dsn: str, template: str) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A server for this worker, with a migrated template database; yields the admin DSN."""
+    remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix="callgate-tests-", dir=choose_place()))
     server = EmbeddedPostgres(folder, options=OPTIONS)
     dsn = server.start()
