@@ -26,6 +26,7 @@ from service.domain.errors import (
 )
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
+from service.domain.texts import MOST_CHARACTERS
 from service.store.clock import get_now
 from service.store.organizations import entitlements, support_overrides
 from service.store.organizations import organizations as store
@@ -113,6 +114,14 @@ class Organizations:
     async def get(self, organization_id: UUID) -> Organization:
         """One organization; raises `NotFoundError`."""
         return await stored(self.pool, organization_id)
+
+    async def find_id(self, external_id: str) -> UUID:
+        """The id of the organization with this external id; raises `NotFoundError`."""
+        usable = "\x00" not in external_id and len(external_id) <= MOST_CHARACTERS
+        found = await store.find_by_external_id(self.pool, external_id) if usable else None
+        if found is None:
+            raise OrganizationNotFoundError
+        return found.id
 
     async def access(
         self, organization_id: UUID, *, at: datetime | None, phone_number_id: UUID | None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
+from service.store.organizations import organizations
 from service.store.organizations import search as store
 from service.store.organizations.search import Filters, Position, Sort
 from service.store.pool import Pool
@@ -30,12 +31,13 @@ class ListPreview(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OrganizationQuery:
-    """The filters. `allowed` and `reason` are the chain's decision now."""
+    """The filters. `allowed` and `reason` are the chain's decision now; `external_id` is exact."""
 
     filters: Filters = field(default_factory=Filters)
     allowed: bool | None = None
     reason: str | None = None
     sort: Sort = "name"
+    external_id: str | None = None
 
     def fits(self, decision: Decision) -> bool:
         return self.allowed in (None, decision.allowed) and self.reason in (None, decision.reason)
@@ -73,6 +75,8 @@ class OrganizationList:
             ids = await self.preview.find_matching(allowed=wanted.allowed, reason=wanted.reason)
             filters = replace(filters, ids=ids)
             size = size if ids is not None else max(size, LIST_CHUNK)
+        if wanted.external_id is not None:
+            filters = await self.only(wanted.external_id, filters)
         listing, examined = OrganizationListing(), 0
         ends_at = time.monotonic() + self.seconds
         while True:
@@ -91,3 +95,10 @@ class OrganizationList:
                     listing.found.append((organization, decision))
             if len(page) < size:
                 return listing
+
+    async def only(self, external_id: str, filters: Filters) -> Filters:
+        """The filters, for the one organization with this external id."""
+        found = await organizations.find_by_external_id(self.pool, external_id)
+        ids = [] if found is None else [found.id]
+        known = filters.ids
+        return replace(filters, ids=[one for one in ids if known is None or one in known])

@@ -78,7 +78,12 @@ class PhoneNumbers:
         sync_state: str | None,
         after: UUID | None,
         limit: int,
+        search: str | None = None,
     ) -> list[PhoneNumber]:
+        """Registered numbers by id; `search` is a part of a number, a label or a name."""
+        if search:
+            wanted = store.PhoneNumberFilter(search, organization_id, sync_state)
+            return await store.search(self.pool, wanted, after=after, limit=limit)
         return await store.list_page(
             self.pool,
             organization_id=organization_id,

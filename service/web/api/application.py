@@ -13,7 +13,7 @@ from service.admin.actor import Actor
 from service.admin.people.tokens import Tokens
 from service.store.pool import CONFLICTS, UNAVAILABLE
 from service.web.api.openapi import build_openapi
-from service.web.api.operations import Operation
+from service.web.api.operations import FindOwner, Operation
 from service.web.problems import problem
 from service.web.shapes.errors import InputError
 
@@ -50,7 +50,7 @@ def bearer(request: web.Request) -> str | None:
     return token.strip(" ") or None if scheme.lower() == "bearer" else None
 
 
-def guarded(operation: Operation, tokens: Tokens) -> Handler:
+def guarded(operation: Operation, tokens: Tokens, find_owner: FindOwner) -> Handler:
     """A handler that authenticates before it reads anything else."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -66,7 +66,7 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
                     return problem(
                         403, "forbidden", f"The token lacks the scope `{operation.area}`."
                     )
-                return await operation.serve(request, actor)
+                return await operation.serve(request, actor, find_owner)
         except InputError as exc:
             return exc.response
         except CONFLICTS:
@@ -78,11 +78,13 @@ def guarded(operation: Operation, tokens: Tokens) -> Handler:
     return handle
 
 
-def build_application(operations: Sequence[Operation], tokens: Tokens) -> web.Application:
+def build_application(
+    operations: Sequence[Operation], tokens: Tokens, find_owner: FindOwner
+) -> web.Application:
     """The application to be mounted at /api."""
     app = web.Application(client_max_size=2**20)
     for operation in operations:
-        handler = guarded(operation, tokens)
+        handler = guarded(operation, tokens, find_owner)
         app.router.add_route(operation.method, f"/v1{operation.path}", handler)
         if operation.method == "GET":
             app.router.add_route("HEAD", f"/v1{operation.path}", handler)

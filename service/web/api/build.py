@@ -21,7 +21,9 @@ from service.web.api.unknown_numbers import UnknownNumberOperations
 
 def build_api(cases: UseCases, access: Access) -> web.Application:
     """The API, to be mounted at /api."""
-    return build_application(list(operations(cases, access)), cases.tokens)
+    return build_application(
+        list(operations(cases, access)), cases.tokens, cases.organizations.find_id
+    )
 
 
 def operations(cases: UseCases, access: Access) -> Iterator[Operation]:

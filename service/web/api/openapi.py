@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from service.web.api.operations import PREFIX, Operation
+from service.web.api.operations import BY_EXTERNAL_ID, OWNER, PREFIX, Operation
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.problems import Problem
 
@@ -106,9 +106,7 @@ def parameters(operation: Operation) -> list[Json]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": VAPI_ID}
-            if name in operation.vapi_ids
-            else {"type": "string", "format": "uuid"},
+            "schema": id_schema(operation, name),
         }
         for name in operation.parameters
     ]
@@ -119,6 +117,22 @@ def parameters(operation: Operation) -> list[Json]:
             for name, schema in properties.items()
         )
     return found
+
+
+def id_schema(operation: Operation, name: str) -> Json:
+    """Describe an id in the path."""
+    if name in operation.vapi_ids:
+        return {"type": "string", "pattern": VAPI_ID}
+    uuid: Json = {"type": "string", "format": "uuid"}
+    if name != OWNER:
+        return uuid
+    return {
+        "anyOf": [
+            uuid,
+            {"type": "string", "pattern": f"^{BY_EXTERNAL_ID}[A-Za-z0-9_.-]{{1,200}}$"},
+        ],
+        "description": f"The id, or `{BY_EXTERNAL_ID}` and the organization's external id.",
+    }
 
 
 def present(schema: Json) -> Json:

@@ -36,6 +36,14 @@ class ApiRequest:
     vapi_ids: dict[str, str] = field(default_factory=dict)
 
 
+OWNER = "organization_id"
+
+BY_EXTERNAL_ID = "external_id:"
+"""What an external id begins with where it stands for an organization's id in a path."""
+
+FindOwner = Callable[[str], Awaitable[UUID]]
+"""The id of the organization with an external id; raises `OrganizationNotFoundError`."""
+
 Run = Callable[[ApiRequest], Awaitable[BaseModel | None]]
 
 
@@ -72,12 +80,21 @@ class Operation:
         """The names of the path's parameters."""
         return re.findall(r"{(\w+)}", self.path)
 
-    async def serve(self, request: web.Request, actor: Actor) -> web.Response:
-        """Read the request, run the operation, write the response."""
+    async def serve(
+        self, request: web.Request, actor: Actor, find_owner: FindOwner
+    ) -> web.Response:
+        """Read the request, run the operation, write the response.
+
+        `find_owner` finds the organization that stands in the path by its external id.
+        """
         parsed = ApiRequest(actor)
         for name in self.parameters:
             if name in self.vapi_ids:
                 parsed.vapi_ids[name] = path_vapi_id(request, name)
+            elif name == OWNER and request.match_info[name].startswith(BY_EXTERNAL_ID):
+                parsed.ids[name] = await find_owner(
+                    request.match_info[name].removeprefix(BY_EXTERNAL_ID)
+                )
             else:
                 parsed.ids[name] = path_id(request, name)
         parsed.query = read_query(request, self.query or QueryParameters)

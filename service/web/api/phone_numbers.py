@@ -28,6 +28,7 @@ class PhoneNumberOperations:
         found = await self.numbers.list_page(
             organization_id=query.organization_id,
             sync_state=query.sync_state,
+            search=query.search,
             after=after[0] if after else None,
             limit=query.limit + 1,
         )

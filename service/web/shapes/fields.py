@@ -164,7 +164,9 @@ Instant = Annotated[
     datetime,
     PlainValidator(instant_of),
     PlainSerializer(in_utc, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "description": "In the years 1970 to 2999."}
+    ),
 ]
 Attributes = Annotated[
     dict[str, Any],

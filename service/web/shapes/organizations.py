@@ -214,10 +214,13 @@ class RemovalQuery(QueryParameters):
 
 
 class OrganizationsQuery(PageQuery):
-    """Filters. `query` is a part of the name or the external id, a full id or a phone number. The
-    policy chain decides `allowed` and `reason`. `override`: one that has not expired; `numbers`: any."""
+    """Filters. `external_id` is exact; `query` is a part of the name or the external id, a full id or
+    a phone number. The policy chain decides `allowed` and `reason`. `override`: one that has not
+    expired; `numbers`: any.
+    """
 
     query: Searched | None = None
+    external_id: Searched | None = None
     allowed: Truth | None = None
     reason: Searched | None = None
     trial: TrialFilter | None = None
@@ -240,6 +243,7 @@ class OrganizationsQuery(PageQuery):
             self.allowed,
             self.reason,
             self.sort,
+            self.external_id,
         )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.domain.phone_numbers import PhoneNumber as StoredPhoneNumber
 from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
-from service.web.shapes.fields import Answer, Id, Instant, Name, VapiId
+from service.web.shapes.fields import Answer, Id, Instant, Name, Searched, VapiId
 from service.web.shapes.paging import PageQuery
 
 
@@ -69,12 +69,14 @@ class PhoneNumber(ResponseBody):
 
 
 class PhoneNumbersQuery(PageQuery):
-    """Filters: the organization, and the state of the webhook."""
+    """Filters: the organization, the state of the webhook, and `search`: a part of the number, the
+    label, the id at Vapi or the organization's name."""
 
     organization_id: Id | None = None
     sync_state: (
         Literal["pending", "in_sync", "drifted", "shadowed", "missing", "failed", "paused"] | None
     ) = None
+    search: Searched | None = None
 
 
 def phone_number_shape(number: StoredPhoneNumber) -> PhoneNumber:

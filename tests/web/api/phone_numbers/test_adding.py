@@ -126,3 +126,15 @@ async def test_a_vapi_that_stalls_does_not_keep_an_admin_waiting(
     vapi.faults.clear()
     reply = await api.ask("POST", f"/phone-numbers/{made['id']}/sync")
     assert reply.json["sync"]["state"] == "in_sync"
+
+
+async def test_numbers_are_found_by_a_part_of_what_names_them(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    vapi_id = vapi.add_number(provider="vapi", number="+15550100003")["id"]
+    made = await add(api, await api.organization(), vapi_id)
+    await api.ask("PATCH", f"/phone-numbers/{made['id']}", {"label": "Front desk"})
+    for search in ("front", made["vapi_phone_number_id"], "Acme"):
+        listed = await api.get(f"/phone-numbers?search={search}")
+        assert [one["id"] for one in listed["items"]] == [made["id"]]
+    assert (await api.get("/phone-numbers?search=nothing"))["items"] == []
