@@ -121,13 +121,12 @@ class AccessGate:
             return known
         if main.allowed or not known.allowed:
             return known
-        if not main.owner_checked and await self.owners.ask(call_id):
-            with suppress(*UNAVAILABLE):
-                await self.recorder.reload(call_id)
-            main = self.recorder.known.get(call_id) or main
-        if main.organization_id == known.organization_id:
-            return known
-        return main
+        view = None if main.owner_checked else await self.owners.ask(call_id)
+        if view is None or not self.owners.names(known.organization_id, view):
+            return main
+        known.owner_checked = True
+        self.recorder.known.put_owner(call_id, known)
+        return known
 
     async def handle_first(
         self, call_id: str, message: ServerMessage, registration: Registration | None

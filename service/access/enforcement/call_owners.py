@@ -44,10 +44,10 @@ class CallOwners:
     chain: DecisionChain
     stop_unknown: bool = False
     record_step: StepRecorder = ignore_step
-    asking: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
+    asking: dict[str, asyncio.Task[CallView | None]] = field(default_factory=dict)
 
-    async def ask(self, vapi_call_id: str) -> bool:
-        """Ask Vapi and correct the record; True if Vapi answered within a second.
+    async def ask(self, vapi_call_id: str) -> CallView | None:
+        """Ask Vapi and correct the record; None if Vapi did not answer within a second.
 
         Messages of one call share a question, and only a few are asked at once: an attacker must not
         spend the account's budget of requests.
@@ -55,21 +55,28 @@ class CallOwners:
         task = self.asking.get(vapi_call_id)
         if task is None:
             if len(self.asking) >= ASKED_AT_ONCE:
-                return False
+                return None
             task = asyncio.create_task(self.ask_once(vapi_call_id))
             self.asking[vapi_call_id] = task
             task.add_done_callback(lambda _task: self.asking.pop(vapi_call_id, None))
         finished, _ = await asyncio.wait({task}, timeout=ASK_SECONDS)
-        return task.result() if finished else False
+        return task.result() if finished else None
 
-    async def ask_once(self, vapi_call_id: str) -> bool:
+    async def ask_once(self, vapi_call_id: str) -> CallView | None:
+        """Ask Vapi; with PostgreSQL away the record is corrected later, by the call's job."""
+        view = None
         try:
             view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP))
             await self.settle(vapi_call_id, view)
         except (VapiError, *UNAVAILABLE) as exc:
             log.warning("call.owner_unsettled", call_id=vapi_call_id, error=type(exc).__name__)
-            return False
-        return True
+        return view
+
+    def names(self, organization_id: UUID | None, view: CallView) -> bool:
+        """Whether Vapi's record names this organization's number or assistant."""
+        number = view.phone_number_id
+        registration = self.find((number, number.lower()) if number else (), view)
+        return registration is not None and registration.organization.id == organization_id
 
     async def settle(self, vapi_call_id: str, view: CallView) -> bool:
         """Correct the record by Vapi's word; True if the call was another organization's."""

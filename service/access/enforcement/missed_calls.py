@@ -128,9 +128,9 @@ class CallWatch:
                 end = CallEnd(call_id, self.directory.now(), "not-found", proof="missing")
                 await record_end(self.pool, end)
                 continue
-            if view.is_over:
-                await self.record_found_end(call_id, view)
-            else:
+            for known in (await store.find_known(self.pool, [call_id])).values():
+                await self.compare_known(known, view)
+            if not view.is_over:
                 await store.record_check(self.pool, call_id)
 
     async def record_found_end(self, call_id: str, view: CallView, *, log_it: bool = True) -> None:
