@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from service.settings.group import SettingsGroup
-
-SHORTEST_KEY = 24
+from service.settings.strength import weakness
 
 
 def default_data_dir() -> Path:
@@ -36,10 +35,8 @@ class DatabaseSettings(SettingsGroup):
 
     def encryption_faults(self) -> list[str]:
         """Faults of the encryption keys."""
-        if all(len(key) >= SHORTEST_KEY for key in self.encryption_keys):
-            return []
-        text = f"has a key of under {SHORTEST_KEY} characters: make one with openssl rand -hex 32."
-        return [f"CALLGATE_ENCRYPTION_KEY {text}"]
+        faults = [weakness(key) for key in self.encryption_keys]
+        return [f"CALLGATE_ENCRYPTION_KEY {fault}" for fault in faults if fault is not None]
 
     def database_faults(self) -> list[str]:
         """Faults of the database's addresses."""

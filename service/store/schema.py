@@ -31,6 +31,9 @@ CREATE_SCHEMA = "CREATE SCHEMA callgate"
 TAKE_LOCK = "SELECT pg_advisory_lock(:key)"
 
 
+LACKS_PRIVILEGE = "42501"
+"""The SQLSTATE `insufficient_privilege`."""
+
 LACKS_PRIVILEGES = (
     "The role in DATABASE_URL lacks privileges: set CALLGATE_MIGRATION_DATABASE_URL to the owner's "
     "address and run `callgate migrate`, which grants them."
@@ -106,7 +109,9 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
             raise ConnectionError(
                 "The connection to PostgreSQL was lost during a migration."
             ) from exc
-        raise SchemaError(f"The database refused a migration: {exc.orig}") from exc
+        lacks = getattr(exc.orig, "sqlstate", None) == LACKS_PRIVILEGE
+        remedy = ". Set CALLGATE_MIGRATION_DATABASE_URL to the owner's address." if lacks else ""
+        raise SchemaError(f"The database refused a migration: {exc.orig}{remedy}") from exc
     finally:
         await engine.dispose()
 

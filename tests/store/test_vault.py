@@ -4,6 +4,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from service.settings import SettingsError
 from service.store.vault import KEY_FILE, Vault, open_vault
 from tests.support.settings import settings_for
 
@@ -69,3 +72,9 @@ def test_the_keys_come_from_the_setting_the_webhook_secret_or_a_private_file(
     assert open_vault(alone).keys == open_vault(alone).keys
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
+
+
+@pytest.mark.parametrize("key", ["short", "changeme-changeme-changeme", f"{OLD},short"])
+def test_a_key_that_can_be_guessed_stops_the_start(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SettingsError, match="CALLGATE_ENCRYPTION_KEY"):
+        settings_for(tmp_path, "http://127.0.0.1:9", callgate_encryption_key=key)
