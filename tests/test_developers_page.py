@@ -65,7 +65,7 @@ def test_the_grid_shows_where_each_noun_is_in_each_layer() -> None:
 
 def test_twenty_questions_have_answers_that_exist() -> None:
     answers = list(rows(section(DEVELOPERS, "Twenty questions")))
-    assert len(answers) == 20
+    assert len(answers) >= 20
     for question, answer in answers:
         paths, names = places(answer)
         assert paths, question
