@@ -47,8 +47,8 @@ async def test_trials_that_end_this_week_are_named_soonest_first(pool: Pool) -> 
     assert [trial.organization_name for trial in figures.trials] == ["soon", "later"]
 
 
-async def test_conditions_are_listed_most_urgent_first(pool: Pool) -> None:
-    overview = overview_of(pool)
+async def test_conditions_are_listed_most_urgent_first(pool: Pool, app_pool: Pool) -> None:
+    overview = overview_of(app_pool)
     assert (await overview.figures()).conditions == []
     await record(pool, new_call("a", vapi_phone_number_id="pn-stranger", gate="request"))
     await record(pool, new_call("b", organization_id=uuid4(), allowed=False))
@@ -58,5 +58,5 @@ async def test_conditions_are_listed_most_urgent_first(pool: Pool) -> None:
     )
     found = (await overview.figures()).conditions
     assert [one.kind for one in found] == ["key_refused", "hangups_failed", "unknown_numbers"]
-    other = await overview_of(pool, "another key").figures()
+    other = await overview_of(app_pool, "another key").figures()
     assert other.conditions[0].kind == "hangups_failed"

@@ -16,7 +16,7 @@ import pytest
 from service.store.pool import Pool, create_pool
 from service.store.postgres.data_dir import LOCK_FILE
 from service.store.postgres.server import EmbeddedPostgres
-from service.store.roles import create_app_role
+from service.store.roles import app_dsn, create_app_role
 from service.store.schema import migrate
 
 TEMPLATE = "callgate_template"
@@ -116,5 +116,13 @@ async def empty_dsn(postgres_server: str) -> AsyncIterator[str]:
 async def pool(dsn: str) -> AsyncIterator[Pool]:
     """A pool on a fresh database."""
     opened = await create_pool(dsn, 5)
+    yield opened
+    opened.terminate()
+
+
+@pytest.fixture
+async def app_pool(dsn: str) -> AsyncIterator[Pool]:
+    """A pool on a fresh database as the role of the service."""
+    opened = await create_pool(app_dsn(dsn), 5)
     yield opened
     opened.terminate()
