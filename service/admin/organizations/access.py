@@ -30,6 +30,8 @@ class OrganizationReader(Protocol):
 
     async def get(self, organization_id: UUID) -> Organization: ...
 
+    async def at_time(self, organization: Organization, at: datetime | None) -> Organization: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -70,8 +72,10 @@ class OrganizationAccess:
     ) -> Explained:
         """The same for an organization that was read already.
 
-        Changes that only a plugin's policy knows are not included.
+        A past instant is explained with the entitlements of that time. Changes that only a plugin's
+        policy knows are not included.
         """
+        organization = await self.organizations.at_time(organization, at)
         decision = await self.preview.decide(organization, at=at)
         turns: list[Turn] = []
         grace = self.preview.renewal_grace

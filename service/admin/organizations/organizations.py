@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -12,23 +12,22 @@ from service.admin.actor import Actor
 from service.admin.changes import (
     FRESHEN_SECONDS,
     Freshen,
-    RecordedChanges,
     freshen_all,
     record,
     transaction,
 )
 from service.admin.organizations import support
+from service.admin.organizations.stale import check_as_of
 from service.domain.decisions import Decision
 from service.domain.errors import (
     OrganizationNotFoundError,
     PhoneNumberNotFoundError,
-    StaleChangeError,
 )
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.domain.texts import MOST_CHARACTERS
 from service.store.clock import get_now
-from service.store.organizations import entitlements, support_overrides
+from service.store.organizations import entitlements, history, support_overrides
 from service.store.organizations import organizations as store
 from service.store.phone_numbers import phone_numbers
 from service.store.pool import Connection, Pool
@@ -123,11 +122,20 @@ class Organizations:
             raise OrganizationNotFoundError
         return found.id
 
+    async def at_time(self, organization: Organization, at: datetime | None) -> Organization:
+        """An organization with the plan, trial and override that it had at a past instant.
+
+        For the present and the future, its present ones.
+        """
+        if at is None or at >= await get_now(self.pool):
+            return organization
+        return replace(organization, **await history.find_at(self.pool, organization.id, at))
+
     async def access(
         self, organization_id: UUID, *, at: datetime | None, phone_number_id: UUID | None
     ) -> Decision:
         """The chain's decision about an organization, now or at another time."""
-        organization = await self.get(organization_id)
+        organization = await self.at_time(await self.get(organization_id), at)
         number = None
         if phone_number_id is not None:
             number = await phone_numbers.find(self.pool, phone_number_id)
@@ -171,6 +179,7 @@ class Organizations:
         actor.require_admin()
         async with self.changing(actor, organization_id, "organization.deleted") as change:
             await store.delete(change.connection, organization_id)
+            await history.delete(change.connection, organization_id)
 
     async def put_plan(
         self, actor: Actor, organization_id: UUID, plan: SubscriptionPlan
@@ -268,26 +277,6 @@ class Organizations:
             change.result = await store.find(connection, organization_id)
         if differing:
             await freshen_all(self.freshen, [organization_id], self.freshen_seconds)
-
-
-async def check_as_of(
-    actor: Actor, connection: Connection, organization_id: UUID, as_of: datetime | None
-) -> None:
-    """Store the `as_of` of a plan's change; without one the stored one stays.
-
-    Raises `StaleChangeError` if it is older than the stored one, unless the change is an undo.
-    """
-    undoes = isinstance(actor, RecordedChanges) and actor.undoes is not None
-    if as_of is None and not undoes:
-        return
-    known = await entitlements.find_as_of(connection, organization_id)
-    if known is not None and as_of is not None and as_of < known and not undoes:
-        raise StaleChangeError(
-            f"The plan of {known.isoformat()} is newer than this change of {as_of.isoformat()}, "
-            "which was not applied.",
-            stored_as_of=known,
-        )
-    await entitlements.put_as_of(connection, organization_id, as_of)
 
 
 async def stored(database: Pool | Connection, organization_id: UUID) -> Organization:

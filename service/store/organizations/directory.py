@@ -51,19 +51,7 @@ class DirectoryEntry:
 
 def entry_of(row: Any) -> DirectoryEntry:
     """Build an entry from a row of `ENTRIES`."""
-    plan = trial = override = None
-    if row["status"] is not None:
-        plan = plan_of(row)
-    if row["trial_ends_at"] is not None:
-        trial = Trial(within(row["trial_starts_at"]), within(row["trial_ends_at"]))
-    if row["effect"] is not None:
-        override = Override(
-            row["effect"],
-            row["reason"],
-            row["author"],
-            find_within(row["starts_at"]),
-            find_within(row["expires_at"]),
-        )
+    plan, trial, override = entitlements_of(row)
     organization = Organization(
         id=row["id"],
         name=row["name"],
@@ -82,6 +70,24 @@ def entry_of(row: Any) -> DirectoryEntry:
         PhoneNumber(UUID(number[0]), row["id"], *number[1:]) for number in row["numbers"] or ()
     )
     return DirectoryEntry(organization, numbers)
+
+
+def entitlements_of(row: Any) -> tuple[SubscriptionPlan | None, Trial | None, Override | None]:
+    """The plan, trial and override of a row that has their columns as `ENTRIES` has."""
+    plan = trial = override = None
+    if row["status"] is not None:
+        plan = plan_of(row)
+    if row["trial_ends_at"] is not None:
+        trial = Trial(within(row["trial_starts_at"]), within(row["trial_ends_at"]))
+    if row["effect"] is not None:
+        override = Override(
+            row["effect"],
+            row["reason"],
+            row["author"],
+            find_within(row["starts_at"]),
+            find_within(row["expires_at"]),
+        )
+    return plan, trial, override
 
 
 def plan_of(row: Any) -> SubscriptionPlan:

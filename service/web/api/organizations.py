@@ -1,6 +1,7 @@
 """The API's operations on organizations, their plans, trials and overrides."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
@@ -12,6 +13,7 @@ from service.domain.organizations import Organization
 from service.web.api.operations import ApiRequest, Operation, Run
 from service.web.shapes import organizations as shapes
 from service.web.shapes.decisions import AccessExplained, decision_values
+from service.web.shapes.history import History, HistoryQuery
 from service.web.shapes.organizations import (
     AccessQuery,
     OrganizationsQuery,
@@ -81,6 +83,20 @@ class OrganizationOperations:
                 "allowed": decision.allowed,
                 "policy": decision.determined_by,
                 "decided_at": decision.decided_at,
+            }
+        )
+
+    async def history(self, request: ApiRequest) -> BaseModel:
+        query: HistoryQuery = request.query
+        now = await self.organizations.get(request.ids["organization_id"])
+        then = await self.organizations.at_time(now, query.at)
+        return History.model_validate(
+            {
+                "organization_id": now.id,
+                "at": query.at or datetime.now(UTC),
+                "plan": then.plan,
+                "trial": then.trial,
+                "override": then.override,
             }
         )
 
@@ -198,6 +214,14 @@ class OrganizationOperations:
                 problems=(409,),
             ),
             *self.entitlement_operations(),
+            Operation(
+                "GET",
+                f"{one}/history",
+                "Read plan, trial and override as they were at an instant",
+                self.history,
+                History,
+                query=HistoryQuery,
+            ),
             Operation(
                 "GET",
                 f"{one}/access",

@@ -153,6 +153,7 @@ EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     ),
     ("DELETE", "/organizations/{organization_id}/override"): ({"support", "admin"}, 200, None),
     ("GET", "/organizations/{organization_id}/access"): (READERS, 200, None),
+    ("GET", "/organizations/{organization_id}/history"): (READERS, 200, None),
     ("GET", "/phone-numbers"): (READERS, 200, None),
     ("POST", "/phone-numbers"): (ADMINS, 201, {}),
     ("GET", "/phone-numbers/{phone_number_id}"): (READERS, 200, None),

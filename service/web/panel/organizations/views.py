@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from policies.contract import PlanLimits
 from service.admin.organizations.access import Explained
@@ -94,6 +94,11 @@ class AccessView:
     sentence: str
     steps: Sequence[TraceStep]
     turns: Sequence[TurnView]
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the facts are those of an earlier time."""
+        return self.at < datetime.now(UTC)
 
 
 def access_view(explained: Explained) -> AccessView:

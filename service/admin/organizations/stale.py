@@ -1,0 +1,30 @@
+"""Events of a billing system that arrive out of order: an older state of a plan changes nothing."""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.admin.actor import Actor
+from service.admin.changes import RecordedChanges
+from service.domain.errors import StaleChangeError
+from service.store.organizations import entitlements
+from service.store.pool import Connection
+
+
+async def check_as_of(
+    actor: Actor, connection: Connection, organization_id: UUID, as_of: datetime | None
+) -> None:
+    """Store the `as_of` of a plan's change; without one the stored one stays.
+
+    Raises `StaleChangeError` if it is older than the stored one, unless the change is an undo.
+    """
+    undoes = isinstance(actor, RecordedChanges) and actor.undoes is not None
+    if as_of is None and not undoes:
+        return
+    known = await entitlements.find_as_of(connection, organization_id)
+    if known is not None and as_of is not None and as_of < known and not undoes:
+        raise StaleChangeError(
+            f"The plan of {known.isoformat()} is newer than this change of {as_of.isoformat()}, "
+            "which was not applied.",
+            stored_as_of=known,
+        )
+    await entitlements.put_as_of(connection, organization_id, as_of)
