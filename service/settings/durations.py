@@ -24,4 +24,11 @@ def parse_duration(value: object) -> timedelta:
     return duration
 
 
+def format_duration(duration: timedelta) -> str:
+    """The duration in the largest unit that fits, as `parse_duration` reads it."""
+    seconds = int(duration.total_seconds())
+    unit = next((name for name in "hm" if seconds and seconds % UNITS[name] == 0), "s")
+    return f"{seconds // UNITS[unit]}{unit}"
+
+
 Duration = Annotated[timedelta, PlainValidator(parse_duration)]

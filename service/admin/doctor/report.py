@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import SecretStr
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.settings import Settings
+from service.settings.durations import format_duration
 
 AT_MOST_EVERY = 5.0
 """Least seconds between two examinations: each sends requests to Vapi from the shared budget."""
@@ -103,4 +104,6 @@ def format_setting(name: str, value: object) -> str:
         return ", ".join(map(str, value))
     if isinstance(value, float):
         return f"{value:g}"
-    return str(value)
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return "" if value is None else str(value)

@@ -2,13 +2,17 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.admin.doctor.doctor import Doctor
 from service.admin.doctor.report import Examinations, describe_settings
 from service.settings import Settings
+from service.settings.durations import format_duration, parse_duration
 from tests.support.service import Replica
 
 SECRETS = ("the-webhook-secret-of-the-tests", "cg_the-admin-token-of-the-tests", "second-secret")
@@ -55,13 +59,13 @@ async def test_an_examination_that_was_given_up_does_not_block_the_next(doctor: 
 
 
 def test_settings_tell_their_source_and_no_secret() -> None:
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "vapi_webhook_secret": "the-webhook-secret-of-the-tests,second-secret",
         "callgate_admin_token": "cg_the-admin-token-of-the-tests",
         "callgate_port": 9000,
         "callgate_ring_gate": True,
     }
-    settings = Settings(**given)
+    settings = Settings(**values)
     environment = {"CALLGATE_PORT": "9000", "vapi_webhook_secret": "x"}
     lines = {line.name: line for line in describe_settings(settings, environment)}
     assert len(lines) == len(Settings.model_fields) - 1
@@ -73,3 +77,15 @@ def test_settings_tell_their_source_and_no_secret() -> None:
     assert lines["VAPI_API_KEY"].value == "not set"
     assert lines["DATABASE_URL"].secret
     assert not any(secret in str(lines) for secret in SECRETS)
+
+
+def test_unset_settings_are_empty_and_durations_have_a_unit() -> None:
+    lines = {line.name: line.value for line in describe_settings(Settings(), {})}
+    assert lines["CALLGATE_RENEWAL_GRACE"] == "72h"
+    assert lines["CALLGATE_ADMIN_PORT"] == ""
+
+
+@given(st.integers(0, 366 * 86_400))
+def test_a_duration_is_read_as_it_is_written(seconds: int) -> None:
+    duration = timedelta(seconds=seconds)
+    assert parse_duration(format_duration(duration)) == duration
