@@ -77,7 +77,8 @@ def explain(
         if found is None:
             return None
         time = at or await get_now(pool)
-        return found, await cases.rooms.preview.decide(found, at=time), time
+        then = await cases.organizations.at_time(found, at)
+        return found, await cases.rooms.preview.decide(then, at=time), time
 
     explained = run(settings_for(), work)
     if explained is None:

@@ -62,6 +62,15 @@ async def test_a_token_and_an_explanation(dsn: str) -> None:
     explained = run("explain", "b-1", DATABASE_URL=dsn)
     assert explained.returncode == 0
     assert "Bakery: denied, no_plan_or_trial" in explained.stdout
+    stored_plan = "INSERT INTO callgate.plans (organization_id, code, status) "
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(stored_plan + "SELECT id, 'pro', 'active' FROM callgate.organizations")
+    await connection.close()
+    now = run("explain", "b-1", DATABASE_URL=dsn)
+    assert "Bakery: allowed, plan_active" in now.stdout
+    past = run("explain", "b-1", "--at", "2020-01-01", DATABASE_URL=dsn)
+    assert "Bakery: denied, no_plan_or_trial" in past.stdout
+    assert run("explain", "b-1", "--at", "3000-01-01", DATABASE_URL=dsn).returncode == 2
     assert run("explain", "nobody", DATABASE_URL=dsn).returncode == 1
     assert run("token", "create", "x", "--role", "king", DATABASE_URL=dsn).returncode == 2
 
