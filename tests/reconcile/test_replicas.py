@@ -194,7 +194,7 @@ async def test_a_replica_killed_in_the_middle_of_repairs_loses_nothing(
 
     await eventually(only_the_held_are_left, 20)
     await pool.execute(LEASES_OVER)
-    other.service.background.wake("sweeps")
+    other.service.background.wake("reconcile")
     await all_in_sync(pool)
     assert {url_of(vapi, vapi_id) for vapi_id in ids} == {URL}
     for vapi_id, times in zip(ids, patches(vapi, ids), strict=True):
