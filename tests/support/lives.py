@@ -25,6 +25,7 @@ from service.settings import Settings
 from service.store.pool import Pool
 from service.store.reconcile import changes as webhook_changes
 from service.store.reconcile import states
+from service.store.vault import open_vault
 from service.vapi.bindings import BINDINGS
 from service.vapi.client import VapiClient
 from tests.support.dying import Fate, Mortal
@@ -263,7 +264,7 @@ class Life:
         assert row["state"] == "in_sync", row["last_error"]
         assert self.posts_to_us(self.number()), self.number()
         assert foreign(self.number()) == foreign(self.theirs)
-        assert row["original"] == {"server": FORMER}
+        assert open_vault(self.settings).open_kept(row["original"]) == {"server": FORMER}
         await self.is_written_down()
 
     async def is_written_down(self) -> None:

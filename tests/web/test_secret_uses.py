@@ -10,6 +10,7 @@ from service.domain.fingerprint import fingerprint
 from service.store.pool import Pool, create_pool
 from service.store.reconcile import secrets
 from service.web.secret_uses import SecretUses
+from tests.support.database import execute
 from tests.support.service import Start, eventually
 from tests.support.settings import SECRET
 
@@ -36,13 +37,13 @@ async def test_a_cancelled_write_keeps_what_was_used_for_the_next(dsn: str, pool
     assert set(await secrets.uses(pool)) == {fingerprint(one) for one in SECRETS}
 
 
-async def test_a_write_that_fails_keeps_what_was_used(pool: Pool) -> None:
+async def test_a_write_that_fails_keeps_what_was_used(dsn: str, pool: Pool) -> None:
     uses = SecretUses(pool, SECRETS)
     uses.note(1)
-    await pool.execute("ALTER TABLE callgate.webhook_secrets RENAME TO elsewhere")
+    await execute(dsn, "ALTER TABLE callgate.webhook_secrets RENAME TO elsewhere")
     await uses.flush()
     assert uses.used == {fingerprint(SECRETS[1])}
-    await pool.execute("ALTER TABLE callgate.elsewhere RENAME TO webhook_secrets")
+    await execute(dsn, "ALTER TABLE callgate.elsewhere RENAME TO webhook_secrets")
     await uses.flush()
     assert set(await secrets.uses(pool)) == {fingerprint(SECRETS[1])}
 

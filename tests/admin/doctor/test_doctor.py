@@ -15,6 +15,7 @@ from service.sandbox.server import SandboxVapi
 from service.settings import Settings, load_settings
 from service.store.pool import Pool, create_pool
 from service.vapi.client import VapiClient
+from tests.support.database import execute
 from tests.support.service import Replica
 from tests.support.settings import SECRET, settings_for
 
@@ -87,9 +88,9 @@ async def test_broken_settings_are_findings(dsn: str, tmp_path: Path) -> None:
     assert found["numbers"][0].detail == "No number is registered."
 
 
-async def test_a_schema_that_is_behind(callgate: Replica) -> None:
+async def test_a_schema_that_is_behind(callgate: Replica, dsn: str) -> None:
     pool = callgate.service.pool
-    await pool.execute("UPDATE callgate.alembic_version SET version_num = '0001'")
+    await execute(dsn, "UPDATE callgate.alembic_version SET version_num = '0001'")
     found = await examine(callgate.service.settings, pool)
     assert (found["schema"][0].level, found["schema"][0].remedy) == ("failed", "callgate migrate")
     assert "numbers" not in found
@@ -156,9 +157,9 @@ async def test_a_vapi_that_is_too_slow_is_called_so(callgate: Replica) -> None:
 
 async def test_what_postgres_does_not_let_us_read_is_a_finding(callgate: Replica, dsn: str) -> None:
     pool = callgate.service.pool
-    await pool.execute("ALTER TABLE callgate.sweeps RENAME COLUMN outcome TO elsewhere")
+    await execute(dsn, "ALTER TABLE callgate.sweeps RENAME COLUMN outcome TO elsewhere")
     found = await examine(callgate.service.settings, pool)
-    await pool.execute("ALTER TABLE callgate.sweeps RENAME COLUMN elsewhere TO outcome")
+    await execute(dsn, "ALTER TABLE callgate.sweeps RENAME COLUMN elsewhere TO outcome")
     assert found["reconcile"][0].level == "failed"
     assert "PostgreSQL denied the query" in found["reconcile"][0].detail
     assert found["numbers"][0].level == "ok"

@@ -3,6 +3,7 @@
 from service.admin.reconcile.secrets import SecretRotation, is_done
 from service.domain.fingerprint import fingerprint
 from service.sandbox.server import SandboxVapi
+from tests.support.database import execute
 from tests.support.service import Replica, Start, eventually
 from tests.support.settings import secret_of
 
@@ -108,13 +109,13 @@ async def test_numbers_that_carry_the_master_itself_are_counted(
     assert not is_done([status])
 
 
-async def test_uses_survive_a_database_that_is_away(callgate: Replica) -> None:
+async def test_uses_survive_a_database_that_is_away(callgate: Replica, dsn: str) -> None:
     uses = callgate.service.web.uses
     uses.note(0)
     pool = uses.pool
-    await pool.execute("ALTER TABLE callgate.webhook_secrets RENAME TO elsewhere")
+    await execute(dsn, "ALTER TABLE callgate.webhook_secrets RENAME TO elsewhere")
     await uses.flush()
-    await pool.execute("ALTER TABLE callgate.elsewhere RENAME TO webhook_secrets")
+    await execute(dsn, "ALTER TABLE callgate.elsewhere RENAME TO webhook_secrets")
     uses.note(0)
     await uses.flush()
     assert await pool.fetchval("SELECT count(*) FROM callgate.webhook_secrets") == 1
