@@ -81,6 +81,7 @@ EXPECTED = [
     "409 duplicate_row",
     "409 external_id_taken",
     "403 forbidden",
+    "403 grant_ended",
     "500 internal_error",
     "422 invalid",
     "422 invalid_forward_url",

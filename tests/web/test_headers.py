@@ -47,8 +47,10 @@ def check(headers: Mapping[str, str], where: str) -> None:
 async def ask(api: ApiClient, method: str, path: str, sent: dict[str, str]) -> int:
     url = URL(api.base_url + path, encoded=True)
     timeout = aiohttp.ClientTimeout(total=20)
+    # A refused connection waits before its next request.
+    headers = {**sent, "Connection": "close"}
     async with api.session.request(
-        method, url, headers=sent, allow_redirects=False, timeout=timeout
+        method, url, headers=headers, allow_redirects=False, timeout=timeout
     ) as answer:
         check(answer.headers, f"{method} {path} {answer.status}")
         return answer.status

@@ -51,7 +51,14 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
     await record_hangup(api.service.pool, "call-1", HangupState.CONFIRMED, 2)
     await record_end(
         api.service.pool,
-        CallEnd("call-1", STARTED + timedelta(seconds=9), "hung-up", 9.5, Decimal("0.0394")),
+        CallEnd(
+            "call-1",
+            STARTED + timedelta(seconds=9),
+            "hung-up",
+            9.5,
+            Decimal("0.0394"),
+            proof="vapi",
+        ),
     )
     reply = await api.ask("GET", "/calls?vapi_call_id=call-1")
     assert CONTROL_URL.encode() not in reply.body

@@ -22,6 +22,9 @@ from service.web.panel.kit.visit import Visit
 from service.web.panel.organizations.editing import saved
 from service.web.shapes import organizations as shapes
 
+CANCELS = "cancel_at_period_end"
+"""The box of a plan that does not renew; browsers send it only if it is checked."""
+
 
 @dataclass(frozen=True, slots=True)
 class OverrideLimits:
@@ -96,7 +99,10 @@ class EntitlementPages:
             limits = organization.plan.limits or PlanLimits()
             values = {**asdict(organization.plan), **asdict(limits)}
         return await visit.show(
-            "organizations/plan.html", values=values, **self.around_plan(organization)
+            "organizations/plan.html",
+            values=values,
+            cancels=bool(organization.plan and organization.plan.cancel_at_period_end),
+            **self.around_plan(organization),
         )
 
     def around_plan(self, organization: Organization) -> dict[str, Any]:
@@ -115,7 +121,11 @@ class EntitlementPages:
             return await saved(visit, organization, noted)
 
         return await fill_in(
-            visit, "organizations/plan.html", act, **self.around_plan(organization)
+            visit,
+            "organizations/plan.html",
+            act,
+            cancels=CANCELS in await visit.form(),
+            **self.around_plan(organization),
         )
 
     async def trial(self, visit: Visit) -> web.Response:
@@ -191,7 +201,7 @@ def read_plan(form: Form) -> SubscriptionPlan:
         if text := text_of(form, name):
             limits[name] = number_of(text)
     judge(shapes.PlanLimitsBody, limits)
-    cancels = "cancel_at_period_end" in form
+    cancels = CANCELS in form
     return read(shapes.PlanBody, form, cancel_at_period_end=cancels, limits=limits or None).plan
 
 
