@@ -13,6 +13,7 @@ pytest_plugins = (
     "tests.support.reconciling",
     "tests.support.lives",
     "tests.support.browser",
+    "tests.support.logs",
 )
 
 

@@ -9,16 +9,7 @@ import structlog
 
 from service.log import configure_logging
 
-
-@pytest.fixture(autouse=True)
-def restored() -> object:
-    """Restore the logging of the test run."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield None
-    structlog.reset_defaults()
-    root.handlers[:], root.level = handlers, level
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

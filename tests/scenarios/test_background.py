@@ -49,7 +49,11 @@ async def test_a_loop_that_dies_is_reported_restarted_and_healthy_again(
     texts = [found.text for found in one.service.use_cases.conditions.read_last()]
     assert any("imports (restarting: RuntimeError)" in text for text in texts)
     assert not any("a-secret" in text for text in texts)
-    assert await metric(one, "callgate_background_loop_up", "imports") == 0
+
+    async def shown_down() -> bool:
+        return await metric(one, "callgate_background_loop_up", "imports") == 0
+
+    await eventually(shown_down)
     assert await metric(one, "callgate_background_loop_up", "spool") == 1
     assert await background_check(two) == ""
     async with visiting(one, "viewer") as vic:
@@ -65,7 +69,11 @@ async def test_a_loop_that_dies_is_reported_restarted_and_healthy_again(
         return not await background_check(one)
 
     await eventually(healthy)
-    assert await metric(one, "callgate_background_loop_up", "imports") == 1
+
+    async def shown_up() -> bool:
+        return await metric(one, "callgate_background_loop_up", "imports") == 1
+
+    await eventually(shown_up)
 
 
 async def test_a_loop_that_ended_is_not_silently_gone(callgate: Replica) -> None:

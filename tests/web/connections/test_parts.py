@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from itertools import pairwise
 
 import pytest
@@ -110,21 +109,18 @@ async def test_an_asker_who_leaves_does_not_end_the_reading_of_the_others() -> N
     assert await second == "read"
 
 
+@pytest.mark.usefixtures("own_logging")
 async def test_refusals_are_one_line_an_event_with_counts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    before = logging.getLogger().handlers[:]
     configure_logging(style="json", level="INFO")
-    try:
-        refusals = RefusalLog()
-        for number in range(300):
-            refusals.note("webhook.refused", "The webhook secret is wrong.", f"192.0.2.{number}")
-        refusals.note("connection.refused", "total", "192.0.2.1")
-        refusals.flush()
-        refusals.flush()
-        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    finally:
-        logging.getLogger().handlers[:] = before
+    refusals = RefusalLog()
+    for number in range(300):
+        refusals.note("webhook.refused", "The webhook secret is wrong.", f"192.0.2.{number}")
+    refusals.note("connection.refused", "total", "192.0.2.1")
+    refusals.flush()
+    refusals.flush()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["event"] for line in lines] == ["webhook.refused", "connection.refused"]
     assert lines[0]["count"] == 300
     assert lines[0]["reasons"] == {"The webhook secret is wrong.": 300}
