@@ -43,6 +43,15 @@ async def test_without_choices_the_answer_is_the_assistant_alone(
     assert answer == {"assistantId": assistant}
 
 
+async def test_the_first_call_after_adding_a_number_is_answered_without_a_notification(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    await callgate.service.background.stop("directory_feed")
+    _, number_id, assistant = await paying(callgate, vapi)
+    answer, _ = await ask(callgate, vapi, number_id)
+    assert answer == {"assistantId": assistant}
+
+
 async def test_a_granted_call_carries_what_the_organization_wants(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:

@@ -108,9 +108,8 @@ class PhoneNumbers:
         created = await self.register(
             actor, {**values, "number": probed.number if probed else None}
         )
-        await self.reconcile(created.id)
         try:
-            return await self.get(created.id)
+            return await self.configure(created.id)
         except (NotFoundError, *UNAVAILABLE):
             return created  # the number was added, even if it cannot be read now
 
@@ -145,7 +144,7 @@ class PhoneNumbers:
             await self.audit(connection, actor, "phone_number.changed", before, after)
         await freshen_all(self.freshen, [before.organization_id, after.organization_id])
         if changed & AT_VAPI:
-            await self.reconcile(phone_number_id)
+            return await self.configure(phone_number_id)
         return await self.get(phone_number_id)
 
     async def delete(self, actor: Actor, phone_number_id: UUID) -> None:
@@ -168,8 +167,7 @@ class PhoneNumbers:
         async with transaction(self.pool) as connection:
             await self.stored(connection, phone_number_id)
             await store.allow_write(connection, phone_number_id, actor.order)
-        await self.reconcile(phone_number_id)
-        return await self.get(phone_number_id)
+        return await self.configure(phone_number_id)
 
     async def probe(self, vapi_id: str) -> Probed | None:
         """The number at Vapi; None while Vapi does not answer. Raises `VapiPhoneNumberNotFoundError`."""
@@ -183,6 +181,17 @@ class PhoneNumbers:
         except Exception:
             log.exception("webhook.probe_failed")
         return None
+
+    async def configure(self, phone_number_id: UUID) -> PhoneNumber:
+        """Reconcile a number and return it; this replica's next call is answered accordingly.
+
+        The request gate takes the assistant off the number: its calls are answered from the
+        directory from then on, so the directory must know the assistant before the caller does.
+        """
+        await self.reconcile(phone_number_id)
+        found = await self.get(phone_number_id)
+        await freshen_all(self.freshen, [found.organization_id])
+        return found
 
     async def reconcile(self, phone_number_id: UUID) -> None:
         """One pass, at most `RECONCILE_SECONDS` long; the loop retries failures."""
