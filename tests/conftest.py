@@ -36,7 +36,9 @@ MOST_WORKERS = 8
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """One worker a core for folders. A few files or tests are sooner done in this process.
+    """One worker more than cores for folders: tests wait for processes, deadlines and each other.
+
+    A few files or tests are sooner done in this process.
 
     `PYTEST_XDIST_AUTO_NUM_WORKERS` and `-n` on the command line decide first.
     """
@@ -44,7 +46,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         return None
     given = [Path(argument.partition("::")[0]) for argument in config.args]
     few = len(given) <= 3 and all(path.is_file() for path in given)
-    return 0 if few else min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return 0 if few else min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
