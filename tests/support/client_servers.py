@@ -120,7 +120,10 @@ async def client_server(answer: Answer | str, port: int = 0) -> AsyncIterator[Cl
                 found.requests.append(await read_request(reader))
                 await act(writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, OSError, RuntimeError, asyncio.CancelledError):
+        except asyncio.CancelledError:
+            # A close would wait for the other side to read what is still in the buffer.
+            writer.transport.abort()
+        except (asyncio.IncompleteReadError, OSError, RuntimeError):
             pass  # uvloop raises RuntimeError where the other side has closed
         finally:
             found.open -= 1
@@ -132,8 +135,11 @@ async def client_server(answer: Answer | str, port: int = 0) -> AsyncIterator[Cl
         yield found
     finally:
         server.close()
+        # Connections that were just accepted have a transport, but their task has not begun.
+        await asyncio.sleep(0.01)
         for task in tasks:
             if task is not None:
                 task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*(task for task in tasks if task), return_exceptions=True)
+        await asyncio.sleep(0)
