@@ -160,8 +160,10 @@ async def test_a_replica_killed_in_the_middle_of_repairs_loses_nothing(
     ours = await register_in_sync(pool, desired, ids)
     await pool.execute(ORDERED)
     # The first eight go through; what comes then is held until the process is dead.
-    for vapi_id in ids[8:]:
+    stalls = [
         vapi.fail_next(f"PATCH /phone-number/{vapi_id}", stall=1.5, done=lost == "answer")
+        for vapi_id in ids[8:]
+    ]
     doomed = ServiceProcess(
         vapi,
         tmp_path / "doomed",
@@ -176,7 +178,9 @@ async def test_a_replica_killed_in_the_middle_of_repairs_loses_nothing(
     async def in_the_middle() -> list[str]:
         held = [row["vapi_phone_number_id"] for row in await pool.fetch(CLAIMED)]
         begun = await pool.fetchval("SELECT count(*) FROM callgate.webhook_changes")
-        return held if begun == 16 and set(held) <= set(ids[8:]) else []
+        # Recorded is not sent yet: the process dies only when all of them are with Vapi.
+        sent = sum(stall.hits for stall in stalls) == 8
+        return held if sent and begun == 16 and set(held) <= set(ids[8:]) else []
 
     held = await eventually(in_the_middle, 20)
     await doomed.kill()
