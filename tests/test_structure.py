@@ -61,8 +61,8 @@ BESIDE = {
         "wording",
     },
     "store": {
-        "clock", "installation", "pool", "postgres", "queue", "roles", "schema", "signatures",
-        "vault",
+        "clock", "installation", "patterns", "pool", "postgres", "queue", "roles", "schema",
+        "signatures", "vault",
     },
     "admin": {
         "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",

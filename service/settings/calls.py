@@ -1,10 +1,12 @@
 """Settings of calls: how blocked calls are stopped and watched, and where granted calls go."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from policies.contract import RENEWAL_GRACE
+from service.inputs.names import parse_text
+from service.inputs.spoken import check_placeholders
 from service.settings.durations import Duration
 from service.settings.group import SettingsGroup, Words
 
@@ -14,9 +16,9 @@ DEFAULT_BLOCKED_MESSAGE = "This number is not in service at the moment. Goodbye.
 class CallSettings(SettingsGroup):
     """Defaults for organizations without settings of their own, the call watch, the relay."""
 
-    callgate_blocked_message: str = Field(
-        default=DEFAULT_BLOCKED_MESSAGE, min_length=1, max_length=1000
-    )
+    callgate_blocked_message: Annotated[
+        str, AfterValidator(parse_text), AfterValidator(check_placeholders)
+    ] = Field(default=DEFAULT_BLOCKED_MESSAGE, min_length=1, max_length=1000)
     callgate_ring_gate: bool = False
     callgate_call_watch_interval: float = Field(default=60, ge=0, le=86_400)
     callgate_unknown_calls: Literal["ignore", "hang_up"] = "ignore"

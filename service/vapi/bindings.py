@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from service.inputs.ids import canonical_id
+
 BINDINGS = ("assistantId", "squadId", "workflowId")
 """A number that has none of these makes Vapi send an assistant-request."""
 
@@ -19,9 +21,9 @@ def bindings_of(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def assistant_of(answer: Mapping[str, object] | None) -> str | None:
-    """The saved assistant that an answer names."""
+    """The saved assistant that an answer names, by its id in canonical form."""
     found = (answer or {}).get("assistantId")
-    return found if isinstance(found, str) else None
+    return canonical_id(found) if isinstance(found, str) else None
 
 
 def routing_fields(raw: Mapping[str, Any]) -> dict[str, Any]:

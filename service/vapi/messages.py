@@ -3,7 +3,7 @@
 Recorded messages do not fit Vapi's own published spec. Fields that are not needed are ignored; optional
 ones of a wrong type or out of range count as absent, as do a `monitor`, `customer` or `assistant` that
 is no object. Fields that identify the call's owner must be well-formed: `call` and `phoneNumber` are
-objects or null, ids are printable ASCII of 1 to 128 characters or null.
+objects or null, ids are printable ASCII of 1 to 128 characters or null. UUIDs become small letters.
 
 Of a repeated key the last one counts, as in most JSON parsers. A number that no double holds (1e999)
 counts as infinity and is ignored; an integer of thousands of digits is malformed in the fields that we
@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from service.inputs.ids import canonical_id
 from service.vapi.message_types import (
     END_OF_CALL_REPORT,
     EXPECTING_ANSWER,
@@ -59,6 +60,7 @@ class RawCall(msgspec.Struct, rename="camel"):
     id: Any = None
     type: Any = None
     phone_number_id: Any = None
+    phone_number: RawObject | None = None
     assistant_id: Any = None
     monitor: Any = None
     customer: Any = None
@@ -159,6 +161,10 @@ def parse_message(body: bytes) -> ServerMessage:
                 raw.phone_number.id if raw.phone_number is not None else None,
                 "message.phoneNumber.id",
             ),
+            identifier(
+                call.phone_number.id if call.phone_number is not None else None,
+                "message.call.phoneNumber.id",
+            ),
         ),
         number=plain(raw.phone_number.number, 100) if raw.phone_number is not None else None,
         assistant_ids=distinct(
@@ -200,19 +206,17 @@ def place(error: Exception) -> str:
 
 
 def identifier(value: object, name: str) -> str | None:
-    """An id or None; anything else is rejected, because ids are stored, logged and compared."""
+    """An id in canonical form or None; anything else is rejected: ids are stored and compared."""
     if value is None:
         return None
     if not isinstance(value, str) or not ID.fullmatch(value):
         raise MalformedMessageError(f"{name} is not a valid id.")
-    return value
+    return canonical_id(value)
 
 
-def distinct(first: str | None, second: str | None) -> tuple[str, ...]:
+def distinct(*given: str | None) -> tuple[str, ...]:
     """The given ids in order, each once."""
-    if first is None:
-        return () if second is None else (second,)
-    return (first,) if second is None or second == first else (first, second)
+    return tuple(dict.fromkeys(one for one in given if one is not None))
 
 
 def assistant_id(raw: msgspec.Raw) -> object:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
+from service.inputs.ids import id_of
+
 MOST_COST = 10**9
 
 
@@ -50,7 +52,7 @@ class ServerView:
 
     @property
     def id(self) -> str | None:
-        return text(self.raw.get("id"))
+        return id_of(self.raw.get("id"))
 
     @property
     def name(self) -> str | None:
@@ -129,7 +131,7 @@ class SquadMemberView:
 
     @property
     def assistant_id(self) -> str | None:
-        return text(self.raw.get("assistantId"))
+        return id_of(self.raw.get("assistantId"))
 
     @property
     def assistant_version(self) -> str | None:
@@ -200,15 +202,15 @@ class PhoneNumberView(ServerView):
 
     @property
     def assistant_id(self) -> str | None:
-        return text(self.raw.get("assistantId"))
+        return id_of(self.raw.get("assistantId"))
 
     @property
     def squad_id(self) -> str | None:
-        return text(self.raw.get("squadId"))
+        return id_of(self.raw.get("squadId"))
 
     @property
     def workflow_id(self) -> str | None:
-        return text(self.raw.get("workflowId"))
+        return id_of(self.raw.get("workflowId"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ class CallView:
 
     @property
     def id(self) -> str | None:
-        return text(self.raw.get("id"))
+        return id_of(self.raw.get("id"))
 
     @property
     def type(self) -> str | None:
@@ -240,11 +242,11 @@ class CallView:
 
     @property
     def phone_number_id(self) -> str | None:
-        return text(self.raw.get("phoneNumberId"))
+        return id_of(self.raw.get("phoneNumberId"))
 
     @property
     def assistant_id(self) -> str | None:
-        return text(self.raw.get("assistantId"))
+        return id_of(self.raw.get("assistantId"))
 
     @property
     def ended_reason(self) -> str | None:

@@ -75,7 +75,7 @@ class CallOwners:
     def names(self, organization_id: UUID | None, view: CallView) -> bool:
         """Whether Vapi's record names this organization's number or assistant."""
         number = view.phone_number_id
-        registration = self.find((number, number.lower()) if number else (), view)
+        registration = self.find((number,) if number else (), view)
         return registration is not None and registration.organization.id == organization_id
 
     async def settle(self, vapi_call_id: str, view: CallView) -> bool:
@@ -110,18 +110,18 @@ class CallOwners:
         if number is None:
             registration = self.find((), view)
             return registration.organization.id if registration else contest.organization_id
-        if same_id(number, contest.vapi_phone_number_id):
+        if number == contest.vapi_phone_number_id:
             return contest.organization_id
         for claim in contest.claims.values():
-            if same_id(number, claim.vapi_phone_number_id):
+            if number == claim.vapi_phone_number_id:
                 return claim.organization_id
-        registration = self.find((number, number.lower()), view)
+        registration = self.find((number,), view)
         return registration.organization.id if registration else None
 
     def owns(self, organization_id: UUID | None, view: CallView) -> bool:
         """Whether Vapi's record names this organization, or nothing that is registered."""
         number = view.phone_number_id
-        registration = self.find((number, number.lower()) if number else (), view)
+        registration = self.find((number,) if number else (), view)
         if registration is None:
             return number is None or organization_id is None
         return registration.organization.id == organization_id
@@ -134,7 +134,7 @@ class CallOwners:
     ) -> NewCall:
         """The call as its true organization's: with the decision of its messages, or a new one."""
         number = view.phone_number_id
-        registration = self.find((number, number.lower()) if number else (), view)
+        registration = self.find((number,) if number else (), view)
         claim = contest.claims.get(owner) if owner is not None else None
         decision = claim.decision if claim else await self.decide(vapi_call_id, view, registration)
         now = self.directory.now()
@@ -170,8 +170,3 @@ class CallOwners:
         facts = CallFacts(vapi_call_id, view.type, None, view.assistant_id)
         request = build_request(registration.organization, at, registration.phone_number, facts)
         return await self.chain.decide(request, basis=self.directory.basis)
-
-
-def same_id(one: str, other: str | None) -> bool:
-    """Whether two ids of Vapi are the same, without regard to case."""
-    return other is not None and one.lower() == other.lower()

@@ -12,7 +12,7 @@ import structlog
 
 from policies.contract import Effect
 from service.access.directory import AccessDirectory, Registration
-from service.access.enforcement.call_owners import CallOwners, same_id
+from service.access.enforcement.call_owners import CallOwners
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Decision
@@ -108,7 +108,7 @@ class CallWatch:
     async def compare_known(self, known: store.WatchedCall, view: CallView) -> None:
         """Correct a recorded call by Vapi's own record: whose it is, its end, its figures."""
         call_id, number = known.vapi_call_id, view.phone_number_id
-        if not known.owner_checked and number and not same_id(number, known.vapi_phone_number_id):
+        if not known.owner_checked and number and number != known.vapi_phone_number_id:
             await self.owners.settle(call_id, view)
         elif view.is_over:
             if not known.end_proved or view.cost not in (None, 0, known.cost):

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from service.domain.errors import InvalidError
 from service.domain.phone_numbers import NumberGate
 from service.domain.texts import fold_start
+from service.inputs.ids import parse_vapi_id
+from service.inputs.marks import BadTextError, trim
+from service.inputs.names import parse_name
+from service.inputs.phone_numbers import is_phone_like, parse_phone_number
 
 MAX_BYTES = 16 * 2**20
 MAX_ROWS = 100_000
@@ -17,19 +21,11 @@ MAX_LINE = 10_000
 MAX_TEXT = 200
 SHOWN = 60
 
-# The rules of the API's fields, which belong to a higher layer: a test keeps both equal.
-UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
-HIDDEN = re.compile(f"[{UNSAFE}]")
-HALF = re.compile("[\ud800-\udfff]")  # lone surrogates, which arguments of a command may have
-VAPI_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
-UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-BARE_DIGITS = re.compile(r"[0-9]{7,15}")
-SCIENTIFIC = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet would run
 DELIMITERS = ",;\t"
-BLANKS = " \u00a0"
+DELIMITER_LINE = re.compile(r"\s*\"?sep=.\"?\s*$", re.IGNORECASE)
+"""Excel's first line for itself, which names the delimiter; ours is found from the header."""
+WORKBOOKS = ((b"PK\x03\x04", "an Excel or OpenDocument"), (b"\xd0\xcf\x11\xe0", "an old Excel"))
 
 COLUMNS = ("phone_number", "organization", "label", "gate")
 REQUIRED = ("phone_number", "organization")
@@ -101,11 +97,14 @@ def parse_import(data: bytes, max_rows: int = MAX_ROWS) -> list[ImportRow | RowF
     """
     if len(data) > MAX_BYTES:
         raise CsvError(f"The file is larger than {MAX_BYTES // 2**20} MiB: split it.")
+    for start, kind in WORKBOOKS:
+        if data.startswith(start):
+            raise CsvError(f"The file is {kind} workbook: save it as CSV (UTF-8) and import that.")
     header: Header | None = None
     found: list[ImportRow | RowFault] = []
     named: dict[str, int] = {}
     for line, text in lines_of(data):
-        if text is not None and not text.strip():
+        if text is not None and (not text.strip() or (line == 1 and DELIMITER_LINE.match(text))):
             continue
         if header is None:
             header = parse_header(line, text)
@@ -176,6 +175,7 @@ def parse_header(line: int, text: str | None) -> Header:
     header = max(
         headers_of(line, text), key=lambda one: sum(name in COLUMNS for name in one.columns)
     )
+    header = Header(header.delimiter, without_blank_end(header.columns))
     unknown = [shown(name) for name in header.columns if name not in (*COLUMNS, *PASSED_OVER)]
     doubled = [name for name in COLUMNS if header.columns.count(name) > 1]
     missing = [name for name in REQUIRED if name not in header.columns]
@@ -184,6 +184,14 @@ def parse_header(line: int, text: str | None) -> Header:
             listed = ", ".join(name or "one without a name" for name in names[:10])
             raise CsvError(f"{fault} columns in line {line}: {listed}. {KNOWN}")
     return header
+
+
+def without_blank_end(cells: Sequence[str]) -> Sequence[str]:
+    """Cells without empty ones at the end, which a spreadsheet adds for columns that had text once."""
+    end = len(cells)
+    while end > 0 and not cells[end - 1]:
+        end -= 1
+    return cells[:end]
 
 
 def headers_of(line: int, text: str) -> list[Header]:
@@ -212,16 +220,16 @@ def parse_line(line: int, text: str | None, header: Header) -> ImportRow | RowFa
         return RowFault(line, "csv_encoding", message)
     cells: dict[str, str] = {}
     try:
-        parts = [part.strip(BLANKS) for part in split(text, header.delimiter)]
+        parts = [trim(part) for part in split(text, header.delimiter)]
         if not any(parts):
             return None
         cells = dict(zip(header.columns, parts, strict=False))
-        if len(parts) != len(header.columns):
+        if len(parts) < len(header.columns) or any(parts[len(header.columns) :]):
             message = f"{len(parts)} cells where the header has {len(header.columns)} columns."
             raise CellError("wrong_cell_count", message)
         return ImportRow(
             line,
-            parse_phone_number(cells["phone_number"]),
+            parse_number(cells["phone_number"]),
             parse_organization(cells["organization"]),
             parse_label(cells.get("label", "")),
             parse_gate(cells.get("gate", "")),
@@ -231,36 +239,30 @@ def parse_line(line: int, text: str | None, header: Header) -> ImportRow | RowFa
         return RowFault(line, exc.code, exc.message, *given)
 
 
-def parse_phone_number(cell: str) -> str:
+def parse_number(cell: str) -> str:
     """Vapi's id or E.164. Raises `CellError`."""
-    code = "invalid_phone_number"
-    if SCIENTIFIC.fullmatch(cell):
+    if not cell:
         raise CellError(
-            code,
-            f"{shown(cell)} was shortened by a spreadsheet: format the column as text and enter "
-            "the whole number again.",
+            "invalid_phone_number",
+            "There is no phone number: write Vapi's id of it, or E.164 such as +15551234567.",
         )
-    if BARE_DIGITS.fullmatch(cell):
-        raise CellError(
-            code,
-            f"{shown(cell)} has no leading +: write +15551234567, and format the column as text.",
-        )
-    if UUID.fullmatch(cell):
-        return cell.lower()  # as Vapi writes it in its calls
-    if E164.fullmatch(cell) or VAPI_ID.fullmatch(cell):
-        return cell
-    given = f"{shown(cell)} is" if cell else "There is"
-    raise CellError(
-        code, f"{given} no phone number: write Vapi's id of it, or E.164 such as +15551234567."
-    )
+    try:
+        if is_phone_like(cell):
+            return parse_phone_number(cell)
+    except BadTextError as exc:
+        raise CellError("invalid_phone_number", str(exc)) from None
+    try:
+        return parse_vapi_id(cell)
+    except BadTextError as exc:
+        message = f"The phone number {exc} Or write it in E.164 such as +15551234567."
+        raise CellError("invalid_phone_number", message) from None
 
 
 def parse_organization(cell: str) -> str:
     """Our id, an external id or a name. Raises `CellError`."""
     if not cell:
         raise CellError("invalid_organization", "The organization is missing.")
-    require_plain(cell, "organization")
-    return cell
+    return named(cell, "organization")
 
 
 def parse_label(cell: str) -> str | None:
@@ -271,8 +273,7 @@ def parse_label(cell: str) -> str | None:
             "The label begins like a formula (=, +, -, @ or a tab), which a spreadsheet would run "
             "when it is exported again: begin it with a letter or a digit.",
         )
-    require_plain(cell, "label")
-    return cell or None
+    return named(cell, "label") if cell else None
 
 
 def parse_gate(cell: str) -> NumberGate | None:
@@ -282,14 +283,15 @@ def parse_gate(cell: str) -> NumberGate | None:
     return GATES.get(cell.lower())
 
 
-def require_plain(cell: str, name: str) -> None:
-    """Raise `CellError` for a text that is too long or has invisible characters."""
+def named(cell: str, name: str) -> str:
+    """A name in the form in which names are stored and compared. Raises `CellError`."""
     if len(cell) > MAX_TEXT:
         message = f"The {name} has more than {MAX_TEXT} characters."
         raise CellError(f"invalid_{name}", message)
-    if HIDDEN.search(cell) or HALF.search(cell) or (cell and not cell.strip()):
-        message = f"The {name} has control or direction characters, or no visible ones."
-        raise CellError(f"invalid_{name}", message)
+    try:
+        return parse_name(cell)
+    except BadTextError as exc:
+        raise CellError(f"invalid_{name}", f"The {name} {exc}.") from None
 
 
 def shown(text: str) -> str:

@@ -12,8 +12,10 @@ from typing import TypeVar
 
 from yarl import URL
 
-from service.admin.imports.csv_file import HIDDEN, MAX_TEXT, VAPI_ID
+from service.admin.imports.csv_file import MAX_TEXT
 from service.domain.priority import Priority
+from service.inputs.ids import canonical_id, is_vapi_id
+from service.inputs.marks import HIDDEN
 from service.vapi.bindings import BINDINGS
 from service.vapi.client import VapiClient
 from service.vapi.errors import (
@@ -50,12 +52,12 @@ class VapiNumber:
     @classmethod
     def of(cls, view: PhoneNumberView) -> "VapiNumber | None":
         """Build it from a view; None for an object without a valid id."""
-        if view.id is None or not VAPI_ID.fullmatch(view.id):
+        if view.id is None or not is_vapi_id(view.id):
             return None
         bound = {name: text(view.raw.get(name)) for name in BINDINGS}
         url = view.server.get("url") if view.server else None
         return cls(
-            view.id,
+            canonical_id(view.id),
             plain(view.number),
             plain(view.name),
             {key: value for key, value in bound.items() if value},

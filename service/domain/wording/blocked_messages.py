@@ -1,21 +1,16 @@
 """The sentence a blocked caller hears: in the refusal, the goodbye and the ringing hook. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from service.domain.handling import BlockedMessage
 from service.domain.organizations import Organization
 from service.domain.wording.labels import spaced
+from service.inputs.spoken import PLACEHOLDER
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 
 MOST_CHARACTERS = 1000
 """About a minute of speech; Vapi itself allows 4,000."""
-
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-NAMES = ("organization", "reason", "date")
-UNKNOWN = r"\{(?!(organization|reason|date)\})[^{}]*\}"
-"""Matches unknown placeholders; a pattern for the OpenAPI document."""
 
 REASONS: Mapping[str, str] = {
     "override_deny": "calls are switched off",
@@ -52,40 +47,33 @@ def format_blocked_message(
     )
 
 
-def unknown_placeholders(text: str) -> list[str]:
-    """Unknown placeholders in a text, which would be spoken literally."""
-    return [match[0] for match in PLACEHOLDER.finditer(text) if match[1] not in NAMES]
-
-
 def choose_message(
     messages: Sequence[BlockedMessage], reason: str, language: str | None
 ) -> BlockedMessage | None:
     """The most specific message: one for this reason before one for all, then by language.
 
-    `de-CH` accepts `de`. Among equals the first wins.
+    `zh-Hans-CN` prefers `zh-Hans` to `zh` (RFC 4647, look-up). Among equals the first wins.
     """
-    best: tuple[int, BlockedMessage] | None = None
+    best: tuple[tuple[bool, int], BlockedMessage] | None = None
     for message in messages:
         if message.reason not in (None, reason):
             continue
         fit = language_rank(message.language, language)
         if fit is None:
             continue
-        rank = (4 if message.reason else 0) + fit
+        rank = (message.reason is not None, fit)
         if best is None or rank > best[0]:
             best = (rank, message)
     return best[1] if best else None
 
 
 def language_rank(written: str | None, wanted: str | None) -> int | None:
-    """How well a message's language fits; None: it does not."""
+    """How many subtags of the wanted language the written one has; None: it does not fit."""
     if written is None:
         return 0
-    if wanted is None:
+    if wanted is None or not f"{wanted}-".startswith(f"{written}-"):
         return None
-    if written == wanted:
-        return 2
-    return 1 if wanted.startswith(f"{written}-") else None
+    return written.count("-") + 1
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from service.domain.ids import find_uuid
+from service.inputs.ids import parse_id_query
+from service.inputs.phone_numbers import search_digits
 from service.store.pool import Pool
 
 MOST_NUMBERS = 20
@@ -33,9 +35,10 @@ class SearchMatch:
 
 async def resolve_search(pool: Pool, search: str) -> SearchMatch | None:
     """What a text names: a call before a number before an organization; None if nothing."""
-    text = search.strip()
-    digits = "+" + "".join(filter(str.isdigit, text))
-    rows = await pool.fetch(RESOLVE, text, find_uuid(text), digits, MOST_NUMBERS)
+    text = parse_id_query(search)
+    digits = search_digits(search)
+    number = None if digits is None else f"+{digits}"
+    rows = await pool.fetch(RESOLVE, text, find_uuid(text), number, MOST_NUMBERS)
     for kind in ("call", "number", "organization", "unregistered"):
         ids = [row["id"] for row in rows if row["kind"] == kind]
         if ids:

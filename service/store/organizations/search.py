@@ -1,6 +1,5 @@
 """The list of organizations: searched, filtered and sorted, page by page."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +7,13 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from policies.contract import PlanStatus
+from service.domain.ids import find_uuid
 from service.domain.organizations import Organization
+from service.inputs.ids import parse_id_query
+from service.inputs.names import parse_query
+from service.inputs.phone_numbers import search_digits
 from service.store.organizations.organizations import COLUMNS, organization_of
+from service.store.patterns import pattern_of
 from service.store.pool import Pool
 
 Sort = Literal[
@@ -32,9 +36,7 @@ Value = str | datetime | None
 Position = tuple[Value, UUID]
 """The sort value and the id of the last organization of a page."""
 
-FEWEST_DIGITS = 4
 MOST_OWNERS = 200
-PHONE = re.compile(r"[+0-9 ()/.\-]+", re.ASCII)
 
 # Matching ids are joined as a set: an array would be scanned for every row.
 FILTERS = """
@@ -173,23 +175,13 @@ def value_of(sort: Sort, organization: Organization) -> Value:
     return organization.name
 
 
-def pattern_of(query: str) -> str:
-    """A LIKE pattern that matches `query` anywhere."""
-    escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
 async def find_owners(pool: Pool, query: str) -> list[UUID]:
     """Organizations that `query` names by their id or by one of their numbers."""
-    try:
-        return [UUID(query)]
-    except ValueError:
-        pass
-    digits = re.sub(r"\D", "", query, flags=re.ASCII)
-    is_phone = PHONE.fullmatch(query) is not None and len(digits) >= FEWEST_DIGITS
-    pattern = f"%{digits}%" if is_phone else None
-    rows = await pool.fetch(FIND_OWNERS, query, pattern, MOST_OWNERS)
-    return [row["organization_id"] for row in rows]
+    named = find_uuid(query)
+    digits = search_digits(query)
+    pattern = f"%{digits}%" if digits else None
+    rows = await pool.fetch(FIND_OWNERS, parse_id_query(query), pattern, MOST_OWNERS)
+    return [*([named] if named else []), *(row["organization_id"] for row in rows)]
 
 
 async def list_page(
@@ -199,7 +191,7 @@ async def list_page(
 
     The database lowercases names: its rules and Python's differ.
     """
-    query = filters.query
+    query = parse_query(filters.query) if filters.query else None
     given = (
         pattern_of(query) if query else None,
         await find_owners(pool, query) if query else [],

@@ -9,6 +9,9 @@ import asyncpg
 
 from service.domain.errors import PhoneNumberTakenError, UnknownOrganizationError
 from service.domain.phone_numbers import Conditions, Order, PhoneNumber, SyncState
+from service.inputs.names import parse_query
+from service.inputs.phone_numbers import search_digits
+from service.store.patterns import pattern_of
 from service.store.pool import Connection, Pool
 from service.store.reconcile.state import pause_of
 from service.store.reconcile.states import sync_of
@@ -55,6 +58,7 @@ AND n.id > coalesce($7::uuid, '00000000-0000-0000-0000-000000000000')
     AND (NOT $4::boolean OR s.paused_at IS NOT NULL
         AND (s.paused_until IS NULL OR s.paused_until > now()))
     AND ($5::text IS NULL OR n.number ILIKE $5 OR n.label ILIKE $5 OR n.vapi_phone_number_id ILIKE $5
+        OR n.number LIKE $8
         OR EXISTS (SELECT FROM callgate.organizations o
             WHERE o.id = n.organization_id AND o.name ILIKE $5))
 ORDER BY n.id LIMIT $6
@@ -168,19 +172,18 @@ async def search(
     pool: Pool, wanted: PhoneNumberFilter, *, after: UUID | None, limit: int
 ) -> list[PhoneNumber]:
     """The matching numbers, by id; `after` is the last one of the previous page."""
-    pattern = None
-    if wanted.query:
-        escaped = wanted.query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        pattern = f"%{escaped}%"
+    query = parse_query(wanted.query)
+    digits = search_digits(query)
     rows = await pool.fetch(
         SEARCH,
         wanted.organization_id,
         wanted.sync_state,
         wanted.gate,
         wanted.paused,
-        pattern,
+        pattern_of(query) if query else None,
         limit,
         after,
+        f"%{digits}%" if digits else None,
     )
     return [phone_number_of(row) for row in rows]
 

@@ -14,10 +14,12 @@ from pydantic import BaseModel, ValidationError
 
 from service.admin.actor import Actor
 from service.domain.texts import is_all
+from service.inputs.ids import canonical_id, is_vapi_id
+from service.inputs.names import parse_query
 from service.web.api.json_body import read_json
 from service.web.off_loop import off_loop
 from service.web.shapes.errors import InputError, faults
-from service.web.shapes.fields import CANONICAL_UUID, VAPI_ID
+from service.web.shapes.fields import CANONICAL_UUID
 from service.web.shapes.paging import QueryParameters
 
 PREFIX = "/api/v1"
@@ -93,7 +95,7 @@ class Operation:
                 parsed.vapi_ids[name] = path_vapi_id(request, name)
             elif name == OWNER and request.match_info[name].startswith(BY_EXTERNAL_ID):
                 parsed.ids[name] = await find_owner(
-                    request.match_info[name].removeprefix(BY_EXTERNAL_ID)
+                    parse_query(request.match_info[name].removeprefix(BY_EXTERNAL_ID))
                 )
             else:
                 parsed.ids[name] = path_id(request, name)
@@ -130,9 +132,9 @@ def path_id(request: web.Request, name: str) -> UUID:
 def path_vapi_id(request: web.Request, name: str) -> str:
     """An id of Vapi in the path. Raises `InputError` (404) for an invalid id."""
     text = request.match_info[name]
-    if not is_all(VAPI_ID, text):
+    if not is_vapi_id(text):
         raise InputError(404, "not_found", "The address does not exist: the id is invalid.")
-    return text
+    return canonical_id(text)
 
 
 def read_query(request: web.Request, shape: type[QueryParameters]) -> QueryParameters:

@@ -7,11 +7,10 @@ from aiohttp import web
 from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.domain.errors import NotFoundError
-from service.domain.texts import is_all
+from service.inputs.ids import canonical_id, is_vapi_id
 from service.store.phone_numbers.unknown_numbers import UnknownNumber
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
-from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
 PER_PAGE = 50
@@ -20,9 +19,9 @@ PER_PAGE = 50
 def vapi_id_of(visit: Visit) -> str:
     """The number's id at Vapi from the path. Raises `NotFoundError` for an invalid one."""
     found = visit.request.match_info["vapi_phone_number_id"]
-    if not is_all(VAPI_ID, found):
+    if not is_vapi_id(found):
         raise NotFoundError("This page does not exist.")
-    return found
+    return canonical_id(found)
 
 
 @dataclass(frozen=True, slots=True)

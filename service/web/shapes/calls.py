@@ -10,7 +10,7 @@ from service.domain.calls import Call as StoredCall
 from service.store.calls.search import CallFilter
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.decisions import Decision, decision_values
-from service.web.shapes.fields import Id, Instant, Searched, Truth
+from service.web.shapes.fields import Id, Instant, Searched, SearchedId, Truth
 from service.web.shapes.paging import PageQuery
 
 
@@ -52,7 +52,7 @@ class CallsQuery(PageQuery):
     """Filters. `search` is an exact id (of a call, an organization, a phone number) or a phone number.
     `since` and `until` (exclusive) limit the time of a call's first message."""
 
-    vapi_call_id: Searched | None = None
+    vapi_call_id: SearchedId | None = None
     organization_id: Id | None = None
     phone_number_id: Id | None = None
     blocked: Truth | None = None

@@ -1,6 +1,5 @@
 """Types of fields, each with a JSON Schema that states the same rule."""
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,38 +17,26 @@ from pydantic import (
 
 from service.domain.instants import parse_instant, within
 from service.domain.texts import is_all
-from service.domain.wording.blocked_messages import NAMES, UNKNOWN, unknown_placeholders
+from service.inputs.ids import parse_id_query, parse_vapi_id
+from service.inputs.languages import LANGUAGE_TAG, parse_language
+from service.inputs.marks import MARKS, SPACES, UNSAFE
+from service.inputs.names import parse_name, parse_query, parse_text
+from service.inputs.phone_numbers import PASTED_NUMBER, parse_phone_number
+from service.inputs.spoken import UNKNOWN, check_placeholders
 from service.vapi.bindings import BINDINGS
 
 MAX_ATTRIBUTES_BYTES = 16 * 1024
 MAX_ANSWER_BYTES = 64 * 1024
 
-# Control and bidi characters can forge lines and names. Some scripts need joiners, so they stay.
-UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
-HIDDEN = re.compile(f"[{UNSAFE}]")
-VISIBLE = rf"^[^{UNSAFE}]*[^{UNSAFE}\s][^{UNSAFE}]*$"
-"""The rule of `visible` for the document. As a check it would be slow on many spaces."""
+PADDING = f"[{SPACES}{MARKS}]*"
+EDGE = f"[^{UNSAFE}{SPACES}{MARKS}]"
+VISIBLE = rf"^{PADDING}{EDGE}([^{UNSAFE}]*{EDGE})?{PADDING}$"
+"""The rule of `parse_name` for the document. As a check it would be slow on many spaces."""
 
 SEARCHABLE = r"^[^\x00]*$"
 VAPI_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
+PASTED_ID = rf"^{PADDING}[A-Za-z0-9][A-Za-z0-9_.:{MARKS}-]{{0,99}}{PADDING}$"
 CANONICAL_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-
-
-def visible(value: str) -> str:
-    """Refuse invisible characters and blank texts."""
-    if HIDDEN.search(value) or not value.strip():
-        raise ValueError("has control or direction characters, or is blank")
-    return value
-
-
-def fillable(value: str) -> str:
-    """Refuse misspelled placeholders: they would be spoken as they are."""
-    if unknown := unknown_placeholders(value):
-        known = ", ".join(f"{{{name}}}" for name in NAMES)
-        raise ValueError(
-            f"has the unknown placeholder {unknown[0][:60]}; the placeholders are {known}"
-        )
-    return value
 
 
 def whole(value: object) -> object:
@@ -95,8 +82,9 @@ def answer_of(value: dict[str, Any]) -> dict[str, Any]:
     if len(names) != 1 or not value.keys() <= {*names, "assistantOverrides"}:
         raise ValueError(f"must have exactly one of {', '.join(BINDINGS)}")
     target = value[names[0]]
-    if not isinstance(target, str) or not is_all(VAPI_ID, target):
-        raise ValueError(f"{names[0]} must be an id of Vapi")
+    if not isinstance(target, str):
+        raise ValueError(f"{names[0]} must be an id of Vapi")  # noqa: TRY004
+    value = {**value, names[0]: parse_vapi_id(target, names[0])}
     if not isinstance(overrides, dict):
         raise ValueError("assistantOverrides must be an object")  # noqa: TRY004
     if len(orjson.dumps(value)) > MAX_ANSWER_BYTES:
@@ -123,7 +111,7 @@ ANSWER_SCHEMA = {
         {
             "type": "object",
             "properties": {
-                name: {"type": "string", "pattern": VAPI_ID},
+                name: {"type": "string", "maxLength": 100, "pattern": PASTED_ID},
                 "assistantOverrides": {"type": "object"},
             },
             "required": [name],
@@ -135,23 +123,45 @@ ANSWER_SCHEMA = {
 
 SHOWN = Field(json_schema_extra={"pattern": VISIBLE})
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200), AfterValidator(visible), SHOWN
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(parse_name), SHOWN
 ]
 Sentence = Annotated[
-    str, StringConstraints(min_length=1, max_length=1000), AfterValidator(visible), SHOWN
+    str, StringConstraints(min_length=1, max_length=1000), AfterValidator(parse_text), SHOWN
 ]
 Spoken = Annotated[
     str,
     StringConstraints(min_length=1, max_length=1000),
-    AfterValidator(visible),
-    AfterValidator(fillable),
+    AfterValidator(parse_text),
+    AfterValidator(check_placeholders),
     Field(json_schema_extra={"pattern": VISIBLE, "not": {"pattern": UNKNOWN}}),
 ]
 Slug = Annotated[
-    str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible), SHOWN
+    str, StringConstraints(min_length=1, max_length=100), AfterValidator(parse_name), SHOWN
 ]
-VapiId = Annotated[str, StringConstraints(max_length=100, pattern=VAPI_ID)]
-Searched = Annotated[str, StringConstraints(max_length=200, pattern=SEARCHABLE)]
+VapiId = Annotated[
+    str,
+    StringConstraints(max_length=100),
+    AfterValidator(parse_vapi_id),
+    Field(json_schema_extra={"pattern": PASTED_ID}),
+]
+E164 = Annotated[
+    str,
+    StringConstraints(max_length=60),
+    AfterValidator(parse_phone_number),
+    Field(json_schema_extra={"pattern": PASTED_NUMBER}),
+]
+Language = Annotated[
+    str,
+    StringConstraints(max_length=35),
+    AfterValidator(parse_language),
+    Field(json_schema_extra={"pattern": LANGUAGE_TAG}),
+]
+Searched = Annotated[
+    str, StringConstraints(max_length=200, pattern=SEARCHABLE), AfterValidator(parse_query)
+]
+SearchedId = Annotated[
+    str, StringConstraints(max_length=200, pattern=SEARCHABLE), AfterValidator(parse_id_query)
+]
 Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field
 
 from policies.contract import PlanLimits, PlanStatus, SubscriptionPlan
 from service.admin.organizations.search import OrganizationQuery
@@ -13,9 +13,11 @@ from service.domain.organizations import Organization as StoredOrganization
 from service.store.organizations.search import Filters, PlanFilter, Position, Sort, TrialFilter
 from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
 from service.web.shapes.fields import (
+    E164,
     Attributes,
     Id,
     Instant,
+    Language,
     Name,
     Searched,
     Sentence,
@@ -36,12 +38,6 @@ from service.web.shapes.paging import (
 )
 
 MaxDuration = Annotated[int, Field(ge=10, le=43_200), BeforeValidator(whole)]
-
-
-E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-
-
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 
 
 AssistantIds = Annotated[list[VapiId], Field(max_length=1000)]

@@ -1,6 +1,5 @@
 """What a blocked caller hears: the most particular message, filled in, and never an error."""
 
-import re
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,15 +11,15 @@ from service.domain.handling import BlockedMessage, Handling
 from service.domain.organizations import Organization
 from service.domain.wording.blocked_messages import (
     MOST_CHARACTERS,
-    UNKNOWN,
     format_blocked_message,
-    unknown_placeholders,
 )
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 MESSAGES = (
     BlockedMessage("any"),
     BlockedMessage("any in German", language="de"),
+    BlockedMessage("any in Chinese", language="zh"),
+    BlockedMessage("any in simplified Chinese", language="zh-Hans"),
     BlockedMessage("trial over", reason="trial_expired"),
     BlockedMessage("trial over in German", reason="trial_expired", language="de"),
     BlockedMessage("trial over in Swiss German", reason="trial_expired", language="de-CH"),
@@ -47,6 +46,8 @@ def organization(language: str | None = None, **fields: object) -> Organization:
         ("trial_expired", "de-AT", "trial over in German"),
         ("trial_expired", "de-CH", "trial over in Swiss German"),
         ("trial_expired", "fr", "trial over"),
+        ("plan_ended", "zh-Hans-CN", "any in simplified Chinese"),
+        ("plan_ended", "zh-TW", "any in Chinese"),
     ],
 )
 def test_the_most_particular_message_is_said(reason: str, language: str | None, text: str) -> None:
@@ -74,13 +75,3 @@ def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) ->
     said = format_blocked_message(organization(blocked_message=text), reason, "default", AT)
     assert 0 < len(said) <= MOST_CHARACTERS
     assert said.strip() == said
-
-
-@given(text=st.text(alphabet="{}ab", max_size=12) | st.from_regex(r"a\{(date|dat|reason)?\}*"))
-def test_the_document_says_the_same_of_placeholders_as_the_check(text: str) -> None:
-    assert bool(unknown_placeholders(text)) == bool(re.search(UNKNOWN, text))
-
-
-def test_misspelt_placeholders_are_found() -> None:
-    assert unknown_placeholders("{organization} {reason} {date} { a } }{") == ["{ a }"]
-    assert unknown_placeholders("{Reason}{}") == ["{Reason}", "{}"]
