@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 import orjson
 
+from service.store.failures import CONFLICTS as CONFLICTS
+from service.store.failures import UNAVAILABLE as UNAVAILABLE
+
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
@@ -16,21 +19,6 @@ else:
 
 CONNECT_SECONDS = 3.0
 COMMAND_SECONDS = 10.0
-UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.PostgresSystemError,
-)
-"""What asyncpg raises when PostgreSQL is down, stopping, full or too slow; all else is a bug."""
-
-CONFLICTS = (asyncpg.TransactionRollbackError,)
-"""A concurrent transaction interfered; the same change may be retried."""
 
 
 def dump_json(value: object) -> str:

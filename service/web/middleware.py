@@ -6,7 +6,7 @@ import structlog
 from aiohttp import web
 
 from service.domain.errors import CallgateError
-from service.store.pool import UNAVAILABLE
+from service.store.failures import classify
 from service.web.problems import from_error, problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,11 +29,11 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         return response
     except CallgateError as exc:
         return from_error(exc)
-    except UNAVAILABLE as exc:
-        log.warning("request.unavailable", path=request.path, error=type(exc).__name__)
-        response = problem(503, "unavailable", "The database does not respond. Retry.")
-        response.headers["Retry-After"] = "2"
-        return response
-    except Exception:
+    except Exception as exc:
+        if classify(exc) in ("unavailable", "conflict"):
+            log.warning("request.unavailable", path=request.path, error=type(exc).__name__)
+            response = problem(503, "unavailable", "The database does not respond. Retry.")
+            response.headers["Retry-After"] = "2"
+            return response
         log.exception("request.failed", method=request.method)
         return problem(500, "internal_error")

@@ -1,0 +1,70 @@
+"""What asyncpg can raise, classed once: what to retry, what to reject, and what is a bug.
+
+The tables are by family of SQLSTATEs, so that a class that a later asyncpg adds has a class of ours too.
+"""
+
+from typing import Literal
+
+import asyncpg
+
+FailureClass = Literal["unavailable", "conflict", "refused", "bug"]
+"""`unavailable`: PostgreSQL is down, stopping, full, locked or too slow, or a pooler in front of it
+failed; the same work may succeed later. `conflict`: a concurrent transaction interfered; the same work
+may be retried now. `refused`: PostgreSQL never takes this value. `bug`: everything else."""
+
+CONFLICTS = (asyncpg.TransactionRollbackError, asyncpg.SnapshotTooOldError)
+"""A concurrent transaction interfered; the same change may be retried."""
+
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    # Of the connection: lost, never made, out of step, or not what the address promises.
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    # Of the server: stopping, full, broken, read-only, or at the end of its patience.
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalServerError,
+    asyncpg.ConfigFileError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+    # Of a pooler: statements and transactions that ended up in another session, and states of its own.
+    asyncpg.InvalidSQLStatementNameError,
+    asyncpg.DuplicatePreparedStatementError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.NoActiveSQLTransactionError,
+    asyncpg.FatalPostgresError,
+    *CONFLICTS,
+)
+"""What is raised when PostgreSQL cannot do the work now; conflicts are among them."""
+
+REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.WithCheckOptionViolationError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.CardinalityViolationError,
+)
+"""PostgreSQL never takes this value, however often it is sent."""
+
+
+class DatabaseUnavailableError(ConnectionError):
+    """PostgreSQL cannot do the work now, for a cause whose type alone does not say so."""
+
+
+def classify(error: BaseException) -> FailureClass:
+    """The class of an error.
+
+    A bare `PostgresError` comes from a pooler: PostgreSQL's own errors all have a subclass.
+    """
+    if isinstance(error, CONFLICTS):
+        return "conflict"
+    if isinstance(error, UNAVAILABLE) or type(error) is asyncpg.PostgresError:
+        return "unavailable"
+    return "refused" if isinstance(error, REFUSED) else "bug"
