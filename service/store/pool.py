@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 import orjson
 
-from service.store.failures import CONFLICTS as CONFLICTS
-from service.store.failures import UNAVAILABLE as UNAVAILABLE
+from service.store.failures import CONFLICTS, UNAVAILABLE
+
+__all__ = ("CONFLICTS", "UNAVAILABLE", "Connection", "Pool", "connect", "create_pool", "prepare")
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
