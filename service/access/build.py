@@ -19,6 +19,7 @@ from service.access.policies.preview import ChainPreview
 from service.access.standings import AccessStandings
 from service.background import BackgroundLoop
 from service.core import Core
+from service.store.calls.call_store import CallStore
 from service.store.calls.event_writer import CallEventWriter
 from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter
@@ -90,18 +91,18 @@ def build_policies(core: Core) -> Policies:
 def build_access(core: Core) -> Access:
     """Build the room; nothing runs yet."""
     settings, pool, policies = core.settings, core.pool, build_policies(core)
-    directory = AccessDirectory()
+    calls, directory = CallStore(pool), AccessDirectory()
     feed = DirectoryFeed(core.dsn, pool, directory)
     events = CallEventWriter(pool)
     lookups = Lookups(settings.callgate_name_servers, keep_last=True)
     control = ControlClient(settings.vapi_control_hosts, lookups)
     stop_unknown = settings.callgate_unknown_calls == "hang_up"
-    owners = CallOwners(pool, core.client, directory, policies.chain, stop_unknown, events.record)
-    ladder = HangupLadder(core.client, control, StoredHangups(pool, owners), events.record)
-    spool = Spool(settings.callgate_data_dir / "spool", pool)
-    recorder = CallRecorder(pool, CallWriter(pool), spool, ladder.attempt_now, events.record)
+    owners = CallOwners(calls, core.client, directory, policies.chain, stop_unknown, events.record)
+    ladder = HangupLadder(core.client, control, StoredHangups(calls, owners), events.record)
+    spool = Spool(settings.callgate_data_dir / "spool", calls)
+    recorder = CallRecorder(calls, CallWriter(calls), spool, ladder.attempt_now, events.record)
     longest = settings.callgate_max_call_seconds
-    cutter = CallCutter(pool, directory, policies.standings, longest)
+    cutter = CallCutter(calls, directory, policies.standings, longest)
     blocked_message = settings.callgate_blocked_message
     feed.followers.append(cutter.wake)
     return Access(
@@ -116,6 +117,6 @@ def build_access(core: Core) -> Access:
         worker=HangupWorker(core.dsn, pool, ladder),
         cutter=cutter,
         watch=CallWatch(
-            pool, core.client, directory, settings.callgate_call_watch_interval, owners
+            calls, core.client, directory, settings.callgate_call_watch_interval, owners
         ),
     )

@@ -17,13 +17,12 @@ from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, CallKey, NewCall
-from service.store.calls.decisions import StoredDecision, find_decisions
-from service.store.calls.ends import record_end
-from service.store.calls.hangups import ask_owner, reopen_hangup
+from service.store.calls.call_store import CallStore
+from service.store.calls.decisions import StoredDecision
 from service.store.calls.spool import Entry, Spool
 from service.store.calls.spool_notes import NotesFile
 from service.store.calls.writer import CallWriter, RecordsUnavailableError
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import UNAVAILABLE
 
 PROMPT_SECONDS = 0.05
 """How long the answer to a lone assistant-request waits for its record; too short to be heard."""
@@ -44,7 +43,7 @@ class CallRecorder:
     With PostgreSQL away the spool records, and the first hang-up is attempted from memory.
     """
 
-    pool: Pool
+    calls: CallStore
     writer: CallWriter
     spool: Spool
     hang_up_now: HangUpNow
@@ -143,7 +142,7 @@ class CallRecorder:
         if self.writer.available and not self.spool.waiting:
             try:
                 async with asyncio.timeout(RECORD_SECONDS):
-                    await record_end(self.pool, end)
+                    await self.calls.record_end(end)
             except UNAVAILABLE:
                 self.writer.rest()
             else:
@@ -156,7 +155,7 @@ class CallRecorder:
         await self.wait_until_recorded(key)
         try:
             async with self.recorded():
-                if await reopen_hangup(self.pool, call_id, control_url, organization_id):
+                if await self.calls.reopen_hangup(call_id, control_url, organization_id):
                     log.warning("call.hangup_restarted", call_id=call_id)
                     self.record_step(call_id, "hangup.restarted", {})
         except UNAVAILABLE:
@@ -168,7 +167,7 @@ class CallRecorder:
         await self.wait_until_recorded(key)
         try:
             async with self.recorded():
-                await ask_owner(self.pool, key[0])
+                await self.calls.ask_owner(key[0])
         except UNAVAILABLE:
             self.writer.rest()
             await self.hang_up_now(key, None)
@@ -176,7 +175,7 @@ class CallRecorder:
     async def reload(self, call_id: str) -> None:
         """Cache the decision of the call's organization afresh, as it stands in PostgreSQL."""
         async with self.recorded():
-            stored = (await find_decisions(self.pool, [call_id])).get(call_id)
+            stored = (await self.calls.find_decisions([call_id])).get(call_id)
         if stored is not None:
             self.known.put_owner(call_id, known_from_stored(stored))
 

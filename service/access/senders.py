@@ -8,7 +8,6 @@ import asyncio
 from uuid import UUID
 
 from service.access.gate import AccessGate
-from service.store.calls.records import find_organizations_of_call
 from service.store.calls.writer import RecordsUnavailableError
 from service.store.pool import UNAVAILABLE
 from service.vapi.messages import ServerMessage
@@ -50,6 +49,6 @@ async def owners_of_call(gate: AccessGate, call_id: str) -> set[UUID]:
         return owner | set(known.claims or ())
     try:
         async with asyncio.timeout(READ_SECONDS):
-            return await find_organizations_of_call(gate.recorder.pool, call_id)
+            return await gate.recorder.calls.find_organizations_of_call(call_id)
     except UNAVAILABLE as exc:
         raise RecordsUnavailableError from exc

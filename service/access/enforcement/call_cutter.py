@@ -13,8 +13,8 @@ from service.access.directory import AccessDirectory
 from service.access.standings import AccessStandings
 from service.background import BackgroundLoop
 from service.domain.access_times import next_change_at
-from service.store.calls import live
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.calls.call_store import CallStore
+from service.store.pool import UNAVAILABLE
 
 POLL_SECONDS = 5.0
 AFTERWARDS_SECONDS = 0.02
@@ -29,12 +29,12 @@ class CallCutter:
 
     def __init__(
         self,
-        pool: Pool,
+        calls: CallStore,
         directory: AccessDirectory,
         standings: AccessStandings,
         max_seconds: float | None = None,
     ) -> None:
-        self.pool = pool
+        self.calls = calls
         self.max_seconds = max_seconds
         self.directory = directory
         self.standings = standings
@@ -50,11 +50,11 @@ class CallCutter:
 
     async def cut_calls(self) -> float:
         """Cut calls without access; returns the seconds until the next entitlement may end."""
-        owners = await live.list_organizations(self.pool)
+        owners = await self.calls.list_organizations_to_cut()
         for owner, standing in (await self.standings.read(owners) if owners else {}).items():
             if standing.allowed:
                 continue
-            for call_id in await live.cut_calls(self.pool, owner, standing.reason):
+            for call_id in await self.calls.cut_calls(owner, standing.reason):
                 log.warning(
                     "call.cut", call_id=call_id, organization_id=owner, reason=standing.reason
                 )
@@ -65,7 +65,7 @@ class CallCutter:
         """Cut granted calls over their maximum length. Vapi itself ends those first that it can."""
         if self.max_seconds is None:
             return
-        for call_id, owner in await live.cut_long_calls(self.pool, self.max_seconds, SLACK_SECONDS):
+        for call_id, owner in await self.calls.cut_long_calls(self.max_seconds, SLACK_SECONDS):
             log.warning("call.cut", call_id=call_id, organization_id=owner, reason="longest_call")
 
     def seconds_to_change(self) -> float:

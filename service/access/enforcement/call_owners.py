@@ -19,9 +19,9 @@ from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import NewCall
 from service.domain.decisions import Decision
 from service.domain.priority import Priority
-from service.store.calls import claims
+from service.store.calls.call_store import CallStore
 from service.store.calls.claims import Contest
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import UNAVAILABLE
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError
 from service.vapi.resources import CallView
@@ -38,7 +38,7 @@ class CallOwners:
     """Settles whose call it is and corrects the record. `stop_unknown`: calls of no organization are
     hung up."""
 
-    pool: Pool
+    calls: CallStore
     client: VapiClient
     directory: AccessDirectory
     chain: DecisionChain
@@ -80,15 +80,15 @@ class CallOwners:
 
     async def settle(self, vapi_call_id: str, view: CallView) -> bool:
         """Correct the record by Vapi's word; True if the call was another organization's."""
-        contest = await claims.find_contest(self.pool, vapi_call_id)
+        contest = await self.calls.find_contest(vapi_call_id)
         if contest is None:
             return False
         owner = self.find_owner(view, contest)
         if owner == contest.organization_id:
-            await claims.confirm_owner(self.pool, vapi_call_id)
+            await self.calls.confirm_owner(vapi_call_id)
             return False
         call = await self.corrected(vapi_call_id, view, contest, owner)
-        if not await claims.change_owner(self.pool, call):
+        if not await self.calls.change_owner(call):
             return False
         log.warning(
             "call.owner_corrected",

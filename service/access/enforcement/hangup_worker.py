@@ -22,13 +22,8 @@ from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, HangupState
 from service.store import queue
 from service.store.calls import control_urls
-from service.store.calls.ends import record_end
-from service.store.calls.hangups import (
-    HangupTarget,
-    find_hangup_target,
-    record_goodbye,
-    record_hangup,
-)
+from service.store.calls.call_store import CallStore
+from service.store.calls.hangups import HangupTarget
 from service.store.pool import UNAVAILABLE, Pool, connect
 from service.vapi.resources import CallView
 
@@ -50,20 +45,20 @@ class WorkerLostError(ConnectionError):
 class StoredHangups:
     """The state of hang-ups in PostgreSQL, and whose calls they are."""
 
-    def __init__(self, pool: Pool, owners: CallOwners) -> None:
-        self.pool = pool
+    def __init__(self, calls: CallStore, owners: CallOwners) -> None:
+        self.calls = calls
         self.owners = owners
 
     async def find(self, vapi_call_id: str) -> HangupTarget | None:
-        return await find_hangup_target(self.pool, vapi_call_id)
+        return await self.calls.find_hangup_target(vapi_call_id)
 
     async def record(
         self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
     ) -> None:
-        await record_hangup(self.pool, vapi_call_id, state, attempts, accepted=accepted)
+        await self.calls.record_hangup(vapi_call_id, state, attempts, accepted=accepted)
 
     async def record_end(self, end: CallEnd) -> None:
-        await record_end(self.pool, end)
+        await self.calls.record_end(end)
 
     async def settle(self, vapi_call_id: str, view: CallView) -> None:
         await self.owners.settle(vapi_call_id, view)
@@ -72,7 +67,7 @@ class StoredHangups:
         return self.owners.owns(organization_id, view)
 
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
-        await record_goodbye(self.pool, vapi_call_id, seconds)
+        await self.calls.record_goodbye(vapi_call_id, seconds)
 
 
 class HangupWorker:

@@ -17,11 +17,9 @@ from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Decision
 from service.domain.priority import Priority
-from service.store.calls import watch as store
-from service.store.calls.ends import record_end
-from service.store.calls.hangups import reopen_hangup
-from service.store.calls.records import record_calls
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.calls.call_store import CallStore
+from service.store.calls.watch import WatchedCall
+from service.store.pool import UNAVAILABLE
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.hooks import RING_REASON
@@ -46,7 +44,7 @@ class CallWatch:
 
     def __init__(
         self,
-        pool: Pool,
+        calls: CallStore,
         client: VapiClient,
         directory: AccessDirectory,
         interval: float,
@@ -55,7 +53,7 @@ class CallWatch:
         grace: timedelta = GRACE,
     ) -> None:
         self.owners = owners
-        self.pool = pool
+        self.calls = calls
         self.client = client
         self.directory = directory
         self.interval = interval
@@ -70,11 +68,11 @@ class CallWatch:
     async def turn(self) -> float:
         """Compare if it is due; returns the seconds until the next comparison may be due."""
         await self.compare_if_due()
-        return min(max(await store.get_seconds_to_next(self.pool), 0.1), POLL_SECONDS)
+        return min(max(await self.calls.get_seconds_to_watch(), 0.1), POLL_SECONDS)
 
     async def compare_if_due(self) -> None:
         """Compare once, under a claim. A failed request to Vapi changes nothing."""
-        claimed = await store.claim(self.pool)
+        claimed = await self.calls.claim_watch()
         if claimed is None:
             return
         claim, seen_until, now = claimed
@@ -87,7 +85,7 @@ class CallWatch:
         except VapiError as exc:
             log.warning("call_watch.unanswered", error=str(exc))
         finally:
-            await store.release(self.pool, claim, self.interval, reached)
+            await self.calls.release_watch(claim, self.interval, reached)
 
     async def compare_list(self, since: datetime) -> None:
         """Compare every call that began since, page by page, newest first."""
@@ -95,7 +93,7 @@ class CallWatch:
         async for page in self.client.list_calls(since, Priority.REPAIR):
             pages += 1
             views = {view.id: view for view in page if view.id}
-            known = await store.find_known(self.pool, list(views))
+            known = await self.calls.find_watched(list(views))
             for call_id, view in views.items():
                 if call_id not in known and view.status not in NOT_BEGUN:
                     await self.record_missed(call_id, view)
@@ -105,7 +103,7 @@ class CallWatch:
                 log.warning("call_watch.cut_short", pages=pages)
                 return
 
-    async def compare_known(self, known: store.WatchedCall, view: CallView) -> None:
+    async def compare_known(self, known: WatchedCall, view: CallView) -> None:
         """Correct a recorded call by Vapi's own record: whose it is, its end, its figures."""
         call_id, number = known.vapi_call_id, view.phone_number_id
         if not known.owner_checked and number and number != known.vapi_phone_number_id:
@@ -114,24 +112,24 @@ class CallWatch:
             if not known.end_proved or view.cost not in (None, 0, known.cost):
                 await self.record_found_end(call_id, view, log_it=not known.ended)
         elif known.hung_up and not known.end_proved and not known.job:
-            if await reopen_hangup(self.pool, call_id):
+            if await self.calls.reopen_hangup(call_id):
                 log.warning("call.hangup_restarted", call_id=call_id)
         elif known.ended and not known.hung_up:
-            await store.reopen_call(self.pool, call_id)
+            await self.calls.reopen_call(call_id)
 
     async def check_old_calls(self, before: datetime) -> None:
         """Check a few calls that have been open for longer than the list reaches back."""
-        for call_id in await store.list_old_open(self.pool, before, MOST_OLD):
+        for call_id in await self.calls.list_old_open(before, MOST_OLD):
             try:
                 view = CallView(await self.client.get_call(call_id, Priority.REPAIR))
             except VapiNotFoundError:
                 end = CallEnd(call_id, self.directory.now(), "not-found", proof="missing")
-                await record_end(self.pool, end)
+                await self.calls.record_end(end)
                 continue
-            for known in (await store.find_known(self.pool, [call_id])).values():
+            for known in (await self.calls.find_watched([call_id])).values():
                 await self.compare_known(known, view)
             if not view.is_over:
-                await store.record_check(self.pool, call_id)
+                await self.calls.record_check(call_id)
 
     async def record_found_end(self, call_id: str, view: CallView, *, log_it: bool = True) -> None:
         """Close a call by Vapi's record, and take its figures over."""
@@ -143,7 +141,7 @@ class CallWatch:
             view.cost,
             proof="vapi",
         )
-        await record_end(self.pool, end)
+        await self.calls.record_end(end)
         if log_it:
             log.info("call.end_found", call_id=call_id)
 
@@ -160,8 +158,7 @@ class CallWatch:
             return
         decision = await self.decide(call_id, view, registration)
         call = self.new_call(call_id, view, registration, decision)
-        async with self.pool.acquire() as connection:
-            won, _ = await record_calls(connection, [call])
+        won, _ = await self.calls.record_calls([call])
         if won:
             log.warning(
                 "call.missed",

@@ -18,10 +18,9 @@ import structlog
 
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, NewCall
-from service.store.calls.ends import record_end
-from service.store.calls.records import record_calls
+from service.store.calls.call_store import CallStore
 from service.store.calls.spool_notes import Notes, NotesFile, open_locked, write_whole
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import UNAVAILABLE
 
 DRAIN_SECONDS = 1.0
 BATCH = 200
@@ -42,9 +41,9 @@ DECODER = msgspec.json.Decoder(Entry)
 class Spool:
     """An append-only file and the task that empties it into PostgreSQL."""
 
-    def __init__(self, folder: Path, pool: Pool) -> None:
+    def __init__(self, folder: Path, calls: CallStore) -> None:
         self.folder = folder
-        self.pool = pool
+        self.calls = calls
         self.lock = asyncio.Lock()
         self.path: Path | None = None
         self.file: int | None = None
@@ -155,7 +154,7 @@ class Spool:
             await self.record_all(calls[start : start + BATCH])
         for entry in entries:
             if entry.end is not None:
-                await record_end(self.pool, entry.end)
+                await self.calls.record_end(entry.end)
         if entries:
             log.info("spool.drained", entries=len(entries))
 
@@ -182,8 +181,7 @@ class Spool:
 
     async def record(self, calls: Sequence[NewCall]) -> None:
         unique = {call.key: call for call in reversed(calls)}
-        async with self.pool.acquire() as connection:
-            await record_calls(connection, list(unique.values()))
+        await self.calls.record_calls(list(unique.values()))
 
     def close(self) -> None:
         """Release the files; an empty one is deleted."""

@@ -9,13 +9,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import asyncpg
 import structlog
 
 from service.domain.calls import CallKey, NewCall
+from service.store.calls.call_store import CallStore
 from service.store.calls.decisions import StoredDecision
-from service.store.calls.records import record_calls
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import UNAVAILABLE
 
 BATCH = 500
 COMMIT_SECONDS = 3.0
@@ -50,8 +49,8 @@ class Waiting:
 class CallWriter:
     """Writes new calls in batches, one transaction at a time."""
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    def __init__(self, calls: CallStore) -> None:
+        self.calls = calls
         self.queue: list[Waiting] = []
         self.flushing: asyncio.Task[None] | None = None
         self.resting_until = float("-inf")
@@ -108,26 +107,10 @@ class CallWriter:
                 fail([waiting], RecordsUnavailableError())
 
     async def write(self, batch: list[Waiting]) -> None:
-        """Write one bounded transaction: a connection that hangs is terminated."""
+        """Write one bounded transaction."""
         calls = {waiting.call.key: waiting.call for waiting in reversed(batch)}
-        async with asyncio.timeout(COMMIT_SECONDS):
-            connection = await self.pool.acquire(timeout=COMMIT_SECONDS)
-        work = asyncio.create_task(record_calls(connection, list(calls.values())))
-        try:
-            finished, _ = await asyncio.wait({work}, timeout=COMMIT_SECONDS)
-            if not finished:
-                connection.terminate()
-                work.cancel()
-                raise TimeoutError
-            self.acknowledge(batch, calls, *work.result())
-        finally:
-            if not work.done():
-                work.add_done_callback(lambda task: task.cancelled() or task.exception())
-            try:
-                async with asyncio.timeout(COMMIT_SECONDS):
-                    await self.pool.release(connection)
-            except (TimeoutError, asyncpg.InterfaceError):
-                connection.terminate()
+        written = await self.calls.record_calls_within(list(calls.values()), COMMIT_SECONDS)
+        self.acknowledge(batch, calls, *written)
 
     def acknowledge(
         self,

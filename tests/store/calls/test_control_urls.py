@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.domain.calls import CallEnd, HangupState
+from service.store.calls.call_store import CallStore
 from service.store.calls.control_urls import erase_old
 from service.store.calls.ends import record_end
 from service.store.calls.hangups import record_hangup
@@ -53,7 +54,7 @@ async def test_a_call_whose_end_is_never_reported_loses_it_by_age(pool: Pool) ->
 
 
 async def test_a_rejected_record_on_disk_holds_none(tmp_path: Path, pool: Pool) -> None:
-    spool = Spool(tmp_path, pool)
+    spool = Spool(tmp_path, CallStore(pool))
     await spool.keep(Entry(call=new_call("a", control_url=URL, type="x\x00")))
     await spool.drain()
     spool.close()

@@ -11,6 +11,7 @@ import orjson
 from policies import Effect
 from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Decision, TraceEntry
+from service.store.calls.call_store import CallStore
 from service.store.calls.spool import Entry, Spool, encode
 from service.store.pool import Pool
 
@@ -50,7 +51,7 @@ async def drained(spool: Spool, pool: Pool, count: int) -> None:
 
 
 async def test_calls_and_their_ends_arrive_with_their_hangups(tmp_path: Path, pool: Pool) -> None:
-    spool = Spool(tmp_path / "spool", pool)
+    spool = Spool(tmp_path / "spool", CallStore(pool))
     await spool.keep(Entry(call=blocked_call("a")))
     await spool.keep(Entry(call=blocked_call("a")))
     await spool.keep(Entry(call=blocked_call("b")))
@@ -67,20 +68,20 @@ async def test_calls_and_their_ends_arrive_with_their_hangups(tmp_path: Path, po
 
 
 async def test_the_file_of_a_process_that_is_gone_is_taken_over(tmp_path: Path, pool: Pool) -> None:
-    gone = Spool(tmp_path / "spool", pool)
+    gone = Spool(tmp_path / "spool", CallStore(pool))
     await gone.keep(Entry(call=blocked_call("a")))
     assert gone.path is not None
     gone.close()
     # The crash truncated the next line: it was never acknowledged.
     with gone.path.open("ab") as file:
         file.write(b'{"call": {"vapi_call_id": "b"')
-    await drained(Spool(tmp_path / "spool", pool), pool, 1)
+    await drained(Spool(tmp_path / "spool", CallStore(pool)), pool, 1)
     assert await stored(pool) == {"a": "failed"}
     assert not gone.path.exists()
 
 
 async def test_what_postgresql_will_never_take_is_put_aside(tmp_path: Path, pool: Pool) -> None:
-    spool = Spool(tmp_path / "spool", pool)
+    spool = Spool(tmp_path / "spool", CallStore(pool))
     for call in (blocked_call("a"), replace(blocked_call("b"), type="x\x00"), blocked_call("c")):
         await spool.keep(Entry(call=call))
     await drained(spool, pool, 2)
@@ -94,7 +95,7 @@ async def test_what_postgresql_will_never_take_is_put_aside(tmp_path: Path, pool
 async def test_a_full_disk_leaves_records_in_memory(tmp_path: Path, pool: Pool) -> None:
     """No caller is rejected for it: the records go to PostgreSQL as soon as it is back."""
     (tmp_path / "spool").write_text("in the way of the folder")
-    spool = Spool(tmp_path / "spool", pool)
+    spool = Spool(tmp_path / "spool", CallStore(pool))
     await spool.keep(Entry(call=blocked_call("a")))
     await spool.keep(Entry(end=CallEnd("a", NOW, "customer-ended-call", 3.0)))
     assert spool.waiting == 2
@@ -105,7 +106,7 @@ async def test_a_full_disk_leaves_records_in_memory(tmp_path: Path, pool: Pool) 
 
 
 async def test_what_postgresql_did_not_take_still_waits(tmp_path: Path, pool: Pool) -> None:
-    spool = Spool(tmp_path / "spool", pool)
+    spool = Spool(tmp_path / "spool", CallStore(pool))
     await spool.keep(Entry(call=blocked_call("a")))
     await pool.execute("ALTER TABLE callgate.calls RENAME TO away")
     task = asyncio.create_task(spool.background().run())
@@ -133,7 +134,7 @@ async def test_a_file_of_the_version_before_is_read(tmp_path: Path, pool: Pool) 
     folder.mkdir()
     lines = b"".join(orjson.dumps(line) + b"\n" for line in (call, over))
     (folder / "00000000000000000001-old.jsonl").write_bytes(lines)
-    spool = Spool(folder, pool)
+    spool = Spool(folder, CallStore(pool))
     await spool.drain()
     assert await stored(pool) == {"a": "failed"}
     ended = await pool.fetchval("SELECT ended_reason FROM callgate.calls WHERE vapi_call_id = 'a'")

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from service.store.calls import spool_notes as notes_module
+from service.store.calls.call_store import CallStore
 from service.store.calls.spool import Entry, Spool
 from service.store.calls.spool_notes import Notes
 from service.store.pool import Pool
@@ -51,19 +52,19 @@ def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
 
 
 async def test_the_notes_of_a_process_that_is_gone_are_recorded(tmp_path: Path, pool: Pool) -> None:
-    gone = Spool(tmp_path / "spool", pool)
+    gone = Spool(tmp_path / "spool", CallStore(pool))
     page = gone.note(Entry(call=blocked_call("taken")))
     assert page is not None
     gone.notes.remove(page)
     gone.note(Entry(call=blocked_call("a")))
     gone.close()
-    await drained(Spool(tmp_path / "spool", pool), pool, 1)
+    await drained(Spool(tmp_path / "spool", CallStore(pool)), pool, 1)
     assert await stored(pool) == {"a": "failed"}
 
 
 async def test_notes_that_are_still_needed_are_not_taken_over(tmp_path: Path, pool: Pool) -> None:
     folder = tmp_path / "spool"
-    alive, other = Spool(folder, pool), Spool(folder, pool)
+    alive, other = Spool(folder, CallStore(pool)), Spool(folder, CallStore(pool))
     alive.note(Entry(call=blocked_call("a")))
     running = [asyncio.create_task(spool.background().run()) for spool in (alive, other)]
     await asyncio.sleep(0.3)

@@ -1,0 +1,159 @@
+"""Calls in PostgreSQL, as deciding, enforcing and the spool use them: one object over the pool.
+
+The statements and their rules are in the modules of their tables. What these rooms need of calls is a
+method here, so that a simulation can put a model of PostgreSQL in the place of this object.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
+from service.store.calls import claims, decisions, ends, hangups, live, records, watch
+from service.store.calls.claims import Contest
+from service.store.calls.decisions import StoredDecision
+from service.store.calls.ends import EndResult
+from service.store.calls.hangups import HangupTarget
+from service.store.calls.watch import WatchedCall
+from service.store.pool import Pool
+
+
+class CallStore:
+    """The tables of calls. Every method raises one of `UNAVAILABLE` while PostgreSQL is away."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.releasing: set[asyncio.Task[None]] = set()
+
+    async def record_calls(
+        self, calls: Sequence[NewCall]
+    ) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
+        """Insert new calls: the keys that were first, and the stored decisions of the others."""
+        async with self.pool.acquire() as connection:
+            return await records.record_calls(connection, calls)
+
+    async def record_calls_within(
+        self, calls: Sequence[NewCall], seconds: float
+    ) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
+        """`record_calls` in a bounded transaction: a connection that hangs is terminated."""
+        async with asyncio.timeout(seconds):
+            connection = await self.pool.acquire(timeout=seconds)
+        work = asyncio.create_task(records.record_calls(connection, calls))
+        try:
+            finished, _ = await asyncio.wait({work}, timeout=seconds)
+            if not finished:
+                connection.terminate()
+                work.cancel()
+                raise TimeoutError
+            return work.result()
+        finally:
+            if not work.done():
+                work.add_done_callback(lambda task: task.cancelled() or task.exception())
+            # Beside the answer: resetting a connection takes another round trip.
+            releasing = asyncio.create_task(self.release(connection, seconds))
+            self.releasing.add(releasing)
+            releasing.add_done_callback(self.releasing.discard)
+
+    async def release(self, connection: "PoolConnectionProxy[Any]", seconds: float) -> None:
+        """Return a connection to the pool; one that does not answer in time is terminated."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.pool.release(connection)
+        except (TimeoutError, asyncpg.InterfaceError):
+            connection.terminate()
+
+    async def record_end(self, end: CallEnd) -> EndResult:
+        """Close a call, or have Vapi asked whether it has ended."""
+        return await ends.record_end(self.pool, end)
+
+    async def find_decisions(self, vapi_call_ids: Sequence[str]) -> dict[str, StoredDecision]:
+        """The stored decisions of these calls, by their id at Vapi."""
+        return await decisions.find_decisions(self.pool, vapi_call_ids)
+
+    async def find_organizations_of_call(self, vapi_call_id: str) -> set[UUID]:
+        """The organizations that a call is recorded for, or that claimed it."""
+        return await records.find_organizations_of_call(self.pool, vapi_call_id)
+
+    async def find_hangup_target(self, vapi_call_id: str) -> HangupTarget | None:
+        """A call to be hung up, or whose organization is to be settled."""
+        return await hangups.find_hangup_target(self.pool, vapi_call_id)
+
+    async def record_hangup(
+        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
+    ) -> None:
+        """Record the state of a hang-up."""
+        await hangups.record_hangup(self.pool, vapi_call_id, state, attempts, accepted=accepted)
+
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
+        """Record that the goodbye is being spoken, for `seconds`."""
+        await hangups.record_goodbye(self.pool, vapi_call_id, seconds)
+
+    async def reopen_hangup(
+        self,
+        vapi_call_id: str,
+        control_url: str | None = None,
+        organization_id: UUID | None = None,
+    ) -> bool:
+        """Restart the hang-up of a call that still talks; False if it is proved to be over."""
+        return await hangups.reopen_hangup(self.pool, vapi_call_id, control_url, organization_id)
+
+    async def ask_owner(self, vapi_call_id: str) -> None:
+        """Have Vapi asked whose call it is."""
+        await hangups.ask_owner(self.pool, vapi_call_id)
+
+    async def find_contest(self, vapi_call_id: str) -> Contest | None:
+        """The row of a call and the claims on it."""
+        return await claims.find_contest(self.pool, vapi_call_id)
+
+    async def confirm_owner(self, vapi_call_id: str) -> None:
+        """Record that the call is its row's organization's."""
+        await claims.confirm_owner(self.pool, vapi_call_id)
+
+    async def change_owner(self, call: NewCall) -> bool:
+        """Give a call to its true organization; False if another replica was first."""
+        return await claims.change_owner(self.pool, call)
+
+    async def list_organizations_to_cut(self) -> list[UUID]:
+        """Organizations with calls under way that are to end with their access."""
+        return await live.list_organizations(self.pool)
+
+    async def cut_calls(self, organization_id: UUID, reason: str) -> Sequence[str]:
+        """Order the hang-up of an organization's granted calls; returns their ids at Vapi."""
+        return await live.cut_calls(self.pool, organization_id, reason)
+
+    async def cut_long_calls(self, seconds: float, slack: float) -> list[tuple[str, UUID]]:
+        """Order the hang-up of granted calls that last too long; returns calls and owners."""
+        return await live.cut_long_calls(self.pool, seconds, slack)
+
+    async def claim_watch(self) -> tuple[int, datetime, datetime] | None:
+        """Claim the comparison with Vapi's list: the claim, compared up to, and now."""
+        return await watch.claim(self.pool)
+
+    async def release_watch(self, claim: int, next_in: float, seen_until: datetime | None) -> None:
+        """Release the claim on the comparison; `seen_until` is None if it failed."""
+        await watch.release(self.pool, claim, next_in, seen_until)
+
+    async def get_seconds_to_watch(self) -> float:
+        """Seconds until the next comparison may be claimed."""
+        return await watch.get_seconds_to_next(self.pool)
+
+    async def find_watched(self, vapi_call_ids: Sequence[str]) -> Mapping[str, WatchedCall]:
+        """Which of these calls are recorded, by their id at Vapi."""
+        return await watch.find_known(self.pool, vapi_call_ids)
+
+    async def reopen_call(self, vapi_call_id: str) -> None:
+        """Take back the end of a granted call that still goes on."""
+        await watch.reopen_call(self.pool, vapi_call_id)
+
+    async def list_old_open(self, before: datetime, limit: int) -> list[str]:
+        """Open calls that began before an instant, the longest unchecked first."""
+        return await watch.list_old_open(self.pool, before, limit)
+
+    async def record_check(self, vapi_call_id: str) -> None:
+        """Note that a call was checked."""
+        await watch.record_check(self.pool, vapi_call_id)
