@@ -35,13 +35,13 @@ class Core:
 
 @asynccontextmanager
 async def open_core(
-    settings: Settings, dsn: str, *, pool_size: int | None = None
+    settings: Settings, dsn: str, *, pool_size: int | None = None, at_least: int = 1
 ) -> AsyncIterator[Core]:
     """Connect to PostgreSQL and build the shared parts; close them on the way out.
 
-    Raises one of `UNAVAILABLE` while PostgreSQL does not answer.
+    Raises one of `UNAVAILABLE` while PostgreSQL does not answer, unless `at_least` is 0.
     """
-    pool = await create_pool(dsn, pool_size or settings.callgate_pool_size)
+    pool = await create_pool(dsn, pool_size or settings.callgate_pool_size, at_least=at_least)
     try:
         budget = Budget(pool, settings.callgate_vapi_requests_per_second)
         async with open_session(settings) as session:

@@ -16,13 +16,17 @@ from service.access.gate import AccessGate
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import LoadedPolicies, load_policies
 from service.access.policies.preview import ChainPreview
+from service.access.snapshot import SnapshotKeeper
 from service.access.standings import AccessStandings
 from service.background import BackgroundLoop
 from service.core import Core
+from service.settings import Settings
 from service.store.calls.call_store import CallStore
 from service.store.calls.event_writer import CallEventWriter
 from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter
+from service.store.organizations.snapshot import SnapshotFile, name_database
+from service.store.vault import open_vault
 from service.vapi.control import ControlClient
 from service.vapi.lookups import Lookups
 
@@ -47,6 +51,7 @@ class Access:
     policies: Policies
     directory: AccessDirectory
     feed: DirectoryFeed
+    snapshots: SnapshotKeeper
     preview: ChainPreview
     gate: AccessGate
     spool: Spool
@@ -60,6 +65,7 @@ class Access:
         """The loops of this room."""
         return [
             self.feed.background(),
+            *self.snapshots.background(),
             self.spool.background(),
             *self.events.background(),
             *self.worker.background(),
@@ -71,6 +77,7 @@ class Access:
         """Finish what is being recorded; close files and connections."""
         await self.gate.recorder.drain(DRAIN_SECONDS)
         await self.events.close()
+        await self.snapshots.close()
         self.spool.close()
         await self.control.close()
 
@@ -93,6 +100,7 @@ def build_access(core: Core) -> Access:
     settings, pool, policies = core.settings, core.pool, build_policies(core)
     calls, directory = CallStore(pool), AccessDirectory()
     feed = DirectoryFeed(core.dsn, pool, directory)
+    snapshots = build_snapshots(settings, directory)
     events = CallEventWriter(pool)
     lookups = Lookups(settings.callgate_name_servers, keep_last=True)
     control = ControlClient(settings.vapi_control_hosts, lookups)
@@ -104,11 +112,12 @@ def build_access(core: Core) -> Access:
     longest = settings.callgate_max_call_seconds
     cutter = CallCutter(calls, directory, policies.standings, longest)
     blocked_message = settings.callgate_blocked_message
-    feed.followers.append(cutter.wake)
+    feed.followers += [cutter.wake, snapshots.note_change]
     return Access(
         policies=policies,
         directory=directory,
         feed=feed,
+        snapshots=snapshots,
         preview=ChainPreview(policies.chain, directory),
         gate=AccessGate(directory, policies.chain, recorder, owners, blocked_message, stop_unknown),
         spool=spool,
@@ -120,3 +129,16 @@ def build_access(core: Core) -> Access:
             calls, core.client, directory, settings.callgate_call_watch_interval, owners
         ),
     )
+
+
+def build_snapshots(settings: Settings, directory: AccessDirectory) -> SnapshotKeeper:
+    """What keeps the directory on disk; a replica that may never start from a snapshot writes none."""
+    writes = bool(settings.callgate_snapshot_max_age)
+    return SnapshotKeeper(directory, snapshot_file(settings), writes)
+
+
+def snapshot_file(settings: Settings) -> SnapshotFile:
+    """The snapshot of this data folder, signed with the keys of this installation."""
+    database = name_database(settings.database_url.get_secret_value())
+    path = settings.callgate_data_dir / "directory.snapshot"
+    return SnapshotFile(path, open_vault(settings).keys, database)

@@ -14,7 +14,8 @@ class ConditionKind:
 
     `link` is the page of the panel that solves it, below the panel's root. `check` is the readiness
     check that shows it ("": none does); `stops` kinds make a replica not ready. `doctor_only` kinds
-    are found by the doctor alone, never watched by a replica.
+    are found by the doctor alone, never watched by a replica. `public` kinds have a sentence that
+    readiness may show without authentication: it names figures only.
     """
 
     slug: str
@@ -26,3 +27,4 @@ class ConditionKind:
     check: str = ""
     stops: bool = False
     doctor_only: bool = False
+    public: bool = False

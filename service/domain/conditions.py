@@ -10,11 +10,13 @@ from service.domain.condition_kinds import ConditionKind, Severity
 from service.domain.wording import conditions as replica
 from service.domain.wording import doctor_conditions as doctor
 from service.domain.wording import panel_conditions as panel
+from service.domain.wording import start_conditions as start
 from service.domain.wording import storage_conditions as storage
 
 CONDITIONS: Mapping[str, ConditionKind] = {
     kind.slug: kind
     for kind in (
+        *start.START_KINDS,
         *replica.REPLICA_KINDS,
         *panel.PANEL_KINDS,
         *replica.RECONCILE_KINDS,

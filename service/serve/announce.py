@@ -31,13 +31,19 @@ def url_of(host: str, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str) -> None:
-    """Print the addresses; in the sandbox also how to see a blocked call and an allowed one."""
+async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str | None) -> None:
+    """Print the addresses; in the sandbox also how to see a blocked call and an allowed one.
+
+    `dsn` is None while PostgreSQL does not answer.
+    """
     address = admin_url(settings)
     public = settings.public_origin or address
     lines = [f"Panel:    {public}/admin"]
     token = settings.callgate_admin_token.get_secret_value()
-    if sandbox is None:
+    if dsn is None:
+        lines.append("Degraded: PostgreSQL does not answer; calls are decided from the snapshot.")
+        lines.append(f"Webhook:  {settings.webhook_url}")
+    elif sandbox is None:
         lines += await first_steps(settings, dsn, public)
         lines.append(f"Webhook:  {settings.webhook_url}")
     else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.access.build import Access
+from service.access.snapshot import age_of, format_age
 from service.background import Background
 from service.domain.conditions import Condition, condition
 from service.relay.delivery import Relay
@@ -34,7 +35,11 @@ class ReplicaConditions:
         if not directory.loaded:
             yield condition("directory_not_loaded")
         elif directory.basis != "fresh":
-            yield condition("directory_stale", seconds=round(directory.age_seconds))
+            as_of = self.access.snapshots.restored
+            if as_of is not None:
+                yield condition("started_from_snapshot", age=format_age(age_of(as_of)))
+            else:
+                yield condition("directory_stale", seconds=round(directory.age_seconds))
 
     def of_calls(self) -> Iterator[Condition]:
         """What delays hang-ups and records of calls."""

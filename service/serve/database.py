@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from service.settings import Settings
+from service.store.failures import UNUSABLE
 from service.store.installation import Mode, WrongModeError, claim_for
 from service.store.pool import UNAVAILABLE, create_pool
 from service.store.roles import app_dsn, create_app_role, grant
@@ -15,6 +16,10 @@ AGAIN_SECONDS = 0.5
 
 class StartError(Exception):
     """The service cannot start; the message says why and what to do."""
+
+
+class DatabaseAwayError(StartError):
+    """PostgreSQL does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +45,24 @@ class Database:
         return cls(app_dsn(owner), owner, embedded=True)
 
 
-async def prepare_database(database: Database, mode: Mode) -> None:
+async def prepare_database(database: Database, mode: Mode, seconds: float = START_SECONDS) -> None:
     """Wait for PostgreSQL, check its schema and that it belongs to `mode`.
 
     The embedded server and an empty database are migrated; any other database with another schema is
-    refused, with the command that migrates it. Raises `StartError`.
+    refused, with the command that migrates it. Raises `StartError`; if PostgreSQL does not answer for
+    so many seconds, `DatabaseAwayError`.
     """
-    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
             await check_database(database, mode)
         except (SchemaError, WrongModeError) as exc:
             raise StartError(str(exc)) from exc
+        except UNUSABLE as exc:
+            raise StartError(f"PostgreSQL cannot be used: {exc}. Check DATABASE_URL.") from None
         except UNAVAILABLE as exc:
             if asyncio.get_running_loop().time() > deadline:
-                raise StartError(
+                raise DatabaseAwayError(
                     f"PostgreSQL does not answer ({type(exc).__name__}): check DATABASE_URL."
                 ) from None
             await asyncio.sleep(AGAIN_SECONDS)

@@ -62,9 +62,14 @@ def bind_all(settings: Settings, *, reuse_port: bool) -> tuple[Settings, list[so
 
 @asynccontextmanager
 async def listening(
-    replica: Replica, sockets: list[socket.socket], *, shutdown_seconds: float
+    replica: Replica,
+    sockets: list[socket.socket],
+    *,
+    shutdown_seconds: float,
+    hastened: asyncio.Event | None = None,
 ) -> AsyncIterator[None]:
-    """Serve on the sockets; on the way out stop accepting and let running requests finish."""
+    """Serve on the sockets; on the way out stop accepting and let running requests finish, until
+    `hastened` is set."""
     site = replica.web
     apps = [site.app] if len(sockets) == 1 else [site.webhook_app, site.app]
     runners = []
@@ -85,4 +90,20 @@ async def listening(
             await GuardedSite(runner, one, site.doors).start()
         yield
     finally:
+        await finish(runners, hastened or asyncio.Event())
+
+
+async def finish(runners: list[web.AppRunner], hastened: asyncio.Event) -> None:
+    """Close the listeners; once `hastened` is set, requests in flight are cut."""
+
+    async def clean_up() -> None:
         await asyncio.gather(*(runner.cleanup() for runner in runners))
+
+    async def wait_for_haste() -> None:
+        await hastened.wait()
+
+    tasks = {asyncio.create_task(clean_up()), asyncio.create_task(wait_for_haste())}
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,7 +4,6 @@ import asyncio
 import ctypes
 import gc
 import os
-import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -15,16 +14,16 @@ import uvloop
 from service.sandbox import samples
 from service.sandbox.server import SandboxVapi
 from service.serve.announce import announce
-from service.serve.database import Database, prepare_database
+from service.serve.database import Database
+from service.serve.degraded import prepare
+from service.serve.ending import Ending
 from service.serve.listeners import bind_all, listening
-from service.serve.replica import running
+from service.serve.replica import Start, running
 from service.serve.workers import supervise
 from service.settings import Settings
 from service.store.installation import Mode
 from service.store.postgres.server import EmbeddedPostgres
 
-DRAIN_SECONDS = 0.5
-"""How long readiness fails before the socket closes, so that load balancers notice."""
 M_MMAP_THRESHOLD = -3
 LARGE_BYTES = 256 * 1024
 FULL_COLLECTION_AFTER = 200
@@ -62,11 +61,12 @@ async def main(
     workers: int,
 ) -> None:
     """Prepare the database, start the sandbox, serve; what needs the event loop."""
-    ending = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
-    await prepare_database(database, mode)
+    ending = Ending()
+    ending.on_signals()
+    snapshot, late = await prepare(settings, database, mode)
+    start = Start(snapshot, loops=() if late is None else (late.background(),))
+    if late is not None:
+        late.on_refusal = ending.stop
     dsn = database.dsn
     async with AsyncExitStack() as stack:
         sandbox = None
@@ -80,13 +80,15 @@ async def main(
             )
 
         async def ready() -> None:
-            await announce(settings, sandbox, dsn)
+            await announce(settings, sandbox, dsn if late is None else None)
 
         if workers > 1:
             close(sockets)
-            await supervise(settings, dsn, workers, ending, ready)
+            await supervise(settings, dsn, workers, ending, ready, loops=start.loops)
         else:
-            await serve_here(settings, dsn, sockets, ending, ready)
+            await serve_here(settings, dsn, sockets, ending, ready, start=start)
+    if late is not None and late.refused is not None:
+        raise late.refused
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVapi:
@@ -106,22 +108,24 @@ async def serve_here(
     settings: Settings,
     dsn: str,
     sockets: list[socket.socket],
-    ending: asyncio.Event,
+    ending: Ending,
     ready: Callable[[], Awaitable[None]],
+    *,
+    start: Start,
 ) -> None:
-    """Serve in this process until `ending`; then drain."""
+    """Serve in this process until it ends; then drain."""
     seconds = settings.callgate_shutdown_seconds
-    async with running(settings, dsn) as replica:
-        async with listening(replica, sockets, shutdown_seconds=seconds):
+    async with running(settings, dsn, start) as replica:
+        async with listening(replica, sockets, shutdown_seconds=seconds, hastened=ending.hastened):
             calm_collector()
             return_memory()
             try:
                 log.info("service.started", port=settings.callgate_port, pid=os.getpid())
                 await ready()
-                await ending.wait()
+                await ending.begun.wait()
             finally:
                 replica.drain()
-                await asyncio.sleep(min(DRAIN_SECONDS, seconds))
+                await ending.drain(settings.callgate_drain_seconds)
         log.info("service.ended")
 
 

@@ -35,4 +35,5 @@ def check_of(found: Condition, name: str, *, stops: bool) -> ReadinessCheck:
     level: Level = "failed" if stops else "degraded"
     kind = CONDITIONS[found.kind]
     remedy = SEE_PANEL if "{" in kind.remedy else kind.remedy
-    return ReadinessCheck(name, level, kind.meaning, remedy, found.kind)
+    detail = f"{found.text} {kind.meaning}" if kind.public else kind.meaning
+    return ReadinessCheck(name, level, detail, remedy, found.kind)

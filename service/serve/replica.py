@@ -11,21 +11,34 @@ from aiohttp.web import Application
 
 from service.access.build import Access, build_access
 from service.admin.use_cases import UseCases
-from service.background import Background
+from service.background import Background, BackgroundLoop
 from service.core import Core, open_core
 from service.reconcile.build import Reconciling, build_loops, build_reconciling
 from service.relay.build import build_relay
 from service.relay.delivery import Relay
 from service.serve.conditions import ReplicaConditions
-from service.serve.database import StartError
+from service.serve.database import DatabaseAwayError
 from service.serve.readiness import Readiness
 from service.settings import Settings
+from service.store.organizations.snapshot import DirectorySnapshot
 from service.store.pool import Pool
 from service.web.build import Web, build_web
 
 LOAD_SECONDS = 20.0
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a replica starts: what fills the directory without PostgreSQL, and what checks and watches
+    its PostgreSQL."""
+
+    snapshot: DirectorySnapshot | None = None
+    loops: tuple[BackgroundLoop, ...] = ()
+
+
+WITH_DATABASE = Start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +69,22 @@ class Replica:
         """Fail readiness, so that load balancers send no further requests."""
         self.web.health.draining = True
 
-    async def start(self) -> None:
-        """Start the loops and wait for the directory. Raises `StartError` if that takes too long."""
+    async def start(self, snapshot: DirectorySnapshot | None = None) -> None:
+        """Start the loops and wait for the directory, unless a snapshot fills it.
+
+        Raises `DatabaseAwayError` if that takes too long.
+        """
+        if snapshot is not None:
+            self.access.snapshots.restore(snapshot)
         self.background.start()
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 while not self.access.directory.loaded:
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            raise StartError("The access directory could not be read from PostgreSQL.") from None
+            raise DatabaseAwayError(
+                "The access directory could not be read from PostgreSQL."
+            ) from None
 
     async def stop(self) -> None:
         """Let running work finish, give claims back, close everything."""
@@ -76,7 +96,7 @@ class Replica:
 async def open_replica(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
     """Build a replica whose loops do not run yet; stop and close it on the way out."""
     async with AsyncExitStack() as stack:
-        core = await stack.enter_async_context(open_core(settings, dsn))
+        core = await stack.enter_async_context(open_core(settings, dsn, at_least=0))
         background = Background()
         access = build_access(core)
         stack.push_async_callback(access.close)
@@ -118,8 +138,11 @@ class ReplicaRooms:
 
 
 @asynccontextmanager
-async def running(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
+async def running(
+    settings: Settings, dsn: str, start: Start = WITH_DATABASE
+) -> AsyncIterator[Replica]:
     """A started replica, stopped on the way out."""
     async with open_replica(settings, dsn) as replica:
-        await replica.start()
+        replica.background.add(start.loops)
+        await replica.start(start.snapshot)
         yield replica

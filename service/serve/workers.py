@@ -6,13 +6,14 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import aiohttp
 import structlog
 
 from service.background import Background, BackgroundLoop
 from service.serve.announce import admin_url
+from service.serve.ending import Ending
 from service.settings import Settings
 from service.store.installation import Mode
 from service.store.vault import open_vault
@@ -77,23 +78,35 @@ async def supervise(
     settings: Settings,
     dsn: str,
     workers: int,
-    ending: asyncio.Event,
+    ending: Ending,
     ready: Callable[[], Awaitable[None]],
+    *,
+    loops: Sequence[BackgroundLoop] = (),
 ) -> None:
-    """Serve in worker processes that share the port, until `ending`."""
+    """Serve in worker processes that share the port, until the process ends; `loops` run beside."""
     environment = worker_environment(settings, dsn)
     background = Background()
     mode: Mode = "sandbox" if settings.sandbox else "real"
-    places = range(1, workers + 1)
-    background.add(Worker(number, environment, mode).background() for number in places)
+    places = [Worker(number, environment, mode) for number in range(1, workers + 1)]
+    background.add(place.background() for place in places)
+    background.add(loops)
     background.start()
+    hastening = asyncio.create_task(hasten(places, ending))
     try:
-        await until_ready(settings, ending)
-        if not ending.is_set():
+        await until_ready(settings, ending.begun)
+        if not ending.begun.is_set():
             await ready()
-        await ending.wait()
+        await ending.begun.wait()
     finally:
         await background.stop(patience=math.inf)
+        hastening.cancel()
+
+
+async def hasten(places: Sequence[Worker], ending: Ending) -> None:
+    """Pass a second signal on to the workers."""
+    await ending.undrained.wait()
+    for place in places:
+        place.finish()
 
 
 def end_with_parent() -> None:

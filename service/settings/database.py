@@ -1,11 +1,13 @@
 """Settings of PostgreSQL and of the files on this machine."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
+from service.settings.durations import Duration
 from service.settings.group import SettingsGroup
 from service.settings.strength import weakness
 
@@ -26,6 +28,7 @@ class DatabaseSettings(SettingsGroup):
     callgate_encryption_key: SecretStr = SecretStr("")
     callgate_data_dir: Path = Field(default_factory=default_data_dir)
     callgate_pool_size: int = Field(default=10, ge=2, le=200)
+    callgate_snapshot_max_age: Duration = timedelta(hours=24)
 
     @property
     def encryption_keys(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ class ServingSettings(SettingsGroup):
     callgate_max_connections_per_address: int = Field(default=256, ge=1, le=60_000)
     callgate_metrics_token: SecretStr = SecretStr("")
     callgate_sandbox_port: int = Field(default=0, ge=0, le=65535)
+    callgate_drain_seconds: float = Field(default=5, ge=0, le=600)
     callgate_shutdown_seconds: float = Field(default=20, ge=0, le=600)
     callgate_log_format: Literal["json", "console", ""] = ""
     callgate_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

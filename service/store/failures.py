@@ -3,6 +3,7 @@
 The tables are by family of SQLSTATEs, so that a class that a later asyncpg adds has a class of ours too.
 """
 
+import ssl
 from typing import Literal
 
 import asyncpg
@@ -43,6 +44,14 @@ UNAVAILABLE = (
     *CONFLICTS,
 )
 """What is raised when PostgreSQL cannot do the work now; conflicts are among them."""
+
+UNUSABLE = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.exceptions.ClientConfigurationError,
+    ssl.SSLCertVerificationError,
+)
+"""What a wrong address, password or certificate raises: at a start, waiting does not help."""
 
 REFUSED = (
     asyncpg.DataError,

@@ -6,6 +6,7 @@ import asyncpg
 import orjson
 
 from service.store.failures import CONFLICTS, UNAVAILABLE
+from service.store.held_databases import verify_released
 
 __all__ = ("CONFLICTS", "UNAVAILABLE", "Connection", "Pool", "connect", "create_pool", "prepare")
 
@@ -34,11 +35,16 @@ async def prepare(connection: Connection) -> None:
     )
 
 
-async def create_pool(dsn: str, size: int) -> Pool:
-    """Open a pool. A command may take `COMMAND_SECONDS`; the caller closes the pool."""
+async def create_pool(dsn: str, size: int, *, at_least: int = 1) -> Pool:
+    """Open a pool. A command may take `COMMAND_SECONDS`; the caller closes the pool.
+
+    `at_least` connections are opened at once and kept; with 0, PostgreSQL need not answer yet.
+    """
+    opening: Any = connect_checked
     return await asyncpg.create_pool(
         dsn,
-        min_size=1,
+        connect=opening,
+        min_size=at_least,
         max_size=size,
         init=prepare,
         timeout=CONNECT_SECONDS,
@@ -47,9 +53,15 @@ async def create_pool(dsn: str, size: int) -> Pool:
     )
 
 
+async def connect_checked(dsn: str, **options: Any) -> Any:
+    """Open a connection unless the database is held back until its check."""
+    verify_released(dsn)
+    return await asyncpg.connect(dsn, **options)
+
+
 async def connect(dsn: str) -> Connection:
     """Open a connection outside the pool, for LISTEN or a lock that a session holds."""
-    connection: Connection = await asyncpg.connect(
+    connection: Connection = await connect_checked(
         dsn,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,

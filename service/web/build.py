@@ -98,6 +98,8 @@ def build_web(
     if settings.public_origin.startswith("https:"):
         app.on_response_prepare.append(add_hsts)
     webhook_app = build_webhook_application(doors=doors, webhook=webhook, health=health)
+    for one in (app, webhook_app):
+        one.on_response_prepare.append(health.part)
     return Web(app, webhook_app, webhook, doors, health, collector, uses)
 
 

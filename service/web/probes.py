@@ -42,6 +42,13 @@ class Health:
         """Every part's state now."""
         return [check for probe in self.probes for check in await probe()]
 
+    async def part(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """Close each connection after its answer while draining, so that clients connect elsewhere."""
+        if self.draining:
+            # The headers are made before this hook.
+            response.headers["Connection"] = "close"
+            response.force_close()
+
     async def alive(self, _request: web.Request) -> web.Response:
         """GET /healthz."""
         return answer(200, {"status": "alive"})

@@ -52,6 +52,7 @@ class ServiceProcess:
             "CALLGATE_ADMIN_TOKEN": TOKEN,
             "CALLGATE_DATA_DIR": str(self.data_dir),
             "CALLGATE_VAPI_REQUESTS_PER_SECOND": "1000",
+            "CALLGATE_DRAIN_SECONDS": "0",
         }
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(

@@ -12,8 +12,9 @@ import pytest
 
 from service.sandbox.server import SandboxVapi
 from service.serve.listeners import bind, listening
+from service.serve.replica import WITH_DATABASE, running
 from service.serve.replica import Replica as Service
-from service.serve.replica import running
+from service.serve.replica import Start as ReplicaStart
 from service.settings import Settings
 from service.store.roles import app_dsn
 from tests.support.replies import Reply
@@ -76,14 +77,16 @@ async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 10.0)
 
 
 @asynccontextmanager
-async def replica(settings: Settings, dsn: str, *, port: int = 0) -> AsyncIterator[Replica]:
+async def replica(
+    settings: Settings, dsn: str, *, port: int = 0, start: ReplicaStart = WITH_DATABASE
+) -> AsyncIterator[Replica]:
     """A replica on a port of its own; all replicas write the same URL to Vapi."""
     site_port = port or unused_port()
     url = f"http://127.0.0.1:{site_port}"
     if settings.vapi_webhook_url == UNSET_URL:
         settings = settings.model_copy(update={"vapi_webhook_url": f"{url}/api/vapi/webhook"})
     async with AsyncExitStack() as stack:
-        service = await stack.enter_async_context(running(settings, dsn))
+        service = await stack.enter_async_context(running(settings, dsn, start))
         socket = bind("127.0.0.1", site_port, "CALLGATE_PORT", reuse_port=False)
         await stack.enter_async_context(listening(service, [socket], shutdown_seconds=1))
         session = await stack.enter_async_context(aiohttp.ClientSession())

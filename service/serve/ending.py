@@ -1,0 +1,40 @@
+"""How the process ends: the first signal begins the drain, a second one hastens it."""
+
+import asyncio
+import signal
+from dataclasses import dataclass, field
+
+from service.background import wait_for
+
+
+@dataclass(slots=True)
+class Ending:
+    """Set by signals. `begun`: fail readiness and drain. `hastened`: do not wait for requests."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    undrained: asyncio.Event = field(default_factory=asyncio.Event)
+    hastened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def on_signals(self) -> None:
+        """Follow SIGTERM and SIGINT. No load balancer stands between a terminal and this process, so
+        SIGINT (Ctrl-C) skips the drain."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.follow, number)
+
+    def follow(self, number: signal.Signals) -> None:
+        """One signal."""
+        if self.begun.is_set():
+            self.hastened.set()
+        if self.begun.is_set() or number == signal.SIGINT:
+            self.undrained.set()
+        self.begun.set()
+
+    def stop(self) -> None:
+        """End without a drain: the process must not go on."""
+        self.undrained.set()
+        self.begun.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Go on serving for so many seconds, so that load balancers notice the failed readiness."""
+        await wait_for(self.undrained, seconds)

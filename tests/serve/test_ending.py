@@ -1,0 +1,34 @@
+"""The end of a process: it drains before it stops, and a second signal hastens it."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import aiohttp
+
+from service.sandbox.server import SandboxVapi
+from tests.support.process import ServiceProcess
+from tests.support.service import eventually
+
+
+async def test_a_process_drains_until_a_second_signal(
+    dsn: str, vapi: SandboxVapi, tmp_path: Path
+) -> None:
+    given = {"DATABASE_URL": dsn, "CALLGATE_DRAIN_SECONDS": "300"}
+    process = ServiceProcess(vapi, tmp_path / "data", environment=given)
+    await process.start()
+    assert process.process is not None
+    async with aiohttp.ClientSession() as session:
+
+        async def unready() -> bool:
+            async with session.get(f"{process.url}/readyz") as response:
+                return response.status == 503
+
+        process.process.send_signal(signal.SIGTERM)
+        await eventually(unready)
+        async with session.post(f"{process.url}/api/vapi/webhook", json={}) as response:
+            assert response.status == 401
+            assert response.headers["Connection"] == "close"
+    assert process.process.returncode is None
+    async with asyncio.timeout(15):
+        assert await process.end() == 0
