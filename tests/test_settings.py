@@ -121,7 +121,7 @@ def test_a_sign_in_that_cannot_work_is_refused(
         ("CALLGATE_NAME_SERVERS", "10.0.0.2,dns.internal"),
         ("CALLGATE_NAME_SERVERS", "10.0.0.2:dns"),
         ("CALLGATE_NAME_SERVERS", "[::1"),
-        ("DATABASE_URL", "postgresql://callgate:hid[den@db/callgate"),
+        ("DATABASE_URL", "postgresql://callgate:hid[den@db:port/callgate"),
         ("DATABASE_URL", "callgate:hid[den@db"),
     ],
 )

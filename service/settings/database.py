@@ -3,12 +3,11 @@
 import os
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from service.settings.durations import Duration
-from service.settings.group import SettingsGroup
+from service.settings.group import PastedAddress, PastedSecret, SettingsGroup
 from service.settings.strength import weakness
 
 
@@ -23,9 +22,9 @@ def default_data_dir() -> Path:
 class DatabaseSettings(SettingsGroup):
     """The database, its pool, and the data folder."""
 
-    database_url: SecretStr = SecretStr("")
-    callgate_migration_database_url: SecretStr = SecretStr("")
-    callgate_encryption_key: SecretStr = SecretStr("")
+    database_url: PastedAddress = SecretStr("")
+    callgate_migration_database_url: PastedAddress = SecretStr("")
+    callgate_encryption_key: PastedSecret = SecretStr("")
     callgate_data_dir: Path = Field(default_factory=default_data_dir)
     callgate_pool_size: int = Field(default=10, ge=2, le=200)
     callgate_snapshot_max_age: Duration = timedelta(hours=24)
@@ -44,25 +43,7 @@ class DatabaseSettings(SettingsGroup):
     def database_faults(self) -> list[str]:
         """Faults of the database's addresses."""
         owner = self.callgate_migration_database_url
-        found = [
-            *address_faults("DATABASE_URL", self.database_url),
-            *address_faults("CALLGATE_MIGRATION_DATABASE_URL", owner),
-        ]
         if owner.get_secret_value() and not self.database_url.get_secret_value():
-            found.append(
-                "CALLGATE_MIGRATION_DATABASE_URL needs DATABASE_URL: the embedded PostgreSQL has "
-                "roles of its own."
-            )
-        return found
-
-
-def address_faults(name: str, address: SecretStr) -> list[str]:
-    """Faults of one address; no part of it is shown, as it holds the password."""
-    try:
-        # The port is not checked: an address may name several hosts, each with its own.
-        scheme = urlsplit(address.get_secret_value() or "postgresql:").scheme
-    except ValueError:
-        return [f"{name} is not a URL: percent-encode special characters in its password."]
-    if scheme not in ("postgresql", "postgres"):
-        return [f"{name} must begin with postgresql://."]
-    return []
+            fault = "the embedded PostgreSQL has roles of its own."
+            return [f"CALLGATE_MIGRATION_DATABASE_URL needs DATABASE_URL: {fault}"]
+        return []

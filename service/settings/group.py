@@ -2,8 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.inputs.database_urls import parse_database_url
+from service.inputs.secrets import parse_secret
 
 
 class SettingsGroup(BaseSettings):
@@ -25,3 +28,19 @@ def split_words(value: object) -> object:
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 """Several words in one variable."""
+
+
+def clean_secret(secret: SecretStr) -> SecretStr:
+    """One secret, or several with commas, as they were meant."""
+    words = [parse_secret(word) for word in secret.get_secret_value().split(",")]
+    return SecretStr(",".join(word for word in words if word))
+
+
+def clean_address(secret: SecretStr) -> SecretStr:
+    """An address of PostgreSQL; "" stays."""
+    text = secret.get_secret_value().strip()
+    return SecretStr(parse_database_url(text) if text else "")
+
+
+PastedSecret = Annotated[SecretStr, AfterValidator(clean_secret)]
+PastedAddress = Annotated[SecretStr, AfterValidator(clean_address)]

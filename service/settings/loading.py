@@ -2,12 +2,19 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 
 from pydantic import ValidationError
 
 from service.settings.secret_files import SUFFIX, read_secret_files, secret_names
 from service.settings.settings import Settings
+
+SERVICE_LINK = re.compile(
+    r"CALLGATE(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"
+    r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+LINKED = re.compile(r"(tcp|udp|sctp)://")
 
 
 class SettingsError(Exception):
@@ -37,7 +44,11 @@ def read_settings(*, sandbox: bool = False, **given: object) -> tuple[Settings, 
     files, found = read_secret_files(os.environ)
     values = {**files, **{name: value for name, value in given.items() if value is not None}}
     values["_sandbox"] = sandbox
-    found += unknown_variables(os.environ)
+    links = service_links(os.environ)
+    for name in links & {name.upper() for name in Settings.model_fields}:
+        field = Settings.model_fields[name.lower()]
+        values.setdefault(name.lower(), field.get_default(call_default_factory=True))
+    found += unknown_variables({key: os.environ[key] for key in os.environ.keys() - links})
     try:
         return Settings(**values), found  # type: ignore[arg-type]
     except ValidationError as exc:
@@ -51,10 +62,25 @@ def read_settings(*, sandbox: bool = False, **given: object) -> tuple[Settings, 
 
 def explain(error: ValidationError) -> list[str]:
     """One line per fault, with the variable's name. Inputs are left out: they may be secrets."""
-    return [
-        f"{'.'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
-        for fault in error.errors(include_input=False, include_url=False)
-    ]
+    found = []
+    for fault in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in fault["loc"]).upper()
+        own = fault["type"] == "value_error"
+        found.append(f"{name} {fault['ctx']['error']}." if own else f"{name}: {fault['msg']}.")
+    return found
+
+
+def service_links(environment: Mapping[str, str]) -> set[str]:
+    """Variables that Kubernetes sets for services named callgate, callgate-admin and so on.
+
+    They are not settings: https://kubernetes.io/docs/concepts/services-networking/service/
+    """
+    return {
+        name
+        for name, value in environment.items()
+        if SERVICE_LINK.fullmatch(name)
+        or (name.startswith("CALLGATE_") and name.endswith("_PORT") and LINKED.match(value))
+    }
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

@@ -6,19 +6,19 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from service.settings.group import SettingsGroup, Words
+from service.settings.group import PastedSecret, SettingsGroup, Words
 from service.settings.urls import is_local, is_origin, split
 
 
 class PanelSettings(SettingsGroup):
     """How admins sign in."""
 
-    callgate_admin_token: SecretStr = SecretStr("")
+    callgate_admin_token: PastedSecret = SecretStr("")
     callgate_public_url: str = ""
     callgate_trusted_proxies: Words = ()
     callgate_oidc_issuer: str = ""
     callgate_oidc_client_id: str = ""
-    callgate_oidc_client_secret: SecretStr = SecretStr("")
+    callgate_oidc_client_secret: PastedSecret = SecretStr("")
     callgate_oidc_scopes: str = "openid profile email"
     callgate_oidc_role_claim: str = Field(default="callgate_role", min_length=1)
     callgate_oidc_default_role: Literal["", "viewer", "support", "admin"] = ""

@@ -5,6 +5,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
+from service.inputs.marks import BadTextError
+from service.inputs.urls import parse_url, parse_webhook_url
+from service.settings.group import PastedSecret
 from service.settings.serving import ServingSettings
 from service.settings.strength import MAKE_ONE, weakness
 
@@ -22,7 +25,7 @@ class WebhookSettings(ServingSettings):
 
     vapi_webhook_url: str = ""
     next_public_app_url: str = ""
-    vapi_webhook_secret: SecretStr = SecretStr("")
+    vapi_webhook_secret: PastedSecret = SecretStr("")
     callgate_accept_master_secret: bool = True
     vapi_webhook_auth: Literal["secret", "hmac"] = "secret"
     callgate_allow_insecure_webhook_url: bool = False
@@ -47,14 +50,17 @@ class WebhookSettings(ServingSettings):
 
     @property
     def webhook_url(self) -> str:
-        """The URL that is written to Vapi."""
-        if self.vapi_webhook_url:
-            return self.vapi_webhook_url
-        if self.next_public_app_url:
-            return self.next_public_app_url.rstrip("/") + WEBHOOK_PATH
-        if self.sandbox:
-            return f"http://{self.callgate_host}:{self.callgate_port}{WEBHOOK_PATH}"
-        return ""
+        """The URL that is written to Vapi, in canonical form; as it was given if it is none."""
+        given = self.vapi_webhook_url
+        if not given and self.next_public_app_url:
+            given = self.next_public_app_url.rstrip("/") + WEBHOOK_PATH
+        if not given and self.sandbox:
+            host = self.callgate_host
+            given = f"http://{f'[{host}]' if ':' in host else host}:{self.callgate_port}"
+        try:
+            return parse_webhook_url(given, WEBHOOK_PATH) if given else ""
+        except BadTextError:
+            return given
 
     def webhook_faults(self) -> list[str]:
         """Faults of the secrets, the URL and the signatures."""
@@ -64,8 +70,6 @@ class WebhookSettings(ServingSettings):
                 "VAPI_WEBHOOK_SECRET is missing: without it the webhook would accept forged events. "
                 "Set one secret, or several separated by commas during a rotation."
             )
-        if not all(secret.isascii() and secret.isprintable() for secret in self.webhook_secrets):
-            found.append("VAPI_WEBHOOK_SECRET has characters that do not fit into an HTTP header.")
         found += self.weak_secrets()
         found += self.webhook_url_faults()
         if self.vapi_webhook_auth == "hmac":
@@ -105,15 +109,10 @@ class WebhookSettings(ServingSettings):
         if not url:
             return [f"{URL_NAMES} is missing: Vapi posts call events to it."]
         try:
-            parts = urlsplit(url)
-            host = (parts.hostname or "").lower()
-            _ = parts.port
-        except ValueError:
-            return [f"{URL_NAMES} is not a URL: {url!r}."]
-        if parts.scheme not in ("https", "http") or not host:
-            return [f"{URL_NAMES} must be an absolute https URL, not {url!r}."]
-        if parts.username is not None or parts.password is not None:
-            return [f"{URL_NAMES} must not carry a user name or password."]
+            parts = urlsplit(parse_url(url))
+        except BadTextError as exc:
+            return [f"{URL_NAMES} {exc}."]
+        host = parts.hostname or ""
         if any(host == word or host.endswith("." + word) for word in PLACEHOLDER_HOSTS):
             return [f"{URL_NAMES} still points to the placeholder host {host!r}."]
         insecure = self.sandbox or self.callgate_allow_insecure_webhook_url

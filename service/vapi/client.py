@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from service.domain.priority import Priority
+from service.settings.outgoing_proxies import proxy_of
 from service.vapi import answers, errors, paging
 from service.vapi.resources import (
     AssistantView,
@@ -196,11 +197,13 @@ class VapiClient:
         """Send one request; the body of its 2xx. Raises a `VapiError` for everything else."""
         await self.pace(priority)
         key = self.api_key.get_secret_value()
+        url = URL(self.base_url + path, encoded=True)
         try:
             async with self.session.request(
                 method,
-                URL(self.base_url + path, encoded=True),
+                url,
                 json=body,
+                proxy=proxy_of(url),
                 headers={"Authorization": f"Bearer {key}"},
                 timeout=self.timeout,
                 allow_redirects=False,

@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from service.domain.network.addresses import parse_address
+from service.settings.outgoing_proxies import proxy_of, proxy_servers
 from service.vapi.client import parse_retry_after
 from service.vapi.errors import (
     HostileUrlError,
@@ -94,7 +95,7 @@ class ControlClient:
     ) -> None:
         self.hosts = tuple(hosts)
         urls = [URL(origin) for origin in origins(hosts)]
-        trusted = {(url.host, url.port) for url in urls}
+        trusted = {(url.host, url.port) for url in urls} | proxy_servers()
         self.resolver = PublicResolver(
             resolver or Lookups(keep_last=True), lambda host, port: (host, port) in trusted
         )
@@ -132,7 +133,9 @@ class ControlClient:
         """Post one command."""
         checked = check_control_url(url, self.hosts)
         try:
-            async with self.session.post(checked, json=order, allow_redirects=False) as response:
+            async with self.session.post(
+                checked, json=order, proxy=proxy_of(checked), allow_redirects=False
+            ) as response:
                 status, wait = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             # Its text contains the URL: only its type is passed on.

@@ -14,10 +14,12 @@ import structlog
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+from yarl import URL
 
 from service.admin.errors import GrantEndedError, ProviderUnavailableError
 from service.domain.people import ROLES, Role, SignInRefusedError
 from service.settings import is_local
+from service.settings.outgoing_proxies import proxy_of
 
 ALGORITHMS = [
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -99,7 +101,12 @@ class OidcProvider:
         """Status and JSON of one request. Raises `UnavailableError`."""
         try:
             async with self.session.request(
-                method, url, timeout=TIMEOUT, allow_redirects=False, **given
+                method,
+                url,
+                timeout=TIMEOUT,
+                proxy=proxy_of(URL(url)),
+                allow_redirects=False,
+                **given,
             ) as response:
                 body = b""
                 async for part in response.content.iter_chunked(2**16):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.domain.phone_numbers import FieldDrift
+from service.inputs.urls import canonical_url
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
 
 MASK = "••••••"
@@ -39,7 +40,7 @@ def changes(
         ("backoffPlan", desired.backoff_plan),
     ):
         seen = server.get(name, ABSENT)
-        if canonical(seen) != canonical(wanted):
+        if canonical(known_part(seen, wanted)) != canonical(wanted):
             visible = without_nulls(seen) if isinstance(seen, Mapping) else seen
             found.append(FieldDrift(f"{within}.{name}", plain(wanted), visible))
     if desired.secret is not None:
@@ -175,8 +176,17 @@ def is_our_header(name: object) -> bool:
     return str(name).lower() == SECRET_HEADER.lower()
 
 
+def known_part(seen: object, wanted: object) -> object:
+    """An observed object without the keys that we do not set: Vapi may add defaults of its own."""
+    if not isinstance(seen, Mapping) or not isinstance(wanted, Mapping):
+        return seen
+    return {key: value for key, value in seen.items() if key in wanted}
+
+
 def canonical(value: object) -> object:
-    """One form for equal values: 20 and 20.0, a plan and the same plan reordered."""
+    """One form for equal values: 20 and 20.0, a plan and the same plan reordered, spellings of a URL."""
+    if isinstance(value, str):
+        return canonical_url(value) if "://" in value else value
     if isinstance(value, Mapping):
         return {key: canonical(item) for key, item in sorted(without_nulls(value).items())}
     if isinstance(value, list | tuple):
