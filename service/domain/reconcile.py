@@ -53,6 +53,8 @@ class WebhookClaim:
     pause_left: float | None = None
     fights: int = 0
     fight_left: float | None = None
+    claimed_at: float = 0.0
+    """The event loop's time before it was claimed."""
 
 
 @dataclass(frozen=True, slots=True)

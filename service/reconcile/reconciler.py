@@ -6,6 +6,7 @@ Every trigger (an added number, a retry, an admin's click, drift that a sweep fo
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ from service.reconcile.steps.number_plan import number_plan
 from service.reconcile.steps.release import Release
 from service.reconcile.steps.route import Bound, Route, route_of
 from service.reconcile.steps.writer import ClaimLostError
+from service.store.leases import LeaseLostError, holding
 from service.store.pool import Pool
 from service.store.reconcile import claims, states
 from service.store.reconcile.changes import WebhookChange
@@ -162,11 +164,12 @@ class Reconciler:
         if held is None:
             raise UnavailableError("Another pass is working on the number. Try again in a moment.")
         try:
-            result = await self.release.roll_back(held, change, Priority.ADMIN)
+            async with self.leased(held):
+                result = await self.release.roll_back(held, change, Priority.ADMIN)
         except VapiError as exc:
             await claims.unclaim(self.pool, held)
             raise VapiAwayError(f"{exc} Try again later.") from None
-        except ClaimLostError:
+        except (ClaimLostError, LeaseLostError):
             raise UnavailableError(
                 "The number was changed at Vapi meanwhile. Check it again."
             ) from None
@@ -189,8 +192,9 @@ class Reconciler:
     async def work(self, held: WebhookClaim, priority: Priority) -> None:
         """Run a pass under a claim, which is released however the pass ends."""
         try:
-            result = await self.attempt(held, priority)
-        except ClaimLostError:
+            async with self.leased(held):
+                result = await self.attempt(held, priority)
+        except (ClaimLostError, LeaseLostError):
             log.info("webhook.claim_lost", phone_number_id=held.phone_number_id)
             await claims.unclaim(self.pool, held)
             return
@@ -217,6 +221,10 @@ class Reconciler:
             )
         else:
             log.info("webhook.checked", **event)
+
+    def leased(self, held: WebhookClaim) -> AbstractAsyncContextManager[None]:
+        """Renews the lease while a pass works. Raises `LeaseLostError`."""
+        return holding(lambda: claims.renew(self.pool, held), held.claimed_at)
 
     async def attempt(self, held: WebhookClaim, priority: Priority) -> PassResult | None:
         """Run the pass; Vapi's failures become results. None: the number is released, delete it."""

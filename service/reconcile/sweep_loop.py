@@ -12,6 +12,7 @@ from service.domain.errors import CallgateError
 from service.domain.sweeps import SweepRequest
 from service.reconcile.key_guard import KeyGuard
 from service.reconcile.sweep import Sweeper
+from service.store.leases import holding
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state
 
@@ -41,20 +42,22 @@ class SweepLoop:
         """Sweep if it is due; the seconds until another sweep may be due."""
         pause = await self.key.seconds_closed()
         if not pause:
+            began = asyncio.get_running_loop().time()
             claim = await state.claim_sweep(self.pool)
             if claim is not None:
-                await self.sweep(claim)
+                await self.sweep(claim, began)
             pause = await state.seconds_to_sweep(self.pool)
         return min(POLL_SECONDS, max(SHORTEST_SECONDS, pause))
 
-    async def sweep(self, claim: int) -> None:
+    async def sweep(self, claim: int, claimed_at: float) -> None:
         """Run one sweep under a claim, which is released however the sweep ends."""
 
         async def alive() -> bool:
             return await state.extend_lease(self.pool, claim)
 
         try:
-            await self.sweeper.sweep(SweepRequest(alive=alive))
+            async with holding(alive, claimed_at):
+                await self.sweeper.sweep(SweepRequest(alive=alive))
         except CallgateError:
             pass  # logged, and stored with the sweep
         finally:

@@ -5,6 +5,7 @@ reported is recorded as `missed`, and hung up if it is blocked and live. A call 
 stopped causes no message at all: it is recorded here.
 """
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from service.domain.decisions import Decision
 from service.domain.priority import Priority
 from service.store.calls.call_store import CallStore
 from service.store.calls.watch import WatchedCall
+from service.store.leases import holding
 from service.store.pool import UNAVAILABLE
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiNotFoundError
@@ -72,15 +74,17 @@ class CallWatch:
 
     async def compare_if_due(self) -> None:
         """Compare once, under a claim. A failed request to Vapi changes nothing."""
+        began = asyncio.get_running_loop().time()
         claimed = await self.calls.claim_watch()
         if claimed is None:
             return
         claim, seen_until, now = claimed
         reached = None
         try:
-            since = seen_until - OVERLAP
-            await self.compare_list(since)
-            await self.check_old_calls(since)
+            async with holding(lambda: self.calls.renew_watch(claim), began):
+                since = seen_until - OVERLAP
+                await self.compare_list(since)
+                await self.check_old_calls(since)
             reached = now
         except VapiError as exc:
             log.warning("call_watch.unanswered", error=str(exc))

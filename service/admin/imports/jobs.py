@@ -18,6 +18,7 @@ from service.admin.imports.plan import ImportPlan, PlannedRow
 from service.admin.imports.vapi_numbers import KnownNumbers, plain
 from service.background import BackgroundLoop
 from service.domain.errors import ConflictError, NotFoundError
+from service.store.leases import holding
 from service.store.phone_numbers import imports as store
 from service.store.phone_numbers import lookups
 from service.store.phone_numbers.imports import ImportClaim, ImportJob, ImportRecord, Show
@@ -172,11 +173,13 @@ class ImportJobs:
 
     async def apply_one(self) -> bool:
         """Claim one import and apply it; False if there is none, or PostgreSQL does not answer."""
+        began = asyncio.get_running_loop().time()
         held = await store.claim(self.pool)
         if held is None:
             return False
         try:
-            return await self.carry_out(held)
+            async with holding(lambda: store.renew(self.pool, held), began):
+                return await self.carry_out(held)
         finally:
             with suppress(*UNAVAILABLE):
                 await store.release(self.pool, held)

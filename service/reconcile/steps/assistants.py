@@ -50,11 +50,10 @@ class AssistantWebhooks:
         if assistant_id not in claim.assistant_ids:
             # Before the first write: a crash right after it must not lose what has to go back.
             claim = await self.record(claim, (*claim.assistant_ids, assistant_id))
-        leased = await assistants.claim(self.pool, assistant_id)
-        if leased is None:
-            raise AssistantBusyError
-        lease, original = leased
-        try:
+        async with assistants.leased(self.pool, assistant_id) as leased:
+            if leased is None:
+                raise AssistantBusyError
+            lease, original = leased
             target = Target("assistant", assistant_id)
             seen = await self.writer.read(target, priority)
             drift = webhook_fields.changes(desired, seen.server, within=WITHIN)
@@ -79,8 +78,6 @@ class AssistantWebhooks:
                 return claim, False
             await self.writer.confirm(written)
             return claim, True
-        finally:
-            await assistants.unclaim(self.pool, assistant_id, lease)
 
     async def record(self, claim: WebhookClaim, assistant_ids: tuple[str, ...]) -> WebhookClaim:
         """Record which assistants carry the number's webhook."""
@@ -97,18 +94,15 @@ class AssistantWebhooks:
         self, claim: WebhookClaim, assistant_id: str, priority: Priority
     ) -> WebhookClaim:
         """Restore one assistant, unless another number needs it or it posts elsewhere by now."""
-        leased = await assistants.claim(self.pool, assistant_id)
-        if leased is None:
-            raise AssistantBusyError
-        lease, original = leased
-        try:
+        async with assistants.leased(self.pool, assistant_id) as leased:
+            if leased is None:
+                raise AssistantBusyError
+            lease, original = leased
             owner = claim.phone_number_id
             if not await assistants.is_used_by_others(self.pool, assistant_id, owner):
                 if original is not None:
                     await self.restore(claim, Target("assistant", assistant_id), original, priority)
                 await assistants.delete(self.pool, assistant_id, lease)
-        finally:
-            await assistants.unclaim(self.pool, assistant_id, lease)
         left = tuple(one for one in claim.assistant_ids if one != assistant_id)
         return await self.record(claim, left)
 

@@ -134,6 +134,10 @@ class CallStore:
         """Claim the comparison with Vapi's list: the claim, compared up to, and now."""
         return await watch.claim(self.pool)
 
+    async def renew_watch(self, claim: int) -> bool:
+        """Renew the lease on the comparison; False once another replica has taken it over."""
+        return await watch.renew(self.pool, claim)
+
     async def release_watch(self, claim: int, next_in: float, seen_until: datetime | None) -> None:
         """Release the claim on the comparison; `seen_until` is None if it failed."""
         await watch.release(self.pool, claim, next_in, seen_until)

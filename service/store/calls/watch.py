@@ -6,9 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from service.store.leases import LEASE_SECONDS
 from service.store.pool import Pool
-
-LEASE_SECONDS = 60.0
 
 CLAIM = """
 UPDATE callgate.call_watch
@@ -21,6 +20,11 @@ END = """
 UPDATE callgate.call_watch SET claimed_until = NULL,
     next_look_at = now() + make_interval(secs => $2), seen_until = coalesce($3, seen_until)
 WHERE claim = $1
+"""
+
+RENEW = """
+UPDATE callgate.call_watch SET claimed_until = now() + make_interval(secs => $2)
+WHERE claim = $1 AND claimed_until IS NOT NULL RETURNING true
 """
 
 SECONDS = """
@@ -59,6 +63,11 @@ async def claim(pool: Pool) -> tuple[int, datetime, datetime] | None:
     """Claim the comparison if it is due: the claim, the instant compared up to, and now."""
     row = await pool.fetchrow(CLAIM, LEASE_SECONDS)
     return None if row is None else (row["claim"], row["seen_until"], row["now"])
+
+
+async def renew(pool: Pool, claim: int) -> bool:
+    """Renew the lease; False once another replica has taken it over."""
+    return bool(await pool.fetchval(RENEW, claim, LEASE_SECONDS))
 
 
 async def release(pool: Pool, claim: int, next_in: float, seen_until: datetime | None) -> None:

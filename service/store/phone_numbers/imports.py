@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from service.store.leases import LEASE_SECONDS
 from service.store.pool import Connection, Pool
 
 State = Literal["planned", "applying", "applied", "canceled"]
 Outcome = Literal["done", "unchanged", "failed"]
 Show = Literal["all", "failed", "done", "unchanged", "waiting"]
 
-LEASE_SECONDS = 60.0
-"""Longer than any one row may take; every finished row renews the lease."""
 KEPT_DAYS = 30
 
 COLUMNS = """
@@ -102,6 +101,11 @@ WITH held AS (
     FROM held WHERE r.import_id = $1 AND r.line = $4
 )
 SELECT state = 'applying' FROM held
+"""
+
+RENEW = """
+UPDATE callgate.imports SET claimed_until = now() + make_interval(secs => $3)
+WHERE id = $1 AND claim = $2 AND claimed_until IS NOT NULL RETURNING true
 """
 
 FINISH = """
@@ -225,6 +229,11 @@ async def claim(pool: Pool) -> ImportClaim | None:
     if row is None:
         return None
     return ImportClaim(row["id"], row["claim"], row["applied_by"], row["source"])
+
+
+async def renew(pool: Pool, held: ImportClaim) -> bool:
+    """Renew the lease; False once another worker has taken it over."""
+    return bool(await pool.fetchval(RENEW, held.import_id, held.number, LEASE_SECONDS))
 
 
 async def list_pending_rows(pool: Pool, held: ImportClaim, limit: int) -> list[ImportRecord]:

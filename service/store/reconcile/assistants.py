@@ -3,13 +3,14 @@
 Several numbers may share an assistant: it has a claim of its own, and is restored with the last.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from service.store.leases import LEASE_SECONDS, holding
 from service.store.pool import Pool
-
-LEASE_SECONDS = 45.0
 
 CLAIM = """
 INSERT INTO callgate.assistant_webhooks AS a (vapi_assistant_id, claim, claimed_until)
@@ -18,6 +19,11 @@ ON CONFLICT ON CONSTRAINT assistant_webhooks_pkey DO UPDATE SET
     claim = a.claim + 1, claimed_until = excluded.claimed_until
 WHERE a.claimed_until IS NULL OR a.claimed_until < now()
 RETURNING claim, original
+"""
+
+RENEW = """
+UPDATE callgate.assistant_webhooks SET claimed_until = now() + make_interval(secs => $3)
+WHERE vapi_assistant_id = $1 AND claim = $2 AND claimed_until IS NOT NULL RETURNING true
 """
 
 KEEP_ORIGINAL = """
@@ -49,6 +55,27 @@ async def claim(pool: Pool, assistant_id: str) -> tuple[int, Mapping[str, Any] |
     """
     row = await pool.fetchrow(CLAIM, assistant_id, LEASE_SECONDS)
     return None if row is None else (row["claim"], row["original"])
+
+
+@asynccontextmanager
+async def leased(
+    pool: Pool, assistant_id: str
+) -> AsyncIterator[tuple[int, Mapping[str, Any] | None] | None]:
+    """Hold a claim for the block, like `claim`. Raises `LeaseLostError` out of the block."""
+    began = asyncio.get_running_loop().time()
+    claimed = await claim(pool, assistant_id)
+    if claimed is None:
+        yield None
+        return
+
+    async def renew() -> bool:
+        return bool(await pool.fetchval(RENEW, assistant_id, claimed[0], LEASE_SECONDS))
+
+    try:
+        async with holding(renew, began):
+            yield claimed
+    finally:
+        await unclaim(pool, assistant_id, claimed[0])
 
 
 async def keep_original(

@@ -4,15 +4,15 @@ A claim is a number that only grows, with a time at which it expires. A result i
 the newest claim, so a replica that was considered dead cannot overwrite its successor's result.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
 from service.domain.reconcile import KeptFields, PassResult, WebhookClaim
+from service.store.leases import LEASE_SECONDS
 from service.store.pool import Pool
-
-LEASE_SECONDS = 45.0
 
 # $3: only if it is due, so that the loop skips what another replica has just done.
 # A pause is the number's own or that of everything; the later end counts. `fights` are our repairs
@@ -47,6 +47,12 @@ RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_numbe
         FROM callgate.webhook_changes c
         WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
             AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fight_left
+"""
+
+# A claim that was released stays so: a renewal may be late.
+RENEW = """
+UPDATE callgate.webhook_states SET claimed_until = now() + make_interval(secs => $3)
+WHERE phone_number_id = $1 AND claim = $2 AND claimed_until IS NOT NULL RETURNING true
 """
 
 # The former webhook is stored once: a second read would find our own.
@@ -123,9 +129,12 @@ UPDATE callgate.webhook_states SET claimed_until = NULL WHERE phone_number_id = 
 """
 
 
+OWN_FACTS = ("kept", "claimed_at")
+
+
 def claim_of(row: Mapping[str, Any]) -> WebhookClaim:
     """A claim out of a row of `CLAIM`, or of the columns by the same names."""
-    facts = {name: row[name] for name in WebhookClaim.__slots__ if name != "kept"}
+    facts = {name: row[name] for name in WebhookClaim.__slots__ if name not in OWN_FACTS}
     kept = KeptFields(
         tuple(row["ring_texts"]), row["ring_on"], tuple(row["fallback_numbers"]), row["unbound"]
     )
@@ -135,8 +144,14 @@ def claim_of(row: Mapping[str, Any]) -> WebhookClaim:
 
 async def claim(pool: Pool, phone_number_id: UUID, *, due: bool = False) -> WebhookClaim | None:
     """Claim a number, or only if it is `due`; None when another replica holds it or it is deleted."""
+    began = asyncio.get_running_loop().time()
     row = await pool.fetchrow(CLAIM, phone_number_id, LEASE_SECONDS, due)
-    return None if row is None else claim_of(row)
+    return None if row is None else replace(claim_of(row), claimed_at=began)
+
+
+async def renew(pool: Pool, held: WebhookClaim) -> bool:
+    """Renew the lease; False once another replica has taken it over."""
+    return bool(await pool.fetchval(RENEW, held.phone_number_id, held.claim, LEASE_SECONDS))
 
 
 async def unclaim(pool: Pool, held: WebhookClaim) -> None:

@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from service.domain.phone_numbers import Pause
+from service.store.leases import LEASE_SECONDS
 from service.store.pool import Connection, Pool
-
-SWEEP_LEASE_SECONDS = 60.0
 
 GET = """
 SELECT next_sweep_at, claimed_until > now() AS sweeping, held, key_refused_at, key_fingerprint,
@@ -31,7 +30,7 @@ RETURNING claim
 
 EXTEND_LEASE = """
 UPDATE callgate.reconciliation SET claimed_until = now() + make_interval(secs => $2)
-WHERE claim = $1 RETURNING true
+WHERE claim = $1 AND claimed_until IS NOT NULL RETURNING true
 """
 
 END_SWEEP = """
@@ -120,13 +119,13 @@ async def get(database: Pool | Connection) -> Reconciliation:
 
 async def claim_sweep(pool: Pool) -> int | None:
     """Claim the periodic sweep if it is due and unclaimed."""
-    found: int | None = await pool.fetchval(CLAIM_SWEEP, SWEEP_LEASE_SECONDS)
+    found: int | None = await pool.fetchval(CLAIM_SWEEP, LEASE_SECONDS)
     return found
 
 
 async def extend_lease(pool: Pool, claim: int) -> bool:
     """Extend the lease; False when another replica took over the sweep."""
-    return bool(await pool.fetchval(EXTEND_LEASE, claim, SWEEP_LEASE_SECONDS))
+    return bool(await pool.fetchval(EXTEND_LEASE, claim, LEASE_SECONDS))
 
 
 async def end_sweep(pool: Pool, claim: int, next_in: float) -> None:
