@@ -21,6 +21,7 @@ from service.store.calls.claims import count_recent_claims
 from service.store.people import sessions
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
+from service.store.reconcile.lists import ListFaults, find_list_faults
 from service.store.reconcile.sealing import count_lost
 from service.store.reconcile.state import Reconciliation
 from service.store.vault import Vault
@@ -71,6 +72,15 @@ def reconcile_conditions(row: Reconciliation, key: str) -> Iterator[Condition]:
         yield condition("sweep_held", numbers=numbers, plan=row.held.get("plan"))
     if row.pause is not None:
         yield condition("repairs_paused", **pause_values(row.pause))
+
+
+def list_conditions(faults: ListFaults) -> Iterator[Condition]:
+    """Lists of Vapi that were incomplete, or contained unreadable elements, when last read."""
+    if faults.gap:
+        numbers = format_numbers(faults.unknown)
+        yield condition("list_incomplete", gap=faults.gap, numbers=numbers)
+    if faults.malformed:
+        yield condition("list_malformed", elements=faults.malformed)
 
 
 def number_conditions(by_state: Mapping[str, int], fought: int, late: bool) -> Iterator[Condition]:
@@ -135,6 +145,7 @@ class StoredConditions:
         """All of them as of now; coverage holes as of the last minute."""
         row = await state.get(self.pool)
         found = [one for one in reconcile_conditions(row, self.key) if self.is_watched(one)]
+        found += list_conditions(await find_list_faults(self.pool))
         fought, _ = await states.count_special(self.pool)
         by_state = await states.count_by_state(self.pool)
         late = bool(await doctor.list_unhealthy(self.pool, "pending", 1))

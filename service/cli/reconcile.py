@@ -86,7 +86,9 @@ def sweep(settings: Settings, request: SweepRequest) -> tuple[SweepReport, Label
 
 
 def exit_code(report: SweepReport) -> int:
-    """The exit code of the contract: 2 for drift in a dry run only."""
+    """The exit code of the contract: 2 for drift in a dry run only. An incomplete list is a failure."""
+    if report.incomplete:
+        return FAILED
     if report.dry_run:
         return FAILED if report.failed else DRIFT if report.drifted or report.remaining else IN_SYNC
     unrepaired = report.drifted - report.repaired - report.paused
@@ -134,6 +136,8 @@ def show(report: SweepReport, labels: Labels) -> None:
     names = ("checked", "in_sync", "drifted", "repaired", "shadowed", "missing", "paused", "failed")
     counts = [f"{getattr(report, name)} {name.replace('_', ' ')}" for name in names]
     typer.echo(", ".join(counts))
+    if report.caveat:
+        typer.echo(report.caveat)
     if report.dry_run and report.repairs:
         typer.echo(f"Nothing was changed. Plan: {report.plan}")
 

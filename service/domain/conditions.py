@@ -12,6 +12,7 @@ from service.domain.wording import doctor_conditions as doctor
 from service.domain.wording import panel_conditions as panel
 from service.domain.wording import start_conditions as start
 from service.domain.wording import storage_conditions as storage
+from service.domain.wording import vapi_conditions as vapi
 
 CONDITIONS: Mapping[str, ConditionKind] = {
     kind.slug: kind
@@ -20,6 +21,7 @@ CONDITIONS: Mapping[str, ConditionKind] = {
         *replica.REPLICA_KINDS,
         *panel.PANEL_KINDS,
         *replica.RECONCILE_KINDS,
+        *vapi.VAPI_KINDS,
         *replica.CALL_KINDS,
         *storage.STORAGE_KINDS,
         *doctor.INSTALLATION_KINDS,

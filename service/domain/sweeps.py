@@ -48,7 +48,9 @@ class SweepReport:
     observed only, or waiting for a retry. Passes over `remaining` numbers are still due or running.
     `failed` could not be repaired, or are not at Vapi (`missing`). `plan` is a fingerprint of the
     repairs; a sweep with more than `limit` of them is `held` until it is approved. `unseen` numbers were
-    on no page, and are read one by one.
+    on no page, and are read one by one. `incomplete` says why Vapi's lists are (None: they are not):
+    then `unknown` numbers, which they do not show, keep their state. `malformed` elements of the lists
+    could not be read.
     """
 
     checked: int = 0
@@ -60,6 +62,9 @@ class SweepReport:
     missing: int = 0
     paused: int = 0
     remaining: int = 0
+    unknown: int = 0
+    malformed: int = 0
+    incomplete: str | None = None
     limit: int = 0
     held: bool = False
     dry_run: bool = False
@@ -75,6 +80,13 @@ class SweepReport:
         """The report without its lists, to be stored."""
         names = [name for name in self.__slots__ if name not in ("repairs", "left", "unseen")]
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def caveat(self) -> str:
+        """What Vapi's lists left open, in a sentence or two; "" for nothing."""
+        unknown = f"Not judged: {self.unknown} numbers." if self.unknown else ""
+        odd = f"Unreadable elements in Vapi's lists: {self.malformed}." if self.malformed else ""
+        return " ".join(one for one in (self.incomplete, unknown, odd) if one)
 
     @property
     def counts(self) -> Mapping[str, int]:

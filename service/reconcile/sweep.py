@@ -1,7 +1,8 @@
 """A sweep over all numbers, by pages: drifted numbers become due for the loops of all replicas.
 
 A sweep itself writes nothing at Vapi. It reads 1,000 numbers a request, rejects a list that is
-implausibly short, and waits for approval before it changes unexpectedly many numbers.
+implausibly short, and waits for approval before it changes unexpectedly many numbers. Of an incomplete
+list it repairs what is listed, and judges nothing else.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from service.reconcile.errors import (
     SweepLostError,
     TooManyChangesError,
 )
-from service.reconcile.observe import VapiListing
+from service.reconcile.listing import VapiListing
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep_page import SweepPage, SweepPageReader
 from service.store.pool import Pool
@@ -67,7 +68,7 @@ class Sweeper:
             await self.run(sweep_id, registered, report, ask)
             if not ask.dry_run:
                 await self.repair(report, ask)
-            outcome = "done"
+            outcome, error = "incomplete" if report.incomplete else "done", report.incomplete
         except (ConflictError, UnavailableError) as exc:
             outcome, error = "held" if report.held else "failed", exc.message
             log.warning("sweep.stopped", sweep_id=sweep_id, by=by, error=error, held=report.held)
@@ -87,10 +88,13 @@ class Sweeper:
         """Read all pages, check what was not listed, and make numbers due for repair."""
         found = SweepPage(ordered=ask.order is not None)
         if registered:
-            await self.read_pages(sweep_id, registered, found, ask)
+            await self.read_pages(sweep_id, registered, found, report, ask)
         unseen = await sweeps.find_unseen(self.pool, sweep_id)
-        found.fill(report, len(unseen), await sweeps.count_missing(self.pool, sweep_id))
-        if len(unseen) > report.limit:
+        asked = unseen[: SAMPLE if report.incomplete else MOST_ASKED]
+        missing = await sweeps.count_missing(self.pool, sweep_id)
+        found.fill(report, len(asked), missing)
+        report.unknown += len(unseen) - len(asked)
+        if len(unseen) > report.limit and not report.incomplete:
             if not ask.dry_run:
                 await sweeps.make_due(self.pool, unseen[:SAMPLE], None)
             raise ImplausibleListError(
@@ -100,17 +104,25 @@ class Sweeper:
             )
         if ask.dry_run:
             return
+        if report.incomplete:
+            # What is not listed cannot be counted: the brake goes by what is.
+            report.limit = brakes.most_changes(found.checked, self.share)
         await self.brake(report, found, ask.plan, registered)
         wanted = [repair.phone_number_id for repair in found.repairs]
         await sweeps.make_due(self.pool, wanted, ask.order)
-        report.unseen = unseen[:MOST_ASKED]
+        report.unseen = asked
         await sweeps.make_due(self.pool, [*found.recheck, *report.unseen], None)
         report.remaining += len(wanted)
 
     async def read_pages(
-        self, sweep_id: int, registered: int, found: SweepPage, ask: SweepRequest
+        self,
+        sweep_id: int,
+        registered: int,
+        found: SweepPage,
+        report: SweepReport,
+        ask: SweepRequest,
     ) -> None:
-        """Read every page once. Raises `UnavailableError`."""
+        """Read every page once, and note what the lists lack. Raises `UnavailableError`."""
 
         async def beat() -> None:
             if ask.alive is not None and not await ask.alive():
@@ -129,6 +141,8 @@ class Sweeper:
             raise KeyRefusedError(str(exc)) from None
         except VapiError as exc:
             raise VapiAwayError(f"{exc} Nothing was changed.") from None
+        report.malformed = listing.malformed
+        report.incomplete = " ".join(listing.gaps) or None
 
     async def brake(
         self, report: SweepReport, found: SweepPage, plan: str | None, registered: int
@@ -137,7 +151,8 @@ class Sweeper:
         wrong = plan is not None and plan != report.plan
         too_many = len(found.repairs) - found.expected > report.limit
         report.held = too_many and (plan is None or wrong)
-        await reconciliation.set_held(self.pool, report.figures if report.held else None)
+        if report.held or not report.incomplete:
+            await reconciliation.set_held(self.pool, report.figures if report.held else None)
         if wrong:
             raise PlanChangedError(plan=report.plan)
         if not report.held:

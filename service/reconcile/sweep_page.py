@@ -9,18 +9,23 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from service.domain.phone_numbers import SyncState
 from service.domain.standing import AccessStanding
 from service.domain.sweeps import Repair, SweepReport
 from service.reconcile import brakes
-from service.reconcile.observe import VapiListing
+from service.reconcile.listing import UnreadError, VapiListing
 from service.reconcile.steps.number_facts import ObservedNumber
 from service.reconcile.steps.number_pass import NumberPass
 from service.reconcile.steps.number_plan import NumberPlan, number_plan
 from service.store.pool import Pool
 from service.store.reconcile import sweeps
 from service.store.reconcile.sweeps import SeenNumber
-from service.vapi.resources import PhoneNumberPage, PhoneNumberView
+from service.vapi.elements import SHAPE_ERRORS
+from service.vapi.resources import PhoneNumberView
+
+log = structlog.get_logger()
 
 YIELD_EVERY = 50
 """After so many numbers the event loop may do something else: calls wait for their decision."""
@@ -30,7 +35,8 @@ YIELD_EVERY = 50
 class SweepPage:
     """Counts over all pages. `ordered`: an admin asked for the sweep. `expected` repairs do not count
     for the brake: an admin ordered them, or only our secret is new. `recheck`: the stored state of
-    these numbers is stale."""
+    these numbers is stale. `unknown`: what Vapi shows of these numbers, or of what answers them, could
+    not be read."""
 
     ordered: bool
     checked: int = 0
@@ -38,6 +44,7 @@ class SweepPage:
     shadowed: int = 0
     paused: int = 0
     busy: int = 0
+    unknown: int = 0
     pages: int = 0
     expected: int = 0
     repairs: list[Repair] = field(default_factory=list)
@@ -45,8 +52,9 @@ class SweepPage:
     recheck: list[UUID] = field(default_factory=list)
 
     def fill(self, report: SweepReport, unseen: int, missing: int) -> None:
-        """Write the counts and lists into a report."""
+        """Write the counts and lists into a report; `unseen` numbers are read one by one."""
         report.checked = self.checked + unseen + missing
+        report.unknown = self.unknown
         report.in_sync = self.in_sync
         report.drifted = len(self.repairs) + len(self.left)
         report.shadowed, report.paused, report.pages = self.shadowed, self.paused, self.pages
@@ -66,9 +74,9 @@ class SweepPageReader:
     listing: VapiListing
     found: SweepPage
 
-    async def read(self, page: PhoneNumberPage) -> None:
+    async def read(self, page: Sequence[PhoneNumberView]) -> None:
         """Plan the registered numbers of a page, and record what was found."""
-        views = {view.id: view for view in page.numbers if view.id}
+        views = {view.id: view for view in page if view.id}
         seen = await sweeps.find_seen(self.pool, self.sweep_id, list(views))
         standings = await self.standings_of(seen)
         in_sync: list[UUID] = []
@@ -78,10 +86,9 @@ class SweepPageReader:
                 await asyncio.sleep(0)
             if number.again:
                 continue
-            self.found.checked += 1
             claim = number.claim
             view = views[number.claim.vapi_phone_number_id]
-            entry = await self.compare(number, view, standings)
+            entry = await self.judge(number, view, standings)
             if entry is None:
                 in_sync.append(claim.phone_number_id)
             elif entry:
@@ -100,6 +107,22 @@ class SweepPageReader:
         return await known.read(
             list({one for number in seen if (one := number.claim.organization_id)})
         )
+
+    async def judge(
+        self, number: SeenNumber, view: PhoneNumberView, standings: Mapping[UUID, AccessStanding]
+    ) -> dict[str, Any] | None:
+        """Compare one number, as `compare`; what cannot be read spoils this number only."""
+        self.found.checked += 1
+        try:
+            return await self.compare(number, view, standings)
+        except UnreadError:
+            pass
+        except SHAPE_ERRORS:
+            self.listing.malformed += 1
+            log.exception("sweep.number_unreadable", phone_number_id=number.claim.phone_number_id)
+        self.found.checked -= 1
+        self.found.unknown += 1
+        return {}
 
     async def compare(
         self, number: SeenNumber, view: PhoneNumberView, standings: Mapping[UUID, AccessStanding]

@@ -11,7 +11,7 @@ from service.sandbox.calls import SandboxCall
 from service.sandbox.clock import to_iso
 from service.sandbox.collection import Json
 from service.sandbox.errors import VapiProblem, not_found, unauthorized
-from service.sandbox.resources import json_response, read_object
+from service.sandbox.resources import MOST, json_response, read_object
 from service.sandbox.switchboard import Switchboard
 
 LIE = web.RequestKey("lie", bool)
@@ -36,7 +36,7 @@ class CallRoutes:
         return json_response(orjson.dumps(self.get(request.match_info["id"]).resource()))
 
     async def list_all(self, request: web.Request) -> web.Response:
-        query = listing.parse_query(request.query, equal=FILTERS)
+        query = listing.parse_query(request.query, equal=FILTERS).cut(request.get(MOST))
         found: list[Json] = []
         for call in reversed(self.switchboard.calls.values()):
             if len(found) >= query.limit:

@@ -19,13 +19,16 @@ class SandboxFault:
     with `html`; answer 200 with exactly the JSON value `answer` in place of the real one; cut the
     real answer in half (`truncated`); for control URLs, `lie`: answer 200 and end nothing; for GET,
     `stale`: answer the state before the last change. With `done` the request takes effect first,
-    and only its answer is lost.
-    When: for the first `times` matches (None: always), and only each `every`-th of them.
+    and only its answer is lost. Lists: at most `most` elements a page, whatever the query's limit;
+    the elements `insert` after the first one; `total` as the metadata's `totalItems`.
+    When: for the first `times` matches (None: always), and only each `every`-th of them, after `skip`
+    matches that pass.
     """
 
     pattern: str
     times: int | None = None
     every: int = 1
+    skip: int = 0
     status: int | None = None
     retry_after: float | None = None
     html: bool = False
@@ -37,6 +40,9 @@ class SandboxFault:
     lie: bool = False
     stale: bool = False
     done: bool = False
+    most: int | None = None
+    insert: tuple[object, ...] = ()
+    total: int | None = None
     seen: int = field(default=0)
     hits: int = field(default=0)
 
@@ -51,7 +57,7 @@ class SandboxFault:
         if self.times is not None and self.hits >= self.times:
             return False
         self.seen += 1
-        if self.seen % self.every:
+        if self.seen <= self.skip or (self.seen - self.skip) % self.every:
             return False
         self.hits += 1
         return True
@@ -101,7 +107,8 @@ def parse_fault(data: Json) -> SandboxFault:
         raise ValueError("pattern is missing, such as 'PATCH /phone-number/*'")
     check_types(data, ("pattern",), str)
     check_types(data, ("html", "truncated", "reset", "lie", "stale", "done"), bool)
-    check_types(data, ("times", "every", "status"), int)
+    check_types(data, ("times", "every", "skip", "status", "most", "total"), int)
+    check_types(data, ("insert",), (list, tuple))
     check_types(data, ("retry_after", "stall", "latency"), (int, float))
     if not 100 <= data.get("status", 500) <= 599:
         raise ValueError("status must be an HTTP status")

@@ -1,7 +1,7 @@
 """Parses a list's query and selects its records, by Vapi's rules. No I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -41,6 +41,10 @@ class ListQuery:
     @property
     def filtered(self) -> bool:
         return bool(self.bounds or self.equal or self.search)
+
+    def cut(self, most: int | None) -> "ListQuery":
+        """The query with at most so many elements a page."""
+        return self if most is None else replace(self, limit=min(self.limit, most))
 
     def fits(self, created_ms: int, updated_ms: int) -> bool:
         for name, bound in self.bounds.items():

@@ -14,6 +14,7 @@ from service.sandbox.errors import VapiProblem, not_found
 from service.sandbox.rules import Rule
 
 STALE = web.RequestKey("stale", bool)
+MOST = web.RequestKey("most", int)
 
 
 async def read_object(request: web.Request) -> Json:
@@ -74,11 +75,11 @@ class Resources:
         return self.shelf.put(merged | {"updatedAt": to_iso(self.clock.tick())})
 
     async def list_bare(self, request: web.Request) -> web.Response:
-        query = listing.parse_query(request.query)
+        query = listing.parse_query(request.query).cut(request.get(MOST))
         return json_response(listing.list_bare(self.shelf, query, stale=STALE in request))
 
     async def list_page(self, request: web.Request) -> web.Response:
-        query = listing.parse_query(request.query, paged=True)
+        query = listing.parse_query(request.query, paged=True).cut(request.get(MOST))
         return json_response(listing.list_page(self.shelf, query, stale=STALE in request))
 
     async def get_one(self, request: web.Request) -> web.Response:

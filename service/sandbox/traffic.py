@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from service.sandbox.call_routes import LIE
 from service.sandbox.errors import VapiProblem, unauthorized
 from service.sandbox.faults import Faults, SandboxFault
-from service.sandbox.resources import STALE, json_response
+from service.sandbox.resources import MOST, STALE, json_response
 
 OWN_PREFIX = "/_sandbox"
 HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
@@ -79,6 +79,8 @@ class Traffic:
             request[LIE] = True
         if fault.stale:
             request[STALE] = True
+        if fault.most is not None:
+            request[MOST] = fault.most
         if fault.done:
             await self.serve(request, handler)
         return await self.apply_fault(fault, request, handler)
@@ -102,13 +104,10 @@ class Traffic:
                 headers["Retry-After"] = f"{fault.retry_after:g}"
             return VapiProblem(fault.status, "A requested fault.").response(headers)
         response = await self.serve(request, handler)
-        if fault.truncated and isinstance(response, web.Response):
-            body = response.body if isinstance(response.body, bytes) else b"{}"
-            return web.Response(
-                status=response.status,
-                body=body[: len(body) // 2],
-                content_type="application/json",
-            )
+        if isinstance(response, web.Response) and isinstance(response.body, bytes):
+            body = change_list(fault, response.body)
+            body = body[: len(body) // 2] if fault.truncated else body
+            return json_response(body, response.status)
         return response
 
     async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -125,6 +124,19 @@ class Traffic:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self.stopping.wait()
+
+
+def change_list(fault: SandboxFault, body: bytes) -> bytes:
+    """A list's answer with the fault's elements in it, and its total."""
+    if not fault.insert and fault.total is None:
+        return body
+    answer = orjson.loads(body)
+    elements = answer.get("results") if isinstance(answer, dict) else answer
+    if isinstance(elements, list):
+        elements[1:1] = fault.insert
+    if fault.total is not None and isinstance(answer, dict) and "metadata" in answer:
+        answer["metadata"]["totalItems"] = fault.total
+    return orjson.dumps(answer)
 
 
 async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from service.vapi import errors
+from service.vapi.elements import decode, without_nul
 
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_WORDS = 300
@@ -44,34 +44,18 @@ def refuse_status(
     raise errors.VapiUnavailableError(f"Vapi failed (status {status}).", retry_after)
 
 
-def decode(content: bytes) -> object:
-    """The JSON value of a body; None for anything else, such as HTML or half a body."""
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        return None
-
-
 def read_object(content: bytes) -> dict[str, Any]:
-    """The JSON object of an answer about one object, or of a page of `/v2`."""
-    value = decode(content)
+    """The JSON object of an answer about one object."""
+    value = decode(without_nul(content))
     if not isinstance(value, dict):
         raise errors.VapiUnavailableError("Vapi's answer is not a JSON object.")
-    return value
-
-
-def read_objects(content: bytes) -> list[dict[str, Any]]:
-    """The array of objects of any other list."""
-    value = decode(content)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise errors.VapiUnavailableError("Vapi's answer is not a list of JSON objects.")
     return value
 
 
 def refuse_size(content: bytes, limit: int) -> None:
     """Raise for a body that `read_limited` has cut."""
     if len(content) > limit:
-        raise errors.VapiUnavailableError("Vapi's answer is too large.")
+        raise errors.VapiTooLargeError("Vapi's answer is too large.")
 
 
 def explanation(content: bytes, secrets: Iterable[str]) -> str:

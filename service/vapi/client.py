@@ -8,16 +8,18 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
+import structlog
 from pydantic import SecretStr
 from yarl import URL
 
 from service.domain.priority import Priority
 from service.settings.outgoing_proxies import proxy_of
 from service.vapi import answers, errors, paging
+from service.vapi.elements import read_elements
+from service.vapi.pages import BarePage, PhoneNumberPage
 from service.vapi.resources import (
     AssistantView,
     CallView,
-    PhoneNumberPage,
     PhoneNumberView,
     SquadView,
     WorkflowView,
@@ -31,6 +33,8 @@ BACK_OFF_SECONDS = 1.0
 Pace = Callable[[Priority], Awaitable[None]]
 BackOff = Callable[[float], Awaitable[None]]
 View = TypeVar("View")
+
+log = structlog.get_logger()
 
 
 class VapiClient:
@@ -58,6 +62,7 @@ class VapiClient:
         self.back_off = back_off
         self.timeout = timeout
         self.max_answer_bytes = max_answer_bytes
+        self.malformed: set[str] = set()
 
     async def get_phone_number(
         self, number_id: str, priority: Priority = Priority.REPAIR
@@ -76,18 +81,17 @@ class VapiClient:
     ) -> PhoneNumberPage:
         """Page `page` (from 1) of all phone numbers, oldest first: a new one moves no other.
 
-        A removed one does, so a number that a sweep did not see may still exist.
+        A removed one does, so a number that a sweep did not see may still exist. `paging.PageWalk`
+        says which page follows.
         """
         query = f"page={page}&limit={min(limit, MAX_PAGE)}&sortBy=createdAt&sortOrder=ASC"
-        answer = await self.request("GET", f"/v2/phone-number?{query}", priority)
-        found = PhoneNumberPage.parse(answer, page, limit)
-        if found is None:
-            raise errors.VapiUnavailableError("Vapi's answer is not a page of phone numbers.")
+        found = PhoneNumberPage.read(await self.send("GET", f"/v2/phone-number?{query}", priority))
+        self.report_malformed("/v2/phone-number", found.malformed)
         return found
 
     def list_phone_numbers(
         self, priority: Priority = Priority.REPAIR
-    ) -> AsyncIterator[tuple[PhoneNumberView, ...]]:
+    ) -> AsyncIterator[BarePage[PhoneNumberView]]:
         """All phone numbers from the older, bare list, as `list_assistants`."""
         return self.list_all("/phone-number", PhoneNumberView, priority)
 
@@ -105,7 +109,7 @@ class VapiClient:
 
     def list_assistants(
         self, priority: Priority = Priority.REPAIR
-    ) -> AsyncIterator[tuple[AssistantView, ...]]:
+    ) -> AsyncIterator[BarePage[AssistantView]]:
         """All saved assistants, newest first, a page at a time; see `paging.Walk`."""
         return self.list_all("/assistant", AssistantView, priority)
 
@@ -117,7 +121,7 @@ class VapiClient:
 
     def list_squads(
         self, priority: Priority = Priority.REPAIR
-    ) -> AsyncIterator[tuple[SquadView, ...]]:
+    ) -> AsyncIterator[BarePage[SquadView]]:
         """All squads, as `list_assistants`."""
         return self.list_all("/squad", SquadView, priority)
 
@@ -129,7 +133,7 @@ class VapiClient:
 
     def list_workflows(
         self, priority: Priority = Priority.REPAIR
-    ) -> AsyncIterator[tuple[WorkflowView, ...]]:
+    ) -> AsyncIterator[BarePage[WorkflowView]]:
         """All workflows, as `list_assistants`."""
         return self.list_all("/workflow", WorkflowView, priority)
 
@@ -149,7 +153,7 @@ class VapiClient:
 
     def list_calls(
         self, since: datetime, priority: Priority = Priority.REPAIR
-    ) -> AsyncIterator[tuple[CallView, ...]]:
+    ) -> AsyncIterator[BarePage[CallView]]:
         """The calls that began since, as `list_assistants`."""
         return self.list_all("/call", CallView, priority, since)
 
@@ -177,13 +181,30 @@ class VapiClient:
         view: Callable[[dict[str, Any]], View],
         priority: Priority,
         since: datetime | None = None,
-    ) -> AsyncIterator[tuple[View, ...]]:
-        """All objects of a bare list, a page at a time; empty pages are left out."""
+    ) -> AsyncIterator[BarePage[View]]:
+        """All objects of a bare list, a page at a time; pages with nothing new are left out.
+
+        A `VapiError` after the first page means that the list is incomplete.
+        """
         walk = paging.Walk(since=since)
         while walk.query is not None:
-            content = await self.send("GET", f"{collection}?{walk.query}", priority)
-            if fresh := walk.take(answers.read_objects(content)):
-                yield tuple(view(item) for item in fresh)
+            try:
+                content = await self.send("GET", f"{collection}?{walk.query}", priority)
+            except errors.VapiTooLargeError:
+                if walk.shrink():
+                    continue
+                raise
+            elements = read_elements(content)
+            self.report_malformed(collection, elements.malformed)
+            fresh = walk.take(elements)
+            if fresh or elements.malformed:
+                yield BarePage(tuple(view(item) for item in fresh), elements.malformed)
+
+    def report_malformed(self, collection: str, count: int) -> None:
+        """Log elements of a list that could not be read, once for each collection."""
+        if count and collection not in self.malformed:
+            self.malformed.add(collection)
+            log.warning("vapi.list_malformed", collection=collection, elements=count)
 
     async def request(
         self, method: str, path: str, priority: Priority, body: Mapping[str, Any] | None = None

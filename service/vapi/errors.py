@@ -38,3 +38,7 @@ class VapiUnsureError(VapiUnavailableError):
 
 class VapiThrottledError(VapiUnavailableError):
     """429: too many requests. Retry after `retry_after` seconds, where Vapi names a time."""
+
+
+class VapiTooLargeError(VapiUnavailableError):
+    """The answer exceeds the limit: a list is asked for in smaller pages."""

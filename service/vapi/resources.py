@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
 from service.inputs.ids import id_of
 
@@ -277,24 +277,3 @@ class CallView:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         return Decimal(str(value)) if 0 <= value < MOST_COST else None
-
-
-@dataclass(frozen=True, slots=True)
-class PhoneNumberPage:
-    """One page of phone numbers, and whether another follows."""
-
-    numbers: tuple[PhoneNumberView, ...]
-    has_next: bool
-
-    @classmethod
-    def parse(cls, raw: Mapping[str, Any], page: int, limit: int) -> Self | None:
-        """Read `{"results": […], "metadata": {…}}` of page `page`; None if it is something else."""
-        results, metadata = raw.get("results"), raw.get("metadata")
-        if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
-            return None
-        known = metadata if isinstance(metadata, Mapping) else {}
-        more, total = known.get("hasNextPage"), known.get("totalItems")
-        if not isinstance(more, bool):
-            # The spec promises `totalItems` and not `hasNextPage`; neither was ever seen.
-            more = page * limit < total if isinstance(total, int) else len(results) >= limit
-        return cls(tuple(PhoneNumberView(item) for item in results), more and bool(results))

@@ -13,6 +13,7 @@ from service.domain.wording import doctor_conditions as doctor_words
 from service.domain.wording import panel_conditions as panel_words
 from service.domain.wording import start_conditions as start_words
 from service.domain.wording import storage_conditions as storage_words
+from service.domain.wording import vapi_conditions as vapi_words
 
 READINESS = {
     "directory",
@@ -38,7 +39,7 @@ def filled(kind: ConditionKind) -> Condition:
 def test_slugs_are_unique() -> None:
     tables = [
         table
-        for module in (words, doctor_words, panel_words, storage_words, start_words)
+        for module in (words, doctor_words, panel_words, storage_words, start_words, vapi_words)
         for name, table in vars(module).items()
         if name.endswith("_KINDS")
     ]

@@ -63,29 +63,6 @@ async def test_an_implausible_list_is_not_believed(
     assert [row["outcome"] for row in outcomes] == ["failed", "failed", "done"]
 
 
-async def test_a_list_that_does_not_go_on_is_not_believed(world: World) -> None:
-    """The page parameter is ignored: the first page comes every time."""
-    numbers = await world.numbers(20)
-    shown = [world.vapi.numbers.find(vapi_id) for vapi_id in list(numbers)[:5]]
-    world.vapi.fail(
-        "GET /v2/phone-number", answer={"results": shown, "metadata": {"hasNextPage": True}}
-    )
-    with pytest.raises(UnavailableError):
-        await world.sweep()
-    assert world.asked("GET /v2/phone-number") == 2
-
-
-async def test_a_later_page_that_fails_leaves_everything_as_it_was(world: World) -> None:
-    numbers = await world.numbers(1010)
-    world.spoil(list(numbers)[:3])
-    world.vapi.fail("GET /v2/phone-number", every=2, status=502)
-    with pytest.raises(UnavailableError):
-        await world.sweep()
-    assert world.asked("PATCH *") == 0
-    world.vapi.faults.clear()
-    assert (await world.sweep()).repaired == 3
-
-
 async def test_a_few_unlisted_numbers_are_asked_about_and_stay(world: World) -> None:
     numbers = await world.numbers(12)
     shown = [world.vapi.numbers.find(vapi_id) for vapi_id in list(numbers)[:10]]

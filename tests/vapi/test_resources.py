@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from service.vapi.resources import (
     AssistantView,
     CallView,
-    PhoneNumberPage,
     PhoneNumberView,
     SquadView,
     ToolView,
@@ -126,31 +125,6 @@ def test_a_call_may_have_no_control_url(monitor: object) -> None:
 def test_a_call_has_a_control_url() -> None:
     url = "https://x.vapi.ai/c/control"
     assert CallView({"monitor": {"controlUrl": url}}).control_url == url
-
-
-@pytest.mark.parametrize(
-    ("metadata", "count", "has_next"),
-    [
-        ({"hasNextPage": True}, 2, True),
-        ({"hasNextPage": False, "totalItems": 99}, 2, False),
-        ({"totalItems": 5}, 2, True),
-        ({"totalItems": 4}, 2, False),
-        ({"totalItems": 99}, 0, False),
-        (None, 2, True),
-        (None, 1, False),
-    ],
-)
-def test_whether_a_page_is_the_last(metadata: object, count: int, has_next: bool) -> None:
-    results = [{"id": f"n{place}"} for place in range(count)]
-    page = PhoneNumberPage.parse({"results": results, "metadata": metadata}, page=2, limit=2)
-    assert page is not None
-    assert [view.id for view in page.numbers] == [item["id"] for item in results]
-    assert page.has_next is has_next
-
-
-@pytest.mark.parametrize("raw", [{}, {"results": None}, {"results": {}}, {"results": ["n1"]}])
-def test_what_is_no_page_is_none(raw: dict[str, Any]) -> None:
-    assert PhoneNumberPage.parse(raw, page=1, limit=2) is None
 
 
 def test_where_events_go_and_which_field_says_so() -> None:

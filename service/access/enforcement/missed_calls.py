@@ -19,10 +19,11 @@ from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Decision
 from service.domain.priority import Priority
 from service.store.calls.call_store import CallStore
-from service.store.calls.watch import WatchedCall
+from service.store.calls.watch import CallListFindings, WatchedCall
 from service.store.leases import holding
 from service.store.pool import UNAVAILABLE
 from service.vapi.client import VapiClient
+from service.vapi.elements import SHAPE_ERRORS
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.hooks import RING_REASON
 from service.vapi.message_types import NOT_BEGUN
@@ -33,7 +34,7 @@ OVERLAP = timedelta(minutes=10)
 so later events of it are seen for this long; after that each call is checked individually."""
 GRACE = timedelta(seconds=30)
 """How old a call has to be before a missing message counts as missed."""
-MOST_PAGES = 20
+MOST_CALLS = 20_000
 MOST_OLD = 5
 POLL_SECONDS = 10.0
 RING_GATE = "ring_gate"
@@ -79,32 +80,40 @@ class CallWatch:
         if claimed is None:
             return
         claim, seen_until, now = claimed
-        reached = None
+        found = CallListFindings()
         try:
             async with holding(lambda: self.calls.renew_watch(claim), began):
                 since = seen_until - OVERLAP
-                await self.compare_list(since)
+                await self.compare_list(since, found)
                 await self.check_old_calls(since)
-            reached = now
+            found.reached = None if found.gap else now
         except VapiError as exc:
+            if found.calls:
+                found.gap = f"Vapi's list of calls is incomplete: {exc}"
             log.warning("call_watch.unanswered", error=str(exc))
         finally:
-            await self.calls.release_watch(claim, self.interval, reached)
+            await self.calls.release_watch(claim, self.interval, found)
 
-    async def compare_list(self, since: datetime) -> None:
-        """Compare every call that began since, page by page, newest first."""
-        pages = 0
+    async def compare_list(self, since: datetime, found: CallListFindings) -> None:
+        """Compare every call that began since, page by page, newest first. What the list does not show
+        is judged by `check_old_calls` alone, which asks for each call."""
         async for page in self.client.list_calls(since, Priority.REPAIR):
-            pages += 1
-            views = {view.id: view for view in page if view.id}
+            found.malformed += page.malformed
+            views = {view.id: view for view in page.views if view.id}
             known = await self.calls.find_watched(list(views))
             for call_id, view in views.items():
-                if call_id not in known and view.status not in NOT_BEGUN:
-                    await self.record_missed(call_id, view)
-                elif call_id in known:
-                    await self.compare_known(known[call_id], view)
-            if pages == MOST_PAGES:
-                log.warning("call_watch.cut_short", pages=pages)
+                try:
+                    if call_id in known:
+                        await self.compare_known(known[call_id], view)
+                    elif view.status not in NOT_BEGUN:
+                        await self.record_missed(call_id, view)
+                except SHAPE_ERRORS:
+                    found.malformed += 1
+                    log.exception("call_watch.call_unreadable", call_id=call_id)
+            found.calls += len(views)
+            if found.calls >= MOST_CALLS:
+                found.gap = f"Vapi lists more than {MOST_CALLS} calls since {since:%H:%M} UTC."
+                log.warning("call_watch.cut_short", calls=found.calls)
                 return
 
     async def compare_known(self, known: WatchedCall, view: CallView) -> None:

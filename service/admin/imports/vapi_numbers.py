@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from typing import TypeVar
 
 from yarl import URL
@@ -24,7 +23,9 @@ from service.vapi.errors import (
     VapiRejectedError,
     VapiUnavailableError,
 )
-from service.vapi.resources import PhoneNumberPage, PhoneNumberView, text
+from service.vapi.pages import PhoneNumberPage
+from service.vapi.paging import PageWalk
+from service.vapi.resources import PhoneNumberView, text
 
 TRIES = 3
 WAIT_SECONDS = 0.5
@@ -94,21 +95,17 @@ class VapiNumbers:
     wait_seconds: float = WAIT_SECONDS
 
     async def pages(self) -> AsyncIterator[list[VapiNumber]]:
-        """All numbers, oldest first, each once. Raises a `VapiError`."""
-        seen = set[str]()
-        for page in count(1):
-            found = await self.patiently(partial(self.ask_page, page))
-            read = (VapiNumber.of(view) for view in found.numbers)
-            fresh = [item for item in read if item is not None and item.id not in seen]
-            seen.update(item.id for item in fresh)
-            yield fresh
-            if not found.has_next:
-                return
-            if not fresh:
-                raise VapiUnavailableError("Vapi repeats the same page of phone numbers.")
+        """All numbers, oldest first, each once. Raises a `VapiError`, also for an incomplete list."""
+        walk = PageWalk()
+        while walk.page is not None:
+            found = await self.patiently(partial(self.ask_page, walk.page, walk.limit))
+            read = (VapiNumber.of(view) for view in walk.take(found))
+            yield [item for item in read if item is not None]
+        if walk.gap is not None:
+            raise VapiUnavailableError(walk.gap)
 
-    async def ask_page(self, page: int) -> PhoneNumberPage:
-        return await self.client.list_phone_numbers_page(page, priority=Priority.ADMIN)
+    async def ask_page(self, page: int, limit: int) -> PhoneNumberPage:
+        return await self.client.list_phone_numbers_page(page, limit, Priority.ADMIN)
 
     async def look_up(self, ids: set[str], numbers: set[str]) -> KnownNumbers:
         """Find these ids and E.164 numbers at Vapi.

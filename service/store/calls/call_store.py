@@ -138,9 +138,11 @@ class CallStore:
         """Renew the lease on the comparison; False once another replica has taken it over."""
         return await watch.renew(self.pool, claim)
 
-    async def release_watch(self, claim: int, next_in: float, seen_until: datetime | None) -> None:
-        """Release the claim on the comparison; `seen_until` is None if it failed."""
-        await watch.release(self.pool, claim, next_in, seen_until)
+    async def release_watch(
+        self, claim: int, next_in: float, found: watch.CallListFindings
+    ) -> None:
+        """Release the claim on the comparison; if it reached nothing, the mark stays."""
+        await watch.release(self.pool, claim, next_in, found)
 
     async def get_seconds_to_watch(self) -> float:
         """Seconds until the next comparison may be claimed."""

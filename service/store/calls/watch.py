@@ -18,7 +18,8 @@ RETURNING claim, seen_until, now() AS now
 
 END = """
 UPDATE callgate.call_watch SET claimed_until = NULL,
-    next_look_at = now() + make_interval(secs => $2), seen_until = coalesce($3, seen_until)
+    next_look_at = now() + make_interval(secs => $2), seen_until = coalesce($3, seen_until),
+    malformed = $4, gap = $5
 WHERE claim = $1
 """
 
@@ -70,9 +71,20 @@ async def renew(pool: Pool, claim: int) -> bool:
     return bool(await pool.fetchval(RENEW, claim, LEASE_SECONDS))
 
 
-async def release(pool: Pool, claim: int, next_in: float, seen_until: datetime | None) -> None:
-    """Release the claim; `seen_until` is None if the comparison failed: the mark stays."""
-    await pool.execute(END, claim, next_in, seen_until)
+@dataclass(slots=True)
+class CallListFindings:
+    """A comparison under way: the calls that came, unreadable elements, and why the list is incomplete.
+    `reached` stays None then, or if the comparison failed."""
+
+    calls: int = 0
+    malformed: int = 0
+    gap: str | None = None
+    reached: datetime | None = None
+
+
+async def release(pool: Pool, claim: int, next_in: float, found: CallListFindings) -> None:
+    """Release the claim; if the comparison reached nothing, the mark stays."""
+    await pool.execute(END, claim, next_in, found.reached, found.malformed, found.gap)
 
 
 async def get_seconds_to_next(pool: Pool) -> float:

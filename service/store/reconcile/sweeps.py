@@ -11,7 +11,7 @@ from service.domain.reconcile import WebhookClaim
 from service.store.pool import Pool
 from service.store.reconcile.claims import claim_of
 
-Outcome = Literal["running", "done", "held", "failed"]
+Outcome = Literal["running", "done", "incomplete", "held", "failed"]
 
 BEGIN = """
 INSERT INTO callgate.sweeps (started_by, dry_run, registered)

@@ -37,7 +37,11 @@ class Repair(ResponseBody):
 
 
 class SweepReport(ResponseBody):
-    """The result of a sweep. `repairs` are due; `left` are not: shadowed, paused, or due later."""
+    """The result of a sweep. `repairs` are due; `left` are not: shadowed, paused, or due later.
+
+    `incomplete` says why Vapi's lists are: then `unknown` numbers, which they do not show, keep their
+    state. `malformed` elements of the lists could not be read.
+    """
 
     checked: int
     in_sync: int
@@ -49,6 +53,9 @@ class SweepReport(ResponseBody):
     missing: int
     paused: int
     remaining: int
+    unknown: int
+    malformed: int
+    incomplete: str | None
     left: list[Repair]
     limit: int
     dry_run: bool
@@ -61,7 +68,7 @@ class Sweep(ResponseBody):
     finished_at: Instant | None
     started_by: str
     dry_run: bool
-    outcome: Literal["running", "done", "held", "failed"]
+    outcome: Literal["running", "done", "incomplete", "held", "failed"]
     registered: int
     seen: int
     figures: dict[str, Any]

@@ -73,7 +73,7 @@ async def test_a_page_of_numbers(vapi: Vapi) -> None:
     vapi.answers({"results": [NUMBER, {"id": "n2"}], "metadata": metadata})
     page = await vapi.client.list_phone_numbers_page(2, limit=2)
     assert [view.raw for view in page.numbers] == [NUMBER, {"id": "n2"}]
-    assert page.has_next
+    assert (page.total, page.has_next) == (5, None)
     (request,) = vapi.requests
     assert request.path == "/v2/phone-number"
     assert dict(request.query) == {

@@ -106,7 +106,8 @@ class DryRunView:
     @property
     def summary(self) -> str:
         checked = counted(self.report.checked, "number")
-        return f"{checked} checked, {self.report.in_sync:,} in sync. Nothing was changed."
+        text = f"{checked} checked, {self.report.in_sync:,} in sync. Nothing was changed."
+        return f"{text} {self.report.caveat}".rstrip()
 
     @property
     def button(self) -> str:
@@ -126,7 +127,7 @@ class DryRunView:
 
     @property
     def in_sync(self) -> bool:
-        return not self.report.repairs and not self.report.left
+        return not (self.report.repairs or self.report.left or self.report.caveat)
 
     @property
     def fields(self) -> str:
@@ -169,11 +170,11 @@ class DryRunView:
 def describe_repairs(report: SweepReport) -> str:
     """The result of repairs in a sentence."""
     if not report.drifted:
-        return "There was nothing to repair."
+        return f"There was nothing to repair. {report.caveat}".rstrip()
     parts = [f"{report.repaired} of {counted(report.drifted, 'number')} repaired"]
     parts += [f"{report.remaining} in progress"] if report.remaining else []
     parts += [f"{report.failed} failed"] if report.failed else []
-    return f"{', '.join(parts)}."
+    return f"{', '.join(parts)}. {report.caveat}".rstrip()
 
 
 def counted(count: int, noun: str) -> str:
