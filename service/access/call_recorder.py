@@ -145,6 +145,9 @@ class CallRecorder:
                     await self.calls.record_end(end)
             except UNAVAILABLE:
                 self.writer.rest()
+            except Exception:
+                # A bug of ours, or a value that PostgreSQL rejects: the end is still kept on disk.
+                log.exception("call.end_refused_by_database", call_id=end.vapi_call_id)
             else:
                 return
         await self.spool.keep(Entry(end=end))

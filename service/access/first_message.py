@@ -1,4 +1,4 @@
-"""Turns a call's first message into its row, and logs the decision with the contract's lines."""
+"""Turns a message of a call into its row, and logs the decision with the contract's lines."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -7,6 +7,7 @@ import structlog
 
 from policies.contract import Effect
 from service.access.directory import Registration
+from service.access.known_calls import KnownCall, decision_of
 from service.domain.calls import GateName, NewCall, plausible_cost, plausible_duration
 from service.domain.decisions import Basis, Decision
 from service.domain.wording.blocked_messages import format_blocked_message
@@ -72,6 +73,32 @@ def new_call(
         cost=plausible_cost(message.cost, duration, now - began_at) if ended_at else None,
         number=message.number if registration is None else None,
         goodbye=spoken,
+    )
+
+
+def remembered_call(
+    call_id: str,
+    message: ServerMessage,
+    registration: Registration | None,
+    known: KnownCall,
+    now: datetime,
+) -> NewCall:
+    """The row of a call from its cached decision and a later message, for when its record is missing:
+    it waits in another replica's spool, or a failover lost it."""
+    number = registration.phone_number if registration else None
+    began_at = started_at(message, now)
+    return NewCall(
+        vapi_call_id=call_id,
+        organization_id=known.organization_id,
+        phone_number_id=number.id if number else None,
+        vapi_phone_number_id=known.number or next(iter(message.phone_number_ids), None),
+        type=message.call_type,
+        gate="event",
+        decision=decision_of(known, began_at),
+        started_at=min(began_at, known.decided_at or began_at),
+        control_url=message.control_url,
+        hangup_after_seconds=0.0 if known.hung_up else None,
+        number=message.number if known.organization_id is None else None,
     )
 
 

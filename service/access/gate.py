@@ -16,7 +16,7 @@ from policies.contract import CallFacts
 from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
-from service.access.first_message import deny_unknown, new_call
+from service.access.first_message import deny_unknown, new_call, remembered_call
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
 from service.access.policies.request import build_request
@@ -207,7 +207,8 @@ class AccessGate:
             self.ask_again(call_id, known)
         elif message.ends_call:
             if not names_other_number(known, message):
-                await self.recorder.record_end(self.build_end(call_id, known, message))
+                end = self.build_end(call_id, known, message, registration)
+                await self.recorder.record_end(end)
         elif not known.allowed and known.hung_up:
             self.restart(call_id, known, message)
 
@@ -227,14 +228,23 @@ class AccessGate:
             known.hung_up_at = time.monotonic()
             self.recorder.start(self.recorder.ask_owner((call_id, known.organization_id)))
 
-    def build_end(self, call_id: str, known: KnownCall, message: ServerMessage) -> CallEnd:
+    def build_end(
+        self,
+        call_id: str,
+        known: KnownCall,
+        message: ServerMessage,
+        registration: Registration | None,
+    ) -> CallEnd:
+        now = self.directory.now()
         return CallEnd(
             call_id,
-            message.ended_at or message.at or self.directory.now(),
+            message.ended_at or message.at or now,
             message.ended_reason,
             message.duration_seconds,
             message.cost,
             known.organization_id,
+            reported_at=now,
+            call=remembered_call(call_id, message, registration, known, now),
         )
 
 

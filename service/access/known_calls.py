@@ -2,11 +2,14 @@
 
 import time
 from collections import OrderedDict
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
+from policies.contract import Effect
 from service.domain.calls import NewCall
+from service.domain.decisions import Basis, Decision
 from service.store.calls.decisions import StoredDecision
 
 MOST_CALLS = 50_000
@@ -18,6 +21,7 @@ class KnownCall(msgspec.Struct, gc=False):
 
     `number` is Vapi's id of the number that named the organization. `owner_checked`: Vapi has told
     whose call it is. `claims`: decisions for other organizations that messages of this call named.
+    `basis`, `determined_by` and `decided_at` are the decision's.
 
     A replica holds tens of thousands of these. The garbage collector skips them, because traversing
     them would pause every call; for the same reason `decision_id` is text, and a claim does not
@@ -34,6 +38,9 @@ class KnownCall(msgspec.Struct, gc=False):
     hung_up_at: float = 0.0
     had_control_url: bool = False
     claims: dict[UUID, "KnownCall"] | None = None
+    basis: Basis = "fresh"
+    determined_by: str | None = None
+    decided_at: datetime | None = None
 
 
 class KnownCalls:
@@ -88,6 +95,9 @@ def known_from(call: NewCall) -> KnownCall:
         hung_up=call.hangup_after_seconds is not None,
         hung_up_at=time.monotonic(),
         had_control_url=call.control_url is not None,
+        basis=call.decision.basis,
+        determined_by=call.decision.determined_by,
+        decided_at=call.decision.decided_at,
     )
 
 
@@ -103,4 +113,20 @@ def known_from_stored(stored: StoredDecision) -> KnownCall:
         owner_checked=stored.owner_checked,
         hung_up_at=time.monotonic(),
         had_control_url=stored.gate == "event",
+        basis=stored.decision.basis,
+        determined_by=stored.decision.determined_by,
+        decided_at=stored.decision.decided_at,
+    )
+
+
+def decision_of(known: KnownCall, otherwise: datetime) -> Decision:
+    """The decision on a cached call, without its trace; `otherwise`: when, if it is not known."""
+    return Decision(
+        UUID(known.decision_id),
+        Effect.ALLOW if known.allowed else Effect.DENY,
+        known.reason,
+        known.determined_by,
+        known.basis,
+        (),
+        known.decided_at or otherwise,
     )

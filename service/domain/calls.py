@@ -126,6 +126,8 @@ class CallEnd:
 
     A message proves no end of a call that is being hung up: Vapi is asked first. An end of another
     organization than the call's changes nothing; None: the organization is not known.
+    `reported_at` is when the report arrived, by the database's clock. `call` is what the replica that
+    took the report knew of the call: recorded if no row of it exists.
     """
 
     vapi_call_id: str
@@ -135,6 +137,8 @@ class CallEnd:
     cost: Decimal | None = None
     organization_id: UUID | None = None
     proof: EndProof = "message"
+    reported_at: datetime | None = None
+    call: NewCall | None = None
 
 
 def plausible_duration(seconds: float | None, age: timedelta) -> float | None:

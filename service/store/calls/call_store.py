@@ -16,8 +16,8 @@ from asyncpg.pool import PoolConnectionProxy
 from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
 from service.store.calls import claims, decisions, ends, hangups, live, records, watch
 from service.store.calls.claims import Contest
+from service.store.calls.closing import EndResult
 from service.store.calls.decisions import StoredDecision
-from service.store.calls.ends import EndResult
 from service.store.calls.hangups import HangupTarget
 from service.store.calls.watch import WatchedCall
 from service.store.pool import Pool

@@ -62,8 +62,8 @@ UPDATE callgate.calls SET
     reason = $7, gate = $8, decision = $9, control_url = $10, hangup_state = $11,
     hangup_attempts = 0, hangup_accepted = false, ended_at = $12, ended_reason = $13,
     duration_seconds = $14, cost = $15, goodbye = NULL, quiet_until = NULL, cut_at = NULL,
-    cut_reason = NULL, lived_seconds = NULL, end_proved = $16, owner_checked_at = now(),
-    updated_at = now()
+    cut_reason = NULL, lived_seconds = NULL, end_proved = $16, duration_claimed = false,
+    cost_claimed = false, owner_checked_at = now(), updated_at = now()
 WHERE vapi_call_id = $1
 """
 

@@ -13,7 +13,9 @@ from service.store.pool import Connection, Pool
 
 FIND_STORED = """
 SELECT vapi_call_id, organization_id, vapi_phone_number_id, blocked, gate, decision, hangup_state,
-    owner_checked_at IS NOT NULL AS owner_checked
+    owner_checked_at IS NOT NULL AS owner_checked, started_at,
+    ended_at IS NULL AND control_url IS NULL OR type IS NULL OR phone_number_id IS NULL
+        OR vapi_phone_number_id IS NULL OR decision->'trace' = '[]' AS lacks_facts
 FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
 """
 
@@ -23,7 +25,8 @@ class StoredDecision:
     """The stored decision on a call for one organization, as its later messages need it.
 
     `owner` is the decision of the call's own organization where this one is another's claim.
-    `owner_checked`: Vapi has told whose call it is. `hung_up`: a hang-up was ordered.
+    `owner_checked`: Vapi has told whose call it is. `hung_up`: a hang-up was ordered. `lacks_facts`: the
+    row lacks its type, its number, its trace or, of a call that goes on, its control URL.
     """
 
     vapi_call_id: str
@@ -34,6 +37,8 @@ class StoredDecision:
     decision: Decision
     hung_up: bool
     owner_checked: bool = False
+    started_at: datetime | None = None
+    lacks_facts: bool = False
     owner: "StoredDecision | None" = None
 
     @property
@@ -89,6 +94,8 @@ def stored_from_row(row: Mapping[str, Any]) -> StoredDecision:
         decision=load_decision(row["decision"]),
         hung_up=row["hangup_state"] is not None,
         owner_checked=row["owner_checked"],
+        started_at=row["started_at"],
+        lacks_facts=row["lacks_facts"],
     )
 
 

@@ -1,10 +1,15 @@
-"""The rows of `callgate.calls`, inserted with their decision and hang-up job; `ends` closes them."""
+"""The rows of `callgate.calls`, inserted with their decision and hang-up job; `closing` ends them.
 
-from collections.abc import Sequence
+A call that is recorded already keeps its decision, and takes over what else a later record knows: an
+earlier beginning, a control URL, an end.
+"""
+
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from service.domain.calls import CallKey, HangupState, NewCall
 from service.store.calls.claims import find_claims, insert_claims
+from service.store.calls.closing import close_call, end_of
 from service.store.calls.decisions import StoredDecision, dump_decision, find_decisions
 from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
@@ -15,19 +20,44 @@ INSERT = """
 INSERT INTO callgate.calls AS c (
     vapi_call_id, organization_id, phone_number_id, vapi_phone_number_id, type, status, blocked,
     reason, gate, decision, control_url, hangup_state, started_at, ended_at, ended_reason,
-    duration_seconds, cost, goodbye, missed, number, end_proved)
+    duration_seconds, cost, goodbye, missed, number, end_proved, duration_claimed, cost_claimed)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21)
+    $20, $21, NOT $21 AND $16::float8 IS NOT NULL, NOT $21 AND $17::numeric IS NOT NULL)
 ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     organization_id = excluded.organization_id, phone_number_id = excluded.phone_number_id,
-    vapi_phone_number_id = excluded.vapi_phone_number_id, status = excluded.status,
+    vapi_phone_number_id = excluded.vapi_phone_number_id,
+    status = CASE WHEN excluded.blocked THEN 'failed' WHEN c.ended_at IS NOT NULL THEN 'ended'
+        ELSE 'in-progress' END,
     blocked = excluded.blocked, reason = excluded.reason, gate = excluded.gate,
-    decision = excluded.decision, control_url = excluded.control_url,
+    decision = excluded.decision, control_url = coalesce(excluded.control_url, c.control_url),
     hangup_state = excluded.hangup_state, goodbye = excluded.goodbye,
-    ended_at = coalesce(c.ended_at, excluded.ended_at), updated_at = now()
+    started_at = least(c.started_at, excluded.started_at),
+    type = coalesce(c.type, excluded.type), updated_at = now()
 WHERE c.organization_id IS NULL AND excluded.organization_id IS NOT NULL
     AND c.owner_checked_at IS NULL
-RETURNING vapi_call_id, organization_id
+RETURNING vapi_call_id, organization_id, c.xmax = 0 AS inserted
+"""
+
+# The first stored decision holds; one that was recorded from memory, at the call's end, gets its trace.
+# The URL of a call that has ended is erased by a trigger.
+MERGE = """
+UPDATE callgate.calls SET
+    started_at = least(started_at, $3::timestamptz), type = coalesce(type, $4::text),
+    phone_number_id = coalesce(phone_number_id, $5::uuid),
+    vapi_phone_number_id = coalesce(vapi_phone_number_id, $6::text),
+    control_url = coalesce(control_url, $7::text),
+    gate = CASE WHEN decision->'trace' = '[]' AND decision->>'id' = $8::jsonb->>'id'
+        THEN $9::text ELSE gate END,
+    decision = CASE WHEN decision->'trace' = '[]' AND decision->>'id' = $8::jsonb->>'id'
+        THEN $8::jsonb ELSE decision END,
+    updated_at = now()
+WHERE vapi_call_id = $1 AND ($2::uuid IS NULL OR organization_id = $2)
+    AND (started_at > $3::timestamptz OR type IS NULL AND $4::text IS NOT NULL
+        OR phone_number_id IS NULL AND $5::uuid IS NOT NULL
+        OR vapi_phone_number_id IS NULL AND $6::text IS NOT NULL
+        OR control_url IS NULL AND $7::text IS NOT NULL AND ended_at IS NULL
+        OR decision->>'id' = $8::jsonb->>'id' AND decision->'trace' = '[]'
+            AND $8::jsonb->'trace' <> '[]')
 """
 
 
@@ -89,17 +119,19 @@ async def record_calls(
     ordered = sorted(calls, key=lambda call: call.vapi_call_id)
     if all(call.hangup_after_seconds is None for call in ordered):
         # One atomic statement needs no transaction, which saves three round trips.
-        won = await insert_calls(connection, ordered)
+        recorded = await insert_calls(connection, ordered)
     else:
         async with connection.transaction():
-            won = await insert_calls(connection, ordered)
+            recorded = await insert_calls(connection, ordered)
             jobs = [
                 HangupJob(call.vapi_call_id, call.hangup_after_seconds)
                 for call in ordered
-                if call.hangup_after_seconds is not None and call.key in won
+                if call.hangup_after_seconds is not None and call.key in recorded
             ]
             if jobs:
                 await enqueue_hangups(connection, jobs)
+    won = set(recorded)
+    await merge_ends(connection, [call for call in ordered if not recorded.get(call.key, True)])
     lost = [call for call in ordered if call.key not in won]
     if not lost:
         return won, {}
@@ -120,7 +152,10 @@ async def find_or_claim(
         for call in lost
         if call.organization_id not in (None, rows[call.vapi_call_id].organization_id)
     ]
-    stored = {call.key: rows[call.vapi_call_id] for call in lost if call not in rivals}
+    own = [call for call in lost if call not in rivals]
+    await merge_facts(connection, own, rows)
+    await merge_ends(connection, own)
+    stored = {call.key: rows[call.vapi_call_id] for call in own}
     if not rivals:
         return set(), stored
     fresh = await insert_claims(connection, rivals)
@@ -128,7 +163,39 @@ async def find_or_claim(
     return fresh, stored | await find_claims(connection, contested)
 
 
-async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> set[CallKey]:
-    """Insert rows, all or none; returns the keys of the new ones."""
-    recorded = await connection.fetchmany(INSERT, [row_of(call) for call in calls])
-    return {(str(row["vapi_call_id"]), row["organization_id"]) for row in recorded}
+async def merge_facts(
+    connection: Connection, calls: Sequence[NewCall], rows: Mapping[str, StoredDecision]
+) -> None:
+    """Give recorded calls what later records know of them; most know nothing new."""
+    for call in calls:
+        row = rows[call.vapi_call_id]
+        earlier = row.started_at is None or call.started_at < row.started_at
+        if earlier or row.lacks_facts:
+            await connection.execute(
+                MERGE,
+                *call.key,
+                call.started_at,
+                call.type,
+                call.phone_number_id,
+                call.vapi_phone_number_id,
+                call.control_url,
+                dump_decision(call.decision),
+                call.gate,
+            )
+
+
+async def merge_ends(connection: Connection, calls: Sequence[NewCall]) -> None:
+    """Close recorded calls whose later record reports their end."""
+    for end in map(end_of, calls):
+        if end is not None:
+            await close_call(connection, end)
+
+
+async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> dict[CallKey, bool]:
+    """Insert rows, all or none.
+
+    Returns the keys that are recorded now, and whether the row is new: False for a row without an
+    organization that this record took over.
+    """
+    rows = await connection.fetchmany(INSERT, [row_of(call) for call in calls])
+    return {(str(row["vapi_call_id"]), row["organization_id"]): row["inserted"] for row in rows}

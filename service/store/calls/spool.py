@@ -1,8 +1,9 @@
 """The spool: keeps records on this machine's disk while PostgreSQL cannot take them.
 
 A reply is sent only once its record is in PostgreSQL or here, so that a crash loses neither. There is
-one file a process; the next process takes over the files of dead ones. If the disk accepts no writes,
-records stay in memory: one record at risk is better than rejecting a caller.
+one file a process; the next process takes over the files of dead ones. Spools of several replicas may be
+drained in any order: records of one call merge by rule (`records`, `closing`). If the disk accepts no
+writes, records stay in memory: one record at risk is better than rejecting a caller.
 """
 
 import asyncio
@@ -12,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import asyncpg
 import msgspec
 import structlog
 
 from service.background import BackgroundLoop
-from service.domain.calls import CallEnd, NewCall
+from service.domain.calls import CallEnd, CallKey, NewCall
 from service.store.calls.call_store import CallStore
 from service.store.calls.spool_notes import Notes, NotesFile, open_locked, write_whole
+from service.store.failures import REFUSED
 from service.store.pool import UNAVAILABLE
 
 DRAIN_SECONDS = 1.0
@@ -152,23 +153,34 @@ class Spool:
         calls = [entry.call for entry in entries if entry.call is not None]
         for start in range(0, len(calls), BATCH):
             await self.record_all(calls[start : start + BATCH])
-        for entry in entries:
-            if entry.end is not None:
-                await self.calls.record_end(entry.end)
+        for end in (entry.end for entry in entries if entry.end is not None):
+            await self.record_end(end)
         if entries:
             log.info("spool.drained", entries=len(entries))
 
     async def record_all(self, calls: Sequence[NewCall]) -> None:
         """Record a batch. A record that PostgreSQL rejects is quarantined and blocks no other."""
         try:
-            await self.record(calls)
-        except asyncpg.DataError as exc:
+            for distinct in split_by_key(calls):
+                await self.calls.record_calls(distinct)
+        except REFUSED as exc:
             if len(calls) > 1:
                 for call in calls:
                     await self.record_all([call])
                 return
-            log.error("spool.record_refused", call_id=calls[0].vapi_call_id, error=str(exc)[:200])
-            await asyncio.to_thread(self.quarantine, encode(Entry(call=without_url(calls[0]))))
+            await self.refuse(Entry(call=calls[0]), calls[0].vapi_call_id, str(exc))
+
+    async def record_end(self, end: CallEnd) -> None:
+        """Record an end; one that PostgreSQL rejects, or whose call nothing tells of, is quarantined."""
+        try:
+            if await self.calls.record_end(end) == "unknown":
+                await self.refuse(Entry(end=end), end.vapi_call_id, "no such call")
+        except REFUSED as exc:
+            await self.refuse(Entry(end=end), end.vapi_call_id, str(exc))
+
+    async def refuse(self, entry: Entry, call_id: str, error: str) -> None:
+        log.error("spool.record_refused", call_id=call_id, error=error[:200])
+        await asyncio.to_thread(self.quarantine, encode(without_url(entry)))
 
     def quarantine(self, line: bytes) -> None:
         """Keep a rejected record for an operator, in a private file."""
@@ -178,10 +190,6 @@ class Spool:
             os.write(file, line)
         finally:
             os.close(file)
-
-    async def record(self, calls: Sequence[NewCall]) -> None:
-        unique = {call.key: call for call in reversed(calls)}
-        await self.calls.record_calls(list(unique.values()))
 
     def close(self) -> None:
         """Release the files; an empty one is deleted."""
@@ -193,9 +201,25 @@ class Spool:
         self.file = None
 
 
-def without_url(call: NewCall) -> NewCall:
+def split_by_key(calls: Sequence[NewCall]) -> list[list[NewCall]]:
+    """Batches in which each call occurs once: a second record of it may bring its end."""
+    batches: list[dict[CallKey, NewCall]] = []
+    for call in calls:
+        batch = next((one for one in batches if call.key not in one), None)
+        if batch is None:
+            batches.append(batch := {})
+        batch[call.key] = call
+    return [list(batch.values()) for batch in batches]
+
+
+def without_url(entry: Entry) -> Entry:
     """A record without its control URL: a rejected one outlives its call."""
-    return replace(call, control_url=None)
+    call, end = entry.call, entry.end
+    if call is not None:
+        call = replace(call, control_url=None)
+    if end is not None and end.call is not None:
+        end = replace(end, call=replace(end.call, control_url=None))
+    return Entry(call, end)
 
 
 def encode(entry: Entry) -> bytes:
