@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from service.access.call_recorder import CallRecorder
+from service.access.contested_calls import ContestedCalls
 from service.access.directory import AccessDirectory
 from service.access.enforcement.call_cutter import CallCutter
 from service.access.enforcement.call_owners import CallOwners
@@ -59,6 +60,7 @@ class Access:
     control: ControlClient
     worker: HangupWorker
     cutter: CallCutter
+    contested: ContestedCalls
     watch: CallWatch
 
     def background(self) -> list[BackgroundLoop]:
@@ -70,6 +72,7 @@ class Access:
             *self.events.background(),
             *self.worker.background(),
             self.cutter.background(),
+            self.contested.background(),
             *self.watch.background(),
         ]
 
@@ -125,6 +128,7 @@ def build_access(core: Core) -> Access:
         control=control,
         worker=HangupWorker(core.dsn, pool, ladder),
         cutter=cutter,
+        contested=ContestedCalls(calls, recorder.known),
         watch=CallWatch(
             calls, core.client, directory, settings.callgate_call_watch_interval, owners
         ),

@@ -180,7 +180,7 @@ class CallRecorder:
         async with self.recorded():
             stored = (await self.calls.find_decisions([call_id])).get(call_id)
         if stored is not None:
-            self.known.put_owner(call_id, known_from_stored(stored))
+            self.known.update(call_id, known_from_stored(stored))
 
     @asynccontextmanager
     async def recorded(self) -> AsyncIterator[None]:

@@ -74,6 +74,16 @@ class KnownCalls:
         elif organization_id is not None:
             earlier.claims = {**(earlier.claims or {}), organization_id: known}
 
+    def update(self, call_id: str, fresh: KnownCall) -> None:
+        """Cache a call as PostgreSQL has it; the deeds of a decision that stays are kept."""
+        earlier = self.calls.get(call_id)
+        if earlier is not None:
+            keep_deeds(earlier, fresh)
+            for organization_id, claim in (fresh.claims or {}).items():
+                if (known := (earlier.claims or {}).get(organization_id)) is not None:
+                    keep_deeds(known, claim)
+        self.put_owner(call_id, fresh)
+
     def put_owner(self, call_id: str, known: KnownCall) -> None:
         """Cache a call in the place of what was cached of it; the one unused for longest makes room."""
         earlier = self.calls.get(call_id)
@@ -82,6 +92,14 @@ class KnownCalls:
         self.calls[call_id] = known
         while len(self.calls) > MOST_CALLS:
             self.calls.popitem(last=False)
+
+
+def keep_deeds(earlier: KnownCall, fresh: KnownCall) -> None:
+    """Carry over when a decision was last acted on, so that reading it again delays no hang-up."""
+    if earlier.decision_id == fresh.decision_id:
+        fresh.hung_up_at = earlier.hung_up_at
+        fresh.hung_up = fresh.hung_up or earlier.hung_up
+        fresh.had_control_url = fresh.had_control_url or earlier.had_control_url
 
 
 def known_from(call: NewCall) -> KnownCall:

@@ -1,6 +1,7 @@
 """A call belongs to its organization: forged messages with the secret against the real ones."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -152,6 +153,26 @@ async def test_decisions_per_organization_survive_a_restart(
     assert (await two.post(message)).status == 200
     await rivals.settled(call)
     assert call.live
+
+
+async def test_a_claim_reaches_the_replica_that_never_saw_it(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    """Only the forged message came to the first replica, and only the real one to the second."""
+    rivals = await add_rivals(vapi, await start_replica(), await start_replica())
+    one, two = rivals.replicas
+    call, message = rivals.call(rivals.blocked_number)
+    forged = changed(message, rivals.paying_number)
+    assert (await one.post(forged)).status == 200
+    assert (await two.post(message)).status == 403
+    await rivals.hung_up(call)
+    await rivals.owned(call, rivals.blocked)
+    for replica in (one, two):
+        await eventually(partial(refuses, replica, forged))
+
+
+async def refuses(replica: Replica, message: Any) -> bool:
+    return bool((await replica.post(message)).status == 403)
 
 
 async def test_a_burst_of_both_makes_one_decision_for_each(

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from service.sandbox.calls import SandboxCall
 from service.sandbox.server import SandboxVapi
 from tests.support.claims import Rivals, add_rivals, changed
-from tests.support.service import Start
+from tests.support.service import Replica, Start, eventually
 
 Side = Literal["blocked", "paying"]
 SIDES: tuple[Side, ...] = ("blocked", "paying")
@@ -81,6 +82,8 @@ class Story:
         (blocked, _), (paying, _) = self.calls["blocked"], self.calls["paying"]
         await self.rivals.hung_up(blocked, 15.0)
         stored = await self.rivals.owned(blocked, self.rivals.blocked)
+        for replica in self.rivals.replicas:
+            await eventually(partial(self.refuses, replica), 10.0)
         assert (stored["blocked"], stored["status"]) == (True, "failed")
         assert (stored["cost"] or 0) < 100
         await self.rivals.settled(paying)
@@ -89,6 +92,12 @@ class Story:
         assert (stored["cost"] or 0) < 100
         assert paying.live
         assert [one for one in self.rivals.vapi.hangups if one.call_id == paying.id] == []
+
+    async def refuses(self, replica: Replica) -> bool:
+        """Whether a replica refuses a forged message of the blocked call, whatever came to it."""
+        _, message = self.calls["blocked"]
+        forged = changed(message, self.rivals.paying_number)
+        return bool((await replica.post(forged)).status == 403)
 
 
 async def tell(rivals: Rivals, steps: list[Step]) -> None:

@@ -106,6 +106,16 @@ class CallStore:
         """Have Vapi asked whose call it is."""
         await hangups.ask_owner(self.pool, vapi_call_id)
 
+    async def list_contested(self, since: datetime | None) -> tuple[datetime, list[str]]:
+        """Now, and the calls with a claim that was recorded or settled since an instant."""
+        return await claims.list_contested(self.pool, since)
+
+    async def find_claims(
+        self, owners: Mapping[str, StoredDecision]
+    ) -> dict[CallKey, StoredDecision]:
+        """The claims on calls, given the decisions of the calls' own organizations."""
+        return await claims.find_claims(self.pool, owners)
+
     async def find_contest(self, vapi_call_id: str) -> Contest | None:
         """The row of a call and the claims on it."""
         return await claims.find_contest(self.pool, vapi_call_id)

@@ -69,6 +69,18 @@ WHERE vapi_call_id = $1
 
 DROP_CLAIM = "DELETE FROM callgate.call_claims WHERE vapi_call_id = $1 AND organization_id = $2"
 
+# Without an instant nothing: a replica that begins has no decision in memory.
+LIST_CONTESTED = """
+SELECT now() AS now, array(
+    SELECT DISTINCT vapi_call_id FROM (
+        (SELECT vapi_call_id FROM callgate.call_claims WHERE created_at > $1
+            ORDER BY created_at DESC LIMIT $2)
+        UNION ALL
+        (SELECT vapi_call_id FROM callgate.call_claims WHERE settled_at > $1
+            ORDER BY settled_at DESC LIMIT $2)) AS changed) AS contested
+"""
+MOST_CONTESTED = 20_000
+
 COUNT_RECENT = """
 SELECT count(DISTINCT vapi_call_id) FROM callgate.call_claims
 WHERE created_at > now() - interval '24 hours'
@@ -145,6 +157,13 @@ async def find_claims(
         )
         found[claim.key] = claim
     return found
+
+
+async def list_contested(pool: Pool, since: datetime | None) -> tuple[datetime, list[str]]:
+    """Now, and the calls with a claim that was recorded or settled since an instant, the newest."""
+    row = await pool.fetchrow(LIST_CONTESTED, since, MOST_CONTESTED)
+    assert row is not None
+    return row["now"], row["contested"]
 
 
 async def find_contest(pool: Pool, vapi_call_id: str) -> Contest | None:
