@@ -1,6 +1,6 @@
 """Conditions of this replica's own parts: directory, spool, hang-ups, loops, plugins, policies."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from service.access.build import Access
@@ -19,9 +19,11 @@ class ReplicaConditions:
     access: Access
     background: Background
     relay: Relay
+    of_start: Callable[[], Iterable[Condition]] = tuple
 
     def read(self) -> list[Condition]:
         return [
+            *self.of_start(),
             *self.of_directory(),
             *self.of_calls(),
             *self.of_loops(),

@@ -16,12 +16,16 @@ from service.sandbox.server import SandboxVapi
 from service.serve.announce import announce
 from service.serve.database import Database
 from service.serve.degraded import prepare
+from service.serve.embedded_conditions import EmbeddedConditions
 from service.serve.ending import Ending
+from service.serve.late_check import LateCheck
 from service.serve.listeners import bind_all, listening
 from service.serve.replica import Start, running
 from service.serve.workers import supervise
 from service.settings import Settings
 from service.store.installation import Mode
+from service.store.organizations.snapshot import DirectorySnapshot
+from service.store.postgres.guard import PostgresGuard
 from service.store.postgres.server import EmbeddedPostgres
 
 M_MMAP_THRESHOLD = -3
@@ -45,7 +49,9 @@ def serve(settings: Settings, *, mode: Mode, workers: int = 1, reuse_port: bool 
         database = Database.of_embedded(embedded.start())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main(settings, database, sockets, mode=mode, workers=workers))
+            guard = None if embedded is None else PostgresGuard(embedded)
+            work = main(settings, database, sockets, guard, mode=mode, workers=workers)
+            runner.run(work)
     finally:
         close(sockets)
         if embedded is not None:
@@ -56,6 +62,7 @@ async def main(
     settings: Settings,
     database: Database,
     sockets: list[socket.socket],
+    guard: PostgresGuard | None,
     *,
     mode: Mode,
     workers: int,
@@ -64,7 +71,7 @@ async def main(
     ending = Ending()
     ending.on_signals()
     snapshot, late = await prepare(settings, database, mode)
-    start = Start(snapshot, loops=() if late is None else (late.background(),))
+    start = build_start(snapshot, late, guard)
     if late is not None:
         late.on_refusal = ending.stop
     dsn = database.dsn
@@ -89,6 +96,16 @@ async def main(
             await serve_here(settings, dsn, sockets, ending, ready, start=start)
     if late is not None and late.refused is not None:
         raise late.refused
+
+
+def build_start(
+    snapshot: DirectorySnapshot | None, late: LateCheck | None, guard: PostgresGuard | None
+) -> Start:
+    """What watches the PostgreSQL of this process."""
+    loops = [part.background() for part in (late, guard) if part is not None]
+    if guard is None:
+        return Start(snapshot, tuple(loops))
+    return Start(snapshot, tuple(loops), EmbeddedConditions(guard).read)
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVapi:

@@ -1,7 +1,7 @@
 """One replica: the rooms put together, and the background loops that keep them going."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,6 +13,7 @@ from service.access.build import Access, build_access
 from service.admin.use_cases import UseCases
 from service.background import Background, BackgroundLoop
 from service.core import Core, open_core
+from service.domain.conditions import Condition
 from service.reconcile.build import Reconciling, build_loops, build_reconciling
 from service.relay.build import build_relay
 from service.relay.delivery import Relay
@@ -36,6 +37,7 @@ class Start:
 
     snapshot: DirectorySnapshot | None = None
     loops: tuple[BackgroundLoop, ...] = ()
+    conditions: Callable[[], Iterable[Condition]] = tuple
 
 
 WITH_DATABASE = Start()
@@ -93,7 +95,9 @@ class Replica:
 
 
 @asynccontextmanager
-async def open_replica(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
+async def open_replica(
+    settings: Settings, dsn: str, start: Start = WITH_DATABASE
+) -> AsyncIterator[Replica]:
     """Build a replica whose loops do not run yet; stop and close it on the way out."""
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_core(settings, dsn, at_least=0))
@@ -103,13 +107,14 @@ async def open_replica(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
         reconciling = build_reconciling(settings, core.pool, core.client, access.policies.standings)
         relay = build_relay(settings)
         stack.push_async_callback(relay.close)
-        use_cases = UseCases(core, ReplicaRooms(access, reconciling, background, relay))
+        use_cases = UseCases(core, ReplicaRooms(access, reconciling, background, relay, start))
         site = build_web(core, access, reconciling, use_cases, background, relay=relay)
         stack.push_async_callback(site.close)
         background.add(access.background())
         background.add(build_loops(core, reconciling))
         background.add(use_cases.background())
         background.add(site.background())
+        background.add(start.loops)
         stack.push_async_callback(background.stop)
         site.health.probes.append(Readiness(use_cases.conditions.check).checks)
         log.info(
@@ -128,13 +133,18 @@ class ReplicaRooms:
     """What the use cases of a replica take from the rooms beside them."""
 
     def __init__(
-        self, access: Access, reconciling: Reconciling, background: Background, relay: Relay
+        self,
+        access: Access,
+        reconciling: Reconciling,
+        background: Background,
+        relay: Relay,
+        start: Start,
     ) -> None:
         self.refresh = access.feed.refresh_now
         self.preview = access.preview
         self.reconciler = reconciling.reconciler
         self.sweeper = reconciling.sweeper
-        self.read_conditions = ReplicaConditions(access, background, relay).read
+        self.read_conditions = ReplicaConditions(access, background, relay, start.conditions).read
 
 
 @asynccontextmanager
@@ -142,7 +152,6 @@ async def running(
     settings: Settings, dsn: str, start: Start = WITH_DATABASE
 ) -> AsyncIterator[Replica]:
     """A started replica, stopped on the way out."""
-    async with open_replica(settings, dsn) as replica:
-        replica.background.add(start.loops)
+    async with open_replica(settings, dsn, start) as replica:
         await replica.start(start.snapshot)
         yield replica

@@ -14,4 +14,22 @@ START_KINDS = (
         check="directory",
         public=True,
     ),
+    ConditionKind(
+        "embedded_postgres_restarting",
+        "warning",
+        "The embedded PostgreSQL ended unasked and is being started again.",
+        "Calls are decided from the last known state until it answers.",
+        "Wait a few seconds; if it happens again, read postgres.log in CALLGATE_DATA_DIR.",
+        "health",
+        check="database",
+    ),
+    ConditionKind(
+        "embedded_postgres_broken",
+        "error",
+        "The embedded PostgreSQL does not start: {attempts} attempts failed. Last output: {error}",
+        "Calls are decided from the last known state; nothing can be changed or repaired.",
+        "Read postgres.log in CALLGATE_DATA_DIR: free space on its disk, or restore a backup.",
+        "health",
+        check="database",
+    ),
 )

@@ -132,15 +132,26 @@ class PostgresProcess:
         self.identity = identity
         self.child: subprocess.Popen[str] | None = None
 
-    def start(self, settings: Mapping[str, str], log: int, seconds: float) -> bool:
-        """Start and wait until it accepts connections; False if it ended or took too long."""
+    def begin(self, settings: Mapping[str, str], log: int) -> None:
+        """Start it without waiting."""
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with reachable(self.cluster) as (folder, name):
             command = [str(self.binaries / "postgres"), "-D", name, *options]
             self.child = launch(self.identity, command, folder, stdout=log)
+
+    def is_alive(self) -> bool:
+        """Whether the postmaster runs."""
+        return self.child is not None and self.child.poll() is None
+
+    def is_ready(self) -> bool:
+        """Whether it accepts connections."""
+        return self.child is not None and read_postmaster(self.cluster) == (self.child.pid, "ready")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it accepts connections; False if it ended or took too long."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self.child.poll() is None:
-            if read_postmaster(self.cluster) == (self.child.pid, "ready"):
+        while time.monotonic() < deadline and self.is_alive():
+            if self.is_ready():
                 return True
             time.sleep(POLL_SECONDS)
         return False

@@ -88,6 +88,7 @@ class EmbeddedPostgres:
         self.binaries = binaries
         self.process: PostgresProcess | None = None
         self.run_folders: RunFolders | None = None
+        self.socket_dir: Path | None = None
 
     @property
     def cluster(self) -> Path:
@@ -141,31 +142,48 @@ class EmbeddedPostgres:
             self.create_cluster(cluster, binaries, identity)
         write_access_rules(cluster, identity)
         socket_dir = self.choose_socket_dir(cluster, identity, folders)
-        self.launch(PostgresProcess(binaries, cluster, identity), socket_dir)
+        self.socket_dir = socket_dir
+        self.process = PostgresProcess(binaries, cluster, identity)
+        self.launch()
+        if not self.process.wait(START_SECONDS):
+            raise self.failed_start()
         host = quote(str(socket_dir), safe="")
         # Complete, because clients fill gaps from PGPORT and similar variables.
         return f"postgresql://{OWNER_ROLE}@/{OWNER_ROLE}?host={host}&port={PORT}&sslmode=disable"
 
-    def launch(self, process: PostgresProcess, socket_dir: Path) -> None:
-        """Start the server and wait for it; the log of its previous run is kept as `.log.1`."""
-        log = self.data_dir.root / "postgres.log"
-        if log.exists():
-            log.replace(log.with_suffix(".log.1"))
+    @property
+    def log(self) -> Path:
+        """What the running server printed."""
+        return self.data_dir.root / "postgres.log"
+
+    def launch(self) -> None:
+        """Begin the server, in the main thread; the log of its previous run is kept as `.log.1`."""
+        assert self.process is not None
+        if self.log.exists():
+            self.log.replace(self.log.with_suffix(".log.1"))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        out = os.open(log, flags, 0o600)
-        self.process = process
-        folder = "." if socket_dir == self.cluster else str(socket_dir)
+        out = os.open(self.log, flags, 0o600)
+        folder = "." if self.socket_dir == self.cluster else str(self.socket_dir)
         try:
-            settings = {**self.settings, "unix_socket_directories": folder}
-            started = process.start(settings, out, START_SECONDS)
+            self.process.begin({**self.settings, "unix_socket_directories": folder}, out)
         finally:
             os.close(out)
-        if not started:
-            lines = log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
-            raise EmbeddedPostgresError(
-                f"The embedded PostgreSQL in {self.cluster} did not start. Its last output:\n"
-                + "\n".join(lines)
-            )
+
+    def clear(self) -> None:
+        """End what a dead postmaster left: its processes, its pid file and its socket. Blocks."""
+        assert self.process is not None
+        assert self.socket_dir is not None
+        end_predecessor(self.process.cluster)
+        for socket in self.socket_dir.glob(f"{SOCKET}*"):
+            socket.unlink(missing_ok=True)
+
+    def failed_start(self) -> EmbeddedPostgresError:
+        """The error of a server that ended or took too long, with its last output."""
+        lines = self.log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
+        return EmbeddedPostgresError(
+            f"The embedded PostgreSQL in {self.cluster} did not start. Its last output:\n"
+            + "\n".join(lines)
+        )
 
     def stop(self) -> None:
         """Stop the server and release the folder. Safe to call twice."""
