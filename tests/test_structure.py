@@ -61,8 +61,8 @@ BESIDE = {
         "wording",
     },
     "store": {
-        "clock", "failures", "held_databases", "installation", "leases", "patterns", "pool",
-        "postgres", "queue", "roles", "schema", "signatures", "vault",
+        "clock", "failures", "held_databases", "installation", "leases", "own_connections", "patterns",
+        "pool", "postgres", "queue", "roles", "schema", "signatures", "vault",
     },
     "admin": {
         "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",

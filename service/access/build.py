@@ -26,6 +26,7 @@ from service.store.calls.call_store import CallStore
 from service.store.calls.event_writer import CallEventWriter
 from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter
+from service.store.organizations.feed_source import FeedSource
 from service.store.organizations.snapshot import SnapshotFile, name_database
 from service.store.vault import open_vault
 from service.vapi.control import ControlClient
@@ -102,7 +103,7 @@ def build_access(core: Core) -> Access:
     """Build the room; nothing runs yet."""
     settings, pool, policies = core.settings, core.pool, build_policies(core)
     calls, directory = CallStore(pool), AccessDirectory()
-    feed = DirectoryFeed(core.dsn, pool, directory)
+    feed = DirectoryFeed(FeedSource(core.dsn), pool, directory)
     snapshots = build_snapshots(settings, directory)
     events = CallEventWriter(pool)
     lookups = Lookups(settings.callgate_name_servers, keep_last=True)

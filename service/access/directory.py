@@ -6,17 +6,18 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
+from service.access.database_clock import DatabaseClock
 from service.domain.decisions import Basis
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.organizations.directory import DirectoryEntry
 from service.vapi.bindings import assistant_of
 
-FRESH_SECONDS = 6.0
-"""How old the last heartbeat may be for decisions to count as fresh: three intervals."""
+FRESH_SECONDS = 2.0
+"""How old the last proof that changes arrive may be for decisions to count as fresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +26,6 @@ class Registration:
 
     organization: Organization
     phone_number: PhoneNumber | None
-
-
-class DatabaseClock:
-    """The database's time, carried forward by this machine's monotonic clock between readings.
-
-    A wrong or jumping wall clock of a replica therefore changes no decision.
-    """
-
-    def __init__(self) -> None:
-        self.offset = time.time() - time.monotonic()
-
-    def set(self, database_time: datetime, read_at: float) -> None:
-        """Set the clock: the database's time was `database_time` at monotonic `read_at`."""
-        self.offset = database_time.timestamp() - read_at
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(0, UTC) + timedelta(seconds=time.monotonic() + self.offset)
 
 
 class AccessDirectory:
@@ -62,16 +46,16 @@ class AccessDirectory:
 
     @property
     def age_seconds(self) -> float:
-        """Seconds since the last heartbeat proved that changes arrive."""
+        """Seconds before which every change has arrived, as the last heartbeat proved."""
         return time.monotonic() - self.heartbeat_at
 
     @property
     def basis(self) -> Basis:
         return "fresh" if self.age_seconds < FRESH_SECONDS else "last_known_good"
 
-    def record_heartbeat(self) -> None:
-        """Note that every change made before this moment has arrived."""
-        self.heartbeat_at = time.monotonic()
+    def record_heartbeat(self, at: float | None = None) -> None:
+        """Note that every change made before `at` is applied: a monotonic instant, None for now."""
+        self.heartbeat_at = time.monotonic() if at is None else at
 
     def find(
         self, phone_number_ids: Iterable[str], assistant_ids: Iterable[str]

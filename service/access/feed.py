@@ -1,27 +1,34 @@
-"""What keeps the access directory fresh: one supervised connection that listens, beats and re-reads.
+"""What keeps the access directory fresh: it listens, beats, and reads what changed.
 
 asyncpg does not listen again after a drop, and a half-open socket says nothing at all: so a
 termination listener ends a session at once, and a heartbeat through NOTIFY itself proves that
-changes arrive. After any gap everything is read again.
+changes arrive. Beats, changes and full reads do not wait for each other; after any gap everything is
+read again. How PostgreSQL is reached, and how long an answer may take, is in the source.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
+from itertools import islice
 from uuid import UUID, uuid4
 
 import structlog
 
 from service.access.directory import AccessDirectory
-from service.background import BackgroundLoop
-from service.store.organizations import directory as store
-from service.store.pool import UNAVAILABLE, Connection, Pool, connect
+from service.access.feed_notices import BEAT, FeedNotices
+from service.background import BackgroundLoop, wait_for
+from service.store.organizations.directory import BATCH, DirectoryEntry, read_some
+from service.store.organizations.feed_source import FeedSource
+from service.store.pool import UNAVAILABLE, Pool
 
-BEAT_SECONDS = 2.0
-ANSWER_SECONDS = 3.0
+BEAT_SECONDS = 0.75
+"""With the second that an answer may take, a dead connection is noticed within two."""
 REREAD_SECONDS = 300.0
 HEALTHY_SECONDS = 5.0
-BEAT = "beat:"
+PAUSE_SECONDS = 0.25
+REFRESH_SECONDS = 1.0
+"""How long the answer to an admin waits until this replica has applied the change."""
 
 log = structlog.get_logger()
 
@@ -31,19 +38,15 @@ class FeedLostError(Exception):
 
 
 class DirectoryFeed:
-    """Fills the directory and keeps it fresh."""
+    """Fills the directory and keeps it fresh. `notices` are those of the running session."""
 
-    def __init__(self, dsn: str, pool: Pool, directory: AccessDirectory) -> None:
-        self.dsn = dsn
+    def __init__(self, source: FeedSource, pool: Pool, directory: AccessDirectory) -> None:
+        self.source = source
         self.pool = pool
         self.directory = directory
-        self.changed: set[UUID] = set()
-        self.all_changed = False
-        self.lost = False
-        self.beats: set[str] = set()
-        self.woken = asyncio.Event()
+        self.notices: FeedNotices | None = None
+        self.touched: set[UUID] = set()
         self.followers: list[Callable[[], None]] = []
-        self.reading = asyncio.Lock()
 
     def background(self) -> BackgroundLoop:
         """Sessions, one after the other; each reads everything again."""
@@ -52,109 +55,114 @@ class DirectoryFeed:
             self.session,
             outages=(*UNAVAILABLE, FeedLostError),
             healthy_after=HEALTHY_SECONDS,
+            first_pause=PAUSE_SECONDS,
         )
 
     async def session(self) -> None:
-        """Listen, read all, then follow the changes until the connection is lost."""
-        connection = await connect(self.dsn)
+        """Listen, read all, then follow the changes until the listening connection is lost."""
+        notices = FeedNotices()
         try:
-            self.lost, self.all_changed = False, False
-            self.changed.clear()
-            connection.add_termination_listener(self.on_termination)
-            await connection.add_listener(store.CHANNEL, self.on_notification)
-            await self.beat(connection)
-            await self.read_all(connection)
-            await self.follow(connection)
+            await self.source.listen(notices.take, notices.lose)
+            self.notices = notices
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.keep_beating(notices))
+                group.create_task(self.keep_applying(notices))
+                group.create_task(self.keep_rereading(notices))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
         finally:
-            connection.terminate()
+            self.notices = None
+            self.source.drop()
 
-    async def follow(self, connection: Connection) -> None:
-        """Apply changes as they come, beat in between, re-read all at intervals."""
-        beat_at = time.monotonic() + BEAT_SECONDS
-        reread_at = time.monotonic() + REREAD_SECONDS
-        while True:
-            await self.wait(beat_at - time.monotonic())
-            if self.lost:
-                raise FeedLostError
-            await self.apply_changes()
-            if self.all_changed or time.monotonic() >= reread_at:
-                self.all_changed = False
-                await self.read_all(connection)
-                reread_at = time.monotonic() + REREAD_SECONDS
-            if time.monotonic() >= beat_at:
-                await self.beat(connection)
-                beat_at = time.monotonic() + BEAT_SECONDS
+    async def keep_beating(self, notices: FeedNotices) -> None:
+        """Beat until a beat does not arrive."""
+        while not notices.lost.is_set():
+            await self.beat(notices)
+            await wait_for(notices.lost, BEAT_SECONDS)
+        raise FeedLostError
 
-    async def wait(self, seconds: float) -> None:
-        """Sleep until a notification arrives, at most `seconds`."""
-        try:
-            async with asyncio.timeout(max(seconds, 0)):
-                await self.woken.wait()
-        except TimeoutError:
-            pass
-        self.woken.clear()
-
-    async def beat(self, connection: Connection) -> None:
-        """Send a notification to ourselves and wait for it; read the database's clock with it.
-
-        Notifications sent before it have arrived by then, but are applied only afterwards: the
-        heartbeat counts once every change is applied.
-        """
+    async def beat(self, notices: FeedNotices) -> None:
+        """Send a notification to ourselves and wait for it; read the database's clock with it."""
         token = f"{BEAT}{uuid4()}"
-        async with asyncio.timeout(ANSWER_SECONDS):
-            before = time.monotonic()
-            database_time = await connection.fetchval(store.BEAT, token)
-            after = time.monotonic()
-            while token not in self.beats:
-                if self.lost:
-                    raise FeedLostError
-                self.woken.clear()
-                await self.woken.wait()
-        self.beats.clear()
-        self.woken.set()
-        self.directory.clock.set(database_time, (before + after) / 2)
-        if self.directory.loaded:
-            await self.apply_changes()
-            self.directory.record_heartbeat()
+        patience = self.source.listener.patience.seconds
+        asked_at = time.monotonic()
+        database_time = await self.source.beat(token)
+        answered_at = time.monotonic()
+        self.directory.clock.set(database_time, asked_at, answered_at)
+        if not await notices.wait_for_beat(token, patience - (answered_at - asked_at)):
+            raise FeedLostError
+        notices.prove(asked_at)
 
-    async def read_all(self, connection: Connection) -> None:
-        """Build a new directory beside the old one and swap them; look-ups never wait."""
+    async def keep_applying(self, notices: FeedNotices) -> None:
+        """Apply changes as they are named. A beat counts once what was named before it is applied."""
+        while True:
+            await notices.woken.wait()
+            notices.woken.clear()
+            proof = notices.proof
+            if not await self.apply(notices):
+                await asyncio.sleep(PAUSE_SECONDS)
+            elif notices.whole and proof is not None:
+                self.directory.record_heartbeat(proof)
+
+    async def apply(self, notices: FeedNotices) -> bool:
+        """Read the organizations named so far; False if that failed, and they are still named."""
+        named, notices.changed = notices.changed, {}
+        while named:
+            batch = list(islice(named, BATCH))
+            try:
+                self.put(batch, await self.source.read_some(batch))
+            except UNAVAILABLE as exc:
+                log.warning("directory.read_failed", error=type(exc).__name__)
+                notices.put_back(named)
+                return False
+            for organization_id in batch:
+                for waiting in named.pop(organization_id):
+                    if not waiting.done():
+                        waiting.set_result(None)
+        return True
+
+    def put(self, organization_ids: Iterable[UUID], found: Mapping[UUID, DirectoryEntry]) -> None:
+        """Put what was read into the directory; what was not found is removed."""
+        for organization_id in organization_ids:
+            if (entry := found.get(organization_id)) is not None:
+                self.directory.put(entry)
+            else:
+                self.directory.remove(organization_id)
+            self.touched.add(organization_id)
+        self.notify_followers()
+
+    async def keep_rereading(self, notices: FeedNotices) -> None:
+        """Read all after a gap, and at intervals."""
+        while True:
+            notices.gap.clear()
+            try:
+                await self.read_all()
+            except UNAVAILABLE as exc:
+                log.warning("directory.read_failed", error=type(exc).__name__)
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            notices.close_gap()
+            await wait_for(notices.gap, REREAD_SECONDS)
+
+    async def read_all(self) -> None:
+        """Build a new directory beside the old one and swap them; look-ups never wait.
+
+        What was read by itself meanwhile is newer than the snapshot of the full read, and stays.
+        """
+        self.touched = set()
         fresh = AccessDirectory()
-        async with self.reading:
-            async for entries in store.read_all(connection):
+        async with aclosing(self.source.read_all()) as batches:
+            async for entries in batches:
                 for entry in entries:
                     fresh.put(entry)
-                await asyncio.sleep(0)
-            self.directory.replace(fresh)
-        await self.apply_changes()
-        self.directory.record_heartbeat()
+        for organization_id in self.touched:
+            if (kept := self.directory.entries.get(organization_id)) is not None:
+                fresh.put(kept)
+            else:
+                fresh.remove(organization_id)
+        self.directory.replace(fresh)
         self.notify_followers()
         log.info("directory.loaded", organizations=len(fresh.entries), numbers=len(fresh.numbers))
-
-    async def apply_changes(self) -> None:
-        """Re-read the organizations that notifications named."""
-        while self.changed:
-            named = list(self.changed)
-            self.changed.clear()
-            try:
-                await self.refresh(named)
-            except BaseException:
-                self.changed.update(named)
-                raise
-
-    async def refresh(self, organization_ids: list[UUID]) -> None:
-        """Bring these organizations up to date now.
-
-        Refreshes run one after the other: an older reading must not overwrite a newer one.
-        """
-        async with self.reading:
-            entries = await store.read_some(self.pool, organization_ids)
-            for organization_id in organization_ids:
-                if (entry := entries.get(organization_id)) is not None:
-                    self.directory.put(entry)
-                else:
-                    self.directory.remove(organization_id)
-        self.notify_followers()
 
     def notify_followers(self) -> None:
         """Wake the loops that act on changes; each reads the state itself."""
@@ -164,28 +172,29 @@ class DirectoryFeed:
     async def refresh_now(self, organization_id: UUID) -> None:
         """Apply this replica's own change at once, so that it holds for the next call.
 
-        A failure is harmless: the notification of the same transaction brings the change too.
+        A failure is harmless: the notification of the same transaction brings the change too. So
+        nothing waits here for longer than `REFRESH_SECONDS`.
         """
+        notices = self.notices
+        if notices is None:
+            await self.read_now(organization_id)
+            return
+        applied = asyncio.get_running_loop().create_future()
+        notices.name(organization_id, applied)
+        await asyncio.wait({applied}, timeout=REFRESH_SECONDS)
+        if not applied.done():
+            log.warning("directory.refresh_failed", error="TimeoutError")
+
+    async def read_now(self, organization_id: UUID) -> None:
+        """Read an organization through the pool, where no session runs."""
         try:
-            await self.refresh([organization_id])
+            async with asyncio.timeout(REFRESH_SECONDS):
+                found = await read_some(self.pool, [organization_id])
         except UNAVAILABLE as exc:
             log.warning("directory.refresh_failed", error=type(exc).__name__)
-
-    def on_notification(
-        self, _connection: object, _pid: int, _channel: str, payload: object
-    ) -> None:
-        text = str(payload)
-        if text.startswith(BEAT):
-            self.beats.add(text)
-        elif text:
-            try:
-                self.changed.add(UUID(text))
-            except ValueError:
-                self.all_changed = True
+            return
+        if self.notices is not None:
+            # A session began meanwhile, and may know better: what was read here may be older.
+            self.notices.name(organization_id)
         else:
-            self.all_changed = True
-        self.woken.set()
-
-    def on_termination(self, _connection: object) -> None:
-        self.lost = True
-        self.woken.set()
+            self.put([organization_id], found)

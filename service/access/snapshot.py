@@ -87,7 +87,7 @@ class SnapshotKeeper:
         for entry in found.entries:
             fresh.put(entry)
         directory, age = self.directory, age_of(found.as_of)
-        directory.clock.set(max(found.as_of, directory.now()), time.monotonic())
+        directory.clock.assume_after(found.as_of)
         directory.replace(fresh)
         directory.heartbeat_at = time.monotonic() - max(age.total_seconds(), FRESH_SECONDS)
         self.restored = found.as_of

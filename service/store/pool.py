@@ -61,11 +61,17 @@ async def connect_checked(dsn: str, **options: Any) -> Any:
 
 async def connect(dsn: str) -> Connection:
     """Open a connection outside the pool, for LISTEN or a lock that a session holds."""
+    connection = await open_connection(dsn, "callgate", CONNECT_SECONDS)
+    await prepare(connection)
+    return connection
+
+
+async def open_connection(dsn: str, name: str, seconds: float) -> Connection:
+    """Open a connection with an `application_name` within `seconds`; it is not prepared yet."""
     connection: Connection = await connect_checked(
         dsn,
-        timeout=CONNECT_SECONDS,
+        timeout=seconds,
         command_timeout=COMMAND_SECONDS,
-        server_settings={"application_name": "callgate", "timezone": "UTC"},
+        server_settings={"application_name": name, "timezone": "UTC"},
     )
-    await prepare(connection)
     return connection

@@ -25,7 +25,7 @@ from service.admin.organizations.search import OrganizationList, OrganizationQue
 from service.admin.timeline import Timeline
 from service.log import configure_logging
 from service.store.audit import LIST_BY, list_audit
-from service.store.organizations.directory import read_all
+from service.store.organizations.directory import ENTRIES, entry_of
 from service.store.organizations.search import SORTS, STATEMENTS, Filters
 from service.store.organizations.timeline import LIST_DAYS
 from service.store.pool import Pool, create_pool
@@ -90,10 +90,8 @@ async def explain(pool: Pool, name: str, statement: str, *given: object) -> None
 async def informed(pool: Pool) -> ChainPreview:
     """The chain with a directory that holds everything, as in a running service."""
     directory = AccessDirectory()
-    async with pool.acquire() as connection:
-        async for batch in read_all(connection):
-            for entry in batch:
-                directory.put(entry)
+    for row in await pool.fetch(ENTRIES):
+        directory.put(entry_of(row))
     directory.loaded = True
     return ChainPreview(AccessChain(load_policies().policies), directory)
 

@@ -12,7 +12,7 @@ from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.access.policies.preview import ChainPreview
 from service.admin.organizations.search import OrganizationList, OrganizationQuery
-from service.store.organizations.directory import read_all
+from service.store.organizations.directory import ENTRIES, entry_of
 from service.store.organizations.search import SORTS, STATEMENTS, Filters, Sort
 from service.store.pool import Pool
 
@@ -165,10 +165,8 @@ async def test_memory_does_not_outlive_a_change(pool: Pool, few: dict[str, UUID]
 
 async def refill(pool: Pool, directory: AccessDirectory) -> None:
     made = AccessDirectory()
-    async with pool.acquire() as connection:
-        async for batch in read_all(connection):
-            for entry in batch:
-                made.put(entry)
+    for row in await pool.fetch(ENTRIES):
+        made.put(entry_of(row))
     directory.replace(made)
     directory.record_heartbeat()
 
