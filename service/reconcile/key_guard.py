@@ -51,7 +51,7 @@ class KeyGuard:
         if not await reconciliation.try_key(self.pool, self.fingerprint, RETRY_SECONDS):
             return POLL_SECONDS
         try:
-            await self.client.list_phone_numbers_page(1, 1, Priority.REPAIR)
+            await self.client.list_phone_numbers_page(1, 1, Priority.LOOK)
         except VapiUnauthorizedError:
             await reconciliation.refuse_key(self.pool, self.fingerprint, RETRY_SECONDS)
             return POLL_SECONDS

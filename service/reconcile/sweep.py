@@ -128,7 +128,7 @@ class Sweeper:
             if ask.alive is not None and not await ask.alive():
                 raise SweepLostError
 
-        listing = VapiListing(self.client, Priority.REPAIR, beat)
+        listing = VapiListing(self.client, Priority.LOOK, beat)
         reader = SweepPageReader(self.pool, self.reconciler.number_pass, sweep_id, listing, found)
         try:
             async for page in listing.pages():

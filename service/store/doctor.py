@@ -11,9 +11,11 @@ from service.store.pool import CONNECT_SECONDS, Pool, create_pool
 
 VERSION = "SELECT current_setting('server_version'), clock_timestamp()"
 
+# The last request of each kind, as far as it went out within five minutes: how long it had waited.
 BUDGET = """
-SELECT extract(epoch FROM next_request_at - clock_timestamp())::float8
-FROM callgate.vapi_budget WHERE next_request_at > clock_timestamp()
+SELECT max((w.value ->> 1)::float8)
+FROM callgate.vapi_budget, jsonb_each(state -> 'waits') w
+WHERE (w.value ->> 0)::float8 > extract(epoch FROM clock_timestamp()) - 300
 """
 
 LIST_UNHEALTHY = """
@@ -134,7 +136,7 @@ async def get_version_and_clock(pool: Pool) -> tuple[str, datetime]:
 
 
 async def get_budget_wait_seconds(pool: Pool) -> float:
-    """Seconds that a request to Vapi would wait now."""
+    """Seconds that requests to Vapi waited lately: the longest of the last one of each kind."""
     return float(await pool.fetchval(BUDGET) or 0.0)
 
 

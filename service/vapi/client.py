@@ -15,7 +15,8 @@ from yarl import URL
 from service.domain.priority import Priority
 from service.settings.outgoing_proxies import proxy_of
 from service.vapi import answers, errors, paging
-from service.vapi.elements import read_elements
+from service.vapi.call_lookups import CallLookups
+from service.vapi.elements import is_id, read_elements
 from service.vapi.pages import BarePage, PhoneNumberPage
 from service.vapi.resources import (
     AssistantView,
@@ -63,6 +64,9 @@ class VapiClient:
         self.timeout = timeout
         self.max_answer_bytes = max_answer_bytes
         self.malformed: set[str] = set()
+        self.lookups = CallLookups(
+            lambda: self.pace(Priority.HANGUP), self.read_call, self.read_newest_calls
+        )
 
     async def get_phone_number(
         self, number_id: str, priority: Priority = Priority.REPAIR
@@ -148,8 +152,20 @@ class VapiClient:
         return await self.request_one("GET", "/campaign", campaign_id, priority)
 
     async def get_call(self, call_id: str, priority: Priority = Priority.HANGUP) -> dict[str, Any]:
-        """One call with its live status and control URL."""
+        """One call with its live status and control URL; see `CallLookups` for those to hang up."""
+        if priority is Priority.HANGUP and is_id(call_id):
+            return await self.lookups.find(call_id)
         return await self.request_one("GET", "/call", call_id, priority)
+
+    async def read_call(self, call_id: str) -> dict[str, Any]:
+        """One call, once the budget allows it."""
+        return await self.request_one("GET", "/call", call_id, None)
+
+    async def read_newest_calls(self, limit: int) -> dict[str, dict[str, Any]]:
+        """The newest calls by their ids in small letters, once the budget allows it."""
+        elements = read_elements(await self.send("GET", f"/call?limit={limit}", None))
+        self.report_malformed("/call", elements.malformed)
+        return {str(item["id"]).lower(): item for item in elements.objects}
 
     def list_calls(
         self, since: datetime, priority: Priority = Priority.REPAIR
@@ -162,7 +178,7 @@ class VapiClient:
         method: str,
         collection: str,
         item_id: str,
-        priority: Priority,
+        priority: Priority | None,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Request one object by its id; an answer about another object is an error."""
@@ -207,16 +223,28 @@ class VapiClient:
             log.warning("vapi.list_malformed", collection=collection, elements=count)
 
     async def request(
-        self, method: str, path: str, priority: Priority, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        priority: Priority | None,
+        body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Send one request and read its JSON object; raises a `VapiError` for everything else."""
         return answers.read_object(await self.send(method, path, priority, body))
 
     async def send(
-        self, method: str, path: str, priority: Priority, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        priority: Priority | None,
+        body: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Send one request; the body of its 2xx. Raises a `VapiError` for everything else."""
-        await self.pace(priority)
+        """Send one request; the body of its 2xx. Raises a `VapiError` for everything else.
+
+        With None for `priority` the budget has allowed it already, for a hang-up.
+        """
+        if priority is not None:
+            await self.pace(priority)
         key = self.api_key.get_secret_value()
         url = URL(self.base_url + path, encoded=True)
         try:
@@ -245,12 +273,12 @@ class VapiClient:
         answers.refuse_size(content, self.max_answer_bytes)
         return content
 
-    async def report_throttled(self, priority: Priority, wait: float | None) -> None:
+    async def report_throttled(self, priority: Priority | None, wait: float | None) -> None:
         """Back off for all requests, because Vapi throttles the account as a whole.
 
         A hang-up does not wait for this; the next request of another kind reports it as well.
         """
-        if self.back_off is not None and priority is not Priority.HANGUP:
+        if self.back_off is not None and priority not in (None, Priority.HANGUP):
             await self.back_off(BACK_OFF_SECONDS if wait is None else wait)
 
 

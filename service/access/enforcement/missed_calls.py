@@ -97,7 +97,7 @@ class CallWatch:
     async def compare_list(self, since: datetime, found: CallListFindings) -> None:
         """Compare every call that began since, page by page, newest first. What the list does not show
         is judged by `check_old_calls` alone, which asks for each call."""
-        async for page in self.client.list_calls(since, Priority.REPAIR):
+        async for page in self.client.list_calls(since, Priority.LOOK):
             found.malformed += page.malformed
             views = {view.id: view for view in page.views if view.id}
             known = await self.calls.find_watched(list(views))
@@ -134,7 +134,7 @@ class CallWatch:
         """Check a few calls that have been open for longer than the list reaches back."""
         for call_id in await self.calls.list_old_open(before, MOST_OLD):
             try:
-                view = CallView(await self.client.get_call(call_id, Priority.REPAIR))
+                view = CallView(await self.client.get_call(call_id, Priority.LOOK))
             except VapiNotFoundError:
                 end = CallEnd(call_id, self.directory.now(), "not-found", proof="missing")
                 await self.calls.record_end(end)

@@ -233,7 +233,7 @@ RECONCILE_KINDS = (
     ConditionKind(
         "requests_delayed",
         "warning",
-        "A request to Vapi waits {seconds} s.",
+        "Requests to Vapi waited up to {seconds} s for the budget.",
         "More requests to Vapi are due than the budget allows.",
         "Raise CALLGATE_VAPI_REQUESTS_PER_SECOND if Vapi allows it, or wait.",
         "health",

@@ -1,0 +1,117 @@
+"""Look-ups of many calls at once: few requests, each caller answered, none held up by another."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from service.domain.priority import Priority
+from service.sandbox.server import SandboxVapi
+from service.vapi.client import VapiClient
+from service.vapi.errors import VapiNotFoundError, VapiUnavailableError
+
+
+class Turnstile:
+    """A budget that lets one request pass at a time, by hand or always."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.passed = 0
+
+    async def pace(self, _kind: Priority) -> None:
+        await self.open.wait()
+        self.passed += 1
+
+
+@pytest.fixture
+def turnstile() -> Turnstile:
+    return Turnstile()
+
+
+@pytest.fixture
+async def client(vapi: SandboxVapi, turnstile: Turnstile) -> AsyncIterator[VapiClient]:
+    async with aiohttp.ClientSession() as session:
+        yield VapiClient(session, vapi.base_url, SecretStr(vapi.api_key), turnstile.pace)
+
+
+def live_calls(vapi: SandboxVapi, count: int) -> list[str]:
+    number = vapi.add_number(provider="vapi")["id"]
+    return [vapi.live_call(number)["message"]["call"]["id"] for _ in range(count)]
+
+
+async def answers(client: VapiClient, ids: list[str]) -> list[object]:
+    """What each look-up gets, asked for at once."""
+    found: list[object] = await asyncio.gather(*map(client.get_call, ids), return_exceptions=True)
+    return found
+
+
+async def test_many_calls_are_looked_up_by_one_list(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    ids = live_calls(vapi, 50)
+    vapi.hang_up(ids[7])
+    turnstile.open.set()
+    found = await answers(client, ids)
+    assert [call["id"] for call in found if isinstance(call, dict)] == ids
+    assert {call["status"] == "ended" for call in found if isinstance(call, dict)} == {True, False}
+    assert len(vapi.requests()) <= 2
+    # One alone is requested as ever.
+    await client.get_call(ids[0])
+    assert vapi.requests()[-1].path == f"/call/{ids[0]}"
+
+
+async def test_calls_that_the_list_does_not_show_are_requested_alone(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    ids = live_calls(vapi, 30)
+    vapi.fail("GET /call", most=20)
+    waiting = asyncio.create_task(answers(client, [ids[0], "no-such-call", *ids[10:]]))
+    await asyncio.sleep(0)
+    turnstile.open.set()
+    first, second, *others = await waiting
+    assert isinstance(first, dict)
+    assert isinstance(second, VapiNotFoundError)
+    assert all(isinstance(one, dict) for one in others)
+    assert [request.path for request in vapi.requests("GET /call")] == ["/call"]
+    assert len(vapi.requests("GET /call/*")) == 2
+
+
+async def test_an_error_reaches_every_caller_and_nothing_more(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    ids = live_calls(vapi, 6)
+    vapi.fail_next("GET /call", status=502)
+    turnstile.open.set()
+    assert {type(one) for one in await answers(client, ids)} <= {VapiUnavailableError, dict}
+    assert all(isinstance(one, dict) for one in await answers(client, ids))
+
+
+async def test_a_caller_that_gives_up_takes_no_other_along(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    one, other = live_calls(vapi, 2)
+    patient = asyncio.create_task(client.get_call(one))
+    for call_id in (one, other):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await client.get_call(call_id)
+    turnstile.open.set()
+    assert (await patient)["id"] == one
+    # A look-up without a caller is not made.
+    assert [request.path for request in vapi.requests()] == [f"/call/{one}"]
+
+
+async def test_a_stalled_request_holds_up_no_other(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    slow, quick = live_calls(vapi, 2)
+    vapi.fail_next(f"GET /call/{slow}", stall=5.0)
+    turnstile.open.set()
+    stalled = asyncio.create_task(client.get_call(slow))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(3):
+        assert (await client.get_call(quick))["id"] == quick
+    assert not stalled.done()
+    stalled.cancel()
