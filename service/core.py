@@ -35,18 +35,25 @@ class Core:
 
 @asynccontextmanager
 async def open_core(
-    settings: Settings, dsn: str, *, pool_size: int | None = None, at_least: int = 1
+    settings: Settings,
+    dsn: str,
+    *,
+    pool_size: int | None = None,
+    at_least: int = 1,
+    direct: str = "",
 ) -> AsyncIterator[Core]:
     """Connect to PostgreSQL and build the shared parts; close them on the way out.
 
-    Raises one of `UNAVAILABLE` while PostgreSQL does not answer, unless `at_least` is 0.
+    `direct` is PostgreSQL's own address where `dsn` leads to a pooler in transaction mode. Raises one
+    of `UNAVAILABLE` while PostgreSQL does not answer, unless `at_least` is 0.
     """
-    pool = await create_pool(dsn, pool_size or settings.callgate_pool_size, at_least=at_least)
+    size = pool_size or settings.callgate_pool_size
+    pool = await create_pool(dsn, size, at_least=at_least, pooled=bool(direct))
     try:
         budget = Budget(pool, settings.callgate_vapi_requests_per_second)
         async with open_session(settings) as session:
             client = build_client(settings, session, budget.pace, budget.back_off)
-            yield Core(settings, dsn, pool, session, client)
+            yield Core(settings, direct or dsn, pool, session, client)
     finally:
         await close_pool(pool)
 

@@ -5,6 +5,7 @@ from service.serve.database import StartError
 from service.settings import SettingsError
 from service.store.installation import WrongModeError
 from service.store.pool import UNAVAILABLE
+from service.store.pooling import PoolingError
 from service.store.postgres.server import EmbeddedPostgresError
 from service.store.schema import SchemaError
 
@@ -14,6 +15,7 @@ FIXABLE = (
     EmbeddedPostgresError,
     SchemaError,
     WrongModeError,
+    PoolingError,
     CallgateError,
 )
 

@@ -58,7 +58,7 @@ def database(settings: Settings) -> Iterator[str]:
     with opened_database(settings) as found:
         if found.embedded:
             asyncio.run(grant_privileges(found))
-        yield found.dsn
+        yield found.session_dsn
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from service.cli.running import opened_database, settings_for
-from service.serve.database import Database, grant_privileges
+from service.serve.database import Database, check_addresses, grant_privileges
 from service.serve.process import serve as serve_settings
 from service.store.installation import Mode
 from service.store.schema import migrate as migrate_schema
@@ -41,5 +41,6 @@ def migrate() -> None:
 
 async def migrate_and_grant(database: Database) -> None:
     """Migrate as the owner, and give the service's role what it needs."""
-    await migrate_schema(database.owner or database.dsn)
+    await check_addresses(database)
+    await migrate_schema(database.owner or database.session_dsn)
     await grant_privileges(database)

@@ -7,6 +7,7 @@ from service.settings import Settings
 from service.store.failures import UNUSABLE
 from service.store.installation import Mode, WrongModeError, claim_for
 from service.store.pool import UNAVAILABLE, create_pool
+from service.store.pooling import PoolingError, verify_direct, verify_same
 from service.store.roles import app_dsn, create_app_role, grant
 from service.store.schema import SchemaError, check_schema, is_empty, migrate
 
@@ -26,18 +27,26 @@ class DatabaseAwayError(StartError):
 class Database:
     """Where the service works (`dsn`), and where its owner migrates it.
 
-    `owner` is "" where only `dsn` is known. `embedded`: the server is this process's own.
+    `owner` is "" where only `dsn` is known. `embedded`: the server is this process's own. `direct` is
+    an address for sessions, where `dsn` leads to a pooler.
     """
 
     dsn: str
     owner: str
     embedded: bool
+    direct: str = ""
+
+    @property
+    def session_dsn(self) -> str:
+        """The address of PostgreSQL itself."""
+        return self.direct or self.dsn
 
     @classmethod
     def of_settings(cls, settings: Settings) -> "Database":
         """A server of the operator's."""
         owner = settings.callgate_migration_database_url.get_secret_value()
-        return cls(settings.database_url.get_secret_value(), owner, embedded=False)
+        direct = settings.callgate_direct_database_url.get_secret_value()
+        return cls(settings.database_url.get_secret_value(), owner, embedded=False, direct=direct)
 
     @classmethod
     def of_embedded(cls, owner: str) -> "Database":
@@ -56,7 +65,7 @@ async def prepare_database(database: Database, mode: Mode, seconds: float = STAR
     while True:
         try:
             await check_database(database, mode)
-        except (SchemaError, WrongModeError) as exc:
+        except (SchemaError, WrongModeError, PoolingError) as exc:
             raise StartError(str(exc)) from exc
         except UNUSABLE as exc:
             raise StartError(f"PostgreSQL cannot be used: {exc}. Check DATABASE_URL.") from None
@@ -71,12 +80,13 @@ async def prepare_database(database: Database, mode: Mode, seconds: float = STAR
 
 
 async def check_database(database: Database, mode: Mode) -> None:
-    """One attempt. Raises `SchemaError`, `WrongModeError` or one of `UNAVAILABLE`."""
-    owner = database.owner or database.dsn
+    """One attempt. Raises `SchemaError`, `WrongModeError`, `PoolingError` or one of `UNAVAILABLE`."""
+    await check_addresses(database)
+    owner = database.owner or database.session_dsn
     if database.embedded or await is_empty(owner):
         await migrate(owner)
     await grant_privileges(database)
-    pool = await create_pool(database.dsn, 2)
+    pool = await create_pool(database.session_dsn, 2)
     try:
         await check_schema(pool)
         await claim_for(pool, mode)
@@ -84,9 +94,22 @@ async def check_database(database: Database, mode: Mode) -> None:
         await pool.close()
 
 
+async def check_addresses(database: Database) -> None:
+    """Raise `PoolingError` unless sessions lead to PostgreSQL itself, and all to one database."""
+    if database.embedded:
+        return
+    if database.direct:
+        await verify_direct("CALLGATE_DIRECT_DATABASE_URL", database.direct, with_pooler=True)
+        await verify_same(database.dsn, database.direct)
+    else:
+        await verify_direct("DATABASE_URL", database.dsn, with_pooler=False)
+    if database.owner:
+        await verify_direct("CALLGATE_MIGRATION_DATABASE_URL", database.owner, with_pooler=True)
+
+
 async def grant_privileges(database: Database) -> None:
     """Give the service's role what it needs, where the owner is known."""
     if database.embedded:
         await create_app_role(database.owner)
     elif database.owner:
-        await grant(database.owner, database.dsn)
+        await grant(database.owner, database.session_dsn)

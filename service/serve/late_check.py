@@ -11,6 +11,7 @@ from service.store.failures import UNUSABLE
 from service.store.held_databases import checking, hold, release
 from service.store.installation import Mode, WrongModeError
 from service.store.pool import UNAVAILABLE
+from service.store.pooling import PoolingError
 from service.store.schema import SchemaError, is_empty
 
 log = structlog.get_logger()
@@ -35,7 +36,8 @@ class LateCheck:
         self.mode = mode
         self.refused: StartError | None = None
         self.on_refusal: Callable[[], None] = do_nothing
-        hold(database.dsn)
+        for dsn in (database.dsn, database.session_dsn):
+            hold(dsn)
 
     def background(self) -> BackgroundLoop:
         """One successful check."""
@@ -50,12 +52,13 @@ class LateCheck:
         """Check once; whatever PostgreSQL lacks besides a fitting schema may still come back."""
         try:
             with checking():
-                if await is_empty(self.database.owner or self.database.dsn):
+                if await is_empty(self.database.owner or self.database.session_dsn):
                     raise NotRestoredError("The database is empty.")
                 await check_database(self.database, self.mode)
-        except (SchemaError, WrongModeError) as exc:
+        except (SchemaError, WrongModeError, PoolingError) as exc:
             self.refused = StartError(str(exc))
             self.on_refusal()
         else:
-            release(self.database.dsn)
+            for dsn in (self.database.dsn, self.database.session_dsn):
+                release(dsn)
             log.info("database.checked")

@@ -71,7 +71,7 @@ async def main(
     ending = Ending()
     ending.on_signals()
     snapshot, late = await prepare(settings, database, mode)
-    start = build_start(snapshot, late, guard)
+    start = build_start(database.direct, snapshot, late, guard)
     if late is not None:
         late.on_refusal = ending.stop
     dsn = database.dsn
@@ -87,7 +87,7 @@ async def main(
             )
 
         async def ready() -> None:
-            await announce(settings, sandbox, dsn if late is None else None)
+            await announce(settings, sandbox, database.session_dsn if late is None else None)
 
         if workers > 1:
             close(sockets)
@@ -99,13 +99,16 @@ async def main(
 
 
 def build_start(
-    snapshot: DirectorySnapshot | None, late: LateCheck | None, guard: PostgresGuard | None
+    direct: str,
+    snapshot: DirectorySnapshot | None,
+    late: LateCheck | None,
+    guard: PostgresGuard | None,
 ) -> Start:
     """What watches the PostgreSQL of this process."""
     loops = [part.background() for part in (late, guard) if part is not None]
     if guard is None:
-        return Start(snapshot, tuple(loops))
-    return Start(snapshot, tuple(loops), EmbeddedConditions(guard).read)
+        return Start(direct, snapshot, tuple(loops))
+    return Start(direct, snapshot, tuple(loops), EmbeddedConditions(guard).read)
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVapi:

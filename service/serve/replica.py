@@ -33,8 +33,9 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Start:
     """How a replica starts: what fills the directory without PostgreSQL, and what checks and watches
-    its PostgreSQL."""
+    its PostgreSQL. `direct` is an address without a pooler."""
 
+    direct: str = ""
     snapshot: DirectorySnapshot | None = None
     loops: tuple[BackgroundLoop, ...] = ()
     conditions: Callable[[], Iterable[Condition]] = tuple
@@ -100,7 +101,9 @@ async def open_replica(
 ) -> AsyncIterator[Replica]:
     """Build a replica whose loops do not run yet; stop and close it on the way out."""
     async with AsyncExitStack() as stack:
-        core = await stack.enter_async_context(open_core(settings, dsn, at_least=0))
+        core = await stack.enter_async_context(
+            open_core(settings, dsn, at_least=0, direct=start.direct)
+        )
         background = Background()
         access = build_access(core)
         stack.push_async_callback(access.close)

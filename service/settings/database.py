@@ -24,6 +24,7 @@ class DatabaseSettings(SettingsGroup):
 
     database_url: PastedAddress = SecretStr("")
     callgate_migration_database_url: PastedAddress = SecretStr("")
+    callgate_direct_database_url: PastedAddress = SecretStr("")
     callgate_encryption_key: PastedSecret = SecretStr("")
     callgate_data_dir: Path = Field(default_factory=default_data_dir)
     callgate_pool_size: int = Field(default=10, ge=2, le=200)
@@ -42,8 +43,13 @@ class DatabaseSettings(SettingsGroup):
 
     def database_faults(self) -> list[str]:
         """Faults of the database's addresses."""
-        owner = self.callgate_migration_database_url
-        if owner.get_secret_value() and not self.database_url.get_secret_value():
+        if self.database_url.get_secret_value():
+            return []
+        found = []
+        if self.callgate_migration_database_url.get_secret_value():
             fault = "the embedded PostgreSQL has roles of its own."
-            return [f"CALLGATE_MIGRATION_DATABASE_URL needs DATABASE_URL: {fault}"]
-        return []
+            found.append(f"CALLGATE_MIGRATION_DATABASE_URL needs DATABASE_URL: {fault}")
+        if self.callgate_direct_database_url.get_secret_value():
+            fault = "it is the same database without the pooler."
+            found.append(f"CALLGATE_DIRECT_DATABASE_URL needs DATABASE_URL: {fault}")
+        return found

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
     Pool: TypeAlias = asyncpg.Pool[Any]
+    OneConnection: TypeAlias = asyncpg.Connection[Any]
 else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
+    OneConnection = asyncpg.Connection
 
 CONNECT_SECONDS = 3.0
 COMMAND_SECONDS = 10.0
@@ -35,14 +37,24 @@ async def prepare(connection: Connection) -> None:
     )
 
 
-async def create_pool(dsn: str, size: int, *, at_least: int = 1) -> Pool:
+class PooledConnection(OneConnection):
+    """A connection through a pooler in transaction mode, which gives each statement any session."""
+
+    def get_reset_query(self) -> str:
+        """None: it would reset the session of another client."""
+        return ""
+
+
+async def create_pool(dsn: str, size: int, *, at_least: int = 1, pooled: bool = False) -> Pool:
     """Open a pool. A command may take `COMMAND_SECONDS`; the caller closes the pool.
 
     `at_least` connections are opened at once and kept; with 0, PostgreSQL need not answer yet.
+    `pooled`: the address may lead to a pooler in transaction mode.
     """
     opening: Any = connect_checked
     return await asyncpg.create_pool(
         dsn,
+        **options_for(pooled=pooled),
         connect=opening,
         min_size=at_least,
         max_size=size,
@@ -59,17 +71,25 @@ async def connect_checked(dsn: str, **options: Any) -> Any:
     return await asyncpg.connect(dsn, **options)
 
 
-async def connect(dsn: str) -> Connection:
+def options_for(*, pooled: bool) -> dict[str, Any]:
+    """Without a cache of statements, each is sent in one piece, which any session can take."""
+    return {"statement_cache_size": 0, "connection_class": PooledConnection} if pooled else {}
+
+
+async def connect(dsn: str, *, pooled: bool = False) -> Connection:
     """Open a connection outside the pool, for LISTEN or a lock that a session holds."""
-    connection = await open_connection(dsn, "callgate", CONNECT_SECONDS)
+    connection = await open_connection(dsn, "callgate", CONNECT_SECONDS, pooled=pooled)
     await prepare(connection)
     return connection
 
 
-async def open_connection(dsn: str, name: str, seconds: float) -> Connection:
+async def open_connection(
+    dsn: str, name: str, seconds: float, *, pooled: bool = False
+) -> Connection:
     """Open a connection with an `application_name` within `seconds`; it is not prepared yet."""
     connection: Connection = await connect_checked(
         dsn,
+        **options_for(pooled=pooled),
         timeout=seconds,
         command_timeout=COMMAND_SECONDS,
         server_settings={"application_name": name, "timezone": "UTC"},

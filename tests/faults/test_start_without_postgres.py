@@ -37,7 +37,7 @@ async def degraded(settings: Settings, dsn: str) -> AsyncIterator[Replica]:
     snapshot, late = await prepare(settings, database, "real")
     assert snapshot is not None
     assert late is not None
-    start = Start(snapshot, (late.background(),))
+    start = Start(snapshot=snapshot, loops=(late.background(),))
     async with replica(settings, dsn, start=start) as started:
         yield started
 
