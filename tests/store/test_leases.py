@@ -10,7 +10,7 @@ SECONDS, EVERY = 0.4, 0.05
 
 
 class Holder:
-    """Work that waits for ever, and a lease on it whose renewals a test decides."""
+    """Work that waits until it is interrupted; a test answers the renewals of its lease."""
 
     def __init__(self) -> None:
         self.renewals = 0
