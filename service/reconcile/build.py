@@ -10,6 +10,7 @@ from service.reconcile.key_guard import KeyGuard
 from service.reconcile.loop import ReconcileLoop
 from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
+from service.reconcile.probe import VapiProbe
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.steps.assistants import AssistantWebhooks
 from service.reconcile.steps.gate_step import GateStep, StandingReader
@@ -69,4 +70,5 @@ def build_loops(core: Core, parts: Reconciling) -> list[BackgroundLoop]:
     sweeps = SweepLoop(core.pool, parts.sweeper, parts.key, interval)
     due = ReconcileLoop(core.dsn, core.pool, parts.reconciler, parts.key, sweeps)
     sealing = Sealing(core.pool, parts.vault)
-    return [due.background(), *sweeps.background(), sealing.background()]
+    probe = VapiProbe(core.client, parts.key)
+    return [due.background(), *sweeps.background(), sealing.background(), probe.background()]

@@ -53,7 +53,7 @@ class KeyGuard:
         try:
             await self.client.list_phone_numbers_page(1, 1, Priority.LOOK)
         except VapiUnauthorizedError:
-            await reconciliation.refuse_key(self.pool, self.fingerprint, RETRY_SECONDS)
+            await self.note_refused()
             return POLL_SECONDS
         except (VapiNotFoundError, VapiRejectedError):
             pass  # Vapi accepted the key and rejected the request
@@ -63,3 +63,7 @@ class KeyGuard:
         await states.wake_unauthorized(self.pool)
         log.info("vapi_key.accepted")
         return 0.0
+
+    async def note_refused(self) -> None:
+        """Tell all replicas that Vapi refuses our key, so that they stop asking for a while."""
+        await reconciliation.refuse_key(self.pool, self.fingerprint, RETRY_SECONDS)

@@ -7,7 +7,9 @@ from service.access.build import Access
 from service.access.snapshot import age_of, format_age
 from service.background import Background
 from service.domain.conditions import Condition, condition
+from service.domain.wording.labels import format_seconds, format_utc
 from service.relay.delivery import Relay
+from service.vapi.reach import VapiReach
 
 MOST_NAMED = 5
 
@@ -19,6 +21,7 @@ class ReplicaConditions:
     access: Access
     background: Background
     relay: Relay
+    reach: VapiReach
     of_start: Callable[[], Iterable[Condition]] = tuple
 
     def read(self) -> list[Condition]:
@@ -26,6 +29,7 @@ class ReplicaConditions:
             *self.of_start(),
             *self.of_directory(),
             *self.of_calls(),
+            *self.of_vapi(),
             *self.of_loops(),
             *self.of_policies(),
             *self.of_relay(),
@@ -49,6 +53,12 @@ class ReplicaConditions:
             yield condition("hangup_worker_down")
         if self.access.spool.waiting:
             yield condition("spool_waiting", records=self.access.spool.waiting)
+
+    def of_vapi(self) -> Iterator[Condition]:
+        """Whether Vapi answers this replica."""
+        if (seconds := self.reach.away_seconds) and self.reach.since is not None:
+            age, since = format_seconds(round(seconds)), format_utc(self.reach.since)
+            yield condition("vapi_unreachable", age=age, since=since, error=self.reach.last_error)
 
     def of_loops(self) -> Iterator[Condition]:
         """Background loops that died and restart, or that ended."""

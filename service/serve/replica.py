@@ -147,7 +147,9 @@ class ReplicaRooms:
         self.preview = access.preview
         self.reconciler = reconciling.reconciler
         self.sweeper = reconciling.sweeper
-        self.read_conditions = ReplicaConditions(access, background, relay, start.conditions).read
+        self.read_conditions = ReplicaConditions(
+            access, background, relay, reconciling.key.client.reach, start.conditions
+        ).read
 
 
 @asynccontextmanager

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -12,6 +14,7 @@ from service.vapi.elements import decode, without_nul
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_WORDS = 300
 REDACTED = "[redacted]"
+MAX_RETRY_AFTER = 300.0
 
 
 async def read_limited(stream: aiohttp.StreamReader, limit: int) -> bytes:
@@ -76,3 +79,16 @@ def sent_secrets(body: Mapping[str, Any] | None) -> list[str]:
     headers = server.get("headers") if isinstance(server, Mapping) else None
     values = headers.values() if isinstance(headers, Mapping) else ()
     return [value for value in values if isinstance(value, str) and value]
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Seconds to wait, from a number or an HTTP date; at most `MAX_RETRY_AFTER`."""
+    text = (value or "").strip()
+    if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{0,6})?", text):
+        return min(float(text), MAX_RETRY_AFTER)
+    try:
+        at = parsedate_to_datetime(text)
+        wait = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(max(wait, 0.0), MAX_RETRY_AFTER)

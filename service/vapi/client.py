@@ -1,9 +1,7 @@
 """Vapi's REST API. One call here is one request: the caller decides about retries."""
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,6 +16,7 @@ from service.vapi import answers, errors, paging
 from service.vapi.call_lookups import CallLookups
 from service.vapi.elements import is_id, read_elements
 from service.vapi.pages import BarePage, PhoneNumberPage
+from service.vapi.reach import VapiReach
 from service.vapi.resources import (
     AssistantView,
     CallView,
@@ -28,7 +27,6 @@ from service.vapi.resources import (
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
 MAX_PAGE = paging.MAX_PAGE
-MAX_RETRY_AFTER = 300.0
 BACK_OFF_SECONDS = 1.0
 
 Pace = Callable[[Priority], Awaitable[None]]
@@ -64,6 +62,7 @@ class VapiClient:
         self.timeout = timeout
         self.max_answer_bytes = max_answer_bytes
         self.malformed: set[str] = set()
+        self.reach = VapiReach()
         self.lookups = CallLookups(
             lambda: self.pace(Priority.HANGUP), self.read_call, self.read_newest_calls
         )
@@ -245,6 +244,19 @@ class VapiClient:
         """
         if priority is not None:
             await self.pace(priority)
+        try:
+            content = await self.transmit(method, path, priority, body)
+        except errors.VapiError as exc:
+            self.reach.note(priority, exc)
+            raise
+        self.reach.note(priority, None)
+        answers.refuse_size(content, self.max_answer_bytes)
+        return content
+
+    async def transmit(
+        self, method: str, path: str, priority: Priority | None, body: Mapping[str, Any] | None
+    ) -> bytes:
+        """Send one request now; the body of its 2xx, cut where it is too large."""
         key = self.api_key.get_secret_value()
         url = URL(self.base_url + path, encoded=True)
         try:
@@ -260,7 +272,7 @@ class VapiClient:
                 content = await answers.read_limited(response.content, self.max_answer_bytes)
                 status, wait = (
                     response.status,
-                    parse_retry_after(response.headers.get("Retry-After")),
+                    answers.parse_retry_after(response.headers.get("Retry-After")),
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             # Its text contains the request's headers: only its type is passed on.
@@ -270,7 +282,6 @@ class VapiClient:
         if status == 429:
             await self.report_throttled(priority, wait)
         answers.refuse_status(status, content, wait, secrets=(key, *answers.sent_secrets(body)))
-        answers.refuse_size(content, self.max_answer_bytes)
         return content
 
     async def report_throttled(self, priority: Priority | None, wait: float | None) -> None:
@@ -280,16 +291,3 @@ class VapiClient:
         """
         if self.back_off is not None and priority not in (None, Priority.HANGUP):
             await self.back_off(BACK_OFF_SECONDS if wait is None else wait)
-
-
-def parse_retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from a number or an HTTP date; at most `MAX_RETRY_AFTER`."""
-    text = (value or "").strip()
-    if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{0,6})?", text):
-        return min(float(text), MAX_RETRY_AFTER)
-    try:
-        at = parsedate_to_datetime(text)
-        wait = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return min(max(wait, 0.0), MAX_RETRY_AFTER)

@@ -14,7 +14,7 @@ from yarl import URL
 
 from service.domain.network.addresses import parse_address
 from service.settings.outgoing_proxies import proxy_of, proxy_servers
-from service.vapi.client import parse_retry_after
+from service.vapi.answers import parse_retry_after
 from service.vapi.errors import (
     HostileUrlError,
     VapiNotFoundError,

@@ -26,6 +26,7 @@ from service.web.metrics.metrics import Metrics
 from service.web.metrics.policies import PolicyCollector
 from service.web.metrics.reconcile import ReconcileCollector
 from service.web.metrics.relay import RelayCollector
+from service.web.metrics.vapi import VapiCollector
 from service.web.panel.build import build_panel
 from service.web.panel.kit.public import add_hsts
 from service.web.probes import Health
@@ -84,6 +85,7 @@ def build_web(
     metrics.add(ConditionMetrics(cases.conditions.read_last))
     metrics.add(doors.counts)
     metrics.add(RelayCollector(relay))
+    metrics.add(VapiCollector(core.client.reach))
     for kind, read in (("proved", doors.count_proved), ("unproved", doors.count_unproved)):
         metrics.add_connections(kind, read)
     webhook = build_webhook(core, access, doors=doors, relay=relay, metrics=metrics, uses=uses)

@@ -19,6 +19,7 @@ READINESS = {
     "directory",
     "notifications",
     "database",
+    "vapi",
     "vapi_key",
     "reconcile",
     "hangups",

@@ -4,6 +4,18 @@ from service.domain.condition_kinds import ConditionKind
 
 VAPI_KINDS = (
     ConditionKind(
+        "vapi_unreachable",
+        "error",
+        "Vapi is unreachable since {since} ({age}): {error}",
+        "Calls are decided, recorded and hung up by their control URLs; whose they are and whether they "
+        "ended is not verified, and no webhook is repaired.",
+        "Check VAPI_API_URL, outgoing connections, and Vapi's status page. It ends with the first "
+        "answer.",
+        "health",
+        check="vapi",
+        public=True,
+    ),
+    ConditionKind(
         "list_incomplete",
         "warning",
         "A list of Vapi could not be read to its end. {gap} Not judged: {numbers}.",

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from service.domain.priority import Priority
-from service.vapi.client import VapiClient, parse_retry_after
+from service.vapi.answers import parse_retry_after
+from service.vapi.client import VapiClient
 from service.vapi.errors import (
     VapiError,
     VapiNotFoundError,
