@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Mapping
-from importlib import import_module
-from typing import ClassVar
+from importlib import import_module, metadata
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -32,12 +32,23 @@ app = typer.Typer(
     help="No plan, no call: the access gate for voice assistants on Vapi.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        typer.echo(f"callgate {metadata.version('callgate')}")
+        raise typer.Exit
+
+
 @app.callback()
-def callgate() -> None:
+def callgate(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True),
+    ] = False,
+) -> None:
     """No plan, no call: the access gate for voice assistants on Vapi."""
 
 

@@ -1,20 +1,18 @@
 """`callgate doctor`: the examination in the terminal."""
 
 import asyncio
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
-from service.cli.running import database, set_up_logging
+from service.cli.running import database, print_json, sandbox_profile, set_up_logging
 from service.core import build_client, close_pool, open_session
 from service.domain.conditions import condition
 from service.domain.priority import Priority
@@ -39,13 +37,14 @@ def doctor(
 
     Ends with 0 when all checks pass, 2 with warnings, 1 with errors.
     """
-    settings, unread = read_settings()
-    set_up_logging(settings)
-    with existing_database(settings) as found:
+    profile = sandbox_profile()
+    given = profile.values if profile is not None else {}
+    settings, unread = read_settings(sandbox=profile is not None, **given)
+    set_up_logging(settings, command=True)
+    with existing_database(settings, unread) as found:
         findings = asyncio.run(examine(settings, tuple(unread), found))
     if as_json:
-        shown = orjson.dumps([asdict(one) for one in findings], option=orjson.OPT_INDENT_2)
-        sys.stdout.write(shown.decode() + "\n")
+        print_json([asdict(one) for one in findings])
     else:
         show(findings)
     levels = {finding.level for finding in findings}
@@ -53,8 +52,12 @@ def doctor(
 
 
 @contextmanager
-def existing_database(settings: Settings) -> Iterator[str | DoctorFinding]:
+def existing_database(settings: Settings, unread: Sequence[str]) -> Iterator[str | DoctorFinding]:
     """The DSN to examine, or why there is none. No database is created: the doctor changes nothing."""
+    if any(line.startswith("DATABASE_URL ") for line in unread):
+        text = "DATABASE_URL cannot be read as an address of PostgreSQL."
+        yield unusable(text, "Write postgresql://user:password@host:5432/database.")
+        return
     folder = settings.callgate_data_dir
     if not settings.database_url.get_secret_value() and not find_running(folder):
         try:

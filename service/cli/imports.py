@@ -5,8 +5,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
-import orjson
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +12,7 @@ from rich.text import Text
 from service.admin.imports.csv_file import COLUMNS, FORMULA
 from service.admin.imports.plan import ImportPlan, PlannedRow
 from service.admin.imports.vapi_numbers import VapiNumber
+from service.cli.running import print_json
 
 MAX_SHOWN = 500
 WIDTH = 240
@@ -74,11 +73,11 @@ def sentence(plan: ImportPlan, *, applied: bool) -> str:
     return ", ".join(f"{count} {words[action]}" for action, count in plan.figures.items()) + "."
 
 
-def print_json(plan: ImportPlan, *, applied: bool, pending: int) -> None:
+def print_plan(plan: ImportPlan, *, applied: bool, pending: int) -> None:
     """The whole plan, or its result, as one object."""
     figures = {DONE[action]: count for action, count in plan.figures.items()}
     rows = [asdict(row) for row in plan.rows]
-    write_json(
+    print_json(
         {
             "applied": applied,
             "warning": plan.warning,
@@ -87,10 +86,6 @@ def print_json(plan: ImportPlan, *, applied: bool, pending: int) -> None:
             "rows": rows,
         }
     )
-
-
-def write_json(value: object) -> None:
-    typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
 
 
 def show_numbers(numbers: Sequence[VapiNumber]) -> None:

@@ -5,12 +5,11 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.running import ACTOR, Result, role_of, run, settings_for
+from service.cli.running import ACTOR, Result, print_json, role_of, run, settings_for
 from service.domain.people import Admin, Session
 
 if TYPE_CHECKING:
@@ -81,9 +80,7 @@ def list_admins(
 
     admins = run(settings_for(), work)
     if as_json:
-        sys.stdout.write(
-            orjson.dumps(admins, default=str, option=orjson.OPT_INDENT_2).decode() + "\n"
-        )
+        print_json(admins)
         return
     table = Table("name", "role", "signs in with", "last sign-in", "", box=None)
     for admin in admins:
@@ -146,6 +143,7 @@ def set_password(name: Name, password_stdin: FromStdin = False) -> None:
 def show_sessions(
     name: Name,
     revoke_all: Annotated[bool, typer.Option("--revoke-all", help="End all of them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List an admin's sessions, or end them."""
 
@@ -157,6 +155,9 @@ def show_sessions(
     found = on_admin(name, work)
     if isinstance(found, int):
         typer.echo(f"{found} sessions ended.")
+        return
+    if as_json:
+        print_json(found)
         return
     table = Table("since", "last seen", "from", "with", box=None)
     for one in found:

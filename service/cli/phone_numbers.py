@@ -14,7 +14,7 @@ from service.admin.imports.plan import ImportPlan
 from service.admin.imports.vapi_numbers import VapiNumber
 from service.admin.use_cases import UseCases
 from service.cli import imports as report
-from service.cli.running import ACTOR, run, settings_for
+from service.cli.running import ACTOR, print_json, run, settings_for
 from service.domain.errors import InvalidError
 from service.store.phone_numbers.lookups import count_pending
 
@@ -116,7 +116,7 @@ async def list_unregistered(imports: Imports, *, as_csv: bool, as_json: bool) ->
     if as_csv:
         report.print_csv(found)
     elif as_json:
-        report.write_json(found)
+        print_json(found)
     else:
         report.show_numbers(found)
     return 0
@@ -139,7 +139,7 @@ async def carry_out(imports: Imports, plan: ImportPlan, options: ImportOptions) 
         ids = [row.phone_number_id for row in plan.rows if row.action in ("create", "update")]
         pending = await count_pending(imports.pool, [found for found in ids if found is not None])
     if options.json:
-        report.print_json(plan, applied=apply, pending=pending)
+        report.print_plan(plan, applied=apply, pending=pending)
     elif apply:
         typer.echo(report.sentence(plan, applied=True))
     if pending:

@@ -1,5 +1,7 @@
 """`callgate policies` and `callgate explain`."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -9,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from service.access.policies.plugins import load_policies
-from service.cli.running import run, settings_for
+from service.access.policies.registration import RegisteredPolicy
+from service.cli.running import print_json, run, settings_for
 from service.domain.decisions import Decision
 from service.domain.instants import parse_instant
 from service.domain.organizations import Organization
@@ -29,22 +32,33 @@ LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
 @app.command()
-def policies() -> None:
+def policies(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """List the access policies in the order of the chain.
 
     Ends with 1 when a plugin could not be loaded.
     """
     loaded = load_policies()
-    table = Table("order", "policy", "plugin", "version", "on failure", box=None)
-    for policy in loaded.policies:
-        table.add_row(
-            str(policy.order), policy.name, policy.plugin, policy.version, policy.on_failure
-        )
-    Console().print(table)
+    if as_json:
+        names = ("name", "order", "plugin", "version", "on_failure")
+        print_json([{name: getattr(one, name) for name in names} for one in loaded.policies])
+    else:
+        show_policies(loaded.policies)
     for fault in loaded.problems:
         typer.echo(f"not loaded: {fault.plugin} {fault.version}: {fault.message}", err=True)
     if loaded.problems:
         raise typer.Exit(1)
+
+
+def show_policies(found: Sequence[RegisteredPolicy]) -> None:
+    """A line a policy."""
+    table = Table("order", "policy", "plugin", "version", "on failure", box=None)
+    for policy in found:
+        table.add_row(
+            str(policy.order), policy.name, policy.plugin, policy.version, policy.on_failure
+        )
+    Console().print(table)
 
 
 def time_of(text: str) -> datetime:
@@ -68,6 +82,7 @@ def explain(
             parser=time_of, metavar="INSTANT", help="Another time, such as 2026-12-01, in UTC."
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explain whether an organization has access, and why."""
 
@@ -84,7 +99,7 @@ def explain(
     if explained is None:
         typer.echo(f"There is no organization {organization!r}.", err=True)
         raise typer.Exit(1)
-    show(*explained)
+    show(*explained, as_json=as_json)
 
 
 async def find(pool: Pool, name: str) -> Organization | None:
@@ -95,8 +110,21 @@ async def find(pool: Pool, name: str) -> Organization | None:
         return await organizations.find_by_external_id(pool, name)
 
 
-def show(organization: Organization, decision: Decision, time: datetime) -> None:
-    """The decision in a line, then each policy's answer."""
+def show(organization: Organization, decision: Decision, time: datetime, *, as_json: bool) -> None:
+    """The decision in a line, then each policy's answer; or the same as JSON."""
+    if as_json:
+        print_json(
+            {
+                "organization_id": organization.id,
+                "name": organization.name,
+                "allowed": decision.allowed,
+                "reason": decision.reason,
+                "policy": decision.determined_by,
+                "at": time,
+                "trace": [asdict(entry) for entry in decision.trace],
+            }
+        )
+        return
     effect = "allowed" if decision.allowed else "denied"
     by = f" by {decision.determined_by}" if decision.determined_by else ""
     typer.echo(f"{organization.name}: {effect}, {decision.reason}{by} (at {time.isoformat()})")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.admin.use_cases import UseCases
-from service.cli.running import run, settings_for
+from service.cli.running import print_json, run, settings_for
 from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
 from service.domain.sweeps import Repair, SweepReport, SweepRequest
@@ -63,8 +63,7 @@ def reconcile(
             request = SweepRequest(request.order, dry_run, str(found), None, progress)
             report, labels = sweep(settings, request)
     if as_json:
-        shown = orjson.dumps(asdict(report), default=str, option=orjson.OPT_INDENT_2)
-        sys.stdout.write(shown.decode() + "\n")
+        print_json(asdict(report))
     else:
         show(report, labels)
     raise typer.Exit(exit_code(report))

@@ -4,20 +4,24 @@ The use cases are imported when a command works with them: they bring the whole 
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+import orjson
 import typer
 
 from service.admin.actor import Actor
 from service.domain.people import ROLES, Role
 from service.log import configure_logging
-from service.settings import Settings, is_local, load_settings
+from service.settings import Settings, default_data_dir, is_local, load_settings
 
 if TYPE_CHECKING:
     from service.admin.use_cases import UseCases
+    from service.sandbox.profile import SandboxProfile
     from service.serve.database import Database
 
 ACTOR = Actor("command line", "admin", "cli")
@@ -27,18 +31,39 @@ Result = TypeVar("Result")
 Work = Callable[["UseCases"], Awaitable[Result]]
 
 
-def settings_for(*, sandbox: bool = False, serving: bool = False, **given: object) -> Settings:
-    """Read the settings and set up logging."""
-    settings = load_settings(sandbox=sandbox, serving=serving, **given)
-    set_up_logging(settings)
+def settings_for(*, serving: bool = False) -> Settings:
+    """Read the settings for a command and set up logging.
+
+    A command without settings of its own works with the sandbox that the data folder remembers.
+    """
+    profile = sandbox_profile()
+    given = profile.values if profile is not None else {}
+    settings = load_settings(sandbox=profile is not None, serving=serving, **given)
+    set_up_logging(settings, command=True)
     return settings
 
 
-def set_up_logging(settings: Settings) -> None:
-    """Set up logging in the chosen style; every secret is masked."""
+def sandbox_profile() -> "SandboxProfile | None":
+    """The remembered sandbox; None where the settings mean something else."""
+    from service.sandbox.profile import profile_of_command  # noqa: PLC0415
+
+    folder = os.environ.get("CALLGATE_DATA_DIR", "").strip()
+    return profile_of_command(Path(folder) if folder else default_data_dir(), os.environ)
+
+
+def set_up_logging(settings: Settings, *, command: bool = False) -> None:
+    """Set up logging in the chosen style; every secret is masked.
+
+    What a command prints is its answer: it logs warnings only, and in words, unless a setting asks
+    for more.
+    """
+    level, style = settings.callgate_log_level, settings.callgate_log_format
+    if command:
+        style = style or "console"
+        level = level if os.environ.get("CALLGATE_LOG_LEVEL") else "WARNING"
     configure_logging(
-        style=settings.callgate_log_format,
-        level=settings.callgate_log_level,
+        style=style,
+        level=level,
         secrets=[
             settings.vapi_api_key.get_secret_value(),
             settings.callgate_admin_token.get_secret_value(),
@@ -95,6 +120,11 @@ def run(settings: Settings, work: Work[Result]) -> Result:
 
     with database(settings) as dsn:
         return asyncio.run(on_database(dsn))
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON, the way that every command does."""
+    typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
 
 
 def speaks_to_vapi(settings: Settings) -> bool:

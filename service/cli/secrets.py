@@ -6,13 +6,12 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from service.admin.reconcile.secrets import SecretStatus, is_done
-from service.cli.running import run, settings_for
+from service.cli.running import print_json, run, settings_for
 
 if TYPE_CHECKING:
     from service.admin.use_cases import UseCases
@@ -63,8 +62,7 @@ def secrets(
 def show(statuses: list[SecretStatus], *, as_json: bool) -> None:
     """The table, or the same as JSON."""
     if as_json:
-        shown = orjson.dumps([asdict(one) for one in statuses], option=orjson.OPT_INDENT_2)
-        sys.stdout.write(shown.decode() + "\n")
+        print_json([asdict(one) for one in statuses])
         return
     names = ("master", "position", "numbers", "last used", "master itself used", "")
     table = Table(*names, box=None)

@@ -1,15 +1,20 @@
 """`callgate serve` and `callgate migrate`."""
 
 import asyncio
+import os
 from typing import Annotated
 
 import typer
 
-from service.cli.running import opened_database, settings_for
+from service.cli.running import opened_database, set_up_logging, settings_for
+from service.sandbox.profile import token_of
 from service.serve.database import Database, check_addresses, grant_privileges
 from service.serve.process import serve as serve_settings
+from service.settings import Settings, SettingsError, load_settings, read_settings
 from service.store.installation import Mode
 from service.store.schema import migrate as migrate_schema
+
+TRY_IT = "To try Callgate without a Vapi account: callgate serve --sandbox"
 
 app = typer.Typer(add_completion=False)
 
@@ -25,9 +30,29 @@ def serve(
     worker_of: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Run the service."""
-    settings = settings_for(sandbox=sandbox, serving=True, callgate_host=host, callgate_port=port)
+    settings = serving_settings(sandbox=sandbox, host=host, port=port)
     mode: Mode = "sandbox" if sandbox or worker_of == "sandbox" else "real"
     serve_settings(settings, mode=mode, workers=workers, reuse_port=bool(worker_of))
+
+
+def serving_settings(*, sandbox: bool, host: str | None, port: int | None) -> Settings:
+    """The settings of a service; the sandbox keeps its token over restarts.
+
+    Raises `SettingsError`, which names the sandbox to a newcomer without any settings.
+    """
+    token = None
+    if sandbox:
+        token = token_of(read_settings(sandbox=True)[0].callgate_data_dir, os.environ)
+    try:
+        settings = load_settings(
+            sandbox=sandbox, callgate_host=host, callgate_port=port, callgate_admin_token=token
+        )
+    except SettingsError as exc:
+        if any(os.environ.get(name) for name in ("VAPI_API_KEY", "VAPI_API_KEY_FILE")):
+            raise
+        raise SettingsError(f"{exc}\n{TRY_IT}") from None
+    set_up_logging(settings)
+    return settings
 
 
 @app.command()

@@ -1,16 +1,18 @@
 """`callgate token …`: API tokens."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.running import ACTOR, role_of, run, settings_for
+from service.cli.running import ACTOR, print_json, role_of, run, settings_for
 from service.domain.people import SCOPES, Scope
 from service.store.clock import get_now
 
 if TYPE_CHECKING:
     from service.admin.use_cases import UseCases
+    from service.store.people.tokens import ApiToken
 
 
 app = typer.Typer(help="API tokens.", no_args_is_help=True, add_completion=False)
@@ -30,20 +32,24 @@ def create(
         list[str] | None,
         typer.Option(help="An area of the API, such as calls; repeatable. Default: all areas."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Create an API token and print it once."""
     wanted = scopes_of(scope or [])
 
-    async def work(cases: "UseCases") -> str:
+    async def work(cases: "UseCases") -> "tuple[ApiToken, str]":
         expires_at = None
         if days:
             expires_at = await get_now(cases.core.pool) + timedelta(days=days)
-        _, secret = await cases.tokens.create(
+        return await cases.tokens.create(
             ACTOR, name=name, role=role_of(role), scopes=wanted, expires_at=expires_at
         )
-        return secret
 
-    typer.echo(run(settings_for(), work))
+    made, secret = run(settings_for(), work)
+    if as_json:
+        print_json({**asdict(made), "token": secret})
+    else:
+        typer.echo(secret)
 
 
 def scopes_of(names: list[str]) -> list[Scope]:

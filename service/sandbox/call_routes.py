@@ -27,7 +27,7 @@ class CallRoutes:
 
     def get(self, call_id: str) -> SandboxCall:
         """A call whose data are not erased. Raises `VapiProblem` (404)."""
-        call = self.switchboard.calls.get(call_id)
+        call = self.switchboard.find(call_id)
         if call is None or call.erased:
             raise not_found("Call")
         return call
@@ -41,7 +41,11 @@ class CallRoutes:
         for call in reversed(self.switchboard.calls.values()):
             if len(found) >= query.limit:
                 break
-            if call.erased or not query.fits(call.created_ms, call.updated_ms):
+            if (
+                call.erased
+                or call.held is not None
+                or not query.fits(call.created_ms, call.updated_ms)
+            ):
                 continue
             resource = call.resource()
             if all(resource.get(name) == value for name, value in query.equal.items()):
@@ -70,7 +74,7 @@ class CallRoutes:
     async def control(self, request: web.Request) -> web.Response:
         """The control URL, a capability. The connection closes after every request, as measured."""
         call_id = request.match_info["id"]
-        call = self.switchboard.calls.get(call_id)
+        call = self.switchboard.find(call_id)
         if call and call.monitor_plan.get("controlAuthenticationEnabled"):
             given = request.headers.get("Authorization", "").encode()
             if not compare_digest(given, f"Bearer {self.public_key}".encode()):

@@ -52,7 +52,7 @@ class SandboxHangup:
 
 @dataclass(eq=False)
 class SandboxCall:
-    """The state of one call."""
+    """The state of one call. `held`: it has not begun; its caller will stay for so many seconds."""
 
     type: str
     org_id: str
@@ -74,6 +74,7 @@ class SandboxCall:
     heard: list[str] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     erased: bool = False
+    held: float | None = None
     created_ms: int = 0
     updated_ms: int = 0
     started_ms: int | None = None

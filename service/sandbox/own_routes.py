@@ -78,7 +78,7 @@ class OwnRoutes:
         add("GET", f"{OWN_PREFIX}/requests", self.get_requests)
 
     async def overview(self, _request: web.Request) -> web.Response:
-        calls = self.switchboard.calls.values()
+        calls = [call for call in self.switchboard.calls.values() if call.held is None]
         body = {
             "orgId": self.switchboard.org_id,
             "phoneNumbers": len(self.switchboard.numbers),

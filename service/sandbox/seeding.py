@@ -84,13 +84,13 @@ class Seeding:
         return organization
 
 
-async def seed_admin(dsn: str, password: str) -> bool:
-    """Set the password of the sandbox's admin, which is new at every start.
+async def seed_admin(dsn: str, password: str, *, reset: bool) -> bool:
+    """Add the sandbox's admin; with `reset`, where the former password is lost, set it again.
 
-    Returns False and changes nothing if an account with that name is not the sandbox's.
+    Returns False if an account with that name has another password.
     """
     pool = await create_pool(dsn, 1)
     try:
-        return await People(pool, "").seed(ADMIN_NAME, password)
+        return await People(pool, "").seed(ADMIN_NAME, password, reset=reset)
     finally:
         await pool.close()

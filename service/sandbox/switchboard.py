@@ -79,6 +79,22 @@ class Switchboard:
         task.add_done_callback(self.running.discard)
         self.keep(call, task)
 
+    def hold(self, call: SandboxCall, duration: float) -> None:
+        """Keep a call from beginning until it is asked for by its id."""
+        call.held = duration
+
+    def find(self, call_id: str) -> SandboxCall | None:
+        """A call by its id; one that was held begins now."""
+        call = self.calls.get(call_id)
+        if call is not None and call.held is not None:
+            duration, call.held = call.held, None
+            task = asyncio.create_task(self.converse(call, duration))
+            self.running.add(task)
+            task.add_done_callback(self.running.discard)
+            self.keep(call, task)
+            call.connect()
+        return call
+
     async def stop(self) -> None:
         """Drop every call silently."""
         tasks = list(self.running)

@@ -7,8 +7,8 @@ import aiohttp
 import orjson
 
 from service.sandbox import samples
+from service.sandbox.printed_calls import PrintedCalls
 from service.sandbox.seeding import ADMIN_NAME, Seeding, seed_admin
-from service.sandbox.server import SandboxVapi
 from service.serve.use_cases import open_use_cases
 from service.settings import WEBHOOK_PATH, Settings
 
@@ -31,7 +31,7 @@ def url_of(host: str, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str | None) -> None:
+async def announce(settings: Settings, printed: PrintedCalls | None, dsn: str | None) -> None:
     """Print the addresses; in the sandbox also how to see a blocked call and an allowed one.
 
     `dsn` is None while PostgreSQL does not answer.
@@ -43,24 +43,24 @@ async def announce(settings: Settings, sandbox: SandboxVapi | None, dsn: str | N
     if dsn is None:
         lines.append("Degraded: PostgreSQL does not answer; calls are decided from the snapshot.")
         lines.append(f"Webhook:  {settings.webhook_url}")
-    elif sandbox is None:
+    elif printed is None:
         lines += await first_steps(settings, dsn, public)
         lines.append(f"Webhook:  {settings.webhook_url}")
     else:
         async with aiohttp.ClientSession() as session:
             await Seeding(session, address, token).run()
-        signs_in = await seed_admin(dsn, token)
+        signs_in = await seed_admin(dsn, token, reset=printed.new)
         lines += [
             f"Sign in:  {ADMIN_NAME}, password and API token {token}"
             if signs_in
-            else f"Sign in:  with your own name; API token {token}",
-            f"Sandbox:  {sandbox.base_url} (a stand-in for Vapi)",
+            else f"Sign in:  with your own name or password; API token {token}",
+            f"Sandbox:  {printed.sandbox.base_url} (a stand-in for Vapi)",
             "Variables for the commands of the README, to paste into another terminal:",
-            f"export API={address}/api/v1 TOKEN={token} SANDBOX={sandbox.base_url}",
+            f"export API={address}/api/v1 TOKEN={token} SANDBOX={printed.sandbox.base_url}",
             "A blocked call (answers 403, and the line goes dead):",
-            curl(settings, sandbox, samples.BLOCKED_NUMBER),
+            curl(settings, printed, samples.BLOCKED_NUMBER),
             "An allowed call (answers 200):",
-            curl(settings, sandbox, samples.PAYING_NUMBER),
+            curl(settings, printed, samples.PAYING_NUMBER),
         ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
@@ -78,10 +78,10 @@ async def first_steps(settings: Settings, dsn: str, address: str) -> list[str]:
     return [f"Set up:   {address}/admin/setup?code={code}"] if code else []
 
 
-def curl(settings: Settings, sandbox: SandboxVapi, number_id: str) -> str:
-    """A command that posts the first message of a call that is live in the sandbox, as Vapi would."""
-    body = orjson.dumps(sandbox.live_call(number_id)).decode()
-    server = (sandbox.numbers.find(number_id) or {}).get("server") or {}
+def curl(settings: Settings, printed: PrintedCalls, number_id: str) -> str:
+    """A command that posts the first message of a call in the sandbox, as Vapi would."""
+    body = orjson.dumps(printed.add(number_id)).decode()
+    server = (printed.sandbox.numbers.find(number_id) or {}).get("server") or {}
     headers = {"Content-Type": "application/json", **(server.get("headers") or {})}
     return " ".join(
         [

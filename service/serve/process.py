@@ -12,9 +12,11 @@ import structlog
 import uvloop
 
 from service.sandbox import samples
+from service.sandbox.printed_calls import PrintedCalls
+from service.sandbox.profile import SandboxProfile, find_profile, keep_profile
 from service.sandbox.server import SandboxVapi
-from service.serve.announce import announce
-from service.serve.database import Database
+from service.serve.announce import admin_url, announce
+from service.serve.database import Database, StartError
 from service.serve.degraded import prepare
 from service.serve.embedded_conditions import EmbeddedConditions
 from service.serve.ending import Ending
@@ -76,7 +78,7 @@ async def main(
         late.on_refusal = ending.stop
     dsn = database.dsn
     async with AsyncExitStack() as stack:
-        sandbox = None
+        printed = None
         if settings.sandbox:
             sandbox = await start_sandbox(settings, stack)
             settings = settings.model_copy(
@@ -85,9 +87,11 @@ async def main(
                     "vapi_control_hosts": (*settings.vapi_control_hosts, sandbox.base_url),
                 }
             )
+            printed = remember_sandbox(settings, sandbox)
+            stack.callback(asyncio.create_task(printed.follow()).cancel)
 
         async def ready() -> None:
-            await announce(settings, sandbox, database.session_dsn if late is None else None)
+            await announce(settings, printed, database.session_dsn if late is None else None)
 
         if workers > 1:
             close(sockets)
@@ -119,9 +123,22 @@ async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVap
         state_path=settings.callgate_data_dir / "sandbox.json",
         seed=samples.seed,
     )
-    await sandbox.start(port=settings.callgate_sandbox_port)
+    port = settings.callgate_sandbox_port
+    try:
+        await sandbox.start(port=port)
+    except OSError as exc:
+        text = f"The sandbox cannot listen on CALLGATE_SANDBOX_PORT {port}: {exc.strerror}."
+        raise StartError(f"{text} Choose another, or 0 for any free one.") from None
     stack.push_async_callback(sandbox.stop)
     return sandbox
+
+
+def remember_sandbox(settings: Settings, sandbox: SandboxVapi) -> PrintedCalls:
+    """Keep how to reach the sandbox for commands and the next start; returns its printed calls."""
+    token, folder = settings.callgate_admin_token.get_secret_value(), settings.callgate_data_dir
+    new = find_profile(folder) is None
+    keep_profile(folder, SandboxProfile(token, sandbox.base_url, settings.webhook_url))
+    return PrintedCalls(sandbox, admin_url(settings), token, new)
 
 
 async def serve_here(

@@ -2,6 +2,7 @@
 group and one row in deploy/README.md; a test keeps the two equal."""
 
 from service.settings.calls import DEFAULT_BLOCKED_MESSAGE
+from service.settings.database import default_data_dir
 from service.settings.loading import SettingsError, load_settings, read_settings
 from service.settings.settings import Settings
 from service.settings.urls import is_local
@@ -12,6 +13,7 @@ __all__ = [
     "WEBHOOK_PATH",
     "Settings",
     "SettingsError",
+    "default_data_dir",
     "is_local",
     "load_settings",
     "read_settings",

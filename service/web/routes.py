@@ -21,6 +21,7 @@ def build_application(
 ) -> web.Application:
     """Put all parts under their addresses."""
     app = empty_application(doors)
+    app.router.add_get("/", lead_to_panel)
     app.router.add_get("/healthz", health.alive)
     app.router.add_get("/readyz", health.ready)
     app.router.add_get("/metrics", metrics.get)
@@ -28,6 +29,11 @@ def build_application(
     app.add_subapp("/api", api)
     app.add_subapp("/admin", panel)
     return app
+
+
+async def lead_to_panel(_request: web.Request) -> web.Response:
+    """The bare address: a person wants the panel."""
+    raise web.HTTPFound("/admin")
 
 
 def build_webhook_application(*, doors: Doors, webhook: Webhook, health: Health) -> web.Application:

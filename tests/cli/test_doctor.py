@@ -98,8 +98,8 @@ async def test_the_doctor_of_an_empty_database_examines_the_rest(
     ("address", "words"),
     [
         ("nonsense-hid[den", "cannot be read"),
-        ("postgresql://callgate:hid[den@db.invalid/callgate", "cannot be read"),
-        ("postgresql://callgate:hidden#den@db.invalid/callgate", "cannot be read"),
+        ("postgresql://callgate:hid[den@db.invalid/callgate", "cannot be reached"),
+        ("postgresql://callgate:hidden#den@db.invalid/callgate", "cannot be reached"),
         ("postgresql://callgate:hidden@db.invalid:port/callgate", "cannot be read"),
         ("postgresql://callgate:hidden@127.0.0.1:9/callgate", "cannot be reached"),
         ("postgresql://callgate:hidden@db.invalid/callgate", "cannot be reached"),

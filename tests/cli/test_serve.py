@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import asyncpg
@@ -45,7 +46,26 @@ def test_serve_says_all_that_is_missing(tmp_path: Path) -> None:
     assert done.returncode == 1
     for name in ("VAPI_API_KEY", "VAPI_WEBHOOK_SECRET", "VAPI_WEBHOOK_URL", "NEXT_PUBLIC_APP_URL"):
         assert name in done.stderr
+    assert "callgate serve --sandbox" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_of_the_sandbox_is_said(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        given = {"CALLGATE_DATA_DIR": str(tmp_path), "CALLGATE_SANDBOX_PORT": port}
+        done = run("serve", "--sandbox", "--port", "0", **given)
+    assert done.returncode == 1
+    assert f"CALLGATE_SANDBOX_PORT {port}" in done.stderr
+    assert "database" not in done.stderr
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version").stdout == f"callgate {metadata.version('callgate')}\n"
 
 
 async def test_a_token_and_an_explanation(dsn: str) -> None:

@@ -193,8 +193,11 @@ class People:
         new_hash = await self.passwords.hash(new)
         await self.keep_password(actor, admin, new_hash, keep=keep)
 
-    async def seed(self, name: str, password: str) -> bool:
-        """Set the password of the sandbox's own admin; False if another admin has the name."""
+    async def seed(self, name: str, password: str, *, reset: bool) -> bool:
+        """Add the sandbox's own admin, or with `reset` set its password again.
+
+        False if this password does not open the account of that name.
+        """
         actor = Actor(SANDBOX, "admin", "system")
         password_hash = await self.passwords.hash(password)
         async with transaction(self.pool) as connection:
@@ -203,12 +206,13 @@ class People:
             if found is None:
                 await add(connection, actor, name=name, role="admin", password_hash=password_hash)
                 return True
-            if found.created_by != SANDBOX:
-                return False
-            await store.update_hash(connection, found.id, password_hash)
-            await store.update_role(connection, found.id, "admin")
-            await store.update_enabled(connection, found.id, enabled=True)
-        return True
+            if reset and found.created_by == SANDBOX:
+                await store.update_hash(connection, found.id, password_hash)
+                await store.update_role(connection, found.id, "admin")
+                await store.update_enabled(connection, found.id, enabled=True)
+                return True
+        kept = await store.find_hash(self.pool, found.id)
+        return found.disabled_at is None and await self.passwords.verify(kept, password)
 
     async def keep_password(
         self, actor: Actor, admin: Admin, password_hash: str, *, keep: UUID | None

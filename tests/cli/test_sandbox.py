@@ -1,0 +1,85 @@
+"""Commands beside a running sandbox: each works as it stands, and what the start printed is true."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.sandbox_process import clean_environment, sandbox_process
+from tests.support.waiting import wait_until
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """One command of a second terminal, where nothing is exported."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *words],
+        env=clean_environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def read(url: str, token: str = "") -> Any:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def variables(printed: list[str]) -> dict[str, str]:
+    line = next(line for line in printed if line.startswith("export "))
+    return dict(word.split("=", 1) for word in shlex.split(line)[1:])
+
+
+def test_every_command_works_beside_the_sandbox_as_it_stands(tmp_path: Path) -> None:
+    with sandbox_process(tmp_path):
+        saying: tuple[tuple[tuple[str, ...], str], ...] = (
+            (("doctor",), "Vapi accepts the key"),
+            (("reconcile", "--dry-run"), "3 checked, 3 in sync"),
+            (("numbers", "import", "--from-vapi"), "are not registered"),
+        )
+        for words, said in saying:
+            done = command(tmp_path, *words)
+            assert (done.returncode, done.stderr) == (0, ""), (words, done.stderr)
+            assert said in done.stdout, (words, done.stdout)
+        done = command(tmp_path, "explain", "sample-blocked-bakery", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["reason"] == "no_plan_or_trial"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+def test_a_printed_call_begins_when_its_command_is_pasted(tmp_path: Path) -> None:
+    """Printing alone makes no call; the blocked one is hung up, the allowed one talks and ends."""
+    with sandbox_process(tmp_path) as printed:
+        given = variables(printed)
+        blocked, allowed = [line for line in printed if line.startswith("curl ")]
+        overview = f"{given['SANDBOX']}/_sandbox"
+        assert read(overview)["calls"] == 0
+
+        def calls() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = read(f"{given['API']}/calls", given["TOKEN"])["items"]
+            return sorted(found, key=lambda call: str(call["blocked"]))
+
+        for line, status in ((blocked, "403"), (allowed, "200")):
+            done = subprocess.run(
+                shlex.split(line), capture_output=True, text=True, timeout=30, check=True
+            )
+            assert done.stdout.splitlines()[0].split()[1] == status
+        wait_until(lambda: read(overview)["calls"] == 2, 20)
+        wait_until(lambda: (calls()[1]["hangup"] or {}).get("state") == "confirmed", 20)
+        assert [call["status"] for call in calls()] == ["in-progress", "failed"]
+        live = read(overview)["liveCalls"]
+        assert live == [calls()[0]["vapi_call_id"]]
+        # Its caller leaves, and the end is reported as for any call.
+        hangup = urllib.request.Request(
+            f"{given['SANDBOX']}/_sandbox/calls/{live[0]}/hangup", method="POST"
+        )
+        urllib.request.urlopen(hangup, timeout=10).close()
+        wait_until(lambda: calls()[0]["status"] == "ended", 20)
