@@ -1,17 +1,21 @@
 """Relays a granted call's messages to the organization's own server (`forward_url`).
 
 A message whose answer Vapi uses waits for that server's answer; all others are queued. Every
-organization has limits of its own, so that a slow or hostile server costs only its own calls.
+organization has limits of its own, and a share of what all may use, so that a slow or hostile server
+costs only its own calls.
 """
 
 import asyncio
+import sys
 from uuid import UUID
 
+from service.relay.answers import AnswerReader
 from service.relay.limits import RelayLimits
 from service.relay.queues import RelayMessage
 from service.relay.report import RelayReport
 from service.relay.sender import Sender
 from service.relay.servers import OrganizationServer
+from service.relay.shares import RelayShares, Share
 
 CLOSE_SECONDS = 2.0
 
@@ -19,9 +23,14 @@ CLOSE_SECONDS = 2.0
 class Relay:
     """Passes messages on to the server of their organization."""
 
-    def __init__(self, sender: Sender, limits: RelayLimits) -> None:
+    def __init__(
+        self, sender: Sender, limits: RelayLimits, shares: RelayShares | None = None
+    ) -> None:
+        """Without `shares` only the limits of each organization count."""
         self.sender = sender
         self.limits = limits
+        self.shares = shares or RelayShares(Share(sys.maxsize), Share(sys.maxsize))
+        self.answers = AnswerReader()
         self.report = RelayReport()
         self.servers: dict[UUID, OrganizationServer] = {}
 
@@ -41,7 +50,14 @@ class Relay:
         owner = message.organization_id
         server = self.servers.get(owner)
         if server is None:
-            server = OrganizationServer(owner, self.sender, self.limits, self.report)
+            server = OrganizationServer(
+                owner,
+                self.sender,
+                self.answers,
+                limits=self.limits,
+                shares=self.shares,
+                report=self.report,
+            )
             self.servers[owner] = server
         return server
 
@@ -71,3 +87,4 @@ class Relay:
             server.stop()
         self.report.flush()
         await self.sender.close()
+        await self.answers.close()

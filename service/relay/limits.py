@@ -1,7 +1,9 @@
-"""How much of Callgate one organization's server may use. Each organization has all of it to itself."""
+"""How much of Callgate one organization's server may use, and all of them together."""
 
 from dataclasses import dataclass
 
+from service.files import relay_files
+from service.relay.shares import RelayShares, Share
 from service.settings import Settings
 
 
@@ -34,4 +36,12 @@ def limits_from(settings: Settings) -> RelayLimits:
         connections=settings.callgate_relay_connections,
         waiting_messages=settings.callgate_relay_waiting_messages,
         waiting_bytes=settings.callgate_relay_waiting_bytes,
+    )
+
+
+def shares_from(settings: Settings, files: int) -> RelayShares:
+    """What all servers may use together, by the settings and the files that may be open."""
+    return RelayShares(
+        Share(min(settings.callgate_relay_all_connections, relay_files(files))),
+        Share(settings.callgate_relay_all_waiting_bytes),
     )

@@ -5,10 +5,15 @@ place of the memory.
 """
 
 import itertools
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
+
+from service.relay.shares import Share
+
+SMALL = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,11 @@ class RelayQueue:
     limit of bytes.
     """
 
-    def __init__(self, most_messages: int, most_bytes: int) -> None:
+    def __init__(self, most_messages: int, most_bytes: int, share: Share | None = None) -> None:
+        """`share` counts the bytes of all queues together."""
         self.most_messages = most_messages
         self.most_bytes = most_bytes
+        self.share = share or Share(sys.maxsize)
         self.numbers = itertools.count(1)
         self.kinds: dict[bool, Messages] = {False: OrderedDict(), True: OrderedDict()}
         self.calls: dict[str, Messages] = {}
@@ -58,20 +65,32 @@ class RelayQueue:
         """How many messages wait; those under way are not counted."""
         return len(self.kinds[False]) + len(self.kinds[True])
 
+    def has_room(self, size: int) -> bool:
+        """Whether a message of this size may be held; an empty queue always has room for a small one."""
+        if not self.held_bytes and size <= SMALL:
+            return True
+        shared = self.share.used + size <= self.share.total and self.share.allows(self.held_bytes)
+        return shared and self.held_bytes < self.most_bytes
+
+    def hold(self, size: int) -> None:
+        """Count bytes that are held from now on; negative: no longer."""
+        self.held_bytes += size
+        self.share.take(size)
+
     def put(self, message: RelayMessage) -> list[RelayMessage]:
         """Add a message; returns those that were dropped, which may be this one."""
         dropped: list[RelayMessage] = []
-        while self.waiting >= self.most_messages or self.held_bytes >= self.most_bytes:
+        while self.waiting >= self.most_messages or not self.has_room(len(message.body)):
             victim = self.oldest(is_lasting=False)
             if victim is None and message.is_lasting:
                 victim = self.oldest(is_lasting=True)
             if victim is None:
                 return [*dropped, message]
             self.remove(victim)
-            self.held_bytes -= len(victim.body)
+            self.hold(-len(victim.body))
             dropped.append(victim)
         self.insert(replace(message, number=next(self.numbers)))
-        self.held_bytes += len(message.body)
+        self.hold(len(message.body))
         return dropped
 
     def take(self) -> RelayMessage | None:
@@ -94,7 +113,7 @@ class RelayQueue:
     def finish(self, message: RelayMessage) -> None:
         """End a message under way, delivered or not."""
         del self.under_way[message.call]
-        self.held_bytes -= len(message.body)
+        self.hold(-len(message.body))
         if message.call in self.calls:
             self.ready[message.call] = None
 
@@ -104,7 +123,7 @@ class RelayQueue:
         for is_lasting in self.kinds:
             while (oldest := self.oldest(is_lasting)) and oldest.received_at < received_before:
                 self.remove(oldest)
-                self.held_bytes -= len(oldest.body)
+                self.hold(-len(oldest.body))
                 dropped.append(oldest)
         return dropped
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]', re.DOTALL)
-SUSPECT = re.compile(rb"\\u|secret|authtoken|apikey|controlurl|listenurl|headers", re.IGNORECASE)
-"""What a body with something to remove contains; without it no token is read."""
+SUSPECT = (b"secret", b"authtoken", b"apikey", b"controlurl", b"listenurl", b"headers")
+"""What a body with something to remove contains, or an escape that may hide it; without any of them no
+token is read. Searched as plain text: a regular expression takes twenty times as long."""
 
 NAMES = frozenset({"secret", "serverurlsecret", "controlurl", "listenurl"})
 ENDINGS = ("authtoken", "apikey")
@@ -40,7 +41,7 @@ def redact(body: bytes, secrets: Sequence[bytes] = ()) -> bytes:
 
     `body` is valid JSON. `secrets` are replaced wherever else they stand.
     """
-    spans = removed_spans(body) if SUSPECT.search(body) else []
+    spans = removed_spans(body) if is_suspect(body) else []
     if spans:
         parts, at = [], 0
         for start, end in spans:
@@ -51,6 +52,18 @@ def redact(body: bytes, secrets: Sequence[bytes] = ()) -> bytes:
         if secret and secret in body:
             body = body.replace(secret, REDACTED)
     return body
+
+
+def changed_only(body: bytes, secrets: Sequence[bytes]) -> bytes:
+    """`redact`, but nothing where the body stays as it is: no large document has to be copied back."""
+    redacted = redact(body, secrets)
+    return b"" if redacted == body else redacted
+
+
+def is_suspect(body: bytes) -> bool:
+    """Whether a body may have something to remove."""
+    small = body.lower()
+    return b"\\u" in small or any(word in small for word in SUSPECT)
 
 
 def is_private(key: str, parent: str | None) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
-import orjson
-
+from service.relay.answers import AnswerReader
 from service.relay.breaker import Breaker
 from service.relay.limits import RelayLimits
 from service.relay.queues import RelayMessage, RelayQueue
 from service.relay.report import DropReason, RelayReport, UnansweredReason
 from service.relay.sender import FAILURES, AnswerBudget, Sender, ServerStatusError
+from service.relay.shares import RelayShares
 
 RECENT_SECONDS = 60.0
 
@@ -25,14 +25,24 @@ class OrganizationServer:
     """
 
     def __init__(
-        self, organization_id: UUID, sender: Sender, limits: RelayLimits, report: RelayReport
+        self,
+        organization_id: UUID,
+        sender: Sender,
+        reader: AnswerReader,
+        *,
+        limits: RelayLimits,
+        shares: RelayShares,
+        report: RelayReport,
     ) -> None:
         self.organization_id = organization_id
         self.sender = sender
+        self.reader = reader
+        self.reading = asyncio.Lock()
         self.limits = limits
+        self.connections = shares.connections
         self.report = report
         self.url = ""
-        self.queue = RelayQueue(limits.waiting_messages, limits.waiting_bytes)
+        self.queue = RelayQueue(limits.waiting_messages, limits.waiting_bytes, shares.held)
         self.budget = AnswerBudget(limits.answer_bytes, limits.all_answer_bytes)
         self.answers = Breaker(threshold=10, first_pause=1.0, longest_pause=10.0)
         self.deliveries = Breaker(threshold=5, first_pause=1.0, longest_pause=60.0)
@@ -47,6 +57,11 @@ class OrganizationServer:
         recently = time.monotonic() - self.dropped_at < RECENT_SECONDS
         return recently or not (self.answers.is_closed and self.deliveries.is_closed)
 
+    @property
+    def open(self) -> int:
+        """Connections under way."""
+        return self.asking + self.delivering
+
     def aim(self, url: str) -> None:
         """Note where the organization's server is now; another server starts without failures."""
         if url != self.url:
@@ -57,7 +72,7 @@ class OrganizationServer:
     async def ask(self, message: RelayMessage, seconds: float) -> dict[str, object] | None:
         """The server's answer, or None if there is none that Vapi could use."""
         self.aim(message.url)
-        if self.asking >= self.limits.answers:
+        if self.asking >= self.limits.answers or not self.connections.allows(self.open):
             self.unanswered("busy")
             return None
         if not self.answers.enter():
@@ -65,6 +80,7 @@ class OrganizationServer:
             return None
         probing = self.answers.probing
         self.asking += 1
+        self.connections.take()
         try:
             content = await self.sender.ask(message, seconds, self.budget)
         except FAILURES as exc:
@@ -78,21 +94,15 @@ class OrganizationServer:
             self.answers.succeed()
         finally:
             self.asking -= 1
+            self.connections.give()
             if probing:
                 self.answers.leave()
-        return self.read(content)
-
-    def read(self, content: bytes) -> dict[str, object] | None:
-        try:
-            value = orjson.loads(content) if content else {}
-        except ValueError:
+        answer = await self.reader.read(content, self.reading)
+        if answer is None:
             self.unanswered("unusable")
-            return None
-        if not isinstance(value, dict):
-            self.unanswered("unusable")
-            return None
-        self.report.answered += 1
-        return value
+        else:
+            self.report.answered += 1
+        return answer
 
     def unanswered(self, reason: UnansweredReason) -> None:
         self.report.note_unanswered(self.organization_id, reason)
@@ -117,8 +127,11 @@ class OrganizationServer:
     def add_worker(self) -> None:
         """Deliver over one more connection, if there is work; a failing server gets one in all."""
         most = self.limits.connections if self.deliveries.is_closed else 1
+        # One delivery is always allowed: it waits for no share, and without it none would go on.
+        most = most if self.connections.allows(self.open) else 1
         if self.queue.ready and self.delivering < most:
             self.delivering += 1
+            self.connections.take()
             task = asyncio.create_task(self.work())
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
@@ -138,6 +151,7 @@ class OrganizationServer:
                     self.add_worker()
         finally:
             self.delivering -= 1
+            self.connections.give()
 
     async def attempt(self, message: RelayMessage) -> None:
         """Deliver a message; one that fails waits again, and is dropped after a few attempts."""

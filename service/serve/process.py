@@ -153,6 +153,7 @@ async def serve_here(
     """Serve in this process until it ends; then drain."""
     seconds = settings.callgate_shutdown_seconds
     async with running(settings, dsn, start) as replica:
+        await replica.web.warm_up()
         async with listening(replica, sockets, shutdown_seconds=seconds, hastened=ending.hastened):
             calm_collector()
             return_memory()

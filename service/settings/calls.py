@@ -27,5 +27,7 @@ class CallSettings(SettingsGroup):
     callgate_relay_hosts: Words = ()
     callgate_relay_answers: int = Field(default=100, ge=1, le=10_000)
     callgate_relay_connections: int = Field(default=16, ge=1, le=1000)
+    callgate_relay_all_connections: int = Field(default=1024, ge=16, le=32_768)
     callgate_relay_waiting_messages: int = Field(default=1000, ge=1, le=1_000_000)
     callgate_relay_waiting_bytes: int = Field(default=4 * 2**20, ge=2**16, le=2**30)
+    callgate_relay_all_waiting_bytes: int = Field(default=128 * 2**20, ge=2**20, le=2**36)

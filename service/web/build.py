@@ -1,13 +1,16 @@
 """Builds the web: webhook, API, panel, probes and metrics under their addresses."""
 
+import asyncio
 from dataclasses import dataclass
 
+import aiohttp_jinja2
 from aiohttp import web
 
 from service.access.build import Access
 from service.admin.use_cases import UseCases
 from service.background import Background, BackgroundLoop
 from service.core import Core
+from service.files import raise_file_limit
 from service.reconcile.build import Reconciling
 from service.reconcile.desired import desired_webhook
 from service.reconcile.steps import webhook_fields
@@ -19,7 +22,7 @@ from service.vapi.reader import MessageReader
 from service.web.api.build import build_api
 from service.web.connections.budget import BodyBudgets
 from service.web.connections.doors import Doors
-from service.web.connections.limits import limits_from, raise_file_limit
+from service.web.connections.limits import limits_from
 from service.web.metrics.background import BackgroundCollector
 from service.web.metrics.conditions import ConditionMetrics
 from service.web.metrics.metrics import Metrics
@@ -46,6 +49,7 @@ class Web:
 
     app: web.Application
     webhook_app: web.Application
+    panel: web.Application
     webhook: Webhook
     doors: Doors
     health: Health
@@ -57,10 +61,19 @@ class Web:
         loops = [self.collector.background(), self.uses.background()]
         return [*loops, self.webhook.replays.background()]
 
+    async def warm_up(self) -> None:
+        """Compile the panel's templates, one after the other: each takes some 10 ms, and the first who
+        asks for a page, a client without a session perhaps, must not stop the event loop for it."""
+        templates = aiohttp_jinja2.get_env(self.panel)
+        for name in templates.list_templates(extensions=["html"]):
+            templates.get_template(name)
+            await asyncio.sleep(0)
+
     async def close(self) -> None:
         """Write what is not written yet."""
         await self.doors.close()
         await self.webhook.reader.close()
+        await self.webhook.relaying.close()
         await self.uses.flush()
 
 
@@ -89,20 +102,21 @@ def build_web(
     for kind, read in (("proved", doors.count_proved), ("unproved", doors.count_unproved)):
         metrics.add_connections(kind, read)
     webhook = build_webhook(core, access, doors=doors, relay=relay, metrics=metrics, uses=uses)
+    panel = build_panel(cases, access, reconciling, background)
     app = build_application(
         doors=doors,
         webhook=webhook,
         health=health,
         metrics=metrics,
         api=build_api(cases, access),
-        panel=build_panel(cases, access, reconciling, background),
+        panel=panel,
     )
     if settings.public_origin.startswith("https:"):
         app.on_response_prepare.append(add_hsts)
     webhook_app = build_webhook_application(doors=doors, webhook=webhook, health=health)
     for one in (app, webhook_app):
         one.on_response_prepare.append(health.part)
-    return Web(app, webhook_app, webhook, doors, health, collector, uses)
+    return Web(app, webhook_app, panel, webhook, doors, health, collector, uses)
 
 
 def build_doors(settings: Settings) -> Doors:
@@ -123,8 +137,7 @@ def build_webhook(
         access.gate,
         rules,
         metrics,
-        relay,
-        Relaying(rules.secrets),
+        Relaying(relay, rules.secrets),
         uses,
         Replays(core.pool, rules.replayable_seconds),
         Campaigns(core.client),

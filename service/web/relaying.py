@@ -1,24 +1,82 @@
 """What an organization's server gets of a message: the body and the headers, cleaned."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
+from service.beside import BesideError, WorkProcess
 from service.domain.organizations import Organization
+from service.relay.delivery import Relay
 from service.relay.headers import relayed_headers
 from service.relay.queues import RelayMessage
-from service.relay.redaction import redact
+from service.relay.redaction import changed_only, redact
 from service.vapi import message_types
 from service.vapi.messages import ServerMessage
 from service.web.off_loop import off_loop
 
+THREAD_BYTES = 256 * 1024
+"""Larger bodies are cleaned in a process: a single search in 32 MiB stops all threads for long."""
+CLEAN_SECONDS = 4.0
 
-@dataclass(frozen=True, slots=True)
+
+class UncleanedError(Exception):
+    """A body could not be cleaned in time: it is not relayed."""
+
+    def __init__(self, message: RelayMessage) -> None:
+        super().__init__("The body could not be cleaned in time.")
+        self.message = message
+
+
+@dataclass(slots=True)
 class Relaying:
-    """Prepares messages for the relay. `secrets` are the masters, which no client gets."""
+    """Prepares messages and hands them to the relay. `secrets` are the masters, which no client gets.
 
+    Of each organization one large body is cleaned at a time, so that its messages do not fill the line
+    in front of another's.
+    """
+
+    relay: Relay
     secrets: Sequence[bytes]
+    beside: WorkProcess = field(default_factory=lambda: WorkProcess(changed_only, CLEAN_SECONDS))
+    turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    async def ask(
+        self,
+        request: web.Request,
+        message: ServerMessage,
+        body: bytes,
+        organization: Organization,
+        decision_id: str | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> dict[str, object] | None:
+        """The answer of the organization's server, or None if Vapi could not use it."""
+        try:
+            given = await self.prepare(request, message, body, organization, decision_id)
+        except UncleanedError as exc:
+            self.relay.report.note_dropped(exc.message, "failed")
+            return None
+        return await self.relay.ask(given, seconds=seconds)
+
+    async def forward(
+        self,
+        request: web.Request,
+        message: ServerMessage,
+        body: bytes,
+        organization: Organization,
+        decision_id: str,
+    ) -> None:
+        """Pass a message on in the background, in the order of its call."""
+        try:
+            given = await self.prepare(request, message, body, organization, decision_id)
+        except UncleanedError as exc:
+            self.relay.report.note_dropped(exc.message, "failed")
+        else:
+            self.relay.forward(given)
 
     async def prepare(
         self,
@@ -28,13 +86,29 @@ class Relaying:
         organization: Organization,
         decision_id: str | None = None,
     ) -> RelayMessage:
-        """The message for an organization that has a `forward_url`."""
+        """The message for an organization that has a `forward_url`. Raises `UncleanedError`."""
         content_type = request.headers.get("Content-Type")
-        return RelayMessage(
+        empty = RelayMessage(
             organization_id=organization.id,
             url=organization.forward_url or "",
-            body=await off_loop(len(body), redact, body, self.secrets),
+            body=b"",
             headers=relayed_headers(content_type, message.type, decision_id),
             call_id=message.call_id,
             is_lasting=message_types.is_lasting(message.type, message.transcript_type),
         )
+        try:
+            return replace(empty, body=await self.clean(body, organization.id))
+        except BesideError:
+            raise UncleanedError(empty) from None
+
+    async def clean(self, body: bytes, organization_id: UUID) -> bytes:
+        """The body without what is not for clients."""
+        if len(body) <= THREAD_BYTES:
+            return await off_loop(len(body), redact, body, self.secrets)
+        turn = self.turns.setdefault(organization_id, asyncio.Lock())
+        async with turn:
+            return await self.beside.run(body, self.secrets) or body
+
+    async def close(self) -> None:
+        """End the process."""
+        await self.beside.close()

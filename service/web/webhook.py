@@ -1,6 +1,7 @@
 """POST /api/vapi/webhook: authenticate, parse, ask the gate, reply by the contract's table."""
 
 import asyncio
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from aiohttp import web
 from service.access.gate import AccessGate, Ruling
 from service.access.senders import WrongOrganizationError, check_sender
 from service.domain.wording.blocked_messages import format_blocked_message
-from service.relay.delivery import Relay
 from service.settings import WEBHOOK_PATH
 from service.store.calls.event_writer import CallEventWriter
 from service.store.calls.writer import RecordsUnavailableError
@@ -72,7 +72,6 @@ class Webhook:
     gate: AccessGate
     rules: AuthenticityRules
     metrics: Metrics
-    relay: Relay
     relaying: Relaying
     uses: SecretUses
     replays: Replays
@@ -133,14 +132,15 @@ class Webhook:
         """The raw body, within the limit and the budget, hashed part by part."""
         if (request.content_length or 0) > self.max_body_bytes:
             raise BodyTooLargeError
-        parts = bytearray()
+        # Unlike a bytearray it gives its bytes away without copying all of them at once.
+        parts = io.BytesIO()
         async for part in request.content.iter_any():
-            if len(parts) + len(part) > self.max_body_bytes:
+            if parts.tell() + len(part) > self.max_body_bytes:
                 raise BodyTooLargeError
             holding.grow(len(part))
             proof.update(part)
-            parts += part
-        return bytes(parts)
+            parts.write(part)
+        return parts.getvalue()
 
     async def answer(
         self, message: ServerMessage, body: bytes, request: web.Request, began: float
@@ -200,10 +200,10 @@ class Webhook:
         owner = ruling.registration.organization if ruling.registration else None
         if owner is None or owner.forward_url is None:
             return reply(replies.NO_ANSWER)
-        given = await self.relaying.prepare(request, message, body, owner, ruling.decision_id)
+        given = request, message, body, owner, ruling.decision_id
         if message.expects_answer:
-            return reply(await self.relay.ask(given) or replies.NO_ANSWER)
-        self.relay.forward(given)
+            return reply(await self.relaying.ask(*given) or replies.NO_ANSWER)
+        await self.relaying.forward(*given)
         return reply(replies.NO_ANSWER)
 
     def answer_unknown(self, message: ServerMessage) -> web.Response:
@@ -238,8 +238,8 @@ class Webhook:
         if number is not None and number.answer_with:
             return self.overridden(replies.answer(number.answer_with), ruling)
         if owner is not None and owner.forward_url is not None:
-            given = await self.relaying.prepare(request, message, body, owner, ruling.decision_id)
-            answer = await self.relay.ask(given, seconds=seconds_left(began))
+            given = request, message, body, owner, ruling.decision_id
+            answer = await self.relaying.ask(*given, seconds=seconds_left(began))
             if answer:
                 return self.overridden(answer, ruling)
         return replies.refusal(UNANSWERED_MESSAGE)
@@ -286,7 +286,7 @@ class Webhook:
         owner = registration.organization
         if owner.forward_url is None:
             return True
-        answer = await self.relay.ask(await self.relaying.prepare(request, message, body, owner))
+        answer = await self.relaying.ask(request, message, body, owner)
         eligible = (answer or {}).get("eligible")
         return eligible if isinstance(eligible, bool) else True
 

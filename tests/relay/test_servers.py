@@ -13,6 +13,7 @@ from service.relay.delivery import Relay
 from service.relay.limits import RelayLimits
 from service.relay.queues import RelayMessage
 from service.relay.sender import Sender
+from service.relay.shares import RelayShares, Share
 from tests.support.client_servers import client_server, well
 from tests.support.name_server import name_server
 from tests.support.service import eventually
@@ -27,8 +28,12 @@ async def make() -> AsyncIterator[Make]:
     """Makes relays."""
     async with AsyncExitStack() as stack:
 
-        def build(limits: RelayLimits = LIMITS, name_servers: tuple[str, ...] = ()) -> Relay:
-            relay = Relay(Sender(("127.0.0.1",), name_servers), limits)
+        def build(
+            limits: RelayLimits = LIMITS,
+            name_servers: tuple[str, ...] = (),
+            shares: RelayShares | None = None,
+        ) -> Relay:
+            relay = Relay(Sender(("127.0.0.1",), name_servers), limits, shares)
             stack.push_async_callback(relay.close)
             return relay
 
@@ -213,3 +218,50 @@ async def test_a_name_that_leads_inside_is_never_connected(make: Make) -> None:
             assert await relay.ask(message(url)) is None
             assert names.asked["client.example"] > 0
         assert inside.most_open == 0
+
+
+async def test_one_organization_never_uses_up_the_connections_of_all(make: Make) -> None:
+    shares = RelayShares(Share(12), Share(2**20))
+    relay = make(replace(LIMITS, answers=100, answer_seconds=1.0), shares=shares)
+    async with client_server("never") as bad, client_server("well") as good:
+        asked = [asyncio.create_task(relay.ask(message(bad.url, HOSTILE))) for _ in range(50)]
+        for index in range(50):
+            relay.forward(message(bad.url, HOSTILE, call=str(index)))
+        await asyncio.sleep(0.1)
+        assert bad.most_open <= 7
+        answers = await asyncio.gather(*(relay.ask(message(good.url)) for _ in range(3)))
+        assert None not in answers
+        await asyncio.gather(*asked)
+
+
+async def test_one_organization_never_uses_up_the_bytes_of_all(make: Make) -> None:
+    relay = make(replace(LIMITS, waiting_bytes=2**20), shares=RelayShares(Share(12), Share(2**20)))
+    async with client_server("never") as bad:
+        for index in range(64):
+            relay.forward(message(bad.url, HOSTILE, call=str(index), text="x" * 2**15))
+        assert relay.held_bytes <= 2**19 + 2**15
+        relay.forward(message(bad.url, OTHER, text="x" * 2**17))
+        assert relay.servers[OTHER].queue.held_bytes == 2**17
+
+
+async def test_an_answer_of_countless_values_is_unusable_and_stops_no_one(make: Make) -> None:
+    async def countless(writer: asyncio.StreamWriter) -> None:
+        content = b'{"a":[' + b"[]," * 300_000 + b"1]}"
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+
+    relay = make(replace(LIMITS, answer_seconds=5.0))
+    async with client_server(countless) as server:
+        assert await relay.ask(message(server.url, HOSTILE)) is None
+    assert relay.report.unanswered == {"unusable": 1}
+
+
+async def test_an_answer_with_a_long_text_comes_back_whole(make: Make) -> None:
+    text = "a, b " * 50_000
+
+    async def long_text(writer: asyncio.StreamWriter) -> None:
+        content = b'{"text": "' + text.encode() + b'"}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+
+    relay = make(replace(LIMITS, answer_seconds=5.0))
+    async with client_server(long_text) as server:
+        assert await relay.ask(message(server.url)) == {"text": text}

@@ -34,7 +34,7 @@ async def test_small_and_large_messages_are_read_alike(reader: MessageReader) ->
     for body in (report(10), report(20_000)):
         assert await reader.parse(body) == parse_message(body)
     assert len(report(20_000)) > INLINE_BYTES
-    assert reader.process is not None
+    assert reader.beside.process is not None
 
 
 async def test_a_large_malformed_message_is_refused_in_the_same_words(
@@ -77,12 +77,12 @@ async def test_the_loop_goes_on_meanwhile(reader: MessageReader) -> None:
 async def test_a_message_is_read_even_when_the_process_dies(reader: MessageReader) -> None:
     body = report(20_000)
     await reader.parse(body)
-    assert reader.process is not None
-    reader.process.kill()
-    await reader.process.wait()
+    assert reader.beside.process is not None
+    reader.beside.process.kill()
+    await reader.beside.process.wait()
     assert await reader.parse(body) == parse_message(body)
     reading = asyncio.create_task(reader.parse(report(400_000)))
     await asyncio.sleep(0.05)
-    if reader.process is not None:
-        reader.process.kill()
+    if reader.beside.process is not None:
+        reader.beside.process.kill()
     assert (await reading).call_id == "call-1"

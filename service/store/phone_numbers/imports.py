@@ -14,6 +14,8 @@ Outcome = Literal["done", "unchanged", "failed"]
 Show = Literal["all", "failed", "done", "unchanged", "waiting"]
 
 KEPT_DAYS = 30
+AT_ONCE = 1000
+"""Rows that one statement inserts: turning all of them into JSON at once would stop the event loop."""
 
 COLUMNS = """
 SELECT id, created_by, source, created_at, file_name, state, warning, applied_by, applied_at,
@@ -191,8 +193,9 @@ async def insert(
     """Insert an import; each of `plans` has at least `line`, `action`, `message` and
     `phone_number_id`."""
     made: UUID = await connection.fetchval(INSERT, created_by, source, file_name, warning)
-    rows = [{"line": plan["line"], "plan": plan} for plan in plans]
-    await connection.execute(INSERT_ROWS, made, rows)
+    for start in range(0, len(plans), AT_ONCE):
+        rows = [{"line": one["line"], "plan": one} for one in plans[start : start + AT_ONCE]]
+        await connection.execute(INSERT_ROWS, made, rows)
     return made
 
 

@@ -1,19 +1,13 @@
-"""The limits of connections: how many, how long, and how many files the process may open."""
+"""The limits of connections: how many, and how long."""
 
 import ipaddress
-import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from service.files import connection_files
 from service.settings import Settings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-MOST_FILES = 65_536
-"""Raised to the hard limit, but no further than this."""
-RESERVED_FILES = 256
-"""For PostgreSQL, Vapi, clients' servers, the spool, and the log."""
-FEWEST_CONNECTIONS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +34,9 @@ class ConnectionLimits:
         return self.total - self.total // 4
 
 
-def raise_file_limit() -> int:
-    """Raise the soft limit of open files to the hard one; return what it is now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return MOST_FILES if soft == resource.RLIM_INFINITY else soft
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (OSError, ValueError):
-        return soft
-    return wanted
-
-
 def limits_from(settings: Settings, files: int) -> ConnectionLimits:
     """The limits that the settings ask for, and that `files` open files allow."""
-    room = max(files - RESERVED_FILES, FEWEST_CONNECTIONS)
-    total = min(settings.callgate_max_connections, room)
+    total = min(settings.callgate_max_connections, connection_files(files))
     return ConnectionLimits(
         total=total,
         per_address=min(settings.callgate_max_connections_per_address, total),

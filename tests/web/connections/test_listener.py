@@ -14,6 +14,7 @@ from tests.support.process import ServiceProcess
 from tests.support.service import Replica, Start, unused_port
 from tests.support.settings import SECRET, TOKEN
 
+FEW_FILES = 56
 HEAD = b"POST /api/vapi/webhook HTTP/1.1\r\nHost: gate\r\n"
 PROVED = HEAD + b"X-Vapi-Secret: " + SECRET.encode() + b"\r\n"
 
@@ -175,3 +176,63 @@ async def test_the_panel_has_a_listener_of_its_own(
                 assert (await answer.json(content_type=None))["code"] == "unknown_phone_number"
     finally:
         assert await service.end() == 0
+
+
+async def test_a_connection_over_the_limit_is_told_so_before_anything_is_built(
+    callgate: Replica,
+) -> None:
+    hurry(callgate, per_address=2)
+    port = int(callgate.url.rpartition(":")[2])
+    doors = callgate.service.web.doors
+    # The test's own requests have proved nothing, but their connections count.
+    await callgate.session.get(f"{callgate.url}/healthz", headers={"Connection": "close"})
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
+    answers = await asyncio.gather(
+        *(asyncio.wait_for(reader.read(), 15) for reader, _ in opened[-2:])
+    )
+    for _, writer in opened:
+        writer.close()
+    for answer in answers:
+        head = answer.decode().lower()
+        assert head.startswith("http/1.1 503 ")
+        assert "retry-after: 1" in head
+        assert "x-content-type-options: nosniff" in head
+        assert head.endswith("content-length: 0\r\n\r\n")
+    assert doors.counts.refused["address"] >= 2
+
+
+async def test_a_process_without_files_serves_proved_messages_again_and_again(
+    vapi: SandboxVapi, dsn: str, tmp_path: Path
+) -> None:
+    """So few files that the connections of unknown senders use up all of them."""
+    service = ServiceProcess(
+        vapi, tmp_path / "data", environment={"DATABASE_URL": dsn}, files=FEW_FILES
+    )
+    await service.start()
+    strangers: list[asyncio.StreamWriter] = []
+    try:
+        async with aiohttp.ClientSession() as session:
+            for _ in range(3):
+                for number in range(20):
+                    _, writer = await asyncio.open_connection(
+                        "127.0.0.1", service.port, local_addr=(f"127.0.0.{2 + number}", 0)
+                    )
+                    strangers.append(writer)
+                async with session.post(
+                    f"{service.url}/api/vapi/webhook",
+                    data=b"{}",
+                    headers={"X-Vapi-Secret": SECRET, "Connection": "close"},
+                ) as answer:
+                    assert answer.status == 400
+            async with session.get(f"{service.url}/metrics") as answer:
+                exposition = await answer.text()
+        refused = next(
+            line
+            for line in exposition.splitlines()
+            if line.startswith('callgate_connections_refused_total{reason="files"}')
+        )
+        assert float(refused.split()[-1]) > 0, refused
+    finally:
+        for writer in strangers:
+            writer.close()
+        await service.end()
