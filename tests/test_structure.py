@@ -116,7 +116,17 @@ def test_nothing_else_stands_in_a_row(row: str) -> None:
 
 def test_tests_mirror_the_tree() -> None:
     """Except for whole stories, attacks, faults of the surroundings and the browser."""
-    own = {"attacks", "bench", "browser", "data", "faults", "plugins", "scenarios", "support"}
+    own = {
+        "attacks",
+        "bench",
+        "browser",
+        "data",
+        "faults",
+        "plugins",
+        "scenarios",
+        "simulation",
+        "support",
+    }
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         folder = path.parent.relative_to(ROOT / "tests")
         if not folder.parts or folder.parts[0] in own:

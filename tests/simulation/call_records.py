@@ -1,0 +1,255 @@
+"""The rules of recording calls, ends and claims, on the model's tables.
+
+They repeat what the statements in `service.store.calls` do; `test_model.py` compares the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
+from service.store.calls.claims import Claim, Contest
+from service.store.calls.closing import EndResult, end_of
+from service.store.calls.decisions import StoredDecision
+from tests.simulation.call_closing import CloseRules, least
+from tests.simulation.tables import CallRow, ClaimRow
+
+
+class RecordRules(CloseRules):
+    """Each method is one transaction; its name and its answer are those of `CallStore`."""
+
+    def record_calls(
+        self, calls: Sequence[NewCall]
+    ) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
+        ordered = sorted(calls, key=lambda call: call.vapi_call_id)
+        recorded = {call.key: self.insert(call) for call in ordered}
+        won = {key for key, result in recorded.items() if result is not None}
+        for call in ordered:
+            if call.hangup_after_seconds is not None and call.key in won:
+                self.enqueue(call.vapi_call_id, call.hangup_after_seconds)
+        self.merge_ends([call for call in ordered if recorded[call.key] == "taken over"])
+        lost = [call for call in ordered if call.key not in won]
+        claimed, stored = self.find_or_claim(lost)
+        return won | claimed, stored
+
+    def insert(self, call: NewCall) -> Literal["inserted", "taken over"] | None:
+        """Insert a row, or take over the row of a call without an organization."""
+        calls, row = self.tables.calls, self.row_of(call)
+        old = calls.get(call.vapi_call_id)
+        if old is None:
+            self.tables.put(calls, call.vapi_call_id, row)
+            return "inserted"
+        if old.organization_id or not call.organization_id or old.owner_checked_at:
+            return None
+        open_status = "in-progress" if old.ended_at is None else "ended"
+        self.update(
+            old,
+            organization_id=row.organization_id,
+            phone_number_id=row.phone_number_id,
+            vapi_phone_number_id=row.vapi_phone_number_id,
+            status="failed" if row.blocked else open_status,
+            blocked=row.blocked,
+            reason=row.reason,
+            gate=row.gate,
+            decision=row.decision,
+            control_url=row.control_url or old.control_url,
+            hangup_state=row.hangup_state,
+            goodbye=row.goodbye,
+            started_at=least(old.started_at, row.started_at),
+            type=old.type or row.type,
+        )
+        return "taken over"
+
+    def row_of(self, call: NewCall) -> CallRow:
+        """The row of a new call."""
+        now, ended = self.tables.now(), call.ended_at is not None
+        hangup = call.hangup_after_seconds is not None
+        return CallRow(
+            vapi_call_id=call.vapi_call_id,
+            organization_id=call.organization_id,
+            phone_number_id=call.phone_number_id,
+            vapi_phone_number_id=call.vapi_phone_number_id,
+            type=call.type,
+            status="failed" if call.blocked else "ended" if ended else "in-progress",
+            blocked=call.blocked,
+            reason=call.decision.reason,
+            gate=call.gate,
+            decision=call.decision,
+            control_url=None if ended else call.control_url,
+            hangup_state=HangupState.PENDING.value if hangup else None,
+            started_at=call.started_at,
+            ended_at=call.ended_at,
+            ended_reason=call.ended_reason,
+            duration_seconds=call.duration_seconds,
+            cost=call.cost,
+            goodbye=call.goodbye,
+            missed=call.missed,
+            number=call.number,
+            end_proved=call.end_proved,
+            duration_claimed=not call.end_proved and call.duration_seconds is not None,
+            cost_claimed=not call.end_proved and call.cost is not None,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def find_or_claim(
+        self, lost: Sequence[NewCall]
+    ) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
+        """The stored decisions of recorded calls; another organization's becomes a claim."""
+        rows = self.find_decisions([call.vapi_call_id for call in lost])
+        rivals = [
+            call
+            for call in lost
+            if call.organization_id not in (None, rows[call.vapi_call_id].organization_id)
+        ]
+        own = [call for call in lost if call not in rivals]
+        for call in own:
+            self.merge_facts(call)
+        self.merge_ends(own)
+        stored = {call.key: rows[call.vapi_call_id] for call in own}
+        fresh = {call.key for call in rivals if self.claim(call)}
+        for call_id in sorted({key[0] for key in fresh}):
+            self.enqueue(call_id)
+        contested = {call.vapi_call_id: rows[call.vapi_call_id] for call in rivals}
+        return fresh, stored | self.find_claims(contested)
+
+    def merge_facts(self, call: NewCall) -> None:
+        """Give a recorded call what a later record knows of it."""
+        row = self.tables.calls[call.vapi_call_id]
+        if call.organization_id not in (None, row.organization_id):
+            return
+        bare = row.decision.id == call.decision.id and not row.decision.trace
+        decisive = bare and call.decision.trace
+        fresh = {
+            "started_at": least(row.started_at, call.started_at),
+            "type": row.type or call.type,
+            "phone_number_id": row.phone_number_id or call.phone_number_id,
+            "vapi_phone_number_id": row.vapi_phone_number_id or call.vapi_phone_number_id,
+            "control_url": row.control_url or call.control_url,
+            "gate": call.gate if bare else row.gate,
+            "decision": call.decision if bare else row.decision,
+        }
+        # The gate follows the decision, and the URL of a call that has ended is of no use.
+        idle = {"gate", *(() if decisive else ("decision",))}
+        idle |= set() if row.ended_at is None else {"control_url"}
+        if any(fresh[name] != getattr(row, name) for name in set(fresh) - idle):
+            self.update(row, **fresh)
+
+    def merge_ends(self, calls: Sequence[NewCall]) -> None:
+        """Close recorded calls whose later record reports their end."""
+        for end in map(end_of, calls):
+            if end is not None:
+                self.close_call(end)
+
+    def find_claims(self, owners: Mapping[str, StoredDecision]) -> dict[CallKey, StoredDecision]:
+        return {
+            key: self.stored_claim(claim, owners[key[0]])
+            for key, claim in self.tables.claims.items()
+            if key[0] in owners
+        }
+
+    def list_contested(self, since: datetime | None) -> tuple[datetime, list[str]]:
+        changed = {
+            claim.vapi_call_id
+            for claim in self.tables.claims.values()
+            if since is not None
+            and (claim.created_at > since or (claim.settled_at and claim.settled_at > since))
+        }
+        return self.tables.now(), sorted(changed)
+
+    def claim(self, call: NewCall) -> bool:
+        """Keep a decision for another organization than the call's."""
+        assert call.organization_id is not None
+        if call.key in self.tables.claims:
+            return False
+        row = ClaimRow(
+            call.vapi_call_id,
+            call.organization_id,
+            call.phone_number_id,
+            call.vapi_phone_number_id,
+            call.gate,
+            call.blocked,
+            call.decision,
+            self.tables.now(),
+        )
+        self.tables.put(self.tables.claims, call.key, row)
+        return True
+
+    def stored(self, call_id: str) -> StoredDecision:
+        row = self.tables.calls[call_id]
+        return StoredDecision(
+            row.vapi_call_id,
+            row.organization_id,
+            row.vapi_phone_number_id,
+            row.blocked,
+            row.gate,
+            row.decision,
+            hung_up=row.hangup_state is not None,
+            owner_checked=row.owner_checked_at is not None,
+            started_at=row.started_at,
+            lacks_facts=lacks_facts(row),
+        )
+
+    def stored_claim(self, claim: ClaimRow, owner: StoredDecision) -> StoredDecision:
+        return replace(
+            owner,
+            organization_id=claim.organization_id,
+            vapi_phone_number_id=claim.vapi_phone_number_id,
+            blocked=claim.blocked,
+            gate=claim.gate,
+            decision=claim.decision,
+            hung_up=False,
+            owner=owner,
+        )
+
+    def find_decisions(self, vapi_call_ids: Sequence[str]) -> dict[str, StoredDecision]:
+        return {one: self.stored(one) for one in vapi_call_ids if one in self.tables.calls}
+
+    def find_organizations_of_call(self, vapi_call_id: str) -> set[UUID]:
+        row = self.tables.calls.get(vapi_call_id)
+        found = {row.organization_id} if row and row.organization_id else set()
+        return found | {
+            owner for call, owner in self.tables.claims if call == vapi_call_id and owner
+        }
+
+    def record_end(self, end: CallEnd) -> EndResult:
+        result = self.close_call(end)
+        if result != "unknown" or end.call is None:
+            return result
+        self.record_calls([end.call])
+        return self.close_call(end)
+
+    def find_contest(self, vapi_call_id: str) -> Contest | None:
+        row = self.tables.calls.get(vapi_call_id)
+        if row is None:
+            return None
+        claims = {
+            claim.organization_id: Claim(
+                claim.organization_id,
+                claim.phone_number_id,
+                claim.vapi_phone_number_id,
+                claim.gate,
+                claim.decision,
+            )
+            for key, claim in self.tables.claims.items()
+            if key[0] == vapi_call_id
+        }
+        checked, hung_up = row.owner_checked_at is not None, row.hangup_state is not None
+        return Contest(
+            row.organization_id,
+            row.vapi_phone_number_id,
+            row.type,
+            row.started_at,
+            checked,
+            hung_up,
+            claims,
+        )
+
+
+def lacks_facts(row: CallRow) -> bool:
+    """Whether a later record of the call may complete its row."""
+    silent = row.ended_at is None and row.control_url is None
+    missing = None in (row.type, row.phone_number_id, row.vapi_phone_number_id)
+    return silent or missing or not row.decision.trace

@@ -1,0 +1,172 @@
+"""Vapi's side of a call: the messages that it posts, repeated and reordered, until it is answered."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from service.access.gate import Ruling
+from service.store.calls.writer import RecordsUnavailableError
+from service.store.pool import UNAVAILABLE
+from service.vapi.message_types import ASSISTANT_REQUEST, END_OF_CALL_REPORT, STATUS_UPDATE
+from service.vapi.messages import ServerMessage
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.replica import SimReplica
+from tests.simulation.story import PlannedCall
+from tests.simulation.trace import Trace
+from tests.simulation.vapi_model import (
+    CONTROL,
+    REFUSED_SECONDS,
+    ModelCall,
+    VapiModel,
+    at,
+    cost_of,
+)
+
+ATTEMPTS = 7
+PATIENCE_SECONDS = 20.0
+"""How long Vapi waits for an answer; 7.5 s for an assistant-request."""
+
+Kind = Literal["request", "progress", "update", "ended", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer to a message: status 200 or 403, by which replica, and which decision it names."""
+
+    moment: float
+    call_id: str
+    kind: Kind
+    allowed: bool
+    decision_id: str
+    where: str
+
+
+@dataclass(eq=False)
+class Callers:
+    """All callers, and the part of Vapi that reports on their calls."""
+
+    loop: VirtualLoop
+    chance: random.Random
+    vapi: VapiModel
+    replicas: list[SimReplica]
+    trace: Trace
+    answers: list[Answer] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self, planned: PlannedCall) -> None:
+        """A call from its beginning to its end."""
+        await asyncio.sleep(planned.begins - self.loop.time())
+        call = self.vapi.add(planned.id, planned.number_id, planned.hidden, planned.deaf)
+        self.trace.note("vapi.call_began", call=call.id, number=call.number_id)
+        if planned.asks and not await self.ask(call):
+            return
+        self.post(call, "progress")
+        for moment in planned.updates:
+            self.loop.call_later(moment, self.post_update, call)
+        self.loop.call_later(planned.lasts, self.vapi.end, call, "customer-ended-call")
+        reason = await call.ended
+        self.trace.note("vapi.call_ended", call=call.id, reason=reason)
+        self.post(call, "ended")
+        self.post(call, "report")
+
+    async def ask(self, call: ModelCall) -> bool:
+        """Ask which assistant answers; a refused call ends once the refusal is spoken."""
+        answer = await self.deliver(call, "request", attempts=1)
+        if answer is not None and answer.allowed:
+            return True
+        if answer is None:
+            self.vapi.end(call, "assistant-request-failed")
+            return False
+        await asyncio.sleep(REFUSED_SECONDS)
+        self.vapi.end(call, "assistant-request-returned-error")
+        self.post(call, "report")
+        return False
+
+    def post_update(self, call: ModelCall) -> None:
+        if call.live:
+            self.post(call, "update")
+
+    def post(self, call: ModelCall, kind: Kind) -> None:
+        """Post a message beside everything else, and at times twice."""
+        copies = 2 if self.chance.random() < 0.1 else 1
+        for _ in range(copies):
+            task = self.loop.create_task(self.deliver_soon(call, kind))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def deliver_soon(self, call: ModelCall, kind: Kind) -> None:
+        await asyncio.sleep(self.chance.choice((0.01, 0.05, 0.05, 0.4)) * self.chance.random())
+        await self.deliver(call, kind, attempts=ATTEMPTS)
+
+    async def deliver(self, call: ModelCall, kind: Kind, attempts: int) -> Answer | None:
+        """Post until a replica answers, with Vapi's growing pauses."""
+        message = self.message(call, kind)
+        for attempt in range(attempts):
+            replica = self.chance.choice(self.replicas)
+            ruling = await self.post_once(replica, message)
+            if ruling is not None and replica.life is not None:
+                answer = Answer(
+                    self.loop.time(),
+                    call.id,
+                    kind,
+                    ruling.allowed,
+                    ruling.decision_id,
+                    replica.life.name,
+                )
+                self.answers.append(answer)
+                status = 200 if ruling.allowed else 403
+                self.trace.note(f"answer {status}", call=call.id, kind=kind, by=replica.life.name)
+                return answer
+            await asyncio.sleep(min(2.0**attempt, 10.0) * self.chance.uniform(0.5, 1.0))
+        self.trace.note("vapi.message_dropped", call=call.id, kind=kind)
+        return None
+
+    async def post_once(self, replica: SimReplica, message: ServerMessage) -> Ruling | None:
+        """One request to one replica; None for a 503, a reset or a time-out."""
+        patience = 7.5 if message.type == ASSISTANT_REQUEST else PATIENCE_SECONDS
+        try:
+            async with asyncio.timeout(patience):
+                return await replica.handle(message)
+        except RecordsUnavailableError:
+            return None
+        except TimeoutError:
+            self.trace.note("answer none", call=message.call_id)
+            return None
+        except UNAVAILABLE as exc:
+            self.trace.note("answer 503", call=message.call_id, error=type(exc).__name__)
+            return None
+        except Exception as exc:
+            self.trace.note("answer 500", call=message.call_id, error=repr(exc))
+            self.failures.append(f"{message.call_id}: answered 500 with {exc!r}")
+            return None
+
+    def message(self, call: ModelCall, kind: Kind) -> ServerMessage:
+        """A message about a call, as Vapi states it now."""
+        ends = kind in ("ended", "report") and call.ended_at is not None
+        return ServerMessage(
+            type={
+                "request": ASSISTANT_REQUEST,
+                "report": END_OF_CALL_REPORT,
+                "update": "conversation-update",
+            }.get(kind, STATUS_UPDATE),
+            has_call=True,
+            call_id=call.id,
+            call_type="inboundPhoneCall",
+            phone_number_ids=(call.number_id,),
+            status={"progress": "in-progress", "ended": "ended"}.get(kind),
+            control_url=None if kind == "request" else CONTROL + call.id,
+            at=at(self.loop.time()),
+            started_at=None if kind == "request" else at(call.began),
+            ended_at=at(call.ended_at) if ends and call.ended_at is not None else None,
+            ended_reason=call.ended.result() if ends else None,
+            duration_seconds=duration_of(call) if kind == "report" else None,
+            cost=Decimal(str(cost_of(call))) if kind == "report" else None,
+        )
+
+
+def duration_of(call: ModelCall) -> float:
+    assert call.ended_at is not None
+    return call.ended_at - call.began

@@ -1,0 +1,155 @@
+"""One simulated replica: our real parts, put together over the models, in lives that end abruptly."""
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from service.access.call_recorder import CallRecorder
+from service.access.contested_calls import ContestedCalls
+from service.access.directory import AccessDirectory
+from service.access.enforcement.call_cutter import CallCutter
+from service.access.enforcement.call_owners import CallOwners
+from service.access.enforcement.hangup_ladder import HangupLadder
+from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
+from service.access.enforcement.missed_calls import CallWatch
+from service.access.feed import DirectoryFeed
+from service.access.gate import AccessGate, Ruling
+from service.access.policies.chain import AccessChain
+from service.access.policies.registration import RegisteredPolicy
+from service.background import BackgroundLoop
+from service.store.calls.spool import Spool
+from service.store.calls.writer import CallWriter
+from service.store.pool import UNAVAILABLE
+from service.vapi.messages import ServerMessage
+from tests.simulation.call_hangups import CallRules
+from tests.simulation.feed_model import ModelSource
+from tests.simulation.links import Link
+from tests.simulation.loop import LIFE, Life, VirtualLoop
+from tests.simulation.queue_model import ModelQueue
+from tests.simulation.stores import ModelCallStore, ModelStandings
+from tests.simulation.vapi_model import ModelClient, ModelControl, VapiModel
+
+LINKS = ("pool", "feed", "worker")
+WATCH_SECONDS = 20.0
+
+
+@dataclass(eq=False, slots=True)
+class Parts:
+    """What one process holds in memory."""
+
+    gate: AccessGate
+    spool: Spool
+    directory: AccessDirectory
+    loops: list[BackgroundLoop]
+
+
+@dataclass(eq=False)
+class SimReplica:
+    """A machine with a disk, on which one process after the other runs."""
+
+    name: str
+    loop: VirtualLoop
+    rules: CallRules
+    vapi: VapiModel
+    policies: tuple[RegisteredPolicy, ...]
+    folder: Path
+    chance: random.Random
+    watched: bool
+    links: dict[str, Link] = field(default_factory=dict)
+    life: Life | None = None
+    died: "asyncio.Future[None] | None" = None
+    parts: Parts | None = None
+    buried: list[Life] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in LINKS:
+            self.links[name] = Link(self.loop, self.chance, f"{self.name}.{name}")
+
+    @property
+    def ready(self) -> bool:
+        return self.parts is not None and self.parts.directory.loaded
+
+    def start(self) -> None:
+        """Start a process; nothing but its spool is left of the one before."""
+        self.life = Life(f"{self.name}.{len(self.buried) + 1}")
+        self.buried.append(self.life)
+        self.died = self.loop.create_future()
+        self.enter(self.boot)
+
+    def enter(self, work: Callable[[], Any]) -> Any:
+        """Do something inside the process."""
+        context = copy_context()
+
+        def inside() -> Any:
+            LIFE.set(self.life)
+            return work()
+
+        return context.run(inside)
+
+    def boot(self) -> None:
+        """Put the parts together, as `service.access.build` does, and start their loops."""
+        store = ModelCallStore(self.rules, self.links["pool"])
+        chain, directory = AccessChain(self.policies), AccessDirectory()
+        client, control = ModelClient(self.vapi), ModelControl(self.vapi)
+        standings = ModelStandings(self.rules.tables, self.links["pool"], chain)
+        owners = CallOwners(store, client, directory, chain)
+        ladder = HangupLadder(client, control, StoredHangups(store, owners))
+        spool = Spool(self.folder, store)
+        recorder = CallRecorder(store, CallWriter(store), spool, ladder.attempt_now)
+        cutter = CallCutter(store, directory, standings)
+        source = ModelSource(self.rules.tables, self.links["feed"])
+        feed = DirectoryFeed(source, None, directory)  # type: ignore[arg-type]
+        feed.followers.append(cutter.wake)
+        worker = HangupWorker("", None, ladder)  # type: ignore[arg-type]
+        assert self.life is not None
+        queue = ModelQueue(self.rules.tables, self.links["worker"], worker, self.life.name)
+        watch = CallWatch(store, client, directory, WATCH_SECONDS if self.watched else 0, owners)
+        loops = [
+            feed.background(),
+            BackgroundLoop("worker", queue.session, outages=UNAVAILABLE),
+            spool.background(),
+            cutter.background(),
+            ContestedCalls(store, recorder.known).background(),
+            *watch.background(),
+        ]
+        self.parts = Parts(AccessGate(directory, chain, recorder, owners), spool, directory, loops)
+        for one in loops:
+            one.start()
+
+    def kill(self) -> None:
+        """End the process between two steps: its memory is gone, its spool stays."""
+        if self.life is None or self.parts is None or self.died is None:
+            return
+        self.life.dead = True
+        self.close()
+        for link in self.links.values():
+            link.cut()
+        self.died.set_result(None)
+
+    def close(self) -> None:
+        """Close the files of the process, as the kernel does: their locks are free, their lines stay."""
+        if self.parts is None:
+            return
+        spool = self.parts.spool
+        files = [page.file for page in spool.notes.pages.values()]
+        for file in (*files, spool.file):
+            if file is not None:
+                with suppress(OSError):
+                    os.close(file)
+        self.parts = None
+
+    async def handle(self, message: ServerMessage) -> Ruling | None:
+        """Let the gate rule on a message; None if the process dies meanwhile, or is not running."""
+        if self.parts is None or self.died is None or not self.ready:
+            return None
+        gate, died = self.parts.gate, self.died
+        task: asyncio.Task[Ruling] = self.enter(lambda: self.loop.create_task(gate.handle(message)))
+        futures: set[asyncio.Future[Any]] = {task, died}
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None

@@ -1,0 +1,152 @@
+"""Runs one seed: builds the world, lets the story happen, heals it, and checks what must hold."""
+
+import asyncio
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from policies.admin_override import AdminOverridePolicy
+from policies.plan import PlanPolicy
+from policies.trial import TrialPolicy
+from service.access.policies.registration import fit_policy
+from tests.simulation.call_hangups import CallRules
+from tests.simulation.callers import Callers
+from tests.simulation.faults import Troubles
+from tests.simulation.feed_model import DIRECTORY
+from tests.simulation.loop import VirtualLoop, virtual_world
+from tests.simulation.properties import Outcome, check
+from tests.simulation.replica import SimReplica
+from tests.simulation.story import CALM, END, Story, tell, with_access
+from tests.simulation.tables import Tables, begun_watch
+from tests.simulation.trace import Trace
+from tests.simulation.vapi_model import VapiModel, at
+
+POLICIES = tuple(
+    fit_policy(one, "callgate", "0") for one in (AdminOverridePolicy(), PlanPolicy(), TrialPolicy())
+)
+DEVICE = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a seed came to: the violations, and the history."""
+
+    seed: int
+    violations: tuple[str, ...]
+    trace: Trace
+    answers: int
+
+
+def run_seed(seed: int, enabled: frozenset[str]) -> Result:
+    """Run one seed with these kinds of faults."""
+    chance = random.Random(seed)
+    story = tell(chance, enabled)
+    loop = VirtualLoop()
+    trace = Trace(loop)
+    folder = Path(tempfile.mkdtemp(prefix="callgate-sim-", dir=DEVICE if DEVICE.is_dir() else None))
+    try:
+        with virtual_world(loop, random.Random(seed + 1)), traced(trace):
+            asyncio.set_event_loop(loop)
+            world = World(loop, chance, story, trace, folder)
+            outcome = loop.run_until_complete(world.run())
+            violations = tuple(check(outcome))
+            world.close()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return Result(seed, violations, trace, len(outcome.callers.answers))
+
+
+@contextmanager
+def traced(trace: Trace) -> Iterator[None]:
+    """Let our own log write into the trace."""
+    kept = structlog.get_config()
+    structlog.configure(
+        processors=[trace.take_log],
+        wrapper_class=structlog.make_filtering_bound_logger(20),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**kept)
+
+
+class World:
+    """The replicas, PostgreSQL and Vapi of one seed."""
+
+    def __init__(
+        self, loop: VirtualLoop, chance: random.Random, story: Story, trace: Trace, folder: Path
+    ) -> None:
+        self.loop, self.story, self.trace = loop, story, trace
+        self.tables = Tables(lambda: at(loop.virtual))
+        self.tables.watch.update(begun_watch(self.tables.now()))
+        for entry in story.entries:
+            self.tables.entries[entry.organization.id] = entry
+        rules = CallRules(self.tables)
+        self.vapi = VapiModel(loop, random.Random(chance.random()))
+        self.replicas = [
+            SimReplica(
+                f"r{index}",
+                loop,
+                rules,
+                self.vapi,
+                POLICIES,
+                folder / f"r{index}",
+                random.Random(chance.random()),
+                story.watched,
+            )
+            for index in range(story.replicas)
+        ]
+        self.callers = Callers(loop, chance, self.vapi, self.replicas, trace)
+        self.troubles = Troubles(loop, self.replicas, self.tables, self.vapi, trace)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.past = [(loop.virtual, entry.organization) for entry in story.entries]
+
+    async def run(self) -> Outcome:
+        """Let everything happen, from the start of the replicas to the end of the seed."""
+        for replica in self.replicas:
+            replica.start()
+        for call in self.story.calls:
+            self.tasks.append(self.loop.create_task(self.callers.run(call)))
+        for change in self.story.changes:
+            self.loop.call_at(
+                change.moment, self.change_access, change.organization_id, change.access
+            )
+        for fault in self.story.faults:
+            self.tasks.append(self.loop.create_task(self.troubles.run(fault)))
+        await asyncio.sleep(CALM - self.loop.time())
+        self.troubles.heal()
+        await asyncio.sleep(END - self.loop.time())
+        return Outcome(
+            self.story,
+            self.tables,
+            self.vapi,
+            self.callers,
+            frozenset(self.troubles.wiped),
+            tuple(self.past),
+        )
+
+    def change_access(self, organization_id: object, access: object) -> None:
+        """An admin's change: the row, and the notification of its commit."""
+        entry = self.tables.entries[organization_id]  # type: ignore[index]
+        moment = self.loop.time()
+        organization = with_access(entry.organization, access, moment)  # type: ignore[arg-type]
+        fresh = replace(entry, organization=organization)
+        self.past.append((moment, organization))
+        self.tables.entries[organization.id] = fresh
+        self.trace.note("admin.changed", organization=organization.name, access=access)
+        self.tables.notify(f"{DIRECTORY}{organization.id}")
+
+    def close(self) -> None:
+        """Stop everything, as far as it still runs."""
+        self.loop.close_tasks(life for replica in self.replicas for life in replica.buried)
+        for replica in self.replicas:
+            replica.close()
