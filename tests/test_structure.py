@@ -62,7 +62,7 @@ BESIDE = {
     },
     "store": {
         "clock", "failures", "held_databases", "installation", "leases", "own_connections", "patterns",
-        "pool", "pooling", "postgres", "queue", "roles", "schema", "signatures", "vault",
+        "pool", "pooling", "postgres", "queue", "retention", "roles", "schema", "signatures", "vault",
     },
     "admin": {
         "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",

@@ -41,6 +41,7 @@ from service.background import BackgroundLoop
 from service.core import Core
 from service.domain.conditions import Condition
 from service.domain.fingerprint import fingerprint
+from service.store.retention import Retention, kept_rows
 from service.store.vault import open_vault
 
 
@@ -85,6 +86,7 @@ class UseCases:
             self.import_jobs.background(),
             self.call_feed.background(),
             self.conditions.background(),
+            self.retention.background(),
         ]
 
     @cached_property
@@ -201,6 +203,16 @@ class UseCases:
             vault=open_vault(settings),
         )
         return ConditionWatch(stored, lambda: [*self.rooms.read_conditions(), *self.reach.read()])
+
+    @cached_property
+    def retention(self) -> Retention:
+        settings = self.core.settings
+        kept = kept_rows(
+            settings.callgate_keep_calls,
+            settings.callgate_keep_steps,
+            settings.callgate_keep_history,
+        )
+        return Retention(self.core.pool, kept)
 
     @cached_property
     def reach(self) -> PanelReach:

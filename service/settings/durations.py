@@ -9,18 +9,29 @@ from pydantic import PlainValidator
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 PATTERN = re.compile(r"([0-9]{1,9})\s?([smhd]?)", re.ASCII | re.IGNORECASE)
 MOST = timedelta(days=366)
+MOST_KEPT = timedelta(days=3660)
 
 
 def parse_duration(value: object) -> timedelta:
     """Parse a duration of at most a year. Raises `ValueError`."""
+    return parse_up_to(value, MOST)
+
+
+def parse_keeping(value: object) -> timedelta:
+    """Parse how long something is kept, at most ten years. Raises `ValueError`."""
+    return parse_up_to(value, MOST_KEPT)
+
+
+def parse_up_to(value: object, most: timedelta) -> timedelta:
+    """Parse a duration of at most `most`. Raises `ValueError`."""
     if isinstance(value, timedelta):
         return value
     found = PATTERN.fullmatch(str(value).strip())
     if found is None:
         raise ValueError(f"{value!r} is not a duration such as 72h, 3d, 90m or a number of seconds")
     duration = timedelta(seconds=int(found[1]) * UNITS[found[2].lower()])
-    if duration > MOST:
-        raise ValueError(f"{value!r} is longer than 366 days")
+    if duration > most:
+        raise ValueError(f"{value!r} is longer than {most.days} days")
     return duration
 
 
@@ -32,3 +43,4 @@ def format_duration(duration: timedelta) -> str:
 
 
 Duration = Annotated[timedelta, PlainValidator(parse_duration)]
+Keeping = Annotated[timedelta, PlainValidator(parse_keeping)]

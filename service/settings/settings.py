@@ -8,6 +8,7 @@ from service.settings.calls import CallSettings
 from service.settings.database import DatabaseSettings
 from service.settings.panel import PanelSettings
 from service.settings.reconcile import ReconcileSettings
+from service.settings.retention import RetentionSettings
 from service.settings.strength import is_placeholder, weakness
 from service.settings.vapi import VapiSettings
 from service.settings.webhook import WebhookSettings
@@ -19,6 +20,7 @@ class Settings(
     PanelSettings,
     CallSettings,
     ReconcileSettings,
+    RetentionSettings,
     DatabaseSettings,
     WebhookSettings,
     VapiSettings,
@@ -71,5 +73,6 @@ class Settings(
             *self.listener_faults(),
             *self.database_faults(),
             *self.encryption_faults(),
+            *self.retention_faults(),
             *self.oidc_faults(),
         ]

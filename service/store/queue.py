@@ -37,8 +37,6 @@ SELECT pg_notify('callgate_queue', json_build_object('channel', 'callgate_queue'
 
 DEPTH = "SELECT count(*) FROM callgate.pgqueuer WHERE entrypoint = 'hangup'"
 
-CLEAN_LOG = "DELETE FROM callgate.pgqueuer_log WHERE created < now() - interval '1 day'"
-
 
 @dataclass(frozen=True, slots=True)
 class HangupJob:
@@ -92,8 +90,3 @@ async def count_hangup_jobs(pool: Pool) -> int:
     """How many hang-ups wait or run."""
     found = await pool.fetchval(DEPTH)
     return int(found)
-
-
-async def clean_log(pool: Pool) -> None:
-    """Delete entries of jobs that finished over a day ago; the calls' rows keep their results."""
-    await pool.execute(CLEAN_LOG)

@@ -87,7 +87,7 @@ class HangupWorker:
         return self.manager is not None and not self.manager.shutdown.is_set()
 
     def background(self) -> list[BackgroundLoop]:
-        """The sessions, and the cleaning of the log of finished jobs."""
+        """The sessions, and the erasing of control URLs that no end erased."""
         return [
             BackgroundLoop(
                 "hangup_worker",
@@ -95,9 +95,6 @@ class HangupWorker:
                 outages=(*UNAVAILABLE, FailingListenerError),
                 healthy_after=HEALTHY_SECONDS,
                 finish=self.finish,
-            ),
-            BackgroundLoop(
-                "hangup_log", self.clean_log, interval=CLEAN_SECONDS, outages=UNAVAILABLE
             ),
             BackgroundLoop(
                 "control_urls", self.erase_urls, interval=CLEAN_SECONDS, outages=UNAVAILABLE
@@ -154,7 +151,3 @@ class HangupWorker:
     async def erase_urls(self) -> None:
         """Erase control URLs of calls whose end was never reported."""
         await control_urls.erase_old(self.pool)
-
-    async def clean_log(self) -> None:
-        """Delete old entries from the log of finished jobs."""
-        await queue.clean_log(self.pool)

@@ -15,7 +15,7 @@ import structlog
 
 from service.background import BackgroundLoop
 from service.domain.call_events import StepKind
-from service.store.calls.events import PendingStep, delete_old, insert_steps
+from service.store.calls.events import PendingStep, insert_steps
 from service.store.pool import UNAVAILABLE, Pool
 
 LINGER_SECONDS = 0.25
@@ -24,7 +24,6 @@ BATCH = 200
 LIMIT = 10_000
 WRITE_SECONDS = 3.0
 REST_SECONDS = 2.0
-PRUNE_SECONDS = 3600.0
 
 log = structlog.get_logger()
 
@@ -65,7 +64,7 @@ class CallEventWriter:
             log.warning("call_events.dropped", waiting=len(self.waiting))
 
     def background(self) -> list[BackgroundLoop]:
-        """Writes steps as they arrive, and deletes old ones."""
+        """Writes steps as they arrive."""
         return [
             BackgroundLoop(
                 "call_events",
@@ -74,9 +73,6 @@ class CallEventWriter:
                 wake=self.arrived,
                 outages=UNAVAILABLE,
                 first_pause=REST_SECONDS,
-            ),
-            BackgroundLoop(
-                "call_events_pruning", self.delete_old, interval=PRUNE_SECONDS, outages=UNAVAILABLE
             ),
         ]
 
@@ -101,12 +97,6 @@ class CallEventWriter:
                 log.exception("call_events.refused")
                 self.dropped += len(batch)
             del self.waiting[: len(batch)]
-
-    async def delete_old(self) -> None:
-        """Delete expired steps."""
-        gone = await delete_old(self.pool)
-        if gone:
-            log.info("call_events.pruned", events=gone)
 
     async def close(self) -> None:
         """Write the remaining steps, if PostgreSQL accepts them."""

@@ -8,9 +8,6 @@ from typing import Any
 from service.domain.call_events import CallStep
 from service.store.pool import Pool
 
-KEEP_DAYS = 30.0
-PRUNE_BATCH = 5000
-
 # Sent instants are of Vapi's clock: used if within ten minutes before the arrival.
 INSERT = """
 INSERT INTO callgate.call_events (vapi_call_id, at, kind, detail)
@@ -26,12 +23,6 @@ FROM (SELECT u.vapi_call_id, u.sent_at, u.kind, u.detail,
 
 LIST_STEPS = """
 SELECT at, kind, detail FROM callgate.call_events WHERE vapi_call_id = $1 ORDER BY at, id LIMIT $2
-"""
-
-# Ids are in the order of time, so no index on instants is needed, which would slow the writing.
-PRUNE = """
-DELETE FROM callgate.call_events WHERE at < now() - make_interval(secs => $1) AND id IN (
-    SELECT id FROM callgate.call_events ORDER BY id LIMIT $2)
 """
 
 
@@ -62,14 +53,3 @@ async def list_steps(pool: Pool, vapi_call_id: str, limit: int) -> list[CallStep
     """The first `limit` steps of a call, in order."""
     rows = await pool.fetch(LIST_STEPS, vapi_call_id, limit)
     return [CallStep(row["at"], row["kind"], row["detail"]) for row in rows]
-
-
-async def delete_old(pool: Pool, days: float = KEEP_DAYS) -> int:
-    """Delete steps older than `days`, batch by batch; returns how many were deleted."""
-    gone = 0
-    while True:
-        status = await pool.execute(PRUNE, days * 86_400, PRUNE_BATCH)
-        count = int(status.rpartition(" ")[2])
-        gone += count
-        if count < PRUNE_BATCH:
-            return gone

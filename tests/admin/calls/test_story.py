@@ -3,9 +3,7 @@
 from typing import Any
 
 from service.sandbox.server import SandboxVapi
-from service.store.calls import event_writer, events
-from service.store.pool import Pool
-from tests.support.calls import new_call, record
+from service.store.calls import event_writer
 from tests.support.service import Replica, eventually
 
 
@@ -37,16 +35,6 @@ async def test_a_blocked_calls_story_is_told_from_its_first_message_to_its_end(
         (message["message"]["call"].get("customer") or {}).get("number") or "+1999",
     ):
         assert secret not in text
-
-
-async def test_old_steps_are_forgotten_and_what_the_row_tells_stays(pool: Pool) -> None:
-    await record(pool, new_call("a"))
-    await pool.execute(
-        "INSERT INTO callgate.call_events (vapi_call_id, at, kind) VALUES "
-        "('a', now() - interval '31 days', 'message'), ('a', now(), 'message')"
-    )
-    assert await events.delete_old(pool) == 1
-    assert len(await events.list_steps(pool, "a", 10)) == 1
 
 
 async def test_steps_that_postgresql_does_not_take_wait_and_are_bounded(

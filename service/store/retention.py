@@ -1,0 +1,180 @@
+"""Retention: rows past their age are deleted in small bites, by one replica at a time.
+
+A bite is one short transaction; the pause after it is as long as the bite took, so that calls are
+recorded meanwhile. Nothing is partitioned: the one row a call needs a unique key over all of time.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from service.background import BackgroundLoop
+from service.store.leases import LEASE_SECONDS, holding
+from service.store.pool import UNAVAILABLE, Pool
+
+BITE = 500
+SHORTEST_PAUSE_SECONDS = 0.05
+EVERY_SECONDS = 3600.0
+POLL_SECONDS = 10.0
+JOBS_KEPT = timedelta(days=1)
+
+# No call lasts for a day. A row without an end that was touched lately may still get one, and a
+# hang-up that waits needs its row.
+DELETE_CALLS = """
+WITH old AS MATERIALIZED (
+    SELECT c.id, c.vapi_call_id FROM callgate.calls c
+    WHERE c.created_at < now() - make_interval(secs => $1)
+        AND (c.ended_at IS NOT NULL OR c.updated_at < now() - interval '3 days')
+        AND NOT EXISTS (SELECT FROM callgate.pgqueuer q
+            WHERE q.dedupe_key = 'hangup:' || c.vapi_call_id AND q.status IN ('queued', 'picked'))
+    ORDER BY c.created_at, c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED),
+claims AS (
+    DELETE FROM callgate.call_claims k USING old WHERE k.vapi_call_id = old.vapi_call_id),
+steps AS (
+    DELETE FROM callgate.call_events e USING old WHERE e.vapi_call_id = old.vapi_call_id)
+DELETE FROM callgate.calls c USING old WHERE c.id = old.id
+"""
+
+# A claim whose call was never recorded, or is gone.
+DELETE_CLAIMS = """
+WITH old AS (
+    SELECT k.vapi_call_id, k.organization_id FROM callgate.call_claims k
+    WHERE k.created_at < now() - make_interval(secs => $1)
+        AND NOT EXISTS (SELECT FROM callgate.calls c WHERE c.vapi_call_id = k.vapi_call_id)
+    ORDER BY k.created_at LIMIT $2)
+DELETE FROM callgate.call_claims k USING old
+WHERE k.vapi_call_id = old.vapi_call_id AND k.organization_id = old.organization_id
+"""
+
+# Ids are in the order of time, so no index on instants is needed, which would slow the writing.
+DELETE_STEPS = """
+DELETE FROM callgate.call_events WHERE at < now() - make_interval(secs => $1) AND id IN (
+    SELECT id FROM callgate.call_events ORDER BY id LIMIT $2)
+"""
+
+DELETE_JOBS = """
+DELETE FROM callgate.pgqueuer_log WHERE id IN (
+    SELECT id FROM callgate.pgqueuer_log WHERE created < now() - make_interval(secs => $1)
+    ORDER BY created LIMIT $2)
+"""
+
+# What held at the beginning of the kept time stays known.
+DELETE_ENTITLEMENTS = """
+WITH old AS (
+    SELECT e.id FROM callgate.entitlement_history e
+    WHERE e.at < now() - make_interval(secs => $1)
+        AND EXISTS (SELECT FROM callgate.entitlement_history later
+            WHERE later.organization_id = e.organization_id AND later.kind = e.kind
+                AND (later.at, later.id) > (e.at, e.id)
+                AND later.at < now() - make_interval(secs => $1))
+    ORDER BY e.id LIMIT $2)
+DELETE FROM callgate.entitlement_history e USING old WHERE e.id = old.id
+"""
+
+DELETE_CHANGES = """
+DELETE FROM callgate.webhook_changes WHERE id IN (
+    SELECT id FROM callgate.webhook_changes WHERE at < now() - make_interval(secs => $1)
+    ORDER BY id LIMIT $2)
+"""
+
+CLAIM = """
+UPDATE callgate.retention SET claim = claim + 1, claimed_until = now() + make_interval(secs => $1)
+WHERE next_at <= now() AND (claimed_until IS NULL OR claimed_until < now())
+RETURNING claim
+"""
+
+RENEW = """
+UPDATE callgate.retention SET claimed_until = now() + make_interval(secs => $2)
+WHERE claim = $1 AND claimed_until IS NOT NULL RETURNING true
+"""
+
+# Work that was interrupted is due at once.
+RELEASE = """
+UPDATE callgate.retention SET claimed_until = NULL,
+    next_at = CASE WHEN $2::float8 IS NULL THEN next_at ELSE now() + make_interval(secs => $2) END
+WHERE claim = $1
+"""
+
+SECONDS = """
+SELECT extract(epoch FROM greatest(next_at, coalesce(claimed_until, next_at)) - now())
+FROM callgate.retention
+"""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """Rows of one kind and how long they are kept; `delete` takes seconds and the size of a bite."""
+
+    kind: str
+    delete: str
+    keep: timedelta
+
+
+def kept_rows(calls: timedelta, steps: timedelta, history: timedelta) -> list[KeptRows]:
+    """What is deleted by age; a duration of zero keeps its rows permanently."""
+    rows = [
+        KeptRows("calls", DELETE_CALLS, calls),
+        KeptRows("call_claims", DELETE_CLAIMS, calls),
+        KeptRows("call_steps", DELETE_STEPS, steps),
+        KeptRows("finished_jobs", DELETE_JOBS, JOBS_KEPT),
+        KeptRows("entitlement_history", DELETE_ENTITLEMENTS, history),
+        KeptRows("webhook_changes", DELETE_CHANGES, history),
+    ]
+    return [one for one in rows if one.keep]
+
+
+class Retention:
+    """Deletes rows past their age once an hour; replicas take turns."""
+
+    def __init__(self, pool: Pool, kept: Sequence[KeptRows], *, bite: int = BITE) -> None:
+        self.pool = pool
+        self.kept = kept
+        self.bite = bite
+
+    def background(self) -> BackgroundLoop:
+        """Deletes whenever it is due."""
+        return BackgroundLoop("retention", self.turn, outages=UNAVAILABLE)
+
+    async def turn(self) -> float:
+        """Delete if it is due; returns the seconds until it may be due again."""
+        await self.delete_if_due()
+        return min(max(float(await self.pool.fetchval(SECONDS)), 0.1), POLL_SECONDS)
+
+    async def delete_if_due(self) -> bool:
+        """Delete everything that is due, under a claim; False if there is none for this replica."""
+        began = asyncio.get_running_loop().time()
+        claim = await self.pool.fetchval(CLAIM, LEASE_SECONDS)
+        if claim is None:
+            return False
+
+        async def renew() -> bool:
+            return bool(await self.pool.fetchval(RENEW, claim, LEASE_SECONDS))
+
+        next_in = None
+        try:
+            async with holding(renew, began):
+                for rows in self.kept:
+                    await self.delete_rows(rows)
+            next_in = EVERY_SECONDS
+        finally:
+            await self.pool.execute(RELEASE, claim, next_in)
+        return True
+
+    async def delete_rows(self, rows: KeptRows) -> None:
+        """Delete the old rows of one kind, bite by bite."""
+        loop, deleted = asyncio.get_running_loop(), 0
+        while True:
+            began = loop.time()
+            status = await self.pool.execute(rows.delete, rows.keep.total_seconds(), self.bite)
+            count = int(status.rpartition(" ")[2])
+            deleted += count
+            if count < self.bite:
+                break
+            await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, loop.time() - began))
+        if deleted:
+            log.info("retention.deleted", kind=rows.kind, rows=deleted)
