@@ -44,6 +44,6 @@ class DatabaseClock:
         return EPOCH + timedelta(seconds=self.timestamp())
 
     @property
-    def wall_ahead_seconds(self) -> float | None:
-        """How far this machine's clock is ahead of the database's; None: not measured yet."""
-        return None if self.offset is None else self.wall() - self.timestamp()
+    def ahead_seconds(self) -> float | None:
+        """How far the database's clock is ahead of this machine's; None: not measured yet."""
+        return None if self.offset is None else self.timestamp() - self.wall()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from service.domain.condition_kinds import ConditionKind, Severity
+from service.domain.wording import clock_conditions as clock
 from service.domain.wording import conditions as replica
 from service.domain.wording import doctor_conditions as doctor
 from service.domain.wording import panel_conditions as panel
@@ -19,6 +20,7 @@ CONDITIONS: Mapping[str, ConditionKind] = {
     for kind in (
         *start.START_KINDS,
         *replica.REPLICA_KINDS,
+        *clock.CLOCK_KINDS,
         *panel.PANEL_KINDS,
         *replica.RECONCILE_KINDS,
         *vapi.VAPI_KINDS,
@@ -30,6 +32,8 @@ CONDITIONS: Mapping[str, ConditionKind] = {
         *doctor.CHECK_KINDS,
     )
 }
+
+SKEW_SECONDS, WRONG_SECONDS = 2.0, 60.0
 
 RANKS: Mapping[Severity, int] = {"error": 0, "warning": 1, "notice": 2}
 ORDER: Mapping[str, int] = {slug: place for place, slug in enumerate(CONDITIONS)}
@@ -56,6 +60,14 @@ def condition(slug: str, /, **values: object) -> Condition:
     kind = CONDITIONS[slug]
     text, remedy = kind.sentence.format(**values), kind.remedy.format(**values)
     return Condition(slug, kind.severity, text, remedy, kind.link)
+
+
+def clock_condition(ahead_seconds: float) -> Condition | None:
+    """What a database's clock that is `ahead_seconds` of this machine's means; None while both agree."""
+    if abs(ahead_seconds) <= SKEW_SECONDS:
+        return None
+    kind = "clock_wrong" if abs(ahead_seconds) > WRONG_SECONDS else "clock_skewed"
+    return condition(kind, seconds=f"{ahead_seconds:+.1f}")
 
 
 def by_urgency(conditions: Iterable[Condition]) -> list[Condition]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service.access.build import Access
 from service.access.snapshot import age_of, format_age
 from service.background import Background
-from service.domain.conditions import Condition, condition
+from service.domain.conditions import Condition, clock_condition, condition
 from service.domain.wording.labels import format_seconds, format_utc
 from service.relay.delivery import Relay
 from service.vapi.reach import VapiReach
@@ -28,6 +28,7 @@ class ReplicaConditions:
         return [
             *self.of_start(),
             *self.of_directory(),
+            *self.of_clock(),
             *self.of_calls(),
             *self.of_vapi(),
             *self.of_loops(),
@@ -46,6 +47,12 @@ class ReplicaConditions:
                 yield condition("started_from_snapshot", age=format_age(age_of(as_of)))
             else:
                 yield condition("directory_stale", seconds=round(directory.age_seconds))
+
+    def of_clock(self) -> Iterator[Condition]:
+        """How far this machine's clock is from the database's, by which all rules are judged."""
+        ahead = self.access.directory.clock.ahead_seconds
+        if ahead is not None and (skewed := clock_condition(ahead)) is not None:
+            yield skewed
 
     def of_calls(self) -> Iterator[Condition]:
         """What delays hang-ups and records of calls."""

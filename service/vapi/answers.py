@@ -81,14 +81,30 @@ def sent_secrets(body: Mapping[str, Any] | None) -> list[str]:
     return [value for value in values if isinstance(value, str) and value]
 
 
-def parse_retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from a number or an HTTP date; at most `MAX_RETRY_AFTER`."""
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, as an answer's headers say; None if they do not."""
+    return parse_retry_after(headers.get("Retry-After"), headers.get("Date"))
+
+
+def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Seconds to wait, from a number or an HTTP date; at most `MAX_RETRY_AFTER`.
+
+    `date` is when the answer was made, by the clock of the same server; this machine's may be wrong.
+    """
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{0,6})?", text):
         return min(float(text), MAX_RETRY_AFTER)
+    at = parse_http_date(text)
+    if at is None:
+        return None
+    wait = (at - (parse_http_date(date or "") or datetime.now(UTC))).total_seconds()
+    return min(max(wait, 0.0), MAX_RETRY_AFTER)
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """An HTTP date; None for anything else."""
     try:
         at = parsedate_to_datetime(text)
-        wait = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        return at.replace(tzinfo=at.tzinfo or UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return min(max(wait, 0.0), MAX_RETRY_AFTER)

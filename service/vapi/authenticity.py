@@ -89,7 +89,8 @@ class BodyProof:
 
     Mode `secret` is checked in full by the headers, and `proved` is true from the start. Mode `hmac`
     rejects missing and stale headers at once, and hashes each part with every candidate key.
-    Raises `AuthenticityError`. `now` is in seconds since 1970. `organization_id`: the only
+    Raises `AuthenticityError`. `now` is in seconds since 1970, by the database's clock: if a machine's
+    were wrong, every genuine message would be refused. `organization_id`: the only
     organization whose messages are proved; None: those of every organization.
     """
 

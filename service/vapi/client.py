@@ -272,7 +272,7 @@ class VapiClient:
                 content = await answers.read_limited(response.content, self.max_answer_bytes)
                 status, wait = (
                     response.status,
-                    answers.parse_retry_after(response.headers.get("Retry-After")),
+                    answers.read_retry_after(response.headers),
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             # Its text contains the request's headers: only its type is passed on.

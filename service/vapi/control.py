@@ -14,7 +14,7 @@ from yarl import URL
 
 from service.domain.network.addresses import parse_address
 from service.settings.outgoing_proxies import proxy_of, proxy_servers
-from service.vapi.answers import parse_retry_after
+from service.vapi.answers import read_retry_after
 from service.vapi.errors import (
     HostileUrlError,
     VapiNotFoundError,
@@ -136,7 +136,7 @@ class ControlClient:
             async with self.session.post(
                 checked, json=order, proxy=proxy_of(checked), allow_redirects=False
             ) as response:
-                status, wait = response.status, response.headers.get("Retry-After")
+                status, wait = response.status, read_retry_after(response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             # Its text contains the URL: only its type is passed on.
             raise VapiUnavailableError(
@@ -150,16 +150,14 @@ class ControlClient:
         await self.resolver.close()
 
 
-def refuse_status(status: int, retry_after: str | None) -> None:
+def refuse_status(status: int, retry_after: float | None) -> None:
     """Raise the error for a control host's status; a 2xx raises nothing. The body is not read."""
     if 200 <= status < 300:
         return
     if status in (400, 404, 410):
         raise VapiNotFoundError(f"The control host does not know the call ({status}).")
     if status == 429:
-        raise VapiThrottledError(
-            "The control host asks for fewer requests (429).", parse_retry_after(retry_after)
-        )
+        raise VapiThrottledError("The control host asks for fewer requests (429).", retry_after)
     if 300 <= status < 500 and status != 408:
         raise VapiRejectedError(f"The control host rejects the command ({status}).")
     raise VapiUnavailableError(f"The control host failed ({status}).")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from math import nan
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -156,6 +157,11 @@ def add_metrics(metrics: Metrics, access: Access) -> None:
         "callgate_directory_age_seconds",
         "Seconds since the last heartbeat of the notifications.",
         lambda: access.directory.age_seconds,
+    )
+    metrics.gauge(
+        "callgate_clock_offset_seconds",
+        "Seconds that the database's clock is ahead of this machine's; NaN before it was read.",
+        lambda: nan if (ahead := access.directory.clock.ahead_seconds) is None else ahead,
     )
     metrics.gauge(
         "callgate_directory_organizations",

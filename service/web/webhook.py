@@ -41,7 +41,6 @@ UNANSWERED_MESSAGE = "This number has no assistant yet. Please try again later."
 
 log = structlog.get_logger()
 
-
 PROVED_FOR = web.RequestKey("proved_for", UUID)
 """The only organization whose messages the request proves; absent: those of every organization."""
 
@@ -86,7 +85,8 @@ class Webhook:
         """Answer a message. Every case but a broken connection ends in a reply."""
         began = time.perf_counter()
         try:
-            proof = BodyProof(request.raw_headers, self.rules, time.time())
+            now = self.gate.directory.clock.timestamp()
+            proof = BodyProof(request.raw_headers, self.rules, now)
             if proof.proved:
                 self.doors.prove(request)
             with self.doors.budgets.holding(self.doors.trust(request)) as holding:

@@ -14,7 +14,7 @@ OFF = 600.0
 def test_without_a_reading_it_is_the_clock_of_the_machine() -> None:
     clock = DatabaseClock(NOON.timestamp)
     assert clock.now() == NOON
-    assert clock.wall_ahead_seconds is None
+    assert clock.ahead_seconds is None
 
 
 def test_a_reading_replaces_the_clock_of_the_machine() -> None:
@@ -22,7 +22,7 @@ def test_a_reading_replaces_the_clock_of_the_machine() -> None:
     asked_at = time.monotonic()
     clock.set(NOON, asked_at, asked_at)
     assert timedelta(0) <= clock.now() - NOON < timedelta(seconds=30)
-    assert clock.wall_ahead_seconds == pytest.approx(OFF, abs=30)
+    assert clock.ahead_seconds == pytest.approx(-OFF, abs=30)
 
 
 def test_a_slow_answer_does_not_shift_what_a_quick_one_measured() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from service.domain.condition_kinds import ConditionKind, Severity
 from service.domain.conditions import CONDITIONS, Condition, by_urgency, condition
+from service.domain.wording import clock_conditions as clock_words
 from service.domain.wording import conditions as words
 from service.domain.wording import doctor_conditions as doctor_words
 from service.domain.wording import panel_conditions as panel_words
@@ -15,7 +16,17 @@ from service.domain.wording import start_conditions as start_words
 from service.domain.wording import storage_conditions as storage_words
 from service.domain.wording import vapi_conditions as vapi_words
 
+WORDINGS = (
+    words,
+    clock_words,
+    doctor_words,
+    panel_words,
+    storage_words,
+    start_words,
+    vapi_words,
+)
 READINESS = {
+    "clock",
     "directory",
     "notifications",
     "database",
@@ -40,7 +51,7 @@ def filled(kind: ConditionKind) -> Condition:
 def test_slugs_are_unique() -> None:
     tables = [
         table
-        for module in (words, doctor_words, panel_words, storage_words, start_words, vapi_words)
+        for module in WORDINGS
         for name, table in vars(module).items()
         if name.endswith("_KINDS")
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from service.admin.doctor.coverage import examine_coverage
 from service.admin.doctor.reconcile import examine_numbers, examine_reconciler
 from service.admin.doctor.webhook import examine_webhook
 from service.admin.reconcile.secrets import SecretRotation, is_done
-from service.domain.conditions import condition
+from service.domain.conditions import clock_condition, condition
 from service.domain.priority import Priority
 from service.settings import Settings, is_local
 from service.store import doctor as store
@@ -39,7 +40,6 @@ VAPI_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 """Two requests, each with a deadline of its own."""
 
-SKEW_SECONDS, WRONG_SECONDS = 2.0, 60.0
 QUEUE_SECONDS = 60.0
 FREE_BYTES = 2**30
 
@@ -129,15 +129,14 @@ class Doctor:
     async def database(self) -> AsyncIterator[DoctorFinding]:
         """PostgreSQL answers, and its clock is right."""
         assert self.pool is not None
-        before = datetime.now(UTC)
+        before, began = datetime.now(UTC), time.perf_counter()
         version, clock = await store.get_version_and_clock(self.pool)
-        took = (datetime.now(UTC) - before).total_seconds()
+        took = time.perf_counter() - began
         text = f"PostgreSQL {version} answers in {took * 1000:.1f} ms."
         yield DoctorFinding.ok("database", text)
-        skew = (clock - before).total_seconds()
-        if abs(skew) > SKEW_SECONDS:
-            kind = "clock_wrong" if abs(skew) > WRONG_SECONDS else "clock_skewed"
-            yield DoctorFinding.of("clock", condition(kind, seconds=f"{skew:+.1f}"))
+        skewed = clock_condition((clock - before).total_seconds() - took / 2)
+        if skewed is not None:
+            yield DoctorFinding.of("clock", skewed)
         else:
             yield DoctorFinding.ok("clock", "The clocks agree.")
 

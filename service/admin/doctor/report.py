@@ -52,20 +52,21 @@ class Examinations:
 
     doctor: Doctor
     last: HealthReport | None = None
+    last_at: float = float("-inf")
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     at_most_every: float = AT_MOST_EVERY
 
     async def examine(self) -> HealthReport:
         """Examine everything now, or return a report that is seconds old."""
         async with self.turn:
-            now = datetime.now(UTC)
-            if self.last and (now - self.last.examined_at).total_seconds() < self.at_most_every:
+            if self.last and time.monotonic() - self.last_at < self.at_most_every:
                 return self.last
-            began = time.perf_counter()
+            began = time.monotonic()
             found = await self.doctor.examine()
             order = ("failed", "warning", "ok")
             found.sort(key=lambda finding: order.index(finding.level))
-            self.last = HealthReport(tuple(found), datetime.now(UTC), time.perf_counter() - began)
+            self.last = HealthReport(tuple(found), datetime.now(UTC), time.monotonic() - began)
+            self.last_at = time.monotonic()
             return self.last
 
     def settings(self) -> list[SettingLine]:

@@ -122,12 +122,16 @@ class Organizations:
             raise OrganizationNotFoundError
         return found.id
 
+    async def now(self) -> datetime:
+        """The database's time, by which access is decided."""
+        return await get_now(self.pool)
+
     async def at_time(self, organization: Organization, at: datetime | None) -> Organization:
         """An organization with the plan, trial and override that it had at a past instant.
 
         For the present and the future, its present ones.
         """
-        if at is None or at >= await get_now(self.pool):
+        if at is None or at >= await self.now():
             return organization
         return replace(organization, **await history.find_at(self.pool, organization.id, at))
 

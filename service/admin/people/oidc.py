@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ from service.admin.people.tokens import hash_of
 from service.domain.errors import InvalidError
 from service.domain.people import Admin, Client, Role, SignInRefusedError, parse_name
 from service.settings import Settings
+from service.store.clock import get_now
 from service.store.people import admins, oidc_sessions, oidc_sign_ins, sessions
 from service.store.people.oidc_sign_ins import PendingSignIn
 from service.store.pool import Connection, Pool
@@ -179,4 +181,4 @@ def oidc_from(settings: Settings, pool: Pool, session: aiohttp.ClientSession) ->
         default_role=settings.callgate_oidc_default_role or None,
         name=settings.callgate_oidc_name,
     )
-    return Oidc(pool, OidcProvider(session, client))
+    return Oidc(pool, OidcProvider(session, client, partial(get_now, pool)))

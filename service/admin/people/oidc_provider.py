@@ -3,8 +3,9 @@ and the token's verification. It reads and writes nothing of ours."""
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -93,6 +94,8 @@ class OidcProvider:
 
     session: aiohttp.ClientSession
     client: OidcClient
+    now: Callable[[], Awaitable[datetime]]
+    """The time by which tokens are judged: the database's, as for sessions and API tokens."""
     known: Metadata | None = None
     keys: KeySet | None = None
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -239,6 +242,7 @@ class OidcProvider:
         the token is of a refresh (`nonce` None). Raises `SignInRefusedError`."""
         client_id = self.client.client_id
         registry = jwt.JWTClaimsRegistry(
+            now=int((await self.now()).timestamp()),
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": self.client.issuer},
             aud={"essential": True, "value": client_id},

@@ -41,20 +41,6 @@ INSTALLATION_KINDS = (
         "callgate migrate",
     ),
     found_by_doctor(
-        "clock_skewed",
-        "warning",
-        "The database's clock is {seconds} s from this machine's.",
-        "The clocks differ by more than 2 seconds.",
-        "Synchronize the clocks (NTP): plans and trials begin and end by the database's clock.",
-    ),
-    found_by_doctor(
-        "clock_wrong",
-        "error",
-        "The database's clock is {seconds} s from this machine's.",
-        "The clocks differ by more than a minute.",
-        "Synchronize the clocks (NTP): plans and trials begin and end by the database's clock.",
-    ),
-    found_by_doctor(
         "key_invalid",
         "error",
         "Vapi refuses VAPI_API_KEY.",

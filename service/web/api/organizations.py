@@ -1,7 +1,6 @@
 """The API's operations on organizations, their plans, trials and overrides."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
@@ -93,7 +92,7 @@ class OrganizationOperations:
         return History.model_validate(
             {
                 "organization_id": now.id,
-                "at": query.at or datetime.now(UTC),
+                "at": query.at or await self.organizations.now(),
                 "plan": then.plan,
                 "trial": then.trial,
                 "override": then.override,

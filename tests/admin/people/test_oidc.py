@@ -1,14 +1,12 @@
 """Signing in through a provider: the whole way over real HTTP, and every answer that is a lie."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import pytest
-from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
@@ -19,6 +17,7 @@ from service.admin.people.sessions import Sessions
 from service.domain.errors import ConflictError, UnavailableError
 from service.domain.people import SignInRefusedError
 from service.store.audit import list_audit
+from service.store.clock import get_now
 from service.store.pool import Pool
 from tests.support.oidc_provider import (
     CLIENT_ID,
@@ -31,45 +30,6 @@ from tests.support.oidc_provider import (
 from tests.support.people import CLIENT, MAKER, add_admin
 
 BACK = "http://127.0.0.1:1/admin/sign-in/provider/back"
-
-
-@asynccontextmanager
-async def listening(provider: TestProvider) -> AsyncIterator[None]:
-    runner = web.AppRunner(provider.app(), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        provider.port = runner.addresses[0][1]
-        yield
-    finally:
-        await runner.cleanup()
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[TestProvider]:
-    made = TestProvider(person={"sub": "1815", "name": "Ada", "callgate_role": "admin"})
-    async with listening(made):
-        yield made
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as made:
-        yield made
-
-
-@pytest.fixture
-def oidc(pool: Pool, provider: TestProvider, session: aiohttp.ClientSession) -> Oidc:
-    client = OidcClient(
-        provider.issuer,
-        CLIENT_ID,
-        CLIENT_SECRET,
-        "openid profile",
-        "callgate_role",
-        None,
-        "Sign in with Acme",
-    )
-    return Oidc(pool, OidcProvider(session, client))
 
 
 async def go_through(session: aiohttp.ClientSession, begun: Begun) -> dict[str, str]:
@@ -280,7 +240,9 @@ async def test_a_provider_that_says_it_is_another_is_not_asked(
 ) -> None:
     client = OidcClient(provider.issuer + "/", CLIENT_ID, "", "openid", "role", None, "x")
     with pytest.raises(UnavailableError):
-        await Oidc(pool, OidcProvider(session, client)).begin(redirect_uri=BACK, return_to="/")
+        await Oidc(pool, OidcProvider(session, client, partial(get_now, pool))).begin(
+            redirect_uri=BACK, return_to="/"
+        )
 
 
 @pytest.mark.parametrize(

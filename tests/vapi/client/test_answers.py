@@ -213,6 +213,9 @@ def test_the_time_to_come_back_may_be_a_date() -> None:
     assert seconds is not None
     assert 55 < seconds <= 60
     assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    # By the clock of the server that answers: this machine's may be wrong.
+    made = "Wed, 21 Oct 2015 07:27:30 GMT"
+    assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT", made) == 30
     assert parse_retry_after("Wed, 21 Oct 2500 07:28:00 GMT") == 300
 
 

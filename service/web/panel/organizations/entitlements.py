@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
@@ -102,12 +102,12 @@ class EntitlementPages:
             "organizations/plan.html",
             values=values,
             cancels=bool(organization.plan and organization.plan.cancel_at_period_end),
-            **self.around_plan(organization),
+            **await self.around_plan(organization),
         )
 
-    def around_plan(self, organization: Organization) -> dict[str, Any]:
+    async def around_plan(self, organization: Organization) -> dict[str, Any]:
         """The context of the plan's form: what happens at the end of the stored plan's period."""
-        plan, now = organization.plan, datetime.now(UTC)
+        plan, now = organization.plan, await self.organizations.now()
         ending = describe_period_end(plan, now, self.renewal_grace) if plan else ""
         return {"organization": organization, "ending": ending, "statuses": PLAN_STATUSES}
 
@@ -125,7 +125,7 @@ class EntitlementPages:
             "organizations/plan.html",
             act,
             cancels=CANCELS in await visit.form(),
-            **self.around_plan(organization),
+            **await self.around_plan(organization),
         )
 
     async def trial(self, visit: Visit) -> web.Response:
@@ -133,7 +133,7 @@ class EntitlementPages:
         organization = await self.organization(visit)
         values = asdict(organization.trial) if organization.trial else {}
         if days := whole_days(visit, 366):
-            values["ends_at"] = datetime.now(UTC) + timedelta(days=days)
+            values["ends_at"] = await self.organizations.now() + timedelta(days=days)
         return await self.show(visit, "trial", organization, values)
 
     async def put_trial(self, visit: Visit) -> web.Response:
@@ -161,7 +161,7 @@ class EntitlementPages:
         if organization.override is not None and not visit.request.query:
             values = asdict(organization.override)
         elif days:
-            values["expires_at"] = datetime.now(UTC) + timedelta(days=days)
+            values["expires_at"] = await self.organizations.now() + timedelta(days=days)
         return await self.show(visit, "override", organization, values)
 
     async def put_override(self, visit: Visit) -> web.Response:

@@ -1,0 +1,40 @@
+"""A machine whose clock is ten minutes behind: genuine messages are accepted, the fault is shown."""
+
+import time
+from pathlib import Path
+
+from service.sandbox.server import SandboxVapi
+from service.store.pool import Pool
+from tests.support.database_clock import shift_clock
+from tests.support.service import Start, eventually
+from tests.web.test_replays import blocked_call, send, signed
+
+BEHIND_SECONDS = 600.0
+
+
+async def test_signed_messages_are_judged_by_the_databases_clock(
+    start_replica: Start, vapi: SandboxVapi, pool: Pool, tmp_path: Path
+) -> None:
+    await shift_clock(pool, BEHIND_SECONDS)
+    callgate = await start_replica(vapi_webhook_auth="hmac")
+    message = await blocked_call(callgate, vapi)
+    assert await send(callgate, *signed(message, at=time.time() + BEHIND_SECONDS)) == 403
+    assert await send(callgate, *signed(message, at=time.time())) == 401
+
+    async def clock_in_readiness() -> object:
+        async with callgate.session.get(f"{callgate.url}/readyz") as response:
+            checks = (await response.json())["checks"]
+        return next((one for one in checks if one["name"] == "clock"), None)
+
+    check = await eventually(clock_in_readiness)
+    assert (check["level"], check["kind"]) == ("degraded", "clock_wrong")
+
+    async def offset() -> float:
+        async with callgate.session.get(f"{callgate.url}/metrics") as response:
+            text = await response.text()
+        line = next(one for one in text.splitlines() if one.startswith("callgate_clock_offset_"))
+        return float(line.rpartition(" ")[2])
+
+    assert abs(await offset() - BEHIND_SECONDS) < 10
+    report = (await callgate.service.use_cases.examinations.examine()).findings
+    assert "clock_wrong" in {finding.kind for finding in report}
