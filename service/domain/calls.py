@@ -94,7 +94,7 @@ class NewCall:
 class Call:
     """One call as stored, without its control URL.
 
-    `lived_seconds` is how long a blocked call lasted after its first message. `cut_at`: when Callgate
+    `lived_seconds` is how long a blocked call lasted, from its own beginning. `cut_at`: when Callgate
     ended a granted call because its organization's access had ended, for `cut_reason`.
     """
 

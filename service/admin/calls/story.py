@@ -12,6 +12,9 @@ from service.store.calls.search import CallNames
 from service.store.pool import Pool
 
 MOST_STEPS = 500
+REFUSED = ("assistant-request-returned-error", "assistant-request-failed")
+"""Vapi's words for a call whose assistant-request was answered with a refusal (its documentation and
+its own gateway differ)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,18 @@ def own_steps(call: Call) -> list[CallStep]:
     if call.cut_at is not None:
         steps.append(CallStep(call.cut_at, "cut", {"reason": call.cut_reason}))
     if call.ended_at is not None:
-        detail = {"reason": call.ended_reason, "duration_seconds": call.duration_seconds}
+        detail = {
+            "reason": call.ended_reason,
+            "duration_seconds": call.duration_seconds,
+            "refused": is_our_refusal(call),
+        }
         steps.append(CallStep(call.ended_at, "ended", detail))
     return steps
+
+
+def is_our_refusal(call: Call) -> bool:
+    """Whether Vapi's reason for the end is our own answer: it calls every refusal an error."""
+    return call.blocked and call.gate == "request" and call.ended_reason in REFUSED
 
 
 def place_of(step: CallStep, call: Call) -> datetime:

@@ -80,6 +80,8 @@ def describe_message(detail: Detail) -> Described:
     parts = [f"Vapi sent {detail.get('type', 'a message')}"]
     if detail.get("status"):
         parts.append(f"({detail['status']})")
+    if late := detail.get("late_seconds"):
+        parts.append(f"{format_seconds(late)} before it arrived")
     if detail.get("first"):
         parts.append("— the first message of the call")
     answer = detail.get("answer")
@@ -132,6 +134,8 @@ def describe_cut(detail: Detail) -> Described:
 
 def describe_ended(detail: Detail) -> Described:
     reason = detail.get("reason")
+    if detail.get("refused"):
+        return "Ended: the caller heard the blocked message, and Vapi closed the line", "calm"
     return f"Ended: {label_in_sentence(reason) if reason else 'no reason given'}", "calm"
 
 

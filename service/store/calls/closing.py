@@ -41,7 +41,7 @@ UPDATE callgate.calls SET
     hangup_state = CASE WHEN hangup_state IS NULL THEN NULL ELSE 'confirmed' END,
     control_url = NULL,
     lived_seconds = CASE WHEN blocked THEN coalesce(lived_seconds,
-        greatest(extract(epoch FROM $2 - created_at)::float8, 0)) ELSE NULL END,
+        greatest(extract(epoch FROM $2 - least(started_at, created_at))::float8, 0)) ELSE NULL END,
     updated_at = now()
 WHERE vapi_call_id = $1
 """

@@ -24,7 +24,7 @@ UPDATE callgate.calls SET
     hangup_attempts = greatest(hangup_attempts, $3), hangup_accepted = hangup_accepted OR $4,
     control_url = CASE WHEN $2 = 'confirmed' THEN NULL ELSE control_url END,
     lived_seconds = CASE WHEN $2 = 'confirmed' AND blocked THEN
-        coalesce(lived_seconds, extract(epoch FROM now() - created_at)::float8)
+        coalesce(lived_seconds, extract(epoch FROM now() - least(started_at, created_at))::float8)
         ELSE lived_seconds END,
     updated_at = now()
 WHERE vapi_call_id = $1

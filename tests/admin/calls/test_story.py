@@ -1,7 +1,11 @@
 """The steps of a call, in order, and never with a secret or a control URL."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+from service.admin.calls.story import CallStories
+from service.domain.wording.calls import describe_ended, describe_message
 from service.sandbox.server import SandboxVapi
 from service.store.calls import event_writer
 from tests.support.service import Replica, eventually
@@ -51,3 +55,52 @@ async def test_steps_that_postgresql_does_not_take_wait_and_are_bounded(
     await eventually(written)
     count = await callgate.service.pool.fetchval("SELECT count(*) FROM callgate.call_events")
     assert count == event_writer.LIMIT
+
+
+async def test_a_late_message_stands_where_it_arrived_and_says_how_late_it_was(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    """It did not bring about the decision that was made before it came."""
+    owner = await callgate.add_organization("Bakery")
+    number = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number)
+    first: Any = vapi.live_call(number)
+    call = first["message"]["call"]
+    assert (await callgate.post(first)).status == 403
+    sent = (datetime.now(UTC) - timedelta(seconds=45)).timestamp() * 1000
+    late = {"type": "status-update", "status": "forwarding", "timestamp": sent, "call": call}
+    assert (await callgate.post({"message": late})).status == 403
+
+    async def told() -> list[Any] | None:
+        row = await callgate.call(call["id"])
+        steps = (await callgate.api("GET", f"/calls/{row['id']}/events")).json["items"]
+        return steps if any(step["detail"].get("late_seconds") for step in steps) else None
+
+    steps = await eventually(told)
+    places = {step["detail"].get("status") or step["kind"]: at for at, step in enumerate(steps)}
+    assert places["decided"] < places["forwarding"]
+    found = steps[places["forwarding"]]
+    assert 44 < found["detail"]["late_seconds"] < 90
+    assert "before it arrived" in describe_message(found["detail"])[0]
+    assert "late_seconds" not in steps[0]["detail"]
+
+
+async def test_the_end_of_a_refused_call_is_told_as_our_refusal_and_not_as_an_error(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner = await callgate.add_organization("Bakery")
+    number = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number, gate="request")
+    call = vapi.place_call(number, duration=5)
+    await call.settled(20)
+    assert call.refusal is not None
+
+    async def ended() -> Any:
+        row = await callgate.call(call.id)
+        return row if row and row["ended_reason"] else None
+
+    row = await eventually(ended)
+    story = await CallStories(callgate.service.pool).get(UUID(row["id"]))
+    (end,) = [step for step in story.steps if step.kind == "ended"]
+    assert "heard the blocked message" in describe_ended(end.detail)[0]
+    assert "error" in describe_ended({**end.detail, "refused": False})[0]
