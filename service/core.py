@@ -5,30 +5,36 @@ Built here and nowhere else.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 
 from service.domain.priority import Priority
 from service.settings import Settings
+from service.store.limits import CALLS
 from service.store.pool import UNAVAILABLE, Pool, create_pool
 from service.store.reconcile.request_budget import Budget
 from service.vapi.client import VapiClient
 from service.vapi.lookups import Lookups
 
 CLOSE_SECONDS = 3.0
+MOST_FOR_CALLS = 8
+"""Connections of the pool for calls. Each message of a call uses one for a few milliseconds."""
 
 Pace = Callable[[Priority], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The parts that all rooms share. `dsn` is for connections outside the pool."""
+    """The parts that all rooms share. `dsn` is for connections outside the pools; `calls` is the pool of
+    what records and hangs up calls, so that no other work keeps a call waiting."""
 
     settings: Settings
     dsn: str
     pool: Pool
+    calls: Pool
     session: aiohttp.ClientSession
     client: VapiClient
 
@@ -48,14 +54,16 @@ async def open_core(
     of `UNAVAILABLE` while PostgreSQL does not answer, unless `at_least` is 0.
     """
     size = pool_size or settings.callgate_pool_size
-    pool = await create_pool(dsn, size, at_least=at_least, pooled=bool(direct))
-    try:
+    opening = partial(create_pool, dsn, at_least=at_least, pooled=bool(direct))
+    async with AsyncExitStack() as stack:
+        pool = await opening(size)
+        stack.push_async_callback(close_pool, pool)
+        calls = await opening(min(size, MOST_FOR_CALLS), limits=CALLS)
+        stack.push_async_callback(close_pool, calls)
         budget = Budget(pool, settings.callgate_vapi_requests_per_second)
-        async with open_session(settings) as session:
-            client = build_client(settings, session, budget.pace, budget.back_off)
-            yield Core(settings, direct or dsn, pool, session, client)
-    finally:
-        await close_pool(pool)
+        session = await stack.enter_async_context(open_session(settings))
+        client = build_client(settings, session, budget.pace, budget.back_off)
+        yield Core(settings, direct or dsn, pool, calls, session, client)
 
 
 @asynccontextmanager

@@ -102,7 +102,7 @@ def build_policies(core: Core) -> Policies:
 def build_access(core: Core) -> Access:
     """Build the room; nothing runs yet."""
     settings, pool, policies = core.settings, core.pool, build_policies(core)
-    calls, directory = CallStore(pool), AccessDirectory()
+    calls, directory = CallStore(core.calls), AccessDirectory()
     feed = DirectoryFeed(FeedSource(core.dsn), pool, directory)
     snapshots = build_snapshots(settings, directory)
     events = CallEventWriter(pool)

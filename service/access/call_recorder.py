@@ -17,6 +17,7 @@ from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, CallKey, NewCall
+from service.store.bounded import at_most
 from service.store.calls.call_store import CallStore
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.spool import Entry, Spool
@@ -141,7 +142,7 @@ class CallRecorder:
         # While records wait in the spool the call may be one of them: its end goes behind it.
         if self.writer.available and not self.spool.waiting:
             try:
-                async with asyncio.timeout(RECORD_SECONDS):
+                async with at_most(RECORD_SECONDS):
                     await self.calls.record_end(end)
             except UNAVAILABLE:
                 self.writer.rest()
@@ -187,7 +188,7 @@ class CallRecorder:
         """A bounded use of PostgreSQL. Raises one of `UNAVAILABLE` at once while it is away."""
         if not self.writer.available:
             raise TimeoutError
-        async with asyncio.timeout(RECORD_SECONDS):
+        async with at_most(RECORD_SECONDS):
             yield
 
     def start(self, work: Awaitable[object]) -> None:

@@ -4,10 +4,10 @@ A message that names a registered number or assistant belongs to that one's orga
 call decides: another organization's call can be neither ended nor continued.
 """
 
-import asyncio
 from uuid import UUID
 
 from service.access.gate import AccessGate
+from service.store.bounded import at_most
 from service.store.calls.writer import RecordsUnavailableError
 from service.store.pool import UNAVAILABLE
 from service.vapi.messages import ServerMessage
@@ -48,7 +48,7 @@ async def owners_of_call(gate: AccessGate, call_id: str) -> set[UUID]:
         owner = set() if known.organization_id is None else {known.organization_id}
         return owner | set(known.claims or ())
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with at_most(READ_SECONDS):
             return await gate.recorder.calls.find_organizations_of_call(call_id)
     except UNAVAILABLE as exc:
         raise RecordsUnavailableError from exc

@@ -16,6 +16,7 @@ from service.domain.coverage.holes import HoleKind
 from service.domain.phone_numbers import Pause
 from service.domain.wording.labels import format_count, format_utc
 from service.store import doctor, roles
+from service.store.bounded import at_most
 from service.store.calls import metrics
 from service.store.calls.claims import count_recent_claims
 from service.store.people import sessions
@@ -223,7 +224,7 @@ class ConditionWatch:
     async def check(self) -> list[Condition]:
         """Those of this replica now, and the stored ones as of the last reading."""
         try:
-            async with asyncio.timeout(DATABASE_SECONDS):
+            async with at_most(DATABASE_SECONDS):
                 await self.stored.pool.fetchval("SELECT 1")
             self.database_away = False
         except UNAVAILABLE:

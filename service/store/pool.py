@@ -1,12 +1,16 @@
 """Connections to PostgreSQL: the shared pool, and single connections for listening."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 import orjson
+import structlog
 
+from service.store.bounded import Abandoned, BoundedConnection, BoundedPool
 from service.store.failures import CONFLICTS, UNAVAILABLE
 from service.store.held_databases import verify_released
+from service.store.limits import REQUESTS, SESSIONS, Limits
 
 __all__ = ("CONFLICTS", "UNAVAILABLE", "Connection", "Pool", "connect", "create_pool", "prepare")
 
@@ -15,14 +19,20 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
     Pool: TypeAlias = asyncpg.Pool[Any]
-    OneConnection: TypeAlias = asyncpg.Connection[Any]
 else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
-    OneConnection = asyncpg.Connection
 
 CONNECT_SECONDS = 3.0
 COMMAND_SECONDS = 10.0
+IDLE_SECONDS = 300.0
+MOST_QUERIES = 50_000
+"""Of one connection; these two are asyncpg's own defaults."""
+
+WITHOUT_LIMITS: set[str] = set()
+"""Addresses of poolers that refuse the parameters of `Limits`."""
+
+log = structlog.get_logger()
 
 
 def dump_json(value: object) -> str:
@@ -37,43 +47,85 @@ async def prepare(connection: Connection) -> None:
     )
 
 
-class PooledConnection(OneConnection):
+class PooledConnection(BoundedConnection):
     """A connection through a pooler in transaction mode, which gives each statement any session."""
+
+    __slots__ = ()
 
     def get_reset_query(self) -> str:
         """None: it would reset the session of another client."""
         return ""
 
 
-async def create_pool(dsn: str, size: int, *, at_least: int = 1, pooled: bool = False) -> Pool:
+async def create_pool(
+    dsn: str,
+    size: int,
+    *,
+    at_least: int = 1,
+    pooled: bool = False,
+    limits: Limits = REQUESTS,
+) -> Pool:
     """Open a pool. A command may take `COMMAND_SECONDS`; the caller closes the pool.
 
     `at_least` connections are opened at once and kept; with 0, PostgreSQL need not answer yet.
-    `pooled`: the address may lead to a pooler in transaction mode.
+    `pooled`: the address may lead to a pooler in transaction mode. A command that times out or is
+    cancelled costs its connection, see `bounded`.
     """
-    opening: Any = connect_checked
-    return await asyncpg.create_pool(
+    options = options_for(pooled=pooled)
+    abandoned = Abandoned(
+        partial(open_connection, dsn, "callgate end", CONNECT_SECONDS, pooled=pooled)
+    )
+
+    async def connect_if_room(address: str, **given: Any) -> Any:
+        abandoned.check_room()
+        connection = await connect_checked(address, "callgate", None if pooled else limits, **given)
+        connection.abandoned = abandoned
+        return connection
+
+    opening: Any = connect_if_room
+    pool = BoundedPool(
         dsn,
-        **options_for(pooled=pooled),
+        **options,
         connect=opening,
+        record_class=asyncpg.Record,
         min_size=at_least,
         max_size=size,
+        max_queries=MOST_QUERIES,
+        max_inactive_connection_lifetime=IDLE_SECONDS,
+        loop=None,
         init=prepare,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
-        server_settings={"application_name": "callgate", "timezone": "UTC"},
     )
+    pool.abandoned = abandoned
+    await pool
+    return pool
 
 
-async def connect_checked(dsn: str, **options: Any) -> Any:
-    """Open a connection unless the database is held back until its check."""
+async def connect_checked(dsn: str, name: str, limits: Limits | None, **options: Any) -> Any:
+    """Open a connection with these limits unless the database is held back until its check.
+
+    A pooler that does not know the parameters of the limits gets none of them.
+    """
     verify_released(dsn)
-    return await asyncpg.connect(dsn, **options)
+    parameters = {"application_name": name, "timezone": "UTC"}
+    if limits is not None and dsn not in WITHOUT_LIMITS:
+        try:
+            limited = parameters | limits.server_settings()
+            return await asyncpg.connect(dsn, server_settings=limited, **options)
+        except asyncpg.ProtocolViolationError as exc:
+            if "startup parameter" not in str(exc):
+                raise
+            log.warning("database.limits_refused", error=str(exc))
+            WITHOUT_LIMITS.add(dsn)
+    return await asyncpg.connect(dsn, server_settings=parameters, **options)
 
 
 def options_for(*, pooled: bool) -> dict[str, Any]:
     """Without a cache of statements, each is sent in one piece, which any session can take."""
-    return {"statement_cache_size": 0, "connection_class": PooledConnection} if pooled else {}
+    if pooled:
+        return {"statement_cache_size": 0, "connection_class": PooledConnection}
+    return {"connection_class": BoundedConnection}
 
 
 async def connect(dsn: str, *, pooled: bool = False) -> Connection:
@@ -89,9 +141,10 @@ async def open_connection(
     """Open a connection with an `application_name` within `seconds`; it is not prepared yet."""
     connection: Connection = await connect_checked(
         dsn,
+        name,
+        None if pooled else SESSIONS,
         **options_for(pooled=pooled),
         timeout=seconds,
         command_timeout=COMMAND_SECONDS,
-        server_settings={"application_name": name, "timezone": "UTC"},
     )
     return connection

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from service.store.limits import MIGRATIONS
 from service.store.pool import CONNECT_SECONDS, Connection, Pool, connect
 
 LOCK = 0x63616C6C67617465
@@ -29,10 +30,17 @@ FIND_VERSION_TABLE = "SELECT to_regclass('callgate.alembic_version') IS NOT NULL
 FIND_REVISION = "SELECT max(version_num) FROM callgate.alembic_version"
 CREATE_SCHEMA = "CREATE SCHEMA callgate"
 TAKE_LOCK = "SELECT pg_advisory_lock(:key)"
+SET_LIMIT = "SELECT set_config(:name, :value, false)"
 
 
-LACKS_PRIVILEGE = "42501"
-"""The SQLSTATE `insufficient_privilege`."""
+REMEDIES = {
+    "42501": ". Set CALLGATE_MIGRATION_DATABASE_URL to the owner's address.",
+    "55P03": (
+        f". Another session has locked a table for over {MIGRATIONS.lock_seconds:.0f} s: end it "
+        "(see pg_stat_activity) and migrate again."
+    ),
+}
+"""What to do, by SQLSTATE: `insufficient_privilege` and `lock_not_available`."""
 
 LACKS_PRIVILEGES = (
     "The role in DATABASE_URL lacks privileges: set CALLGATE_MIGRATION_DATABASE_URL to the owner's "
@@ -85,6 +93,8 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
 
     def run(connection: SyncConnection) -> None:
         connection.execute(text(TAKE_LOCK), {"key": LOCK})
+        for name, value in MIGRATIONS.server_settings().items():
+            connection.execute(text(SET_LIMIT), {"name": name, "value": value})
         check_known(
             connection.scalar(text(FIND_POSTGRES_VERSION)),
             connection.scalar(text(FIND_REVISION))
@@ -109,8 +119,7 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
             raise ConnectionError(
                 "The connection to PostgreSQL was lost during a migration."
             ) from exc
-        lacks = getattr(exc.orig, "sqlstate", None) == LACKS_PRIVILEGE
-        remedy = ". Set CALLGATE_MIGRATION_DATABASE_URL to the owner's address." if lacks else ""
+        remedy = REMEDIES.get(str(getattr(exc.orig, "sqlstate", None)), "")
         raise SchemaError(f"The database refused a migration: {exc.orig}{remedy}") from exc
     finally:
         await engine.dispose()

@@ -6,7 +6,6 @@ the first is still being answered a second one gets 503, which Vapi repeats. Onc
 gets 401, which Vapi does not repeat: the message has had its effect.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from service.background import BackgroundLoop
 from service.store import signatures
+from service.store.bounded import at_most
 from service.store.pool import UNAVAILABLE, Pool
 from service.vapi.authenticity import AuthenticityError
 
@@ -77,7 +77,7 @@ class Replays:
     async def claim(self, digest: bytes) -> None:
         """Raise for what another replica answered or is answering."""
         try:
-            async with asyncio.timeout(CLAIM_SECONDS):
+            async with at_most(CLAIM_SECONDS):
                 found = await signatures.claim(self.pool, digest)
         except UNAVAILABLE:
             return
@@ -93,7 +93,7 @@ class Replays:
             while len(self.done) > MOST_KEPT:
                 self.done.popitem(last=False)
         try:
-            async with asyncio.timeout(CLAIM_SECONDS):
+            async with at_most(CLAIM_SECONDS):
                 write = signatures.settle if settled else signatures.release
                 await write(self.pool, digest)
         except UNAVAILABLE:

@@ -1,12 +1,12 @@
 """Records which webhook secrets Vapi uses. A request only sets a mark; a loop writes to PostgreSQL."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 import structlog
 
 from service.background import BackgroundLoop
 from service.domain.fingerprint import derived_fingerprint, fingerprint
+from service.store.bounded import at_most
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import secrets as webhook_secrets
 
@@ -51,7 +51,7 @@ class SecretUses:
             return
         written = False
         try:
-            async with asyncio.timeout(WRITE_SECONDS):
+            async with at_most(WRITE_SECONDS):
                 await webhook_secrets.record_uses(self.pool, sorted(used))
             written = True
         finally:

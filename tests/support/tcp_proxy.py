@@ -131,6 +131,9 @@ class TcpProxy:
         except (OSError, asyncio.IncompleteReadError):
             writer.transport.abort()
             return
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         connection = ProxiedConnection(self.accepted, parse_startup(head), writer, server)
         self.accepted += 1
         self.connections.append(connection)

@@ -7,13 +7,10 @@ method here, so that a simulation can put a model of PostgreSQL in the place of 
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-import asyncpg
-from asyncpg.pool import PoolConnectionProxy
-
 from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
+from service.store.bounded import at_most
 from service.store.calls import claims, decisions, ends, hangups, live, records, watch
 from service.store.calls.claims import Contest
 from service.store.calls.closing import EndResult
@@ -40,32 +37,16 @@ class CallStore:
     async def record_calls_within(
         self, calls: Sequence[NewCall], seconds: float
     ) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
-        """`record_calls` in a bounded transaction: a connection that hangs is terminated."""
-        async with asyncio.timeout(seconds):
-            connection = await self.pool.acquire(timeout=seconds)
-        work = asyncio.create_task(records.record_calls(connection, calls))
-        try:
-            finished, _ = await asyncio.wait({work}, timeout=seconds)
-            if not finished:
-                connection.terminate()
-                work.cancel()
-                raise TimeoutError
-            return work.result()
-        finally:
-            if not work.done():
-                work.add_done_callback(lambda task: task.cancelled() or task.exception())
-            # Beside the answer: resetting a connection takes another round trip.
-            releasing = asyncio.create_task(self.release(connection, seconds))
-            self.releasing.add(releasing)
-            releasing.add_done_callback(self.releasing.discard)
-
-    async def release(self, connection: "PoolConnectionProxy[Any]", seconds: float) -> None:
-        """Return a connection to the pool; one that does not answer in time is terminated."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.pool.release(connection)
-        except (TimeoutError, asyncpg.InterfaceError):
-            connection.terminate()
+        """`record_calls`, bounded: a connection that hangs is abandoned."""
+        async with at_most(seconds):
+            connection = await self.pool.acquire()
+            try:
+                return await records.record_calls(connection, calls)
+            finally:
+                # Beside the answer: resetting a connection takes another round trip.
+                releasing = asyncio.create_task(self.pool.release(connection))
+                self.releasing.add(releasing)
+                releasing.add_done_callback(self.releasing.discard)
 
     async def record_end(self, end: CallEnd) -> EndResult:
         """Close a call, or have Vapi asked whether it has ended."""

@@ -15,6 +15,7 @@ import structlog
 
 from service.background import BackgroundLoop
 from service.domain.call_events import StepKind
+from service.store.bounded import at_most
 from service.store.calls.events import PendingStep, insert_steps
 from service.store.pool import UNAVAILABLE, Pool
 
@@ -87,7 +88,7 @@ class CallEventWriter:
         while self.waiting:
             batch = self.waiting[:BATCH]
             try:
-                async with asyncio.timeout(WRITE_SECONDS):
+                async with at_most(WRITE_SECONDS):
                     await insert_steps(self.pool, batch, time.monotonic())
                 self.full = False
             except UNAVAILABLE:

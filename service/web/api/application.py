@@ -1,6 +1,5 @@
 """The admin API as an aiohttp application: authentication, routes, the OpenAPI document, its page."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
@@ -11,6 +10,7 @@ from aiohttp import web
 
 from service.admin.actor import Actor
 from service.admin.people.tokens import Tokens
+from service.store.bounded import at_most
 from service.store.pool import CONFLICTS, UNAVAILABLE
 from service.web.api.openapi import build_openapi
 from service.web.api.operations import FindOwner, Operation
@@ -58,7 +58,7 @@ def guarded(operation: Operation, tokens: Tokens, find_owner: FindOwner) -> Hand
         if token is None:
             return unauthorized("Send an API token: Authorization: Bearer cg_…")
         try:
-            async with asyncio.timeout(operation.seconds):
+            async with at_most(operation.seconds):
                 actor: Actor | None = await tokens.authenticate(token, "api")
                 if actor is None:
                     return unauthorized("The token is unknown, revoked or expired.")
