@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from service.domain.fingerprint import fingerprint
 from service.store.reconcile import state as reconciliation
+from service.vapi.hooks import ringing_hook
 from tests.support.reconciling import OWNER, THEIRS, Make, World
 from tests.support.settings import SECRET, secret_of
 from tests.support.sweeping import ADMIN
@@ -144,3 +145,20 @@ async def test_a_pause_of_everything_leaves_all_alone(world: World) -> None:
     async with world.pool.acquire() as connection:
         await reconciliation.resume_all(connection)
     assert (await world.sweep(plan=(await world.sweep(dry_run=True)).plan)).repaired == 15
+
+
+async def test_hooks_that_name_the_day_change_at_midnight_without_approval(make: Make) -> None:
+    """Each blocked number has the hook of yesterday; a hook of a stranger does not count so."""
+    world = await make(callgate_ring_gate=True, callgate_blocked_message="No calls on {date}.")
+    yesterday = "No calls on 2026-01-01."
+    numbers = list(await world.numbers(40, hooks=[ringing_hook(yesterday)]))
+    await world.pool.execute(
+        "UPDATE callgate.webhook_states SET ring_texts = ARRAY[$1], ring_on = true", yesterday
+    )
+    report = await world.sweep()
+    assert (report.repaired, report.failed) == (40, 0)
+    texts = {str((world.vapi.numbers.find(one) or {})["hooks"][0]["do"]) for one in numbers}
+    assert len(texts) == 1
+    assert yesterday not in texts.pop()
+    world.spoil(numbers, hooks=[ringing_hook("Call our competitors.")])
+    assert (await world.refused()).code == "too_many_changes"

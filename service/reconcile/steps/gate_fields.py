@@ -184,6 +184,14 @@ def cause_of_gates(changes: GateFieldChanges, kept: KeptFields) -> Cause:
     return "desired_changed" if names & set(BINDINGS) else "access_changed"
 
 
+def is_rewording(changes: GateFieldChanges, kept: KeptFields) -> bool:
+    """Whether all that changes is the text of our ringing hook: it names the day, or was edited."""
+    return bool(changes.drift) and all(
+        entry.field == RING_FIELD and entry.desired and entry.observed in kept.ring_texts
+        for entry in changes.drift
+    )
+
+
 def only_unblocking(changes: GateFieldChanges) -> dict[str, Any]:
     """The part of a change that removes our ringing hook; empty if there is none.
 

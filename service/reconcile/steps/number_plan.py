@@ -18,7 +18,7 @@ from service.reconcile.failures import fight_result
 from service.reconcile.steps import webhook_fields
 from service.reconcile.steps.applied import applied_of, cause_of
 from service.reconcile.steps.assistant_fields import WITHIN, AssistantNeeds
-from service.reconcile.steps.gate_fields import cause_of_gates, only_unblocking
+from service.reconcile.steps.gate_fields import cause_of_gates, is_rewording, only_unblocking
 from service.reconcile.steps.number_facts import (
     NUMBER_REFUSED,
     DesiredNumber,
@@ -42,6 +42,7 @@ class NumberChange:
 
     `carry` puts the webhook on an assistant; `share` notes that this number needs it there too;
     `give_back` restores an assistant. `kept` is what may be ours while gate fields are written.
+    `rewords`: only the text of our ringing hook is new.
     """
 
     kind: ChangeKind
@@ -50,6 +51,7 @@ class NumberChange:
     cause: Cause = "added"
     body: Mapping[str, Any] | None = None
     kept: KeptFields | None = None
+    rewords: bool = False
 
     @property
     def is_repair(self) -> bool:
@@ -78,9 +80,12 @@ class NumberPlan:
 
     @property
     def is_expected(self) -> bool:
-        """Whether the repairs are no surprise: a new secret of ours, or the end of a block."""
+        """Whether the repairs are no surprise: a new secret of ours, the end of a block, or a hook that
+        names another day, which all blocked numbers need at midnight."""
         repairs = [change for change in self.changes if change.is_repair]
-        return all(one.kind == "unblock" or one.cause == "secret_rotated" for one in repairs)
+        return all(
+            one.kind == "unblock" or one.rewords or one.cause == "secret_rotated" for one in repairs
+        )
 
 
 def number_plan(
@@ -141,7 +146,8 @@ def number_changes(facts: NumberFacts, found: Differences) -> Iterator[NumberCha
         # Unbound only after the webhook: the assistant-requests that follow have to come to us.
         cause = cause_of_gates(gates, claim.kept)
         vapi_id = claim.vapi_phone_number_id
-        yield NumberChange("gates", vapi_id, gates.drift, cause, gates.body, gates.written)
+        rewords = is_rewording(gates, claim.kept)
+        yield NumberChange("gates", vapi_id, gates.drift, cause, gates.body, gates.written, rewords)
 
 
 def carry(
