@@ -24,6 +24,7 @@ from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
 from service.store.reconcile.lists import ListFaults, find_list_faults
 from service.store.reconcile.sealing import count_lost
+from service.store.reconcile.secrets import count_hidden_secrets
 from service.store.reconcile.state import Reconciliation
 from service.store.vault import Vault
 
@@ -147,6 +148,8 @@ class StoredConditions:
         row = await state.get(self.pool)
         found = [one for one in reconcile_conditions(row, self.key) if self.is_watched(one)]
         found += list_conditions(await find_list_faults(self.pool))
+        if hidden := await count_hidden_secrets(self.pool):
+            found.append(condition("former_secrets_hidden", numbers=format_numbers(hidden)))
         fought, _ = await states.count_special(self.pool)
         by_state = await states.count_by_state(self.pool)
         late = bool(await doctor.list_unhealthy(self.pool, "pending", 1))

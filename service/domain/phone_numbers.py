@@ -89,7 +89,11 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
-    """One registered number. `answer_with` is what answers a granted call, in Vapi's words."""
+    """One registered number. `answer_with` is what answers a granted call, in Vapi's words.
+
+    `secret_lost`: its former webhook had a secret that Vapi does not show, so that a release cannot
+    restore it.
+    """
 
     id: UUID
     organization_id: UUID
@@ -101,5 +105,6 @@ class PhoneNumber:
     sync: Sync = field(default_factory=Sync)
     pause: Pause | None = None
     conditions: Conditions = field(default_factory=Conditions)
+    secret_lost: bool = False
     created_at: datetime | None = None
     updated_at: datetime | None = None

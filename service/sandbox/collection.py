@@ -32,9 +32,15 @@ class Record:
 
     @property
     def body(self) -> bytes:
-        """The resource as JSON."""
+        """The resource as JSON. Vapi shows the secret of a server only as a flag."""
         if self.encoded is None:
-            self.encoded = orjson.dumps(self.data)
+            server = self.data.get("server")
+            if isinstance(server, dict) and server.get("secret"):
+                shown = {key: value for key, value in server.items() if key != "secret"}
+                flagged = {"server": shown, "isServerUrlSecretSet": True}
+                self.encoded = orjson.dumps(self.data | flagged)
+            else:
+                self.encoded = orjson.dumps(self.data)
         return self.encoded
 
     def read(self, *, stale: bool = False) -> bytes:

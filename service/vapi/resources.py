@@ -77,6 +77,14 @@ class ServerView:
         return {"url": self.server_url} if self.server_url else None
 
     @property
+    def hides_secret(self) -> bool:
+        """Whether its server has a secret that Vapi does not show: once replaced, it is lost."""
+        server = mapping(self.raw.get("server"))
+        told = self.raw.get("isServerUrlSecretSet"), server.get("isServerUrlSecretSet")
+        shown = server.get("secret") or self.raw.get("serverUrlSecret")
+        return True in told and not shown
+
+    @property
     def url(self) -> str | None:
         """Where its events go: from the server block, or from the legacy field."""
         return text(mapping(self.raw.get("server")).get("url")) or self.server_url

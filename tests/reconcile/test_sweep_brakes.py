@@ -148,7 +148,7 @@ async def test_a_pause_of_everything_leaves_all_alone(world: World) -> None:
 
 
 async def test_hooks_that_name_the_day_change_at_midnight_without_approval(make: Make) -> None:
-    """Each blocked number has the hook of yesterday; a hook of a stranger does not count so."""
+    """Each blocked number has the hook of yesterday; one that another tool wrote does not count so."""
     world = await make(callgate_ring_gate=True, callgate_blocked_message="No calls on {date}.")
     yesterday = "No calls on 2026-01-01."
     numbers = list(await world.numbers(40, hooks=[ringing_hook(yesterday)]))

@@ -28,6 +28,8 @@ RECONCILE_SECONDS = 6.0
 AT_VAPI = frozenset({"organization_id", "gate", "answer_with"})
 """Fields whose change needs another pass at Vapi. A number carries its organization's secret."""
 
+NOT_RESTORABLE = "cannot be restored: Vapi does not show it"
+
 FIELDS = ("organization_id", "vapi_phone_number_id", "label", "gate", "answer_with")
 
 log = structlog.get_logger()
@@ -51,8 +53,14 @@ class NumberReconciler(Protocol):
     async def reconcile(self, phone_number_id: UUID) -> Sync | None: ...
 
 
-def audited(number: PhoneNumber) -> dict[str, Any]:
+def fields_of(number: PhoneNumber) -> dict[str, Any]:
     return {name: getattr(number, name) for name in FIELDS}
+
+
+def audited(number: PhoneNumber) -> dict[str, Any]:
+    """The fields for an audit entry, which also says what a release cannot restore."""
+    lost = {"former_webhook_secret": NOT_RESTORABLE} if number.secret_lost else {}
+    return {**fields_of(number), **lost}
 
 
 @dataclass(slots=True)
@@ -137,7 +145,7 @@ class PhoneNumbers:
             changed = {name for name in changes if getattr(before, name) != changes[name]}
             if not changed:
                 return before
-            await store.update(connection, phone_number_id, {**audited(before), **changes})
+            await store.update(connection, phone_number_id, {**fields_of(before), **changes})
             if changed & AT_VAPI:
                 await store.make_due(connection, phone_number_id, actor.order)
             after = await self.stored(connection, phone_number_id)

@@ -16,6 +16,15 @@ VAPI_KINDS = (
         public=True,
     ),
     ConditionKind(
+        "former_secrets_hidden",
+        "notice",
+        "Former webhooks with a secret that Vapi does not show: {numbers}.",
+        "A release restores such a webhook without its secret, so its server may refuse Vapi's "
+        "messages.",
+        "Keep copies of these secrets, and set them again at Vapi after a release.",
+        "numbers",
+    ),
+    ConditionKind(
         "list_incomplete",
         "warning",
         "A list of Vapi could not be read to its end. {gap} Not judged: {numbers}.",

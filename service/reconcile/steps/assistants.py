@@ -57,9 +57,13 @@ class AssistantWebhooks:
             target = Target("assistant", assistant_id)
             seen = await self.writer.read(target, priority)
             drift = webhook_fields.changes(desired, seen.server, within=WITHIN)
+            lost = webhook_fields.hidden_secret(desired, seen, WITHIN) if drift else ()
             if original is None:
                 kept = None if webhook_fields.is_ours(desired, seen.server) else seen.server
-                former = {"server": webhook_fields.without_own_secrets(desired, kept)}
+                former = webhook_fields.kept_original(
+                    webhook_fields.without_own_secrets(desired, kept),
+                    hidden=kept is not None and seen.hides_secret,
+                )
                 await assistants.keep_original(
                     self.pool, assistant_id, lease, self.writer.vault.seal_kept(former)
                 )
@@ -71,7 +75,7 @@ class AssistantWebhooks:
                 seen,
                 {"server": webhook_fields.merged(desired, seen.server)},
                 cause=change.cause if original else "added",
-                fields=drift,
+                fields=(*drift, *lost),
                 priority=priority,
             )
             if not webhook_fields.is_ours(desired, written.view.server):
@@ -120,7 +124,8 @@ class AssistantWebhooks:
             if claim.problem != UNSURE:
                 raise VapiUnsureError(NOT_OURS)
             return
-        written = await self.writer.put_back(claim, target, seen, body, priority)
+        lost = bool(original.get(webhook_fields.LOST_SECRET))
+        written = await self.writer.put_back(claim, target, seen, body, priority, lost=lost)
         if posts_to_us(self.desired, written.view.server, claim.last_applied):
             raise VapiUnavailableError(NOT_SHOWN)
         await self.writer.confirm(written)

@@ -142,9 +142,8 @@ class NumberPass:
         desired = facts.desired.webhook
         ours = webhook_fields.is_ours(desired, seen.server)
         former = None if ours else webhook_fields.without_own_secrets(desired, seen.server)
-        await claims.keep_original(
-            self.pool, claim, self.writer.vault.seal_kept({"server": former})
-        )
+        kept = webhook_fields.kept_original(former, hidden=not ours and seen.hides_secret)
+        await claims.keep_original(self.pool, claim, self.writer.vault.seal_kept(kept))
         written = await self.writer.write(
             claim,
             Target("phone_number", change.vapi_id),

@@ -141,7 +141,8 @@ def number_changes(facts: NumberFacts, found: Differences) -> Iterator[NumberCha
     if found.webhook:
         body = {"server": webhook_fields.merged(desired, number.server)}
         cause = cause_of(found.webhook, number.server, claim.last_applied, desired)
-        yield NumberChange("webhook", claim.vapi_phone_number_id, found.webhook, cause, body)
+        fields = (*found.webhook, *webhook_fields.hidden_secret(desired, number))
+        yield NumberChange("webhook", claim.vapi_phone_number_id, fields, cause, body)
     if gates is not None and gates.drift:
         # Unbound only after the webhook: the assistant-requests that follow have to come to us.
         cause = cause_of_gates(gates, claim.kept)
@@ -155,10 +156,12 @@ def carry(
 ) -> NumberChange:
     """Put our webhook on an assistant."""
     desired, claim = facts.desired.webhook, facts.claim
-    server = needs.answering[assistant_id].server
+    view = needs.answering[assistant_id]
+    server = view.server
     fields = webhook_fields.changes(desired, server, within=WITHIN)
     applied = claim.last_applied if assistant_id in claim.assistant_ids else None
     cause = cause_of(fields, server, applied, desired)
+    fields = (*fields, *webhook_fields.hidden_secret(desired, view, WITHIN))
     body = {"server": webhook_fields.merged(desired, server)}
     return NumberChange(kind, assistant_id, fields, cause, body)
 

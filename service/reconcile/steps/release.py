@@ -43,7 +43,8 @@ class Release:
             if held.original is not None and held.problem != UNSURE:
                 raise VapiUnsureError(NOT_OURS)
             return
-        written = await self.writer.put_back(held, target, seen, body, priority)
+        lost = bool((held.original or {}).get(webhook_fields.LOST_SECRET)) and "server" in body
+        written = await self.writer.put_back(held, target, seen, body, priority, lost=lost)
         await self.writer.confirm(written)
         view = written.view
         left = gate_changes(released_gates(), view.raw, held.kept, written=True)

@@ -11,11 +11,17 @@ from typing import Any
 from service.domain.phone_numbers import FieldDrift
 from service.inputs.urls import canonical_url
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
+from service.vapi.resources import ServerView
 
 MASK = "••••••"
 ABSENT = "(absent)"
 OWNED_KEYS = ("url", "timeoutSeconds", "backoffPlan")
 HIDDEN = ("headers", "secret")
+LOST_SECRET = "hidden_secret"  # noqa: S105 - the name of a mark
+HIDDEN_SECRET = "secret"  # noqa: S105 - the name of a field
+
+NOT_RESTORED = FieldDrift(f"server.{HIDDEN_SECRET}", "(cannot be restored)", ABSENT)
+"""The secret of a former webhook that Vapi did not show, in the history of its release."""
 
 Server = Mapping[str, Any]
 
@@ -60,6 +66,20 @@ def merged(desired: DesiredWebhook, observed: Server | None) -> dict[str, Any]:
     if desired.secret is not None:
         server["headers"] = {**foreign_headers(server), SECRET_HEADER: desired.secret}
     return server
+
+
+def kept_original(former: Server | None, *, hidden: bool) -> dict[str, Any]:
+    """What is kept of a former webhook. `hidden`: it had a secret that Vapi does not show."""
+    return {"server": former, **({LOST_SECRET: True} if hidden else {})}
+
+
+def hidden_secret(
+    desired: DesiredWebhook, view: ServerView, within: str = "server"
+) -> tuple[FieldDrift, ...]:
+    """The secret of a foreign webhook that Vapi does not show: our webhook replaces it permanently."""
+    if not view.hides_secret or is_ours(desired, view.server):
+        return ()
+    return (FieldDrift(f"{within}.{HIDDEN_SECRET}", ABSENT, MASK),)
 
 
 def put_back(observed: Server | None, former: Server | None) -> dict[str, Any] | None:

@@ -118,11 +118,13 @@ class Writer:
         seen: ServerView,
         body: Mapping[str, Any],
         priority: Priority,
+        *,
+        lost: bool = False,
     ) -> Written:
         """Restore fields. If Vapi no longer accepts the former webhook, the webhook is cleared: that is
-        better than leaving ours."""
+        better than leaving ours. `lost`: its secret cannot be restored, which the history then says."""
         try:
-            return await self.restore(held, target, seen, body, priority)
+            return await self.restore(held, target, seen, body, priority, lost=lost)
         except VapiRejectedError as exc:
             if body.get("server") is None:
                 raise
@@ -136,17 +138,17 @@ class Writer:
         seen: ServerView,
         body: Mapping[str, Any],
         priority: Priority,
+        *,
+        lost: bool = False,
     ) -> Written:
         """Write one restoring change."""
         server = body.get("server", seen.server)
+        fields = webhook_fields.owned_differences(seen.server, server)
+        if lost:
+            log.warning("webhook.secret_lost", phone_number_id=held.phone_number_id)
+            fields = (*fields, webhook_fields.NOT_RESTORED)
         return await self.write(
-            held,
-            target,
-            seen,
-            body,
-            cause="released",
-            fields=webhook_fields.owned_differences(seen.server, server),
-            priority=priority,
+            held, target, seen, body, cause="released", fields=fields, priority=priority
         )
 
     def open_kept(self, held: WebhookClaim, kept: Mapping[str, Any]) -> dict[str, Any]:

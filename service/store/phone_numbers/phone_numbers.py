@@ -29,7 +29,7 @@ SELECT n.id, n.organization_id, n.vapi_phone_number_id, n.number, n.label, n.gat
     s.next_attempt_at, s.paused_at, s.paused_by, s.paused_reason, s.paused_until,
     (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
     (SELECT max(c.created_at) FROM callgate.calls c WHERE c.phone_number_id = n.id)
-        AS last_event_at
+        AS last_event_at, coalesce((s.original ->> 'hidden_secret')::boolean, false) AS secret_lost
 FROM callgate.phone_numbers n
 JOIN callgate.webhook_states s ON s.phone_number_id = n.id
 WHERE n.released_at IS NULL
@@ -137,6 +137,7 @@ def phone_number_of(row: Any) -> PhoneNumber:
         sync=sync_of(row),
         pause=pause_of(row),
         conditions=conditions_of(row),
+        secret_lost=row["secret_lost"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

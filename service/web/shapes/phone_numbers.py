@@ -54,6 +54,8 @@ class Conditions(ResponseBody):
 
 
 class PhoneNumber(ResponseBody):
+    """`secret_lost`: the former webhook's secret, which Vapi does not show, cannot be restored."""
+
     id: UUID
     organization_id: UUID
     vapi_phone_number_id: str
@@ -64,6 +66,7 @@ class PhoneNumber(ResponseBody):
     sync: Sync
     pause: Pause | None
     conditions: Conditions
+    secret_lost: bool
     created_at: Instant
     updated_at: Instant
 

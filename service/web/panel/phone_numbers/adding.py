@@ -51,6 +51,13 @@ class OfferedRow:
         return list(self.offered.answered_by.items())
 
 
+TAKE_OVER_WARNING = (
+    "The present webhook has a secret that Vapi does not show. Callgate replaces the webhook, and "
+    "cannot restore this secret when the number is released: keep a copy of it before you add the "
+    "number."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class PreviewView:
     """The changes at Vapi that adding a number makes."""
@@ -65,6 +72,12 @@ class PreviewView:
     @property
     def name(self) -> str:
         return self.preview.name or "—"
+
+    @property
+    def secret_warning(self) -> str:
+        """What is lost permanently; "" for nothing."""
+        lost = any(change.field.endswith(".secret") for change in self.preview.changes)
+        return TAKE_OVER_WARNING if lost else ""
 
     @property
     def label(self) -> str:

@@ -26,6 +26,7 @@ from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.phone_numbers.route_views import CoverageView, NumberRouteView
 from service.web.panel.phone_numbers.views import (
     GATES,
+    NOT_RESTORABLE,
     NumberRow,
     NumberView,
     address_of,
@@ -224,6 +225,8 @@ class PhoneNumberPages:
             return await self.page(visit, 422, faults={"typed": fault})
         await self.numbers.delete(visit.actor, number.id)
         text = f"{name_of(number)} was released; its previous webhook is being restored."
+        if number.secret_lost:
+            text = f"{text} {NOT_RESTORABLE}"
         return await visit.go(f"{ROOT}/numbers", notice=text)
 
 

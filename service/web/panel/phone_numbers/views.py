@@ -36,6 +36,12 @@ CAUSES: Mapping[str, str] = {
 }
 
 
+NOT_RESTORABLE = (
+    "Vapi does not show that webhook's secret, so it cannot be restored: set it again at Vapi "
+    "afterwards."
+)
+
+
 def address_of(phone_number_id: UUID) -> str:
     return f"{ROOT}/numbers/{phone_number_id}"
 
@@ -100,6 +106,14 @@ class NumberView:
     def text(self) -> str:
         """The state in a sentence; "" for a paused number, whose pause has a sentence of its own."""
         return "" if self.number.pause else STATES.get(self.number.sync.state, "")
+
+    @property
+    def release_text(self) -> str:
+        """What a release does, and what it cannot do."""
+        text = (
+            "Callgate no longer decides about its calls, and restores its previous webhook at Vapi."
+        )
+        return f"{text} {NOT_RESTORABLE}" if self.number.secret_lost else text
 
     @property
     def settling(self) -> bool:
