@@ -38,7 +38,7 @@ phone_numbers     x       x      x      x    x      x
 unknown_numbers   .       x      x      x    x      .
 reconcile         x       x      x      x    x      x
 calls             x       x      x      x    x      .
-relay             .       .      .      .    .      .
+relay             .       .      .      .    x      .
 usage             .       .      .      .    .      .
 policies          .       .      .      x    x      x
 people            x       x      x      .    x      x
@@ -50,7 +50,7 @@ coverage          x       x      x      x    .      .
 """
 """Which noun has a file or a folder of its name in which row, at any depth (`people/tokens.py`).
 
-`relay` and `usage` are nouns of the plan whose cells come with their features.
+`usage` is a noun of the plan whose cells come with its features; most of `relay` come with its own.
 """
 
 BESIDE = {

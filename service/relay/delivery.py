@@ -15,7 +15,8 @@ from service.relay.queues import RelayMessage
 from service.relay.report import RelayReport
 from service.relay.sender import Sender
 from service.relay.servers import OrganizationServer
-from service.relay.shares import RelayShares, Share
+from service.relay.shares import FairShare, RelayShares
+from service.relay.status import IDLE, RelayStatus
 
 CLOSE_SECONDS = 2.0
 
@@ -29,7 +30,7 @@ class Relay:
         """Without `shares` only the limits of each organization count."""
         self.sender = sender
         self.limits = limits
-        self.shares = shares or RelayShares(Share(sys.maxsize), Share(sys.maxsize))
+        self.shares = shares or RelayShares(FairShare(sys.maxsize), FairShare(sys.maxsize))
         self.answers = AnswerReader()
         self.report = RelayReport()
         self.servers: dict[UUID, OrganizationServer] = {}
@@ -60,6 +61,11 @@ class Relay:
             )
             self.servers[owner] = server
         return server
+
+    def status(self, organization_id: UUID) -> RelayStatus:
+        """How the server of an organization takes its messages, at this replica."""
+        server = self.servers.get(organization_id)
+        return IDLE if server is None else server.status
 
     def failing(self) -> list[UUID]:
         """The organizations whose servers do not take their messages."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.files import relay_files
-from service.relay.shares import RelayShares, Share
+from service.relay.shares import FairShare, RelayShares
 from service.settings import Settings
 
 
@@ -42,6 +42,6 @@ def limits_from(settings: Settings) -> RelayLimits:
 def shares_from(settings: Settings, files: int) -> RelayShares:
     """What all servers may use together, by the settings and the files that may be open."""
     return RelayShares(
-        Share(min(settings.callgate_relay_all_connections, relay_files(files))),
-        Share(settings.callgate_relay_all_waiting_bytes),
+        FairShare(min(settings.callgate_relay_all_connections, relay_files(files))),
+        FairShare(settings.callgate_relay_all_waiting_bytes),
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from service.relay.shares import Share
+from service.relay.shares import FairShare
 
 SMALL = 64 * 1024
 
@@ -48,11 +48,11 @@ class RelayQueue:
     limit of bytes.
     """
 
-    def __init__(self, most_messages: int, most_bytes: int, share: Share | None = None) -> None:
+    def __init__(self, most_messages: int, most_bytes: int, share: FairShare | None = None) -> None:
         """`share` counts the bytes of all queues together."""
         self.most_messages = most_messages
         self.most_bytes = most_bytes
-        self.share = share or Share(sys.maxsize)
+        self.share = share or FairShare(sys.maxsize)
         self.numbers = itertools.count(1)
         self.kinds: dict[bool, Messages] = {False: OrderedDict(), True: OrderedDict()}
         self.calls: dict[str, Messages] = {}
@@ -64,6 +64,12 @@ class RelayQueue:
     def waiting(self) -> int:
         """How many messages wait; those under way are not counted."""
         return len(self.kinds[False]) + len(self.kinds[True])
+
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest waiting message was received."""
+        oldest = [found.received_at for kind in self.kinds if (found := self.oldest(kind))]
+        return min(oldest, default=None)
 
     def has_room(self, size: int) -> bool:
         """Whether a message of this size may be held; an empty queue always has room for a small one."""

@@ -4,15 +4,26 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
+import aiohttp
+
+from service.domain.errors import InvalidError
 from service.relay.answers import AnswerReader
 from service.relay.breaker import Breaker
 from service.relay.limits import RelayLimits
 from service.relay.queues import RelayMessage, RelayQueue
 from service.relay.report import DropReason, RelayReport, UnansweredReason
-from service.relay.sender import FAILURES, AnswerBudget, Sender, ServerStatusError
+from service.relay.sender import (
+    FAILURES,
+    AnswerBudget,
+    AnswerTooLargeError,
+    Sender,
+    ServerStatusError,
+)
 from service.relay.shares import RelayShares
+from service.relay.status import RelayStatus
 
 RECENT_SECONDS = 60.0
 
@@ -50,12 +61,29 @@ class OrganizationServer:
         self.delivering = 0
         self.tasks: set[asyncio.Task[None]] = set()
         self.dropped_at = float("-inf")
+        self.dropped = 0
+        self.last_error: str | None = None
+        self.last_error_at: datetime | None = None
 
     @property
     def is_failing(self) -> bool:
         """Whether a breaker is open, or messages were dropped within the last minute."""
         recently = time.monotonic() - self.dropped_at < RECENT_SECONDS
         return recently or not (self.answers.is_closed and self.deliveries.is_closed)
+
+    @property
+    def status(self) -> RelayStatus:
+        """How this server takes its messages."""
+        works = self.answers.is_closed and self.deliveries.is_closed
+        oldest = self.queue.oldest_at
+        return RelayStatus(
+            "delivering" if works else "paused",
+            self.queue.waiting,
+            None if oldest is None else time.monotonic() - oldest,
+            self.dropped,
+            self.last_error,
+            self.last_error_at,
+        )
 
     @property
     def open(self) -> int:
@@ -88,6 +116,7 @@ class OrganizationServer:
                 self.answers.succeed()
             else:
                 self.answers.fail()
+            self.note_error(exc)
             self.unanswered(reason_of(exc))
             return None
         else:
@@ -103,6 +132,10 @@ class OrganizationServer:
         else:
             self.report.answered += 1
         return answer
+
+    def note_error(self, exc: Exception) -> None:
+        """Remember why a message was not taken."""
+        self.last_error, self.last_error_at = describe_failure(exc), datetime.now(UTC)
 
     def unanswered(self, reason: UnansweredReason) -> None:
         self.report.note_unanswered(self.organization_id, reason)
@@ -122,6 +155,7 @@ class OrganizationServer:
     def drop(self, messages: Iterable[RelayMessage], reason: DropReason) -> None:
         for message in messages:
             self.dropped_at = time.monotonic()
+            self.dropped += 1
             self.report.note_dropped(message, reason)
 
     def add_worker(self) -> None:
@@ -163,6 +197,7 @@ class OrganizationServer:
                 self.deliveries.succeed()
             else:
                 self.deliveries.fail()
+            self.note_error(exc)
             self.report.note_failed(self.organization_id, type(exc).__name__)
             await self.retry(replace(message, attempts=message.attempts + 1))
         else:
@@ -189,3 +224,20 @@ def reason_of(exc: Exception) -> UnansweredReason:
     if isinstance(exc, ServerStatusError):
         return "status"
     return "timeout" if isinstance(exc, TimeoutError) else "failed"
+
+
+def describe_failure(exc: Exception) -> str:
+    """What went wrong, as a sentence without any text of the server."""
+    if isinstance(exc, ServerStatusError):
+        return f"It answered with status {exc.status}."
+    if isinstance(exc, TimeoutError):
+        return "It did not answer in time."
+    if isinstance(exc, AnswerTooLargeError):
+        return "Its answer exceeds the limit."
+    if isinstance(exc, InvalidError):
+        return "Its address is not allowed."
+    if isinstance(exc, aiohttp.ClientConnectorDNSError):
+        return "Its name cannot be resolved."
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return "The connection was refused or timed out."
+    return f"The exchange broke off ({type(exc).__name__})."

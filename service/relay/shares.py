@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Share:
+class FairShare:
     """A resource of all organizations. Each may use at most as much as is free.
 
     So one busy organization gets half of the total, two get a third each, and the next one always
@@ -29,5 +29,5 @@ class Share:
 class RelayShares:
     """`connections` under way, and `held` bytes of messages that wait or are under way."""
 
-    connections: Share
-    held: Share
+    connections: FairShare
+    held: FairShare

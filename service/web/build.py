@@ -103,7 +103,7 @@ def build_web(
     for kind, read in (("proved", doors.count_proved), ("unproved", doors.count_unproved)):
         metrics.add_connections(kind, read)
     webhook = build_webhook(core, access, doors=doors, relay=relay, metrics=metrics, uses=uses)
-    panel = build_panel(cases, access, reconciling, background)
+    panel = build_panel(cases, access, reconciling, background, relay_status=relay.status)
     app = build_application(
         doors=doors,
         webhook=webhook,

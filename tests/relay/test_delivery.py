@@ -10,6 +10,7 @@ from aiohttp import web
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually, unused_port
 from tests.support.settings import SECRET
+from tests.support.visiting import visiting
 
 PLAN = {"code": "pro", "status": "active"}
 
@@ -220,3 +221,9 @@ async def test_a_server_that_takes_no_messages_is_a_condition(
     assert "callgate_relay_failing_servers 1.0" in metrics
     assert 'callgate_relay_answers_total{outcome="failed"} 10.0' in metrics
     assert "Bakery" not in metrics
+    owner = next(iter(callgate.service.access.directory.entries))
+    async with visiting(callgate) as ada:
+        page = (await ada.get(f"/organizations/{owner}")).text
+    assert "Paused after failures" in page
+    assert "The connection was refused or timed out." in page
+    assert "Check that the server runs" in page

@@ -13,7 +13,7 @@ from service.relay.delivery import Relay
 from service.relay.limits import RelayLimits
 from service.relay.queues import RelayMessage
 from service.relay.sender import Sender
-from service.relay.shares import RelayShares, Share
+from service.relay.shares import FairShare, RelayShares
 from tests.support.client_servers import client_server, well
 from tests.support.name_server import name_server
 from tests.support.service import eventually
@@ -221,7 +221,7 @@ async def test_a_name_that_leads_inside_is_never_connected(make: Make) -> None:
 
 
 async def test_one_organization_never_uses_up_the_connections_of_all(make: Make) -> None:
-    shares = RelayShares(Share(12), Share(2**20))
+    shares = RelayShares(FairShare(12), FairShare(2**20))
     relay = make(replace(LIMITS, answers=100, answer_seconds=1.0), shares=shares)
     async with client_server("never") as bad, client_server("well") as good:
         asked = [asyncio.create_task(relay.ask(message(bad.url, HOSTILE))) for _ in range(50)]
@@ -235,7 +235,9 @@ async def test_one_organization_never_uses_up_the_connections_of_all(make: Make)
 
 
 async def test_one_organization_never_uses_up_the_bytes_of_all(make: Make) -> None:
-    relay = make(replace(LIMITS, waiting_bytes=2**20), shares=RelayShares(Share(12), Share(2**20)))
+    relay = make(
+        replace(LIMITS, waiting_bytes=2**20), shares=RelayShares(FairShare(12), FairShare(2**20))
+    )
     async with client_server("never") as bad:
         for index in range(64):
             relay.forward(message(bad.url, HOSTILE, call=str(index), text="x" * 2**15))

@@ -23,6 +23,7 @@ from service.web.panel.organizations.entitlements import EntitlementPages
 from service.web.panel.organizations.export import OrganizationExportPages
 from service.web.panel.organizations.handling import HandlingPages
 from service.web.panel.organizations.pages import OrganizationPages
+from service.web.panel.organizations.relay import FindRelayStatus
 from service.web.panel.overview import OverviewPages
 from service.web.panel.people.account import AccountPages
 from service.web.panel.people.pages import PeoplePages
@@ -36,12 +37,17 @@ from service.web.panel.unknown_numbers import UnknownNumberPages
 
 
 def build_panel(
-    cases: UseCases, access: Access, reconciling: Reconciling, background: Background
+    cases: UseCases,
+    access: Access,
+    reconciling: Reconciling,
+    background: Background,
+    *,
+    relay_status: FindRelayStatus,
 ) -> web.Application:
     """The panel, to be mounted at /admin."""
     groups = [
         *people_pages(cases),
-        *organization_pages(cases),
+        *organization_pages(cases, relay_status),
         *number_pages(cases, reconciling),
         *call_pages(cases),
         *operation_pages(cases, access, background),
@@ -63,7 +69,7 @@ def people_pages(cases: UseCases) -> Iterable[PageGroup]:
     yield TokenPages(cases.tokens)
 
 
-def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
+def organization_pages(cases: UseCases, relay_status: FindRelayStatus) -> Iterable[PageGroup]:
     """Organizations, their entitlements, and the changes to them."""
     pool, settings = cases.core.pool, cases.core.settings
     message = settings.callgate_blocked_message
@@ -75,6 +81,7 @@ def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
         cases.timeline,
         cases.phone_numbers,
         message,
+        relay_status,
     )
     yield OrganizationEditPages(cases.organizations, settings.callgate_relay_hosts)
     yield OrganizationExportPages(cases.organization_list)

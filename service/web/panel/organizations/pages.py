@@ -24,6 +24,7 @@ from service.web.panel.kit.forms import LOCAL
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
+from service.web.panel.organizations.relay import FindRelayStatus, relay_view
 from service.web.panel.organizations.views import (
     Column,
     OrganizationNumber,
@@ -84,6 +85,7 @@ class OrganizationPages:
     events: Timeline
     numbers: PhoneNumbers
     blocked_message: str
+    relay_status: FindRelayStatus
 
     def pages(self) -> list[PanelPage]:
         one = "/organizations/{organization_id}"
@@ -160,6 +162,7 @@ class OrganizationPages:
             calls=[RecentCall(call) for call, _ in calls],
             events=[event_view(event, visit) for event in events.found],
             more_events=events.next is not None,
+            relay=relay_view(organization.forward_url, organization.id, self.relay_status),
         )
 
     def view(self, organization: Organization, decision: Decision) -> OrganizationView:

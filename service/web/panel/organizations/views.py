@@ -189,10 +189,6 @@ class OrganizationView:
         return self.organization.external_id or "—"
 
     @property
-    def forward_url(self) -> str:
-        return self.organization.forward_url or "—"
-
-    @property
     def handling(self) -> list[tuple[str, str]]:
         return describe_handling(self.organization.handling)
 
