@@ -1,4 +1,4 @@
-"""How the process ends: the first signal begins the drain, a second one hastens it."""
+"""How the process ends: a signal begins the drain, and the same one again hastens the end."""
 
 import asyncio
 import signal
@@ -14,6 +14,7 @@ class Ending:
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     undrained: asyncio.Event = field(default_factory=asyncio.Event)
     hastened: asyncio.Event = field(default_factory=asyncio.Event)
+    received: set[int] = field(default_factory=set)
 
     def on_signals(self) -> None:
         """Follow SIGTERM and SIGINT. No load balancer stands between a terminal and this process, so
@@ -23,11 +24,13 @@ class Ending:
             loop.add_signal_handler(number, self.follow, number)
 
     def follow(self, number: signal.Signals) -> None:
-        """One signal."""
-        if self.begun.is_set():
+        """One signal. Only a repeated one hastens: in a terminal, Ctrl-C reaches workers too, and then
+        their supervisor ends them with SIGTERM."""
+        if number in self.received:
             self.hastened.set()
         if self.begun.is_set() or number == signal.SIGINT:
             self.undrained.set()
+        self.received.add(number)
         self.begun.set()
 
     def stop(self) -> None:

@@ -104,7 +104,7 @@ async def supervise(
 
 async def hasten(places: Sequence[Worker], ending: Ending) -> None:
     """Pass a second signal on to the workers."""
-    await ending.undrained.wait()
+    await ending.hastened.wait()
     for place in places:
         place.finish()
 
