@@ -61,8 +61,9 @@ BESIDE = {
         "wording",
     },
     "store": {
-        "clock", "failures", "held_databases", "installation", "leases", "own_connections", "patterns",
-        "pool", "pooling", "postgres", "queue", "retention", "roles", "schema", "signatures", "vault",
+        "bounded", "clock", "failures", "held_databases", "installation", "keepalive", "leases",
+        "limits", "own_connections", "patterns", "pool", "pooling", "postgres", "queue", "retention",
+        "roles", "schema", "signatures", "vault",
     },
     "admin": {
         "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",

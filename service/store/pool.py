@@ -10,6 +10,7 @@ import structlog
 from service.store.bounded import Abandoned, BoundedConnection, BoundedPool
 from service.store.failures import CONFLICTS, UNAVAILABLE
 from service.store.held_databases import verify_released
+from service.store.keepalive import SERVER_SETTINGS, keep_alive
 from service.store.limits import REQUESTS, SESSIONS, Limits
 
 __all__ = ("CONFLICTS", "UNAVAILABLE", "Connection", "Pool", "connect", "create_pool", "prepare")
@@ -41,7 +42,8 @@ def dump_json(value: object) -> str:
 
 
 async def prepare(connection: Connection) -> None:
-    """Convert `jsonb` columns from and to Python values."""
+    """Let the system notice a dead connection; convert `jsonb` columns from and to Python values."""
+    keep_alive(connection)
     await connection.set_type_codec(
         "jsonb", encoder=dump_json, decoder=orjson.loads, schema="pg_catalog"
     )
@@ -111,7 +113,7 @@ async def connect_checked(dsn: str, name: str, limits: Limits | None, **options:
     parameters = {"application_name": name, "timezone": "UTC"}
     if limits is not None and dsn not in WITHOUT_LIMITS:
         try:
-            limited = parameters | limits.server_settings()
+            limited = parameters | SERVER_SETTINGS | limits.server_settings()
             return await asyncpg.connect(dsn, server_settings=limited, **options)
         except asyncpg.ProtocolViolationError as exc:
             if "startup parameter" not in str(exc):
