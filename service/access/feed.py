@@ -147,14 +147,17 @@ class DirectoryFeed:
     async def read_all(self) -> None:
         """Build a new directory beside the old one and swap them; look-ups never wait.
 
-        What was read by itself meanwhile is newer than the snapshot of the full read, and stays.
+        What was read by itself meanwhile is newer than the snapshot of the full read, and stays. What
+        is unchanged stays as an object, or each full read would make work for the garbage collector.
         """
+        known = self.directory.entries
         self.touched = set()
         fresh = AccessDirectory()
         async with aclosing(self.source.read_all()) as batches:
             async for entries in batches:
                 for entry in entries:
-                    fresh.put(entry)
+                    old = known.get(entry.organization.id)
+                    fresh.put(old if old is not None and old == entry else entry)
         for organization_id in self.touched:
             if (kept := self.directory.entries.get(organization_id)) is not None:
                 fresh.put(kept)
