@@ -27,7 +27,7 @@ BURST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class RequestShare:
     """A kind's part of the rate, and how many requests it may make at once: of its own share (`burst`),
     and with what the others do not use (`borrows`)."""
 
@@ -38,12 +38,12 @@ class Share:
 
 # One organization that paid has its numbers back at once, and an admin's click need not wait. Of what
 # no kind uses, hang-ups, access and admins take first: each stops borrowing later than the next.
-SHARES: Mapping[Priority, Share] = {
-    Priority.HANGUP: Share(0.30, 4, BURST),
-    Priority.ACCESS: Share(0.20, 12, BURST),
-    Priority.ADMIN: Share(0.25, 6, BURST),
-    Priority.REPAIR: Share(0.15, 1, BURST - 1),
-    Priority.LOOK: Share(0.10, 1, BURST - 2),
+SHARES: Mapping[Priority, RequestShare] = {
+    Priority.HANGUP: RequestShare(0.30, 4, BURST),
+    Priority.ACCESS: RequestShare(0.20, 12, BURST),
+    Priority.ADMIN: RequestShare(0.25, 6, BURST),
+    Priority.REPAIR: RequestShare(0.15, 1, BURST - 1),
+    Priority.LOOK: RequestShare(0.10, 1, BURST - 2),
 }
 
 

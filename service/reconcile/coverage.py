@@ -24,6 +24,7 @@ def at_vapi(desired_url: str, number: PhoneNumberView, bound: Bound) -> AtVapi:
         why_not=tuple(one.why for one in route.listeners if not one.ours and one.level != "tool"),
         remedy=route.remedy,
         answering=tuple(answering(desired_url, number, bound)),
+        texts=number.answers_texts,
         transfers_to=str(fallback.get("number") or fallback.get("type")) if fallback else None,
     )
 
@@ -34,7 +35,10 @@ def answering(desired_url: str, number: PhoneNumberView, bound: Bound) -> Iterat
     if kind == "squad" and bound.squad is not None:
         yield from members(desired_url, bound.squad, bound)
     elif kind == "assistant" and (view := bound.assistants.get(str(number.assistant_id))):
-        yield answering_one(desired_url, "assistant", view, view.name, (view.raw,))
+        versions = bound.splits.get(str(number.assistant_id), ())
+        yield answering_one(
+            desired_url, "assistant", view, view.name, (view.raw,), versions=versions
+        )
     elif kind == "workflow" and bound.workflow is not None:
         yield answering_one(
             desired_url, "workflow", bound.workflow, bound.workflow.name, (bound.workflow.raw,)
@@ -48,11 +52,18 @@ def members(desired_url: str, squad: SquadView, bound: Bound) -> Iterator[Answer
         if view is not None:
             levels = (squad.overrides.raw, member.overrides.raw, view.raw)
             name = member.overrides.name or view.name
-            yield answering_one(desired_url, "assistant", view, name, levels)
+            versions = bound.splits.get(member.assistant_id or "", ())
+            yield answering_one(desired_url, "assistant", view, name, levels, versions=versions)
 
 
 def answering_one(
-    desired_url: str, what: str, view: ServerView, name: str | None, levels: Levels
+    desired_url: str,
+    what: str,
+    view: ServerView,
+    name: str | None,
+    levels: Levels,
+    *,
+    versions: tuple[str, ...] = (),
 ) -> Answering:
     """One assistant or workflow. The first of `levels` that sets a field counts."""
     plan = next((mapping(one["monitorPlan"]) for one in levels if one.get("monitorPlan")), {})
@@ -62,5 +73,6 @@ def answering_one(
         describe_object(what, name, view.id),
         controllable=plan.get("controlEnabled") is not False,
         tells_early=not sent or bool(EARLY & set(sent)),
+        versions=versions,
         ours=view.url == desired_url,
     )

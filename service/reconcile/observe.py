@@ -1,13 +1,14 @@
 """Reads from Vapi: one number with what answers it. `listing` reads all numbers by pages."""
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.domain.priority import Priority
 from service.reconcile.steps.route import Bound
 from service.vapi.client import VapiClient
-from service.vapi.errors import VapiNotFoundError
+from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import (
     AssistantView,
     PhoneNumberView,
@@ -15,9 +16,11 @@ from service.vapi.resources import (
     ToolView,
     WorkflowView,
 )
+from service.vapi.traffic import read_split
 
 MOST_MEMBERS = 20
 MOST_TOOLS = 20
+MOST_SPLITS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,16 @@ class Observer:
                 if raw:
                     known[tool_id] = ToolView(raw)
         return Bound(assistants, squad, workflow, known)
+
+    async def splits(self, bound: Bound, priority: Priority) -> Bound:
+        """Read how Vapi splits the calls of what answers a number; most organizations have no access."""
+        found = {}
+        for assistant_id in list(bound.assistants)[:MOST_SPLITS]:
+            with contextlib.suppress(VapiError):
+                found[assistant_id] = read_split(
+                    await self.client.get_traffic(assistant_id, priority)
+                )
+        return replace(bound, splits=found)
 
     async def assistant(self, assistant_id: str, priority: Priority) -> AssistantView:
         """Read one assistant."""

@@ -123,6 +123,7 @@ class Reconciler:
     async def at_vapi(self, vapi_phone_number_id: str) -> AtVapi:
         """Read the facts about a number that coverage needs. Raises like `route`."""
         view, bound = await self.read(vapi_phone_number_id)
+        bound = await self.observer.splits(bound, Priority.ADMIN)
         return at_vapi(self.number_pass.desired.url, view, bound)
 
     async def read(

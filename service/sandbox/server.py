@@ -19,6 +19,7 @@ from service.sandbox.own_routes import OwnRoutes
 from service.sandbox.resources import Resources, create_assistants, create_phone_numbers
 from service.sandbox.switchboard import Switchboard
 from service.sandbox.traffic import LoggedRequest, Traffic
+from service.sandbox.traffic_split import TrafficSplits
 
 ORG_ID = "5a3d0000-0000-4000-8000-0000000000a0"
 CALLER = "+15550100199"
@@ -68,6 +69,7 @@ class SandboxVapi(World):
         self.assistant_api = create_assistants(
             self.assistants, self.clock, org_id, allow_http=allow_http
         )
+        self.splits = TrafficSplits()
         self.runner: web.AppRunner | None = None
         self.site: web.TCPSite | None = None
         self.host, self.port = "127.0.0.1", 0
@@ -160,6 +162,7 @@ class SandboxVapi(World):
             app.router.add_get(path + "/{id}", kind.get_one)
             app.router.add_patch(path + "/{id}", kind.patch)
             app.router.add_delete(path + "/{id}", kind.delete)
+        app.router.add_get("/traffic-allocations/latest", self.splits.latest)
         app.router.add_get("/v2/phone-number", self.phone_number_api.list_page)
         calls = CallRoutes(self.switchboard, self.public_key)
         app.router.add_get("/call", calls.list_all)

@@ -140,6 +140,11 @@ class VapiClient:
         """All workflows, as `list_assistants`."""
         return self.list_all("/workflow", WorkflowView, priority)
 
+    async def get_traffic(self, assistant_id: str, priority: Priority) -> dict[str, Any]:
+        """The split of an assistant's calls over its versions; 403 without access to that beta."""
+        path = f"/traffic-allocations/latest?assistantId={quote(assistant_id, safe='')}"
+        return await self.request("GET", path, priority)
+
     async def get_tool(self, tool_id: str, priority: Priority = Priority.REPAIR) -> dict[str, Any]:
         """One saved tool."""
         return await self.request_one("GET", "/tool", tool_id, priority)

@@ -209,6 +209,11 @@ class PhoneNumberView(ServerView):
         return text(self.raw.get("number")) or text(self.raw.get("sipUri"))
 
     @property
+    def answers_texts(self) -> bool:
+        """Whether Vapi answers text messages to it: only those of Twilio, unless that is off."""
+        return self.provider == "twilio" and self.raw.get("smsEnabled") is not False
+
+    @property
     def assistant_id(self) -> str | None:
         return id_of(self.raw.get("assistantId"))
 

@@ -10,7 +10,8 @@ from service.domain.coverage.holes import Hole, hole
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber, SyncState
 
-CallKind = Literal["inbound", "outbound", "web", "campaign"]
+CallKind = Literal["inbound", "outbound", "web", "campaign", "sms"]
+"""`sms`: sessions by text message, which are no calls; only of numbers that take messages."""
 Place = Literal["ring", "request", "event", "predial", "list", "nothing"]
 """`list`: found in Vapi's list of calls, during the call or later. `nothing`: not stopped."""
 
@@ -23,13 +24,15 @@ CONFIGURED = (SyncState.IN_SYNC, SyncState.SHADOWED)
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """An assistant that may answer a number. `ours`: its own server is our webhook."""
+    """An assistant that may answer a number. `ours`: its own server is our webhook. `versions`: over
+    which Vapi splits its calls, with their shares; only the newest one can be read."""
 
     id: str | None
     name: str
     controllable: bool = True
     tells_early: bool = True
     ours: bool = False
+    versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class AtVapi:
     `asks`: nothing is attached, so Vapi asks who answers. `reaches_us`: all events of its inbound
     calls reach us; else `why_not` says in sentences which server gets them, and `remedy` what to do.
     `number_is_ours`: the number's own server is our webhook. `transfers_to`: where Vapi transfers
-    callers when we do not answer.
+    callers when we do not answer. `texts`: Vapi answers text messages to the number.
     """
 
     asks: bool
@@ -49,6 +52,7 @@ class AtVapi:
     remedy: str | None = None
     answering: tuple[Answering, ...] = ()
     transfers_to: str | None = None
+    texts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ def coverage_of(
         ring_gate_default if ring is None else ring,
         watch_interval,
     )
-    return (covering.inbound(), covering.outbound(), covering.web(), covering.campaign())
+    calls = (covering.inbound(), covering.outbound(), covering.web(), covering.campaign())
+    return (*calls, covering.sms()) if covering.seen.texts else calls
 
 
 def as_stored(number: PhoneNumber) -> AtVapi:
@@ -156,6 +161,17 @@ class Covering:
             looked_for=False,
         )
 
+    def sms(self) -> Cover:
+        """Sessions by text message: Vapi asks nothing before one, and no command ends one."""
+        return Cover(
+            "sms",
+            "nothing",
+            (),
+            "The assistant's answers, by text message.",
+            "The whole session.",
+            (hole("sms_not_stopped"),),
+        )
+
     def of_the_number(self) -> list[Hole]:
         """The hole of a number that is not in sync."""
         sync = self.number.sync
@@ -180,6 +196,11 @@ class Covering:
             holes.append(hole("control_disabled", f"Of: {', '.join(deaf)}."))
         if silent:
             holes.append(hole("tells_late", f"Of: {', '.join(silent)}."))
+        holes.extend(
+            hole("split_versions", f"{one.name}: {', '.join(one.versions)}.")
+            for one in answering
+            if one.versions
+        )
         if reaches_us and not deaf and not silent:
             places.append("event")
         return self.cover(kind, places, holes, looked_for=not deaf)

@@ -18,6 +18,8 @@ HoleKind = Literal[
     "ring_inbound_only",
     "campaign_not_asking",
     "unwatched",
+    "sms_not_stopped",
+    "split_versions",
 ]
 
 
@@ -112,6 +114,19 @@ HOLES: Mapping[HoleKind, Hole] = {
             "unwatched",
             "Calls without any event are never found: the call watch is off.",
             "Set CALLGATE_CALL_WATCH_INTERVAL above 0.",
+        ),
+        Hole(
+            "split_versions",
+            "It is not sure that all calls are stopped: Vapi splits them over published versions of the "
+            "assistant, of which only the newest can be read; another may have another server.",
+            "End the split at Vapi (allocationIntent follow-latest), or give all versions that it "
+            "names no server of their own, or ours.",
+        ),
+        Hole(
+            "sms_not_stopped",
+            "Text messages to the number are answered whether the organization has access or not: "
+            "they start a session, which is no call, and Callgate can neither refuse nor end it.",
+            "Set smsEnabled of the number to false at Vapi, unless its texts are free of charge.",
         ),
     )
 }

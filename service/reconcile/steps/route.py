@@ -44,12 +44,16 @@ class EventListener:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What answers a number, as far as it was read; objects missing here are unknown."""
+    """What answers a number, as far as it was read; objects missing here are unknown.
+
+    `splits` are the versions over which Vapi splits an assistant's calls, by its id.
+    """
 
     assistants: Mapping[str, AssistantView]
     squad: SquadView | None = None
     workflow: WorkflowView | None = None
     tools: Mapping[str, ToolView] = field(default_factory=dict)
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class Hole(ResponseBody):
         "ring_inbound_only",
         "campaign_not_asking",
         "unwatched",
+        "sms_not_stopped",
+        "split_versions",
     ]
     text: str
     remedy: str
@@ -34,7 +36,7 @@ class Hole(ResponseBody):
 class Cover(ResponseBody):
     """One kind of call. `then` are the places, in order, that stop calls which `stopped_at` misses."""
 
-    kind: Literal["inbound", "outbound", "web", "campaign"]
+    kind: Literal["inbound", "outbound", "web", "campaign", "sms"]
     stopped_at: Place
     then: list[Place]
     heard: str

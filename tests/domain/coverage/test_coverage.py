@@ -1,5 +1,6 @@
 """Where blocked calls are stopped, kind by kind, and what keeps that from being true."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,9 @@ from service.domain.coverage.outage import outage_of
 from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber, Sync, SyncState
+from service.reconcile.coverage import at_vapi
+from service.reconcile.steps.route import Bound
+from service.vapi.resources import PhoneNumberView
 
 ID = UUID(int=1)
 ASSISTANT = Answering("asst", "the assistant Anna (asst)")
@@ -232,3 +236,28 @@ def test_if_callgate_is_down() -> None:
     ringing = outage_of(number(), organization(), BOUND, True)
     assert ringing.blocked_calls.startswith("Inbound callers hear the blocked message")
     assert "stay blocked by the ringing hook" in ringing.paying_calls
+
+
+def test_text_messages_are_a_hole_of_numbers_that_take_them() -> None:
+    texting = replace(BOUND, texts=True)
+    found = covers(number(), organization(), texting)
+    assert places(found["sms"]) == ("nothing",)
+    assert holes(found["sms"]) == {"sms_not_stopped"}
+    assert not HOLES["sms_not_stopped"].inherent
+    for seen in (BOUND, None):
+        assert "sms" not in covers(number(), organization(), seen)
+
+
+@pytest.mark.parametrize(
+    ("raw", "texts"),
+    [
+        ({"provider": "twilio"}, True),
+        ({"provider": "twilio", "smsEnabled": True}, True),
+        ({"provider": "twilio", "smsEnabled": False}, False),
+        ({"provider": "vapi"}, False),
+        ({}, False),
+    ],
+)
+def test_only_numbers_of_twilio_answer_text_messages(raw: dict[str, object], texts: bool) -> None:
+    view = PhoneNumberView({"id": "n1", **raw})
+    assert at_vapi("https://ours.example.net", view, Bound({})).texts is texts

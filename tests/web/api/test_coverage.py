@@ -111,3 +111,21 @@ async def test_the_holes_of_all_numbers_are_counted_without_asking_vapi(
     assert found["web", "web_unregistered"] == 1
     assert found["outbound", "outbound_late"] == 6
     assert ("inbound", "not_in_sync") not in found
+
+
+async def test_a_split_over_versions_is_not_sure(callgate: Replica, vapi: SandboxVapi) -> None:
+    """Without access to the beta Vapi answers 403, which says nothing about the key."""
+    assistant = vapi.add_assistant(name="Anna")["id"]
+    number_id = vapi.add_number(provider="vapi", assistantId=assistant)["id"]
+    number = await callgate.add_number(await callgate.add_organization(), number_id)
+    assert await inbound(callgate, number) == (["event", "list"], set())
+    assert vapi.requests("GET /traffic-allocations/latest")[-1].status == 403
+    assert await callgate.service.reconciling.key.refused_since() is None
+    vapi.splits.split(assistant, v7=90, v6=10, v5=0)
+    assert await inbound(callgate, number) == (["event", "list"], {"split_versions"})
+    answer = await callgate.api("GET", f"/phone-numbers/{number['id']}/coverage")
+    (hole,) = answer.json["calls"][0]["holes"]
+    assert "not sure" in hole["text"]
+    assert "v7 (90 %), v6 (10 %)" in hole["text"]
+    vapi.splits.by_assistant.clear()
+    assert await inbound(callgate, number) == (["event", "list"], set())

@@ -90,7 +90,8 @@ class CoverView:
 
     @property
     def kind(self) -> str:
-        return self.cover.kind.capitalize()
+        kind = self.cover.kind
+        return kind.upper() if kind == "sms" else kind.capitalize()
 
     @property
     def stopped(self) -> str:
