@@ -63,7 +63,7 @@ class CloseRules:
             ended_at, reason = end.ended_at, end.ended_reason or row.ended_reason
         elif row.end_proved:
             ended_at, reason = row.ended_at, row.ended_reason or end.ended_reason
-        lived = max((end.ended_at - row.created_at).total_seconds(), 0.0)
+        lived = max((end.ended_at - least(row.started_at, row.created_at)).total_seconds(), 0.0)
         first_lived = lived if row.lived_seconds is None else row.lived_seconds
         self.update(
             row,

@@ -9,6 +9,7 @@ from service.domain.calls import HangupState, NewCall
 from service.store.calls.hangups import HangupTarget
 from service.store.calls.watch import CallListFindings, WatchedCall
 from service.store.leases import LEASE_SECONDS
+from tests.simulation.call_closing import least
 from tests.simulation.call_records import RecordRules
 from tests.simulation.tables import CallRow, ClaimRow
 
@@ -107,7 +108,7 @@ class CallRules(RecordRules):
             return
         confirmed = state.value == CONFIRMED
         stays = row.hangup_state == CONFIRMED and row.end_proved
-        lived = (self.tables.now() - row.created_at).total_seconds()
+        lived = (self.tables.now() - least(row.started_at, row.created_at)).total_seconds()
         first_lived = lived if row.lived_seconds is None else row.lived_seconds
         self.update(
             row,

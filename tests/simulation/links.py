@@ -76,7 +76,7 @@ class Link:
         try:
             async with asyncio.timeout(seconds):
                 return await reply
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError):
             # The connection is terminated; the next statement opens another one.
             self.half_open.discard(statement.slot)
             raise

@@ -79,22 +79,38 @@ def check_call(
         yield f"{call.id}: answered {len(answers)} times, but not recorded"
         return
     if call.id not in outcome.wiped:
-        yield from check_answers(row, answers)
+        yield from check_answers(outcome, row, answers)
     yield from check_end(call, row, answers)
     yield from check_life(outcome, call, row, answers)
     yield from check_grant(outcome, row, answers)
 
 
-def check_answers(row: CallRow, answers: list[Answer]) -> Iterator[str]:
+def check_answers(outcome: Outcome, row: CallRow, answers: list[Answer]) -> Iterator[str]:
     """One decision a call: every answer agrees with the record."""
     recorded = not row.blocked
-    wrong = [one for one in answers if one.allowed != recorded and not overtaken(one, row)]
+    wrong = [
+        one
+        for one in answers
+        if one.allowed != recorded and not overtaken(one, row) and not since_cut(outcome, one, row)
+    ]
     if wrong:
         yield (
             f"{row.vapi_call_id}: recorded as {'granted' if recorded else 'blocked'} "
             f"({row.reason}), but {len(wrong)} of {len(answers)} answers say otherwise, the first "
             f"at {wrong[0].moment - 1000:.3f} by {wrong[0].where}"
         )
+
+
+def since_cut(outcome: Outcome, answer: Answer, row: CallRow) -> bool:
+    """Whether a granted call was refused because its access ended and its organization wants it cut.
+
+    A replica that knows the call goes on granting its messages until the call is over.
+    """
+    if answer.allowed or row.organization_id is None:
+        return False
+    handling = outcome.tables.entries[row.organization_id].organization.handling
+    over = not outcome.had_access(row.organization_id, answer.moment)
+    return handling.when_access_ends == "hang_up" and over
 
 
 def overtaken(answer: Answer, row: CallRow) -> bool:

@@ -15,8 +15,8 @@ from tests.simulation.call_hangups import CallRules
 from tests.simulation.links import Link
 from tests.simulation.tables import Tables
 
-OWN = {"record_calls_within", "release"}
-"""Methods of `CallStore` that are no rule: a bound for another one, and a part of it."""
+OWN = {"record_calls_within"}
+"""Methods of `CallStore` that are no rule: bounds for other ones."""
 
 QUESTIONS = sorted(
     name
