@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -126,12 +126,14 @@ async def test_half_open_connections_delay_neither_reports_nor_readiness(
                 await eventually(all_ended, 30)
 
 
-def unavailable_states() -> Iterator[str]:
-    """Every SQLSTATE that is classed as unavailable."""
-    for kind in vars(asyncpg.exceptions).values():
-        state = getattr(kind, "sqlstate", None)
-        if state and classify(kind("text")) in ("unavailable", "conflict"):
-            yield state
+def unavailable_states() -> list[str]:
+    """One SQLSTATE of each class that counts as unavailable; `test_failures` holds the others."""
+    states = {
+        kind.sqlstate
+        for kind in vars(asyncpg.exceptions).values()
+        if getattr(kind, "sqlstate", None) and classify(kind("text")) in ("unavailable", "conflict")
+    }
+    return sorted({state[:2]: state for state in sorted(states)}.values())
 
 
 async def test_no_error_of_postgresql_becomes_a_500(
@@ -139,8 +141,8 @@ async def test_no_error_of_postgresql_becomes_a_500(
 ) -> None:
     """Of any class: the record is kept on disk, and arrives when PostgreSQL takes it."""
     number = await add_paying_number(callgate, vapi)
-    states = [*sorted(unavailable_states()), "ZZ999", "42703"]
-    assert len(states) > 40
+    states = ["42703", *unavailable_states(), "ZZ999"]
+    assert len(states) > 10
     writer = callgate.service.access.gate.recorder.writer
     known = vapi.live_call(number)
     assert (await callgate.post(known)).status == 200

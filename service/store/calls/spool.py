@@ -25,6 +25,8 @@ from service.store.pool import UNAVAILABLE
 
 DRAIN_SECONDS = 1.0
 BATCH = 200
+ENDS_AT_ONCE = 4
+"""Ends of a file, in any order: each takes several round trips, which a slow network makes long."""
 
 log = structlog.get_logger()
 
@@ -153,8 +155,9 @@ class Spool:
         calls = [entry.call for entry in entries if entry.call is not None]
         for start in range(0, len(calls), BATCH):
             await self.record_all(calls[start : start + BATCH])
-        for end in (entry.end for entry in entries if entry.end is not None):
-            await self.record_end(end)
+        ends = [entry.end for entry in entries if entry.end is not None]
+        for start in range(0, len(ends), ENDS_AT_ONCE):
+            await self.record_ends(ends[start : start + ENDS_AT_ONCE])
         if entries:
             log.info("spool.drained", entries=len(entries))
 
@@ -169,6 +172,13 @@ class Spool:
                     await self.record_all([call])
                 return
             await self.refuse(Entry(call=calls[0]), calls[0].vapi_call_id, str(exc))
+
+    async def record_ends(self, ends: Sequence[CallEnd]) -> None:
+        """Record ends at once. Raises the first error when all are done."""
+        results = await asyncio.gather(*map(self.record_end, ends), return_exceptions=True)
+        for error in results:
+            if error is not None:
+                raise error
 
     async def record_end(self, end: CallEnd) -> None:
         """Record an end; one that PostgreSQL rejects, or whose call nothing tells of, is quarantined."""
