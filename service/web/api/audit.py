@@ -18,7 +18,8 @@ class AuditOperations:
 
     pool: Pool
 
-    async def audit(self, request: ApiRequest) -> BaseModel:
+    async def list_audit(self, request: ApiRequest) -> BaseModel:
+        """Every change: who made it, when, from where, and the object before and after."""
         query: AuditQuery = request.query
         after = read_cursor(query.cursor, place_in_log)
         found = await list_audit(
@@ -45,7 +46,7 @@ class AuditOperations:
                 "GET",
                 "/audit",
                 "List the audit entries, newest first",
-                self.audit,
+                self.list_audit,
                 ListPage[shapes.AuditEntry],
                 query=AuditQuery,
             ),

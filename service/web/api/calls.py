@@ -22,7 +22,11 @@ class CallOperations:
     pool: Pool
     stories: CallStories
 
-    async def calls(self, request: ApiRequest) -> BaseModel:
+    async def list_calls(self, request: ApiRequest) -> BaseModel:
+        """Calls with their decisions. `search` is an exact id or a phone number.
+
+        A page may hold fewer calls than its limit and still have a successor.
+        """
         query: CallsQuery = request.query
         after = read_cursor(query.cursor, place_in_time, UUID)
         wanted = query.filter
@@ -43,13 +47,15 @@ class CallOperations:
         cursor = write_cursor(found.next[0].isoformat(), found.next[1]) if found.next else None
         return ListPage[shapes.Call](items=items, next_cursor=cursor)
 
-    async def call(self, request: ApiRequest) -> BaseModel:
+    async def get_call(self, request: ApiRequest) -> BaseModel:
+        """A call with its decision, its hang-up and its end."""
         found = await call_list.find(self.pool, request.ids["call_id"])
         if found is None:
             raise CallNotFoundError
         return call_shape(found)
 
-    async def call_events(self, request: ApiRequest) -> BaseModel:
+    async def list_call_events(self, request: ApiRequest) -> BaseModel:
+        """What happened to a call, in order: messages, the decision, hang-up commands, the end."""
         story = await self.stories.get(request.ids["call_id"])
         items = [shapes.CallEvent.model_validate(step) for step in story.steps]
         return ListPage[shapes.CallEvent](items=items, next_cursor=None)
@@ -60,16 +66,16 @@ class CallOperations:
                 "GET",
                 "/calls",
                 "List calls, newest first",
-                self.calls,
+                self.list_calls,
                 ListPage[shapes.Call],
                 query=CallsQuery,
             ),
-            Operation("GET", "/calls/{call_id}", "Get a call", self.call, shapes.Call),
+            Operation("GET", "/calls/{call_id}", "Get a call", self.get_call, shapes.Call),
             Operation(
                 "GET",
                 "/calls/{call_id}/events",
                 "List the steps of a call",
-                self.call_events,
+                self.list_call_events,
                 ListPage[shapes.CallEvent],
             ),
         ]

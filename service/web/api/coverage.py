@@ -15,7 +15,8 @@ class CoverageOperations:
 
     coverages: Coverages
 
-    async def get(self, request: ApiRequest) -> BaseModel:
+    async def get_coverage(self, request: ApiRequest) -> BaseModel:
+        """For each kind of call, whether a blocked one is stopped, how, and what is in the way."""
         found = await self.coverages.of(request.ids["phone_number_id"])
         return Coverage.model_validate(found)
 
@@ -25,7 +26,7 @@ class CoverageOperations:
                 "GET",
                 "/phone-numbers/{phone_number_id}/coverage",
                 "Describe where blocked calls of a number are stopped",
-                self.get,
+                self.get_coverage,
                 Coverage,
             )
         ]

@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 document, built from the table that builds the routes."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from service.web.api.examples import example_of
 from service.web.api.operations import BY_EXTERNAL_ID, OWNER, PREFIX, Operation
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.problems import Problem
@@ -25,14 +25,61 @@ these first parts of the paths; without scopes it has access to all.
 """
 PROBLEMS = {
     400: "The body is not valid JSON, or the operation takes no body.",
-    401: "The token is missing, unknown, revoked or expired.",
-    403: "The role is too low, or the token lacks the scope.",
-    404: "The object does not exist.",
-    409: "The request conflicts with existing data.",
+    401: "The token is missing, unknown, revoked or expired: `unauthorized`.",
+    403: "The role is too low, or the token lacks the scope: `forbidden`.",
+    404: "The object does not exist; `code` says which kind, such as `organization_not_found`.",
+    409: "The request conflicts with what is stored; `code` says how.",
     413: "The body exceeds 1 MiB.",
     415: "The body is not plain `application/json`.",
-    422: "The request is invalid.",
-    503: "PostgreSQL or Vapi does not respond.",
+    422: "The request is invalid: `errors` names each field and what is wrong with it.",
+    503: "PostgreSQL or Vapi does not respond: `unavailable`.",
+}
+IDS = {
+    OWNER: f"The id, or `{BY_EXTERNAL_ID}` and the organization's external id.",
+    "vapi_phone_number_id": "The number's id at Vapi.",
+    "phone_number_id": "The number's id in Callgate.",
+    "call_id": "The call's id in Callgate.",
+    "token_id": "The token's id.",
+}
+QUERIES = {
+    "limit": "How many items a page has at most.",
+    "cursor": "The `next_cursor` of the page before.",
+    "query": "A part of the name or the external id, a whole id, or digits of a phone number.",
+    "search": "A text to look for, as people write it.",
+    "external_id": "Exactly this external id.",
+    "allowed": "Only organizations whose calls pass now, or are blocked.",
+    "reason": "Only this reason of a decision.",
+    "trial": "Only organizations whose trial is in this state.",
+    "override": "Only organizations with an override, or without one.",
+    "numbers": "Only organizations with phone numbers, or without any.",
+    "plan_status": "Only organizations whose plan has this status; `none`: no plan.",
+    "sort": "The order; a minus reverses it.",
+    "organization_id": "Only what belongs to this organization.",
+    "phone_number_id": "Only what belongs to this phone number.",
+    "sync_state": "Only numbers whose webhook is in this state.",
+    "vapi_call_id": "Exactly the call with this id at Vapi.",
+    "blocked": "Only blocked calls, or only allowed ones.",
+    "gate": "Only calls that were decided at this gate.",
+    "since": "From this instant on.",
+    "until": "Before this instant.",
+    "at": "The instant that the answer is about; now without it.",
+    "as_of": "When the billing system removed it; an older change answers 409.",
+    "ignored": "Ignored numbers instead of open ones.",
+    "object_type": "Only changes of this kind of object.",
+    "object_id": "Only changes of this object.",
+    "actor": "Only changes by this author.",
+    "source": "Only changes from here: `api`, `web`, `cli`, `system`.",
+    "action": "Only this action, such as `plan.set`.",
+}
+TAGS = {
+    "organizations": "Clients, what entitles them to calls, and how their calls are handled.",
+    "phone-numbers": "Registered numbers, their webhooks at Vapi, and where blocked calls are stopped.",
+    "unknown-numbers": "Numbers that call and that no organization has registered.",
+    "reconcile": "Sweeps that compare all numbers with Vapi and repair drift.",
+    "calls": "Calls with their decisions, step by step.",
+    "policies": "The chain of access policies.",
+    "audit": "Every change, with its author.",
+    "tokens": "API tokens.",
 }
 HEADERS = {
     401: ("WWW-Authenticate", "The authentication scheme."),
@@ -61,10 +108,17 @@ def build_openapi(operations: Sequence[Operation], version: str) -> Json:
         "info": {"title": "Callgate", "version": version, "description": DESCRIPTION},
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API token, such as one of `callgate token create`.",
+                }
+            },
         },
     }
 
@@ -83,20 +137,25 @@ def build_schemas(
 
 def describe(operation: Operation, references: References) -> Json:
     """Describe an operation with its parameters, body and responses."""
-    words = re.findall(r"\w+", operation.path)
     found: Json = {
         "summary": operation.summary,
-        "operationId": "_".join([operation.method.lower(), *words]),
-        "tags": [words[0]],
+        "description": operation.description,
+        "operationId": operation.name,
+        "tags": [operation.area],
         "parameters": parameters(operation),
         "responses": responses(operation, references),
     }
     if operation.body is not None:
         found["requestBody"] = {
             "required": not operation.body_optional,
-            "content": {"application/json": {"schema": references[operation.body]}},
+            "content": json_content(operation.body, references),
         }
     return found
+
+
+def json_content(model: type[BaseModel], references: References) -> Json:
+    """Describe a JSON body, with its example."""
+    return {"application/json": {"schema": references[model], "example": example_of(model)}}
 
 
 def parameters(operation: Operation) -> list[Json]:
@@ -106,6 +165,7 @@ def parameters(operation: Operation) -> list[Json]:
             "name": name,
             "in": "path",
             "required": True,
+            "description": IDS.get(name, f"The {name.removesuffix('_id').replace('_', ' ')}."),
             "schema": id_schema(operation, name),
         }
         for name in operation.parameters
@@ -113,7 +173,13 @@ def parameters(operation: Operation) -> list[Json]:
     if operation.query is not None:
         properties = operation.query.model_json_schema()["properties"]
         found.extend(
-            {"name": name, "in": "query", "required": False, "schema": present(schema)}
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": QUERIES[name],
+                "schema": present(schema),
+            }
             for name, schema in properties.items()
         )
     return found
@@ -131,7 +197,6 @@ def id_schema(operation: Operation, name: str) -> Json:
             uuid,
             {"type": "string", "pattern": f"^{BY_EXTERNAL_ID}[A-Za-z0-9_.-]{{1,200}}$"},
         ],
-        "description": f"The id, or `{BY_EXTERNAL_ID}` and the organization's external id.",
     }
 
 
@@ -147,7 +212,7 @@ def present(schema: Json) -> Json:
 def responses(operation: Operation, references: References) -> Json:
     success: Json = {"description": operation.summary}
     if operation.gives is not None:
-        success["content"] = {"application/json": {"schema": references[operation.gives]}}
+        success["content"] = json_content(operation.gives, references)
     if operation.status == 201:
         success["headers"] = header("Location", "The address of the new object.")
     statuses = {400, 401, 403, 413, 422, 503, *operation.problems}

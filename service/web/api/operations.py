@@ -3,10 +3,11 @@
 One table of operations builds the routes and the OpenAPI document, so that they always agree.
 """
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from aiohttp import web
@@ -46,7 +47,13 @@ BY_EXTERNAL_ID = "external_id:"
 FindOwner = Callable[[str], Awaitable[UUID]]
 """The id of the organization with an external id; raises `OrganizationNotFoundError`."""
 
-Run = Callable[[ApiRequest], Awaitable[BaseModel | None]]
+
+class Run(Protocol):
+    """The handler of an operation. Its name is the operation's id, its docstring the description."""
+
+    __name__: str
+
+    async def __call__(self, request: ApiRequest, /) -> BaseModel | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,16 @@ class Operation:
     seconds: float = 30.0
     vapi_ids: tuple[str, ...] = ()
     makes_at: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The id of the operation, which reads as a method: the name of its handler."""
+        return self.run.__name__
+
+    @property
+    def description(self) -> str:
+        """What the handler's docstring says."""
+        return inspect.cleandoc(self.run.__doc__ or "")
 
     @property
     def area(self) -> str:

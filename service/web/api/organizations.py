@@ -35,7 +35,11 @@ class OrganizationOperations:
     async def shaped(self, organization: Organization) -> shapes.Organization:
         return organization_shape(organization, await self.preview.decide(organization))
 
-    async def create(self, request: ApiRequest) -> BaseModel:
+    async def create_organization(self, request: ApiRequest) -> BaseModel:
+        """Add a client. Without a plan, a trial or an override its calls are blocked.
+
+        `external_id` is your own key for it, unique; it may stand in paths as `external_id:<value>`.
+        """
         values = request.body.model_dump()
         self.check(values)
         return await self.shaped(await self.organizations.create(request.actor, values))
@@ -45,7 +49,11 @@ class OrganizationOperations:
         if isinstance(url, str):
             check_forward_url(url, self.relay_hosts)
 
-    async def list_page(self, request: ApiRequest) -> BaseModel:
+    async def list_organizations(self, request: ApiRequest) -> BaseModel:
+        """Organizations with their access now.
+
+        `query` is a part of a name or external id, a whole id, or digits of a phone number.
+        """
         query: OrganizationsQuery = request.query
         listing = await self.listed.page(
             query.wanted, after=read_position(query.cursor, query.sort), limit=query.limit
@@ -55,10 +63,12 @@ class OrganizationOperations:
             next_cursor=write_position(listing.next),
         )
 
-    async def get(self, request: ApiRequest) -> BaseModel:
+    async def get_organization(self, request: ApiRequest) -> BaseModel:
+        """An organization with its plan, trial and override, and its access now."""
         return await self.shaped(await self.organizations.get(request.ids["organization_id"]))
 
-    async def patch(self, request: ApiRequest) -> BaseModel:
+    async def change_organization(self, request: ApiRequest) -> BaseModel:
+        """Change the fields that are sent; the others stay."""
         body: shapes.OrganizationPatch = request.body
         values = body.model_dump(include=body.model_fields_set)
         if "handling" in values:
@@ -68,10 +78,18 @@ class OrganizationOperations:
             await self.organizations.change(request.actor, request.ids["organization_id"], values)
         )
 
-    async def delete(self, request: ApiRequest) -> None:
+    async def delete_organization(self, request: ApiRequest) -> None:
+        """Delete an organization; while it has numbers the answer is 409.
+
+        Its calls and its audit entries stay.
+        """
         await self.organizations.delete(request.actor, request.ids["organization_id"])
 
-    async def access(self, request: ApiRequest) -> BaseModel:
+    async def explain_access(self, request: ApiRequest) -> BaseModel:
+        """The decision on a call now, or at another time, with what each policy answered.
+
+        It has no side effects.
+        """
         query: AccessQuery = request.query
         decision = await self.organizations.access(
             request.ids["organization_id"], at=query.at, phone_number_id=query.phone_number_id
@@ -85,7 +103,8 @@ class OrganizationOperations:
             }
         )
 
-    async def history(self, request: ApiRequest) -> BaseModel:
+    async def get_history(self, request: ApiRequest) -> BaseModel:
+        """Plan, trial and override as they were at an instant; now without one."""
         query: HistoryQuery = request.query
         now = await self.organizations.get(request.ids["organization_id"])
         then = await self.organizations.at_time(now, query.at)
@@ -100,6 +119,10 @@ class OrganizationOperations:
         )
 
     async def put_plan(self, request: ApiRequest) -> BaseModel:
+        """Set the plan that a billing system knows, in Stripe's words.
+
+        A change whose `as_of` is older than the stored one answers 409 `stale_change`.
+        """
         body: shapes.PlanBody = request.body
         return await self.shaped(
             await self.organizations.put_plan(
@@ -108,6 +131,10 @@ class OrganizationOperations:
         )
 
     async def put_trial(self, request: ApiRequest) -> BaseModel:
+        """Set the trial. Without `starts_at` it began when it was first set.
+
+        An `ends_at` in the past is a trial that is over.
+        """
         body: shapes.TrialBody = request.body
         return await self.shaped(
             await self.organizations.put_trial(
@@ -116,6 +143,10 @@ class OrganizationOperations:
         )
 
     async def put_override(self, request: ApiRequest) -> BaseModel:
+        """Allow or deny every call, whatever the plan says; a denial wins over all policies.
+
+        The author is the token's name. The role `support` sets overrides of up to 7 days.
+        """
         body: shapes.OverrideBody = request.body
         override = Override(
             body.effect, body.reason, request.actor.name, body.starts_at, body.expires_at
@@ -128,6 +159,7 @@ class OrganizationOperations:
 
     def deleting(self, kind: Entitlement) -> Run:
         async def delete(request: ApiRequest) -> BaseModel:
+            """Remove it; the other entitlements decide from the next call on."""
             return await self.shaped(
                 await self.organizations.delete_entitlement(
                     request.actor,
@@ -137,6 +169,7 @@ class OrganizationOperations:
                 )
             )
 
+        delete.__name__ = f"delete_{kind}"
         return delete
 
     def entitlement_operations(self) -> list[Operation]:
@@ -179,7 +212,7 @@ class OrganizationOperations:
                 "POST",
                 "/organizations",
                 "Create an organization",
-                self.create,
+                self.create_organization,
                 gives,
                 status=201,
                 body=shapes.OrganizationBody,
@@ -189,16 +222,16 @@ class OrganizationOperations:
                 "GET",
                 "/organizations",
                 "List organizations",
-                self.list_page,
+                self.list_organizations,
                 ListPage[shapes.Organization],
                 query=OrganizationsQuery,
             ),
-            Operation("GET", one, "Get an organization", self.get, gives),
+            Operation("GET", one, "Get an organization", self.get_organization, gives),
             Operation(
                 "PATCH",
                 one,
                 "Change an organization",
-                self.patch,
+                self.change_organization,
                 gives,
                 body=shapes.OrganizationPatch,
                 problems=(409,),
@@ -207,7 +240,7 @@ class OrganizationOperations:
                 "DELETE",
                 one,
                 "Delete an organization that has no numbers",
-                self.delete,
+                self.delete_organization,
                 None,
                 status=204,
                 problems=(409,),
@@ -217,7 +250,7 @@ class OrganizationOperations:
                 "GET",
                 f"{one}/history",
                 "Read plan, trial and override as they were at an instant",
-                self.history,
+                self.get_history,
                 History,
                 query=HistoryQuery,
             ),
@@ -225,7 +258,7 @@ class OrganizationOperations:
                 "GET",
                 f"{one}/access",
                 "Explain an organization's access",
-                self.access,
+                self.explain_access,
                 AccessExplained,
                 query=AccessQuery,
             ),

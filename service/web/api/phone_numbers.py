@@ -18,11 +18,16 @@ class PhoneNumberOperations:
 
     numbers: PhoneNumbers
 
-    async def create(self, request: ApiRequest) -> BaseModel:
+    async def create_phone_number(self, request: ApiRequest) -> BaseModel:
+        """Register a number by its id at Vapi and configure its webhook there at once.
+
+        If Vapi cannot be reached the number stays `pending` and is configured later.
+        """
         body: shapes.PhoneNumberBody = request.body
         return phone_number_shape(await self.numbers.create(request.actor, body.model_dump()))
 
-    async def list_page(self, request: ApiRequest) -> BaseModel:
+    async def list_phone_numbers(self, request: ApiRequest) -> BaseModel:
+        """Registered numbers; `search` is a part of a number as people write it, a label or a name."""
         query: PhoneNumbersQuery = request.query
         after = read_cursor(query.cursor, UUID)
         found = await self.numbers.list_page(
@@ -38,20 +43,24 @@ class PhoneNumberOperations:
             next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
         )
 
-    async def get(self, request: ApiRequest) -> BaseModel:
+    async def get_phone_number(self, request: ApiRequest) -> BaseModel:
+        """A number and the state of its webhook at Vapi."""
         return phone_number_shape(await self.numbers.get(request.ids["phone_number_id"]))
 
-    async def patch(self, request: ApiRequest) -> BaseModel:
+    async def change_phone_number(self, request: ApiRequest) -> BaseModel:
+        """Change the fields that are sent. Another gate, answer or owner is written to Vapi at once."""
         body: shapes.PhoneNumberPatch = request.body
         values = body.model_dump(include=body.model_fields_set)
         return phone_number_shape(
             await self.numbers.change(request.actor, request.ids["phone_number_id"], values)
         )
 
-    async def delete(self, request: ApiRequest) -> None:
+    async def delete_phone_number(self, request: ApiRequest) -> None:
+        """Release a number: what was configured at Vapi before Callgate is put back."""
         await self.numbers.delete(request.actor, request.ids["phone_number_id"])
 
-    async def sync(self, request: ApiRequest) -> BaseModel:
+    async def sync_phone_number(self, request: ApiRequest) -> BaseModel:
+        """Compare a number with Vapi now and repair it, also while the reconciler leaves it alone."""
         return phone_number_shape(
             await self.numbers.sync(request.actor, request.ids["phone_number_id"])
         )
@@ -63,7 +72,7 @@ class PhoneNumberOperations:
                 "POST",
                 "/phone-numbers",
                 "Register a phone number and configure it at Vapi",
-                self.create,
+                self.create_phone_number,
                 gives,
                 status=201,
                 body=shapes.PhoneNumberBody,
@@ -73,16 +82,16 @@ class PhoneNumberOperations:
                 "GET",
                 "/phone-numbers",
                 "List phone numbers",
-                self.list_page,
+                self.list_phone_numbers,
                 ListPage[shapes.PhoneNumber],
                 query=PhoneNumbersQuery,
             ),
-            Operation("GET", one, "Get a phone number", self.get, gives),
+            Operation("GET", one, "Get a phone number", self.get_phone_number, gives),
             Operation(
                 "PATCH",
                 one,
                 "Change a phone number",
-                self.patch,
+                self.change_phone_number,
                 gives,
                 body=shapes.PhoneNumberPatch,
             ),
@@ -90,9 +99,11 @@ class PhoneNumberOperations:
                 "DELETE",
                 one,
                 "Release a phone number and restore its previous webhook",
-                self.delete,
+                self.delete_phone_number,
                 None,
                 status=204,
             ),
-            Operation("POST", f"{one}/sync", "Sync a phone number now", self.sync, gives),
+            Operation(
+                "POST", f"{one}/sync", "Sync a phone number now", self.sync_phone_number, gives
+            ),
         ]

@@ -18,7 +18,8 @@ class PolicyOperations:
     describe: Callable[[], Sequence[object]]
     problems: Sequence[object]
 
-    async def policies(self, request: ApiRequest) -> BaseModel:
+    async def list_policies(self, request: ApiRequest) -> BaseModel:
+        """The policies in the order in which they are asked, with their health in this replica."""
         query: PageQuery = request.query
         after = read_cursor(query.cursor, place_in_log)
         start = after[0] if after else 0
@@ -36,7 +37,7 @@ class PolicyOperations:
                 "GET",
                 "/policies",
                 "List the policy chain in order",
-                self.policies,
+                self.list_policies,
                 PoliciesPage,
                 query=PageQuery,
             ),

@@ -18,6 +18,7 @@ class TokenOperations:
     tokens: Tokens
 
     async def create_token(self, request: ApiRequest) -> BaseModel:
+        """The secret is in this answer only. A token creates none that reaches further than itself."""
         body: shapes.TokenBody = request.body
         token, secret = await self.tokens.create(
             request.actor,
@@ -29,6 +30,7 @@ class TokenOperations:
         return shapes.NewToken.model_validate({**asdict(token), "token": secret})
 
     async def list_tokens(self, request: ApiRequest) -> BaseModel:
+        """Tokens without their secrets: who made them, what they reach, when they were used last."""
         query: PageQuery = request.query
         after = read_cursor(query.cursor, UUID)
         found = await self.tokens.list_page(
@@ -41,6 +43,7 @@ class TokenOperations:
         )
 
     async def revoke_token(self, request: ApiRequest) -> None:
+        """The token and those that it created end at once."""
         await self.tokens.revoke(request.actor, request.ids["token_id"])
 
     def operations(self) -> list[Operation]:

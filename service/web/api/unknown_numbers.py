@@ -19,7 +19,8 @@ class UnknownNumberOperations:
 
     unknown: UnknownNumbers
 
-    async def list_page(self, request: ApiRequest) -> BaseModel:
+    async def list_unknown_numbers(self, request: ApiRequest) -> BaseModel:
+        """Numbers whose calls reach Callgate although no organization has registered them."""
         query: UnknownNumbersQuery = request.query
         after = read_cursor(query.cursor, place_in_time, str)
         found = await self.unknown.list_page(
@@ -34,16 +35,19 @@ class UnknownNumberOperations:
             cursor = write_cursor(last.last_seen_at.isoformat(), last.vapi_phone_number_id)
         return ListPage[UnknownNumber](items=items, next_cursor=cursor)
 
-    async def claim(self, request: ApiRequest) -> BaseModel:
+    async def claim_unknown_number(self, request: ApiRequest) -> BaseModel:
+        """Register the number for an organization, as `POST /phone-numbers` does."""
         body: ClaimBody = request.body
         number = await self.unknown.claim(request.actor, request.vapi_ids[NAME], body.model_dump())
         return phone_number_shape(number)
 
-    async def ignore(self, request: ApiRequest) -> BaseModel:
+    async def ignore_unknown_number(self, request: ApiRequest) -> BaseModel:
+        """Leave the number out of the list and of the conditions."""
         found = await self.unknown.ignore(request.actor, request.vapi_ids[NAME])
         return UnknownNumber.model_validate(found)
 
-    async def heed(self, request: ApiRequest) -> BaseModel:
+    async def heed_unknown_number(self, request: ApiRequest) -> BaseModel:
+        """Show the number in the list again."""
         found = await self.unknown.unignore(request.actor, request.vapi_ids[NAME])
         return UnknownNumber.model_validate(found)
 
@@ -54,7 +58,7 @@ class UnknownNumberOperations:
                 "GET",
                 "/unknown-numbers",
                 "List unknown numbers by their last call, newest first",
-                self.list_page,
+                self.list_unknown_numbers,
                 ListPage[UnknownNumber],
                 query=UnknownNumbersQuery,
             ),
@@ -62,7 +66,7 @@ class UnknownNumberOperations:
                 "POST",
                 f"{one}/claim",
                 "Register an unknown number for an organization",
-                self.claim,
+                self.claim_unknown_number,
                 PhoneNumber,
                 status=201,
                 body=ClaimBody,
@@ -74,7 +78,7 @@ class UnknownNumberOperations:
                 "PUT",
                 f"{one}/ignore",
                 "Ignore an unknown number",
-                self.ignore,
+                self.ignore_unknown_number,
                 UnknownNumber,
                 vapi_ids=(NAME,),
             ),
@@ -82,7 +86,7 @@ class UnknownNumberOperations:
                 "DELETE",
                 f"{one}/ignore",
                 "Stop ignoring an unknown number",
-                self.heed,
+                self.heed_unknown_number,
                 UnknownNumber,
                 vapi_ids=(NAME,),
             ),

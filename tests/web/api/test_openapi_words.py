@@ -1,0 +1,101 @@
+"""The words of the document: names that read as methods, descriptions, tags, valid examples."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from openapi_schema_validator import OAS31Validator
+
+from service.web.api.examples import EXAMPLES
+from service.web.api.openapi import IDS, QUERIES
+from service.web.shapes.bodies import RequestBody
+from tests.support.api import ApiClient
+
+# The ids of operations are a promise: generated clients have them as method names.
+NAMES = """
+change_organization change_phone_number claim_unknown_number create_organization
+create_phone_number create_token delete_organization delete_override delete_phone_number
+delete_plan delete_trial explain_access get_call get_coverage get_history get_organization
+get_phone_number get_reconcile_status get_route heed_unknown_number ignore_unknown_number
+list_audit list_call_events list_calls list_changes list_organizations list_phone_numbers
+list_policies list_tokens list_unknown_numbers pause_phone_number pause_reconcile put_override
+put_plan put_trial reconcile resume_phone_number resume_reconcile revoke_token roll_back_change
+sync_phone_number
+"""
+
+Found = list[tuple[str, str, dict[str, Any]]]
+
+
+async def read(api: ApiClient) -> Any:
+    return (await api.with_token(None).ask("GET", "/api/openapi.json", root="")).json
+
+
+def operations(document: Any) -> Found:
+    return [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def bodies(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The JSON contents of an operation: of its request and of its success."""
+    if "requestBody" in operation:
+        yield operation["requestBody"]["content"]["application/json"]
+    for status, response in operation["responses"].items():
+        if status.startswith("2") and "content" in response:
+            yield response["content"]["application/json"]
+
+
+async def test_ids_read_as_methods_and_stay(api: ApiClient) -> None:
+    found = operations(await read(api))
+    assert sorted(operation["operationId"] for _, _, operation in found) == NAMES.split()
+
+
+async def test_every_operation_is_described(api: ApiClient) -> None:
+    document = await read(api)
+    tags = {tag["name"] for tag in document["tags"]}
+    for method, path, operation in operations(document):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert re.search(r"\w.*[.`]$", operation["description"], re.DOTALL), where
+        assert set(operation["tags"]) <= tags, where
+        assert {"401", "403", "422"} <= set(operation["responses"]), where
+        assert ("404" in operation["responses"]) >= ("{" in path), where
+        for parameter in operation["parameters"]:
+            assert parameter["description"], (where, parameter["name"])
+        for response in operation["responses"].values():
+            assert response["description"], where
+    assert all(tag["description"] for tag in document["tags"])
+    used = {tag for _, _, operation in operations(document) for tag in operation["tags"]}
+    assert used == tags
+    names = {
+        parameter["name"]
+        for _, _, operation in operations(document)
+        for parameter in operation["parameters"]
+    }
+    assert names == set(IDS) | set(QUERIES)
+
+
+async def test_every_body_has_an_example_that_fits_its_schema(api: ApiClient) -> None:
+    document = await read(api)
+    for method, path, operation in operations(document):
+        for content in bodies(operation):
+            schema = {**content["schema"], "components": document["components"]}
+            faults = [
+                error.message for error in OAS31Validator(schema).iter_errors(content["example"])
+            ]
+            assert faults == [], (method, path)
+
+
+def test_every_example_is_taken_by_its_model() -> None:
+    for model, example in EXAMPLES.items():
+        model.model_validate_json(json_of(example))
+        if not issubclass(model, RequestBody):
+            # Responses are written whole: an example without a field would hide it.
+            assert set(example) == set(model.model_fields), model
+
+
+def json_of(value: object) -> bytes:
+    return orjson.dumps(value)
