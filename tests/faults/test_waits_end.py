@@ -84,7 +84,7 @@ async def test_a_lock_on_the_calls_delays_no_answer_and_loses_no_end(
                 await asyncio.sleep(LOCK_SECONDS / len(messages) / 2)
                 most = max(most, await observer.fetchval(WAITING))
             await asyncio.sleep(max(until - time.monotonic(), 0))
-            # PostgreSQL gives up a lock after three seconds at most, also for what was abandoned.
+            # PostgreSQL ends a wait for a lock after three seconds at most, also for what was abandoned.
             assert await observer.fetchval(WAITING + LONG) == 0
         assert 0 < most <= POOL + MOST_FOR_CALLS + MOST_ABANDONED
         found = await asyncio.gather(*answers)

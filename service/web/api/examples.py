@@ -1,10 +1,32 @@
 """An example of every body of the API, shown in its document. A test holds them to their shapes."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import BaseModel
 
+from service.web.api.example_objects import (
+    ASSISTANT_ID,
+    CALL,
+    DECISION,
+    FIELD,
+    LATER,
+    LISTENER,
+    NOON,
+    NUMBER_ID,
+    ORGANIZATION,
+    ORGANIZATION_ID,
+    PERIOD_END,
+    PHONE_NUMBER,
+    PLAN,
+    REPAIR,
+    STORED_PLAN,
+    SWEEP,
+    TOKEN,
+    VAPI_CALL_ID,
+    VAPI_NUMBER_ID,
+    Json,
+)
 from service.web.shapes import (
     audit,
     calls,
@@ -19,150 +41,6 @@ from service.web.shapes import (
     unknown_numbers,
 )
 from service.web.shapes.paging import ListPage
-
-Json = dict[str, Any]
-
-ORGANIZATION_ID = "0d5f2a1e-8c4b-4f7a-9a55-3f6f0c2b7a11"
-NUMBER_ID = "6f0f1c52-7f0f-4f5c-8a83-0a2a6a1f9d21"
-VAPI_NUMBER_ID = "3f6c2a10-7f3e-4c56-9d0b-1a2b3c4d5e6f"
-VAPI_CALL_ID = "0196b7f0-6c1e-7a3b-8f00-5a3d9c1e2b44"
-ASSISTANT_ID = "b2a91d60-1c2d-4e3f-8a9b-0c1d2e3f4a5b"
-CALL_ID = "9b1c7f52-2f6d-4a39-8f57-6f2d3b9a1c02"
-NOON = "2026-12-01T12:00:00Z"
-LATER = "2026-12-01T12:00:01Z"
-PERIOD_END = "2027-01-01T00:00:00Z"
-
-PLAN: Json = {"code": "pro", "status": "active", "current_period_end": PERIOD_END}
-STORED_PLAN: Json = {
-    **PLAN,
-    "grace_period_end": None,
-    "cancel_at_period_end": False,
-    "limits": {"minutes": 500},
-    "as_of": NOON,
-}
-HANDLING: Json = {
-    "ring_gate": None,
-    "goodbye": False,
-    "when_access_ends": "finish",
-    "decision_metadata": False,
-    "take_events": False,
-    "max_duration_seconds": None,
-    "transfer_when_down": None,
-    "language": None,
-}
-ORGANIZATION: Json = {
-    "id": ORGANIZATION_ID,
-    "name": "Corner Bakery",
-    "external_id": "customer-1042",
-    "blocked_message": "This number is not in service at the moment.",
-    "forward_url": None,
-    "attributes": {"region": "north"},
-    "assistant_ids": [],
-    "handling": HANDLING,
-    "blocked_messages": [],
-    "plan": STORED_PLAN,
-    "trial": None,
-    "override": None,
-    "access": {"allowed": True, "policy": "plan", "reason": "plan_active"},
-    "created_at": NOON,
-    "updated_at": NOON,
-}
-PHONE_NUMBER: Json = {
-    "id": NUMBER_ID,
-    "organization_id": ORGANIZATION_ID,
-    "vapi_phone_number_id": VAPI_NUMBER_ID,
-    "number": "+15552000001",
-    "label": "Front desk",
-    "gate": "event",
-    "answer_with": None,
-    "sync": {
-        "state": "in_sync",
-        "level": "phone_number",
-        "drift": [],
-        "last_checked_at": NOON,
-        "last_error": None,
-        "next_attempt_at": None,
-    },
-    "pause": None,
-    "conditions": {"configured": True, "unshadowed": True, "last_event_at": NOON},
-    "created_at": NOON,
-    "updated_at": NOON,
-}
-DECISION: Json = {
-    "id": "c0a8f4de-3b62-4d0e-9b7a-1f2e3d4c5b6a",
-    "effect": "deny",
-    "determined_by": None,
-    "reason": "no_plan_or_trial",
-    "basis": "fresh",
-    "trace": [
-        {
-            "policy": "plan",
-            "effect": "abstain",
-            "reason": None,
-            "counted_as": None,
-            "duration_ms": 0.01,
-        }
-    ],
-}
-CALL: Json = {
-    "id": CALL_ID,
-    "vapi_call_id": VAPI_CALL_ID,
-    "organization_id": ORGANIZATION_ID,
-    "phone_number_id": NUMBER_ID,
-    "type": "inboundPhoneCall",
-    "status": "failed",
-    "blocked": True,
-    "reason": "no_plan_or_trial",
-    "gate": "event",
-    "hangup": {"state": "confirmed", "attempts": 1},
-    "decision": DECISION,
-    "started_at": NOON,
-    "ended_at": LATER,
-    "ended_reason": "assistant-ended-call",
-    "duration_seconds": 0.9,
-    "cost": 0.001,
-    "lived_seconds": 0.9,
-    "cut_at": None,
-    "cut_reason": None,
-    "missed": False,
-}
-FIELD: Json = {
-    "field": "server.url",
-    "desired": "https://calls.example.net/api/vapi/webhook",
-    "observed": "https://old.example.net/hook",
-}
-REPAIR: Json = {"phone_number_id": NUMBER_ID, "changes": [FIELD]}
-SWEEP: Json = {
-    "started_at": NOON,
-    "finished_at": LATER,
-    "started_by": "schedule",
-    "dry_run": False,
-    "outcome": "done",
-    "registered": 1,
-    "seen": 1,
-    "figures": {"in_sync": 1},
-    "error": None,
-}
-LISTENER: Json = {
-    "level": "phone_number",
-    "vapi_id": VAPI_NUMBER_ID,
-    "name": "Front desk",
-    "url": "https://calls.example.net/api/vapi/webhook",
-    "ours": True,
-    "events": "call events",
-    "why": "The assistant has no server of its own.",
-}
-TOKEN: Json = {
-    "id": "1e2d3c4b-5a69-4788-96a5-b4c3d2e1f001",
-    "name": "billing",
-    "role": "admin",
-    "scopes": ["organizations"],
-    "created_by": "ada",
-    "created_at": NOON,
-    "expires_at": None,
-    "revoked_at": None,
-    "last_used_at": None,
-}
 
 EXAMPLES: Mapping[type[BaseModel], Json] = {
     organizations.OrganizationBody: {"name": "Corner Bakery", "external_id": "customer-1042"},
