@@ -68,7 +68,10 @@ BESIDE = {
     "admin": {
         "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",
     },
-    "api": {"application", "build", "example_objects", "examples", "json_body", "openapi", "operations", "static"},
+    "api": {
+        "application", "build", "example_objects", "examples", "json_body", "openapi", "operations",
+        "static",
+    },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
     "cli": {"errors", "lazy", "running", "secrets", "serve"},
 }  # fmt: skip

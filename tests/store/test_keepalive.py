@@ -28,7 +28,7 @@ async def test_every_kind_of_connection_has_them(dsn: str) -> None:
                 assert option(one, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
                 unanswered = option(one, socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
                 assert unanswered == UNANSWERED_SECONDS * 1000
-                # PostgreSQL was told as well; on the proxy's socket of the file system it has no effect.
+                # PostgreSQL has it as well; on the proxy's socket of the file system it has no effect.
                 assert await one.fetchval(SOURCE, list(SERVER_SETTINGS)) == ["client"]
             single.terminate()
         own.drop()

@@ -66,6 +66,7 @@ PHONE_NUMBER: Json = {
         "next_attempt_at": None,
     },
     "pause": None,
+    "secret_lost": False,
     "conditions": {"configured": True, "unshadowed": True, "last_event_at": NOON},
     "created_at": NOON,
     "updated_at": NOON,
