@@ -6,6 +6,7 @@ import structlog
 
 from service.access.call_recorder import CallRecorder
 from service.access.contested_calls import ContestedCalls
+from service.access.corrected_calls import CorrectedCalls
 from service.access.directory import AccessDirectory
 from service.access.enforcement.call_cutter import CallCutter
 from service.access.enforcement.call_owners import CallOwners
@@ -62,6 +63,7 @@ class Access:
     worker: HangupWorker
     cutter: CallCutter
     contested: ContestedCalls
+    corrected: CorrectedCalls
     watch: CallWatch
 
     def background(self) -> list[BackgroundLoop]:
@@ -74,6 +76,7 @@ class Access:
             *self.worker.background(),
             self.cutter.background(),
             self.contested.background(),
+            self.corrected.background(),
             *self.watch.background(),
         ]
 
@@ -113,6 +116,8 @@ def build_access(core: Core) -> Access:
     ladder = HangupLadder(core.client, control, StoredHangups(calls, owners), events.record)
     spool = Spool(settings.callgate_data_dir / "spool", calls)
     recorder = CallRecorder(calls, CallWriter(calls), spool, ladder.attempt_now, events.record)
+    corrected = CorrectedCalls(calls, recorder.known)
+    spool.on_stored = corrected.take
     longest = settings.callgate_max_call_seconds
     cutter = CallCutter(calls, directory, policies.standings, longest)
     blocked_message = settings.callgate_blocked_message
@@ -130,6 +135,7 @@ def build_access(core: Core) -> Access:
         worker=HangupWorker(core.dsn, pool, ladder),
         cutter=cutter,
         contested=ContestedCalls(calls, recorder.known),
+        corrected=corrected,
         watch=CallWatch(
             calls, core.client, directory, settings.callgate_call_watch_interval, owners
         ),

@@ -9,7 +9,7 @@ moment: the next reader then finds it, and it learns of another replica's decisi
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -53,15 +53,18 @@ class CallRecorder:
     recording: dict[CallKey, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
 
-    async def record(self, call: NewCall) -> tuple[KnownCall, bool]:
-        """Record a call in PostgreSQL, or else in the spool.
+    async def record(
+        self, call: NewCall, decide_alone: Callable[[], Awaitable[NewCall]] | None = None
+    ) -> tuple[KnownCall, bool]:
+        """Record a call in PostgreSQL, or else in the spool, as `decide_alone` decides it.
 
         True if this decision is the first one for its organization.
         """
         try:
             recorded = await self.writer.record(call, RECORD_SECONDS)
         except RecordsUnavailableError:
-            return await self.keep_for_later(call), True
+            alone = call if decide_alone is None else await decide_alone()
+            return await self.keep_for_later(alone), True
         if recorded.stored is not None and recorded.stored.owner is not None:
             return self.note_claim(call, recorded.stored, first=recorded.first), recorded.first
         if recorded.first:
@@ -72,14 +75,15 @@ class CallRecorder:
 
     async def keep_for_later(self, call: NewCall) -> KnownCall:
         """Spool a call while PostgreSQL is away, and hang it up from memory if it is blocked."""
-        await self.spool.keep(Entry(call=call))
+        await self.spool.keep(Entry(call=replace(call, acted=True)))
+        self.known.unconfirmed[call.vapi_call_id] = None
         main = self.known.get(call.vapi_call_id)
         contested = main is not None and main.organization_id not in (None, call.organization_id)
         if contested and main is not None:
             announce_claim(call, main.organization_id)
         else:
             announce(call)
-        if call.hangup_after_seconds == 0:
+        if call.hangup_after_seconds == 0 and not call.guessed:
             # Of a contested call Vapi alone may give the control URL, with whose call it is.
             self.start(self.hang_up_now(call.key, None if contested else call.control_url))
         return known_from(call)
@@ -101,7 +105,7 @@ class CallRecorder:
     async def record_beside_answer(self, call: NewCall) -> tuple[KnownCall, bool]:
         """Record a call while its assistant-request is answered; the answer waits only if alone."""
         alone = not self.recording
-        page = self.spool.note(Entry(call=call))
+        page = self.spool.note(Entry(call=replace(call, acted=True)))
         recording = asyncio.create_task(self.record_noted(call, page))
         self.recording[call.key] = recording
         if alone:

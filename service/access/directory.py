@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.access.database_clock import DatabaseClock
+from service.access.former_owners import FormerOwners
 from service.domain.decisions import Basis
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
@@ -39,6 +40,7 @@ class AccessDirectory:
         self.numbers: dict[str, tuple[UUID, PhoneNumber]] = {}
         self.assistants: dict[str, UUID] = {}
         self.answering: dict[str, set[UUID]] = {}
+        self.former = FormerOwners()
 
     def now(self) -> datetime:
         """The instant at which decisions are made."""
@@ -91,12 +93,14 @@ class AccessDirectory:
                 self.answering.setdefault(assistant_id, set()).add(owner)
         for assistant_id in entry.organization.assistant_ids:
             self.assistants[assistant_id] = owner
+        self.former.put(entry)
 
     def remove(self, organization_id: UUID) -> None:
         """Remove an organization. What moved to another one meanwhile stays there."""
         entry = self.entries.pop(organization_id, None)
         if entry is None:
             return
+        self.former.remove(entry)
         for number in entry.phone_numbers:
             if self.numbers.get(number.vapi_phone_number_id, (None,))[0] == organization_id:
                 del self.numbers[number.vapi_phone_number_id]
@@ -113,4 +117,5 @@ class AccessDirectory:
         """Take over the contents of a full read, in one step: no look-up sees half of it."""
         self.entries, self.numbers = other.entries, other.numbers
         self.assistants, self.answering = other.assistants, other.answering
+        self.former = other.former
         self.loaded = True

@@ -1,6 +1,6 @@
 """The gate: one decision per call and organization, recorded before it is acted on, in any order of
 messages. A message may name another organization than the call's: its decision is made anew, a denial
-wins, and Vapi tells whose call it is.
+wins, and Vapi tells whose call it is. A call that is under way already is judged as of its beginning.
 
 Two replicas, duplicates and restarts: the row in PostgreSQL is the decision; what is in memory is a
 cache in front of it. With PostgreSQL away memory decides, the spool records, and the first hang-up is
@@ -9,18 +9,19 @@ attempted all the same: a blocked call must not talk, and a paying one must not 
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from policies.contract import CallFacts
+from service.access.beginnings import find_beginning, may_begin
 from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
-from service.access.first_message import deny_unknown, new_call, remembered_call
+from service.access.first_message import new_call, remembered_call
+from service.access.judgement import CallJudge, Judgement, lines_of
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
-from service.access.policies.request import build_request
-from service.domain.calls import CallEnd, CallKey
+from service.domain.calls import CallEnd, CallKey, NewCall
 from service.domain.decisions import Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.calls.writer import RecordsUnavailableError
@@ -57,10 +58,14 @@ class AccessGate:
     blocked_message: str = DEFAULT_BLOCKED_MESSAGE
     stop_unknown: bool = False
     deciding: dict[CallKey, asyncio.Future[KnownCall]] = field(default_factory=dict)
+    judge: CallJudge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.judge = CallJudge(self.directory, self.chain)
 
     async def handle(self, message: ServerMessage) -> Ruling:
         """Rule on one message of a call and do what follows from it."""
-        registration = self.directory.find(message.phone_number_ids, message.assistant_ids)
+        registration = self.find_registration(message)
         call_id = message.call_id
         known = None if call_id is None else self.find_known(call_id, registration)
         if call_id is None or (known is None and message.announces_call):
@@ -75,6 +80,19 @@ class AccessGate:
         known = await self.weigh(call_id, known)
         registration = self.registration_of(known, registration)
         return Ruling(registration, known.allowed, known.reason, known.decision_id, first)
+
+    def find_registration(self, message: ServerMessage) -> Registration | None:
+        """Whose message it is. A number that moves during a call stays with the call's organization."""
+        found = self.directory.find(message.phone_number_ids, message.assistant_ids)
+        if found is None or found.phone_number is None or message.call_id is None:
+            return found
+        main = self.recorder.known.get(message.call_id)
+        if main is None or main.organization_id in (None, found.organization.id):
+            return found
+        if main.number != found.phone_number.vapi_phone_number_id:
+            return found
+        entry = self.directory.entries.get(main.organization_id)
+        return None if entry is None else Registration(entry.organization, None)
 
     def find_known(self, call_id: str, registration: Registration | None) -> KnownCall | None:
         """The cached decision that this message belongs to; None: its organization is to be decided.
@@ -162,35 +180,60 @@ class AccessGate:
         self, call_id: str, message: ServerMessage, registration: Registration | None
     ) -> tuple[KnownCall, bool]:
         """Make the decision, or read the stored one; True if it is ours and the first."""
-        decision = await self.decide(message, registration)
+        asked, otherwise = await self.judge_first(message, registration)
+        call = self.build_call(call_id, message, asked)
+        if message.type == ASSISTANT_REQUEST:
+            return await self.recorder.record_beside_answer(call)
+
+        async def decide_alone() -> NewCall:
+            judged = await otherwise() if otherwise else asked
+            return self.build_call(call_id, message, judged)
+
+        return await self.recorder.record(call, decide_alone)
+
+    async def judge_first(
+        self, message: ServerMessage, registration: Registration | None
+    ) -> tuple[Judgement, Callable[[], Awaitable[Judgement]] | None]:
+        """The judgement to record if PostgreSQL knows no other, and how to judge if it cannot be asked.
+
+        Another replica may have seen the beginning of the call, and its record may be in its spool.
+        """
+        lines, now = lines_of(message), self.directory.now()
+        present = Judgement(registration, await self.decide(message, registration))
+        if message.type == ASSISTANT_REQUEST:
+            return present, None
+        began_at, begins = find_beginning(message, now), may_begin(message)
+
+        async def judge_alone() -> Judgement:
+            if begins and began_at is None:
+                return present
+            then = await self.judge.judge_then(lines, began_at)
+            return present if begins and then.agrees(present) else then
+
+        if begins or began_at is None:
+            return present, judge_alone
+        then = await judge_alone()
+        return present if then.agrees(present) else then, judge_alone
+
+    def build_call(self, call_id: str, message: ServerMessage, judged: Judgement) -> NewCall:
+        """The row of a call that is judged by this message."""
         call = new_call(
             call_id,
             message,
-            registration,
-            decision,
+            judged.registration,
+            judged.decision,
             now=self.directory.now(),
             default_message=self.blocked_message,
             stop_unknown=self.stop_unknown,
         )
-        if message.type == ASSISTANT_REQUEST:
-            return await self.recorder.record_beside_answer(call)
-        return await self.recorder.record(call)
+        return replace(call, guessed=True) if judged.guessed else call
 
     async def decide(self, message: ServerMessage, registration: Registration | None) -> Decision:
-        """Ask the chain; a number that is not registered is denied without it."""
-        at = self.directory.now()
-        if registration is None:
-            return deny_unknown(at, self.directory.basis)
-        facts = None
-        if message.call_id is not None:
-            facts = CallFacts(
-                message.call_id,
-                message.call_type,
-                message.caller_number,
-                message.assistant_ids[0] if message.assistant_ids else None,
-            )
-        request = build_request(registration.organization, at, registration.phone_number, facts)
-        return await self.chain.decide(request, basis=self.directory.basis)
+        """Ask the chain by the present facts."""
+        directory = self.directory
+        return await self.judge.decide(
+            lines_of(message), registration, directory.now(), directory.basis
+        )
 
     async def handle_later(
         self,

@@ -44,10 +44,15 @@ class KnownCall(msgspec.Struct, gc=False):
 
 
 class KnownCalls:
-    """The calls used last, at most `MOST_CALLS` of them, each with the claims on it."""
+    """The calls used last, at most `most` of them, each with the claims on it.
 
-    def __init__(self) -> None:
+    `unconfirmed`: those whose decision waits in the spool; PostgreSQL may know a better one.
+    """
+
+    def __init__(self, most: int = MOST_CALLS) -> None:
+        self.most = most
         self.calls: OrderedDict[str, KnownCall] = OrderedDict()
+        self.unconfirmed: dict[str, None] = {}
 
     def get(self, call_id: str) -> KnownCall | None:
         """The cached call, which thereby becomes the one used last."""
@@ -90,8 +95,9 @@ class KnownCalls:
         if earlier is not None and known.claims is None:
             known.claims = earlier.claims
         self.calls[call_id] = known
-        while len(self.calls) > MOST_CALLS:
-            self.calls.popitem(last=False)
+        while len(self.calls) > self.most:
+            dropped, _ = self.calls.popitem(last=False)
+            self.unconfirmed.pop(dropped, None)
 
 
 def keep_deeds(earlier: KnownCall, fresh: KnownCall) -> None:
@@ -110,7 +116,7 @@ def known_from(call: NewCall) -> KnownCall:
         call.decision.reason,
         call.organization_id,
         call.vapi_phone_number_id,
-        hung_up=call.hangup_after_seconds is not None,
+        hung_up=call.hangup_after_seconds is not None and not call.guessed,
         hung_up_at=time.monotonic(),
         had_control_url=call.control_url is not None,
         basis=call.decision.basis,

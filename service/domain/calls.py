@@ -55,7 +55,9 @@ class NewCall:
     the transaction that inserts the row. `control_url` is a capability: never log or show it.
     `goodbye` is spoken before the call is hung up. `missed`: Vapi never posted a message of it.
     `number` is the E.164 number of an unregistered phone number, if the message has it.
-    `end_proved`: Vapi's own record of the call says that it ended.
+    `end_proved`: Vapi's own record of the call says that it ended. `guessed`: a denial that may be
+    wrong, whose call is not hung up before PostgreSQL has the decision. `acted`: messages were answered
+    by the decision before it could be recorded.
     """
 
     vapi_call_id: str
@@ -76,6 +78,8 @@ class NewCall:
     missed: bool = False
     number: str | None = None
     end_proved: bool = False
+    guessed: bool = False
+    acted: bool = False
 
     @property
     def key(self) -> "CallKey":

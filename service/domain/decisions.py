@@ -7,9 +7,11 @@ from uuid import UUID
 
 from policies.contract import Effect
 
-Basis = Literal["fresh", "last_known_good"]
+Basis = Literal["fresh", "last_known_good", "reconstructed"]
 """`fresh`: the access directory was up to date. `last_known_good`: PostgreSQL or its notifications did
-not answer, and the last known state decided; expiry dates still counted."""
+not answer, and the last known state decided; expiry dates still counted. `reconstructed`: decided at a
+later message of the call, with the facts of its beginning, because no decision on it could be read; a
+decision from the beginning takes its place. `decided_at` is then the beginning."""
 
 TraceEffect = Literal["allow", "deny", "abstain", "failed", "skipped"]
 

@@ -141,7 +141,7 @@ class SandboxCall:
     def connect(self) -> None:
         """Answer the call."""
         self.status = "in-progress"
-        self.started_ms = self.updated_ms = self.clock.tick()
+        self.started_ms = self.updated_ms = self.clock.stamp(self.created_ms)
         self.connected_at = time.monotonic()
 
     def end(self, reason: str) -> bool:
@@ -149,7 +149,7 @@ class SandboxCall:
         if not self.live:
             return False
         self.status, self.ended_reason = "ended", reason
-        self.ended_ms = self.updated_ms = self.clock.tick()
+        self.ended_ms = self.updated_ms = self.clock.stamp(self.created_ms)
         self.disconnected_at = time.monotonic()
         self.hung_up.set()
         return True

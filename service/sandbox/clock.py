@@ -1,4 +1,4 @@
-"""Vapi's clock: instants in whole milliseconds. No two changes share one."""
+"""Vapi's clock: instants in whole milliseconds. No two creations share one, and no two messages."""
 
 import time
 from datetime import UTC, datetime
@@ -23,8 +23,17 @@ class Clock:
 
     def __init__(self) -> None:
         self.last = 0
+        self.stamped = 0
 
     def tick(self) -> int:
         """A new instant, later than all previous ones."""
         self.last = max(self.last + 1, time.time_ns() // 1_000_000)
         return self.last
+
+    def stamp(self, since: int) -> int:
+        """A new instant for what happens in a call created at `since`.
+
+        Apart from creations: a burst of messages must not put the calls that follow into the future.
+        """
+        self.stamped = max(self.stamped + 1, time.time_ns() // 1_000_000, since)
+        return self.stamped

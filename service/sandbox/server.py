@@ -214,19 +214,23 @@ class SandboxVapi(World):
         )
         number = self.numbers.find(phone_number_id)
         if kind == "assistant-request" and number:
-            return payloads.build_assistant_request(call, number, self.clock.tick())
+            return payloads.build_assistant_request(call, number, self.clock.stamp(call.created_ms))
         if number and call.assistant is None:
             self.switchboard.attach(call, number)
         call.connect()
         if reports_end:
             self.switchboard.report_when_ended(call)
-        return payloads.build_status_update(call, number, self.clock.tick(), "in-progress")
+        return payloads.build_status_update(
+            call, number, self.clock.stamp(call.created_ms), "in-progress"
+        )
 
     async def emit(self, call_id: str, kind: str, **extra: Any) -> Delivery | None:
         """Send a message of a call to its server. Raises `KeyError`."""
         call = self.calls[call_id]
         number = self.switchboard.number_of(call)
-        body = payloads.build_message(kind, call, number, self.clock.tick(), **extra)
+        body = payloads.build_message(
+            kind, call, number, self.clock.stamp(call.created_ms), **extra
+        )
         return await self.switchboard.emit(call, body)
 
     def hang_up(self, call_id: str) -> None:

@@ -135,7 +135,7 @@ class Switchboard:
         server = choose_server(call, number, self.org_server)
         delivery = None
         if server is not None:
-            body = payloads.build_assistant_request(call, number, self.clock.tick())
+            body = payloads.build_assistant_request(call, number, self.clock.stamp(call.created_ms))
             delivery = await self.courier.deliver(
                 call, server, body, within=ASSISTANT_REQUEST_SECONDS
             )
@@ -235,7 +235,7 @@ class Switchboard:
 
     def send(self, call: SandboxCall, build: Any, *given: Any, **extra: Any) -> None:
         """Deliver a message in the background: a slow server does not hold up the call."""
-        body = build(call, self.number_of(call), self.clock.tick(), *given, **extra)
+        body = build(call, self.number_of(call), self.clock.stamp(call.created_ms), *given, **extra)
         wanted = (call.assistant_overrides or {}).get("serverMessages")
         wanted = wanted or (call.assistant or {}).get("serverMessages") or DEFAULT_MESSAGE_TYPES
         if body["message"]["type"] in wanted:

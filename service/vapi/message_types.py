@@ -5,6 +5,9 @@ CAMPAIGN_PREDIAL = "campaign.predial"
 NOT_BEGUN = frozenset({"scheduled", "queued"})
 """Statuses of a call that exists at Vapi and has not begun: nothing is to be decided or hung up yet."""
 
+BEGINNING = frozenset({"ringing", "in-progress"})
+"""Statuses with which a call begins."""
+
 STATUS_UPDATE = "status-update"
 END_OF_CALL_REPORT = "end-of-call-report"
 

@@ -64,6 +64,7 @@ class RawCall(msgspec.Struct, rename="camel"):
     assistant_id: Any = None
     monitor: Any = None
     customer: Any = None
+    created_at: Any = None
     started_at: Any = None
     ended_at: Any = None
     ended_reason: Any = None
@@ -117,6 +118,7 @@ class ServerMessage:
     control_url: str | None = None
     caller_number: str | None = None
     at: datetime | None = None
+    created_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     ended_reason: str | None = None
@@ -157,14 +159,8 @@ def parse_message(body: bytes) -> ServerMessage:
         call_type=plain(call.type, 40),
         phone_number_ids=distinct(
             identifier(call.phone_number_id, "message.call.phoneNumberId"),
-            identifier(
-                raw.phone_number.id if raw.phone_number is not None else None,
-                "message.phoneNumber.id",
-            ),
-            identifier(
-                call.phone_number.id if call.phone_number is not None else None,
-                "message.call.phoneNumber.id",
-            ),
+            identifier(raw.phone_number and raw.phone_number.id, "message.phoneNumber.id"),
+            identifier(call.phone_number and call.phone_number.id, "message.call.phoneNumber.id"),
         ),
         number=plain(raw.phone_number.number, 100) if raw.phone_number is not None else None,
         assistant_ids=distinct(
@@ -176,6 +172,7 @@ def parse_message(body: bytes) -> ServerMessage:
         control_url=control_url(call.monitor),
         caller_number=caller_number(raw.customer) or caller_number(call.customer),
         at=instant(raw.timestamp),
+        created_at=instant(call.created_at),
         started_at=started_at,
         ended_at=ended_at,
         ended_reason=plain(raw.ended_reason, 200) or plain(call.ended_reason, 200),

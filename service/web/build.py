@@ -169,6 +169,11 @@ def add_metrics(metrics: Metrics, access: Access) -> None:
         lambda: len(access.directory.entries),
     )
     metrics.gauge(
+        "callgate_unconfirmed_decisions",
+        "Cached decisions made without PostgreSQL, not compared with the stored ones yet.",
+        lambda: len(access.gate.recorder.known.unconfirmed),
+    )
+    metrics.gauge(
         "callgate_spool_records",
         "Records that wait on disk for PostgreSQL.",
         lambda: access.spool.waiting,

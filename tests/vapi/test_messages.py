@@ -37,6 +37,7 @@ def test_minimal_sip_assistant_request_names_call_and_number() -> None:
         call_type="inboundPhoneCall",
         phone_number_ids=(NUMBER_ID,),
         at=datetime(2026, 8, 6, 7, 6, 40, 125000, tzinfo=UTC),
+        created_at=datetime(2026, 8, 6, 7, 6, 40, 100000, tzinfo=UTC),
     )
 
 

@@ -24,6 +24,11 @@ ANSWERS: Mapping[str, str] = {
 LONGEST_CALL = "longest_call"
 """The reason of a cut that is about length, not about access."""
 
+BASES: Mapping[str, str] = {
+    "last_known_good": " from the last known state",
+    "reconstructed": " at a later message, as of the beginning of the call",
+}
+
 BLOCKED_AT: Mapping[str, str] = {
     "request": "before an assistant joined",
     "ring": "while it rang",
@@ -94,7 +99,7 @@ def describe_message(detail: Detail) -> Described:
 
 def describe_decision(detail: Detail) -> Described:
     by = f" by the policy {detail['determined_by']}" if detail["determined_by"] else ""
-    known = "" if detail["basis"] == "fresh" else " from the last known state"
+    known = BASES.get(detail["basis"], "")
     allowed = detail["effect"] == "allow"
     verb = "Allowed" if allowed else "Blocked"
     reason = label_in_sentence(detail["reason"])

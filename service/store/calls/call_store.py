@@ -11,7 +11,7 @@ from uuid import UUID
 
 from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
 from service.store.bounded import at_most
-from service.store.calls import claims, decisions, ends, hangups, live, records, watch
+from service.store.calls import claims, corrections, decisions, ends, hangups, live, records, watch
 from service.store.calls.claims import Contest
 from service.store.calls.closing import EndResult
 from service.store.calls.decisions import StoredDecision
@@ -47,6 +47,10 @@ class CallStore:
                 releasing = asyncio.create_task(self.pool.release(connection))
                 self.releasing.add(releasing)
                 releasing.add_done_callback(self.releasing.discard)
+
+    async def list_corrected(self, since: datetime | None) -> tuple[datetime, list[str]]:
+        """Now, and the calls whose decision was exchanged since an instant; None: no calls."""
+        return await corrections.list_corrected(self.pool, since)
 
     async def record_end(self, end: CallEnd) -> EndResult:
         """Close a call, or have Vapi asked whether it has ended."""

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from policies.contract import Effect
 from service.domain.calls import CallKey
-from service.domain.decisions import Decision, TraceEntry
+from service.domain.decisions import Basis, Decision, TraceEntry
 from service.store.pool import Connection, Pool
+
+BASES: Mapping[str, Basis] = {"fresh": "fresh", "reconstructed": "reconstructed"}
 
 FIND_STORED = """
 SELECT vapi_call_id, organization_id, vapi_phone_number_id, blocked, gate, decision, hangup_state,
@@ -77,7 +79,7 @@ def load_decision(raw: dict[str, object]) -> Decision:
         effect=Effect(str(raw["effect"])),
         reason=str(raw["reason"]),
         determined_by=None if raw["determined_by"] is None else str(raw["determined_by"]),
-        basis="fresh" if raw["basis"] == "fresh" else "last_known_good",
+        basis=BASES.get(str(raw["basis"]), "last_known_good"),
         trace=tuple(TraceEntry(**entry) for entry in trace),
         decided_at=datetime.fromisoformat(str(raw["decided_at"])),
     )

@@ -1,7 +1,8 @@
 """The rows of `callgate.calls`, inserted with their decision and hang-up job; `closing` ends them.
 
-A call that is recorded already keeps its decision, and takes over what else a later record knows: an
-earlier beginning, a control URL, an end.
+A call that is recorded already keeps its decision, unless one that was acted on outranks it
+(`corrections`), and takes over what else a later record knows: an earlier beginning, a control URL, an
+end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from uuid import UUID
 from service.domain.calls import CallKey, HangupState, NewCall
 from service.store.calls.claims import find_claims, insert_claims
 from service.store.calls.closing import close_call, end_of
+from service.store.calls.corrections import correct_decisions
 from service.store.calls.decisions import StoredDecision, dump_decision, find_decisions
 from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
@@ -155,6 +157,8 @@ async def find_or_claim(
     own = [call for call in lost if call not in rivals]
     await merge_facts(connection, own, rows)
     await merge_ends(connection, own)
+    if corrected := await correct_decisions(connection, own, rows):
+        rows |= await find_decisions(connection, list(corrected))
     stored = {call.key: rows[call.vapi_call_id] for call in own}
     if not rivals:
         return set(), stored

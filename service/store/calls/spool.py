@@ -9,7 +9,7 @@ writes, records stay in memory: one record at risk is better than rejecting a ca
 import asyncio
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import structlog
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, CallKey, NewCall
 from service.store.calls.call_store import CallStore
+from service.store.calls.decisions import StoredDecision
 from service.store.calls.spool_notes import Notes, NotesFile, open_locked, write_whole
 from service.store.failures import REFUSED
 from service.store.pool import UNAVAILABLE
@@ -55,6 +56,8 @@ class Spool:
         self.unwritten: list[bytes] = []
         self.left: dict[Path, int] = {}
         self.notes = Notes(folder)
+        self.on_stored: Callable[[Mapping[CallKey, StoredDecision]], None] = lambda _stored: None
+        """Called with the stored decisions of drained calls that had been recorded already."""
 
     @property
     def waiting(self) -> int:
@@ -165,7 +168,8 @@ class Spool:
         """Record a batch. A record that PostgreSQL rejects is quarantined and blocks no other."""
         try:
             for distinct in split_by_key(calls):
-                await self.calls.record_calls(distinct)
+                _, stored = await self.calls.record_calls(distinct)
+                self.on_stored(stored)
         except REFUSED as exc:
             if len(calls) > 1:
                 for call in calls:

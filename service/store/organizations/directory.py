@@ -10,6 +10,7 @@ from service.domain.handling import BlockedMessage, Handling
 from service.domain.instants import find_within, within
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
+from service.store.organizations.past_changes import PastChange, parse_changes
 from service.store.pool import Connection, Pool
 
 CHANNEL = "callgate_directory"
@@ -28,7 +29,19 @@ SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attribut
     (SELECT jsonb_agg(jsonb_build_array(
             n.id, n.vapi_phone_number_id, n.number, n.label, n.gate, n.answer_with))
         FROM callgate.phone_numbers n
-        WHERE n.organization_id = o.id AND n.released_at IS NULL) AS numbers
+        WHERE n.organization_id = o.id AND n.released_at IS NULL) AS numbers,
+    (SELECT jsonb_agg(jsonb_build_array(h.at, h.kind, h.key, h.before) ORDER BY h.at, h.id)
+        FROM (
+            (SELECT id, at, kind, key, before FROM callgate.entitlement_history
+            WHERE organization_id = o.id AND undoes AND at > now() - interval '13 hours'
+                AND kind IN ('plans', 'trials', 'overrides', 'organizations')
+            ORDER BY at DESC, id DESC LIMIT 100)
+            UNION ALL
+            (SELECT id, at, kind, key, before FROM callgate.entitlement_history
+            WHERE organization_id = o.id AND undoes AND at > now() - interval '13 hours'
+                AND kind IN ('phone_numbers', 'assistants')
+            ORDER BY at DESC, id DESC LIMIT 1000)
+        ) h) AS changes
 FROM callgate.organizations o
 LEFT JOIN callgate.plans p ON p.organization_id = o.id
 LEFT JOIN callgate.trials t ON t.organization_id = o.id
@@ -42,10 +55,14 @@ BEAT = "SELECT clock_timestamp(), pg_notify('callgate_directory', $1)"
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """One organization with its registered numbers, as the directory holds it."""
+    """One organization with its registered numbers, as the directory holds it.
+
+    `changes` are the latest ones of the last hours, oldest first.
+    """
 
     organization: Organization
     phone_numbers: tuple[PhoneNumber, ...]
+    changes: tuple[PastChange, ...] = ()
 
 
 def entry_of(row: Any) -> DirectoryEntry:
@@ -68,7 +85,7 @@ def entry_of(row: Any) -> DirectoryEntry:
     numbers = tuple(
         PhoneNumber(UUID(number[0]), row["id"], *number[1:]) for number in row["numbers"] or ()
     )
-    return DirectoryEntry(organization, numbers)
+    return DirectoryEntry(organization, numbers, parse_changes(row.get("changes")))
 
 
 def entitlements_of(row: Any) -> tuple[SubscriptionPlan | None, Trial | None, Override | None]:

@@ -3,6 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
+from service.domain.decisions import Basis
 from service.domain.decisions import Decision as AccessDecision
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import Instant
@@ -21,7 +22,7 @@ class Decision(ResponseBody):
     effect: Literal["allow", "deny", "abstain"]
     determined_by: str | None
     reason: str
-    basis: Literal["fresh", "last_known_good"]
+    basis: Basis
     trace: list[TraceEntry]
 
 

@@ -1,0 +1,160 @@
+"""Judges a call under way as of its beginning: for replicas that did not see its first message.
+
+Every replica keeps the same history of what decides, so all come to the same answer without asking each
+other. Access that began after the call helps it no more; access that ended follows the organization's
+`when_access_ends`. The stored decision of the beginning replaces what was judged so.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from policies.contract import CallFacts
+from service.access.directory import AccessDirectory, Registration
+from service.access.first_message import deny_unknown
+from service.access.past_directory import find_registration_at
+from service.access.policies.chain import DecisionChain
+from service.access.policies.request import build_request
+from service.domain.decisions import Basis, Decision
+from service.store.organizations.directory import DirectoryEntry
+from service.store.organizations.past_changes import KEPT
+from service.vapi.messages import ServerMessage
+
+BEFORE, AFTER = timedelta(seconds=2), timedelta(seconds=5)
+"""How far the decision of the first message may lie from what a message calls the beginning: clocks
+differ, a call rings, and a change takes a moment to reach a replica."""
+MOST_INSTANTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What names the organization of a call, and the facts of the call that policies see."""
+
+    phone_number_ids: tuple[str, ...]
+    assistant_ids: tuple[str, ...]
+    facts: CallFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A decision, and the registration that it was made for. `guessed`: a denial that other facts of the
+    beginning could have turned into a grant; its call is not hung up before it is recorded."""
+
+    registration: Registration | None
+    decision: Decision
+    guessed: bool = False
+
+    def agrees(self, other: "Judgement") -> bool:
+        """Whether both say the same, for the same organization."""
+        mine, others = self.registration, other.registration
+        same_owner = (mine and mine.organization.id) == (others and others.organization.id)
+        one, two = self.decision, other.decision
+        return same_owner and (one.effect, one.reason) == (two.effect, two.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class CallJudge:
+    """Judges by the directory and its history."""
+
+    directory: AccessDirectory
+    chain: DecisionChain
+
+    async def judge_now(self, lines: Lines) -> Judgement:
+        """CallJudge by the present facts: the answer to the first message of a call."""
+        found = self.directory.find(lines.phone_number_ids, lines.assistant_ids)
+        at = self.directory.now()
+        return Judgement(found, await self.decide(lines, found, at, self.directory.basis))
+
+    async def judge_then(self, lines: Lines, began_at: datetime | None) -> Judgement:
+        """CallJudge a call that is under way.
+
+        Without a known beginning, or if nothing was registered then, the present facts decide: the
+        rule of a call without a past. A denial is then a guess unless no instant of the history grants.
+        Rejecting the messages of a granted call for a while is repaired, hanging it up is not; and a
+        blocked call is hung up by the replica that blocked it.
+        """
+        now = self.directory.now()
+        past = None if began_at is None else self.find(lines, began_at)
+        if began_at is None or past is None:
+            present = await self.judge_now(lines)
+            decision = replace(present.decision, basis="reconstructed")
+            guessed = not decision.allowed and await self.may_be_granted(lines, now - KEPT, now)
+            return Judgement(present.registration, decision, guessed)
+        decision = await self.decide(lines, past, began_at, "reconstructed")
+        if self.is_cut_at_end(past):
+            present = await self.judge_now(lines)
+            if not present.decision.allowed and present.registration is not None:
+                # Denied at the beginning or cut since: in either case the call is to end.
+                ended = replace(present.decision, basis="reconstructed")
+                return Judgement(past, ended if decision.allowed else decision)
+        guessed = not decision.allowed and await self.may_be_granted(
+            lines, began_at - BEFORE, min(began_at + AFTER, now)
+        )
+        return Judgement(past, decision, guessed)
+
+    def find(self, lines: Lines, at: datetime) -> Registration | None:
+        """The registration at an instant."""
+        ids = lines.phone_number_ids, lines.assistant_ids
+        return find_registration_at(self.directory, *ids, at)
+
+    def is_cut_at_end(self, registration: Registration) -> bool:
+        """Whether calls of the organization end with its access, by its present choice."""
+        entry = self.directory.entries.get(registration.organization.id)
+        return entry is not None and entry.organization.handling.when_access_ends == "hang_up"
+
+    async def may_be_granted(self, lines: Lines, since: datetime, until: datetime) -> bool:
+        """Whether facts or entitlements between two instants grant the call; True if in doubt."""
+        instants = self.list_instants(lines, since, until)
+        if len(instants) > MOST_INSTANTS:
+            return True
+        for at in instants:
+            found = self.find(lines, at)
+            if found is not None:
+                decision = await self.decide(lines, found, at, "reconstructed")
+                if decision.allowed:
+                    return True
+        return False
+
+    def list_instants(self, lines: Lines, since: datetime, until: datetime) -> list[datetime]:
+        """The two instants, and those between them at which the answer may change."""
+        found = {since, until}
+        for entry in self.entries(lines):
+            found |= {change.at for change in entry.changes}
+            trial, override = entry.organization.trial, entry.organization.override
+            starts = [trial.starts_at] if trial else []
+            starts += [override.starts_at] if override and override.starts_at else []
+            found.update(starts)
+        return sorted(at for at in found if since <= at <= until)
+
+    def entries(self, lines: Lines) -> Iterator[DirectoryEntry]:
+        """The organizations that the call may belong to, by present and former registrations."""
+        directory, owners = self.directory, set()
+        for vapi_id in (*lines.phone_number_ids, *lines.assistant_ids):
+            owners |= directory.former.get(vapi_id) | directory.answering.get(vapi_id, set())
+            current = directory.numbers.get(vapi_id)
+            owners |= {current[0]} if current else set()
+            owners |= {directory.assistants[vapi_id]} if vapi_id in directory.assistants else set()
+        return (directory.entries[owner] for owner in owners if owner in directory.entries)
+
+    async def decide(
+        self, lines: Lines, registration: Registration | None, at: datetime, basis: Basis
+    ) -> Decision:
+        """Ask the chain at an instant; what is not registered is denied without it."""
+        if registration is None:
+            return deny_unknown(at, basis)
+        organization, number = registration.organization, registration.phone_number
+        request = build_request(organization, at, number, lines.facts)
+        return await self.chain.decide(request, basis=basis)
+
+
+def lines_of(message: ServerMessage) -> Lines:
+    """What a message says of its call to policies."""
+    facts = None
+    if message.call_id is not None:
+        facts = CallFacts(
+            message.call_id,
+            message.call_type,
+            message.caller_number,
+            message.assistant_ids[0] if message.assistant_ids else None,
+        )
+    return Lines(message.phone_number_ids, message.assistant_ids, facts)

@@ -1,0 +1,195 @@
+"""Calls that begin on one replica and go on at another one, while PostgreSQL is away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from service.sandbox.server import SandboxVapi
+from service.store.roles import app_dsn
+from tests.support.service import Replica, eventually, replica
+from tests.support.settings import settings_for
+from tests.support.tcp_proxy import TcpProxy, proxied
+
+CALLS = 20
+PLAN = {"code": "pro", "status": "active"}
+TRIAL = {"ends_at": "2030-01-01T00:00:00Z"}
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two replicas, each with a way of its own to one database; `dsn` is the way without harm."""
+
+    one: Replica
+    two: Replica
+    ways: tuple[TcpProxy, TcpProxy]
+    dsn: str
+
+    @contextmanager
+    def away(self, *places: int) -> Iterator[None]:
+        """PostgreSQL is out of reach of both replicas, or of those at these places."""
+        with ExitStack() as stack:
+            for place in places or (0, 1):
+                stack.enter_context(self.ways[place].fault("refuse"))
+                self.ways[place].cut()
+            yield
+
+    async def add(self, vapi: SandboxVapi, **handling: object) -> tuple[str, str]:
+        """An organization without access and its number, both known to both replicas."""
+        number = str(vapi.add_number(provider="vapi")["id"])
+        organization_id = await self.one.add_organization()
+        if handling:
+            body = {"handling": handling}
+            await self.one.api("PATCH", f"/organizations/{organization_id}", body)
+        await self.one.add_number(organization_id, number)
+        await self.know(lambda directory: number in directory.numbers)
+        return organization_id, number
+
+    async def know(self, fact: Callable[[Any], bool]) -> None:
+        """Wait until both directories have learned of a fact."""
+        for one in (self.one, self.two):
+            await until(fact, one.service.access.directory)
+
+    async def change(self, organization_id: str, method: str, kind: str, body: object) -> None:
+        """Change an entitlement at the first replica; both have learned of it on return."""
+        answer = await self.one.api(method, f"/organizations/{organization_id}/{kind}", body)
+        assert answer.status == 200, answer.json
+        changed = answer.json[kind]
+
+        def knows(directory: Any) -> bool:
+            entry = next(
+                one
+                for one in directory.entries.values()
+                if str(one.organization.id) == organization_id
+            )
+            return (getattr(entry.organization, kind) is None) == (changed is None)
+
+        await self.know(knows)
+
+    async def fetch(self, statement: str) -> Any:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return await connection.fetch(statement)
+        finally:
+            await connection.close()
+
+    async def settle(self) -> None:
+        """Wait until PostgreSQL has all records and no memory differs from it."""
+        for one in (self.one, self.two):
+            await until(lambda spool: not spool.waiting, one.service.access.spool)
+            await until(lambda known: not known.unconfirmed, one.service.access.gate.recorder.known)
+
+
+@pytest.fixture
+async def pair(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> AsyncIterator[Pair]:
+    async with proxied(app_dsn(dsn)) as left, proxied(app_dsn(dsn)) as right:
+        settings = [settings_for(tmp_path / name, vapi.base_url) for name in ("one", "two")]
+        async with replica(settings[0], left.dsn) as one, replica(settings[1], right.dsn) as two:
+            yield Pair(one, two, (left, right), dsn)
+
+
+async def until(fact: Callable[[Any], bool], thing: Any) -> None:
+    """Wait until a fact is true of a thing."""
+    await eventually(lambda: asyncio.sleep(0, fact(thing)), 30)
+
+
+def later(message: Message, kind: str = "conversation-update") -> Message:
+    """A later message of the same call."""
+    return {"message": {**message["message"], "type": kind}}
+
+
+async def post_all(to: Replica, messages: list[Message]) -> set[int]:
+    """Post all messages at once; returns the statuses of the answers."""
+    return {answer.status for answer in await asyncio.gather(*map(to.post, messages))}
+
+
+async def statuses(pair: Pair, messages: list[Message]) -> set[int]:
+    """How both replicas answer the next message of each call."""
+    following = [later(message) for message in messages]
+    return await post_all(pair.one, following) | await post_all(pair.two, following)
+
+
+def living(vapi: SandboxVapi, messages: list[Message]) -> int:
+    return sum(vapi.calls[message["message"]["call"]["id"]].live for message in messages)
+
+
+async def test_granted_calls_go_on_at_the_other_replica(pair: Pair, vapi: SandboxVapi) -> None:
+    organization_id, number = await pair.add(vapi)
+    await pair.change(organization_id, "PUT", "trial", TRIAL)
+    recorded = [vapi.live_call(number) for _ in range(CALLS)]
+    spooled = [vapi.live_call(number) for _ in range(CALLS)]
+    assert await post_all(pair.one, recorded) == {200}
+    with pair.away(0):
+        # Only the first replica's spool knows of these, and the other one asks PostgreSQL in vain.
+        assert await post_all(pair.one, spooled) == {200}
+        await end_trial(pair, organization_id)
+        assert await post_all(pair.two, [later(one) for one in spooled]) == {200}
+        with pair.away(1):
+            assert await statuses(pair, recorded) == {200}
+    await pair.settle()
+    calls = [*recorded, *spooled]
+    assert living(vapi, calls) == 2 * CALLS
+    assert await statuses(pair, calls) == {200}
+    rows = await pair.fetch("SELECT blocked, decision->>'basis' AS basis FROM callgate.calls")
+    assert {(row["blocked"], row["basis"] == "reconstructed") for row in rows} == {(False, False)}
+    assert len(rows) == 2 * CALLS
+
+
+async def end_trial(pair: Pair, organization_id: str) -> None:
+    """End the trial at the second replica, which reaches PostgreSQL."""
+    answer = await pair.two.api("DELETE", f"/organizations/{organization_id}/trial")
+    assert answer.status == 200, answer.json
+
+
+async def test_blocked_calls_stay_blocked_after_a_payment(pair: Pair, vapi: SandboxVapi) -> None:
+    organization_id, number = await pair.add(vapi)
+    calls = [vapi.live_call(number) for _ in range(CALLS)]
+    assert await post_all(pair.one, calls) == {403}
+    await pair.change(organization_id, "PUT", "plan", PLAN)
+    with pair.away():
+        assert await statuses(pair, calls) == {403}
+        # A call that begins now is another matter.
+        assert await post_all(pair.two, [vapi.live_call(number)]) == {200}
+    await pair.settle()
+    assert await statuses(pair, calls) == {403}
+    rows = await pair.fetch("SELECT decision->>'basis' AS basis FROM callgate.calls WHERE blocked")
+    assert [row["basis"] for row in rows] == ["fresh"] * CALLS
+    assert await eventually(lambda: asyncio.sleep(0, not living(vapi, calls)))
+
+
+async def test_calls_end_with_access_where_the_organization_wants_it(
+    pair: Pair, vapi: SandboxVapi
+) -> None:
+    organization_id, number = await pair.add(vapi, when_access_ends="hang_up")
+    await pair.change(organization_id, "PUT", "trial", TRIAL)
+    calls = [vapi.live_call(number) for _ in range(3)]
+    with pair.away(0):
+        assert await post_all(pair.one, calls) == {200}
+        await end_trial(pair, organization_id)
+        with pair.away(1):
+            assert await post_all(pair.two, [later(one) for one in calls]) == {403}
+            assert await eventually(lambda: asyncio.sleep(0, not living(vapi, calls)))
+    await pair.settle()
+    rows = await pair.fetch("SELECT blocked FROM callgate.calls")
+    assert [row["blocked"] for row in rows] == [False] * 3
+
+
+async def test_calls_that_the_memory_dropped_are_not_cut(pair: Pair, vapi: SandboxVapi) -> None:
+    organization_id, number = await pair.add(vapi)
+    await pair.change(organization_id, "PUT", "trial", TRIAL)
+    pair.one.service.access.gate.recorder.known.most = 5
+    calls = [vapi.live_call(number) for _ in range(CALLS)]
+    assert await post_all(pair.one, calls) == {200}
+    await pair.change(organization_id, "DELETE", "trial", None)
+    with pair.away():
+        assert await post_all(pair.one, [later(one) for one in calls]) == {200}
+    await pair.settle()
+    assert living(vapi, calls) == CALLS
+    assert await statuses(pair, calls) == {200}
