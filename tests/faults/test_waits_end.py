@@ -92,11 +92,10 @@ async def test_a_lock_on_the_calls_delays_no_answer_and_loses_no_end(
         assert max(seconds for _, seconds in found) < SLOWEST_ANSWER
 
         async def all_well() -> bool:
-            left = await observer.fetchval(OPEN), await observer.fetchval(WAITING)
-            return left == (0, 0)
+            found = [await observer.fetchval(query) for query in (COUNT, OPEN, WAITING)]
+            return found == [len(messages), 0, 0]
 
         await eventually(all_well, 20)
-        assert await observer.fetchval(COUNT) == len(messages)
 
 
 async def test_half_open_connections_delay_neither_reports_nor_readiness(
@@ -121,7 +120,8 @@ async def test_half_open_connections_delay_neither_reports_nor_readiness(
             async with owner_of(dsn) as owner:
 
                 async def all_ended() -> bool:
-                    return bool(await owner.fetchval(OPEN) == 0)
+                    found = [await owner.fetchval(query) for query in (COUNT, OPEN)]
+                    return found == [len(messages), 0]
 
                 await eventually(all_ended, 30)
 
