@@ -5,6 +5,7 @@ the snapshot. What changed since is unknown until PostgreSQL is back: decisions 
 """
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -50,6 +51,11 @@ class SnapshotKeeper:
     def note_change(self) -> None:
         """Note that the directory has changed."""
         self.changed = True
+
+    def seconds_since_written(self) -> float:
+        """The age of the file that this replica wrote; NaN before it wrote one."""
+        seconds = time.monotonic() - self.written_at
+        return seconds if math.isfinite(seconds) else math.nan
 
     async def turn(self) -> None:
         """Write the snapshot if it is out of date. Raises `OSError`."""

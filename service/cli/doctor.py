@@ -18,6 +18,7 @@ from service.domain.conditions import condition
 from service.domain.priority import Priority
 from service.settings import Settings, read_settings
 from service.store.doctor import REFUSED, UnusableDatabaseError, open_pool
+from service.store.pooling import PoolingError
 from service.store.postgres.data_dir import find_running
 from service.store.postgres.server import EmbeddedPostgresError
 from service.store.reconcile.request_budget import Budget
@@ -77,6 +78,8 @@ def existing_database(settings: Settings, unread: Sequence[str]) -> Iterator[str
             found = stack.enter_context(database(settings))
         except EmbeddedPostgresError as exc:
             found = unusable(exc, "Fix the cause, or set DATABASE_URL.")
+        except PoolingError as exc:
+            found = unusable(exc, "Then run the doctor again.")
         yield found
 
 

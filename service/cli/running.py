@@ -6,7 +6,7 @@ The use cases are imported when a command works with them: they bring the whole 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -77,12 +77,16 @@ def set_up_logging(settings: Settings, *, command: bool = False) -> None:
 @contextmanager
 def database(settings: Settings) -> Iterator[str]:
     """The DSN to work on: the configured one, the running service's, or that of a server started
-    for this command."""
-    from service.serve.database import grant_privileges  # noqa: PLC0415
+    for this command. Raises `PoolingError`."""
+    from service.serve.database import check_addresses, grant_privileges  # noqa: PLC0415
+    from service.store.failures import UNAVAILABLE, UNUSABLE  # noqa: PLC0415
 
     with opened_database(settings) as found:
         if found.embedded:
             asyncio.run(grant_privileges(found))
+        # A database that does not answer is the command's to report.
+        with suppress(*UNAVAILABLE, *UNUSABLE, ValueError):
+            asyncio.run(check_addresses(found))
         yield found.session_dsn
 
 

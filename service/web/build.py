@@ -174,6 +174,11 @@ def add_metrics(metrics: Metrics, access: Access) -> None:
         lambda: len(access.gate.recorder.known.unconfirmed),
     )
     metrics.gauge(
+        "callgate_snapshot_age_seconds",
+        "Seconds since the snapshot of the directory was written; NaN before the first one.",
+        access.snapshots.seconds_since_written,
+    )
+    metrics.gauge(
         "callgate_spool_records",
         "Records that wait on disk for PostgreSQL.",
         lambda: access.spool.waiting,

@@ -1,6 +1,8 @@
 """A connection pooler in transaction mode: recognized at the start, and of use with a direct address."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -100,3 +102,17 @@ async def until_ready(callgate: Replica) -> None:
         return found["status"] == "ready"
 
     await eventually(ready, 15)
+
+
+async def test_a_command_says_what_the_pooler_lacks(pooler: str, tmp_path: Path) -> None:
+    given = {"DATABASE_URL": pooler, "CALLGATE_DATA_DIR": str(tmp_path / "data")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "service", "token", "create", "desk"),
+        env={**os.environ, **given},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert said.decode().splitlines()[-1].startswith("DATABASE_URL leads to a connection pooler")
