@@ -20,6 +20,7 @@ from service.store.bounded import at_most
 from service.store.calls import metrics
 from service.store.calls.claims import count_recent_claims
 from service.store.people import sessions
+from service.store.phone_numbers.successors import count_successors
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
 from service.store.reconcile.lists import ListFaults, find_list_faults
@@ -148,6 +149,8 @@ class StoredConditions:
         row = await state.get(self.pool)
         found = [one for one in reconcile_conditions(row, self.key) if self.is_watched(one)]
         found += list_conditions(await find_list_faults(self.pool))
+        if moved := await count_successors(self.pool):
+            found.append(condition("numbers_moved", numbers=format_numbers(moved)))
         if hidden := await count_hidden_secrets(self.pool):
             found.append(condition("former_secrets_hidden", numbers=format_numbers(hidden)))
         fought, _ = await states.count_special(self.pool)

@@ -158,6 +158,12 @@ ACTIONS: Mapping[str, AuditAction] = {
             NUMBER_PAGE,
             undo="restore_phone_number",
         ),
+        AuditAction(
+            "phone_number.relinked",
+            "phone_number",
+            "linked the number {name} to its new id at Vapi",
+            NUMBER_PAGE,
+        ),
         AuditAction("phone_number.released", "phone_number", "removed the number {name}"),
         AuditAction(
             "phone_number.rolled_back",

@@ -134,6 +134,13 @@ class PhoneNumberTakenError(ConflictError):
     sentence = "This phone number is already registered."
 
 
+class NoSuccessorError(ConflictError):
+    """There is no other id to which the number could be linked."""
+
+    code = "no_successor"
+    sentence = "Vapi does not have this phone number under another id. Sweep, then look again."
+
+
 class VapiPhoneNumberNotFoundError(InvalidError):
     """Vapi does not have the phone number, or has it in another Vapi organization."""
 

@@ -92,7 +92,7 @@ class PhoneNumber:
     """One registered number. `answer_with` is what answers a granted call, in Vapi's words.
 
     `secret_lost`: its former webhook had a secret that Vapi does not show, so that a release cannot
-    restore it.
+    restore it. `successor_vapi_id`: the number is missing, and Vapi has it again under this id.
     """
 
     id: UUID
@@ -106,5 +106,6 @@ class PhoneNumber:
     pause: Pause | None = None
     conditions: Conditions = field(default_factory=Conditions)
     secret_lost: bool = False
+    successor_vapi_id: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None

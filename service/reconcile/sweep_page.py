@@ -19,6 +19,7 @@ from service.reconcile.listing import UnreadError, VapiListing
 from service.reconcile.steps.number_facts import ObservedNumber
 from service.reconcile.steps.number_pass import NumberPass
 from service.reconcile.steps.number_plan import NumberPlan, number_plan
+from service.store.phone_numbers import successors
 from service.store.pool import Pool
 from service.store.reconcile import sweeps
 from service.store.reconcile.sweeps import SeenNumber
@@ -78,6 +79,7 @@ class SweepPageReader:
         """Plan the registered numbers of a page, and record what was found."""
         views = {view.id: view for view in page if view.id}
         seen = await sweeps.find_seen(self.pool, self.sweep_id, list(views))
+        await self.note_successors(seen, views)
         standings = await self.standings_of(seen)
         in_sync: list[UUID] = []
         entries: list[dict[str, Any]] = []
@@ -98,6 +100,20 @@ class SweepPageReader:
         )
         if entries:
             await sweeps.record_drift(self.pool, entries)
+
+    async def note_successors(
+        self, seen: Sequence[SeenNumber], views: Mapping[str, PhoneNumberView]
+    ) -> None:
+        """Note numbers that may be missing ones under a new id. Only an admin links them: by now they
+        may be another organization's."""
+        registered = {number.claim.vapi_phone_number_id for number in seen}
+        found = [
+            (view.number, vapi_id, view.org_id)
+            for vapi_id, view in views.items()
+            if vapi_id not in registered and view.number
+        ]
+        if found and await successors.has_missing(self.pool):
+            await successors.note_successors(self.pool, found)
 
     async def standings_of(self, seen: Sequence[SeenNumber]) -> Mapping[UUID, AccessStanding]:
         """The access standings of a page's organizations."""

@@ -88,6 +88,7 @@ EXPECTED = [
     "422 invalid_organization",
     "409 last_admin",
     "409 name_taken",
+    "409 no_successor",
     "404 not_found",
     "422 not_undoable",
     "422 organization_ambiguous",

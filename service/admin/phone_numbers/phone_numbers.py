@@ -12,14 +12,17 @@ from service.admin.actor import Actor
 from service.admin.changes import Freshen, freshen_all, record, transaction
 from service.domain.errors import (
     CallgateError,
+    NoSuccessorError,
     NotFoundError,
     PhoneNumberNotFoundError,
     PhoneNumberTakenError,
     UnknownOrganizationError,
+    VapiAwayError,
 )
 from service.domain.phone_numbers import PhoneNumber, Sync
 from service.store.organizations import organizations
 from service.store.phone_numbers import phone_numbers as store
+from service.store.phone_numbers.successors import relink
 from service.store.pool import UNAVAILABLE, Connection, Pool
 
 RECONCILE_SECONDS = 6.0
@@ -168,6 +171,30 @@ class PhoneNumbers:
             await self.audit(connection, actor, "phone_number.released", before, None)
         await freshen_all(self.freshen, [before.organization_id])
         await self.reconcile(phone_number_id)
+
+    async def relink(self, actor: Actor, phone_number_id: UUID) -> PhoneNumber:
+        """Link a missing number to the id under which Vapi has it again, and configure it there.
+
+        Raises `NoSuccessorError`, `PhoneNumberTakenError`, `VapiPhoneNumberNotFoundError` or
+        `VapiAwayError`.
+        """
+        actor.require_admin()
+        number = await self.get(phone_number_id)
+        successor = number.successor_vapi_id
+        probed = await self.probe(successor) if successor else None
+        if successor and probed is None:
+            raise VapiAwayError("Vapi does not answer. Try again later.")
+        if successor is None or probed is None or probed.number != number.number:
+            raise NoSuccessorError
+        async with transaction(self.pool) as connection:
+            await store.lock(connection, phone_number_id)
+            before = await self.stored(connection, phone_number_id)
+            if before.successor_vapi_id != successor:
+                raise NoSuccessorError
+            await relink(connection, phone_number_id, successor, actor.order)
+            after = await self.stored(connection, phone_number_id)
+            await self.audit(connection, actor, "phone_number.relinked", before, after)
+        return await self.configure(phone_number_id)
 
     async def sync(self, actor: Actor, phone_number_id: UUID) -> PhoneNumber:
         """Reconcile one number now."""

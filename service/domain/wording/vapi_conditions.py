@@ -16,6 +16,16 @@ VAPI_KINDS = (
         public=True,
     ),
     ConditionKind(
+        "numbers_moved",
+        "error",
+        "Missing at Vapi, which has them again under other ids: {numbers}.",
+        "A number was removed and imported again at Vapi, so its calls are not those of a registered "
+        "number.",
+        "Open the number and link it to its new id, if it still belongs to the organization; or remove "
+        "it here.",
+        "numbers?sync_state=missing",
+    ),
+    ConditionKind(
         "former_secrets_hidden",
         "notice",
         "Former webhooks with a secret that Vapi does not show: {numbers}.",

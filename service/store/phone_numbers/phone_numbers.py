@@ -29,7 +29,8 @@ SELECT n.id, n.organization_id, n.vapi_phone_number_id, n.number, n.label, n.gat
     s.next_attempt_at, s.paused_at, s.paused_by, s.paused_reason, s.paused_until,
     (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
     (SELECT max(c.created_at) FROM callgate.calls c WHERE c.phone_number_id = n.id)
-        AS last_event_at, coalesce((s.original ->> 'hidden_secret')::boolean, false) AS secret_lost
+        AS last_event_at, coalesce((s.original ->> 'hidden_secret')::boolean, false) AS secret_lost,
+    CASE WHEN s.state = 'missing' THEN s.successor_vapi_id END AS successor_vapi_id
 FROM callgate.phone_numbers n
 JOIN callgate.webhook_states s ON s.phone_number_id = n.id
 WHERE n.released_at IS NULL
@@ -138,6 +139,7 @@ def phone_number_of(row: Any) -> PhoneNumber:
         pause=pause_of(row),
         conditions=conditions_of(row),
         secret_lost=row["secret_lost"],
+        successor_vapi_id=row["successor_vapi_id"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -67,6 +67,7 @@ PHONE_NUMBER: Json = {
     },
     "pause": None,
     "secret_lost": False,
+    "successor_vapi_id": None,
     "conditions": {"configured": True, "unshadowed": True, "last_event_at": NOON},
     "created_at": NOON,
     "updated_at": NOON,

@@ -65,6 +65,13 @@ class PhoneNumberOperations:
             await self.numbers.sync(request.actor, request.ids["phone_number_id"])
         )
 
+    async def relink_phone_number(self, request: ApiRequest) -> BaseModel:
+        """Link a number that was removed and imported again at Vapi to its `successor_vapi_id`, and
+        configure it there. Only an admin can know whether it still belongs to the organization."""
+        return phone_number_shape(
+            await self.numbers.relink(request.actor, request.ids["phone_number_id"])
+        )
+
     def operations(self) -> list[Operation]:
         one, gives = "/phone-numbers/{phone_number_id}", shapes.PhoneNumber
         return [
@@ -105,5 +112,13 @@ class PhoneNumberOperations:
             ),
             Operation(
                 "POST", f"{one}/sync", "Sync a phone number now", self.sync_phone_number, gives
+            ),
+            Operation(
+                "POST",
+                f"{one}/relink",
+                "Link a missing phone number to its new id at Vapi",
+                self.relink_phone_number,
+                gives,
+                problems=(409,),
             ),
         ]

@@ -54,7 +54,10 @@ class Conditions(ResponseBody):
 
 
 class PhoneNumber(ResponseBody):
-    """`secret_lost`: the former webhook's secret, which Vapi does not show, cannot be restored."""
+    """`secret_lost`: the former webhook's secret, which Vapi does not show, cannot be restored.
+
+    `successor_vapi_id`: the number is missing at Vapi, which has it again under this id.
+    """
 
     id: UUID
     organization_id: UUID
@@ -67,6 +70,7 @@ class PhoneNumber(ResponseBody):
     pause: Pause | None
     conditions: Conditions
     secret_lost: bool
+    successor_vapi_id: str | None
     created_at: Instant
     updated_at: Instant
 

@@ -20,8 +20,8 @@ delete_plan delete_trial explain_access get_call get_coverage get_history get_or
 get_phone_number get_reconcile_status get_route heed_unknown_number ignore_unknown_number
 list_audit list_call_events list_calls list_changes list_organizations list_phone_numbers
 list_policies list_tokens list_unknown_numbers pause_phone_number pause_reconcile put_override
-put_plan put_trial reconcile resume_phone_number resume_reconcile revoke_token roll_back_change
-sync_phone_number
+put_plan put_trial reconcile relink_phone_number resume_phone_number resume_reconcile revoke_token
+roll_back_change sync_phone_number
 """
 
 Found = list[tuple[str, str, dict[str, Any]]]

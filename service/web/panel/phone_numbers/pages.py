@@ -72,6 +72,7 @@ class PhoneNumberPages:
             PanelPage("GET", f"{one}/edit", self.edit, "admin"),
             PanelPage("POST", f"{one}/edit", self.change, "admin"),
             PanelPage("POST", f"{one}/sync", self.sync, "admin"),
+            PanelPage("POST", f"{one}/relink", self.relink, "admin"),
             PanelPage("POST", f"{one}/pause", self.pause, "admin"),
             PanelPage("POST", f"{one}/resume", self.resume, "admin"),
             PanelPage("POST", f"{one}/roll-back", self.roll_back, "admin"),
@@ -215,6 +216,12 @@ class PhoneNumberPages:
             visit.actor, visit.id("phone_number_id"), change_id=body.change_id
         )
         text = "The change is rolled back at Vapi. The number is paused, so that it stays so."
+        return await visit.go(address_of(number.id), notice=text)
+
+    async def relink(self, visit: Visit) -> web.Response:
+        """Link the number to the id under which Vapi has it again."""
+        number = await self.numbers.relink(visit.actor, visit.id("phone_number_id"))
+        text = f"{name_of(number)} is linked to its new id at Vapi."
         return await visit.go(address_of(number.id), notice=text)
 
     async def release(self, visit: Visit) -> web.Response:
