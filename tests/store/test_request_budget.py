@@ -61,3 +61,15 @@ async def test_a_back_off_reaches_every_replica_and_no_hang_up(pool: Pool) -> No
     assert await other.take(Priority.HANGUP) == 0.0
     pool.terminate()
     assert 25 < await one.take(Priority.REPAIR) <= 30
+
+
+async def test_a_slow_database_holds_up_no_look_up(pool: Pool) -> None:
+    """The look-up goes by the replica's own clocks, and its shared request counts all the same."""
+    budget = Budget(pool, 5.0)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM callgate.vapi_budget FOR UPDATE")
+        began = time.monotonic()
+        await budget.pace(Priority.HANGUP)
+        assert time.monotonic() - began < 0.9
+    await asyncio.gather(*budget.asked)
+    assert await pool.fetchval("SELECT version FROM callgate.vapi_budget") == 1

@@ -12,10 +12,12 @@ from typing import Any
 from uuid import uuid4
 
 from service.domain.priority import SHARES, Clocks, Priority, pause, take
+from service.store.bounded import at_most
 from service.store.pool import UNAVAILABLE, Pool
 
 PATIENCE_SECONDS = 1.0
-HANGUP_PATIENCE_SECONDS = 0.1
+PATIENCE: Mapping[Priority, float] = {Priority.HANGUP: 0.1}
+"""Kinds that do not wait for the shared clocks for so long."""
 AWAY_SECONDS = 1.0
 """For so long after PostgreSQL did not answer, a request does not wait for it again."""
 SLEEP_SECONDS = 1.0
@@ -51,6 +53,7 @@ class Budget:
         self.away_until = float("-inf")
         self.turns = {kind: asyncio.Lock() for kind in Priority}
         self.writing = asyncio.Lock()
+        self.asked: set[asyncio.Task[float | None]] = set()
 
     async def pace(self, kind: Priority) -> None:
         """Return when a request of this kind may go out; those of a kind go in order."""
@@ -64,26 +67,37 @@ class Budget:
         seconds = min(seconds, LONGEST_BACK_OFF)
         self.local = pause(self.local, seconds, time.monotonic())
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS), self.writing:
+            async with at_most(PATIENCE_SECONDS), self.writing:
                 while not await self.pause_shared(seconds):
                     pass  # another replica was faster: read again
         except UNAVAILABLE:
             pass  # this replica backs off on its own
 
     async def take(self, kind: Priority, waited: float = 0.0) -> float:
-        """Take one request that `waited` seconds; returns the seconds after which to try again, or 0."""
+        """Take one request that `waited` seconds; returns the seconds after which to try again, or 0.
+
+        A hang-up waits for PostgreSQL for a moment only. What was asked there goes on, and counts.
+        """
         if time.monotonic() >= self.away_until:
-            patience = HANGUP_PATIENCE_SECONDS if kind is Priority.HANGUP else PATIENCE_SECONDS
-            try:
-                async with asyncio.timeout(patience), self.writing:
-                    while (wait := await self.take_shared(kind, waited)) is None:
-                        pass  # another replica was faster: read again
-                    return wait
-            except UNAVAILABLE:
-                self.away_until = time.monotonic() + AWAY_SECONDS
-        rate = self.rate / self.replicas
-        self.local, wait = take(self.local, kind, time.monotonic(), rate)
+            asked = asyncio.create_task(self.ask_shared(kind, waited))
+            self.asked.add(asked)
+            asked.add_done_callback(self.asked.discard)
+            await asyncio.wait({asked}, timeout=PATIENCE.get(kind))
+            if asked.done() and (wait := asked.result()) is not None:
+                return wait
+        self.local, wait = take(self.local, kind, time.monotonic(), self.rate / self.replicas)
         return wait
+
+    async def ask_shared(self, kind: Priority, waited: float) -> float | None:
+        """The same in PostgreSQL; None while it does not answer."""
+        try:
+            async with at_most(PATIENCE_SECONDS), self.writing:
+                while (wait := await self.take_shared(kind, waited)) is None:
+                    pass  # another replica was faster: read again
+                return wait
+        except UNAVAILABLE:
+            self.away_until = time.monotonic() + AWAY_SECONDS
+            return None
 
     async def take_shared(self, kind: Priority, waited: float) -> float | None:
         """The same in PostgreSQL; None if another replica changed the clocks meanwhile."""
