@@ -83,7 +83,7 @@ class CallRecorder:
             announce_claim(call, main.organization_id)
         else:
             announce(call)
-        if call.hangup_after_seconds == 0 and not call.guessed:
+        if call.hangup_after_seconds == 0:
             # Of a contested call Vapi alone may give the control URL, with whose call it is.
             self.start(self.hang_up_now(call.key, None if contested else call.control_url))
         return known_from(call)

@@ -9,11 +9,9 @@ attempted all the same: a blocked call must not talk, and a paying one must not 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from service.access.beginnings import find_beginning, may_begin
 from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
@@ -31,6 +29,10 @@ from service.vapi.messages import ServerMessage
 
 RESTART_SECONDS = 2.0
 """A blocked call that still sends messages this long after a hang-up is hung up again."""
+
+
+GUESS_SECONDS = 5.0
+"""How long after its record a call is hung up whose denial is a guess: other spools drain meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class AccessGate:
         self, call_id: str, message: ServerMessage, registration: Registration | None
     ) -> tuple[KnownCall, bool]:
         """Make the decision, or read the stored one; True if it is ours and the first."""
-        asked, otherwise = await self.judge_first(message, registration)
+        asked, otherwise = await self.judge.judge_first(message, registration)
         call = self.build_call(call_id, message, asked)
         if message.type == ASSISTANT_REQUEST:
             return await self.recorder.record_beside_answer(call)
@@ -190,30 +192,6 @@ class AccessGate:
             return self.build_call(call_id, message, judged)
 
         return await self.recorder.record(call, decide_alone)
-
-    async def judge_first(
-        self, message: ServerMessage, registration: Registration | None
-    ) -> tuple[Judgement, Callable[[], Awaitable[Judgement]] | None]:
-        """The judgement to record if PostgreSQL knows no other, and how to judge if it cannot be asked.
-
-        Another replica may have seen the beginning of the call, and its record may be in its spool.
-        """
-        lines, now = lines_of(message), self.directory.now()
-        present = Judgement(registration, await self.decide(message, registration))
-        if message.type == ASSISTANT_REQUEST:
-            return present, None
-        began_at, begins = find_beginning(message, now), may_begin(message)
-
-        async def judge_alone() -> Judgement:
-            if begins and began_at is None:
-                return present
-            then = await self.judge.judge_then(lines, began_at)
-            return present if begins and then.agrees(present) else then
-
-        if begins or began_at is None:
-            return present, judge_alone
-        then = await judge_alone()
-        return present if then.agrees(present) else then, judge_alone
 
     def build_call(self, call_id: str, message: ServerMessage, judged: Judgement) -> NewCall:
         """The row of a call that is judged by this message."""
@@ -226,7 +204,10 @@ class AccessGate:
             default_message=self.blocked_message,
             stop_unknown=self.stop_unknown,
         )
-        return replace(call, guessed=True) if judged.guessed else call
+        if not judged.guessed:
+            return call
+        after = None if call.hangup_after_seconds is None else GUESS_SECONDS
+        return replace(call, guessed=True, hangup_after_seconds=after)
 
     async def decide(self, message: ServerMessage, registration: Registration | None) -> Decision:
         """Ask the chain by the present facts."""

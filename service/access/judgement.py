@@ -5,11 +5,12 @@ other. Access that began after the call helps it no more; access that ended foll
 `when_access_ends`. The stored decision of the beginning replaces what was judged so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from policies.contract import CallFacts
+from service.access.beginnings import find_beginning, may_begin
 from service.access.directory import AccessDirectory, Registration
 from service.access.first_message import deny_unknown
 from service.access.past_directory import find_registration_at
@@ -18,6 +19,7 @@ from service.access.policies.request import build_request
 from service.domain.decisions import Basis, Decision
 from service.store.organizations.directory import DirectoryEntry
 from service.store.organizations.past_changes import KEPT
+from service.vapi.message_types import ASSISTANT_REQUEST
 from service.vapi.messages import ServerMessage
 
 BEFORE, AFTER = timedelta(seconds=2), timedelta(seconds=5)
@@ -46,10 +48,14 @@ class Judgement:
 
     def agrees(self, other: "Judgement") -> bool:
         """Whether both say the same, for the same organization."""
-        mine, others = self.registration, other.registration
-        same_owner = (mine and mine.organization.id) == (others and others.organization.id)
         one, two = self.decision, other.decision
-        return same_owner and (one.effect, one.reason) == (two.effect, two.reason)
+        same = (one.effect, one.reason) == (two.effect, two.reason)
+        return same and self.is_of(other.registration)
+
+    def is_of(self, registration: Registration | None) -> bool:
+        """Whether it was made for the organization of a registration."""
+        mine = self.registration
+        return (mine and mine.organization.id) == (registration and registration.organization.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +65,44 @@ class CallJudge:
     directory: AccessDirectory
     chain: DecisionChain
 
+    async def judge_first(
+        self, message: ServerMessage, registration: Registration | None
+    ) -> tuple[Judgement, Callable[[], Awaitable[Judgement]] | None]:
+        """The judgement to record if PostgreSQL knows no other, and how to judge if it cannot be asked.
+
+        Another replica may have seen the beginning of the call, and its record may be in its spool.
+        """
+        lines = lines_of(message)
+        present = await self.judge_registered(lines, registration)
+        if message.type == ASSISTANT_REQUEST:
+            return present, None
+        began_at, begins = find_beginning(message, self.directory.now()), may_begin(message)
+
+        async def judge_alone() -> Judgement:
+            if begins and began_at is None:
+                return present
+            then = await self.judge_then(lines, began_at)
+            return present if begins and then.agrees(present) else then
+
+        if begins:
+            return present, judge_alone
+        then = await judge_alone()
+        if began_at is None:
+            return replace(present, guessed=then.guessed), judge_alone
+        return present if then.agrees(present) else then, judge_alone
+
     async def judge_now(self, lines: Lines) -> Judgement:
-        """CallJudge by the present facts: the answer to the first message of a call."""
+        """Judge by the present facts: the answer to the first message of a call."""
         found = self.directory.find(lines.phone_number_ids, lines.assistant_ids)
-        at = self.directory.now()
-        return Judgement(found, await self.decide(lines, found, at, self.directory.basis))
+        return await self.judge_registered(lines, found)
+
+    async def judge_registered(self, lines: Lines, registration: Registration | None) -> Judgement:
+        """Judge a call of a registration by the present facts."""
+        at, basis = self.directory.now(), self.directory.basis
+        return Judgement(registration, await self.decide(lines, registration, at, basis))
 
     async def judge_then(self, lines: Lines, began_at: datetime | None) -> Judgement:
-        """CallJudge a call that is under way.
+        """Judge a call that is under way.
 
         Without a known beginning, or if nothing was registered then, the present facts decide: the
         rule of a call without a past. A denial is then a guess unless no instant of the history grants.
@@ -81,9 +117,9 @@ class CallJudge:
             guessed = not decision.allowed and await self.may_be_granted(lines, now - KEPT, now)
             return Judgement(present.registration, decision, guessed)
         decision = await self.decide(lines, past, began_at, "reconstructed")
-        if self.is_cut_at_end(past):
-            present = await self.judge_now(lines)
-            if not present.decision.allowed and present.registration is not None:
+        if (current := self.find_cutting(past)) is not None:
+            present = await self.judge_registered(lines, current)
+            if not present.decision.allowed:
                 # Denied at the beginning or cut since: in either case the call is to end.
                 ended = replace(present.decision, basis="reconstructed")
                 return Judgement(past, ended if decision.allowed else decision)
@@ -97,10 +133,12 @@ class CallJudge:
         ids = lines.phone_number_ids, lines.assistant_ids
         return find_registration_at(self.directory, *ids, at)
 
-    def is_cut_at_end(self, registration: Registration) -> bool:
-        """Whether calls of the organization end with its access, by its present choice."""
-        entry = self.directory.entries.get(registration.organization.id)
-        return entry is not None and entry.organization.handling.when_access_ends == "hang_up"
+    def find_cutting(self, past: Registration) -> Registration | None:
+        """The registration with its organization as it is now, if that ends calls with its access."""
+        entry = self.directory.entries.get(past.organization.id)
+        if entry is None or entry.organization.handling.when_access_ends != "hang_up":
+            return None
+        return Registration(entry.organization, past.phone_number)
 
     async def may_be_granted(self, lines: Lines, since: datetime, until: datetime) -> bool:
         """Whether facts or entitlements between two instants grant the call; True if in doubt."""

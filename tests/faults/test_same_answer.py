@@ -193,3 +193,30 @@ async def test_calls_that_the_memory_dropped_are_not_cut(pair: Pair, vapi: Sandb
     await pair.settle()
     assert living(vapi, calls) == CALLS
     assert await statuses(pair, calls) == {200}
+
+
+async def test_a_guess_hangs_up_nothing_that_another_replica_granted(
+    pair: Pair, vapi: SandboxVapi
+) -> None:
+    """Without its beginning a call is judged by the present facts; only the answer says so."""
+    organization_id, number = await pair.add(vapi)
+    await pair.change(organization_id, "PUT", "trial", TRIAL)
+    calls = [vapi.live_call(number) for _ in range(3)]
+    blind = [later(call) for call in calls]
+    for message in blind:
+        call = message["message"]["call"]
+        message["message"] |= {"call": {**call, "createdAt": None}, "startedAt": None}
+    with pair.away(0):
+        assert await post_all(pair.one, calls) == {200}
+        await end_trial(pair, organization_id)
+        with pair.away(1):
+            assert await post_all(pair.two, blind) == {403}
+        # Its record is drained first; the other spool has the decisions from the beginning.
+        await until(lambda spool: not spool.waiting, pair.two.service.access.spool)
+    await pair.settle()
+    known = pair.two.service.access.gate.recorder.known
+    await until(lambda known: all(call.allowed for call in known.calls.values()), known)
+    assert await statuses(pair, calls) == {200}
+    rows = await pair.fetch("SELECT blocked, hangup_state FROM callgate.calls")
+    assert {(row["blocked"], row["hangup_state"]) for row in rows} == {(False, None)}
+    assert living(vapi, calls) == 3

@@ -11,10 +11,11 @@ from uuid import UUID
 import structlog
 
 from policies.contract import CallFacts
+from service.access.beginnings import earliest_of
 from service.access.directory import AccessDirectory, Registration
-from service.access.first_message import announce, deny_unknown
+from service.access.first_message import announce
+from service.access.judgement import CallJudge, Lines
 from service.access.policies.chain import DecisionChain
-from service.access.policies.request import build_request
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import NewCall
 from service.domain.decisions import Decision
@@ -163,10 +164,18 @@ class CallOwners:
     async def decide(
         self, vapi_call_id: str, view: CallView, registration: Registration | None
     ) -> Decision:
-        """Decide for the organization that Vapi names: no message has named it yet."""
-        at = self.directory.now()
-        if registration is None:
-            return deny_unknown(at, self.directory.basis)
+        """Decide for the organization that Vapi names, as of the call's beginning: no message has named
+        it yet, and the call is under way or over."""
+        numbers = (view.phone_number_id,) if view.phone_number_id else ()
+        assistants = (view.assistant_id,) if view.assistant_id else ()
         facts = CallFacts(vapi_call_id, view.type, None, view.assistant_id)
-        request = build_request(registration.organization, at, registration.phone_number, facts)
-        return await self.chain.decide(request, basis=self.directory.basis)
+        lines, now = Lines(numbers, assistants, facts), self.directory.now()
+        judge = CallJudge(self.directory, self.chain)
+        present = await judge.judge_registered(lines, registration)
+        began_at = earliest_of(view.created_at, view.started_at, now)
+        if began_at is None:
+            return present.decision
+        then = await judge.judge_then(lines, began_at)
+        if then.agrees(present) or not then.is_of(registration):
+            return present.decision
+        return then.decision

@@ -185,7 +185,7 @@ class CallWatch:
     async def decide(
         self, call_id: str, view: CallView, registration: Registration | None
     ) -> Decision:
-        """Decide the call now: no message of it ever asked for a decision."""
+        """Decide as of the call's beginning: no message of it ever asked for a decision here."""
         decision = await self.owners.decide(call_id, view, registration)
         if view.ended_reason == RING_REASON and decision.allowed:
             # The organization has access by now; our hook stopped this call all the same.
