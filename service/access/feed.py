@@ -24,6 +24,7 @@ from service.store.pool import UNAVAILABLE, Pool
 
 BEAT_SECONDS = 0.75
 """With the second that an answer may take, a dead connection is noticed within two."""
+LEAST_SECONDS = 0.1
 REREAD_SECONDS = 300.0
 HEALTHY_SECONDS = 5.0
 PAUSE_SECONDS = 0.25
@@ -89,7 +90,8 @@ class DirectoryFeed:
         database_time = await self.source.beat(token)
         answered_at = time.monotonic()
         self.directory.clock.set(database_time, asked_at, answered_at)
-        if not await notices.wait_for_beat(token, patience - (answered_at - asked_at)):
+        left = max(patience - (answered_at - asked_at), LEAST_SECONDS)
+        if not await notices.wait_for_beat(token, left):
             raise FeedLostError
         notices.prove(asked_at)
 

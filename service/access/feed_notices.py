@@ -74,7 +74,7 @@ class FeedNotices:
         What was notified before it has been noted by then.
         """
         try:
-            async with asyncio.timeout(max(seconds, 0)):
+            async with asyncio.timeout(seconds):
                 while token not in self.beats and not self.lost.is_set():
                     self.beaten.clear()
                     await self.beaten.wait()

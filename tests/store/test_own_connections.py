@@ -64,3 +64,18 @@ def test_patience_follows_what_answers_take() -> None:
     assert patience.seconds == FIRST_SECONDS
     patience.succeed(0.8)
     assert FIRST_SECONDS < patience.seconds < MOST_SECONDS
+
+
+async def test_a_loop_that_was_held_up_is_not_taken_for_a_dead_connection(dsn: str) -> None:
+    """The statement is new, so it takes two round trips: one before and one after the hold-up."""
+    own = OwnConnection(dsn, "own")
+    await ask_one(own)
+
+    async def hold_up() -> None:
+        await asyncio.sleep(0)
+        time.sleep(FIRST_SECONDS + 0.1)  # noqa: ASYNC251 - nothing else holds up a loop
+
+    holding = asyncio.create_task(hold_up())
+    assert await own.ask(lambda one: one.fetchval("SELECT 2")) == 2
+    await holding
+    own.drop()

@@ -119,7 +119,8 @@ class Trial:
         if way == "trial":
             ends_at = before + TRIAL_SECONDS
             await connection.execute(TRY, owner, ends_at)
-            changes.append(Change(False, ends_at, ends_at))
+            # A commit that took longer than the trial is what ended the access.
+            changes.append(Change(False, ends_at, max(ends_at, time.time())))
             return
         await connection.execute({"allow": ALLOW, "block": BLOCK, "unpay": UNPAY}[way], owner)
         changes.append(Change(not allowed, before, time.time()))
