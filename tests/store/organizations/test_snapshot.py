@@ -14,6 +14,7 @@ from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.organizations import snapshot as module
 from service.store.organizations.directory import DirectoryEntry
+from service.store.organizations.past_changes import PastChange
 from service.store.organizations.snapshot import (
     DirectorySnapshot,
     SnapshotError,
@@ -40,7 +41,11 @@ def make_entry() -> DirectoryEntry:
         override=Override("deny", "fraud", "Ada", expires_at=NOW),
     )
     number = PhoneNumber(uuid4(), owner, "n-1", answer_with={"assistantId": "a-1"})
-    return DirectoryEntry(organization, (number,))
+    changes = (
+        PastChange(NOW, "trials", None, {"starts_at": "2026-01-01T00:00:00+00:00"}),
+        PastChange(NOW, "phone_numbers", "n-1", None),
+    )
+    return DirectoryEntry(organization, (number,), changes)
 
 
 @pytest.fixture
