@@ -6,13 +6,16 @@ it does not show are requested alone.
 """
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 LIST_FROM = 3
 """So many look-ups that wait together are answered by a list."""
-LEAST_LISTED = 20
+AT_ONCE = 2
+GATHER_SECONDS = 0.05
 MOST_LISTED = 100
 """Elements of the list: a call that goes on is among the newest, and each may be large."""
 
@@ -40,6 +43,7 @@ class CallLookups:
     read_list: ReadList
     waiting: dict[str, Lookup] = field(default_factory=dict)
     pacing: asyncio.Task[None] | None = None
+    made: deque[float] = field(default_factory=deque)
     requests: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def find(self, vapi_call_id: str) -> dict[str, Any]:
@@ -71,15 +75,25 @@ class CallLookups:
         """Make a request whenever the budget allows one, until no look-up waits."""
         while self.waiting:
             try:
+                await asyncio.sleep(self.seconds_to_gather())
                 await self.pace()
             except Exception as exc:
                 fail(self.waiting.values(), exc)
                 self.waiting.clear()
                 return
             if batch := self.next_batch():
+                self.made.append(time.monotonic())
                 request = asyncio.create_task(self.ask(batch))
                 self.requests.add(request)
                 request.add_done_callback(self.requests.discard)
+
+    def seconds_to_gather(self) -> float:
+        """How long to wait for look-ups that a list would answer as well: longer, the more requests were
+        made within the last second, so that the first calls of a flood do not use the budget up."""
+        now = time.monotonic()
+        while self.made and now - self.made[0] > 1.0:
+            self.made.popleft()
+        return GATHER_SECONDS * max(0, len(self.made) - AT_ONCE)
 
     def next_batch(self) -> list[Lookup]:
         """The look-ups that the next request answers: one that no list shows, else all, else one."""
@@ -99,8 +113,7 @@ class CallLookups:
                 call_id = batch[0].vapi_call_id
                 found = {call_id.lower(): await self.read_one(call_id)}
             else:
-                count = min(max(2 * len(batch), LEAST_LISTED), MOST_LISTED)
-                found = dict(await self.read_list(count))
+                found = dict(await self.read_list(MOST_LISTED))
         except Exception as exc:
             fail(batch, exc)
             return
