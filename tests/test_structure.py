@@ -61,16 +61,17 @@ BESIDE = {
         "wording",
     },
     "store": {
-        "bounded", "clock", "failures", "held_databases", "installation", "keepalive", "leases",
-        "limits", "own_connections", "patterns", "pool", "pooling", "postgres", "queue", "retention",
-        "roles", "schema", "signatures", "vault",
+        "bounded", "clock", "failures", "held_databases", "idempotency_keys", "installation",
+        "keepalive", "leases", "limits", "own_connections", "patterns", "pool", "pooling",
+        "postgres", "queue", "retention", "roles", "schema", "signatures", "vault",
     },
     "admin": {
-        "actor", "changes", "conditions", "errors", "overview", "timeline", "undo", "use_cases",
+        "actor", "changes", "conditions", "errors", "overview", "requests", "timeline", "undo",
+        "use_cases",
     },
     "api": {
-        "application", "build", "example_objects", "examples", "json_body", "openapi", "operations",
-        "static",
+        "application", "build", "example_objects", "examples", "idempotency", "json_body", "openapi",
+        "operations", "static",
     },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
     "cli": {"errors", "lazy", "running", "secrets", "serve"},

@@ -12,6 +12,7 @@ import structlog
 
 from service.admin.actor import Actor
 from service.admin.errors import ChangedSinceError
+from service.admin.requests.idempotency import mark_applied
 from service.domain.audit import ACTIONS, AuditEntry
 from service.store.audit import record_audit
 from service.store.pool import Connection, Pool, dump_json
@@ -51,8 +52,12 @@ class RecordedChanges(Actor):
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection with an open transaction. Raises `TimeoutError` after `ACQUIRE_SECONDS`."""
+    """A connection with an open transaction. Raises `TimeoutError` after `ACQUIRE_SECONDS`.
+
+    The request's idempotency key, if it has one, is marked in the same transaction.
+    """
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+        await mark_applied(connection)
         yield connection
 
 

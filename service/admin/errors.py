@@ -1,6 +1,7 @@
 """Errors of the use cases: a class per code."""
 
 from service.domain.errors import (
+    CallgateError,
     ConflictError,
     ForbiddenError,
     InvalidError,
@@ -142,3 +143,37 @@ class InvalidOrganizationNameError(InvalidError):
 
     code = "invalid_organization"
     sentence = "The organization is missing or has characters that are not allowed."
+
+
+class IdempotencyKeyReusedError(ConflictError):
+    """An idempotency key came with another request within 24 hours."""
+
+    code = "idempotency_key_reused"
+    sentence = (
+        "This Idempotency-Key was sent with another request. Use a new key for a new request."
+    )
+
+
+class IdempotencyInProgressError(ConflictError):
+    """The first request with this key is still under way."""
+
+    code = "idempotency_in_progress"
+    sentence = "The first request with this Idempotency-Key is still under way. Retry in a second."
+
+
+class IdempotencyAnswerLostError(ConflictError):
+    """The first request with this key was carried out, at least in part, but its answer was lost."""
+
+    code = "idempotency_answer_lost"
+    sentence = (
+        "The first request with this Idempotency-Key made its change, but its answer was lost. "
+        "Read the object instead of sending the request again."
+    )
+
+
+class PreconditionFailedError(CallgateError):
+    """The object is not in the version that the request expects."""
+
+    code = "precondition_failed"
+    status = 412
+    sentence = "The object has changed since you read it. Read it again, and send its new ETag."

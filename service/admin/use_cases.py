@@ -35,6 +35,7 @@ from service.admin.phone_numbers.unregistered import Unregistered
 from service.admin.reconcile.numbers import NumberWebhooks, WebhookReconciler
 from service.admin.reconcile.secrets import SecretRotation
 from service.admin.reconcile.sweeps import ReconcileCases, Sweeps
+from service.admin.requests.idempotency import Idempotency
 from service.admin.timeline import Timeline
 from service.admin.undo import Undo
 from service.background import BackgroundLoop
@@ -131,6 +132,10 @@ class UseCases:
     def reconcile(self) -> ReconcileCases:
         mode = self.core.settings.callgate_reconcile_mode
         return ReconcileCases(self.core.pool, self.rooms.sweeper, mode)
+
+    @cached_property
+    def idempotency(self) -> Idempotency:
+        return Idempotency(self.core.pool, open_vault(self.core.settings))
 
     @cached_property
     def secrets(self) -> SecretRotation:

@@ -12,6 +12,7 @@ from datetime import timedelta
 import structlog
 
 from service.background import BackgroundLoop
+from service.store.idempotency_keys import KEPT
 from service.store.leases import LEASE_SECONDS, holding
 from service.store.pool import UNAVAILABLE, Pool
 
@@ -80,6 +81,13 @@ DELETE FROM callgate.webhook_changes WHERE id IN (
     ORDER BY id LIMIT $2)
 """
 
+DELETE_KEYS = """
+DELETE FROM callgate.idempotency_keys k USING (
+    SELECT owner, key FROM callgate.idempotency_keys
+    WHERE created_at < now() - make_interval(secs => $1) ORDER BY created_at LIMIT $2) old
+WHERE k.owner = old.owner AND k.key = old.key
+"""
+
 CLAIM = """
 UPDATE callgate.retention SET claim = claim + 1, claimed_until = now() + make_interval(secs => $1)
 WHERE next_at <= now() AND (claimed_until IS NULL OR claimed_until < now())
@@ -124,6 +132,7 @@ def kept_rows(calls: timedelta, steps: timedelta, history: timedelta) -> list[Ke
         KeptRows("finished_jobs", DELETE_JOBS, JOBS_KEPT),
         KeptRows("entitlement_history", DELETE_ENTITLEMENTS, history),
         KeptRows("webhook_changes", DELETE_CHANGES, history),
+        KeptRows("idempotency_keys", DELETE_KEYS, KEPT),
     ]
     return [one for one in rows if one.keep]
 

@@ -1,6 +1,7 @@
 """The admin API as an aiohttp application: authentication, routes, the OpenAPI document, its page."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 
@@ -10,8 +11,10 @@ from aiohttp import web
 
 from service.admin.actor import Actor
 from service.admin.people.tokens import Tokens
+from service.admin.requests.idempotency import Idempotency
 from service.store.bounded import at_most
 from service.store.pool import CONFLICTS, UNAVAILABLE
+from service.web.api.idempotency import serve_once
 from service.web.api.openapi import build_openapi
 from service.web.api.operations import FindOwner, Operation
 from service.web.problems import problem
@@ -50,7 +53,9 @@ def bearer(request: web.Request) -> str | None:
     return token.strip(" ") or None if scheme.lower() == "bearer" else None
 
 
-def guarded(operation: Operation, tokens: Tokens, find_owner: FindOwner) -> Handler:
+def guarded(
+    operation: Operation, tokens: Tokens, find_owner: FindOwner, keys: Idempotency
+) -> Handler:
     """A handler that authenticates before it reads anything else."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -66,7 +71,17 @@ def guarded(operation: Operation, tokens: Tokens, find_owner: FindOwner) -> Hand
                     return problem(
                         403, "forbidden", f"The token lacks the scope `{operation.area}`."
                     )
-                return await operation.serve(request, actor, find_owner)
+                serve = partial(operation.serve, request, actor, find_owner)
+                if operation.method != "POST":
+                    return await serve()
+                return await serve_once(
+                    keys,
+                    request,
+                    actor,
+                    serve,
+                    seconds=operation.seconds,
+                    is_secret=operation.is_secret,
+                )
         except InputError as exc:
             return exc.response
         except CONFLICTS:
@@ -79,12 +94,12 @@ def guarded(operation: Operation, tokens: Tokens, find_owner: FindOwner) -> Hand
 
 
 def build_application(
-    operations: Sequence[Operation], tokens: Tokens, find_owner: FindOwner
+    operations: Sequence[Operation], tokens: Tokens, find_owner: FindOwner, keys: Idempotency
 ) -> web.Application:
     """The application to be mounted at /api."""
     app = web.Application(client_max_size=2**20)
     for operation in operations:
-        handler = guarded(operation, tokens, find_owner)
+        handler = guarded(operation, tokens, find_owner, keys)
         app.router.add_route(operation.method, f"/v1{operation.path}", handler)
         if operation.method == "GET":
             app.router.add_route("HEAD", f"/v1{operation.path}", handler)

@@ -22,7 +22,10 @@ from service.web.api.unknown_numbers import UnknownNumberOperations
 def build_api(cases: UseCases, access: Access) -> web.Application:
     """The API, to be mounted at /api."""
     return build_application(
-        list(operations(cases, access)), cases.tokens, cases.organizations.find_id
+        list(operations(cases, access)),
+        cases.tokens,
+        cases.organizations.find_id,
+        cases.idempotency,
     )
 
 

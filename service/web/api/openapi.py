@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from service.web.api import idempotency
 from service.web.api.examples import example_of
 from service.web.api.operations import BY_EXTERNAL_ID, OWNER, PREFIX, Operation
 from service.web.shapes.fields import VAPI_ID
@@ -87,6 +88,21 @@ HEADERS = {
 }
 
 Json = dict[str, Any]
+
+IDEMPOTENCY_KEY: Json = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A text of your choice for this request. Sent again with the same key within 24 "
+    "hours, the request is not carried out again: it gets the first answer. Another request with the "
+    "key: 409 `idempotency_key_reused`; the first one is under way: 409 `idempotency_in_progress`.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": idempotency.MOST_CHARACTERS,
+        "pattern": f"^{idempotency.KEY.pattern}$",
+    },
+}
 References = Mapping[Any, Json]
 
 
@@ -182,6 +198,8 @@ def parameters(operation: Operation) -> list[Json]:
             }
             for name, schema in properties.items()
         )
+    if operation.method == "POST":
+        found.append(IDEMPOTENCY_KEY)
     return found
 
 
@@ -213,13 +231,21 @@ def responses(operation: Operation, references: References) -> Json:
     success: Json = {"description": operation.summary}
     if operation.gives is not None:
         success["content"] = json_content(operation.gives, references)
+    headers: Json = {}
     if operation.status == 201:
-        success["headers"] = header("Location", "The address of the new object.")
+        headers |= header("Location", "The address of the new object.")
+    if operation.method == "POST":
+        replayed = "`true` where this is the first answer again."
+        headers |= header(idempotency.REPLAYED, replayed, required=False)
+    if headers:
+        success["headers"] = headers
     statuses = {400, 401, 403, 413, 422, 503, *operation.problems}
     if operation.parameters:
         statuses.add(404)
     if operation.body is not None:
         statuses.add(415)
+    if operation.method == "POST":
+        statuses.add(409)
     found = {str(operation.status): success}
     for status in sorted(statuses):
         found[str(status)] = {
@@ -231,5 +257,5 @@ def responses(operation: Operation, references: References) -> Json:
     return found
 
 
-def header(name: str, description: str) -> Json:
-    return {name: {"description": description, "required": True, "schema": {"type": "string"}}}
+def header(name: str, description: str, *, required: bool = True) -> Json:
+    return {name: {"description": description, "required": required, "schema": {"type": "string"}}}

@@ -63,6 +63,7 @@ class Operation:
     `gives` is the response, None for an empty 204. An optional body that is absent counts as an empty
     object. `seconds` is the timeout. `vapi_ids` are the path parameters that are ids of Vapi; all
     others are UUIDs. `makes_at` is the path of a new object, if not below the operation's own.
+    `is_secret`: the answer has a secret, and is kept encrypted where it is kept.
     """
 
     method: str
@@ -78,6 +79,7 @@ class Operation:
     seconds: float = 30.0
     vapi_ids: tuple[str, ...] = ()
     makes_at: str | None = None
+    is_secret: bool = False
 
     @property
     def name(self) -> str:

@@ -56,6 +56,7 @@ class TokenOperations:
                 shapes.NewToken,
                 status=201,
                 body=shapes.TokenBody,
+                is_secret=True,
             ),
             Operation(
                 "GET",
