@@ -2,9 +2,13 @@
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from service.background import wait_for
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -37,6 +41,18 @@ class Ending:
         """End without a drain: the process must not go on."""
         self.undrained.set()
         self.begun.set()
+
+    async def unless_begun(self, work: Coroutine[Any, Any, Result]) -> Result | None:
+        """Do what precedes serving; None if a signal comes first, which cancels it."""
+        task = asyncio.create_task(work)
+        begun = asyncio.create_task(self.begun.wait())
+        await asyncio.wait({task, begun}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return None
+        return await task
 
     async def drain(self, seconds: float) -> None:
         """Go on serving for so many seconds, so that load balancers notice the failed readiness."""

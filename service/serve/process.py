@@ -72,7 +72,10 @@ async def main(
     """Prepare the database, start the sandbox, serve; what needs the event loop."""
     ending = Ending()
     ending.on_signals()
-    snapshot, late = await prepare(settings, database, mode)
+    prepared = await ending.unless_begun(prepare(settings, database, mode))
+    if prepared is None:
+        return
+    snapshot, late = prepared
     start = build_start(database.direct, snapshot, late, guard)
     if late is not None:
         late.on_refusal = ending.stop

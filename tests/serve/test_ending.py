@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from service.sandbox.server import SandboxVapi
+from service.serve.ending import Ending
 from tests.support.process import ServiceProcess
 from tests.support.service import eventually
 
@@ -32,3 +33,27 @@ async def test_a_process_drains_until_a_second_signal(
     assert process.process.returncode is None
     async with asyncio.timeout(15):
         assert await process.end() == 0
+
+
+async def test_a_signal_ends_the_wait_for_postgresql() -> None:
+    ending, waited = Ending(), asyncio.Event()
+
+    async def wait_for_postgresql() -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            waited.set()
+        return 1
+
+    starting = asyncio.create_task(ending.unless_begun(wait_for_postgresql()))
+    await asyncio.sleep(0)
+    ending.follow(signal.SIGTERM)
+    async with asyncio.timeout(10):
+        assert await starting is None
+    assert waited.is_set()
+    assert not ending.hastened.is_set()
+    ending.follow(signal.SIGINT)
+    assert ending.undrained.is_set()
+    assert not ending.hastened.is_set()
+    ending.follow(signal.SIGTERM)
+    assert ending.hastened.is_set()

@@ -173,8 +173,11 @@ class EmbeddedPostgres:
         """End what a dead postmaster left: its processes, its pid file and its socket. Blocks."""
         assert self.process is not None
         assert self.socket_dir is not None
-        end_predecessor(self.process.cluster)
-        for socket in self.socket_dir.glob(f"{SOCKET}*"):
+        cluster = self.process.cluster
+        end_predecessor(cluster)
+        # By the folder that we own: its path may lead to another server's by now.
+        folder = cluster if self.socket_dir == self.cluster else self.socket_dir
+        for socket in folder.glob(f"{SOCKET}*"):
             socket.unlink(missing_ok=True)
 
     def failed_start(self) -> EmbeddedPostgresError:
