@@ -10,7 +10,9 @@ from service.access.corrected_calls import CorrectedCalls
 from service.access.directory import AccessDirectory
 from service.access.enforcement.call_cutter import CallCutter
 from service.access.enforcement.call_owners import CallOwners
+from service.access.enforcement.first_attempts import FirstAttempts
 from service.access.enforcement.hangup_ladder import HangupLadder
+from service.access.enforcement.hangup_sweep import HangupSweep
 from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed import DirectoryFeed
@@ -61,6 +63,7 @@ class Access:
     events: CallEventWriter
     control: ControlClient
     worker: HangupWorker
+    sweep: HangupSweep
     cutter: CallCutter
     contested: ContestedCalls
     corrected: CorrectedCalls
@@ -74,6 +77,7 @@ class Access:
             self.spool.background(),
             *self.events.background(),
             *self.worker.background(),
+            self.sweep.background(),
             self.cutter.background(),
             self.contested.background(),
             self.corrected.background(),
@@ -83,6 +87,7 @@ class Access:
     async def close(self) -> None:
         """Finish what is being recorded; close files and connections."""
         await self.gate.recorder.drain(DRAIN_SECONDS)
+        await self.sweep.drain(DRAIN_SECONDS)
         await self.events.close()
         await self.snapshots.close()
         self.spool.close()
@@ -115,11 +120,20 @@ def build_access(core: Core) -> Access:
     owners = CallOwners(calls, core.client, directory, policies.chain, stop_unknown, events.record)
     ladder = HangupLadder(core.client, control, StoredHangups(calls, owners), events.record)
     spool = Spool(settings.callgate_data_dir / "spool", calls)
-    recorder = CallRecorder(calls, CallWriter(calls), spool, ladder.attempt_now, events.record)
-    corrected = CorrectedCalls(calls, recorder.known)
+    attempts = FirstAttempts(ladder)
+    recorder = CallRecorder(calls, CallWriter(calls), spool, attempts, events.record)
+    known = recorder.known
+    corrected = CorrectedCalls(calls, known)
     spool.on_stored = corrected.take
     longest = settings.callgate_max_call_seconds
-    cutter = CallCutter(calls, directory, policies.standings, longest)
+    cutter = CallCutter(
+        calls,
+        directory,
+        policies.standings,
+        attempts=attempts,
+        known=known,
+        max_seconds=longest,
+    )
     blocked_message = settings.callgate_blocked_message
     feed.followers += [cutter.wake, snapshots.note_change]
     return Access(
@@ -133,11 +147,18 @@ def build_access(core: Core) -> Access:
         events=events,
         control=control,
         worker=HangupWorker(core.dsn, pool, ladder),
+        sweep=HangupSweep(calls, ladder),
         cutter=cutter,
-        contested=ContestedCalls(calls, recorder.known),
+        contested=ContestedCalls(calls, known),
         corrected=corrected,
         watch=CallWatch(
-            calls, core.client, directory, settings.callgate_call_watch_interval, owners
+            calls,
+            core.client,
+            directory,
+            settings.callgate_call_watch_interval,
+            owners,
+            attempts=attempts,
+            known=known,
         ),
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
 from service.domain.call_events import StepRecorder, ignore_step
@@ -20,6 +21,7 @@ from service.domain.calls import CallEnd, CallKey, NewCall
 from service.store.bounded import at_most
 from service.store.calls.call_store import CallStore
 from service.store.calls.decisions import StoredDecision
+from service.store.calls.hangups import Reopened
 from service.store.calls.spool import Entry, Spool
 from service.store.calls.spool_notes import NotesFile
 from service.store.calls.writer import CallWriter, RecordsUnavailableError
@@ -31,23 +33,19 @@ RECORD_SECONDS = 2.0
 
 log = structlog.get_logger()
 
-HangUpNow = Callable[[CallKey, str | None], Awaitable[object]]
-"""The first attempt from memory, when PostgreSQL cannot take the job. Without a control URL it asks
-Vapi for the call, and whose it is."""
-
 
 @dataclass(slots=True)
 class CallRecorder:
     """Keeps one decision per call and organization: the row in PostgreSQL is the decision of the
     call's own organization, a claim that of another one; `known` is a cache of both.
 
-    With PostgreSQL away the spool records, and the first hang-up is attempted from memory.
+    With PostgreSQL away the spool records. The first hang-up is attempted from memory at once.
     """
 
     calls: CallStore
     writer: CallWriter
     spool: Spool
-    hang_up_now: HangUpNow
+    attempts: FirstAttempts
     record_step: StepRecorder = ignore_step
     known: KnownCalls = field(default_factory=KnownCalls)
     recording: dict[CallKey, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
@@ -69,6 +67,8 @@ class CallRecorder:
             return self.note_claim(call, recorded.stored, first=recorded.first), recorded.first
         if recorded.first:
             announce(call)
+            if call.hangup_after_seconds == 0:
+                self.attempts.start(blocked_call(call, recorded=True))
             return known_from(call), True
         assert recorded.stored is not None, "a later record carries the stored decision"
         return known_from_stored(recorded.stored), False
@@ -85,7 +85,8 @@ class CallRecorder:
             announce(call)
         if call.hangup_after_seconds == 0:
             # Of a contested call Vapi alone may give the control URL, with whose call it is.
-            self.start(self.hang_up_now(call.key, None if contested else call.control_url))
+            own = replace(call, control_url=None) if contested else call
+            self.attempts.start(blocked_call(own, recorded=False))
         return known_from(call)
 
     def note_claim(self, call: NewCall, stored: StoredDecision, *, first: bool) -> KnownCall:
@@ -157,28 +158,53 @@ class CallRecorder:
                 return
         await self.spool.keep(Entry(end=end))
 
-    async def restart_hangup(self, key: CallKey, control_url: str | None) -> None:
-        """Start the ladder of a blocked call again; the queue keeps it to one job a call."""
-        call_id, organization_id = key
-        await self.wait_until_recorded(key)
-        try:
-            async with self.recorded():
-                if await self.calls.reopen_hangup(call_id, control_url, organization_id):
-                    log.warning("call.hangup_restarted", call_id=call_id)
-                    self.record_step(call_id, "hangup.restarted", {})
-        except UNAVAILABLE:
-            self.writer.rest()
-            await self.hang_up_now(key, control_url)
+    async def restart_hangup(self, call: NewCall) -> None:
+        """Start the ladder of a call that still talks again; the queue keeps it to one job a call.
 
-    async def ask_owner(self, key: CallKey) -> None:
-        """Have Vapi asked whose call it is: a message names another organization than the call's."""
-        await self.wait_until_recorded(key)
+        `call` is what this replica knows of it: recorded if its row is gone, as after a failover.
+        """
+        call_id, organization_id = call.key
+        await self.wait_until_recorded(call.key)
+        reopened: Reopened = "unknown"
         try:
             async with self.recorded():
-                await self.calls.ask_owner(key[0])
+                reopened = await self.calls.reopen_hangup(
+                    call_id, call.control_url, organization_id
+                )
+                if reopened == "unknown":
+                    await self.record_again([call])
         except UNAVAILABLE:
             self.writer.rest()
-            await self.hang_up_now(key, None)
+            self.attempts.start(blocked_call(call, recorded=False))
+            return
+        if reopened in ("reopened", "unknown"):
+            log.warning("call.hangup_restarted", call_id=call_id)
+            self.record_step(call_id, "hangup.restarted", {})
+            self.attempts.start(blocked_call(call, recorded=True))
+
+    async def ask_owner(self, owner: NewCall, claim: NewCall) -> None:
+        """Have Vapi asked whose call it is: a message names another organization than the call's.
+
+        Both are recorded if their rows are gone.
+        """
+        await self.wait_until_recorded(claim.key)
+        try:
+            async with self.recorded():
+                if not await self.calls.ask_owner(claim.vapi_call_id):
+                    await self.record_again([owner])
+                    await self.record_again([claim])
+        except UNAVAILABLE:
+            self.writer.rest()
+            if claim.decision.allowed:
+                return
+            unlisted = replace(claim, control_url=None)
+            self.attempts.start(blocked_call(unlisted, recorded=False))
+
+    async def record_again(self, calls: list[NewCall]) -> None:
+        """Record calls whose rows are gone, with the decisions that were made."""
+        await self.calls.record_calls(calls)
+        for call in calls:
+            log.warning("call.recorded_again", call_id=call.vapi_call_id)
 
     async def reload(self, call_id: str) -> None:
         """Cache the decision of the call's organization afresh, as it stands in PostgreSQL."""
@@ -213,3 +239,10 @@ class CallRecorder:
         """Wait for what was started, at most `seconds`."""
         if under_way := {*self.background, *self.recording.values()}:
             await asyncio.wait(under_way, timeout=seconds)
+        await self.attempts.drain(seconds)
+
+
+def blocked_call(call: NewCall, *, recorded: bool) -> BlockedCall:
+    """A call to be hung up, as its message tells."""
+    call_id, owner = call.key
+    return BlockedCall(call_id, owner, call.control_url, call.goodbye, recorded)

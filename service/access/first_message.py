@@ -1,5 +1,6 @@
 """Turns a message of a call into its row, and logs the decision with the contract's lines."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -99,6 +100,19 @@ def remembered_call(
         control_url=message.control_url,
         hangup_after_seconds=0.0 if known.hung_up else None,
         number=message.number if known.organization_id is None else None,
+    )
+
+
+def remembered_owner(claim: NewCall, main: KnownCall) -> NewCall:
+    """The row of a call whose message names another organization: what it says is not this one's."""
+    return replace(
+        claim,
+        organization_id=main.organization_id,
+        phone_number_id=None,
+        vapi_phone_number_id=main.number,
+        decision=decision_of(main, claim.started_at),
+        control_url=None,
+        hangup_after_seconds=0.0 if main.hung_up else None,
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
-from service.access.first_message import new_call, remembered_call
+from service.access.first_message import new_call, remembered_call, remembered_owner
 from service.access.judgement import CallJudge, Judgement, lines_of
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
@@ -228,29 +228,45 @@ class AccessGate:
         named = known.organization_id if registration is None else registration.organization.id
         if main is not None and main.organization_id not in (None, named):
             # Another organization's claim changes nothing on the call's record. Vapi is asked.
-            self.ask_again(call_id, known)
+            self.ask_again(call_id, known, message, registration)
         elif message.ends_call:
             if not names_other_number(known, message):
                 end = self.build_end(call_id, known, message, registration)
                 await self.recorder.record_end(end)
-        elif not known.allowed and known.hung_up:
-            self.restart(call_id, known, message)
+        elif (not known.allowed and known.hung_up) or call_id in self.recorder.known.cut:
+            self.restart(call_id, known, message, registration)
 
-    def restart(self, call_id: str, known: KnownCall, message: ServerMessage) -> None:
-        """Hang up again a blocked call that still sends messages, at most every few seconds."""
+    def restart(
+        self,
+        call_id: str,
+        known: KnownCall,
+        message: ServerMessage,
+        registration: Registration | None,
+    ) -> None:
+        """Hang up again a blocked or cut call that still sends messages, at most every few seconds."""
         fresh_url = message.control_url is not None and not known.had_control_url
         waited = time.monotonic() - known.hung_up_at
         if message.type != ASSISTANT_REQUEST and (fresh_url or waited > RESTART_SECONDS):
             known.hung_up_at = time.monotonic()
             known.had_control_url = known.had_control_url or message.control_url is not None
-            key = call_id, known.organization_id
-            self.recorder.start(self.recorder.restart_hangup(key, message.control_url))
+            now = self.directory.now()
+            call = remembered_call(call_id, message, registration, known, now)
+            self.recorder.start(self.recorder.restart_hangup(call))
 
-    def ask_again(self, call_id: str, known: KnownCall) -> None:
+    def ask_again(
+        self,
+        call_id: str,
+        known: KnownCall,
+        message: ServerMessage,
+        registration: Registration | None,
+    ) -> None:
         """Have Vapi asked whose call it is, at most every few seconds."""
-        if time.monotonic() - known.hung_up_at > RESTART_SECONDS:
+        main = self.recorder.known.get(call_id)
+        if main is not None and time.monotonic() - known.hung_up_at > RESTART_SECONDS:
             known.hung_up_at = time.monotonic()
-            self.recorder.start(self.recorder.ask_owner((call_id, known.organization_id)))
+            now = self.directory.now()
+            claim = remembered_call(call_id, message, registration, known, now)
+            self.recorder.start(self.recorder.ask_owner(remembered_owner(claim, main), claim))
 
     def build_end(
         self,

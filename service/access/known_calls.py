@@ -47,12 +47,14 @@ class KnownCalls:
     """The calls used last, at most `most` of them, each with the claims on it.
 
     `unconfirmed`: those whose decision waits in the spool; PostgreSQL may know a better one.
+    `cut`: granted calls that were cut when their access ended, and whose end is not proved.
     """
 
     def __init__(self, most: int = MOST_CALLS) -> None:
         self.most = most
         self.calls: OrderedDict[str, KnownCall] = OrderedDict()
         self.unconfirmed: dict[str, None] = {}
+        self.cut: set[str] = set()
 
     def get(self, call_id: str) -> KnownCall | None:
         """The cached call, which thereby becomes the one used last."""

@@ -138,15 +138,23 @@ async def connect(dsn: str, *, pooled: bool = False) -> Connection:
 
 
 async def open_connection(
-    dsn: str, name: str, seconds: float, *, pooled: bool = False
+    dsn: str,
+    name: str,
+    seconds: float,
+    *,
+    pooled: bool = False,
+    command_seconds: float = COMMAND_SECONDS,
 ) -> Connection:
-    """Open a connection with an `application_name` within `seconds`; it is not prepared yet."""
+    """Open a connection with an `application_name` within `seconds`; it is not prepared yet.
+
+    A command that takes longer than `command_seconds` ends the connection.
+    """
     connection: Connection = await connect_checked(
         dsn,
         name,
         None if pooled else SESSIONS,
         **options_for(pooled=pooled),
         timeout=seconds,
-        command_timeout=COMMAND_SECONDS,
+        command_timeout=command_seconds,
     )
     return connection

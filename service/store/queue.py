@@ -71,6 +71,8 @@ def queries_on(connection: Any) -> Queries:
 
 async def enqueue_hangups(connection: Connection, jobs: Sequence[HangupJob]) -> None:
     """Enqueue hang-ups in the caller's transaction; a call has at most one job at a time."""
+    if not jobs:
+        return
     await queries_on(connection).enqueue(
         [HANGUP] * len(jobs),
         [orjson.dumps({"vapi_call_id": job.vapi_call_id}) for job in jobs],

@@ -1,24 +1,22 @@
-"""The rules of hang-ups, owners, cuts and the watch, on the model's tables."""
+"""The rules of owners, cuts and the watch, on the model's tables."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.domain.calls import HangupState, NewCall
-from service.store.calls.hangups import HangupTarget
+from service.domain.calls import NewCall
+from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
+from service.store.calls.live import CutCall
 from service.store.calls.watch import CallListFindings, WatchedCall
 from service.store.leases import LEASE_SECONDS
-from tests.simulation.call_closing import least
-from tests.simulation.call_records import RecordRules
+from tests.simulation.call_rounds import CONFIRMED, PENDING, RoundRules
 from tests.simulation.tables import CallRow, ClaimRow
 
-CONFIRMED = HangupState.CONFIRMED.value
-PENDING = HangupState.PENDING.value
 LOOKED_BACK = timedelta(days=3)
 
 
-class CallRules(RecordRules):
+class CallRules(RoundRules):
     """All methods of `CallStore`."""
 
     def confirm_owner(self, vapi_call_id: str) -> None:
@@ -51,6 +49,8 @@ class CallRules(RecordRules):
             duration_claimed=False,
             cost_claimed=False,
             owner_checked_at=now,
+            hangup_due_at=now,
+            hangup_claimed_until=None,
         )
         if call.key in self.tables.claims:
             self.tables.put(self.tables.claims, call.key, None)
@@ -76,77 +76,6 @@ class CallRules(RecordRules):
         )
         self.tables.put(self.tables.claims, key, claim)
 
-    def find_hangup_target(self, vapi_call_id: str) -> HangupTarget | None:
-        row = self.tables.calls.get(vapi_call_id)
-        unsettled = any(
-            key[0] == vapi_call_id and claim.settled_at is None
-            for key, claim in self.tables.claims.items()
-        )
-        if row is None or (row.hangup_state is None and not unsettled):
-            return None
-        return HangupTarget(
-            vapi_call_id=vapi_call_id,
-            organization_id=row.organization_id,
-            control_url=row.control_url,
-            end_proved=row.end_proved,
-            hangup_state=HangupState(row.hangup_state) if row.hangup_state else None,
-            hangup_attempts=row.hangup_attempts,
-            gate=row.gate,
-            goodbye=row.goodbye,
-            hangup_accepted=row.hangup_accepted,
-            unsettled=unsettled,
-            owner_checked=row.owner_checked_at is not None,
-            age=(self.tables.now() - row.created_at).total_seconds(),
-            listed=self.tables.watch[0].seen_until > row.created_at,
-        )
-
-    def record_hangup(
-        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
-    ) -> None:
-        row = self.tables.calls.get(vapi_call_id)
-        if row is None:
-            return
-        confirmed = state.value == CONFIRMED
-        stays = row.hangup_state == CONFIRMED and row.end_proved
-        lived = (self.tables.now() - least(row.started_at, row.created_at)).total_seconds()
-        first_lived = lived if row.lived_seconds is None else row.lived_seconds
-        self.update(
-            row,
-            hangup_state=CONFIRMED if stays else state.value,
-            hangup_attempts=max(row.hangup_attempts, attempts),
-            hangup_accepted=row.hangup_accepted or accepted,
-            control_url=None if confirmed else row.control_url,
-            lived_seconds=first_lived if confirmed and row.blocked else row.lived_seconds,
-        )
-
-    def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
-        row = self.tables.calls.get(vapi_call_id)
-        if row is not None:
-            quiet_until = self.tables.now() + timedelta(seconds=seconds)
-            self.update(row, goodbye=None, quiet_until=quiet_until)
-
-    def reopen_hangup(
-        self,
-        vapi_call_id: str,
-        control_url: str | None = None,
-        organization_id: UUID | None = None,
-    ) -> bool:
-        row = self.tables.calls.get(vapi_call_id)
-        if row is None or organization_id not in (None, row.organization_id):
-            return False
-        stopped = (row.blocked and row.organization_id) or row.hangup_state is not None
-        over = row.ended_at is not None and row.end_proved
-        quiet = row.quiet_until is not None and row.quiet_until >= self.tables.now()
-        if not stopped or over or quiet:
-            return False
-        url = control_url or row.control_url
-        self.update(row, hangup_state=PENDING, control_url=url, ended_at=None)
-        self.enqueue(vapi_call_id)
-        return True
-
-    def ask_owner(self, vapi_call_id: str) -> None:
-        self.enqueue(vapi_call_id)
-
     def list_organizations_to_cut(self) -> list[UUID]:
         found = {row.organization_id for row in self.tables.calls.values() if may_be_cut(row)}
         return sorted(one for one in found if one is not None and self.cuts(one))
@@ -156,15 +85,15 @@ class CallRules(RecordRules):
         entry = self.tables.entries.get(organization_id)
         return entry is not None and entry.organization.handling.when_access_ends == "hang_up"
 
-    def cut_calls(self, organization_id: UUID, reason: str) -> Sequence[str]:
+    def cut_calls(self, organization_id: UUID, reason: str) -> Sequence[CutCall]:
         rows = [
             row
             for row in self.tables.calls.values()
             if row.organization_id == organization_id and may_be_cut(row)
         ]
-        return [row.vapi_call_id for row in self.cut(rows, reason)]
+        return self.cut(rows, reason)
 
-    def cut_long_calls(self, seconds: float, slack: float) -> list[tuple[str, UUID]]:
+    def cut_long_calls(self, seconds: float, slack: float) -> Sequence[CutCall]:
         now = self.tables.now()
         rows = []
         for row in self.tables.calls.values():
@@ -174,15 +103,21 @@ class CallRules(RecordRules):
             most = entry.organization.handling.max_duration_seconds or seconds
             if row.created_at < now - timedelta(seconds=most + slack):
                 rows.append(row)
-        cut = self.cut(rows, "longest_call")
-        return [(row.vapi_call_id, row.organization_id) for row in cut if row.organization_id]
+        return self.cut(rows, "longest_call")
 
-    def cut(self, rows: Sequence[CallRow], reason: str) -> Sequence[CallRow]:
-        found = sorted(rows, key=lambda row: row.vapi_call_id)
-        for row in found:
-            self.update(row, cut_at=self.tables.now(), cut_reason=reason, hangup_state=PENDING)
-            self.enqueue(row.vapi_call_id)
+    def cut(self, rows: Sequence[CallRow], reason: str) -> Sequence[CutCall]:
+        found = []
+        for row in sorted(rows, key=lambda row: row.vapi_call_id):
+            changes = {"cut_at": self.tables.now(), "cut_reason": reason, "hangup_state": PENDING}
+            self.claim_for(row, FIRST_CLAIM_SECONDS, **changes, hangup_rounds=0)
+            self.enqueue(row.vapi_call_id, HANDOVER_SECONDS)
+            assert row.organization_id is not None
+            found.append(CutCall(row.vapi_call_id, row.organization_id, row.control_url))
         return found
+
+    def list_cut_calls(self) -> set[str]:
+        calls = self.tables.calls.values()
+        return {row.vapi_call_id for row in calls if row.cut_at and not row.end_proved}
 
     def claim_watch(self) -> tuple[int, datetime, datetime] | None:
         row, now = self.tables.watch[0], self.tables.now()

@@ -5,7 +5,7 @@ They repeat what the statements in `service.store.calls` do; `test_model.py` com
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
 from service.store.calls.claims import Claim, Contest
 from service.store.calls.closing import EndResult, end_of
 from service.store.calls.decisions import StoredDecision
+from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from tests.simulation.call_closing import CloseRules, least
 from tests.simulation.tables import CallRow, ClaimRow
 
@@ -28,7 +29,7 @@ class RecordRules(CloseRules):
         won = {key for key, result in recorded.items() if result is not None}
         for call in ordered:
             if call.hangup_after_seconds is not None and call.key in won:
-                self.enqueue(call.vapi_call_id, call.hangup_after_seconds)
+                self.enqueue(call.vapi_call_id, call.hangup_after_seconds or HANDOVER_SECONDS)
         self.merge_ends([call for call in ordered if recorded[call.key] == "taken over"])
         lost = [call for call in ordered if call.key not in won]
         claimed, stored = self.find_or_claim(lost)
@@ -56,6 +57,8 @@ class RecordRules(CloseRules):
             decision=row.decision,
             control_url=row.control_url or old.control_url,
             hangup_state=row.hangup_state,
+            hangup_due_at=row.hangup_due_at,
+            hangup_claimed_until=row.hangup_claimed_until,
             goodbye=row.goodbye,
             started_at=least(old.started_at, row.started_at),
             type=old.type or row.type,
@@ -65,7 +68,9 @@ class RecordRules(CloseRules):
     def row_of(self, call: NewCall) -> CallRow:
         """The row of a new call."""
         now, ended = self.tables.now(), call.ended_at is not None
-        hangup = call.hangup_after_seconds is not None
+        after = call.hangup_after_seconds
+        hangup, claim = after is not None, now + timedelta(seconds=FIRST_CLAIM_SECONDS)
+        due_at = None if after is None else now + timedelta(seconds=after)
         return CallRow(
             vapi_call_id=call.vapi_call_id,
             organization_id=call.organization_id,
@@ -92,6 +97,8 @@ class RecordRules(CloseRules):
             cost_claimed=not call.end_proved and call.cost is not None,
             created_at=now,
             updated_at=now,
+            hangup_due_at=claim if after == 0 else due_at,
+            hangup_claimed_until=claim if after == 0 else None,
         )
 
     def find_or_claim(

@@ -15,7 +15,9 @@ from service.access.contested_calls import ContestedCalls
 from service.access.directory import AccessDirectory
 from service.access.enforcement.call_cutter import CallCutter
 from service.access.enforcement.call_owners import CallOwners
+from service.access.enforcement.first_attempts import FirstAttempts
 from service.access.enforcement.hangup_ladder import HangupLadder
+from service.access.enforcement.hangup_sweep import HangupSweep
 from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed import DirectoryFeed
@@ -101,21 +103,27 @@ class SimReplica:
         owners = CallOwners(store, client, directory, chain)
         ladder = HangupLadder(client, control, StoredHangups(store, owners))
         spool = Spool(self.folder, store)
-        recorder = CallRecorder(store, CallWriter(store), spool, ladder.attempt_now)
-        cutter = CallCutter(store, directory, standings)
+        attempts = FirstAttempts(ladder)
+        recorder = CallRecorder(store, CallWriter(store), spool, attempts)
+        known = recorder.known
+        cutter = CallCutter(store, directory, standings, attempts=attempts, known=known)
         source = ModelSource(self.rules.tables, self.links["feed"])
         feed = DirectoryFeed(source, None, directory)  # type: ignore[arg-type]
         feed.followers.append(cutter.wake)
         worker = HangupWorker("", None, ladder)  # type: ignore[arg-type]
         assert self.life is not None
         queue = ModelQueue(self.rules.tables, self.links["worker"], worker, self.life.name)
-        watch = CallWatch(store, client, directory, WATCH_SECONDS if self.watched else 0, owners)
+        interval = WATCH_SECONDS if self.watched else 0
+        watch = CallWatch(
+            store, client, directory, interval, owners, attempts=attempts, known=known
+        )
         loops = [
             feed.background(),
             BackgroundLoop("worker", queue.session, outages=UNAVAILABLE),
             spool.background(),
+            HangupSweep(store, ladder).background(),
             cutter.background(),
-            ContestedCalls(store, recorder.known).background(),
+            ContestedCalls(store, known).background(),
             *watch.background(),
         ]
         self.parts = Parts(AccessGate(directory, chain, recorder, owners), spool, directory, loops)

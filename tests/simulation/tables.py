@@ -43,6 +43,9 @@ class CallRow:
     updated_at: datetime
     hangup_attempts: int = 0
     hangup_accepted: bool = False
+    hangup_rounds: int = 0
+    hangup_due_at: datetime | None = None
+    hangup_claimed_until: datetime | None = None
     quiet_until: datetime | None = None
     cut_at: datetime | None = None
     cut_reason: str | None = None

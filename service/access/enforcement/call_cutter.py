@@ -6,14 +6,18 @@ intervals, so that a missed wake-up costs time and nothing else.
 """
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 
 from service.access.directory import AccessDirectory
+from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
+from service.access.known_calls import KnownCalls
 from service.access.standings import AccessStandings
 from service.background import BackgroundLoop
 from service.domain.access_times import next_change_at
 from service.store.calls.call_store import CallStore
+from service.store.calls.live import CutCall
 from service.store.pool import UNAVAILABLE
 
 POLL_SECONDS = 5.0
@@ -32,12 +36,17 @@ class CallCutter:
         calls: CallStore,
         directory: AccessDirectory,
         standings: AccessStandings,
+        *,
+        attempts: FirstAttempts,
+        known: KnownCalls,
         max_seconds: float | None = None,
     ) -> None:
         self.calls = calls
         self.max_seconds = max_seconds
         self.directory = directory
         self.standings = standings
+        self.attempts = attempts
+        self.known = known
         self.woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -54,19 +63,25 @@ class CallCutter:
         for owner, standing in (await self.standings.read(owners) if owners else {}).items():
             if standing.allowed:
                 continue
-            for call_id in await self.calls.cut_calls(owner, standing.reason):
-                log.warning(
-                    "call.cut", call_id=call_id, organization_id=owner, reason=standing.reason
-                )
+            self.hang_up(await self.calls.cut_calls(owner, standing.reason), standing.reason)
         await self.cut_long_calls()
+        # A message of one of these shows that it still talks, whichever replica cut it.
+        self.known.cut = await self.calls.list_cut_calls()
         return min(POLL_SECONDS, self.seconds_to_change() + AFTERWARDS_SECONDS)
 
     async def cut_long_calls(self) -> None:
         """Cut granted calls over their maximum length. Vapi itself ends those first that it can."""
         if self.max_seconds is None:
             return
-        for call_id, owner in await self.calls.cut_long_calls(self.max_seconds, SLACK_SECONDS):
-            log.warning("call.cut", call_id=call_id, organization_id=owner, reason="longest_call")
+        cut = await self.calls.cut_long_calls(self.max_seconds, SLACK_SECONDS)
+        self.hang_up(cut, "longest_call")
+
+    def hang_up(self, cut: Iterable[CutCall], reason: str) -> None:
+        """Log the calls that this replica cut, and hang them up at once; their jobs verify it."""
+        for call in cut:
+            call_id, owner = call.vapi_call_id, call.organization_id
+            log.warning("call.cut", call_id=call_id, organization_id=owner, reason=reason)
+            self.attempts.start(BlockedCall(call_id, owner, call.control_url, recorded=True))
 
     def seconds_to_change(self) -> float:
         """Seconds until the access of an organization that wants its calls cut may change.

@@ -1,12 +1,12 @@
 """The ladder that ends a blocked call: ask Vapi whose it is and whether it is over, command, repeat.
 
-A round never sleeps: waiting is a job that comes back later, so that a crash loses nothing. Commands
-may be sent twice without harm; `DELETE` and `PATCH /call` hang up no call and are never used (Vapi's
-documentation of the two).
+A round never sleeps: waiting is a job that comes back later, so that a crash loses nothing. The call's
+row counts the rounds and says who runs one. Commands may be sent twice without harm; `DELETE` and
+`PATCH /call` hang up no call and are never used (Vapi's documentation of the two).
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
@@ -14,9 +14,9 @@ from uuid import UUID
 import structlog
 
 from service.domain.call_events import StepRecorder, ignore_step
-from service.domain.calls import CallEnd, CallKey, HangupState
+from service.domain.calls import CallEnd, HangupState
 from service.domain.priority import Priority
-from service.store.calls.hangups import HangupTarget
+from service.store.calls.hangups import HangupTarget, RoundResult
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient, HostileUrlError
 from service.vapi.errors import VapiError, VapiNotFoundError
@@ -31,6 +31,8 @@ used if Vapi does not tell: with that URL its sender could end the call as well.
 YOUNG_SECONDS = 60.0
 """A call younger than this may not have appeared at Vapi's API yet (Vapi's documentation)."""
 GOODBYE_SECONDS = 1.5
+BUSY_SECONDS = 0.7
+"""How soon a job looks again after a round that another replica runs."""
 SPOKEN_CHARACTERS = 14.0
 """How many characters a voice says in a second."""
 LONGEST_GOODBYE_SECONDS = 15.0
@@ -43,11 +45,11 @@ class Records(Protocol):
 
     async def find(self, vapi_call_id: str) -> HangupTarget | None: ...
 
-    async def record(
-        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
-    ) -> None: ...
+    async def claim(self, vapi_call_id: str) -> bool: ...
 
-    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None: ...
+    async def record(self, vapi_call_id: str, result: RoundResult) -> None: ...
+
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> bool: ...
 
     async def record_end(self, end: CallEnd) -> None: ...
 
@@ -90,46 +92,62 @@ class HangupLadder:
     records: Records
     record_step: StepRecorder = ignore_step
 
-    async def climb(self, vapi_call_id: str, rounds: int) -> Round:
-        """Run round `rounds` (from 0) for a call. Raises only when PostgreSQL is unavailable."""
+    async def climb(
+        self, vapi_call_id: str, *, claimed: bool = False, asked_before: int = 0
+    ) -> Round:
+        """Run the next round for a call. Raises only when PostgreSQL is unavailable.
+
+        `claimed`: the caller holds the claim on it. `asked_before`: how often Vapi was asked whose call
+        it is, where nothing is to be hung up.
+        """
         target = await self.records.find(vapi_call_id)
         if target is None:
             return Round(HangupState.CONFIRMED)
         if target.end_proved:
-            await self.records.record(vapi_call_id, HangupState.CONFIRMED, target.hangup_attempts)
+            result = RoundResult(HangupState.CONFIRMED, target.hangup_attempts)
+            await self.records.record(vapi_call_id, result)
             return Round(HangupState.CONFIRMED)
+        if target.hangup_state is None:
+            target = replace(target, rounds=asked_before)
+        elif target.quiet_seconds > 0:
+            return Round(HangupState.PENDING, target.quiet_seconds)
+        elif not claimed and not await self.records.claim(vapi_call_id):
+            return Round(HangupState.PENDING, min(max(target.claimed_seconds, 0.1), BUSY_SECONDS))
+        return await self.run_round(target)
+
+    async def run_round(self, target: HangupTarget) -> Round:
+        """Ask Vapi, then confirm the end or command it."""
+        vapi_call_id, rounds = target.vapi_call_id, target.rounds
         answer = await self.fetch_state(vapi_call_id, ASK_SECONDS if rounds == 0 else None)
         if answer.view is not None and (target.unsettled or not target.owner_checked):
             await self.records.settle(vapi_call_id, answer.view)
-            target = await self.records.find(vapi_call_id)
-            if target is None:
+            settled = await self.records.find(vapi_call_id)
+            if settled is None:
                 # Not to be hung up after all: the call is another organization's.
                 return Round(HangupState.CONFIRMED)
+            target = replace(settled, rounds=rounds)
         if end := proved_end(vapi_call_id, target, answer):
             return await self.confirm(end, target)
         if target.hangup_state is None or (target.organization_id is None and not answer.view):
-            return self.ask_later(vapi_call_id, rounds)
-        return await self.hang_up(vapi_call_id, rounds, target, answer)
+            return await self.ask_later(target)
+        return await self.hang_up(target, answer)
 
-    async def hang_up(
-        self, vapi_call_id: str, rounds: int, target: HangupTarget, answer: CallAnswer
-    ) -> Round:
+    async def hang_up(self, target: HangupTarget, answer: CallAnswer) -> Round:
         """Send the command to the control URL that Vapi gives, else to that of the message."""
-        url = answer.control_url or target.control_url
-        if rounds == 0 and target.control_url != url:
+        vapi_call_id, url = target.vapi_call_id, answer.control_url or target.control_url
+        if target.rounds == 0 and target.control_url != url:
             self.report_hostile(vapi_call_id, target.control_url)
-        if url is not None and target.goodbye is not None and rounds == 0:
+        attempts = target.hangup_attempts
+        if url is not None and target.goodbye is not None and attempts == 0:
             spoken = await self.say_goodbye(vapi_call_id, url, target.goodbye)
             if spoken is not None:
-                attempts = target.hangup_attempts + 1
-                await self.records.record(
-                    vapi_call_id, HangupState.PENDING, attempts, accepted=True
-                )
+                result = RoundResult(HangupState.PENDING, 1, True, target.rounds + 1, spoken)
+                await self.records.record(vapi_call_id, result)
                 return Round(HangupState.PENDING, spoken)
-        attempts, accepted = target.hangup_attempts, 0
+        accepted = 0
         if url is not None:
             attempts, accepted = await self.command(vapi_call_id, url, attempts)
-        return await self.finish_round(vapi_call_id, rounds, attempts, accepted > 0)
+        return await self.finish_round(target, attempts, accepted > 0)
 
     async def confirm(self, end: CallEnd, target: HangupTarget) -> Round:
         """Record the end with Vapi's own figures; the hang-up is thereby confirmed."""
@@ -140,13 +158,18 @@ class HangupLadder:
             self.record_step(call_id, "hangup.confirmed", {"attempts": attempts})
         return Round(HangupState.CONFIRMED)
 
-    def ask_later(self, vapi_call_id: str, rounds: int) -> Round:
+    async def ask_later(self, target: HangupTarget) -> Round:
         """Ask Vapi again whose call it is; without its word no call of a doubtful owner is hung up."""
-        delay = next_delay(rounds)
+        call_id, delay = target.vapi_call_id, next_delay(target.rounds)
+        state = HangupState.PENDING if delay is not None else HangupState.FAILED
         if delay is None:
-            log.error("call.owner_unsettled", call_id=vapi_call_id)
-            return Round(HangupState.UNCONFIRMED)
-        return Round(HangupState.PENDING, delay)
+            log.error("call.owner_unsettled", call_id=call_id)
+        if target.hangup_state is not None:
+            attempts, rounds = target.hangup_attempts, target.rounds + 1
+            await self.records.record(
+                call_id, RoundResult(state, attempts, rounds=rounds, due_in=delay)
+            )
+        return Round(state, delay)
 
     def report_hostile(self, vapi_call_id: str, url: str | None) -> None:
         """Log a message's control URL that is not Vapi's, although Vapi's own one is used."""
@@ -167,7 +190,8 @@ class HangupLadder:
         """
         seconds = min(GOODBYE_SECONDS + len(text) / SPOKEN_CHARACTERS, LONGEST_GOODBYE_SECONDS)
         # Recorded before it is spoken: later messages of the call must not cut it short.
-        await self.records.record_goodbye(vapi_call_id, seconds)
+        if not await self.records.record_goodbye(vapi_call_id, seconds):
+            return None
         try:
             await self.control.say_goodbye(url, text)
         except (HostileUrlError, VapiError) as exc:
@@ -179,22 +203,18 @@ class HangupLadder:
         self.record_step(vapi_call_id, "goodbye.sent", {"seconds": round(seconds, 1)})
         return seconds
 
-    async def finish_round(
-        self, vapi_call_id: str, rounds: int, attempts: int, accepted: bool
-    ) -> Round:
+    async def finish_round(self, target: HangupTarget, attempts: int, accepted: bool) -> Round:
         """Schedule the next round, or record the final state when the retries are exhausted."""
-        delay = next_delay(rounds)
+        vapi_call_id, rounds = target.vapi_call_id, target.rounds + 1
+        delay = next_delay(target.rounds)
         if delay is not None:
-            await self.records.record(
-                vapi_call_id, HangupState.PENDING, attempts, accepted=accepted
-            )
-            self.record_step(
-                vapi_call_id, "hangup.waiting", {"round": rounds + 1, "seconds": delay}
-            )
+            result = RoundResult(HangupState.PENDING, attempts, accepted, rounds, delay)
+            await self.records.record(vapi_call_id, result)
+            self.record_step(vapi_call_id, "hangup.waiting", {"round": rounds, "seconds": delay})
             return Round(HangupState.PENDING, delay)
         # Every round that does not find the call over sends the command: the last one decides.
         state = HangupState.UNCONFIRMED if accepted else HangupState.FAILED
-        await self.records.record(vapi_call_id, state, attempts, accepted=accepted)
+        await self.records.record(vapi_call_id, RoundResult(state, attempts, accepted, rounds))
         log.error("call.hangup_abandoned", call_id=vapi_call_id, state=state, attempts=attempts)
         self.record_step(
             vapi_call_id, "hangup.given_up", {"state": state.value, "attempts": attempts}
@@ -243,24 +263,6 @@ class HangupLadder:
             return CallAnswer()
         self.record_step(vapi_call_id, "hangup.looked", {"over": view.is_over})
         return CallAnswer(view)
-
-    async def attempt_now(self, key: CallKey, control_url: str | None) -> bool:
-        """Make the first attempt while PostgreSQL is away.
-
-        True if Vapi accepted a command or none is needed. Never raises. The job follows from the
-        spool when PostgreSQL is back. A call that Vapi knows as another organization's is left alone.
-        """
-        vapi_call_id, organization_id = key
-        answer = await self.fetch_state(vapi_call_id, ASK_SECONDS)
-        if answer.view is not None:
-            if answer.view.is_over or not self.records.owns(organization_id, answer.view):
-                return True
-        elif organization_id is None:
-            return False
-        url = answer.control_url or control_url
-        if url is None:
-            return False
-        return (await self.command(vapi_call_id, url, 0))[1] > 0
 
 
 def proved_end(vapi_call_id: str, target: HangupTarget, answer: CallAnswer) -> CallEnd | None:

@@ -1,7 +1,8 @@
 """The worker that runs hang-up jobs: pgqueuer on a connection of its own, watched and restarted.
 
 pgqueuer keeps polling silently after it loses its connection, so a termination listener and its own
-health check end a session at once, and the next one begins on a new connection.
+health check end a session at once, and the next one begins on a new connection. A poll is a heartbeat
+too: one that is not answered in time ends the connection. What is late meanwhile, `hangup_sweep` runs.
 """
 
 import asyncio
@@ -19,21 +20,26 @@ from pgqueuer.domain.types import Channel
 from service.access.enforcement.call_owners import CallOwners
 from service.access.enforcement.hangup_ladder import HangupLadder
 from service.background import BackgroundLoop
-from service.domain.calls import CallEnd, HangupState
+from service.domain.calls import CallEnd
 from service.store import queue
 from service.store.calls import control_urls
 from service.store.calls.call_store import CallStore
-from service.store.calls.hangups import HangupTarget
-from service.store.pool import UNAVAILABLE, Pool, connect
+from service.store.calls.hangups import HangupTarget, RoundResult
+from service.store.pool import UNAVAILABLE, Pool, open_connection, prepare
 from service.vapi.resources import CallView
 
 HEARTBEAT_SECONDS = 6.0
 """After this long without a heartbeat another worker takes a job over."""
 POLL_SECONDS = 0.5
 """pgqueuer's trigger announces new jobs only; a retried one is found by polling."""
+ANSWER_SECONDS = 1.5
+"""How long PostgreSQL may take to answer a poll: a dead connection is noticed within two seconds."""
+NAME = "callgate-hangups"
+"""What `pg_stat_activity` calls the worker's connection."""
 SHORTEST_WAIT = timedelta(milliseconds=5)
 BATCH = 10
 AT_ONCE = 40
+CONNECT_SECONDS = 3.0
 HEALTHY_SECONDS = 5.0
 CLEAN_SECONDS = 3600.0
 
@@ -52,10 +58,11 @@ class StoredHangups:
     async def find(self, vapi_call_id: str) -> HangupTarget | None:
         return await self.calls.find_hangup_target(vapi_call_id)
 
-    async def record(
-        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
-    ) -> None:
-        await self.calls.record_hangup(vapi_call_id, state, attempts, accepted=accepted)
+    async def claim(self, vapi_call_id: str) -> bool:
+        return await self.calls.claim_round(vapi_call_id)
+
+    async def record(self, vapi_call_id: str, result: RoundResult) -> None:
+        await self.calls.record_hangup(vapi_call_id, result)
 
     async def record_end(self, end: CallEnd) -> None:
         await self.calls.record_end(end)
@@ -66,8 +73,9 @@ class StoredHangups:
     def owns(self, organization_id: UUID | None, view: CallView) -> bool:
         return self.owners.owns(organization_id, view)
 
-    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> bool:
         await self.calls.record_goodbye(vapi_call_id, seconds)
+        return True
 
 
 class HangupWorker:
@@ -107,8 +115,11 @@ class HangupWorker:
 
         Raises `WorkerLostError` when the run ends unasked.
         """
-        connection = await connect(self.dsn)
+        connection = await open_connection(
+            self.dsn, NAME, CONNECT_SECONDS, command_seconds=ANSWER_SECONDS
+        )
         try:
+            await prepare(connection)
             manager = QueueManager(queue.queries_on(connection), channel=Channel(queue.CHANNEL))
             manager.min_dequeue_poll_interval = SHORTEST_WAIT
             manager.entrypoint(queue.HANGUP, accepts_context=False)(self.job)
@@ -135,7 +146,7 @@ class HangupWorker:
         payload: Any = orjson.loads(job.payload or b"{}")
         call_id = str(payload["vapi_call_id"])
         try:
-            outcome = await self.ladder.climb(call_id, job.attempts)
+            outcome = await self.ladder.climb(call_id, asked_before=job.attempts)
         except UNAVAILABLE as exc:
             raise RetryRequested(timedelta(seconds=2), "PostgreSQL is unavailable") from exc
         self.alive_at = time.monotonic()

@@ -14,6 +14,8 @@ import structlog
 from policies.contract import Effect
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
+from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
+from service.access.known_calls import KnownCalls, decision_of
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Decision
@@ -53,9 +55,13 @@ class CallWatch:
         interval: float,
         owners: CallOwners,
         *,
+        attempts: FirstAttempts,
+        known: KnownCalls,
         grace: timedelta = GRACE,
     ) -> None:
         self.owners = owners
+        self.attempts = attempts
+        self.known = known
         self.calls = calls
         self.client = client
         self.directory = directory
@@ -125,8 +131,10 @@ class CallWatch:
             if not known.end_proved or view.cost not in (None, 0, known.cost):
                 await self.record_found_end(call_id, view, log_it=not known.ended)
         elif known.hung_up and not known.end_proved and not known.job:
-            if await self.calls.reopen_hangup(call_id):
+            if await self.calls.reopen_hangup(call_id) == "reopened":
                 log.warning("call.hangup_restarted", call_id=call_id)
+                owner, url = known.organization_id, view.control_url
+                self.attempts.start(BlockedCall(call_id, owner, url, recorded=True))
         elif known.ended and not known.hung_up:
             await self.calls.reopen_call(call_id)
 
@@ -181,11 +189,18 @@ class CallWatch:
                 blocked=call.blocked,
                 reason=decision.reason,
             )
+            if call.hangup_after_seconds is not None:
+                owner, url = call.organization_id, call.control_url
+                self.attempts.start(BlockedCall(call_id, owner, url, recorded=True))
 
     async def decide(
         self, call_id: str, view: CallView, registration: Registration | None
     ) -> Decision:
-        """Decide as of the call's beginning: no message of it ever asked for a decision here."""
+        """Decide as of the call's beginning. This replica may have: then a failover lost the row."""
+        known = self.known.calls.get(call_id)
+        owner = registration.organization.id if registration else None
+        if known is not None and known.organization_id == owner:
+            return decision_of(known, self.directory.now())
         decision = await self.owners.decide(call_id, view, registration)
         if view.ended_reason == RING_REASON and decision.allowed:
             # The organization has access by now; our hook stopped this call all the same.

@@ -35,7 +35,7 @@ REPLICA_KINDS = (
         "hangup_worker_down",
         "warning",
         "The hang-up worker is restarting.",
-        "Repeated hang-ups of blocked calls wait.",
+        "Hang-ups are verified and repeated a few seconds later, by sweeps.",
         "Wait a few seconds; if it stays, check PostgreSQL and the service's log.",
         "calls?blocked=true",
         check="hangups",

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
+from service.domain.calls import CallEnd, CallKey, NewCall
 from service.store.bounded import at_most
 from service.store.calls import claims, corrections, decisions, ends, hangups, live, records, watch
 from service.store.calls.claims import Contest
 from service.store.calls.closing import EndResult
 from service.store.calls.decisions import StoredDecision
-from service.store.calls.hangups import HangupTarget
+from service.store.calls.hangups import HangupTarget, Reopened, RoundResult
+from service.store.calls.live import CutCall
 from service.store.calls.watch import WatchedCall
 from service.store.pool import Pool
 
@@ -68,11 +69,17 @@ class CallStore:
         """A call to be hung up, or whose organization is to be settled."""
         return await hangups.find_hangup_target(self.pool, vapi_call_id)
 
-    async def record_hangup(
-        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
-    ) -> None:
-        """Record the state of a hang-up."""
-        await hangups.record_hangup(self.pool, vapi_call_id, state, attempts, accepted=accepted)
+    async def claim_round(self, vapi_call_id: str) -> bool:
+        """Claim the next round of a hang-up; False while another replica runs one."""
+        return await hangups.claim_round(self.pool, vapi_call_id)
+
+    async def claim_overdue_rounds(self, limit: int) -> list[str]:
+        """Claim rounds of hang-ups that should have begun."""
+        return await hangups.claim_overdue(self.pool, limit)
+
+    async def record_hangup(self, vapi_call_id: str, result: RoundResult) -> None:
+        """Record a round of a hang-up, and give its claim back."""
+        await hangups.record_hangup(self.pool, vapi_call_id, result)
 
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
         """Record that the goodbye is being spoken, for `seconds`."""
@@ -83,13 +90,13 @@ class CallStore:
         vapi_call_id: str,
         control_url: str | None = None,
         organization_id: UUID | None = None,
-    ) -> bool:
-        """Restart the hang-up of a call that still talks; False if it is proved to be over."""
+    ) -> Reopened:
+        """Restart the hang-up of a call that still talks, and claim its next round."""
         return await hangups.reopen_hangup(self.pool, vapi_call_id, control_url, organization_id)
 
-    async def ask_owner(self, vapi_call_id: str) -> None:
-        """Have Vapi asked whose call it is."""
-        await hangups.ask_owner(self.pool, vapi_call_id)
+    async def ask_owner(self, vapi_call_id: str) -> bool:
+        """Have Vapi asked whose call it is; False if the call has no row."""
+        return await hangups.ask_owner(self.pool, vapi_call_id)
 
     async def list_contested(self, since: datetime | None) -> tuple[datetime, list[str]]:
         """Now, and the calls with a claim that was recorded or settled since an instant."""
@@ -117,13 +124,17 @@ class CallStore:
         """Organizations with calls under way that are to end with their access."""
         return await live.list_organizations(self.pool)
 
-    async def cut_calls(self, organization_id: UUID, reason: str) -> Sequence[str]:
-        """Order the hang-up of an organization's granted calls; returns their ids at Vapi."""
+    async def cut_calls(self, organization_id: UUID, reason: str) -> Sequence[CutCall]:
+        """Order the hang-up of an organization's granted calls, and claim its first round."""
         return await live.cut_calls(self.pool, organization_id, reason)
 
-    async def cut_long_calls(self, seconds: float, slack: float) -> list[tuple[str, UUID]]:
-        """Order the hang-up of granted calls that last too long; returns calls and owners."""
+    async def cut_long_calls(self, seconds: float, slack: float) -> Sequence[CutCall]:
+        """Order the hang-up of granted calls that last too long, and claim its first round."""
         return await live.cut_long_calls(self.pool, seconds, slack)
+
+    async def list_cut_calls(self) -> set[str]:
+        """Calls that were cut and whose end is not proved, by their id at Vapi."""
+        return await live.list_cut(self.pool)
 
     async def claim_watch(self) -> tuple[int, datetime, datetime] | None:
         """Claim the comparison with Vapi's list: the claim, compared up to, and now."""

@@ -60,7 +60,8 @@ CHANGE = """
 UPDATE callgate.calls SET
     organization_id = $2, phone_number_id = $3, vapi_phone_number_id = $4, status = $5, blocked = $6,
     reason = $7, gate = $8, decision = $9, control_url = $10, hangup_state = $11,
-    hangup_attempts = 0, hangup_accepted = false, ended_at = $12, ended_reason = $13,
+    hangup_attempts = 0, hangup_accepted = false, hangup_rounds = 0, hangup_due_at = now(),
+    hangup_claimed_until = NULL, ended_at = $12, ended_reason = $13,
     duration_seconds = $14, cost = $15, goodbye = NULL, quiet_until = NULL, cut_at = NULL,
     cut_reason = NULL, lived_seconds = NULL, end_proved = $16, duration_claimed = false,
     cost_claimed = false, owner_checked_at = now(), updated_at = now()

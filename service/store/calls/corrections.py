@@ -27,6 +27,8 @@ UPDATE callgate.calls SET
     status = CASE WHEN $5 THEN 'failed' WHEN ended_at IS NOT NULL THEN 'ended' ELSE 'in-progress' END,
     hangup_state = CASE WHEN $9 THEN CASE WHEN end_proved THEN 'confirmed' ELSE 'pending' END
         WHEN cut_at IS NOT NULL AND NOT $5 THEN hangup_state END,
+    hangup_rounds = CASE WHEN $9 THEN 0 ELSE hangup_rounds END,
+    hangup_due_at = CASE WHEN $9 THEN now() ELSE hangup_due_at END,
     cut_at = CASE WHEN $5 THEN NULL ELSE cut_at END,
     cut_reason = CASE WHEN $5 THEN NULL ELSE cut_reason END,
     lived_seconds = CASE WHEN $5 THEN lived_seconds END,

@@ -1,16 +1,36 @@
-"""Hang-ups in `callgate.calls`: their target, state and goodbye. The jobs are in `store.queue`."""
+"""Hang-ups in `callgate.calls`: their target, state, rounds and goodbye. The jobs are in `store.queue`.
+
+A round is run by the holder of its claim: the replica that recorded the call, the worker with the job,
+or a sweep that found it overdue. The claim is a time in the row, so that a replica that dies holds a
+call up for a few seconds only.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from service.domain.calls import HangupState
 from service.store.pool import Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
+FIRST_CLAIM_SECONDS = 2.0
+"""How long the replica that orders a hang-up has for the first round: Vapi is asked for one second."""
+HANDOVER_SECONDS = 0.7
+"""When the job verifies the first round, or runs it if the replica that ordered it has died."""
+CLAIM_SECONDS = 5.0
+OVERDUE_SECONDS = 2.0
+"""How late a round must be before a sweep runs it: the worker's jobs come first."""
+
+Reopened = Literal["reopened", "busy", "over", "unknown"]
+"""`reopened`: the caller runs the next round. `busy`: another replica runs one. `over`: there is nothing
+to hang up, or the goodbye is being spoken. `unknown`: the call has no row."""
+
 FIND_HANGUP_TARGET = """
 SELECT c.vapi_call_id, c.organization_id, c.control_url, c.end_proved, c.hangup_state,
     c.hangup_attempts, c.gate, c.goodbye, c.hangup_accepted, u.unsettled,
-    c.owner_checked_at IS NOT NULL AS owner_checked,
+    c.owner_checked_at IS NOT NULL AS owner_checked, c.hangup_rounds AS rounds,
+    coalesce(extract(epoch FROM c.hangup_claimed_until - now()), 0)::float8 AS claimed_seconds,
+    coalesce(extract(epoch FROM c.quiet_until - now()), 0)::float8 AS quiet_seconds,
     extract(epoch FROM now() - c.created_at)::float8 AS age,
     coalesce((SELECT seen_until > c.created_at FROM callgate.call_watch), false) AS listed
 FROM callgate.calls c, LATERAL (SELECT EXISTS (SELECT FROM callgate.call_claims k
@@ -18,16 +38,39 @@ FROM callgate.calls c, LATERAL (SELECT EXISTS (SELECT FROM callgate.call_claims 
 WHERE c.vapi_call_id = $1 AND (c.hangup_state IS NOT NULL OR u.unsettled)
 """
 
+CLAIM_ROUND = """
+UPDATE callgate.calls SET hangup_claimed_until = now() + make_interval(secs => $2),
+    hangup_due_at = now() + make_interval(secs => $2)
+WHERE vapi_call_id = $1 AND hangup_state IS NOT NULL
+    AND (hangup_claimed_until IS NULL OR hangup_claimed_until <= now())
+RETURNING true
+"""
+
+CLAIM_OVERDUE = """
+UPDATE callgate.calls SET hangup_claimed_until = now() + make_interval(secs => $1),
+    hangup_due_at = now() + make_interval(secs => $1)
+WHERE vapi_call_id IN (
+    SELECT vapi_call_id FROM callgate.calls
+    WHERE hangup_state = 'pending' AND NOT end_proved
+        AND coalesce(hangup_due_at, updated_at) < now() - make_interval(secs => $2)
+        AND (hangup_claimed_until IS NULL OR hangup_claimed_until <= now())
+        AND (quiet_until IS NULL OR quiet_until <= now())
+    ORDER BY hangup_due_at NULLS FIRST LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING vapi_call_id
+"""
+
 RECORD_HANGUP = """
 UPDATE callgate.calls SET
     hangup_state = CASE WHEN hangup_state = 'confirmed' AND end_proved THEN 'confirmed' ELSE $2 END,
     hangup_attempts = greatest(hangup_attempts, $3), hangup_accepted = hangup_accepted OR $4,
+    hangup_rounds = greatest(hangup_rounds, $5), hangup_claimed_until = NULL,
+    hangup_due_at = now() + make_interval(secs => $6),
     control_url = CASE WHEN $2 = 'confirmed' THEN NULL ELSE control_url END,
     lived_seconds = CASE WHEN $2 = 'confirmed' AND blocked THEN
         coalesce(lived_seconds, extract(epoch FROM now() - least(started_at, created_at))::float8)
         ELSE lived_seconds END,
     updated_at = now()
-WHERE vapi_call_id = $1
+WHERE vapi_call_id = $1 AND hangup_state IS NOT NULL
 """
 
 # It is spoken once; until `quiet_until` the call is not hung up.
@@ -37,15 +80,27 @@ UPDATE callgate.calls SET goodbye = NULL, quiet_until = now() + make_interval(se
 WHERE vapi_call_id = $1
 """
 
+LOCK = """
+SELECT (blocked AND organization_id IS NOT NULL OR hangup_state IS NOT NULL)
+        AND (ended_at IS NULL OR NOT end_proved) AND (quiet_until IS NULL OR quiet_until < now())
+        AND ($2::uuid IS NULL OR organization_id = $2) AS talks,
+    coalesce(hangup_claimed_until > now(), false) AS busy
+FROM callgate.calls WHERE vapi_call_id = $1 FOR UPDATE
+"""
+
+# An end that only a 404 proved is taken back; rounds that go on keep their count.
 REOPEN_HANGUP = """
 UPDATE callgate.calls SET
     hangup_state = 'pending', control_url = coalesce($2, control_url), ended_at = NULL,
-    updated_at = now()
-WHERE vapi_call_id = $1 AND (blocked AND organization_id IS NOT NULL OR hangup_state IS NOT NULL)
-    AND (ended_at IS NULL OR NOT end_proved) AND (quiet_until IS NULL OR quiet_until < now())
-    AND ($3::uuid IS NULL OR organization_id = $3)
-RETURNING vapi_call_id
+    ended_reason = nullif(ended_reason, 'not-found'),
+    status = CASE WHEN status = 'ended' THEN 'in-progress' ELSE status END,
+    hangup_rounds = CASE WHEN hangup_state = 'pending' THEN hangup_rounds ELSE 0 END,
+    hangup_claimed_until = greatest(hangup_claimed_until, now() + make_interval(secs => $3)),
+    hangup_due_at = now() + make_interval(secs => $3), updated_at = now()
+WHERE vapi_call_id = $1
 """
+
+EXISTS = "SELECT EXISTS (SELECT FROM callgate.calls WHERE vapi_call_id = $1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +109,9 @@ class HangupTarget:
 
     `goodbye` is to be spoken first; None once it has been. `hangup_state` None: nothing is to be hung
     up, but Vapi is to be asked whose call it is (`unsettled`). `age` is in seconds, since the first
-    message. `listed`: Vapi's list of calls was read since.
+    message. `listed`: Vapi's list of calls was read since. `rounds` were run before. For so many
+    seconds a replica still runs a round (`claimed_seconds`), the goodbye is still spoken
+    (`quiet_seconds`).
     """
 
     vapi_call_id: str
@@ -70,6 +127,21 @@ class HangupTarget:
     owner_checked: bool = False
     age: float = 0.0
     listed: bool = False
+    rounds: int = 0
+    claimed_seconds: float = 0.0
+    quiet_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What a round leaves in the call's row: the state, the commands sent in all, whether Vapi accepted
+    one now, the rounds in all, and the seconds until the next one is due."""
+
+    state: HangupState
+    attempts: int
+    accepted: bool = False
+    rounds: int = 0
+    due_in: float | None = None
 
 
 async def find_hangup_target(pool: Pool, vapi_call_id: str) -> HangupTarget | None:
@@ -81,11 +153,28 @@ async def find_hangup_target(pool: Pool, vapi_call_id: str) -> HangupTarget | No
     return HangupTarget(**{**dict(row), "hangup_state": HangupState(state) if state else None})
 
 
-async def record_hangup(
-    pool: Pool, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
-) -> None:
-    """Record the state of the hang-up, and whether Vapi accepted a command."""
-    await pool.execute(RECORD_HANGUP, vapi_call_id, state.value, attempts, accepted)
+async def claim_round(pool: Pool, vapi_call_id: str) -> bool:
+    """Claim the next round of a hang-up; False while another replica runs one."""
+    return bool(await pool.fetchval(CLAIM_ROUND, vapi_call_id, CLAIM_SECONDS))
+
+
+async def claim_overdue(pool: Pool, limit: int) -> list[str]:
+    """Claim rounds that should have begun: their job, or the worker that has it, is lost or late."""
+    rows = await pool.fetch(CLAIM_OVERDUE, CLAIM_SECONDS, OVERDUE_SECONDS, limit)
+    return [row["vapi_call_id"] for row in rows]
+
+
+async def record_hangup(pool: Pool, vapi_call_id: str, result: RoundResult) -> None:
+    """Record a round, and give its claim back."""
+    await pool.execute(
+        RECORD_HANGUP,
+        vapi_call_id,
+        result.state.value,
+        result.attempts,
+        result.accepted,
+        result.rounds,
+        result.due_in,
+    )
 
 
 async def record_goodbye(pool: Pool, vapi_call_id: str, seconds: float) -> None:
@@ -98,21 +187,27 @@ async def reopen_hangup(
     vapi_call_id: str,
     control_url: str | None = None,
     organization_id: UUID | None = None,
-) -> bool:
-    """Restart the hang-up of a blocked call that still talks; False if Vapi's record says it is over.
+) -> Reopened:
+    """Restart the hang-up of a call that still talks, and claim its next round.
 
     A job that is still queued or running stays the only one. `organization_id`: only if the call is
     still this organization's.
     """
     async with pool.acquire() as connection, connection.transaction():
-        found = await connection.fetchval(REOPEN_HANGUP, vapi_call_id, control_url, organization_id)
-        if found is None:
-            return False
-        await enqueue_hangups(connection, [HangupJob(vapi_call_id, 0.0)])
-        return True
-
-
-async def ask_owner(pool: Pool, vapi_call_id: str) -> None:
-    """Have Vapi asked whose call it is, by the call's one job."""
-    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(LOCK, vapi_call_id, organization_id)
+        if row is None:
+            return "unknown"
+        if not row["talks"]:
+            return "over"
+        await connection.execute(REOPEN_HANGUP, vapi_call_id, control_url, FIRST_CLAIM_SECONDS)
         await enqueue_hangups(connection, [HangupJob(vapi_call_id)])
+        return "busy" if row["busy"] else "reopened"
+
+
+async def ask_owner(pool: Pool, vapi_call_id: str) -> bool:
+    """Have Vapi asked whose call it is, by the call's one job; False if the call has no row."""
+    async with pool.acquire() as connection, connection.transaction():
+        if not await connection.fetchval(EXISTS, vapi_call_id):
+            return False
+        await enqueue_hangups(connection, [HangupJob(vapi_call_id)])
+        return True

@@ -1,8 +1,11 @@
 """Granted calls under way, and the cut of those whose organization has lost its access."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from service.store.pool import Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
@@ -17,22 +20,39 @@ WHERE c.status <> 'ended' AND c.ended_at IS NULL AND NOT c.blocked AND c.cut_at 
 # Measured from the call's first message here: what a message says of its beginning proves nothing.
 CUT_LONG = """
 UPDATE callgate.calls c SET cut_at = now(), cut_reason = 'longest_call', hangup_state = 'pending',
-    updated_at = now()
+    hangup_rounds = 0, hangup_claimed_until = now() + make_interval(secs => $3),
+    hangup_due_at = now() + make_interval(secs => $3), updated_at = now()
 FROM callgate.organizations o
 WHERE o.id = c.organization_id AND c.status = 'in-progress' AND c.ended_at IS NULL
     AND NOT c.blocked AND c.cut_at IS NULL AND c.created_at < now() - make_interval(
         secs => coalesce((o.handling->>'max_duration_seconds')::float8, $1) + $2)
-RETURNING c.vapi_call_id, c.organization_id
+RETURNING c.vapi_call_id, c.organization_id, c.control_url
 """
 
 # If two replicas see the same end, the one that sets `cut_at` enqueues the hang-up, in one transaction.
 CUT = """
 UPDATE callgate.calls SET cut_at = now(), cut_reason = $2, hangup_state = 'pending',
-    updated_at = now()
+    hangup_rounds = 0, hangup_claimed_until = now() + make_interval(secs => $3),
+    hangup_due_at = now() + make_interval(secs => $3), updated_at = now()
 WHERE organization_id = $1 AND status <> 'ended' AND ended_at IS NULL AND NOT blocked
     AND cut_at IS NULL
-RETURNING vapi_call_id
+RETURNING vapi_call_id, organization_id, control_url
 """
+
+# Vapi ends every call after 12 hours.
+LIST_CUT = """
+SELECT vapi_call_id FROM callgate.calls
+WHERE cut_at > now() - interval '12 hours' AND NOT end_proved
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CutCall:
+    """A granted call to be hung up by the replica that cut it. `control_url` is a capability."""
+
+    vapi_call_id: str
+    organization_id: UUID
+    control_url: str | None
 
 
 async def list_organizations(pool: Pool) -> list[UUID]:
@@ -40,24 +60,36 @@ async def list_organizations(pool: Pool) -> list[UUID]:
     return [row["organization_id"] for row in await pool.fetch(ORGANIZATIONS)]
 
 
-async def cut_calls(pool: Pool, organization_id: UUID, reason: str) -> Sequence[str]:
-    """Enqueue the hang-up of an organization's calls; returns their ids at Vapi. Idempotent."""
+async def list_cut(pool: Pool) -> set[str]:
+    """Calls that were cut and whose end is not proved, by their id at Vapi."""
+    return {row["vapi_call_id"] for row in await pool.fetch(LIST_CUT)}
+
+
+async def cut_calls(pool: Pool, organization_id: UUID, reason: str) -> Sequence[CutCall]:
+    """Enqueue the hang-up of an organization's calls; the caller has the claim on the first round.
+
+    Idempotent.
+    """
     async with pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(CUT, organization_id, reason)
-        ids = sorted(row["vapi_call_id"] for row in rows)
-        if ids:
-            await enqueue_hangups(connection, [HangupJob(one, 0.0) for one in ids])
-    return ids
+        cut = read_cut(await connection.fetch(CUT, organization_id, reason, FIRST_CLAIM_SECONDS))
+        await enqueue_hangups(connection, jobs_of(cut))
+    return cut
 
 
-async def cut_long_calls(pool: Pool, seconds: float, slack: float) -> list[tuple[str, UUID]]:
-    """Enqueue the hang-up of granted calls that last longer than allowed; returns calls and owners.
+async def cut_long_calls(pool: Pool, seconds: float, slack: float) -> Sequence[CutCall]:
+    """Enqueue the hang-up of granted calls that last longer than allowed, like `cut_calls`.
 
     An organization's own `max_duration_seconds` replaces `seconds`; `slack` is added to both.
     """
     async with pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(CUT_LONG, seconds, slack)
-        found = sorted((row["vapi_call_id"], row["organization_id"]) for row in rows)
-        if found:
-            await enqueue_hangups(connection, [HangupJob(one) for one, _ in found])
-    return found
+        cut = read_cut(await connection.fetch(CUT_LONG, seconds, slack, FIRST_CLAIM_SECONDS))
+        await enqueue_hangups(connection, jobs_of(cut))
+    return cut
+
+
+def read_cut(rows: Iterable[Mapping[str, Any]]) -> list[CutCall]:
+    return sorted((CutCall(**dict(row)) for row in rows), key=lambda call: call.vapi_call_id)
+
+
+def jobs_of(cut: Iterable[CutCall]) -> list[HangupJob]:
+    return [HangupJob(call.vapi_call_id, HANDOVER_SECONDS) for call in cut]

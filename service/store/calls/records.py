@@ -13,6 +13,7 @@ from service.store.calls.claims import find_claims, insert_claims
 from service.store.calls.closing import close_call, end_of
 from service.store.calls.corrections import correct_decisions
 from service.store.calls.decisions import StoredDecision, dump_decision, find_decisions
+from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
@@ -22,9 +23,11 @@ INSERT = """
 INSERT INTO callgate.calls AS c (
     vapi_call_id, organization_id, phone_number_id, vapi_phone_number_id, type, status, blocked,
     reason, gate, decision, control_url, hangup_state, started_at, ended_at, ended_reason,
-    duration_seconds, cost, goodbye, missed, number, end_proved, duration_claimed, cost_claimed)
+    duration_seconds, cost, goodbye, missed, number, end_proved, duration_claimed, cost_claimed,
+    hangup_due_at, hangup_claimed_until)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21, NOT $21 AND $16::float8 IS NOT NULL, NOT $21 AND $17::numeric IS NOT NULL)
+    $20, $21, NOT $21 AND $16::float8 IS NOT NULL, NOT $21 AND $17::numeric IS NOT NULL,
+    now() + make_interval(secs => $22), now() + make_interval(secs => $23))
 ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     organization_id = excluded.organization_id, phone_number_id = excluded.phone_number_id,
     vapi_phone_number_id = excluded.vapi_phone_number_id,
@@ -33,6 +36,7 @@ ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     blocked = excluded.blocked, reason = excluded.reason, gate = excluded.gate,
     decision = excluded.decision, control_url = coalesce(excluded.control_url, c.control_url),
     hangup_state = excluded.hangup_state, goodbye = excluded.goodbye,
+    hangup_due_at = excluded.hangup_due_at, hangup_claimed_until = excluded.hangup_claimed_until,
     started_at = least(c.started_at, excluded.started_at),
     type = coalesce(c.type, excluded.type), updated_at = now()
 WHERE c.organization_id IS NULL AND excluded.organization_id IS NOT NULL
@@ -82,7 +86,10 @@ def row_of(call: NewCall) -> tuple[object, ...]:
     status = "ended" if ended else "in-progress"
     if call.blocked:
         status = "failed"
-    hangup = None if call.hangup_after_seconds is None else HangupState.PENDING.value
+    after = call.hangup_after_seconds
+    hangup = None if after is None else HangupState.PENDING.value
+    # The replica that records a call to be hung up at once runs the first round.
+    claimed = FIRST_CLAIM_SECONDS if after == 0 else None
     return (
         call.vapi_call_id,
         call.organization_id,
@@ -105,6 +112,8 @@ def row_of(call: NewCall) -> tuple[object, ...]:
         call.missed,
         call.number,
         call.end_proved,
+        claimed or after,
+        claimed,
     )
 
 
@@ -126,7 +135,7 @@ async def record_calls(
         async with connection.transaction():
             recorded = await insert_calls(connection, ordered)
             jobs = [
-                HangupJob(call.vapi_call_id, call.hangup_after_seconds)
+                HangupJob(call.vapi_call_id, call.hangup_after_seconds or HANDOVER_SECONDS)
                 for call in ordered
                 if call.hangup_after_seconds is not None and call.key in recorded
             ]

@@ -13,7 +13,7 @@ from service.access.enforcement.hangup_ladder import DELAYS, HangupLadder
 from service.domain.calls import CallEnd, HangupState
 from service.domain.priority import Priority
 from service.sandbox.server import SandboxVapi
-from service.store.calls.hangups import HangupTarget
+from service.store.calls.hangups import HangupTarget, RoundResult
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient
 from service.vapi.resources import CallView
@@ -30,14 +30,17 @@ class OneRecord:
     async def find(self, vapi_call_id: str) -> HangupTarget | None:
         return self.target if vapi_call_id == self.target.vapi_call_id else None
 
-    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
-        self.target = replace(self.target, goodbye=None)
+    async def claim(self, vapi_call_id: str) -> bool:
+        return vapi_call_id == self.target.vapi_call_id
 
-    async def record(
-        self, vapi_call_id: str, state: HangupState, attempts: int, *, accepted: bool = False
-    ) -> None:
-        self.target = replace(self.target, hangup_accepted=self.target.hangup_accepted or accepted)
-        self.states.append((state, attempts))
+    async def record_goodbye(self, vapi_call_id: str, seconds: float) -> bool:
+        self.target = replace(self.target, goodbye=None)
+        return True
+
+    async def record(self, vapi_call_id: str, result: RoundResult) -> None:
+        accepted = self.target.hangup_accepted or result.accepted
+        self.target = replace(self.target, hangup_accepted=accepted, rounds=result.rounds)
+        self.states.append((result.state, result.attempts))
 
     async def record_end(self, end: CallEnd) -> None:
         self.ends.append(end)
@@ -70,7 +73,8 @@ class Blocked:
     ladder: HangupLadder
 
     async def climb(self, rounds: int = 0) -> Any:
-        return await self.ladder.climb(self.call_id, rounds)
+        self.records.target = replace(self.records.target, rounds=rounds)
+        return await self.ladder.climb(self.call_id)
 
 
 def block(vapi: SandboxVapi, clients: Any, **changes: Any) -> Blocked:
@@ -149,7 +153,6 @@ async def test_nobody_answers_until_it_is_given_up(vapi: SandboxVapi, clients: A
     given_up = await blocked.climb(len(DELAYS))
     assert given_up.retry_after is None
     assert given_up.state is HangupState.FAILED
-    assert await blocked.ladder.attempt_now((blocked.call_id, UUID(int=1)), None) is False
 
 
 async def test_a_control_host_that_lies_to_the_end_leaves_it_unconfirmed(
@@ -159,13 +162,6 @@ async def test_a_control_host_that_lies_to_the_end_leaves_it_unconfirmed(
     blocked = block(vapi, clients)
     assert (await blocked.climb(len(DELAYS))).state is HangupState.UNCONFIRMED
     assert vapi.calls[blocked.call_id].live
-
-
-async def test_the_first_attempt_from_memory(vapi: SandboxVapi, clients: Any) -> None:
-    blocked = block(vapi, clients)
-    key, url = (blocked.call_id, UUID(int=1)), blocked.records.target.control_url
-    assert await blocked.ladder.attempt_now(key, url)
-    assert not vapi.calls[blocked.call_id].live
 
 
 async def test_a_hostile_url_is_passed_over_for_the_true_one(

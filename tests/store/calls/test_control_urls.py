@@ -10,7 +10,7 @@ from service.domain.calls import CallEnd, HangupState
 from service.store.calls.call_store import CallStore
 from service.store.calls.control_urls import erase_old
 from service.store.calls.ends import record_end
-from service.store.calls.hangups import record_hangup
+from service.store.calls.hangups import RoundResult, record_hangup
 from service.store.calls.spool import Entry, Spool
 from service.store.pool import Pool
 from tests.support.calls import AT, new_call, record
@@ -20,10 +20,14 @@ LEFT = "SELECT count(*) FROM callgate.calls WHERE control_url IS NOT NULL"
 
 
 async def test_the_end_of_a_call_erases_it(pool: Pool) -> None:
-    await record(pool, new_call("a", control_url=URL), new_call("b", control_url=URL))
+    await record(
+        pool,
+        new_call("a", control_url=URL),
+        new_call("b", control_url=URL, hangup_after_seconds=0.0),
+    )
     assert await pool.fetchval(LEFT) == 2
     await record_end(pool, CallEnd(vapi_call_id="a", ended_at=AT))
-    await record_hangup(pool, "b", HangupState.CONFIRMED, 1)
+    await record_hangup(pool, "b", RoundResult(HangupState.CONFIRMED, 1))
     assert await pool.fetchval(LEFT) == 0
 
 

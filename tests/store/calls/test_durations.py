@@ -6,7 +6,7 @@ import pytest
 
 from service.domain.calls import CallEnd, HangupState
 from service.store.calls.ends import record_end
-from service.store.calls.hangups import record_hangup
+from service.store.calls.hangups import RoundResult, record_hangup
 from service.store.pool import Pool
 from tests.support.calls import new_call, record
 
@@ -24,5 +24,5 @@ async def test_a_call_that_was_found_late_is_counted_from_its_beginning(
     if way == "vapi":
         await record_end(pool, CallEnd("a", now, "assistant-ended-call", proof="vapi"))
     else:
-        await record_hangup(pool, "a", HangupState.CONFIRMED, 1)
+        await record_hangup(pool, "a", RoundResult(HangupState.CONFIRMED, 1))
     assert 38.5 < await pool.fetchval(LIVED) < 60

@@ -8,7 +8,7 @@ from policies.contract import Effect
 from service.domain.calls import CallEnd, HangupState, NewCall
 from service.domain.decisions import Decision, TraceEntry
 from service.store.calls.ends import record_end
-from service.store.calls.hangups import record_hangup
+from service.store.calls.hangups import RoundResult, record_hangup
 from service.store.calls.records import record_calls
 from tests.support.api import ApiClient
 
@@ -48,7 +48,7 @@ async def record(api: ApiClient, *calls: NewCall) -> None:
 async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiClient) -> None:
     call = new_call("call-1", str(uuid4()), allowed=False)
     await record(api, call)
-    await record_hangup(api.service.pool, "call-1", HangupState.CONFIRMED, 2)
+    await record_hangup(api.service.pool, "call-1", RoundResult(HangupState.CONFIRMED, 2))
     await record_end(
         api.service.pool,
         CallEnd(
