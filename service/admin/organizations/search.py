@@ -96,6 +96,18 @@ class OrganizationList:
             if len(page) < size:
                 return listing
 
+    async def count(self, wanted: OrganizationQuery) -> int | None:
+        """How many organizations match; None if that needs a decision on each of them."""
+        filters = wanted.filters
+        if wanted.allowed is not None or wanted.reason is not None:
+            ids = await self.preview.find_matching(allowed=wanted.allowed, reason=wanted.reason)
+            if ids is None:
+                return None
+            filters = replace(filters, ids=ids)
+        if wanted.external_id is not None:
+            filters = await self.only(wanted.external_id, filters)
+        return await store.count(self.pool, filters)
+
     async def only(self, external_id: str, filters: Filters) -> Filters:
         """The filters, for the one organization with this external id."""
         found = await organizations.find_by_external_id(self.pool, external_id)

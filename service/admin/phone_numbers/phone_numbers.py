@@ -19,9 +19,16 @@ from service.domain.errors import (
     UnknownOrganizationError,
     VapiAwayError,
 )
-from service.domain.phone_numbers import PhoneNumber, Sync
+from service.domain.phone_numbers import PhoneNumber, Sync, SyncState
 from service.store.organizations import organizations
 from service.store.phone_numbers import phone_numbers as store
+from service.store.phone_numbers import search
+from service.store.phone_numbers.search import (
+    NumberPage,
+    NumberSort,
+    PhoneNumberFilter,
+    Position,
+)
 from service.store.phone_numbers.successors import relink
 from service.store.pool import UNAVAILABLE, Connection, Pool
 
@@ -82,26 +89,20 @@ class PhoneNumbers:
             raise PhoneNumberNotFoundError
         return found
 
-    async def list_page(
+    async def find_page(
         self,
+        wanted: PhoneNumberFilter,
         *,
-        organization_id: UUID | None,
-        sync_state: str | None,
-        after: UUID | None,
+        sort: NumberSort = "id",
+        after: Position | None = None,
         limit: int,
-        search: str | None = None,
-    ) -> list[PhoneNumber]:
-        """Registered numbers by id; `search` is a part of a number, a label or a name."""
-        if search:
-            wanted = store.PhoneNumberFilter(search, organization_id, sync_state)
-            return await store.search(self.pool, wanted, after=after, limit=limit)
-        return await store.list_page(
-            self.pool,
-            organization_id=organization_id,
-            sync_state=sync_state,
-            after=after,
-            limit=limit,
-        )
+    ) -> NumberPage:
+        """Registered numbers in order."""
+        return await search.find_page(self.pool, wanted, sort=sort, after=after, limit=limit)
+
+    async def count(self, wanted: PhoneNumberFilter) -> dict[SyncState, int]:
+        """How many numbers match, by the state of their webhook."""
+        return await search.count(self.pool, wanted)
 
     async def create(self, actor: Actor, values: Mapping[str, Any]) -> PhoneNumber:
         """Register a number and configure it at Vapi at once.

@@ -129,6 +129,12 @@ STATEMENTS: Mapping[Sort, tuple[str, str]] = {
     ),
 }
 
+MOST_COUNTED = 10_000
+"""How far matching organizations are counted."""
+
+TABLES = COLUMNS[COLUMNS.index("FROM callgate.organizations o") :]
+COUNT = f"SELECT count(*) FROM (SELECT 1 {TABLES} {FILTERS} LIMIT $8) AS found"  # noqa: S608
+
 WITHOUT_TRIAL = COLUMNS + FILTERS + "AND t.ends_at IS NULL AND o.id > $9 ORDER BY o.id LIMIT $8"
 
 WITHOUT_PLAN_END = (
@@ -184,6 +190,27 @@ async def find_owners(pool: Pool, query: str) -> list[UUID]:
     return [*([named] if named else []), *(row["organization_id"] for row in rows)]
 
 
+def parameters(filters: Filters, owners: list[UUID]) -> tuple[object, ...]:
+    """The first parameters of the statements. `owners` are those that the query names by a number."""
+    query = parse_query(filters.query) if filters.query else None
+    return (
+        pattern_of(query) if query else None,
+        owners,
+        None if filters.ids is None else list(filters.ids),
+        filters.trial,
+        filters.override,
+        filters.numbers,
+        filters.plan_status,
+    )
+
+
+async def count(pool: Pool, filters: Filters) -> int:
+    """How many organizations match; one more than `MOST_COUNTED` stands for more."""
+    owners = await find_owners(pool, filters.query) if filters.query else []
+    found: int = await pool.fetchval(COUNT, *parameters(filters, owners), MOST_COUNTED + 1)
+    return found
+
+
 async def list_page(
     pool: Pool, *, filters: Filters, sort: Sort = "name", after: Position | None, limit: int
 ) -> list[Organization]:
@@ -191,16 +218,8 @@ async def list_page(
 
     The database lowercases names: its rules and Python's differ.
     """
-    query = parse_query(filters.query) if filters.query else None
-    given = (
-        pattern_of(query) if query else None,
-        await find_owners(pool, query) if query else [],
-        None if filters.ids is None else list(filters.ids),
-        filters.trial,
-        filters.override,
-        filters.numbers,
-        filters.plan_status,
-    )
+    owners = await find_owners(pool, filters.query) if filters.query else []
+    given = parameters(filters, owners)
     first, later = STATEMENTS[sort]
     rows = []
     if after is None:

@@ -1,7 +1,6 @@
 """Registered phone numbers as rows, together with the state of their webhooks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +8,6 @@ import asyncpg
 
 from service.domain.errors import PhoneNumberTakenError, UnknownOrganizationError
 from service.domain.phone_numbers import Conditions, Order, PhoneNumber, SyncState
-from service.inputs.names import parse_query
-from service.inputs.phone_numbers import search_digits
-from service.store.patterns import pattern_of
 from service.store.pool import Connection, Pool
 from service.store.reconcile.state import pause_of
 from service.store.reconcile.states import sync_of
@@ -39,32 +35,6 @@ WHERE n.released_at IS NULL
 FIND = COLUMNS + "AND n.id = $1"
 
 FIND_BY_VAPI_ID = COLUMNS + "AND n.vapi_phone_number_id = $1"
-
-LIST = (
-    COLUMNS
-    + """
-AND n.id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
-    AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
-ORDER BY n.id LIMIT $4
-"""
-)
-
-# Scanned in the order of ids: there are thousands of numbers, not millions.
-SEARCH = (
-    COLUMNS
-    + """
-AND n.id > coalesce($7::uuid, '00000000-0000-0000-0000-000000000000')
-    AND ($1::uuid IS NULL OR n.organization_id = $1) AND ($2::text IS NULL OR s.state = $2)
-    AND ($3::text IS NULL OR n.gate = $3)
-    AND (NOT $4::boolean OR s.paused_at IS NOT NULL
-        AND (s.paused_until IS NULL OR s.paused_until > now()))
-    AND ($5::text IS NULL OR n.number ILIKE $5 OR n.label ILIKE $5 OR n.vapi_phone_number_id ILIKE $5
-        OR n.number LIKE $8
-        OR EXISTS (SELECT FROM callgate.organizations o
-            WHERE o.id = n.organization_id AND o.name ILIKE $5))
-ORDER BY n.id LIMIT $6
-"""
-)
 
 # A number that is being released is taken over, with the webhook that was at Vapi before ours.
 INSERT = """
@@ -157,40 +127,6 @@ async def find_by_vapi_id(database: Pool | Connection, vapi_id: str) -> PhoneNum
     return None if row is None else phone_number_of(row)
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneNumberFilter:
-    """Filters of the list; None and "" match all.
-
-    `query` is a part of the number, the label, Vapi's id or the organization's name.
-    """
-
-    query: str = ""
-    organization_id: UUID | None = None
-    sync_state: str | None = None
-    gate: str | None = None
-    paused: bool = False
-
-
-async def search(
-    pool: Pool, wanted: PhoneNumberFilter, *, after: UUID | None, limit: int
-) -> list[PhoneNumber]:
-    """The matching numbers, by id; `after` is the last one of the previous page."""
-    query = parse_query(wanted.query)
-    digits = search_digits(query)
-    rows = await pool.fetch(
-        SEARCH,
-        wanted.organization_id,
-        wanted.sync_state,
-        wanted.gate,
-        wanted.paused,
-        pattern_of(query) if query else None,
-        limit,
-        after,
-        f"%{digits}%" if digits else None,
-    )
-    return [phone_number_of(row) for row in rows]
-
-
 async def find_labels(pool: Pool, ids: Sequence[UUID]) -> dict[str, str]:
     """The names of these numbers, by id."""
     rows = await pool.fetch(FIND_LABELS, list(ids))
@@ -200,19 +136,6 @@ async def find_labels(pool: Pool, ids: Sequence[UUID]) -> dict[str, str]:
 async def lock(connection: Connection, phone_number_id: UUID) -> None:
     """Serialize changes of one number, so that none overwrites another."""
     await connection.execute(LOCK, phone_number_id)
-
-
-async def list_page(
-    pool: Pool,
-    *,
-    organization_id: UUID | None,
-    sync_state: str | None,
-    after: UUID | None,
-    limit: int,
-) -> list[PhoneNumber]:
-    """Registered numbers in the order of their ids."""
-    rows = await pool.fetch(LIST, organization_id, sync_state, after, limit)
-    return [phone_number_of(row) for row in rows]
 
 
 async def insert(connection: Connection, number: Mapping[str, Any], order: Order) -> UUID:

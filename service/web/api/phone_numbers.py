@@ -1,14 +1,13 @@
 """The API's operations on phone numbers."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from pydantic import BaseModel
 
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.web.api.operations import ApiRequest, Operation
 from service.web.shapes import phone_numbers as shapes
-from service.web.shapes.paging import ListPage, read_cursor, write_cursor
+from service.web.shapes.paging import ListPage, write_cursor
 from service.web.shapes.phone_numbers import PhoneNumbersQuery, phone_number_shape
 
 
@@ -29,18 +28,12 @@ class PhoneNumberOperations:
     async def list_phone_numbers(self, request: ApiRequest) -> BaseModel:
         """Registered numbers; `search` is a part of a number as people write it, a label or a name."""
         query: PhoneNumbersQuery = request.query
-        after = read_cursor(query.cursor, UUID)
-        found = await self.numbers.list_page(
-            organization_id=query.organization_id,
-            sync_state=query.sync_state,
-            search=query.search,
-            after=after[0] if after else None,
-            limit=query.limit + 1,
+        page = await self.numbers.find_page(
+            query.filter, sort=query.sort, after=query.position, limit=query.limit
         )
-        items = [phone_number_shape(number) for number in found[: query.limit]]
         return ListPage[shapes.PhoneNumber](
-            items=items,
-            next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
+            items=[phone_number_shape(number) for number in page.numbers],
+            next_cursor=write_cursor(*page.next) if page.next else None,
         )
 
     async def get_phone_number(self, request: ApiRequest) -> BaseModel:

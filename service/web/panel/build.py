@@ -29,6 +29,7 @@ from service.web.panel.people.account import AccountPages
 from service.web.panel.people.pages import PeoplePages
 from service.web.panel.people.sign_in import SignInPages
 from service.web.panel.phone_numbers.adding import PhoneNumberAddingPages
+from service.web.panel.phone_numbers.listing import PhoneNumberListPages
 from service.web.panel.phone_numbers.pages import PhoneNumberPages
 from service.web.panel.policies import PolicyPages
 from service.web.panel.reconcile.pages import ReconcilePages
@@ -94,6 +95,7 @@ def organization_pages(cases: UseCases, relay_status: FindRelayStatus) -> Iterab
 def number_pages(cases: UseCases, reconciling: Reconciling) -> Iterable[PageGroup]:
     """Phone numbers and their webhooks at Vapi."""
     pool, numbers = cases.core.pool, cases.phone_numbers
+    yield PhoneNumberListPages(pool, numbers)
     yield PhoneNumberPages(pool, numbers, cases.webhooks, cases.coverages)
     yield PhoneNumberAddingPages(
         cases.organizations,

@@ -5,9 +5,10 @@ from typing import Any, Literal
 from uuid import UUID
 
 from service.domain.phone_numbers import PhoneNumber as StoredPhoneNumber
+from service.store.phone_numbers.search import NumberSort, PhoneNumberFilter, Position
 from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
 from service.web.shapes.fields import Answer, Id, Instant, Name, Searched, VapiId
-from service.web.shapes.paging import PageQuery
+from service.web.shapes.paging import PageQuery, read_cursor
 
 
 class PhoneNumberBody(RequestBody):
@@ -84,6 +85,18 @@ class PhoneNumbersQuery(PageQuery):
         Literal["pending", "in_sync", "drifted", "shadowed", "missing", "failed", "paused"] | None
     ) = None
     search: Searched | None = None
+    sort: NumberSort = "id"
+
+    @property
+    def filter(self) -> PhoneNumberFilter:
+        """The filters of the store."""
+        return PhoneNumberFilter(self.search or "", self.organization_id, self.sync_state)
+
+    @property
+    def position(self) -> Position | None:
+        """The place after which the list goes on. Raises `InputError`."""
+        found = read_cursor(self.cursor, str, UUID)
+        return None if found is None else (found[0], found[1])
 
 
 def phone_number_shape(number: StoredPhoneNumber) -> PhoneNumber:

@@ -190,3 +190,27 @@ async def test_a_viewer_changes_nothing_by_hand_made_requests(
     after = (await callgate.api("GET", f"/phone-numbers/{number['id']}")).json
     assert (after["label"], after["pause"]) == ("Front desk", None)
     assert server_of(vapi, vapi_id) == before
+
+
+async def test_the_list_is_sorted_counted_and_downloaded(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner = await callgate.add_organization("=Bakery")
+    for label in ("Zulu", "alpha"):
+        await callgate.add_number(owner, vapi.add_number()["id"], label=label)
+    async with visiting(callgate, "viewer") as vic:
+        shown = await ok(vic, "/numbers")
+        assert "2 numbers" in shown.text
+        assert shown.body.index("alpha") < shown.body.index("Zulu")
+        turned = await ok(vic, "/numbers?sort=-label")
+        assert turned.body.index("Zulu") < turned.body.index("alpha")
+        assert 'aria-sort="descending"' in turned.body
+        assert "1 number of this selection" in (await ok(vic, "/numbers?query=zul")).text
+        lines = (await ok(vic, "/numbers.csv?sort=-label")).body.splitlines()
+    assert [line.split(",")[3] for line in lines] == ["label", "Zulu", "alpha"]
+    # A name that a spreadsheet would run stays a text.
+    assert ",'=Bakery," in lines[1]
+    listed = (await callgate.api("GET", "/phone-numbers?sort=-label&limit=1")).json
+    assert [item["label"] for item in listed["items"]] == ["Zulu"]
+    path = f"/phone-numbers?sort=-label&limit=1&cursor={listed['next_cursor']}"
+    assert [item["label"] for item in (await callgate.api("GET", path)).json["items"]] == ["alpha"]

@@ -16,23 +16,24 @@ from service.domain.organizations import Organization
 from service.domain.texts import is_all
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.store.calls import search
+from service.store.organizations.search import MOST_COUNTED
 from service.store.organizations.timeline import Place
+from service.store.phone_numbers.search import PhoneNumberFilter
 from service.store.pool import Pool
 from service.web.panel.audit.views import event_view
 from service.web.panel.kit.choices import ACCESS_REASONS, PLAN_STATUSES, Pair, filter_of, labelled
+from service.web.panel.kit.columns import Column, column, describe_total
 from service.web.panel.kit.forms import LOCAL
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
 from service.web.panel.organizations.relay import FindRelayStatus, relay_view
 from service.web.panel.organizations.views import (
-    Column,
     OrganizationNumber,
     OrganizationRow,
     OrganizationView,
     RecentCall,
     access_view,
-    column,
 )
 from service.web.shapes.fields import instant_of
 from service.web.shapes.organizations import (
@@ -102,6 +103,7 @@ class OrganizationPages:
         listing = await self.listed.page(
             query.wanted, after=read_position(query.cursor, query.sort), limit=query.limit
         )
+        total = await self.listed.count(query.wanted)
         cursor = write_position(listing.next)
         given = {name for name, text in asked.items() if text}
         allowed = [("true", "Allowed"), ("false", "Blocked")]
@@ -110,6 +112,14 @@ class OrganizationPages:
             filters.status,
             asked=asked,
             fault=filters.fault("organizations"),
+            total=""
+            if total is None
+            else describe_total(
+                total,
+                "organization",
+                filtered=bool(given - {"sort", "cursor", "limit"}),
+                most=MOST_COUNTED,
+            ),
             access=filter_of("allowed", "Access", allowed, asked["allowed"]),
             filters=[
                 filter_of(name, label, pairs, asked[name])
@@ -137,9 +147,8 @@ class OrganizationPages:
         organization = await self.organizations.get(visit.id("organization_id"))
         explained = await self.access.explain_stored(organization)
         other, fault = await self.access_at(visit, organization)
-        numbers = await self.numbers.list_page(
-            organization_id=organization.id, sync_state=None, after=None, limit=SHOWN_NUMBERS + 1
-        )
+        owned = PhoneNumberFilter(organization_id=organization.id)
+        numbers = await self.numbers.find_page(owned, sort="label", limit=SHOWN_NUMBERS)
         calls = await search.list_page(
             self.pool,
             vapi_call_id=None,
@@ -157,8 +166,8 @@ class OrganizationPages:
             other=access_view(other) if other else None,
             at=visit.asked("at"),
             at_fault=fault,
-            numbers=[OrganizationNumber(number) for number in numbers[:SHOWN_NUMBERS]],
-            more_numbers=len(numbers) > SHOWN_NUMBERS,
+            numbers=[OrganizationNumber(number) for number in numbers.numbers],
+            more_numbers=numbers.next is not None,
             calls=[RecentCall(call) for call, _ in calls],
             events=[event_view(event, visit) for event in events.found],
             more_events=events.next is not None,

@@ -14,7 +14,7 @@ from service.domain.phone_numbers import PhoneNumber
 from service.domain.wording.labels import Tone
 from service.web.panel.kit.badges import Badge, access_badge, outcome_badge, state_badge
 from service.web.panel.kit.traces import TraceStep, story_steps
-from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.kit.visit import ROOT
 
 RING_GATE: Mapping[bool | None, str] = {
     None: "as the service is set",
@@ -53,28 +53,6 @@ class OrganizationRow:
     @property
     def plan_badge(self) -> Badge | None:
         return state_badge(self.organization.plan.status) if self.organization.plan else None
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """The head of a column that the list can be sorted by. `order` is its `aria-sort`."""
-
-    name: str
-    address: str
-    wide: bool
-    order: str = ""
-    arrow: str = ""
-
-
-def column(visit: Visit, name: str, key: str, sort: str, *, wide: bool = False) -> Column:
-    """A head whose link sorts by its column; a second click turns the order."""
-    turned = f"-{key}" if sort == key else key
-    address = visit.here(sort=turned, cursor=None)
-    if sort == key:
-        return Column(name, address, wide, "ascending", "↑")
-    if sort == f"-{key}":
-        return Column(name, address, wide, "descending", "↓")
-    return Column(name, address, wide)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Phone numbers in the panel: the list, and the page of one with its route, drift and history."""
+"""One phone number in the panel, with its route, drift and history."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,33 +14,25 @@ from service.admin.reconcile.numbers import NumberWebhooks
 from service.domain.errors import CallgateError, InvalidError
 from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.store import audit
-from service.store.phone_numbers import phone_numbers as store
-from service.store.phone_numbers.phone_numbers import PhoneNumberFilter
 from service.store.pool import Pool
-from service.web.panel.kit.choices import filter_of, labelled
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, judge, read, text_of
-from service.web.panel.kit.links import TextLink
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.phone_numbers.route_views import CoverageView, NumberRouteView
 from service.web.panel.phone_numbers.views import (
     GATES,
     NOT_RESTORABLE,
-    NumberRow,
     NumberView,
     address_of,
     change_view,
     name_of,
+    organization_link,
 )
 from service.web.shapes.phone_numbers import PhoneNumberPatch
 from service.web.shapes.reconcile import PauseBody, RollbackBody, Route, change_shape
 
-PER_PAGE = 50
 SHOWN_CHANGES = 20
-STATES = tuple(state.value for state in SyncState)
-
-GATE_CHOICES = [("event", "Event"), ("request", "Request")]
 
 Found = TypeVar("Found")
 
@@ -65,7 +57,6 @@ class PhoneNumberPages:
     def pages(self) -> list[PanelPage]:
         one = "/numbers/{phone_number_id}"
         return [
-            PanelPage("GET", "/numbers", self.list_page),
             PanelPage("GET", one, self.page),
             PanelPage("GET", f"{one}/state", self.state),
             PanelPage("GET", f"{one}/route", self.route),
@@ -78,37 +69,6 @@ class PhoneNumberPages:
             PanelPage("POST", f"{one}/roll-back", self.roll_back, "admin"),
             PanelPage("POST", f"{one}/release", self.release, "admin"),
         ]
-
-    async def list_page(self, visit: Visit) -> web.Response:
-        """The numbers that match the filters. An unknown filter value is ignored."""
-        state, gate = visit.asked("sync_state"), visit.asked("gate")
-        wanted = PhoneNumberFilter(
-            visit.asked("query")[:200],
-            visit.asked_id("organization_id"),
-            state if state in STATES else None,
-            gate if gate in ("event", "request") else None,
-            visit.asked("paused") == "true",
-        )
-        found = await store.search(
-            self.pool, wanted, after=visit.asked_id("cursor"), limit=PER_PAGE + 1
-        )
-        shown = found[:PER_PAGE]
-        names = await self.names([str(number.organization_id) for number in shown])
-        return await visit.show(
-            "phone_numbers/list.html",
-            rows=[NumberRow(number, organization_link(number, names)) for number in shown],
-            wanted=wanted,
-            filters=[
-                filter_of("sync_state", "Webhook", labelled(STATES), wanted.sync_state),
-                filter_of("gate", "Gate", GATE_CHOICES, wanted.gate),
-                filter_of(
-                    "paused", "Paused", [("true", "Paused")], "true" if wanted.paused else ""
-                ),
-            ],
-            all_organizations=visit.here(organization_id=None, cursor=None),
-            more=visit.here(cursor=shown[-1].id) if len(found) > PER_PAGE else None,
-            filtered=wanted != PhoneNumberFilter(),
-        )
 
     async def names(self, ids: list[str]) -> dict[str, str]:
         return await audit.find_names(self.pool, list(dict.fromkeys(ids)))
@@ -235,12 +195,6 @@ class PhoneNumberPages:
         if number.secret_lost:
             text = f"{text} {NOT_RESTORABLE}"
         return await visit.go(f"{ROOT}/numbers", notice=text)
-
-
-def organization_link(number: PhoneNumber, names: Mapping[str, str]) -> TextLink:
-    organization = str(number.organization_id)
-    name = names.get(organization, "Deleted organization")
-    return TextLink(name, f"{ROOT}/organizations/{organization}")
 
 
 async def done(

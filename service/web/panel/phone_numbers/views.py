@@ -51,6 +51,12 @@ def name_of(number: PhoneNumber) -> str:
     return number.number or number.label or number.vapi_phone_number_id
 
 
+def organization_link(number: PhoneNumber, names: Mapping[str, str]) -> TextLink:
+    organization = str(number.organization_id)
+    name = names.get(organization, "Deleted organization")
+    return TextLink(name, f"{ROOT}/organizations/{organization}")
+
+
 @dataclass(frozen=True, slots=True)
 class NumberRow:
     """A number in the list."""
@@ -59,8 +65,13 @@ class NumberRow:
     organization: TextLink
 
     @property
-    def name(self) -> str:
-        return self.number.number or self.number.vapi_phone_number_id
+    def title(self) -> str:
+        """What the list is sorted by first: the label, else the number, else the id at Vapi."""
+        return self.number.label or self.number.number or self.number.vapi_phone_number_id
+
+    @property
+    def digits(self) -> str:
+        return self.number.number or "—"
 
     @property
     def badges(self) -> list[Badge]:
