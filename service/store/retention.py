@@ -76,9 +76,8 @@ DELETE FROM callgate.entitlement_history e USING old WHERE e.id = old.id
 """
 
 DELETE_CHANGES = """
-DELETE FROM callgate.webhook_changes WHERE id IN (
-    SELECT id FROM callgate.webhook_changes WHERE at < now() - make_interval(secs => $1)
-    ORDER BY id LIMIT $2)
+DELETE FROM callgate.webhook_changes WHERE at < now() - make_interval(secs => $1) AND id IN (
+    SELECT id FROM callgate.webhook_changes ORDER BY id LIMIT $2)
 """
 
 DELETE_KEYS = """

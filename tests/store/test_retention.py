@@ -80,6 +80,25 @@ async def test_old_rows_go_and_new_ones_stay(pool: Pool, retention: Retention) -
     assert not await retention.delete_if_due()
 
 
+async def test_old_jobs_and_changes_go(pool: Pool, retention: Retention) -> None:
+    await pool.execute(
+        "INSERT INTO callgate.pgqueuer_log (created, job_id, status, priority, entrypoint) "
+        "SELECT now() - make_interval(hours => hours), 1, 'successful', 0, 'hangup' "
+        "FROM unnest(ARRAY[30, 20]) hours"
+    )
+    await pool.execute(
+        "INSERT INTO callgate.webhook_changes "
+        "(phone_number_id, at, level, vapi_id, cause, actor, source, fields) "
+        "SELECT gen_random_uuid(), now() - make_interval(days => days), 'phone_number', days::text, "
+        "'drift', 'reconciler', 'system', '[]' FROM generate_series(141, 60, -1) days"
+    )
+    await pool.execute(MAKE_DUE)
+    assert await retention.delete_if_due()
+    assert await pool.fetchval("SELECT count(*) FROM callgate.pgqueuer_log") == 1
+    left = await pool.fetch("SELECT vapi_id FROM callgate.webhook_changes ORDER BY id")
+    assert [row["vapi_id"] for row in left] == [str(days) for days in range(99, 59, -1)]
+
+
 async def test_the_state_at_the_beginning_of_the_history_stays(
     pool: Pool, retention: Retention
 ) -> None:
