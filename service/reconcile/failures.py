@@ -22,6 +22,7 @@ UNSURE = "unsure"
 """The problem of a number that was once seen to hold nothing of ours: the next pass decides."""
 
 MISSING = "Vapi no longer has this phone number. Remove it here, or import it again at Vapi."
+UNREADABLE = "Vapi's answer about this number cannot be read. See the service's log, and report it."
 UNKEPT = "Vapi accepted the change but does not show it. Another tool may be reverting it."
 
 
@@ -42,6 +43,15 @@ def failed_result(exc: VapiError, claim: WebhookClaim, jitter: float) -> PassRes
     asked = exc.retry_after if isinstance(exc, VapiUnavailableError) else None
     pause = retry_after(failures, jitter, asked=asked)
     return PassResult(SyncState.PENDING, (), str(exc), problem, failures, pause, checked=False)
+
+
+def unreadable_result(claim: WebhookClaim, jitter: float) -> PassResult:
+    """The result where Vapi's answer has a shape that cannot be read: it slows down this number only."""
+    failures = claim.failures + 1
+    pause = retry_after(failures, jitter, permanent=True)
+    return PassResult(
+        SyncState.FAILED, (), UNREADABLE, "unreadable", failures, pause, checked=False
+    )
 
 
 def fight_result(

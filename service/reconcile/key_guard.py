@@ -5,7 +5,6 @@ from datetime import datetime
 
 import structlog
 
-from service.domain.priority import Priority
 from service.store.pool import Pool
 from service.store.reconcile import state as reconciliation
 from service.store.reconcile import states
@@ -51,7 +50,7 @@ class KeyGuard:
         if not await reconciliation.try_key(self.pool, self.fingerprint, RETRY_SECONDS):
             return POLL_SECONDS
         try:
-            await self.client.list_phone_numbers_page(1, 1, Priority.LOOK)
+            await self.client.check_key()
         except VapiUnauthorizedError:
             await self.note_refused()
             return POLL_SECONDS

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from service.background import BackgroundLoop
-from service.domain.priority import Priority
 from service.reconcile.key_guard import KeyGuard
 from service.store.pool import UNAVAILABLE
 from service.vapi.client import VapiClient
@@ -14,7 +13,7 @@ SHORTEST_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class VapiProbe:
-    """Requests one phone number a few seconds after a request failed, and after an idle minute."""
+    """Makes a small request a few seconds after a request failed, and after an idle minute."""
 
     client: VapiClient
     key: KeyGuard
@@ -28,7 +27,7 @@ class VapiProbe:
         reach = self.client.reach
         if reach.seconds_to_probe <= 0:
             try:
-                await self.client.list_phone_numbers_page(1, 1, Priority.LOOK)
+                await self.client.check_key()
             except VapiUnauthorizedError:
                 await self.key.note_refused()
             except VapiError:

@@ -19,7 +19,7 @@ from service.domain.phone_numbers import FieldDrift, NumberGate, Sync
 from service.domain.priority import Priority
 from service.domain.reconcile import PassResult, WebhookClaim
 from service.reconcile.coverage import at_vapi
-from service.reconcile.failures import failed_result
+from service.reconcile.failures import failed_result, unreadable_result
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
 from service.reconcile.steps.number_facts import ObservedNumber
@@ -32,6 +32,7 @@ from service.store.leases import LeaseLostError, holding
 from service.store.pool import Pool
 from service.store.reconcile import claims, states
 from service.store.reconcile.changes import WebhookChange
+from service.vapi.elements import SHAPE_ERRORS
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import PhoneNumberView
 
@@ -238,3 +239,6 @@ class Reconciler:
             return None if held.released else failed_result(exc, held, random.random())  # noqa: S311
         except VapiError as exc:
             return await self.number_pass.failed(exc, held)
+        except SHAPE_ERRORS:
+            log.exception("webhook.unreadable", phone_number_id=held.phone_number_id)
+            return unreadable_result(held, random.random())  # noqa: S311

@@ -64,8 +64,14 @@ class VapiClient:
         self.malformed: set[str] = set()
         self.reach = VapiReach()
         self.lookups = CallLookups(
-            lambda: self.pace(Priority.HANGUP), self.read_call, self.read_newest_calls
+            lambda: self.pace(Priority.HANGUP),
+            lambda call_id: self.request_one("GET", "/call", call_id, None),
+            self.read_newest_calls,
         )
+
+    async def check_key(self, priority: Priority = Priority.LOOK) -> None:
+        """Make a small request, whatever it returns. Raises a `VapiError` if Vapi refuses it."""
+        await self.send("GET", "/v2/phone-number?page=1&limit=1", priority)
 
     async def get_phone_number(
         self, number_id: str, priority: Priority = Priority.REPAIR
@@ -160,10 +166,6 @@ class VapiClient:
         if priority is Priority.HANGUP and is_id(call_id):
             return await self.lookups.find(call_id)
         return await self.request_one("GET", "/call", call_id, priority)
-
-    async def read_call(self, call_id: str) -> dict[str, Any]:
-        """One call, once the budget allows it."""
-        return await self.request_one("GET", "/call", call_id, None)
 
     async def read_newest_calls(self, limit: int) -> dict[str, dict[str, Any]]:
         """The newest calls by their ids in small letters, once the budget allows it."""

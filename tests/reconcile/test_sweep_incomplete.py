@@ -1,11 +1,16 @@
 """Sweeps over lists with malformed elements, cut pages and gaps: what is listed is repaired, and what
 is not listed is not judged."""
 
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from service.domain.errors import UnavailableError
+from service.domain.priority import Priority
+from service.domain.reconcile import PassResult, WebhookClaim
+from service.reconcile.steps.number_pass import NumberPass
 from tests.support.reconciling import THEIRS, World
 
 NUMBERS = "GET /v2/phone-number"
@@ -163,3 +168,37 @@ async def test_a_list_that_does_not_go_on_is_incomplete(world: World) -> None:
     assert "did not return the requested page" in str(report.incomplete)
     assert (world.asked(NUMBERS), report.unknown) == (2, 5)
     assert await world.states() == {"in_sync": 20}
+
+
+async def test_a_malformed_first_number_does_not_keep_the_key_refused(world: World) -> None:
+    """The request that tries a refused key asks for one number; what it is does not matter."""
+    await world.numbers(1)
+    await world.parts.key.note_refused()
+    await world.pool.execute("UPDATE callgate.reconciliation SET key_retry_at = now()")
+    world.vapi.fail(NUMBERS, answer={"results": [None], "metadata": {"totalItems": 1}})
+    assert await world.parts.key.seconds_closed() == 0
+    assert await world.parts.key.refused_since() is None
+
+
+class UnreadablePass(NumberPass):
+    """A pass over a number of a shape that no line of ours foresees."""
+
+    async def run(self, claim: WebhookClaim, priority: Priority) -> PassResult:
+        raise TypeError("unhashable type: 'list'")
+
+
+async def test_a_number_that_cannot_be_read_slows_only_itself(world: World) -> None:
+    """Its pass fails with a pause, and is not repeated at once."""
+    ((_, number_id),) = (await world.numbers(1)).items()
+    rules = world.parts.reconciler.number_pass
+    broken = UnreadablePass(**{one.name: getattr(rules, one.name) for one in fields(rules)})
+    await world.pool.execute("UPDATE callgate.webhook_states SET next_attempt_at = now()")
+    reconciler = replace(world.parts.reconciler, number_pass=broken)
+    await reconciler.reconcile_due(number_id)
+    state = await world.state(number_id)
+    assert (state["state"], state["problem"], state["claimed_until"]) == (
+        "failed",
+        "unreadable",
+        None,
+    )
+    assert state["next_attempt_at"] > datetime.now(UTC) + timedelta(minutes=10)

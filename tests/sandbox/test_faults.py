@@ -162,10 +162,30 @@ def test_the_first_rule_that_strikes_acts_and_spent_ones_go() -> None:
     assert [rule["status"] for rule in faults.describe()] == [503]
 
 
+async def test_lists_can_be_cut_spoiled_and_fail_in_the_middle(
+    vapi: SandboxVapi, vapi_api: VapiApi
+) -> None:
+    ids = vapi.add_numbers(5)
+    vapi.fail("GET /v2/phone-number", skip=1, times=1, status=502)
+    vapi.fail("GET /v2/phone-number", most=2, insert=(None, {"id": 7}), total=9)
+    path = "/v2/phone-number?limit=1000&sortOrder=ASC&page="
+    pages = [await vapi_api.ask("GET", f"{path}{page}") for page in (1, 2, 2)]
+    assert [page.status for page in pages] == [200, 502, 200]
+    first, last = pages[0].json, pages[2].json
+    assert [item and item["id"] for item in first["results"]] == [ids[0], None, 7, ids[1]]
+    assert first["metadata"]["totalItems"] == 9
+    assert last["results"][0]["id"] == ids[2]
+    vapi.faults.clear()
+    vapi.fail("GET /phone-number", most=3)
+    assert len((await vapi_api.ask("GET", "/phone-number?limit=5")).json) == 3
+
+
 @pytest.mark.parametrize(
     "data",
     [
         {},
+        {"pattern": "GET *", "insert": "x"},
+        {"pattern": "GET *", "most": "3"},
         {"pattern": 7},
         {"pattern": "GET *", "color": "red"},
         {"pattern": "GET *", "status": "500"},

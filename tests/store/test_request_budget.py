@@ -29,7 +29,7 @@ async def count_for(seconds: float, budgets: list[Budget], *kinds: Priority) -> 
 
 
 async def test_replicas_keep_to_one_rate_and_no_kind_starves(pool: Pool) -> None:
-    rate, seconds = 40.0, 2.0
+    rate, seconds = 60.0, 1.2
     began = time.monotonic()
     counts = await count_for(seconds, [Budget(pool, rate), Budget(pool, rate)], *Priority)
     took = time.monotonic() - began

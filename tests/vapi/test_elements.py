@@ -4,7 +4,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.vapi.elements import read_elements, read_page
@@ -44,6 +44,7 @@ def test_a_malformed_element_is_counted_and_spoils_no_other(element: bytes) -> N
     assert page.malformed <= 1
 
 
+@settings(max_examples=40)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),
