@@ -118,7 +118,8 @@ def build_access(core: Core) -> Access:
     control = ControlClient(settings.vapi_control_hosts, lookups)
     stop_unknown = settings.callgate_unknown_calls == "hang_up"
     owners = CallOwners(calls, core.client, directory, policies.chain, stop_unknown, events.record)
-    ladder = HangupLadder(core.client, control, StoredHangups(calls, owners), events.record)
+    hangups = StoredHangups(calls, owners)
+    ladder = HangupLadder(core.client, control, hangups, events.record, directory.clock)
     spool = Spool(settings.callgate_data_dir / "spool", calls)
     attempts = FirstAttempts(ladder)
     recorder = CallRecorder(calls, CallWriter(calls), spool, attempts, events.record)

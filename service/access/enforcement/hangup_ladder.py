@@ -6,13 +6,14 @@ row counts the rounds and says who runs one. Commands may be sent twice without 
 """
 
 import asyncio
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
+from service.access.database_clock import DatabaseClock
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, HangupState
 from service.domain.priority import Priority
@@ -91,6 +92,7 @@ class HangupLadder:
     control: ControlClient
     records: Records
     record_step: StepRecorder = ignore_step
+    clock: DatabaseClock = field(default_factory=DatabaseClock)
 
     async def climb(
         self, vapi_call_id: str, *, claimed: bool = False, asked_before: int = 0
@@ -126,7 +128,7 @@ class HangupLadder:
                 # Not to be hung up after all: the call is another organization's.
                 return Round(HangupState.CONFIRMED)
             target = replace(settled, rounds=rounds)
-        if end := proved_end(vapi_call_id, target, answer):
+        if end := proved_end(vapi_call_id, target, answer, self.clock.now()):
             return await self.confirm(end, target)
         if target.hangup_state is None or (target.organization_id is None and not answer.view):
             return await self.ask_later(target)
@@ -265,7 +267,9 @@ class HangupLadder:
         return CallAnswer(view)
 
 
-def proved_end(vapi_call_id: str, target: HangupTarget, answer: CallAnswer) -> CallEnd | None:
+def proved_end(
+    vapi_call_id: str, target: HangupTarget, answer: CallAnswer, now: datetime
+) -> CallEnd | None:
     """The end that Vapi's answer proves; None if the call may go on.
 
     A call that Vapi does not know may not have appeared yet: that counts once it is a minute old, and
@@ -275,7 +279,7 @@ def proved_end(vapi_call_id: str, target: HangupTarget, answer: CallAnswer) -> C
     if view is not None and view.is_over:
         return CallEnd(
             vapi_call_id,
-            view.ended_at or datetime.now(UTC),
+            view.ended_at or now,
             view.ended_reason,
             view.duration_seconds,
             view.cost,
@@ -283,5 +287,5 @@ def proved_end(vapi_call_id: str, target: HangupTarget, answer: CallAnswer) -> C
         )
     stopped, old = target.hangup_state is not None, target.age >= YOUNG_SECONDS
     if answer.missing and stopped and old and (target.hangup_accepted or target.listed):
-        return CallEnd(vapi_call_id, datetime.now(UTC), "not-found", proof="missing")
+        return CallEnd(vapi_call_id, now, "not-found", proof="missing")
     return None
