@@ -47,10 +47,14 @@ SHARES: Mapping[Priority, RequestShare] = {
 }
 
 
+UNPAUSED = frozenset({Priority.HANGUP, Priority.ADMIN})
+"""Kinds that go on while Vapi throttles: a call talks meanwhile, and an admin waits for an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """When the next request is due: of all kinds, and of each. Kinds other than hang-ups stand still
-    until `paused_until`, because Vapi throttles."""
+    """When the next request is due: of all kinds, and of each. Until `paused_until` only `UNPAUSED`
+    kinds go on, because Vapi throttles."""
 
     all_at: float = float("-inf")
     own_at: Mapping[Priority, float] = field(default_factory=dict)
@@ -67,7 +71,7 @@ def take(clocks: Clocks, kind: Priority, now: float, rate: float) -> tuple[Clock
 
     Returns the clocks after it and 0.0; or the same clocks, and the seconds after which to try again.
     """
-    if kind is not Priority.HANGUP and clocks.paused_until > now:
+    if kind not in UNPAUSED and clocks.paused_until > now:
         return clocks, clocks.paused_until - now
     share = SHARES[kind]
     own_interval = 1 / (rate * share.part)
@@ -84,5 +88,5 @@ def take(clocks: Clocks, kind: Priority, now: float, rate: float) -> tuple[Clock
 
 
 def pause(clocks: Clocks, seconds: float, now: float) -> Clocks:
-    """Let all kinds but hang-ups stand still for so many seconds."""
+    """Let all kinds but `UNPAUSED` ones stand still for so many seconds."""
     return replace(clocks, paused_until=max(clocks.paused_until, now + seconds))

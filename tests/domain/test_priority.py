@@ -76,11 +76,11 @@ def test_whoever_comes_after_a_flood_waits_for_its_own_share_only(
     assert take(clocks, late, now + 1 / (rate * SHARES[late].part) + 1e-6, rate)[1] == 0.0
 
 
-def test_a_pause_holds_all_but_hang_ups() -> None:
+def test_a_pause_holds_all_but_hang_ups_and_admins() -> None:
     clocks = pause(pause(Clocks(), 7.0, 100.0), 2.0, 101.0)
     for kind in Priority:
         wait = take(clocks, kind, 102.0, 1.4)[1]
-        assert wait == (0.0 if kind is Priority.HANGUP else 5.0)
+        assert wait == (0.0 if kind in (Priority.HANGUP, Priority.ADMIN) else 5.0)
         assert take(clocks, kind, 107.0, 1.4)[1] == 0.0
 
 

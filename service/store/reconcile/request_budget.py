@@ -63,7 +63,7 @@ class Budget:
                 await asyncio.sleep(min(wait, SLEEP_SECONDS))
 
     async def back_off(self, seconds: float) -> None:
-        """Pause all requests but hang-ups for so many seconds, because Vapi throttles."""
+        """Pause all but `UNPAUSED` kinds for so many seconds, because Vapi throttles."""
         seconds = min(seconds, LONGEST_BACK_OFF)
         self.local = pause(self.local, seconds, time.monotonic())
         try:
