@@ -71,7 +71,7 @@ BESIDE = {
     },
     "api": {
         "application", "build", "example_objects", "examples", "idempotency", "json_body", "openapi",
-        "operations", "static",
+        "operations", "preconditions", "static",
     },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
     "cli": {"errors", "lazy", "running", "secrets", "serve"},

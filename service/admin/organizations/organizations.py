@@ -18,6 +18,7 @@ from service.admin.changes import (
 )
 from service.admin.organizations import support
 from service.admin.organizations.stale import check_as_of
+from service.admin.requests.versions import check_version, version_of
 from service.domain.decisions import Decision
 from service.domain.errors import (
     OrganizationNotFoundError,
@@ -99,6 +100,11 @@ def audited(organization: Organization) -> dict[str, Any]:
         "trial": dump(organization.trial),
         "override": dump(organization.override),
     }
+
+
+def organization_version(organization: Organization) -> str:
+    """The version that a change replaces."""
+    return version_of({"id": organization.id, **audited(organization)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,11 +264,12 @@ class Organizations:
     ) -> AsyncIterator[OrganizationChange]:
         """One transaction around a change. Only fields that differ are audited.
 
-        Raises `NotFoundError`.
+        Raises `NotFoundError` or `PreconditionFailedError`.
         """
         async with transaction(self.pool) as connection:
             await store.lock(connection, organization_id)
             change = OrganizationChange(connection, await stored(connection, organization_id))
+            check_version(organization_version(change.before))
             yield change
             before = audited(change.before)
             found = await store.find(connection, organization_id)

@@ -12,6 +12,7 @@ from uuid import UUID
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.errors import TokenNotFoundError
+from service.admin.requests.versions import check_version, version_of
 from service.domain.errors import BadPeriodError, ForbiddenError
 from service.domain.people import Role, Scope
 from service.store.clock import get_now
@@ -26,6 +27,11 @@ MAX_LENGTH = 256
 def hash_of(token: str) -> bytes:
     """The stored hash of a token. Tokens are long and random, so one round of SHA-256 is enough."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def token_version(token: ApiToken) -> str:
+    """The version that a change replaces; using a token changes nothing of it."""
+    return version_of({"id": token.id, "revoked_at": token.revoked_at})
 
 
 def require_no_more(actor: Actor, scopes: Sequence[Scope], expires_at: datetime | None) -> None:
@@ -138,8 +144,10 @@ class Tokens:
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await store.lock(connection)
-            if await store.find(connection, token_id) is None:
+            found = await store.find(connection, token_id)
+            if found is None:
                 raise TokenNotFoundError
+            check_version(token_version(found))
             await record_revoked(connection, actor, await store.revoke(connection, token_id))
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from service.admin.actor import Actor
 from service.admin.changes import Freshen, freshen_all, record, transaction
+from service.admin.requests.versions import check_version, version_of
 from service.domain.errors import (
     CallgateError,
     NoSuccessorError,
@@ -65,6 +66,11 @@ class NumberReconciler(Protocol):
 
 def fields_of(number: PhoneNumber) -> dict[str, Any]:
     return {name: getattr(number, name) for name in FIELDS}
+
+
+def number_version(number: PhoneNumber) -> str:
+    """The version that a change replaces."""
+    return version_of({"id": number.id, "pause": number.pause, **fields_of(number)})
 
 
 def audited(number: PhoneNumber) -> dict[str, Any]:
@@ -146,6 +152,7 @@ class PhoneNumbers:
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
             before = await self.stored(connection, phone_number_id)
+            check_version(number_version(before))
             changed = {name for name in changes if getattr(before, name) != changes[name]}
             if not changed:
                 return before
@@ -168,6 +175,7 @@ class PhoneNumbers:
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
             before = await self.stored(connection, phone_number_id)
+            check_version(number_version(before))
             await store.release(connection, phone_number_id, actor.order)
             await self.audit(connection, actor, "phone_number.released", before, None)
         await freshen_all(self.freshen, [before.organization_id])
@@ -190,6 +198,7 @@ class PhoneNumbers:
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
             before = await self.stored(connection, phone_number_id)
+            check_version(number_version(before))
             if before.successor_vapi_id != successor:
                 raise NoSuccessorError
             await relink(connection, phone_number_id, successor, actor.order)

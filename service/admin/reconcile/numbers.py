@@ -8,6 +8,8 @@ from uuid import UUID
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.errors import WebhookChangeNotFoundError
+from service.admin.phone_numbers.phone_numbers import number_version
+from service.admin.requests.versions import check_version
 from service.domain.errors import (
     BadPeriodError,
     PhoneNumberNotFoundError,
@@ -63,6 +65,7 @@ class NumberWebhooks:
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
             before = await self.get(connection, phone_number_id)
+            check_version(number_version(before))
             await require_future(connection, until)
             await states.pause(connection, phone_number_id, actor.name, reason, until)
             await record(
@@ -81,6 +84,7 @@ class NumberWebhooks:
         async with transaction(self.pool) as connection:
             await store.lock(connection, phone_number_id)
             before = await self.get(connection, phone_number_id)
+            check_version(number_version(before))
             if before.pause is None:
                 return before
             await states.resume(connection, phone_number_id)

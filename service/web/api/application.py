@@ -12,11 +12,13 @@ from aiohttp import web
 from service.admin.actor import Actor
 from service.admin.people.tokens import Tokens
 from service.admin.requests.idempotency import Idempotency
+from service.admin.requests.versions import expecting
 from service.store.bounded import at_most
 from service.store.pool import CONFLICTS, UNAVAILABLE
-from service.web.api.idempotency import serve_once
+from service.web.api.idempotency import Serve, serve_once
 from service.web.api.openapi import build_openapi
-from service.web.api.operations import FindOwner, Operation
+from service.web.api.operations import CHANGES, FindOwner, Operation
+from service.web.api.preconditions import read_if_match
 from service.web.problems import problem
 from service.web.shapes.errors import InputError
 
@@ -72,6 +74,8 @@ def guarded(
                         403, "forbidden", f"The token lacks the scope `{operation.area}`."
                     )
                 serve = partial(operation.serve, request, actor, find_owner)
+                if operation.method in CHANGES:
+                    return await serve_expected(request, serve)
                 if operation.method != "POST":
                     return await serve()
                 return await serve_once(
@@ -91,6 +95,12 @@ def guarded(
             return busy("The database does not respond. Retry.")
 
     return handle
+
+
+async def serve_expected(request: web.Request, serve: Serve) -> web.Response:
+    """Answer a change, unless its object is not in the version that `If-Match` names."""
+    with expecting(read_if_match(request)):
+        return await serve()
 
 
 def build_application(

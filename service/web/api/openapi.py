@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from service.web.api import idempotency
+from service.web.api import idempotency, preconditions
 from service.web.api.examples import example_of
-from service.web.api.operations import BY_EXTERNAL_ID, OWNER, PREFIX, Operation
+from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, PREFIX, Operation
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.problems import Problem
 
@@ -30,6 +30,7 @@ PROBLEMS = {
     403: "The role is too low, or the token lacks the scope: `forbidden`.",
     404: "The object does not exist; `code` says which kind, such as `organization_not_found`.",
     409: "The request conflicts with what is stored; `code` says how.",
+    412: "The object is in another version than `If-Match` names: `precondition_failed`.",
     413: "The body exceeds 1 MiB.",
     415: "The body is not plain `application/json`.",
     422: "The request is invalid: `errors` names each field and what is wrong with it.",
@@ -102,6 +103,14 @@ IDEMPOTENCY_KEY: Json = {
         "maxLength": idempotency.MOST_CHARACTERS,
         "pattern": f"^{idempotency.KEY.pattern}$",
     },
+}
+IF_MATCH: Json = {
+    "name": preconditions.IF_MATCH,
+    "in": "header",
+    "required": False,
+    "description": "The ETag that you read. If the object is in another version, nothing is changed, "
+    "and the answer is 412 `precondition_failed`. `*` expects any.",
+    "schema": {"type": "string"},
 }
 References = Mapping[Any, Json]
 
@@ -200,6 +209,8 @@ def parameters(operation: Operation) -> list[Json]:
         )
     if operation.method == "POST":
         found.append(IDEMPOTENCY_KEY)
+    if operation.method in CHANGES:
+        found.append(IF_MATCH)
     return found
 
 
@@ -237,6 +248,8 @@ def responses(operation: Operation, references: References) -> Json:
     if operation.method == "POST":
         replayed = "`true` where this is the first answer again."
         headers |= header(idempotency.REPLAYED, replayed, required=False)
+    if operation.gives is not None and "id" in operation.gives.model_fields:
+        headers |= header(preconditions.ETAG, "The version of the object, for `If-Match`.")
     if headers:
         success["headers"] = headers
     statuses = {400, 401, 403, 413, 422, 503, *operation.problems}
@@ -246,6 +259,8 @@ def responses(operation: Operation, references: References) -> Json:
         statuses.add(415)
     if operation.method == "POST":
         statuses.add(409)
+    if operation.method in CHANGES:
+        statuses.add(412)
     found = {str(operation.status): success}
     for status in sorted(statuses):
         found[str(status)] = {

@@ -14,10 +14,12 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from service.admin.actor import Actor
+from service.admin.requests.versions import check_version
 from service.domain.texts import is_all
 from service.inputs.ids import canonical_id, is_vapi_id
 from service.inputs.names import parse_query
 from service.web.api.json_body import read_json
+from service.web.api.preconditions import ETAG, etag_of
 from service.web.off_loop import off_loop
 from service.web.shapes.errors import InputError, faults
 from service.web.shapes.fields import CANONICAL_UUID
@@ -40,6 +42,12 @@ class ApiRequest:
 
 
 OWNER = "organization_id"
+
+CHANGES = ("PUT", "PATCH", "DELETE")
+VERSIONED = frozenset({OWNER, "phone_number_id", "token_id"})
+"""The ids of objects with versions."""
+UNVERSIONED = ""
+"""In no ETag: what has no version is in no version that a request can expect."""
 
 BY_EXTERNAL_ID = "external_id:"
 """What an external id begins with where it stands for an organization's id in a path."""
@@ -101,6 +109,11 @@ class Operation:
         """The names of the path's parameters."""
         return re.findall(r"{(\w+)}", self.path)
 
+    @property
+    def replaces_version(self) -> bool:
+        """Whether it changes an object that has a version: the use case checks it."""
+        return self.method in CHANGES and bool(VERSIONED & set(self.parameters))
+
     async def serve(
         self, request: web.Request, actor: Actor, find_owner: FindOwner
     ) -> web.Response:
@@ -125,6 +138,8 @@ class Operation:
             parsed.body = self.body()
         else:
             await refuse_body(request)
+        if not self.replaces_version:
+            check_version(UNVERSIONED)
         found = await self.run(parsed)
         if found is None:
             return web.Response(status=self.status)
@@ -132,6 +147,8 @@ class Operation:
         if self.status == 201 and (made := getattr(found, "id", None)) is not None:
             place = request.path if self.makes_at is None else PREFIX + self.makes_at
             headers["Location"] = f"{place}/{made}"
+        if (tag := etag_of(found)) is not None:
+            headers[ETAG] = tag
         return web.Response(
             status=self.status,
             text=found.model_dump_json(),

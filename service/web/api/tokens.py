@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from service.admin.people.tokens import Tokens
+from service.admin.people.tokens import Tokens, token_version
 from service.web.api.operations import ApiRequest, Operation
 from service.web.shapes import tokens as shapes
 from service.web.shapes.paging import ListPage, PageQuery, read_cursor, write_cursor
@@ -27,7 +27,8 @@ class TokenOperations:
             scopes=body.scopes,
             expires_at=body.expires_at,
         )
-        return shapes.NewToken.model_validate({**asdict(token), "token": secret})
+        made = shapes.NewToken.model_validate({**asdict(token), "token": secret})
+        return made.in_version(token_version(token))
 
     async def list_tokens(self, request: ApiRequest) -> BaseModel:
         """Tokens without their secrets: who made them, what they reach, when they were used last."""

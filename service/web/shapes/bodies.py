@@ -1,8 +1,8 @@
 """The kinds of bodies: requests are read strictly, responses are written from our own objects."""
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 
 class RequestBody(BaseModel):
@@ -24,6 +24,17 @@ class PatchBody(RequestBody):
 
 
 class ResponseBody(BaseModel):
-    """A response body."""
+    """A response body. `object_version` is the version of an object that admins change."""
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    _object_version: str | None = PrivateAttr(default=None)
+
+    @property
+    def object_version(self) -> str | None:
+        return self._object_version
+
+    def in_version(self, version: str) -> Self:
+        """This body, as that of an object in a version."""
+        self._object_version = version
+        return self

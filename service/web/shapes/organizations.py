@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field
 
 from policies.contract import PlanLimits, PlanStatus, SubscriptionPlan
+from service.admin.organizations.organizations import organization_version
 from service.admin.organizations.search import OrganizationQuery
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization as StoredOrganization
@@ -274,7 +275,7 @@ def organization_shape(organization: StoredOrganization, decision: Decision) -> 
     values = {
         name: getattr(organization, name) for name in Organization.model_fields if name != "access"
     }
-    return Organization.model_validate(
+    shape = Organization.model_validate(
         {
             **values,
             "assistant_ids": list(organization.assistant_ids),
@@ -282,3 +283,4 @@ def organization_shape(organization: StoredOrganization, decision: Decision) -> 
             "access": access,
         }
     )
+    return shape.in_version(organization_version(organization))

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID
 
+from service.admin.phone_numbers.phone_numbers import number_version
 from service.domain.phone_numbers import PhoneNumber as StoredPhoneNumber
 from service.store.phone_numbers.search import NumberSort, PhoneNumberFilter, Position
 from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
@@ -101,4 +102,4 @@ class PhoneNumbersQuery(PageQuery):
 
 def phone_number_shape(number: StoredPhoneNumber) -> PhoneNumber:
     """A number with the state of its webhook."""
-    return PhoneNumber.model_validate(asdict(number))
+    return PhoneNumber.model_validate(asdict(number)).in_version(number_version(number))

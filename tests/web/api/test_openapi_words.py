@@ -75,7 +75,7 @@ async def test_every_operation_is_described(api: ApiClient) -> None:
         for _, _, operation in operations(document)
         for parameter in operation["parameters"]
     }
-    assert names == set(IDS) | set(QUERIES) | {"Idempotency-Key"}
+    assert names == set(IDS) | set(QUERIES) | {"Idempotency-Key", "If-Match"}
 
 
 async def test_every_body_has_an_example_that_fits_its_schema(api: ApiClient) -> None:
