@@ -32,16 +32,11 @@ SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attribut
         WHERE n.organization_id = o.id AND n.released_at IS NULL) AS numbers,
     (SELECT jsonb_agg(jsonb_build_array(h.at, h.kind, h.key, h.before) ORDER BY h.at, h.id)
         FROM (
-            (SELECT id, at, kind, key, before FROM callgate.entitlement_history
+            SELECT id, at, kind, key, before,
+                row_number() OVER (PARTITION BY key IS NULL ORDER BY at DESC, id DESC) AS place
+            FROM callgate.entitlement_history
             WHERE organization_id = o.id AND undoes AND at > now() - interval '13 hours'
-                AND kind IN ('plans', 'trials', 'overrides', 'organizations')
-            ORDER BY at DESC, id DESC LIMIT 100)
-            UNION ALL
-            (SELECT id, at, kind, key, before FROM callgate.entitlement_history
-            WHERE organization_id = o.id AND undoes AND at > now() - interval '13 hours'
-                AND kind IN ('phone_numbers', 'assistants')
-            ORDER BY at DESC, id DESC LIMIT 1000)
-        ) h) AS changes
+        ) h WHERE h.place <= 1000) AS changes
 FROM callgate.organizations o
 LEFT JOIN callgate.plans p ON p.organization_id = o.id
 LEFT JOIN callgate.trials t ON t.organization_id = o.id
