@@ -1,5 +1,6 @@
 """The use cases without a replica: for commands, and for what a start prints."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -15,6 +16,7 @@ from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep import Sweeper
 from service.settings import Settings
+from service.store.clock import get_now
 
 POOL_SIZE = 2
 
@@ -24,6 +26,7 @@ class CommandRooms:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self.directory = AccessDirectory()
         self.refresh = leave_to_notifications
 
     @cached_property
@@ -37,7 +40,7 @@ class CommandRooms:
 
     @cached_property
     def preview(self) -> ChainPreview:
-        return ChainPreview(self.policies.chain, AccessDirectory())
+        return ChainPreview(self.policies.chain, self.directory)
 
     @property
     def reconciler(self) -> Reconciler:
@@ -46,6 +49,12 @@ class CommandRooms:
     @property
     def sweeper(self) -> Sweeper:
         return self.reconciling.sweeper
+
+    async def read_clock(self) -> None:
+        """Decide by the database's clock, as the service does."""
+        asked_at = time.monotonic()
+        now = await get_now(self.core.pool)
+        self.directory.clock.set(now, asked_at, time.monotonic())
 
     def read_conditions(self) -> Sequence[Condition]:
         """None: no room runs in a command."""
@@ -56,4 +65,6 @@ class CommandRooms:
 async def open_use_cases(settings: Settings, dsn: str) -> AsyncIterator[UseCases]:
     """The use cases on a database of their own pool, closed on the way out."""
     async with open_core(settings, dsn, pool_size=POOL_SIZE) as core:
-        yield UseCases(core, CommandRooms(core))
+        rooms = CommandRooms(core)
+        await rooms.read_clock()
+        yield UseCases(core, rooms)

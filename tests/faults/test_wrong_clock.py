@@ -4,9 +4,11 @@ import time
 from pathlib import Path
 
 from service.sandbox.server import SandboxVapi
+from service.serve.use_cases import open_use_cases
 from service.store.pool import Pool
 from tests.support.database_clock import shift_clock
 from tests.support.service import Start, eventually
+from tests.support.settings import settings_for
 from tests.web.test_replays import blocked_call, send, signed
 
 BEHIND_SECONDS = 600.0
@@ -38,3 +40,19 @@ async def test_signed_messages_are_judged_by_the_databases_clock(
     assert abs(await offset() - BEHIND_SECONDS) < 10
     report = (await callgate.service.use_cases.examinations.examine()).findings
     assert "clock_wrong" in {finding.kind for finding in report}
+
+
+async def test_commands_judge_access_by_the_databases_clock(
+    vapi: SandboxVapi, pool: Pool, dsn: str, tmp_path: Path
+) -> None:
+    owner = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name) VALUES ('Bakery') RETURNING id"
+    )
+    await pool.execute(
+        "INSERT INTO callgate.trials (organization_id, ends_at) VALUES ($1, now() + interval '5 min')",
+        owner,
+    )
+    await shift_clock(pool, BEHIND_SECONDS)
+    async with open_use_cases(settings_for(tmp_path, vapi.base_url), dsn) as cases:
+        decision = await cases.organizations.access(owner, at=None, phone_number_id=None)
+    assert decision.reason == "trial_expired"
