@@ -174,7 +174,8 @@ class AccessGate:
             del self.deciding[key]
         self.recorder.known.put(call_id, known)
         future.set_result(known)
-        if not first:
+        if not first or (known.hung_up and message.ends_call):
+            # What the report of a call that is hung up claims is kept beside its record.
             await self.handle_later(call_id, known, message, registration)
         return known, first
 

@@ -119,6 +119,11 @@ class Abandoned:
             self.sessions.pop(session, None)
 
 
+def count_abandoned(*pools: BasePool) -> int:
+    """How many abandoned statements of these pools may still run."""
+    return sum(len(pool.abandoned.sessions) for pool in pools if isinstance(pool, BoundedPool))
+
+
 class BoundedTransaction(Transaction):
     """A transaction whose first error counts: a lost connection has rolled it back already."""
 

@@ -17,6 +17,7 @@ from service.reconcile.desired import desired_webhook
 from service.reconcile.steps import webhook_fields
 from service.relay.delivery import Relay
 from service.settings import Settings
+from service.store.bounded import count_abandoned
 from service.vapi.authenticity import rules_from
 from service.vapi.campaigns import Campaigns
 from service.vapi.reader import MessageReader
@@ -100,6 +101,11 @@ def build_web(
     metrics.add(doors.counts)
     metrics.add(RelayCollector(relay))
     metrics.add(VapiCollector(core.client.reach))
+    metrics.gauge(
+        "callgate_database_abandoned_statements",
+        "Statements that were abandoned at their deadline and may still run in PostgreSQL.",
+        lambda: count_abandoned(core.pool, core.calls),
+    )
     for kind, read in (("proved", doors.count_proved), ("unproved", doors.count_unproved)):
         metrics.add_connections(kind, read)
     webhook = build_webhook(core, access, doors=doors, relay=relay, metrics=metrics, uses=uses)

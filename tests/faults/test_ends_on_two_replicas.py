@@ -54,11 +54,12 @@ async def pair(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> AsyncIterator[Pai
             yield Pair(one, two, (left, right), dsn)
 
 
-async def prepare(pair: Pair, vapi: SandboxVapi) -> str:
-    """A paying organization's number that both replicas know."""
+async def prepare(pair: Pair, vapi: SandboxVapi, *, pays: bool = True) -> str:
+    """A number that both replicas know."""
     number = str(vapi.add_number(provider="vapi")["id"])
     organization_id = await pair.one.add_organization()
-    await pair.one.api("PUT", f"/organizations/{organization_id}/plan", PLAN)
+    if pays:
+        await pair.one.api("PUT", f"/organizations/{organization_id}/plan", PLAN)
     await pair.one.add_number(organization_id, number)
     directory = pair.two.service.access.directory
     await eventually(lambda: asyncio.sleep(0, number in directory.numbers))
@@ -112,3 +113,21 @@ async def test_latency_towards_postgresql_loses_no_end(pair: Pair, vapi: Sandbox
         return await pair.count_ended() == CALLS
 
     await eventually(all_ended, 20)
+
+
+async def test_the_claims_of_a_blocked_calls_report_are_kept(pair: Pair, vapi: SandboxVapi) -> None:
+    """Vapi does not show this call yet, so the report's cost is all that is known of it."""
+    number = await prepare(pair, vapi, pays=False)
+    message = vapi.live_call(number)
+    message["message"]["call"]["id"] = "a-call-that-vapi-does-not-show"
+    with pair.ways[0].fault("refuse"), pair.ways[1].fault("refuse"):
+        for way in pair.ways:
+            way.cut()
+        assert (await pair.one.post(message)).status == 403
+        assert (await pair.two.post(report_of(message))).status == 403
+    for place in (0, 1):
+        await pair.drain(first=place)
+    connection = await asyncpg.connect(pair.dsn)
+    cost = await connection.fetchval("SELECT cost::float8 FROM callgate.calls")
+    await connection.close()
+    assert cost == 0.25
