@@ -99,7 +99,8 @@ class Call:
     """One call as stored, without its control URL.
 
     `lived_seconds` is how long a blocked call lasted, from its own beginning. `cut_at`: when Callgate
-    ended a granted call because its organization's access had ended, for `cut_reason`.
+    ended a granted call because its organization's access had ended, for `cut_reason`. `created_at`:
+    when it was recorded, which is the order of lists.
     """
 
     id: UUID
@@ -118,6 +119,7 @@ class Call:
     ended_reason: str | None
     duration_seconds: float | None
     cost: Decimal | None
+    created_at: datetime
     lived_seconds: float | None = None
     cut_at: datetime | None = None
     cut_reason: str | None = None

@@ -19,6 +19,37 @@ async def block(callgate: Replica, vapi: SandboxVapi, name: str) -> None:
     assert (await callgate.post(message)).status == 403
 
 
+async def test_a_call_that_ends_keeps_its_place_and_leaves_a_list_that_it_no_longer_fits(
+    callgate: Replica, vapi: SandboxVapi, open_page: OpenPage
+) -> None:
+    owner = await callgate.add_organization("Cafe")
+    await callgate.api("PUT", f"/organizations/{owner}/plan", {"code": "pro", "status": "active"})
+    number = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number)
+    message: Any = vapi.live_call(number, reports_end=True)
+    call_id = message["message"]["call"]["id"]
+    assert (await callgate.post(message)).status == 200
+    await block(callgate, vapi, "Bakery")
+    page = await open_page("viewer", "/calls")
+    live = await page.context.new_page()
+    await live.goto(f"{callgate.url}/admin/calls?live=true")
+    told = await page.context.new_page()
+    stored = await callgate.call(call_id)
+    await told.goto(f"{callgate.url}/admin/calls/{stored['id']}")
+    for one in (page, live):
+        await expect(one.locator("[data-feed-state]")).to_contain_text("Live")
+    await expect(told.locator(".lead")).to_contain_text("No end has been reported yet")
+    vapi.hang_up(call_id)
+    rows = page.locator("tr[data-key]")
+    await expect(rows.nth(1)).not_to_contain_text("In progress")
+    await expect(rows.nth(0)).to_contain_text("Bakery")
+    await expect(rows.nth(1)).to_contain_text("Cafe")
+    await expect(live.locator("tr[data-key]")).to_have_count(0)
+    # An open page of the call learns of its end too.
+    await expect(told.locator(".lead")).to_contain_text("It ended after")
+    await expect(told.locator("#story[hx-get]")).to_have_count(0)
+
+
 async def test_a_blocked_call_arrives_live_with_its_reason_and_has_a_story(
     callgate: Replica, vapi: SandboxVapi, open_page: OpenPage
 ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from service.store.calls.search import IS_LIVE
 from service.store.pool import Pool
 
 PASSED_BY_HOUR = """
@@ -17,11 +18,7 @@ SELECT date_bin('1 hour', created_at, $1) AS hour, reason, count(*) AS calls
 FROM callgate.calls WHERE blocked AND created_at >= $1 AND created_at < $2 GROUP BY 1, 2
 """
 
-# A call whose end was never reported counts as under way for one day at most.
-LIVE = """
-SELECT count(*) FROM callgate.calls
-WHERE status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'
-"""
+LIVE = f"SELECT count(*) FROM callgate.calls WHERE {IS_LIVE}"  # noqa: S608 - a constant
 
 TRIALS_ENDING = """
 SELECT t.organization_id, o.name, t.ends_at

@@ -38,16 +38,19 @@ OF_NUMBER = COLUMNS + "WHERE phone_number_id = $6 AND " + PLACE
 OF_ORGANIZATION = COLUMNS + "WHERE organization_id = $6 AND " + PLACE
 BLOCKED_OF_ORGANIZATION = COLUMNS + "WHERE organization_id = $6 AND blocked AND " + PLACE
 FOR_REASON = COLUMNS + "WHERE reason = $6 AND " + PLACE
+# A call whose end was never reported counts as under way for one day at most.
+IS_LIVE = "status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'"
+LIVE = COLUMNS + f"WHERE $6::text IS NULL AND {IS_LIVE} AND " + PLACE
 AT_GATE = COLUMNS + "WHERE gate = $6 AND " + PLACE
 UNREGISTERED = COLUMNS + "WHERE vapi_phone_number_id = $6 AND phone_number_id IS NULL AND " + PLACE
 EACH_NUMBER = "SELECT c.* FROM unnest($6::uuid[]) AS n (number_id) CROSS JOIN LATERAL ("
 ITS_CALLS = COLUMNS + "WHERE phone_number_id = n.number_id AND " + PLACE
 OF_NUMBERS = EACH_NUMBER + ITS_CALLS + ") c ORDER BY created_at DESC, id DESC LIMIT $5"
-OTHERS = """) looked
+OTHERS = f""") looked
 WHERE ($7::uuid IS NULL OR organization_id = $7) AND ($8::uuid IS NULL OR phone_number_id = $8)
     AND ($9::boolean IS NULL OR blocked = $9) AND ($10::text IS NULL OR reason = $10)
-    AND ($11::text IS NULL OR gate = $11)
-ORDER BY created_at DESC, id DESC LIMIT $12"""
+    AND ($11::text IS NULL OR gate = $11) AND ($12::boolean IS NULL OR $12 = ({IS_LIVE}))
+ORDER BY created_at DESC, id DESC LIMIT $13"""
 LOOKED = "SELECT * FROM ("
 FARTHEST = "SELECT created_at, id FROM ("
 LAST = ") looked OFFSET $5 - 1"
@@ -72,7 +75,8 @@ GROUP BY gate ORDER BY gate
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Filters on calls; None matches all. `since` and `until` compare when a call was recorded."""
+    """Filters on calls; None matches all. `since` and `until` compare when a call was recorded; `live`:
+    under way, or over."""
 
     organization_id: UUID | None = None
     phone_number_id: UUID | None = None
@@ -81,6 +85,7 @@ class CallFilter:
     gate: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    live: bool | None = None
 
     def matches(self, call: Call) -> bool:
         """Whether a call passes the filters; `since` and `until` are ignored."""
@@ -90,6 +95,7 @@ class CallFilter:
             (self.blocked, call.blocked),
             (self.reason, call.reason),
             (self.gate, call.gate),
+            (self.live, call.status == "in-progress" and call.ended_at is None),
         )
         return all(asked is None or asked == has for asked, has in wanted)
 
@@ -140,6 +146,7 @@ def call_of(row: Any) -> Call:
         ended_reason=row["ended_reason"],
         duration_seconds=row["duration_seconds"],
         cost=row["cost"],
+        created_at=row["created_at"],
         lived_seconds=row["lived_seconds"],
         cut_at=row["cut_at"],
         cut_reason=row["cut_reason"],
@@ -177,6 +184,8 @@ def choose_statement(wanted: CallFilter) -> tuple[str, object]:
         return FOR_REASON, wanted.reason
     if wanted.gate is not None:
         return AT_GATE, wanted.gate
+    if wanted.live:
+        return LIVE, None
     return (BLOCKED if wanted.blocked else ANY), None
 
 
@@ -210,6 +219,7 @@ async def find_page(
         wanted.blocked,
         wanted.reason,
         wanted.gate,
+        wanted.live,
     )
     rows = await pool.fetch(LOOKED + statement + OTHERS, *place, *others, limit + 1)
     calls = [call_of(row) for row in rows[:limit]]

@@ -61,6 +61,7 @@ QUERIES = {
     "sync_state": "Only numbers whose webhook is in this state.",
     "vapi_call_id": "Exactly the call with this id at Vapi.",
     "blocked": "Only blocked calls, or only allowed ones.",
+    "live": "Only calls under way, or only those that are over.",
     "gate": "Only calls that were decided at this gate.",
     "since": "From this instant on.",
     "until": "Before this instant.",

@@ -12,6 +12,7 @@ from service.web.panel.kit.banners import ConditionNotice, condition_notice
 from service.web.panel.kit.charts import Chart, chart_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
+from service.web.shapes.fields import in_utc
 
 SHOWN_REASONS = 5
 
@@ -27,7 +28,7 @@ class StateCount:
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """The figures and the conditions of the page."""
+    """The figures and the conditions of the page. `since`: where the counted last 24 hours begin."""
 
     figures: OverviewFigures
     notices: Sequence[ConditionNotice]
@@ -36,6 +37,7 @@ class OverviewView:
     blocked: Sequence[tuple[str, int]]
     hours: Chart
     days: Chart
+    since: str
 
     @property
     def all_well(self) -> bool:
@@ -63,6 +65,7 @@ def view_of(figures: OverviewFigures) -> OverviewView:
         figures.blocked[:SHOWN_REASONS],
         chart_of("hours", "Calls per hour", "hour", "%H:%M", hours),
         chart_of("days", "Calls per day", "day", "%d %b", days),
+        in_utc(figures.hours[0].at),
     )
 
 

@@ -60,6 +60,7 @@ class CallsQuery(PageQuery):
     gate: Literal["request", "event", "ring"] | None = None
     since: Instant | None = None
     until: Instant | None = None
+    live: Truth | None = None
     search: Searched | None = None
 
     @property
@@ -73,6 +74,7 @@ class CallsQuery(PageQuery):
             self.gate,
             self.since,
             self.until,
+            self.live,
         )
 
 

@@ -98,7 +98,7 @@ async def test_the_stream_tells_calls_and_resumes_after_a_gap(
                 pass
         path = "/admin/calls/feed?blocked=false&after=1"
         async with stream(callgate, ada, path) as response:
-            await event(response, "none")
+            await event(response, "gone")
 
 
 async def test_the_stream_wants_a_session_and_ends_with_it(callgate: Replica) -> None:

@@ -87,14 +87,14 @@ class CallFeedPages:
     async def send(
         self, visit: Visit, response: EventSourceResponse, item: FeedItem, wanted: CallFilter
     ) -> None:
-        """Send one event. A call that does not match the filters only advances the place."""
+        """Send one event. A call that does not match the filters, or no longer, leaves the list."""
         if item.summary is None:
             await response.send("", event=item.kind)
             return
-        fits = wanted.matches(item.summary.call)
-        row = ""
-        if fits:
-            values = {"it": call_row(item.summary)}
-            row = aiohttp_jinja2.render_string("calls/row.html", visit.request, values)
-        event = "call" if fits else "none"
-        await response.send(" ".join(row.split()), id=item.place, event=event)
+        call = item.summary.call
+        if not wanted.matches(call):
+            await response.send(str(call.id), id=item.place, event="gone")
+            return
+        values = {"it": call_row(item.summary)}
+        row = aiohttp_jinja2.render_string("calls/row.html", visit.request, values)
+        await response.send(" ".join(row.split()), id=item.place, event="call")

@@ -22,7 +22,7 @@ from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
 REASONS = (*ACCESS_REASONS, "unknown_phone_number")
 GATES = ("event", "request", "ring")
-FILTERS = ("search", "organization_id", "phone_number_id", "blocked", "reason", "gate")
+FILTERS = ("search", "organization_id", "phone_number_id", "blocked", "reason", "gate", "live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class CallPages:
         return [
             PanelPage("GET", "/calls", self.list_page),
             PanelPage("GET", "/calls/{call_id}", self.page),
+            PanelPage("GET", "/calls/{call_id}/story", self.story),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:
@@ -77,9 +78,16 @@ class CallPages:
         )
 
     async def page(self, visit: Visit) -> web.Response:
-        """One call with its timeline."""
+        """One call with its timeline. Until the call is over the page asks for it again."""
+        return await self.show(visit, "calls/page.html")
+
+    async def story(self, visit: Visit) -> web.Response:
+        """What changes of a call while its page is open."""
+        return await self.show(visit, "calls/story.html")
+
+    async def show(self, visit: Visit, template: str) -> web.Response:
         story = await self.stories.get(visit.id("call_id"))
-        return await visit.show("calls/page.html", call=story.call, view=call_view(story))
+        return await visit.show(template, call=story.call, view=call_view(story))
 
 
 def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
@@ -88,6 +96,7 @@ def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
         filter_of("blocked", "Outcome", outcomes, asked["blocked"]),
         filter_of("reason", "Reason", labelled(REASONS), asked["reason"]),
         filter_of("gate", "Gate", labelled(GATES), asked["gate"]),
+        filter_of("live", "Now", [("true", "Under way"), ("false", "Over")], asked["live"]),
     ]
 
 

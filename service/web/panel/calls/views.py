@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.admin.calls.story import Story
-from service.domain.calls import Call
+from service.domain.calls import Call, HangupState
 from service.domain.wording.calls import describe_call, describe_call_step, describe_end
 from service.domain.wording.labels import Tone, format_seconds, label_slug
 from service.store.calls.feed import CallSummary
@@ -30,6 +30,11 @@ class CallRow:
     outcome: Badge
     reason: str
     state: Badge
+
+    @property
+    def at(self) -> int:
+        """The place of the row, in microseconds: lists are in the order of the calls' records."""
+        return round(self.call.created_at.timestamp() * 1_000_000)
 
 
 def call_row(summary: CallSummary) -> CallRow:
@@ -88,7 +93,8 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class CallPageView:
-    """The page of a call, beside the call's own fields."""
+    """The page of a call, beside the call's own fields. `follow` is where an open page asks for what
+    changed; "" once nothing changes any more."""
 
     title: str
     lead: str
@@ -99,6 +105,7 @@ class CallPageView:
     type: str
     attempts: str
     cost: str
+    follow: str
 
 
 def call_view(story: Story) -> CallPageView:
@@ -115,4 +122,11 @@ def call_view(story: Story) -> CallPageView:
         label_slug(call.type) if call.type else "—",
         f"{attempts} {'command' if attempts == 1 else 'commands'} sent",
         "—" if call.cost is None else f"${call.cost}",
+        "" if is_settled(call) else f"{ROOT}/calls/{call.id}/story",
     )
+
+
+def is_settled(call: Call) -> bool:
+    """Whether nothing of a call changes any more, but perhaps its cost."""
+    pending = call.hangup is not None and call.hangup.state is HangupState.PENDING
+    return call.ended_at is not None and not pending

@@ -106,11 +106,18 @@ class ImportView:
 
     @property
     def cards(self) -> list[tuple[str, int]]:
-        planned = self.figures.planned
+        figures = self.figures
+        if not self.is_planned:
+            return [
+                ("Done", figures.became("done")),
+                ("Not done", figures.waiting),
+                ("Unchanged", figures.became("unchanged")),
+                ("With an error", self.failed),
+            ]
         return [
-            ("To add", planned("create")),
-            ("To change", planned("update")),
-            ("Unchanged", planned("unchanged")),
+            ("To add", figures.planned("create")),
+            ("To change", figures.planned("update")),
+            ("Unchanged", figures.planned("unchanged")),
             ("With an error", self.failed),
         ]
 

@@ -1,0 +1,85 @@
+"""Every figure of the overview leads to a list with as many rows."""
+
+import re
+from typing import Any
+
+from service.sandbox.server import SandboxVapi
+from tests.support.service import Replica, eventually
+from tests.support.visiting import Shown, Visitor, visiting
+
+PLAN = {"code": "pro", "status": "active"}
+FIGURE = re.compile(r'<a href="/admin(/[^"]+)">(?:<[^>]+>)?([\d,]+)(?:</[^>]+>)?</a>')
+REASON = re.compile(r'<a href="/admin(/calls\?[^"]+)">[^<]+</a>: ([\d,]+)')
+STATE = re.compile(
+    r'<a href="(?:/admin)?(/numbers\?[^"]+)"><span[^>]*>.*?</span></a> ([\d,]+)', re.DOTALL
+)
+ROW = re.compile(r"<tr[ >]")
+
+
+async def rows_of(ada: Visitor, path: str) -> int:
+    """How many rows a list has over all its pages."""
+    found, place = 0, path.replace("&amp;", "&")
+    while True:
+        shown: Shown = await ada.get(place)
+        assert shown.status == 200, (place, shown.text)
+        body = shown.body.partition('<tbody id="rows"')[2].partition("</tbody>")[0]
+        found += len(ROW.findall(body))
+        more = re.search(r'id="more"[^>]*><a[^>]*href="/admin([^"]+)"', shown.body)
+        if more is None:
+            return found
+        place = more[1].replace("&amp;", "&")
+
+
+async def seed(callgate: Replica, vapi: SandboxVapi) -> None:
+    """Calls that were blocked today and long ago, one under way, one over; numbers in two states."""
+    for name, plan in (("Bakery", None), ("Cafe", PLAN), ("Diner", PLAN)):
+        owner = await callgate.add_organization(name)
+        if plan:
+            await callgate.api("PUT", f"/organizations/{owner}/plan", plan)
+        number = vapi.add_number(provider="vapi")["id"]
+        await callgate.add_number(owner, number)
+        for _ in range(2):
+            message: Any = vapi.live_call(number)
+            assert (await callgate.post(message)).status == (200 if plan else 403)
+        if name == "Diner":
+            vapi.hang_up(message["message"]["call"]["id"])
+            end = {**message["message"], "status": "ended", "endedReason": "customer-ended-call"}
+            assert (await callgate.post({"message": end})).status == 200
+    trial = {"ends_at": "2999-01-01T00:00:00Z"}
+    await callgate.api("PUT", f"/organizations/{owner}/trial", trial)
+    await callgate.service.pool.execute(
+        "UPDATE callgate.trials SET ends_at = now() + interval '3 days'"
+    )
+    await callgate.service.pool.execute(
+        "UPDATE callgate.calls SET created_at = created_at - interval '3 days' WHERE id IN "
+        "(SELECT id FROM callgate.calls WHERE blocked ORDER BY created_at LIMIT 1)"
+    )
+    await callgate.service.pool.execute(
+        "UPDATE callgate.webhook_states SET state = 'failed' WHERE phone_number_id IN "
+        "(SELECT id FROM callgate.phone_numbers ORDER BY id LIMIT 1)"
+    )
+
+
+async def test_every_figure_of_the_overview_has_its_rows(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    await seed(callgate, vapi)
+    async with visiting(callgate) as ada:
+
+        async def shown() -> Any:
+            body = (await ada.get("")).body
+            return body if ">3</a>" in body else None
+
+        body = await eventually(shown)
+        followed = [*FIGURE.findall(body), *REASON.findall(body), *STATE.findall(body)]
+        assert {path.partition("?")[0] for path, _ in followed} == {
+            "/calls",
+            "/numbers",
+            "/organizations",
+        }
+        assert len(followed) >= 8
+        for path, figure in followed:
+            assert await rows_of(ada, path) == int(figure.replace(",", "")), (path, figure)
+        # Not vacuous: the figures differ from those of the lists without filters.
+        assert await rows_of(ada, "/calls?blocked=true") == 2
+        assert ("/calls?live=true", "3") in followed
