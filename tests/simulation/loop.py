@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Any
 
 EPOCH = 1_790_000_000.0
@@ -46,6 +46,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.virtual = 1000.0
+        self.timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self.timer_count = 0
         self._selector = NoEvents()
         self.faults: list[str] = []
         self.graveyard: list[asyncio.Handle] = []
@@ -53,6 +55,22 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def time(self) -> float:
         return self.virtual
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As the base class, on a heap whose entries compare quickly."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self.timer_count += 1
+        heapq.heappush(self.timers, (when, self.timer_count, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, _handle: asyncio.TimerHandle) -> None:
+        """A cancelled timer is dropped when it is due."""
 
     def _process_events(self, _events: list[Any]) -> None:
         """Nothing comes from outside."""
@@ -78,17 +96,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """One turn: the timers that are due, then what is ready. The dead get no turn."""
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
+        ready, timers = self._ready, self.timers  # type: ignore[attr-defined]
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
         if not ready:
-            if not scheduled:
+            if not timers:
                 raise StuckError
-            self.virtual = max(self.virtual, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= self.virtual:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False
-            ready.append(handle)
+            self.virtual = max(self.virtual, timers[0][0])
+        while timers and timers[0][0] <= self.virtual:
+            ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:

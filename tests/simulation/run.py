@@ -30,6 +30,8 @@ from tests.simulation.vapi_model import VapiModel, at
 POLICIES = tuple(
     fit_policy(one, "callgate", "0") for one in (AdminOverridePolicy(), PlanPolicy(), TrialPolicy())
 )
+LOOKS = (CALM + 12, CALM + 20, CALM + 30, END)
+"""When the properties are checked: a seed is over once they hold."""
 DEVICE = Path("/dev/shm")
 
 
@@ -124,7 +126,16 @@ class World:
             self.tasks.append(self.loop.create_task(self.troubles.run(fault)))
         await asyncio.sleep(CALM - self.loop.time())
         self.troubles.heal()
-        await asyncio.sleep(END - self.loop.time())
+        outcome = self.outcome()
+        for moment in LOOKS:
+            await asyncio.sleep(moment - self.loop.time())
+            outcome = self.outcome()
+            if not check(outcome):
+                break
+        return outcome
+
+    def outcome(self) -> Outcome:
+        """The state now."""
         return Outcome(
             self.story,
             self.tables,
