@@ -45,6 +45,7 @@ class CallRules(RoundRules):
             created_at=old.created_at,
             missed=old.missed,
             number=old.number,
+            corrected_at=old.corrected_at,
             goodbye=None,
             duration_claimed=False,
             cost_claimed=False,

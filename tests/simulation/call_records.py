@@ -12,6 +12,7 @@ from uuid import UUID
 from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
 from service.store.calls.claims import Claim, Contest
 from service.store.calls.closing import EndResult, end_of
+from service.store.calls.corrections import rank
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from tests.simulation.call_closing import CloseRules, least
@@ -115,12 +116,60 @@ class RecordRules(CloseRules):
         for call in own:
             self.merge_facts(call)
         self.merge_ends(own)
+        rows |= self.find_decisions(self.correct_decisions(own, rows))
         stored = {call.key: rows[call.vapi_call_id] for call in own}
         fresh = {call.key for call in rivals if self.claim(call)}
         for call_id in sorted({key[0] for key in fresh}):
             self.enqueue(call_id)
         contested = {call.vapi_call_id: rows[call.vapi_call_id] for call in rivals}
         return fresh, stored | self.find_claims(contested)
+
+    def correct_decisions(
+        self, calls: Sequence[NewCall], rows: Mapping[str, StoredDecision]
+    ) -> list[str]:
+        """Exchange stored decisions that those of acted calls outrank."""
+        corrected = []
+        for call in calls:
+            call_id = call.vapi_call_id
+            stored, row = rows[call_id].decision, self.tables.calls[call_id]
+            outranks = call.acted and rank(call.decision) < rank(stored)
+            owned = row.organization_id == call.organization_id
+            if outranks and owned and rank(row.decision) > rank(call.decision):
+                self.correct(row, call)
+                corrected.append(call_id)
+                if call.hangup_after_seconds is not None:
+                    self.enqueue(call_id)
+        return corrected
+
+    def correct(self, row: CallRow, call: NewCall) -> None:
+        """What `CORRECT` sets."""
+        open_status = "in-progress" if row.ended_at is None else "ended"
+        state = row.hangup_state if row.cut_at is not None and not call.blocked else None
+        if call.hangup_after_seconds is not None:
+            state = (HangupState.CONFIRMED if row.end_proved else HangupState.PENDING).value
+        self.update(
+            row,
+            decision=call.decision,
+            reason=call.decision.reason,
+            blocked=call.blocked,
+            gate=call.gate,
+            goodbye=call.goodbye,
+            control_url=row.control_url or call.control_url,
+            status="failed" if call.blocked else open_status,
+            hangup_state=state,
+            cut_at=None if call.blocked else row.cut_at,
+            cut_reason=None if call.blocked else row.cut_reason,
+            lived_seconds=row.lived_seconds if call.blocked else None,
+            corrected_at=self.tables.now(),
+        )
+
+    def list_corrected(self, since: datetime | None) -> tuple[datetime, list[str]]:
+        found = [
+            row.vapi_call_id
+            for row in self.tables.calls.values()
+            if since is not None and row.corrected_at is not None and row.corrected_at > since
+        ]
+        return self.tables.now(), found
 
     def merge_facts(self, call: NewCall) -> None:
         """Give a recorded call what a later record knows of it."""

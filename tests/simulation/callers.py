@@ -33,7 +33,10 @@ Kind = Literal["request", "progress", "update", "ended", "report"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer to a message: status 200 or 403, by which replica, and which decision it names."""
+    """One answer to a message: 200 or 403, by which replica, and which decision it names.
+
+    `informed_at`: every change before this moment had reached the replica.
+    """
 
     moment: float
     call_id: str
@@ -41,6 +44,7 @@ class Answer:
     allowed: bool
     decision_id: str
     where: str
+    informed_at: float
 
 
 @dataclass(eq=False)
@@ -106,6 +110,7 @@ class Callers:
         message = self.message(call, kind)
         for attempt in range(attempts):
             replica = self.chance.choice(self.replicas)
+            informed_at = replica.informed_at
             ruling = await self.post_once(replica, message)
             if ruling is not None and replica.life is not None:
                 answer = Answer(
@@ -115,6 +120,7 @@ class Callers:
                     ruling.allowed,
                     ruling.decision_id,
                     replica.life.name,
+                    informed_at,
                 )
                 self.answers.append(answer)
                 status = 200 if ruling.allowed else 403
@@ -159,6 +165,7 @@ class Callers:
             status={"progress": "in-progress", "ended": "ended"}.get(kind),
             control_url=None if kind == "request" else CONTROL + call.id,
             at=at(self.loop.time()),
+            created_at=at(call.began),
             started_at=None if kind == "request" else at(call.began),
             ended_at=at(call.ended_at) if ends and call.ended_at is not None else None,
             ended_reason=call.ended.result() if ends else None,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -48,6 +47,17 @@ class Outcome:
         trial = states[-1].trial
         return states[-1].plan is not None or (trial is not None and at(moment) < trial.ends_at)
 
+    def informed(self, answer: Answer, row: CallRow) -> bool:
+        """Whether every change of the organization before an answer had reached its replica.
+
+        A replica that cannot be reached cannot know better; then another one may answer otherwise.
+        """
+        return not any(
+            answer.informed_at < since <= answer.moment
+            for since, one in self.past
+            if one.id == row.organization_id
+        )
+
     def had_access_within(self, organization_id: UUID | None, since: float, until: float) -> bool:
         """Whether there was access at a moment between two."""
         moments = [since, until, *(one for one, _ in self.past if since < one < until)]
@@ -78,10 +88,13 @@ def check_call(
     if row is None:
         yield f"{call.id}: answered {len(answers)} times, but not recorded"
         return
-    if call.id not in outcome.wiped:
+    agreeing = call.id not in outcome.wiped and all(outcome.informed(one, row) for one in answers)
+    if agreeing:
         yield from check_answers(outcome, row, answers)
     yield from check_end(call, row, answers)
     yield from check_life(outcome, call, row, answers)
+    if agreeing:
+        yield from check_left_alone(outcome, call, row)
     yield from check_grant(outcome, row, answers)
 
 
@@ -145,25 +158,29 @@ def check_end(call: ModelCall, row: CallRow, answers: list[Answer]) -> Iterator[
 def check_life(
     outcome: Outcome, call: ModelCall, row: CallRow, answers: list[Answer]
 ) -> Iterator[str]:
-    """A blocked call ends soon, and a granted one is left alone unless its access ended."""
+    """A blocked call ends soon."""
     refused = [one.moment for one in answers if not one.allowed]
     if row.blocked and refused:
         due = latest_end(refused[0], outcome.story.faults, deaf=call.commands > 1)
         if call.ended_at is None or call.ended_at > due:
             lived = (call.ended_at or outcome.callers.loop.time()) - refused[0]
             yield f"{call.id}: blocked, but lived for {lived:.1f} s after it was refused"
+
+
+def check_left_alone(outcome: Outcome, call: ModelCall, row: CallRow) -> Iterator[str]:
+    """A granted call is hung up only if its access ended and its organization wants that."""
     if row.blocked or not call.commands:
         return
-    if row.cut_at is None:
-        yield f"{call.id}: granted and not cut, but {call.commands} commands hung it up"
-    elif not may_cut(outcome, row, row.cut_at):
-        yield f"{call.id}: cut, although its access had not ended or it may finish"
+    moment = call.ended_at or outcome.callers.loop.time()
+    if row.cut_at is not None:
+        moment = (row.cut_at - at(0)).total_seconds()
+    if not may_cut(outcome, row, moment):
+        yield f"{call.id}: granted, but {call.commands} commands hung it up"
 
 
-def may_cut(outcome: Outcome, row: CallRow, cut_at: datetime) -> bool:
-    """Whether the organization wants its calls cut, and had no access at a moment before."""
+def may_cut(outcome: Outcome, row: CallRow, moment: float) -> bool:
+    """Whether the organization wants its calls cut, and had no access at a moment, or shortly before."""
     assert row.organization_id is not None
-    moment = (cut_at - at(0)).total_seconds()
     handling = outcome.tables.entries[row.organization_id].organization.handling
     ended = not outcome.had_access(row.organization_id, moment - 1)
     return handling.when_access_ends == "hang_up" and (

@@ -12,6 +12,7 @@ from typing import Any
 
 from service.access.call_recorder import CallRecorder
 from service.access.contested_calls import ContestedCalls
+from service.access.corrected_calls import CorrectedCalls
 from service.access.directory import AccessDirectory
 from service.access.enforcement.call_cutter import CallCutter
 from service.access.enforcement.call_owners import CallOwners
@@ -77,6 +78,11 @@ class SimReplica:
     def ready(self) -> bool:
         return self.parts is not None and self.parts.directory.loaded
 
+    @property
+    def informed_at(self) -> float:
+        """The moment before which every change has reached the directory."""
+        return self.parts.directory.heartbeat_at if self.parts else float("-inf")
+
     def start(self) -> None:
         """Start a process; nothing but its spool is left of the one before."""
         self.life = Life(f"{self.name}.{len(self.buried) + 1}")
@@ -106,6 +112,8 @@ class SimReplica:
         attempts = FirstAttempts(ladder)
         recorder = CallRecorder(store, CallWriter(store), spool, attempts)
         known = recorder.known
+        corrected = CorrectedCalls(store, known)
+        spool.on_stored = corrected.take
         cutter = CallCutter(store, directory, standings, attempts=attempts, known=known)
         source = ModelSource(self.rules.tables, self.links["feed"])
         feed = DirectoryFeed(source, None, directory)  # type: ignore[arg-type]
@@ -124,6 +132,7 @@ class SimReplica:
             HangupSweep(store, ladder).background(),
             cutter.background(),
             ContestedCalls(store, known).background(),
+            corrected.background(),
             *watch.background(),
         ]
         self.parts = Parts(AccessGate(directory, chain, recorder, owners), spool, directory, loops)

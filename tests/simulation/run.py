@@ -22,7 +22,7 @@ from tests.simulation.feed_model import DIRECTORY
 from tests.simulation.loop import VirtualLoop, virtual_world
 from tests.simulation.properties import Outcome, check
 from tests.simulation.replica import SimReplica
-from tests.simulation.story import CALM, END, Story, tell, with_access
+from tests.simulation.story import CALM, END, Story, changes_between, tell, with_access
 from tests.simulation.tables import Tables, begun_watch
 from tests.simulation.trace import Trace
 from tests.simulation.vapi_model import VapiModel, at
@@ -150,7 +150,8 @@ class World:
         entry = self.tables.entries[organization_id]  # type: ignore[index]
         moment = self.loop.time()
         organization = with_access(entry.organization, access, moment)  # type: ignore[arg-type]
-        fresh = replace(entry, organization=organization)
+        changes = changes_between(entry.organization, organization, self.tables.now())
+        fresh = replace(entry, organization=organization, changes=entry.changes + changes)
         self.past.append((moment, organization))
         self.tables.entries[organization.id] = fresh
         self.trace.note("admin.changed", organization=organization.name, access=access)

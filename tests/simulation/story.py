@@ -1,8 +1,8 @@
 """What a seed contains: organizations, calls, changes of access and faults, all drawn beforehand."""
 
 import random
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.organizations.directory import DirectoryEntry
+from service.store.organizations.past_changes import PastChange
 from tests.simulation.vapi_model import at
 
 BEGIN = 1005.0
@@ -127,6 +128,39 @@ def with_access(
     trial = Trial(began, ends) if access == "trial" else None
     override = Override("deny", "Blocked.", "admin") if access == "denied" else None
     return replace(organization, plan=plan, trial=trial, override=override)
+
+
+def changes_between(
+    former: Organization, fresh: Organization, moment: datetime
+) -> tuple[PastChange, ...]:
+    """The history of a change, as PostgreSQL's triggers write it: the rows before it."""
+    plan, trial, override = former.plan, former.trial, former.override
+    rows = {
+        "plans": None
+        if plan is None
+        else {
+            "code": plan.code,
+            "status": plan.status,
+            "current_period_end": None,
+            "grace_period_end": None,
+            "cancel_at_period_end": False,
+            "limits": None,
+        },
+        "trials": None
+        if trial is None
+        else {"starts_at": trial.starts_at.isoformat(), "ends_at": trial.ends_at.isoformat()},
+        "overrides": None
+        if override is None
+        else {**asdict(override), "starts_at": None, "expires_at": None},
+    }
+    changed = {
+        "plans": plan != fresh.plan,
+        "trials": trial != fresh.trial,
+        "overrides": override != fresh.override,
+    }
+    return tuple(
+        PastChange(moment, kind, before=row) for kind, row in rows.items() if changed[kind]
+    )
 
 
 def new_call(chance: random.Random, index: int, entry: DirectoryEntry) -> PlannedCall:

@@ -3,6 +3,4 @@
 from tests.simulation.story import FAULTS
 
 ALL: frozenset[str] = frozenset(FAULTS)
-SURVIVED: frozenset[str] = frozenset(
-    {"slow", "cut", "feed_lost", "crash", "vapi_down", "control_down"}
-)
+SURVIVED: frozenset[str] = ALL - {"half_open", "worker_lost", "lost_commits"}

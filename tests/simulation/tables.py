@@ -53,6 +53,7 @@ class CallRow:
     owner_checked_at: datetime | None = None
     duration_claimed: bool = False
     cost_claimed: bool = False
+    corrected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 
 from policies.contract import Effect
 from service.domain.calls import CallEnd, HangupState, NewCall
-from service.domain.decisions import Decision
+from service.domain.decisions import Basis, Decision, TraceEntry
 from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.store.calls.call_store import CallStore
@@ -39,6 +39,7 @@ TIMES = (
     "cut_at",
     "lived_seconds",
     "owner_checked_at",
+    "corrected_at",
 )
 """Columns that depend on the clock: only whether they are set is compared."""
 COLUMNS = (
@@ -74,6 +75,9 @@ def new_call(chance: random.Random) -> NewCall:
     at = now() - timedelta(seconds=chance.choice((0, 0, 90)))
     effect = Effect.ALLOW if allowed else Effect.DENY
     decision_id = UUID(int=chance.getrandbits(128), version=4)
+    basis: Basis = chance.choice(("fresh", "reconstructed"))
+    trace = (TraceEntry("plan", "allow"),) if chance.random() < 0.5 else ()
+    decided_at = at - timedelta(seconds=chance.choice((0, 5)))
     return NewCall(
         vapi_call_id=chance.choice(CALLS),
         organization_id=owner,
@@ -81,7 +85,9 @@ def new_call(chance: random.Random) -> NewCall:
         vapi_phone_number_id=chance.choice(("number-1", None)),
         type="inboundPhoneCall",
         gate=chance.choice(("event", "request")),
-        decision=Decision(decision_id, effect, f"reason_{allowed}", "plan", "fresh", (), at),
+        decision=Decision(
+            decision_id, effect, f"reason_{allowed}", "plan", basis, trace, decided_at
+        ),
         started_at=at,
         control_url=chance.choice(("https://phone.vapi.ai/1", None)),
         hangup_after_seconds=chance.choice((0.0, 8.0)) if stopped else None,
@@ -92,6 +98,7 @@ def new_call(chance: random.Random) -> NewCall:
         goodbye=chance.choice((None, "Goodbye.")) if stopped else None,
         missed=chance.random() < 0.1,
         end_proved=ended and chance.random() < 0.3,
+        acted=chance.random() < 0.5,
     )
 
 
@@ -125,7 +132,7 @@ def arguments(chance: random.Random, name: str, model: CallRules) -> tuple[Any, 
             return (model.find_decisions(list(CALLS)),)
         case "renew_watch":
             return (chance.randint(0, 3),)
-        case "list_contested":
+        case "list_contested" | "list_corrected":
             return (chance.choice((None, now() - timedelta(hours=1))),)
         case "find_decisions" | "find_watched":
             return (list(CALLS),)
@@ -177,7 +184,7 @@ def comparable(value: Any) -> Any:
     """An answer without what depends on the clock."""
     if isinstance(value, HangupTarget):
         quiet = round(value.quiet_seconds, -1)
-        return replace(value, age=round(value.age), quiet_seconds=quiet, claimed_seconds=0.0)
+        return replace(value, age=0.0, quiet_seconds=quiet, claimed_seconds=0.0)
     if isinstance(value, tuple):
         return [one for one in value if not isinstance(one, datetime)]
     if isinstance(value, list):
