@@ -1,6 +1,7 @@
 """The queue of hang-up jobs as a worker sees it: picked with a heartbeat, retried, taken over."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -9,10 +10,11 @@ from typing import Any
 import orjson
 from pgqueuer.domain.errors import RetryRequested
 
-from service.access.enforcement.hangup_worker import HEARTBEAT_SECONDS, HangupWorker
+from service.access.enforcement.hangup_worker import ANSWER_SECONDS, HEARTBEAT_SECONDS, HangupWorker
 from tests.simulation.links import Link
 from tests.simulation.tables import JobRow, Tables
 
+CONNECTION = 0
 POLL_SECONDS = 1.0
 BEAT_SECONDS = 2.0
 
@@ -33,7 +35,7 @@ class ModelQueue:
 
     async def session(self) -> None:
         """Take jobs until the connection is lost."""
-        await self.link.run(lambda: None)
+        await self.ask(lambda: None)
         self.lost = False
         generation = self.link.generation
 
@@ -45,13 +47,17 @@ class ModelQueue:
         self.link.on_cut.append(self.lose)
         try:
             while not self.lost:
-                for job in await self.link.run(self.pick):
+                for job in await self.ask(self.pick):
                     self.running[job.vapi_call_id] = asyncio.create_task(self.work(job))
                 await self.wait()
             raise ConnectionError
         finally:
             self.tables.listeners.remove(hear)
             self.link.on_cut.remove(self.lose)
+
+    async def ask(self, operation: Callable[[], Any]) -> Any:
+        """One statement on the worker's only connection."""
+        return await self.link.run(operation, ANSWER_SECONDS, CONNECTION)
 
     def lose(self) -> None:
         self.lost = True
@@ -91,7 +97,7 @@ class ModelQueue:
         except RetryRequested as retry:
             delay = retry.delay.total_seconds()
         try:
-            await self.link.run(lambda: self.finish(job, delay))
+            await self.ask(lambda: self.finish(job, delay))
         except Exception:
             self.lose()
         finally:

@@ -3,4 +3,4 @@
 from tests.simulation.story import FAULTS
 
 ALL: frozenset[str] = frozenset(FAULTS)
-SURVIVED: frozenset[str] = ALL - {"half_open", "worker_lost", "lost_commits"}
+SURVIVED: frozenset[str] = ALL - {"half_open", "lost_commits"}
