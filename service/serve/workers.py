@@ -139,6 +139,7 @@ def worker_environment(settings: Settings, dsn: str) -> dict[str, str]:
             "CALLGATE_ADMIN_TOKEN": settings.callgate_admin_token.get_secret_value(),
             "CALLGATE_ALLOW_INSECURE_WEBHOOK_URL": "1",
             "CALLGATE_VAPI_REQUESTS_PER_SECOND": str(settings.callgate_vapi_requests_per_second),
+            "CALLGATE_DRAIN_SECONDS": str(settings.callgate_drain_seconds),
         }
     # A file beside the value that was read from it would be refused.
     files = {f"{name}_FILE" for name in given}

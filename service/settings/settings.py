@@ -36,6 +36,8 @@ class Settings(
             data.setdefault("vapi_webhook_secret", SANDBOX_SECRET)
             # The local Vapi needs no rate limit, and a first try should not wait.
             data.setdefault("callgate_vapi_requests_per_second", 100)
+            # No load balancer stands before it.
+            data.setdefault("callgate_drain_seconds", 0)
             data.setdefault("callgate_admin_token", f"cg_{secrets.token_urlsafe(24)}")
         return data
 

@@ -104,6 +104,7 @@ async def test_serving_says_how_to_make_the_first_admin(
         "VAPI_WEBHOOK_URL": "https://calls.agency.net/api/vapi/webhook",
         "DATABASE_URL": dsn,
         "CALLGATE_DATA_DIR": str(tmp_path),
+        "CALLGATE_DRAIN_SECONDS": "0",
     }
     lines = serve_until("Webhook:", CALLGATE_ADMIN_TOKEN="the-admin-token-of-the-tests", **given)
     (line,) = [line for line in lines if line.startswith("Set up:")]
