@@ -156,7 +156,7 @@ def test_too_many_rows() -> None:
         ('v1,b,"\t=1",', "invalid_label", "formula"),
         ("v1,b,  =1,", "invalid_label", "formula"),
         ("v1,b,a\u202eb,", "invalid_label", "control"),
-        ("v1,b,\u3164,", "invalid_label", "no visible characters"),
+        ("v1,b,a\u200bb,", "invalid_label", "control"),
         ("v1,b," + "l" * 201 + ",", "invalid_label", "200"),
         ("v1,b,,ring", "invalid_gate", "event or request, not ring"),
         ('v1,"b,,', "csv_quotes", "quotes"),
