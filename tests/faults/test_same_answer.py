@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from service.sandbox.server import SandboxVapi
 from service.store.roles import app_dsn
-from tests.support.service import Replica, eventually, replica
+from tests.support.service import Replica, Start, eventually, replica
 from tests.support.settings import settings_for
 from tests.support.tcp_proxy import TcpProxy, proxied
 
@@ -220,3 +221,20 @@ async def test_a_guess_hangs_up_nothing_that_another_replica_granted(
     rows = await pair.fetch("SELECT blocked, hangup_state FROM callgate.calls")
     assert {(row["blocked"], row["hangup_state"]) for row in rows} == {(False, None)}
     assert living(vapi, calls) == 3
+
+
+async def test_a_call_that_no_message_reported_is_judged_as_of_its_beginning(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    callgate = await start_replica(callgate_call_watch_interval=0.2)
+    callgate.service.access.watch.grace = timedelta(seconds=1)
+    number = vapi.add_number(provider="vapi")["id"]
+    organization_id = await callgate.add_organization()
+    await callgate.api("PUT", f"/organizations/{organization_id}/plan", PLAN)
+    await callgate.add_number(organization_id, number)
+    call = vapi.live_call(number)
+    await callgate.api("DELETE", f"/organizations/{organization_id}/plan")
+    found = await eventually(lambda: callgate.call(call["message"]["call"]["id"]))
+    assert (found["blocked"], found["reason"]) == (False, "plan_active")
+    assert found["decision"]["basis"] == "reconstructed"
+    assert living(vapi, [call]) == 1
