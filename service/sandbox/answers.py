@@ -10,6 +10,7 @@ from service.sandbox.calls import Delivery
 from service.sandbox.collection import Json, Shelf
 
 TECHNICAL_SENTENCE = "An application error has occurred. The server responded with an error."
+EMPTY_ERROR_SENTENCE = "Unknown Error. Contact Support."
 NO_ASSISTANT_SENTENCE = "Couldn't get assistant for this call."
 
 
@@ -87,7 +88,8 @@ def evaluate_answer(answer: Json, known: KnownResources) -> Outcome:
     if isinstance(error, str) and error:
         return Refused("assistant-request-returned-error", error)
     if error is not None:
-        return Refused("assistant-request-returned-unspeakable-error", TECHNICAL_SENTENCE)
+        spoken = EMPTY_ERROR_SENTENCE if error == "" else TECHNICAL_SENTENCE
+        return Refused("assistant-request-returned-unspeakable-error", spoken)
     if destination := answer.get("destination"):
         found = list(dtos.DESTINATION("destination", destination))
         reason = "assistant-request-returned-forwarding-phone-number"

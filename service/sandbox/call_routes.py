@@ -1,5 +1,6 @@
 """HTTP handlers of calls: reading, renaming, erasing, and their control URLs."""
 
+import time
 from dataclasses import dataclass
 from hmac import compare_digest
 
@@ -26,9 +27,9 @@ class CallRoutes:
     public_key: str
 
     def get(self, call_id: str) -> SandboxCall:
-        """A call whose data are not erased. Raises `VapiProblem` (404)."""
+        """A call that has appeared and whose data are not erased. Raises `VapiProblem` (404)."""
         call = self.switchboard.find(call_id)
-        if call is None or call.erased:
+        if call is None or call.erased or time.monotonic() < call.visible_at:
             raise not_found("Call")
         return call
 
@@ -44,6 +45,7 @@ class CallRoutes:
             if (
                 call.erased
                 or call.held is not None
+                or time.monotonic() < call.visible_at
                 or not query.fits(call.created_ms, call.updated_ms)
             ):
                 continue
@@ -72,7 +74,7 @@ class CallRoutes:
         return json_response(orjson.dumps(erased | {"updatedAt": to_iso(call.updated_ms)}))
 
     async def control(self, request: web.Request) -> web.Response:
-        """The control URL, a capability. The connection closes after every request, as measured."""
+        """The control URL, a capability."""
         call_id = request.match_info["id"]
         call = self.switchboard.find(call_id)
         if call and call.monitor_plan.get("controlAuthenticationEnabled"):
@@ -81,6 +83,4 @@ class CallRoutes:
                 raise unauthorized()
         order = await read_object(request)
         control_commands.execute(self.switchboard, call_id, order, lie=LIE in request)
-        response = json_response(b'{"success":true}')
-        response.force_close()
-        return response
+        return json_response(b'{"success":true}')

@@ -52,7 +52,8 @@ class SandboxHangup:
 
 @dataclass(eq=False)
 class SandboxCall:
-    """The state of one call. `held`: it has not begun; its caller will stay for so many seconds."""
+    """The state of one call. `held`: it has not begun; its caller will stay for so many seconds.
+    `visible_at` is monotonic: before it the API answers 404, as Vapi's does for a young call."""
 
     type: str
     org_id: str
@@ -84,6 +85,7 @@ class SandboxCall:
     tasks: set[asyncio.Task[Any]] = field(default_factory=set, repr=False)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     first_status: str = "ringing"
+    visible_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.created_ms = self.updated_ms = self.clock.tick()
@@ -143,6 +145,11 @@ class SandboxCall:
         self.status = "in-progress"
         self.started_ms = self.updated_ms = self.clock.stamp(self.created_ms)
         self.connected_at = time.monotonic()
+
+    def forward(self, destination: Json | None) -> None:
+        """Connect the caller to another number: the assistant has left, the call goes on."""
+        self.status, self.forwarded_to = "forwarding", destination
+        self.updated_ms = self.clock.tick()
 
     def end(self, reason: str) -> bool:
         """End the call. False if it had already ended."""

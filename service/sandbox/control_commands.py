@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from service.sandbox import payloads
 from service.sandbox.calls import SandboxCall, SandboxHangup
 from service.sandbox.collection import Json
 from service.sandbox.errors import VapiProblem
@@ -32,8 +33,8 @@ def execute(switchboard: Switchboard, call_id: str, order: Json, *, lie: bool = 
     elif kind == "say":
         say(switchboard, call, str(content), last=order.get("endCallAfterSpoken") is True)
     elif kind == "transfer":
-        call.forwarded_to = order.get("destination")
-        call.end("assistant-forwarded-call")
+        call.forward(order.get("destination"))
+        switchboard.send(call, payloads.build_status_update, "forwarding")
 
 
 def say(switchboard: Switchboard, call: SandboxCall, content: str, *, last: bool) -> None:

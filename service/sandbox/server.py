@@ -28,7 +28,8 @@ CALLER = "+15550100199"
 class SandboxVapi(World):
     """A stateful Vapi. `time_scale` is real seconds per simulated second (conversations, retries).
 
-    `timeout_scale` is the same for the wait for an answer to a message. `seed` fills an empty
+    `timeout_scale` is the same for the wait for an answer to a message. `appears_after`: for so many
+    real seconds the API answers 404 for a new call. `seed` fills an empty
     sandbox at its start; with `state_path` everything but calls persists.
     """
 
@@ -44,6 +45,7 @@ class SandboxVapi(World):
         timeout_scale: float = 1.0,
         state_path: Path | None = None,
         seed: Callable[[World], None] | None = None,
+        appears_after: float = 0.0,
     ) -> None:
         super().__init__(org_id, state_path)
         self.api_key = api_key
@@ -61,6 +63,7 @@ class SandboxVapi(World):
             time_scale,
             allow_http,
             org_server,
+            appears_after,
         )
         self.traffic = Traffic(api_key)
         self.phone_number_api = create_phone_numbers(

@@ -22,7 +22,8 @@ ASSISTANT_REQUEST_SECONDS = 7.5
 
 @dataclass
 class Switchboard:
-    """All calls of one organization. `time_scale` is real seconds per simulated second."""
+    """All calls of one organization. `time_scale` is real seconds per simulated second. `appears_after`:
+    for so many real seconds the API does not know a new call."""
 
     org_id: str
     clock: Clock
@@ -34,6 +35,7 @@ class Switchboard:
     time_scale: float = 1.0
     allow_http: bool = True
     org_server: Json | None = None
+    appears_after: float = 0.0
     base_url: str = ""
     calls: dict[str, SandboxCall] = field(default_factory=dict)
     hangups: list[SandboxHangup] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Switchboard:
             caller=caller if type != "webCall" else None,
             assistant=assistant,
             control_base=self.base_url,
+            visible_at=time.monotonic() + self.appears_after,
         )
         if type == "inboundPhoneCall":
             call.ring()
@@ -88,6 +91,7 @@ class Switchboard:
         call = self.calls.get(call_id)
         if call is not None and call.held is not None:
             duration, call.held = call.held, None
+            call.visible_at = time.monotonic() + self.appears_after
             task = asyncio.create_task(self.converse(call, duration))
             self.running.add(task)
             task.add_done_callback(self.running.discard)
@@ -187,7 +191,7 @@ class Switchboard:
         turn = 0
         while not await self.silence(call, min(self.time_scale, stop_at - time.monotonic())):
             if time.monotonic() >= stop_at:
-                call.end("exceeded-max-duration" if duration > longest else "customer-ended-call")
+                call.end(end_reason(call, exceeded=duration > longest))
                 break
             # Recorded calls: about one message a second, speech and conversation in turn.
             if turn % 2 == 0:
@@ -269,3 +273,10 @@ class Switchboard:
     def hang_up(self, call: SandboxCall) -> None:
         """The caller leaves."""
         call.end("customer-ended-call")
+
+
+def end_reason(call: SandboxCall, *, exceeded: bool) -> str:
+    """Why a call ended that was not hung up."""
+    if call.status == "forwarding":
+        return "assistant-forwarded-call"
+    return "exceeded-max-duration" if exceeded else "customer-ended-call"

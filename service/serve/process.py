@@ -35,6 +35,9 @@ LARGE_BYTES = 256 * 1024
 FULL_COLLECTION_AFTER = 200
 """Collections of the middle generation before a full one; Python's default is 10."""
 
+APPEARS_AFTER_SECONDS = 0.3
+"""How long a call of the sandbox is not found yet: Vapi warns of it and gives no figure."""
+
 log = structlog.get_logger()
 
 
@@ -125,6 +128,7 @@ async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVap
         api_key=settings.vapi_api_key.get_secret_value(),
         state_path=settings.callgate_data_dir / "sandbox.json",
         seed=samples.seed,
+        appears_after=APPEARS_AFTER_SECONDS,
     )
     port = settings.callgate_sandbox_port
     try:

@@ -185,3 +185,16 @@ async def test_killed_between_the_record_and_the_attempt_another_replica_hangs_u
         assert time.monotonic() - began < SECONDS
     finally:
         await process.end()
+
+
+async def test_a_404_of_a_young_call_stops_no_command_and_proves_no_end(trial: Traffic) -> None:
+    trial.vapi.switchboard.appears_after = 2.5
+    call, _ = await begin(trial, trial.blocked)
+    await over(call, 2.0)
+    await commanded(trial, call)
+    assert (await state_of(trial.replicas[0], call))["state"] == "pending"
+
+    async def confirmed() -> Any:
+        return (await trial.replicas[0].call(call.id))["ended_reason"] == "assistant-ended-call"
+
+    await eventually(confirmed, 15)

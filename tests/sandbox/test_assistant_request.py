@@ -66,6 +66,7 @@ async def test_whoever_is_named_joins_the_call(
         (200, [], "assistant-request-returned-invalid-assistant"),
         (200, {}, "assistant-request-returned-no-assistant"),
         (200, {"error": {"code": 7}}, "assistant-request-returned-unspeakable-error"),
+        (200, {"error": ""}, "assistant-request-returned-unspeakable-error"),
         (403, {"reason": "trial_expired"}, "assistant-request-returned-unspeakable-error"),
         (500, {}, "assistant-request-returned-unspeakable-error"),
         (302, {}, "assistant-request-returned-unspeakable-error"),

@@ -1,5 +1,6 @@
 """Control URLs: which commands end a call, and which keys they need."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -28,7 +29,8 @@ async def test_end_call_ends_it_once(vapi: SandboxVapi, vapi_api: VapiApi) -> No
     assert call.live is False
     assert call.ended_reason == "assistant-ended-call"
     assert [hangup.call_id for hangup in vapi.hangups] == [call.id]
-    assert (await vapi_api.ask("POST", call.control_url, END)).status == 400
+    again = await vapi_api.ask("POST", call.control_url, END)
+    assert (again.status, again.headers["Connection"]) == (400, "close")
     assert len(vapi.hangups) == 1
     assert (await vapi_api.ask("GET", f"/call/{call.id}")).json["status"] == "ended"
 
@@ -96,3 +98,24 @@ async def test_a_monitor_plan_can_switch_control_off_or_ask_for_the_public_key(
     reply = await vapi_api.ask("POST", guarded.control_url, END, key=vapi.public_key)
     assert reply.status == 200
     assert (closed.live, guarded.live) == (True, False)
+
+
+async def test_a_forwarded_call_is_alive(vapi: SandboxVapi, vapi_api: VapiApi) -> None:
+    call = open_line(vapi)
+    destination = {"type": "number", "number": "+15550100123"}
+    order = {"type": "transfer", "destination": destination}
+    await vapi_api.ask("POST", call.control_url or "", order)
+    shown = (await vapi_api.ask("GET", f"/call/{call.id}")).json
+    assert (shown["status"], shown.get("endedAt"), call.live) == ("forwarding", None, True)
+    vapi.hang_up(call.id)
+    assert (await vapi_api.ask("GET", f"/call/{call.id}")).json["status"] == "ended"
+
+
+async def test_a_young_call_has_not_appeared_yet(vapi: SandboxVapi, vapi_api: VapiApi) -> None:
+    vapi.switchboard.appears_after = 0.2
+    call = open_line(vapi)
+    assert (await vapi_api.ask("GET", f"/call/{call.id}")).status == 404
+    assert (await vapi_api.ask("GET", "/call")).json == []
+    await asyncio.sleep(0.2)
+    assert (await vapi_api.ask("GET", f"/call/{call.id}")).status == 200
+    assert [one["id"] for one in (await vapi_api.ask("GET", "/call")).json] == [call.id]
