@@ -12,6 +12,7 @@ import pytest
 from service.sandbox.server import SandboxVapi
 from service.serve.database import Database, StartError, prepare_database
 from service.serve.replica import Start
+from service.store.pool import create_pool
 from service.store.pooling import is_pooled
 from service.store.roles import app_dsn
 from tests.support.database import TEMPLATE, fresh_database
@@ -63,6 +64,16 @@ async def test_it_is_recognized_at_the_start(
     for size, mode, expected in ((1, "transaction", True), (5, "session", False)):
         async with pooled(dsn, folder, size=size, mode=mode) as one:
             assert await is_pooled(one) is expected
+
+
+async def test_one_in_session_mode_that_refuses_our_time_outs_is_used_without_them(
+    dsn: str, folder: Path
+) -> None:
+    async with pooled(dsn, folder, size=5, mode="session") as address:
+        pool = await create_pool(address, 3)
+        for _ in range(2):
+            assert await pool.fetchval("SHOW lock_timeout") == "0"
+        await pool.close()
 
 
 async def test_with_a_direct_address_everything_works(
