@@ -8,7 +8,7 @@ from uuid import UUID
 from service.domain.audit import ACTIONS, AuditEntry, can_undo
 from service.domain.people import Role
 from service.domain.wording.audit import ChangeDescription, describe_change
-from service.store.audit import find_names
+from service.store.audit import find_names, list_audit
 from service.store.organizations import timeline as store
 from service.store.organizations.timeline import Place, StoppedDay
 from service.store.pool import Pool
@@ -51,6 +51,11 @@ class Timeline:
     """Reads timelines; every role may."""
 
     pool: Pool
+
+    async def updates(self, object_id: str, since: datetime, limit: int) -> list[TimelineEvent]:
+        """The newest changes of an object after an instant."""
+        entries = await list_audit(self.pool, object_id=object_id, since=since, limit=limit)
+        return await describe_entries(self.pool, [one for one in entries if one.at > since])
 
     async def page(self, organization_id: UUID, *, after: Place | None, limit: int) -> TimelinePage:
         """Changes and days of stopped calls after a place."""

@@ -11,6 +11,7 @@ from service.reconcile.build import Reconciling
 from service.web.panel.application import build_application
 from service.web.panel.audit.pages import AuditPages
 from service.web.panel.audit.undo import UndoPages
+from service.web.panel.audit.updates import ObjectUpdates
 from service.web.panel.calls.feed import CallFeedPages
 from service.web.panel.calls.pages import CallPages
 from service.web.panel.doctor import DoctorPages
@@ -18,6 +19,7 @@ from service.web.panel.imports.pages import ImportPages
 from service.web.panel.kit.pages import PageGroup
 from service.web.panel.kit.proxies import behind
 from service.web.panel.kit.public import PUBLIC, PublicAddress, noting_host
+from service.web.panel.kit.versions import UPDATES, UpdateReader
 from service.web.panel.organizations.editing import OrganizationEditPages
 from service.web.panel.organizations.entitlements import EntitlementPages
 from service.web.panel.organizations.export import OrganizationExportPages
@@ -55,6 +57,7 @@ def build_panel(
     ]
     panel = build_application(groups, cases.sessions, cases.conditions.read_last)
     panel.on_shutdown.append(cases.call_feed.stop)
+    panel[UPDATES] = UpdateReader(ObjectUpdates(cases.timeline).find)
     settings = cases.core.settings
     panel[PUBLIC] = PublicAddress(settings.public_origin)
     panel.middlewares.append(behind(settings.callgate_trusted_proxies, cases.reach))

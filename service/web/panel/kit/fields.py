@@ -15,8 +15,11 @@ FieldKind = Literal[
 class FormFaults(dict[str, str]):
     """The faults of a form, by field; "" for a field without a fault.
 
-    The key "" is the form as a whole, `form` in templates.
+    The key "" is the form as a whole, `form` in templates. `updates` are what another admin changed
+    since the form was opened.
     """
+
+    updates: Sequence[Any] = ()
 
     def __missing__(self, key: str) -> str:
         return ""

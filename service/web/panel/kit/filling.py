@@ -1,15 +1,18 @@
 """Handle a form post; re-render with errors."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
+from service.admin.errors import PreconditionFailedError
+from service.admin.requests.versions import expecting
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError
 from service.domain.instants import parse_instant
 from service.domain.texts import is_all
 from service.web.panel.kit.forms import LOCAL, Form, FormError
+from service.web.panel.kit.versions import LOST_UPDATE, expected_of, find_updates
 from service.web.panel.kit.visit import Visit
 
 FIELDS: Mapping[str, str] = {
@@ -23,21 +26,29 @@ Act = Callable[[Form], Awaitable[web.Response]]
 
 
 async def fill_in(visit: Visit, template: str, act: Act, **context: Any) -> web.Response:
-    """Run `act` on the form. If the form is invalid, show `template` with its values and faults.
+    """Run `act` on the form. If the form is invalid, or its object has changed since it was opened,
+    show `template` with its values and faults.
 
     `values` in the context are the defaults of fields that the form did not send.
     """
     form = await visit.form()
+    updates: Sequence[Any] = ()
     try:
-        return await act(form)
+        with expecting(expected_of(form)):
+            return await act(form)
     except FormError as exc:
         faults, status = dict(exc.faults), 422
+    except PreconditionFailedError as exc:
+        faults, status = {"": LOST_UPDATE}, exc.status
+        updates = await find_updates(visit, form)
     except (InvalidError, ConflictError, ForbiddenError) as exc:
         field = str(exc.facts.get("field") or FIELDS.get(exc.code, ""))
         faults, status = {field: exc.message}, exc.status
     sent = {name: readable(text) for name, text in form.items()}
     values = {**context.pop("values", {}), **sent}
-    return await visit.show(template, status, **context, values=values, faults=faults)
+    return await visit.show(
+        template, status, **context, values=values, faults=faults, updates=updates
+    )
 
 
 def readable(text: str) -> object:

@@ -17,6 +17,7 @@ from service.web.panel.kit.banners import Banners
 from service.web.panel.kit.charts import counted
 from service.web.panel.kit.fields import form_field, utc_field
 from service.web.panel.kit.static import Assets
+from service.web.panel.kit.versions import exact, object_version
 
 
 def iso(instant: datetime) -> str:
@@ -65,6 +66,8 @@ def set_up_rendering(
         utc=utc,
         utc_field=utc_field,
         pretty=pretty,
+        version=object_version,
+        exact=exact,
         count=counted,
         label=label_slug,
         seconds=format_seconds,

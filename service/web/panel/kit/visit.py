@@ -141,6 +141,7 @@ class Visit:
             notice = self.session.notice
             await self.notices.take_notice(self.session.id)
         faults = FormFaults(context.pop("faults", {}))
+        faults.updates = context.pop("updates", ())
         values = {
             "visit": self,
             "notice": notice,

@@ -22,7 +22,10 @@ FORBIDDEN = (
 )
 """Expressions that decide or compute. `~`, which only joins what is printed, is none of them."""
 
-FORMATS = {"count", "iso", "label", "pretty", "reverse", "seconds", "urlencode", "utc", "utc_field"}
+FORMATS = {
+    "count", "exact", "iso", "label", "pretty", "reverse", "seconds", "urlencode", "utc", "utc_field",
+    "version",
+}  # fmt: skip
 """Filters that format a value or turn a list round."""
 
 ENVIRONMENT = jinja2.Environment(autoescape=True)
