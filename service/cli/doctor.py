@@ -23,7 +23,12 @@ from service.store.postgres.data_dir import find_running
 from service.store.postgres.server import EmbeddedPostgresError
 from service.store.reconcile.request_budget import Budget
 
-SIGNS = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "failed": ("✘", "red")}
+SIGNS = {
+    "ok": ("✔", "green"),
+    "note": ("·", "dim"),
+    "warning": ("!", "yellow"),
+    "failed": ("✘", "red"),
+}
 OK, FAILED, WARNED = 0, 1, 2
 
 

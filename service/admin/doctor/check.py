@@ -16,7 +16,8 @@ from service.store.pool import UNAVAILABLE
 GRACE_SECONDS = 1.0
 """How long a check past its deadline may take to release its connection."""
 
-Level = Literal["ok", "warning", "failed"]
+Level = Literal["ok", "note", "warning", "failed"]
+"""`note`: a fact to know, which no operator can change; it is neither good nor a warning."""
 
 LEVELS: dict[Severity, Level] = {"error": "failed", "warning": "warning", "notice": "warning"}
 
@@ -36,6 +37,10 @@ class DoctorFinding:
     @classmethod
     def ok(cls, name: str, detail: str) -> "DoctorFinding":
         return cls(name, "ok", detail)
+
+    @classmethod
+    def note(cls, name: str, detail: str) -> "DoctorFinding":
+        return cls(name, "note", detail)
 
     @classmethod
     def of(cls, name: str, found: Condition, detail: str | None = None) -> "DoctorFinding":

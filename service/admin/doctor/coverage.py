@@ -14,7 +14,10 @@ async def examine_coverage(pool: Pool, settings: Settings) -> list[DoctorFinding
         pool, settings.callgate_ring_gate, settings.callgate_call_watch_interval
     )
     holes = [DoctorFinding.of("coverage", found) for found in hole_conditions(counts)]
-    return [*holes, DoctorFinding.ok("coverage", describe_inherent(counts))]
+    inherent = describe_inherent(counts)
+    if not inherent:
+        return [*holes, DoctorFinding.ok("coverage", "No number, so no hole.")]
+    return [*holes, DoctorFinding.note("coverage", inherent)]
 
 
 def describe_inherent(counts: list[HoleCount]) -> str:
@@ -24,8 +27,8 @@ def describe_inherent(counts: list[HoleCount]) -> str:
         if is_silent(count) and count.hole.kind not in SHOWN_BY_NUMBER:
             kinds.setdefault(count.call, []).append(f"{count.hole.kind} ({count.numbers})")
     if not kinds:
-        return "No number, so no hole."
+        return ""
     listed = "; ".join(
         f"{kind}: {', '.join(sorted(holes))}" for kind, holes in sorted(kinds.items())
     )
-    return f"May not be stopped: {listed}. See GET /phone-numbers/{{id}}/coverage."
+    return f"May not be stopped, whatever is set: {listed}. The page of a number explains each."

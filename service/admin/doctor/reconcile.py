@@ -83,7 +83,7 @@ async def examine_pauses(pool: Pool) -> AsyncIterator[DoctorFinding]:
         yield DoctorFinding.of("numbers", paused)
     if found and found[0].all_paused > MOST:
         more = format_numbers(found[0].all_paused - MOST)
-        text = f"Also paused: {more}. GET /api/v1/phone-numbers?sync_state=paused lists them."
+        text = f"Also paused: {more}. Numbers with the filter Paused lists them."
         yield DoctorFinding.of("numbers", paused, text)
 
 

@@ -63,7 +63,7 @@ class Examinations:
                 return self.last
             began = time.monotonic()
             found = await self.doctor.examine()
-            order = ("failed", "warning", "ok")
+            order = ("failed", "warning", "note", "ok")
             found.sort(key=lambda finding: order.index(finding.level))
             self.last = HealthReport(tuple(found), datetime.now(UTC), time.monotonic() - began)
             self.last_at = time.monotonic()

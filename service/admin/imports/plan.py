@@ -202,7 +202,7 @@ def identify(row: ImportRow, known: KnownNumbers) -> tuple[str, str | None]:
 def taken() -> PhoneNumberTakenError:
     return PhoneNumberTakenError(
         "Another organization has this phone number. To move it, change the number's organization "
-        "(PATCH /api/v1/phone-numbers/{id})."
+        "on its page (Edit)."
     )
 
 

@@ -42,13 +42,13 @@ HOLES: Mapping[HoleKind, Hole] = {
         Hole(
             "not_in_sync",
             "The webhook at Vapi may be missing or different: no gate is certain.",
-            "See the number's sync; then POST /phone-numbers/{id}/sync.",
+            "See the last error on the number's page; then choose Look now there.",
         ),
         Hole(
             "shadowed",
             "Events of these calls go to another server before the number's, so Callgate sees none.",
             "Clear the server of the assistant that answers, register it to the organization "
-            "(assistant_ids), or choose the gate request.",
+            "(its page, Edit), or choose the gate request.",
         ),
         Hole(
             "still_bound",
@@ -74,7 +74,7 @@ HOLES: Mapping[HoleKind, Hole] = {
             "web_unregistered",
             "Web calls have no number, and the organization has no registered assistant, so "
             "Callgate cannot tell whose they are.",
-            "Register the organization's assistants (assistant_ids).",
+            "Register the organization's assistants on its page (Edit).",
         ),
         Hole(
             "web_server",

@@ -14,11 +14,13 @@ from service.web.panel.kit.visit import ROOT, Visit
 
 RESULTS: Mapping[Level, Badge] = {
     "ok": Badge("All checks passed", "good"),
+    "note": Badge("All checks passed", "good"),
     "warning": Badge("There are warnings", "wait"),
     "failed": Badge("There are errors", "bad"),
 }
 LEVELS: Mapping[Level, Badge] = {
     "ok": Badge("OK", "good"),
+    "note": Badge("To know"),
     "warning": Badge("Warning", "wait"),
     "failed": Badge("Error", "bad"),
 }

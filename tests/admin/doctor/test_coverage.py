@@ -20,7 +20,7 @@ async def test_what_can_be_mended_is_a_warning(callgate: Replica, vapi: SandboxV
     assert first.detail.startswith("Granted calls are not answered")
     assert first.detail.endswith("Numbers concerned: 2.")
     assert "answer_with" in str(first.remedy)
-    assert told.level == "ok"
+    assert told.level == "note"
     assert "web: web_unregistered (2)" in told.detail
     unwatched = settings.model_copy(update={"callgate_call_watch_interval": 0})
     found = await examine_coverage(callgate.service.pool, unwatched)
@@ -36,6 +36,6 @@ async def test_what_is_in_the_nature_of_vapi_is_told_and_is_no_warning(
     number_id = vapi.add_number(provider="vapi", assistantId=assistant)["id"]
     await callgate.add_number(owner, number_id)
     [found] = await examine_coverage(callgate.service.pool, callgate.service.settings)
-    assert found.level == "ok"
+    assert found.level == "note"
     for told in ("campaign_not_asking (1)", "outbound_late (1)", "ring_inbound_only (1)"):
         assert told in found.detail
