@@ -6,6 +6,8 @@ ours outlives them. A pooler that refuses such parameters is used without them.
 
 from dataclasses import dataclass
 
+ANSWER_SECONDS = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -15,6 +17,12 @@ class Limits:
     statement_seconds: float
     lock_seconds: float
     idle_seconds: float
+
+    @property
+    def command_seconds(self) -> float:
+        """How long we wait for an answer: a little longer than the statement may run. PostgreSQL's
+        time-outs do not reach us over a half-open connection."""
+        return self.statement_seconds + ANSWER_SECONDS
 
     def server_settings(self) -> dict[str, str]:
         """As parameters of a session."""

@@ -67,7 +67,7 @@ async def create_pool(
     pooled: bool = False,
     limits: Limits = REQUESTS,
 ) -> Pool:
-    """Open a pool. A command may take `COMMAND_SECONDS`; the caller closes the pool.
+    """Open a pool. A command may take as long as `limits` say; the caller closes the pool.
 
     `at_least` connections are opened at once and kept; with 0, PostgreSQL need not answer yet.
     `pooled`: the address may lead to a pooler in transaction mode. A command that times out or is
@@ -97,7 +97,7 @@ async def create_pool(
         loop=None,
         init=prepare,
         timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
+        command_timeout=limits.command_seconds,
     )
     pool.abandoned = abandoned
     await pool

@@ -18,14 +18,14 @@ LOST = timedelta(seconds=1.5)
 
 @dataclass(eq=False)
 class Troubles:
-    """Faults under way. `wiped` are the calls whose rows a failover lost."""
+    """Faults under way. `harmed` says when a failover last lost commits on a call."""
 
     loop: VirtualLoop
     replicas: list[SimReplica]
     tables: Tables
     vapi: VapiModel
     trace: Trace
-    wiped: set[str] = field(default_factory=set)
+    harmed: dict[str, float] = field(default_factory=dict)
 
     async def run(self, fault: PlannedFault) -> None:
         """One fault from its beginning to its end."""
@@ -78,7 +78,7 @@ class Troubles:
             for link in replica.links.values():
                 link.set_mode("refused")
         if lose:
-            self.wiped |= self.tables.roll_back(LOST)
+            self.harmed |= dict.fromkeys(self.tables.roll_back(LOST), self.loop.time())
 
     def end(self, fault: PlannedFault) -> None:
         """Heal what this fault broke, even if another one broke it as well."""

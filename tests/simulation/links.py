@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import asyncpg
 
+from service.store.limits import CALLS
 from tests.simulation.loop import VirtualLoop
 
 SERVER = Context()
 """What happens at the server goes on when the replica that asked is dead."""
 
 Mode = Literal["up", "refused", "stalled"]
-COMMAND_SECONDS = 10.0
 SLOTS = 4
 
 
@@ -57,7 +57,7 @@ class Link:
     async def run(
         self,
         operation: Callable[[], Any],
-        seconds: float = COMMAND_SECONDS,
+        seconds: float = CALLS.command_seconds,
         slot: int | None = None,
     ) -> Any:
         """Execute at the server and return its answer; raises one of `UNAVAILABLE` otherwise.

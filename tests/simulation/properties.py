@@ -1,6 +1,6 @@
 """What must hold at the end of a seed, once every fault is healed and time has passed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -16,6 +16,7 @@ HANGUP_SECONDS = 12.0
 FRESH_SECONDS = 5.0
 """How late a change may reach a replica, except while the replica cannot reach PostgreSQL."""
 RECORDING_SECONDS = 2.5
+ENDING = frozenset({"ended", "report"})
 EXACT = Decimal("0.0001")
 HARMLESS: frozenset[FaultName] = frozenset({"worker_lost", "feed_lost", "slow", "cut"})
 """Faults that are in the way of no hang-up."""
@@ -29,15 +30,16 @@ DEAFENING: frozenset[FaultName] = frozenset(
 class Outcome:
     """A seed that has run: its story, the model's rows, Vapi's calls and the answers given.
 
-    `wiped` are calls whose rows a failover lost; `past` is when each organization became what it was.
+    `past` is when each organization became what it was; `harmed`, when a failover last lost commits on
+    a call.
     """
 
     story: Story
     tables: Tables
     vapi: VapiModel
     callers: Callers
-    wiped: frozenset[str]
     past: tuple[tuple[float, Organization], ...]
+    harmed: Mapping[str, float]
 
     def had_access(self, organization_id: UUID | None, moment: float) -> bool:
         """Whether an organization had access at a moment of the loop, by its true history."""
@@ -46,6 +48,11 @@ class Outcome:
             return False
         trial = states[-1].trial
         return states[-1].plan is not None or (trial is not None and at(moment) < trial.ends_at)
+
+    def kept(self, answer: Answer) -> bool:
+        """Whether no failover lost what was committed for an answer. PostgreSQL acknowledged it, and a
+        later message or Vapi's list alone can bring it back."""
+        return answer.moment > self.harmed.get(answer.call_id, 0.0)
 
     def informed(self, answer: Answer, row: CallRow) -> bool:
         """Whether every change of the organization before an answer had reached its replica.
@@ -85,13 +92,17 @@ def check_call(
     outcome: Outcome, call: ModelCall, row: CallRow | None, answers: list[Answer]
 ) -> Iterator[str]:
     """The violations of one call that was answered."""
+    kept = [one for one in answers if outcome.kept(one)]
     if row is None:
-        yield f"{call.id}: answered {len(answers)} times, but not recorded"
+        if call.id not in outcome.harmed or any(one.kind in ENDING for one in kept):
+            yield f"{call.id}: answered {len(answers)} times, but not recorded"
+        elif call.live and not any(one.allowed for one in answers):
+            yield f"{call.id}: blocked, its record lost in a failover, and still alive"
         return
-    agreeing = call.id not in outcome.wiped and all(outcome.informed(one, row) for one in answers)
+    agreeing = call.id not in outcome.harmed and all(outcome.informed(one, row) for one in answers)
     if agreeing:
         yield from check_answers(outcome, row, answers)
-    yield from check_end(call, row, answers)
+    yield from check_end(call, row, kept)
     yield from check_life(outcome, call, row, answers)
     if agreeing:
         yield from check_left_alone(outcome, call, row)
@@ -138,7 +149,7 @@ def overtaken(answer: Answer, row: CallRow) -> bool:
 def check_end(call: ModelCall, row: CallRow, answers: list[Answer]) -> Iterator[str]:
     """A report of the end that was answered is recorded, with its figures."""
     kinds = {one.kind for one in answers}
-    if not kinds & {"ended", "report"} or call.ended_at is None:
+    if not kinds & ENDING or call.ended_at is None:
         return
     if row.ended_at is None:
         yield f"{call.id}: its end was reported and answered, but it is recorded as in progress"

@@ -141,8 +141,8 @@ class World:
             self.tables,
             self.vapi,
             self.callers,
-            frozenset(self.troubles.wiped),
             tuple(self.past),
+            self.troubles.harmed,
         )
 
     def change_access(self, organization_id: object, access: object) -> None:

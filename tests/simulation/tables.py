@@ -121,18 +121,19 @@ class Tables:
             listener(channel)
 
     def roll_back(self, lost: timedelta) -> set[str]:
-        """Lose the commits of the last moments; returns the calls whose rows are no longer there."""
-        since = self.now() - lost
-        before = set(self.calls)
+        """Lose the commits of the last moments; returns the calls whose rows changed by that."""
+        since, harmed = self.now() - lost, set()
         while self.journal and self.journal[-1][0] > since:
             _, table, key, old = self.journal.pop()
             if table is self.entries:
                 continue  # changes of admins are not what a failover loses here
+            if table is self.calls:
+                harmed.add(str(key))
             if old is None:
                 table.pop(key, None)
             else:
                 table[key] = old
-        return before - set(self.calls)
+        return harmed
 
 
 def begun_watch(now: datetime) -> Mapping[int, WatchRow]:
