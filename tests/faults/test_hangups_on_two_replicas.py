@@ -198,3 +198,28 @@ async def test_a_404_of_a_young_call_stops_no_command_and_proves_no_end(trial: T
         return (await trial.replicas[0].call(call.id))["ended_reason"] == "assistant-ended-call"
 
     await eventually(confirmed, 15)
+
+
+async def test_a_contested_call_whose_rows_a_failover_lost_is_recorded_again_with_its_claim(
+    trial: Traffic,
+) -> None:
+    first = trial.replicas[0]
+    call, message = await begin(trial, trial.paying, 200)
+    forged = changed(message, "status-update", phoneNumber={"id": trial.blocked})
+    forged["message"]["call"] = {**message["message"]["call"], "phoneNumberId": trial.blocked}
+    assert (await first.post(forged)).status == 403
+    before = await first.call(call.id)
+    for statement in (*LOST, "DELETE FROM callgate.call_claims"):
+        await first.service.pool.execute(statement)
+    await wait_for_restarts()
+    assert (await first.post(forged)).status == 403
+
+    async def recorded() -> Any:
+        return await first.call(call.id)
+
+    again = await eventually(recorded)
+    assert again["organization_id"] == before["organization_id"]
+    assert again["decision"]["id"] == before["decision"]["id"]
+    claims = "SELECT count(*) FROM callgate.call_claims"
+    await eventually(lambda: first.service.pool.fetchval(claims))
+    assert call.live
