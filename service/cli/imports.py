@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.admin.imports.csv_file import COLUMNS, FORMULA
+from service.admin.imports.number_rows import COLUMNS
 from service.admin.imports.plan import ImportPlan, PlannedRow
 from service.admin.imports.vapi_numbers import VapiNumber
 from service.cli.running import print_json
+from service.domain.csv_cells import escape_cell
 
 MAX_SHOWN = 500
 WIDTH = 240
@@ -116,4 +117,4 @@ def print_csv(numbers: Iterable[VapiNumber]) -> None:
 def label_cell(found: VapiNumber) -> str:
     """Vapi's name, escaped where a spreadsheet would read a formula; else the number."""
     label = found.name or (f"Number {found.number}" if found.number else "")
-    return f"'{label}" if label.startswith(FORMULA) else label
+    return escape_cell(label)

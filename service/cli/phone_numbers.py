@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from service.admin.imports.csv_file import MAX_BYTES, parse_import
+from service.admin.imports.csv_file import MAX_BYTES
 from service.admin.imports.imports import Imports
+from service.admin.imports.number_rows import parse_import
 from service.admin.imports.plan import ImportPlan
 from service.admin.imports.vapi_numbers import VapiNumber
 from service.admin.use_cases import UseCases
@@ -21,6 +22,10 @@ from service.store.phone_numbers.lookups import count_pending
 PENDING = (
     "{count} of these numbers are still pending: a running `callgate serve` configures them, or "
     "run `callgate reconcile`."
+)
+HELD = (
+    "Nothing was applied: rows with an error: {errors}. Correct them, or pass --yes to apply the other "
+    "{count} changes without them."
 )
 
 app = typer.Typer(help="Phone numbers.", no_args_is_help=True, add_completion=False)
@@ -68,6 +73,8 @@ def import_numbers(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the question.")] = False,
 ) -> None:
     """Register many phone numbers at once; safe to repeat.
+
+    Without a terminal and without --yes, nothing is applied when a row has an error.
 
     Ends with 0 on success, 1 when a row has an error, and 2 when a dry run found changes.
     """
@@ -124,7 +131,8 @@ async def list_unregistered(imports: Imports, *, as_csv: bool, as_json: bool) ->
 
 async def carry_out(imports: Imports, plan: ImportPlan, options: ImportOptions) -> int:
     """Show the plan, ask, apply it, and report the result; the exit code."""
-    apply = plan.to_do > 0 and not options.dry_run
+    held = plan.has_errors and not options.yes and not is_interactive()
+    apply = plan.to_do > 0 and not options.dry_run and not held
     if plan.warning:
         typer.echo(f"Warning: {plan.warning}", err=True)
     if not options.json:
@@ -142,6 +150,8 @@ async def carry_out(imports: Imports, plan: ImportPlan, options: ImportOptions) 
         report.print_plan(plan, applied=apply, pending=pending)
     elif apply:
         typer.echo(report.sentence(plan, applied=True))
+    if held and plan.to_do and not options.dry_run:
+        typer.echo(HELD.format(errors=plan.figures["error"], count=plan.to_do), err=True)
     if pending:
         typer.echo(PENDING.format(count=pending), err=options.json)
     if plan.has_errors:
@@ -149,9 +159,14 @@ async def carry_out(imports: Imports, plan: ImportPlan, options: ImportOptions) 
     return 2 if options.dry_run and plan.to_do else 0
 
 
+def is_interactive() -> bool:
+    """Whether there is a terminal to ask on."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def confirm(plan: ImportPlan, options: ImportOptions) -> None:
     """Ask on a terminal. Raises `typer.Abort`."""
-    if not options.yes and sys.stdin.isatty() and sys.stdout.isatty():
+    if not options.yes and is_interactive():
         typer.confirm(f"Go ahead with {plan.to_do} changes?", abort=True, err=True)
 
 

@@ -1,19 +1,17 @@
-"""A CSV file of phone numbers as rows, each checked on its own. Pure: it knows neither the database
-nor Vapi."""
+"""A CSV file as rows, each checked on its own. Pure: it knows neither columns, database nor Vapi."""
 
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+from service.domain.csv_cells import unescape_cell
 from service.domain.errors import InvalidError
-from service.domain.phone_numbers import NumberGate
 from service.domain.texts import fold_start
-from service.inputs.ids import parse_vapi_id
 from service.inputs.marks import BadTextError, trim
 from service.inputs.names import parse_name
-from service.inputs.phone_numbers import is_phone_like, parse_phone_number
 
 MAX_BYTES = 16 * 2**20
 MAX_ROWS = 100_000
@@ -21,22 +19,17 @@ MAX_LINE = 10_000
 MAX_TEXT = 200
 SHOWN = 60
 
-FORMULA = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet would run
 DELIMITERS = ",;\t"
 DELIMITER_LINE = re.compile(r"\s*\"?sep=.\"?\s*$", re.IGNORECASE)
 """Excel's first line for itself, which names the delimiter; ours is found from the header."""
 WORKBOOKS = ((b"PK\x03\x04", "an Excel or OpenDocument"), (b"\xd0\xcf\x11\xe0", "an old Excel"))
 
-COLUMNS = ("phone_number", "organization", "label", "gate")
-REQUIRED = ("phone_number", "organization")
-PASSED_OVER = ("problem",)
-"""A column of the files of failed rows, which can be corrected and imported again."""
-ALIASES = {"vapi_phone_number_id": "phone_number", "number": "phone_number"}
-KNOWN = (
-    "Known columns: phone_number (or vapi_phone_number_id, or number) and organization; label "
-    "and gate may be left out."
-)
-GATES: dict[str, NumberGate] = {"event": "event", "request": "request"}
+PROBLEM = "problem"
+"""The first column of the files of failed rows, which can be corrected and imported again."""
+LOST = "\ufffd"
+"""What a program writes for a character that it could not read."""
+
+Row = TypeVar("Row")
 
 
 class CsvError(InvalidError):
@@ -47,29 +40,48 @@ class CsvError(InvalidError):
 
 
 @dataclass(frozen=True, slots=True)
-class ImportRow:
-    """One valid line. `phone_number` is Vapi's id or E.164; None: not given."""
+class CsvShape:
+    """The columns of a kind of file. `known` is the sentence that names them."""
 
-    line: int
-    phone_number: str
-    organization: str
-    label: str | None = None
-    gate: NumberGate | None = None
+    columns: Sequence[str]
+    required: Sequence[str]
+    aliases: Mapping[str, str]
+    known: str
 
-    @property
-    def is_e164(self) -> bool:
-        return self.phone_number.startswith("+")
+    def column_of(self, cell: str) -> str:
+        """The canonical name of a column: `Phone Number` is `phone_number`."""
+        name = re.sub(r"[\s-]+", "_", fold_start(cell.strip()))
+        return self.aliases.get(name, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line's number, and its cells as given, in the order of the shape's columns."""
+
+    number: int
+    given: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """A line that cannot be used, with the reason. The texts are safe to show."""
+    """A line that cannot be used, with the reason, which is safe to show.
+
+    `cells` are untrusted; `given` are all of them, with those for which there is no column.
+    """
 
     line: int
     code: str
     message: str
-    phone_number: str = ""
-    organization: str = ""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+
+    @property
+    def phone_number(self) -> str:
+        return shown(self.cells.get("phone_number", ""))
+
+    @property
+    def organization(self) -> str:
+        return shown(self.cells.get("organization", ""))
 
 
 class CellError(Exception):
@@ -88,12 +100,22 @@ class Header:
     delimiter: str
     columns: Sequence[str]
 
+    @property
+    def is_escaped(self) -> bool:
+        """Whether the file is one of failed rows, whose cells no spreadsheet runs."""
+        return PROBLEM in self.columns
 
-def parse_import(data: bytes, max_rows: int = MAX_ROWS) -> list[ImportRow | RowFault]:
+
+def parse_rows(
+    data: bytes,
+    shape: CsvShape,
+    parse_row: Callable[[Line, Mapping[str, str]], Row],
+    max_rows: int = MAX_ROWS,
+) -> Iterator[Row | RowFault]:
     """Every line that is not empty, in order. Raises `CsvError` if the file cannot be used.
 
     UTF-8, or UTF-16 with a byte order mark; the delimiter is a comma, a semicolon or a tab. Lines are
-    numbered from 1, the header included. A repeated number is a fault of the later line.
+    numbered from 1, the header included.
     """
     if len(data) > MAX_BYTES:
         raise CsvError(f"The file is larger than {MAX_BYTES // 2**20} MiB: split it.")
@@ -101,36 +123,26 @@ def parse_import(data: bytes, max_rows: int = MAX_ROWS) -> list[ImportRow | RowF
         if data.startswith(start):
             raise CsvError(f"The file is {kind} workbook: save it as CSV (UTF-8) and import that.")
     header: Header | None = None
-    found: list[ImportRow | RowFault] = []
-    named: dict[str, int] = {}
+    found = 0
     for line, text in lines_of(data):
-        if text is not None and (not text.strip() or (line == 1 and DELIMITER_LINE.match(text))):
+        if not text.strip() or (line == 1 and DELIMITER_LINE.match(text)):
             continue
         if header is None:
-            header = parse_header(line, text)
+            header = parse_header(line, text, shape)
             continue
-        row = parse_line(line, text, header)
+        row = parse_line(line, text, header, shape, parse_row)
         if row is None:
             continue
-        if len(found) == max_rows:
+        if found == max_rows:
             raise CsvError(f"The file has more than {max_rows:,} rows: split it.")
-        if isinstance(row, ImportRow):
-            first = named.setdefault(row.phone_number, line)
-            if first != line:
-                row = repeated(row, first)
-        found.append(row)
+        found += 1
+        yield row
     if header is None:
-        raise CsvError(f"The file is empty: its first line must name the columns. {KNOWN}")
-    return found
+        raise CsvError(f"The file is empty: its first line must name the columns. {shape.known}")
 
 
-def repeated(row: ImportRow, first: int) -> RowFault:
-    message = f"This is the number of line {first} again. This line is not used."
-    return RowFault(row.line, "duplicate_row", message, row.phone_number, row.organization)
-
-
-def lines_of(data: bytes) -> Iterator[tuple[int, str | None]]:
-    """Numbered lines; None for one that is not UTF-8. Raises `CsvError` for broken UTF-16.
+def lines_of(data: bytes) -> Iterator[tuple[int, str]]:
+    """Numbered lines, with `LOST` for what is not UTF-8. Raises `CsvError` for broken UTF-16.
 
     A cell cannot contain a line break, so an open quote spoils one line, not the rest.
     """
@@ -149,10 +161,7 @@ def lines_of(data: bytes) -> Iterator[tuple[int, str | None]]:
         return
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     for line, raw in enumerate(io.BytesIO(data), 1):
-        try:
-            yield line, raw.rstrip(b"\n").decode()
-        except UnicodeDecodeError:
-            yield line, None
+        yield line, raw.rstrip(b"\n").decode(errors="replace")
 
 
 def split(text: str, delimiter: str) -> list[str]:
@@ -166,23 +175,24 @@ def split(text: str, delimiter: str) -> list[str]:
         raise CellError("csv_quotes", message) from None
 
 
-def parse_header(line: int, text: str | None) -> Header:
+def parse_header(line: int, text: str, shape: CsvShape) -> Header:
     """The columns by name, in any order and case. Raises `CsvError` with the columns at fault."""
-    if text is None:
+    if LOST in text:
         raise CsvError(f"Line {line} is not UTF-8: save the file as CSV in UTF-8.")
     if "\x00" in text:
         raise CsvError(f"Line {line} has NUL bytes: save the file as CSV in UTF-8.")
     header = max(
-        headers_of(line, text), key=lambda one: sum(name in COLUMNS for name in one.columns)
+        headers_of(line, text, shape),
+        key=lambda one: sum(name in shape.columns for name in one.columns),
     )
     header = Header(header.delimiter, without_blank_end(header.columns))
-    unknown = [shown(name) for name in header.columns if name not in (*COLUMNS, *PASSED_OVER)]
-    doubled = [name for name in COLUMNS if header.columns.count(name) > 1]
-    missing = [name for name in REQUIRED if name not in header.columns]
+    unknown = [shown(name) for name in header.columns if name not in (*shape.columns, PROBLEM)]
+    doubled = [name for name in shape.columns if header.columns.count(name) > 1]
+    missing = [name for name in shape.required if name not in header.columns]
     for fault, names in (("Unknown", unknown), ("Doubled", doubled), ("Missing", missing)):
         if names:
             listed = ", ".join(name or "one without a name" for name in names[:10])
-            raise CsvError(f"{fault} columns in line {line}: {listed}. {KNOWN}")
+            raise CsvError(f"{fault} columns in line {line}: {listed}. {shape.known}")
     return header
 
 
@@ -194,12 +204,12 @@ def without_blank_end(cells: Sequence[str]) -> Sequence[str]:
     return cells[:end]
 
 
-def headers_of(line: int, text: str) -> list[Header]:
+def headers_of(line: int, text: str, shape: CsvShape) -> list[Header]:
     """The header with each delimiter. Raises `CsvError` if it fits none."""
     found, faults = list[Header](), list[CellError]()
     for mark in DELIMITERS:
         try:
-            found.append(Header(mark, [column_of(cell) for cell in split(text, mark)]))
+            found.append(Header(mark, [shape.column_of(cell) for cell in split(text, mark)]))
         except CellError as exc:  # quotes match with the right delimiter only
             faults.append(exc)
     if not found:
@@ -207,83 +217,50 @@ def headers_of(line: int, text: str) -> list[Header]:
     return found
 
 
-def column_of(cell: str) -> str:
-    """The canonical name of a column: `Phone Number` is `phone_number`."""
-    name = re.sub(r"[\s-]+", "_", fold_start(cell.strip()))
-    return ALIASES.get(name, name)
-
-
-def parse_line(line: int, text: str | None, header: Header) -> ImportRow | RowFault | None:
+def parse_line(
+    line: int,
+    text: str,
+    header: Header,
+    shape: CsvShape,
+    parse_row: Callable[[Line, Mapping[str, str]], Row],
+) -> Row | RowFault | None:
     """One line, checked; None if all its cells are empty."""
-    if text is None:
-        message = "The line is not UTF-8: save the file as CSV in UTF-8."
-        return RowFault(line, "csv_encoding", message)
     cells: dict[str, str] = {}
+    given: tuple[str, ...] = (storable(trim(text[:MAX_LINE])),)
     try:
         parts = [trim(part) for part in split(text, header.delimiter)]
         if not any(parts):
             return None
+        if header.is_escaped:
+            parts = [unescape_cell(part) for part in parts]
         cells = dict(zip(header.columns, parts, strict=False))
-        if len(parts) < len(header.columns) or any(parts[len(header.columns) :]):
+        extra = without_blank_end(parts[len(header.columns) :])
+        given = given_cells(shape, cells, extra)
+        if LOST in text:
+            message = "A character of the line is lost: save the file as CSV in UTF-8."
+            raise CellError("csv_encoding", message)
+        if len(parts) < len(header.columns) or extra:
             message = f"{len(parts)} cells where the header has {len(header.columns)} columns."
             raise CellError("wrong_cell_count", message)
-        return ImportRow(
-            line,
-            parse_number(cells["phone_number"]),
-            parse_organization(cells["organization"]),
-            parse_label(cells.get("label", "")),
-            parse_gate(cells.get("gate", "")),
-        )
+        return parse_row(Line(line, given), cells)
     except CellError as exc:
-        given = (shown(cells.get(name, "")) for name in REQUIRED)
-        return RowFault(line, exc.code, exc.message, *given)
+        return RowFault(line, exc.code, exc.message, cells, given)
 
 
-def parse_number(cell: str) -> str:
-    """Vapi's id or E.164. Raises `CellError`."""
-    if not cell:
-        raise CellError(
-            "invalid_phone_number",
-            "There is no phone number: write Vapi's id of it, or E.164 such as +15551234567.",
-        )
-    try:
-        if is_phone_like(cell):
-            return parse_phone_number(cell)
-    except BadTextError as exc:
-        raise CellError("invalid_phone_number", str(exc)) from None
-    try:
-        return parse_vapi_id(cell)
-    except BadTextError as exc:
-        message = f"The phone number {exc} Or write it in E.164 such as +15551234567."
-        raise CellError("invalid_phone_number", message) from None
+def given_cells(shape: CsvShape, cells: Mapping[str, str], extra: Sequence[str]) -> tuple[str, ...]:
+    """A line's cells in the order of the shape; without those that it lacks at its end."""
+    here = [place for place, name in enumerate(shape.columns, 1) if name in cells]
+    end = len(shape.columns) if extra else max(here, default=0)
+    own = (cells.get(name, "") for name in shape.columns[:end])
+    return tuple(storable(cell) for cell in (*own, *extra))
 
 
-def parse_organization(cell: str) -> str:
-    """Our id, an external id or a name. Raises `CellError`."""
-    if not cell:
-        raise CellError("invalid_organization", "The organization is missing.")
-    return named(cell, "organization")
+def storable(text: str) -> str:
+    """A text without NUL, which PostgreSQL cannot store."""
+    return text.replace("\x00", LOST)
 
 
-def parse_label(cell: str) -> str | None:
-    """A label that is safe to show and to export; None if it is empty. Raises `CellError`."""
-    if cell.startswith(FORMULA):
-        raise CellError(
-            "invalid_label",
-            "The label begins like a formula (=, +, -, @ or a tab), which a spreadsheet would run "
-            "when it is exported again: begin it with a letter or a digit.",
-        )
-    return named(cell, "label") if cell else None
-
-
-def parse_gate(cell: str) -> NumberGate | None:
-    """Raises `CellError`."""
-    if cell and cell.lower() not in GATES:
-        raise CellError("invalid_gate", f"The gate is event or request, not {shown(cell)}.")
-    return GATES.get(cell.lower())
-
-
-def named(cell: str, name: str) -> str:
+def parse_named(cell: str, name: str) -> str:
     """A name in the form in which names are stored and compared. Raises `CellError`."""
     if len(cell) > MAX_TEXT:
         message = f"The {name} has more than {MAX_TEXT} characters."

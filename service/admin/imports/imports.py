@@ -12,13 +12,8 @@ import structlog
 
 from service.admin.actor import Actor
 from service.admin.errors import InvalidOrganizationNameError
-from service.admin.imports.csv_file import (
-    CellError,
-    ImportRow,
-    RowFault,
-    parse_label,
-    parse_organization,
-)
+from service.admin.imports.csv_file import CellError, RowFault
+from service.admin.imports.number_rows import ImportRow, parse_label, parse_organization
 from service.admin.imports.plan import ImportPlan, Judge, Naming, PlannedRow, taken
 from service.admin.imports.vapi_numbers import WAIT_SECONDS, KnownNumbers, VapiNumber, VapiNumbers
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers, Probed

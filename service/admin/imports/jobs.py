@@ -12,8 +12,9 @@ import structlog
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
-from service.admin.imports.csv_file import CsvError, ImportRow, RowFault, parse_import
+from service.admin.imports.csv_file import CsvError, RowFault
 from service.admin.imports.imports import Imports
+from service.admin.imports.number_rows import ImportRow, parse_import
 from service.admin.imports.plan import ImportPlan, PlannedRow
 from service.admin.imports.vapi_numbers import KnownNumbers, plain
 from service.background import BackgroundLoop

@@ -11,7 +11,8 @@ from service.admin.errors import (
     AmbiguousPhoneNumberError,
     DuplicateRowError,
 )
-from service.admin.imports.csv_file import ImportRow, RowFault
+from service.admin.imports.csv_file import RowFault
+from service.admin.imports.number_rows import ImportRow
 from service.admin.imports.vapi_numbers import KnownNumbers
 from service.domain.errors import (
     CallgateError,
@@ -31,7 +32,8 @@ Action = Literal["create", "update", "unchanged", "error"]
 class PlannedRow:
     """One planned row. An `error` has a stable `code` and a `message`.
 
-    `phone_number` and `organization` are as given; `label` and `gate` are None if not given.
+    `phone_number` and `organization` are for people; `given` are the cells of the file as given.
+    `label` and `gate` are None if not given.
     """
 
     line: int
@@ -46,6 +48,7 @@ class PlannedRow:
     phone_number_id: UUID | None = None
     code: str | None = None
     message: str | None = None
+    given: tuple[str, ...] = ()
 
     def failed(self, error: CallgateError) -> "PlannedRow":
         return replace(self, action="error", code=error.code, message=error.message)
@@ -124,7 +127,7 @@ class Judge:
 
     def judge(self, row: ImportRow | RowFault) -> PlannedRow:
         """Plan a row, or record its error."""
-        begun = PlannedRow(row.line, row.phone_number, row.organization, "error")
+        begun = PlannedRow(row.line, row.phone_number, row.organization, "error", given=row.given)
         if isinstance(row, RowFault):
             return replace(begun, code=row.code, message=row.message)
         begun = replace(begun, label=row.label, gate=row.gate)

@@ -43,8 +43,8 @@ RETURNING id
 
 INSERT_ROWS = """
 INSERT INTO callgate.import_rows (
-    import_id, line, plan, action, outcome, message, phone_number_id)
-SELECT $1, r.line, r.plan, r.plan ->> 'action',
+    import_id, line, plan, given, action, outcome, message, phone_number_id)
+SELECT $1, r.line, r.plan - 'given', r.plan -> 'given', r.plan ->> 'action',
     CASE r.plan ->> 'action' WHEN 'error' THEN 'failed' WHEN 'unchanged' THEN 'unchanged' END,
     r.plan ->> 'message', (r.plan ->> 'phone_number_id')::uuid
 FROM jsonb_to_recordset($2) AS r(line integer, plan jsonb)
@@ -57,7 +57,7 @@ WHERE created_at < now() - make_interval(days => $1) AND state <> 'applying'
 
 # An import has 10,000 rows at most, so scanning rows that the filters drop is cheap.
 LIST_ROWS = """
-SELECT line, plan, action, outcome, message, phone_number_id FROM callgate.import_rows
+SELECT line, plan, given, action, outcome, message, phone_number_id FROM callgate.import_rows
 WHERE import_id = $1 AND (outcome IS DISTINCT FROM 'failed', line) > ($2::boolean, $3::integer)
     AND ($4 = 'all' OR coalesce(outcome, 'waiting') = $4)
 ORDER BY (outcome IS DISTINCT FROM 'failed'), line LIMIT $5
@@ -85,7 +85,7 @@ RETURNING id, claim, applied_by, source
 """
 
 LIST_PENDING_ROWS = """
-SELECT r.line, r.plan, r.action, r.outcome, r.message, r.phone_number_id
+SELECT r.line, r.plan, r.given, r.action, r.outcome, r.message, r.phone_number_id
 FROM callgate.import_rows r
 WHERE r.import_id = $1 AND r.outcome IS NULL AND EXISTS (SELECT FROM callgate.imports i
     WHERE i.id = $1 AND i.claim = $2 AND i.state = 'applying')
@@ -139,11 +139,13 @@ class ImportJob:
 class ImportRecord:
     """A row with its plan, as the use case wrote it, and its outcome (None: pending).
 
-    `message` is a sentence for the admin.
+    `message` is a sentence for the admin; `given` are the cells of the file, None for an import of an
+    older version.
     """
 
     line: int
     plan: Mapping[str, Any]
+    given: Sequence[str] | None
     action: str
     outcome: Outcome | None
     message: str | None

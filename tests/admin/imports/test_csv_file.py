@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.admin.imports import csv_file
-from service.admin.imports.csv_file import CsvError, ImportRow, RowFault, parse_import
+from service.admin.imports.csv_file import CsvError, RowFault
+from service.admin.imports.number_rows import ImportRow, parse_import
+from service.domain.csv_cells import FORMULA
 from service.inputs.marks import HIDDEN
 
 HEADER = "phone_number,organization,label,gate\n"
@@ -190,6 +192,7 @@ def test_a_number_named_twice() -> None:
 
 def test_labels_at_the_limit_and_with_signs_inside() -> None:
     assert one("v1,b," + "l" * 200 + ",").label == "l" * 200
+    assert one("v1,b,\u3164,").label is None
     assert one("v1,b,a=b+c-d@e [x],").label == "a=b+c-d@e [x]"
     assert one('v1,b,the 5" line,').label == 'the 5" line'
 
@@ -227,6 +230,6 @@ def test_whatever_the_bytes_are(data: bytes) -> None:
             continue
         assert row.phone_number.isascii()
         assert not HIDDEN.search(row.organization + (row.label or ""))
-        assert not (row.label or "").startswith(csv_file.FORMULA)
+        assert not (row.label or "").startswith(FORMULA)
     used = [row.phone_number for row in rows if isinstance(row, ImportRow)]
     assert len(used) == len(set(used))

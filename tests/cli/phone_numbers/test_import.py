@@ -103,7 +103,7 @@ async def test_a_terminal_is_asked(
     assert await count(pool) == stored
 
 
-async def test_bad_rows_end_with_1_and_the_good_ones_go_on(
+async def test_bad_rows_end_with_1_and_the_good_ones_go_on_if_told_so(
     run: Run, vapi: SandboxVapi, pool: Pool, bakery: str
 ) -> None:
     ids = vapi.add_numbers(2)
@@ -111,7 +111,13 @@ async def test_bad_rows_end_with_1_and_the_good_ones_go_on(
     planned = await run("-", "--dry-run", "--json", stdin=text.encode("utf-16"))
     assert planned.code == 1
     assert planned.json["applied"] is False
-    done = await run("-", "--json", stdin=text.encode())
+    held = await run("-", "--json", stdin=text.encode())
+    assert held.code == 1
+    assert held.json["applied"] is False
+    assert "Nothing was applied: rows with an error: 3." in held.err
+    assert "--yes" in held.err
+    assert await count(pool) == 0
+    done = await run("-", "--json", "--yes", stdin=text.encode())
     assert done.code == 1
     assert done.json["created"] == 1
     assert done.json["errors"] == 3

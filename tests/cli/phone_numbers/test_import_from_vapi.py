@@ -68,7 +68,8 @@ async def test_a_running_service_takes_it_from_there(
 async def test_vapi_away(run: Run, vapi: SandboxVapi, pool: Pool, bakery: str) -> None:
     number_id = vapi.add_numbers(1)[0]
     vapi.fail("GET *", status=401)
-    done = await run("-", stdin=(HEADER + f"{number_id},b-1,,\n+15550000000,b-1,,\n").encode())
+    text = HEADER + f"{number_id},b-1,,\n+15550000000,b-1,,\n"
+    done = await run("-", "--yes", stdin=text.encode())
     assert done.code == 1
     assert "check VAPI_API_KEY" in done.err
     assert "1 created" in done.out

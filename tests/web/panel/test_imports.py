@@ -3,8 +3,14 @@
 import io
 
 import aiohttp
+from hypothesis import given
+from hypothesis import strategies as st
 
+from service.admin.imports.number_rows import COLUMNS, parse_import
 from service.sandbox.server import SandboxVapi
+from service.store.phone_numbers.imports import ImportRecord
+from service.web.panel.imports.pages import cells
+from service.web.panel.kit.spreadsheets import importable_csv
 from service.web.panel.kit.visit import csrf_of
 from tests.support.service import Replica, eventually
 from tests.support.visiting import Shown, Visitor, visiting
@@ -77,3 +83,52 @@ async def test_who_may_not_looks_only(callgate: Replica, vapi: SandboxVapi) -> N
         assert "Canceled" in shown.text
         assert (await ada.post(f"{page}/apply")).status == 409
     assert await callgate.service.pool.fetchval("SELECT count(*) FROM callgate.phone_numbers") == 0
+
+
+async def test_a_corrected_file_of_failed_rows_is_as_strict_as_the_first(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    name = "Bäckerei " + "n" * 180
+    ids = vapi.add_numbers(2)
+    async with visiting(callgate) as ada:
+        page = (
+            await upload(
+                ada, f"{ids[0]},{name},Front desk,request", f"{ids[1]},Smith, Jones,Front,request"
+            )
+        ).url
+        failed = (await ada.get(f"{page}/failed.csv")).body
+        assert f"{ids[0]},{name},Front desk,request\r\n" in failed
+        assert f"{ids[1]},Smith,Jones,Front,request\r\n" in failed
+        await callgate.add_organization(name)
+        form = aiohttp.FormData()
+        form.add_field("csrf", csrf_of(ada.token))
+        form.add_field("file", failed.encode(), filename="failed.csv")
+        page = (await ada.ask("POST", "/numbers/import", data=form)).url
+        await ada.post(f"{page}/apply")
+
+        async def over() -> bool:
+            return "1 done, 0 unchanged, 1 failed" in (await ada.get(page)).text
+
+        await eventually(over)
+    row = await callgate.service.pool.fetchrow("SELECT label, gate FROM callgate.phone_numbers")
+    assert row is not None
+    assert tuple(row) == ("Front desk", "request")
+
+
+CELLS = st.text(max_size=12) | st.sampled_from(
+    ["=1+1", "'=1", "''-2", "+15551234567", "+1 555 1", "@x", "'", '"', "a,b", "request", "Ada"]
+)
+
+
+@given(st.lists(st.lists(CELLS, max_size=7), max_size=6), st.booleans())
+def test_failed_rows_come_back_as_given(lines: list[list[str]], short: bool) -> None:
+    """What a file of failed rows holds is read again as it was, whatever the cells are."""
+    columns = ("organization", "phone_number") if short else COLUMNS
+    data = importable_csv([columns, *lines])
+    rows = parse_import(data)
+    records = [
+        ImportRecord(row.line, dict.fromkeys(COLUMNS, ""), row.given, "error", "failed", "x", None)
+        for row in rows
+    ]
+    again = parse_import(importable_csv(cells(records)))
+    assert [row.given for row in again] == [row.given for row in rows]

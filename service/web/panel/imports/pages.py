@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from service.admin.imports.csv_file import COLUMNS
+from service.admin.imports.csv_file import PROBLEM
 from service.admin.imports.jobs import FIRST, MAX_ROWS, ImportJobs
+from service.admin.imports.number_rows import COLUMNS
 from service.domain.errors import InvalidError
 from service.store.phone_numbers.imports import ImportRecord, Show
 from service.web.off_loop import off_loop
@@ -37,8 +38,6 @@ EXAMPLE = (
     ("+15551234567", "Bakery", "Front desk", "event"),
     ("5f1c2a9e-6f0b-4c58-9a53-3c1f3f0b7d10", "customer-42", "Orders", ""),
 )
-PROBLEM = "problem"
-"""The column with the error of a row. An import ignores it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +143,11 @@ class ImportPages:
 
 
 def cells(rows: list[ImportRecord]) -> Iterator[tuple[str, ...]]:
-    """The failed rows with their errors."""
-    yield (*COLUMNS, PROBLEM)
+    """The failed rows: what is wrong, and all cells as given, also those that the header lacks."""
+    yield (PROBLEM, *COLUMNS)
     for row in rows:
-        yield (*(str(row.plan[name] or "") for name in COLUMNS), row.message or "")
+        planned = (str(row.plan[name] or "") for name in COLUMNS)
+        yield (row.message or "", *(planned if row.given is None else row.given))
 
 
 def read_place(text: str) -> tuple[bool, int]:

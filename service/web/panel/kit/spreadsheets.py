@@ -7,11 +7,10 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from service.domain.csv_cells import escape_cell
+
 MARK = b"\xef\xbb\xbf"
 """The byte order mark, by which spreadsheets recognize UTF-8."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a cell that begins with one of these as a formula."""
 
 NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 """A phone number: no formula, although it begins like one."""
@@ -22,15 +21,13 @@ def csv_lines(rows: Iterable[Iterable[str]], *, keep_numbers: bool = False) -> b
     written = io.StringIO()
     writer = csv.writer(written)
     for row in rows:
-        writer.writerow([escape_cell(cell, keep_numbers=keep_numbers) for cell in row])
+        writer.writerow([safe_cell(cell, keep_numbers=keep_numbers) for cell in row])
     return written.getvalue().encode()
 
 
-def escape_cell(cell: str, *, keep_numbers: bool) -> str:
+def safe_cell(cell: str, *, keep_numbers: bool) -> str:
     """A cell that no spreadsheet runs."""
-    if keep_numbers and NUMBER.fullmatch(cell):
-        return cell
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    return cell if keep_numbers and NUMBER.fullmatch(cell) else escape_cell(cell)
 
 
 def csv_headers(name: str) -> dict[str, str]:

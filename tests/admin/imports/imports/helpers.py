@@ -4,8 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from service.admin.actor import Actor
-from service.admin.imports.csv_file import parse_import
 from service.admin.imports.imports import Imports
+from service.admin.imports.number_rows import parse_import
 from service.admin.imports.plan import ImportPlan, PlannedRow
 from service.admin.phone_numbers.phone_numbers import Probed
 from service.domain.phone_numbers import Sync

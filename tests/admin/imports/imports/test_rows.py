@@ -5,8 +5,8 @@ from uuid import uuid4
 
 from service.admin.actor import Actor
 from service.admin.imports import vapi_numbers
-from service.admin.imports.csv_file import ImportRow
 from service.admin.imports.imports import Imports
+from service.admin.imports.number_rows import ImportRow
 from service.sandbox.server import SandboxVapi
 from service.store.audit import list_audit
 from service.store.pool import Pool
