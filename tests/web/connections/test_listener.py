@@ -8,10 +8,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog
 
 from service.sandbox.server import SandboxVapi
+from service.web.connections.doors import Doors
 from tests.support.process import ServiceProcess
-from tests.support.service import Replica, Start, unused_port
+from tests.support.service import Replica, Start, eventually, unused_port
 from tests.support.settings import SECRET, TOKEN
 
 FEW_FILES = 56
@@ -236,3 +238,27 @@ async def test_a_process_without_files_serves_proved_messages_again_and_again(
         for writer in strangers:
             writer.close()
         await service.end()
+
+
+async def test_a_client_that_leaves_its_form_half_sent_costs_no_line_of_the_log(
+    callgate: Replica,
+) -> None:
+    port = int(callgate.url.rpartition(":")[2])
+    form = b"POST /admin/sign-in HTTP/1.1\r\nHost: gate\r\nContent-Length: 8000\r\n"
+    form += b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname="
+    doors = callgate.service.web.doors
+    with structlog.testing.capture_logs() as logged:
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+        for _, writer in opened:
+            writer.write(form)
+        await eventually(lambda: asyncio.sleep(0, reading(doors) == 5))
+        for _, writer in opened:
+            writer.transport.abort()
+        await eventually(lambda: asyncio.sleep(0, reading(doors) == 0))
+        await asyncio.sleep(0.1)
+    assert [one["event"] for one in logged if one["event"].startswith("page.")] == []
+
+
+def reading(doors: Doors) -> int:
+    """Requests whose body is not complete."""
+    return sum(one.request is not None for one in doors.by_handler.values())

@@ -124,6 +124,10 @@ async def explained(visit: Visit, work: Awaitable[web.StreamResponse]) -> web.St
         text = "A concurrent change interfered. Try again."
         return await error_page(visit, 503, text, "unavailable")
     except UNAVAILABLE as exc:
+        if visit.request.transport is None:
+            # The client is gone, with its form half sent: a flood of these must cost neither a page
+            # nor a line of the log each.
+            return web.Response(status=400)
         log.warning("page.unavailable", path=visit.request.path, error=type(exc).__name__)
         text = "The database does not respond. Calls are still decided. Try again in a moment."
         return await error_page(visit, 503, text, "unavailable")
