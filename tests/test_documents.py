@@ -108,7 +108,8 @@ def error_codes() -> set[str]:
 def row_codes() -> set[str]:
     """Codes that a row of an import may carry: its cells' faults, and what the plan finds."""
     imports = ROOT / "service" / "admin" / "imports"
-    cells, plan = ((imports / name).read_text() for name in ("csv_file.py", "plan.py"))
+    cells = "".join((imports / f"{name}.py").read_text() for name in ("csv_file", "number_rows"))
+    plan = (imports / "plan.py").read_text()
     found = set(re.findall(r'(?:CellError\(\s*|^    code = )"([a-z_]+)"', cells, re.MULTILINE))
     named = {kind.code for kind in ERRORS if re.search(rf"\b{kind.__name__}\b", plan)}
     return found | named - {kind.code for kind in (CallgateError, InvalidError)}

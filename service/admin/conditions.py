@@ -20,6 +20,7 @@ from service.store.bounded import at_most
 from service.store.calls import metrics
 from service.store.calls.claims import count_recent_claims
 from service.store.people import sessions
+from service.store.phone_numbers import transfers
 from service.store.phone_numbers.successors import count_successors
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
@@ -33,6 +34,7 @@ EVERY_SECONDS = 5.0
 COVERAGE_SECONDS = 60.0
 """How long counted coverage holes are reused: counting them reads all numbers."""
 DATABASE_SECONDS = 1.0
+SHOWN_CIRCLES = 5
 
 NUMBER_KINDS: Mapping[str, str] = {
     "missing": "numbers_missing",
@@ -184,7 +186,7 @@ class StoredConditions:
     async def read_holes(self) -> list[Condition]:
         if time.monotonic() - self.holes_read_at > COVERAGE_SECONDS:
             counts = await count_holes(self.pool, self.ring_gate_default, self.watch_interval)
-            found = [*hole_conditions(counts), *await self.read_lost()]
+            found = [*hole_conditions(counts), *await self.read_lost(), *await self.read_circles()]
             self.holes, self.holes_read_at = found, time.monotonic()
         return self.holes
 
@@ -193,6 +195,13 @@ class StoredConditions:
         count = await count_lost(self.pool, self.vault) if self.vault is not None else 0
         webhooks = format_count(count, "former webhook", "former webhooks")
         return [condition("kept_secrets_lost", webhooks=webhooks)] if count else []
+
+    async def read_circles(self) -> list[Condition]:
+        """Transfers to registered numbers, which were registered or found at Vapi after them."""
+        found = await transfers.list_circles(self.pool, SHOWN_CIRCLES + 1)
+        more = ", …" if len(found) > SHOWN_CIRCLES else ""
+        listed = ", ".join(found[:SHOWN_CIRCLES]) + more
+        return [condition("transfers_in_circle", organizations=listed)] if found else []
 
 
 Live = Callable[[], Sequence[Condition]]

@@ -13,7 +13,7 @@ from service.admin.imports.number_rows import COLUMNS
 from service.admin.imports.plan import ImportPlan, PlannedRow
 from service.admin.imports.vapi_numbers import VapiNumber
 from service.cli.running import print_json
-from service.domain.csv_cells import escape_cell
+from service.inputs.csv_cells import escape_cell
 
 MAX_SHOWN = 500
 WIDTH = 240

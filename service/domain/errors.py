@@ -120,6 +120,13 @@ class InvalidForwardUrlError(InvalidError):
     sentence = "The forward_url must be a public https URL."
 
 
+class TransferInCircleError(InvalidError):
+    """A `transfer_when_down` that is a registered number, of any organization."""
+
+    code = "transfer_in_circle"
+    sentence = "Calls cannot be transferred to a registered number: they would ring in a circle."
+
+
 class PhoneNumberNotFoundError(NotFoundError):
     """The phone number that the request is about is not registered."""
 

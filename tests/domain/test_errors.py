@@ -111,6 +111,7 @@ EXPECTED = [
     "422 too_long",
     "429 too_many_attempts",
     "409 too_many_changes",
+    "422 transfer_in_circle",
     "503 unavailable",
     "404 unknown_number_not_found",
     "503 vapi_key_refused",

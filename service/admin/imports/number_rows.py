@@ -13,8 +13,8 @@ from service.admin.imports.csv_file import (
     parse_rows,
     shown,
 )
-from service.domain.csv_cells import FORMULA
 from service.domain.phone_numbers import NumberGate
+from service.inputs.csv_cells import FORMULA
 from service.inputs.ids import parse_vapi_id
 from service.inputs.marks import BadTextError
 from service.inputs.phone_numbers import is_phone_like, parse_phone_number

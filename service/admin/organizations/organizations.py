@@ -9,21 +9,13 @@ from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
-from service.admin.changes import (
-    FRESHEN_SECONDS,
-    Freshen,
-    freshen_all,
-    record,
-    transaction,
-)
+from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
 from service.admin.organizations import support
 from service.admin.organizations.stale import check_as_of
+from service.admin.organizations.transfers import check_transfer
 from service.admin.requests.versions import check_version, version_of
 from service.domain.decisions import Decision
-from service.domain.errors import (
-    OrganizationNotFoundError,
-    PhoneNumberNotFoundError,
-)
+from service.domain.errors import OrganizationNotFoundError, PhoneNumberNotFoundError
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.domain.texts import MOST_CHARACTERS
@@ -154,9 +146,10 @@ class Organizations:
         return await self.preview.decide(organization, at=at, phone_number=number)
 
     async def create(self, actor: Actor, values: Mapping[str, Any]) -> Organization:
-        """Add an organization; raises `ConflictError`."""
+        """Add an organization; raises `ConflictError`, `TransferInCircleError`."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
+            await check_transfer(connection, values)
             organization_id = await store.insert(connection, {**CHOICES, **values})
             created = await stored(connection, organization_id)
             await record(
@@ -174,10 +167,11 @@ class Organizations:
     ) -> Organization:
         """Change the given fields, and of `handling` the given choices, only.
 
-        Raises `ConflictError`.
+        Raises `ConflictError`, `TransferInCircleError`.
         """
         actor.require_admin()
         async with self.changing(actor, organization_id, "organization.changed") as change:
+            await check_transfer(change.connection, changes)
             before = own_fields(change.before)
             values = {**before, **changes}
             values["handling"] = {**before["handling"], **changes.get("handling", {})}

@@ -35,6 +35,14 @@ VAPI_KINDS = (
         "numbers",
     ),
     ConditionKind(
+        "transfers_in_circle",
+        "warning",
+        "Callers would ring in a circle while Callgate is unreachable: {organizations}.",
+        "These organizations transfer callers to a registered number, whose calls ask Callgate again.",
+        "Set another transfer_when_down for these organizations, or none.",
+        "organizations",
+    ),
+    ConditionKind(
         "list_incomplete",
         "warning",
         "A list of Vapi could not be read to its end. {gap} Not judged: {numbers}.",

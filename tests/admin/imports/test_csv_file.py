@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service.admin.imports import csv_file
 from service.admin.imports.csv_file import CsvError, RowFault
 from service.admin.imports.number_rows import ImportRow, parse_import
-from service.domain.csv_cells import FORMULA
+from service.inputs.csv_cells import FORMULA
 from service.inputs.marks import HIDDEN
 
 HEADER = "phone_number,organization,label,gate\n"

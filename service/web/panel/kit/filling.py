@@ -19,6 +19,7 @@ FIELDS: Mapping[str, str] = {
     "external_id_taken": "external_id",
     "assistant_taken": "assistant_ids",
     "invalid_forward_url": "forward_url",
+    "transfer_in_circle": "transfer_when_down",
 }
 """The form field of an error code. Other errors concern the form as a whole."""
 

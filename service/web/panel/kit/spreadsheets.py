@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from service.domain.csv_cells import escape_cell
+from service.inputs.csv_cells import escape_cell
 
 MARK = b"\xef\xbb\xbf"
 """The byte order mark, by which spreadsheets recognize UTF-8."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.csv_cells import FORMULA, escape_cell, unescape_cell
+from service.inputs.csv_cells import FORMULA, escape_cell, unescape_cell
 
 
 @given(st.text() | st.text(alphabet="'=+-@a", max_size=5))
