@@ -111,6 +111,8 @@ def check_call(
 
 def check_answers(outcome: Outcome, row: CallRow, answers: list[Answer]) -> Iterator[str]:
     """One decision a call: every answer agrees with the record."""
+    if wavered(outcome, row):
+        return
     recorded = not row.blocked
     wrong = [
         one
@@ -135,6 +137,16 @@ def since_cut(outcome: Outcome, answer: Answer, row: CallRow) -> bool:
     handling = outcome.tables.entries[row.organization_id].organization.handling
     over = not outcome.had_access(row.organization_id, answer.moment)
     return handling.when_access_ends == "hang_up" and over
+
+
+def wavered(outcome: Outcome, row: CallRow) -> bool:
+    """Whether access changed between a call's beginning at Vapi and its first message that arrived.
+
+    A replica that cannot ask judges as of the beginning; it is corrected when PostgreSQL is back.
+    """
+    decided = (row.decision.decided_at - at(0)).total_seconds()
+    owner, began = row.organization_id, outcome.vapi.calls[row.vapi_call_id].began
+    return outcome.had_access(owner, began) != outcome.had_access(owner, decided)
 
 
 def overtaken(answer: Answer, row: CallRow) -> bool:

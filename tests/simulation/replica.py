@@ -1,6 +1,7 @@
 """One simulated replica: our real parts, put together over the models, in lives that end abruptly."""
 
 import asyncio
+import fcntl
 import os
 import random
 from collections.abc import Callable
@@ -40,6 +41,7 @@ from tests.simulation.vapi_model import ModelClient, ModelControl, VapiModel
 
 LINKS = ("pool", "feed", "worker")
 WATCH_SECONDS = 20.0
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 @dataclass(eq=False, slots=True)
@@ -144,22 +146,29 @@ class SimReplica:
         if self.life is None or self.parts is None or self.died is None:
             return
         self.life.dead = True
-        self.close()
+        self.parts = None
+        for file in self.open_files():
+            # The kernel would close them. The dead tasks still hold the numbers and close them later.
+            fcntl.flock(file, fcntl.LOCK_UN)
         for link in self.links.values():
             link.cut()
         self.died.set_result(None)
 
+    def open_files(self) -> list[int]:
+        """Descriptors of files in the folder of the spool, whichever part of a process holds them."""
+        found = []
+        for name in DESCRIPTORS.iterdir():
+            with suppress(OSError):
+                if name.readlink().is_relative_to(self.folder):
+                    found.append(int(name.name))
+        return found
+
     def close(self) -> None:
-        """Close the files of the process, as the kernel does: their locks are free, their lines stay."""
-        if self.parts is None:
-            return
-        spool = self.parts.spool
-        files = [page.file for page in spool.notes.pages.values()]
-        for file in (*files, spool.file):
-            if file is not None:
-                with suppress(OSError):
-                    os.close(file)
+        """Close the files of every process, after the seed."""
         self.parts = None
+        for file in self.open_files():
+            with suppress(OSError):
+                os.close(file)
 
     async def handle(self, message: ServerMessage) -> Ruling | None:
         """Let the gate rule on a message; None if the process dies meanwhile, or is not running."""

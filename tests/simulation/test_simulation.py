@@ -12,7 +12,7 @@ from tests.simulation.call_hangups import CallRules
 from tests.simulation.run import run_seed
 from tests.simulation.switches import ALL
 
-SEEDS, SECONDS = 600, 8
+SEEDS, SECONDS = 300, 8
 FEWEST = 20
 """Seeds that even a loaded machine runs in this time."""
 
