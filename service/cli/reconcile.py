@@ -18,6 +18,7 @@ from service.cli.running import print_json, run, settings_for
 from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
 from service.domain.sweeps import Repair, SweepReport, SweepRequest
+from service.domain.wording.sweeps import describe_checked, describe_row
 from service.serve.use_cases import CommandRooms
 from service.settings import Settings
 from service.store.phone_numbers import phone_numbers
@@ -125,16 +126,18 @@ def show(report: SweepReport, labels: Labels) -> None:
     """The plan as a table, then the counts in a line."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     rows = [("repair", one) for one in report.repairs] + [("leave", one) for one in report.left]
-    if rows:
+    if rows or report.missing_numbers:
         table = Table("number", "", "field", "at Vapi", "desired", box=None)
         for action, repair in rows[:MOST_ROWS]:
             add_rows(table, action, repair, labels)
+        for one in report.missing_numbers[:MOST_ROWS]:
+            table.add_row(Text(one.name), Text("missing", "red"), Text(describe_row(one)))
         console.print(table)
     if len(rows) > MOST_ROWS:
         console.print(f"… and {len(rows) - MOST_ROWS} more (--json shows all).")
-    names = ("checked", "in_sync", "drifted", "repaired", "shadowed", "missing", "paused", "failed")
-    counts = [f"{getattr(report, name)} {name.replace('_', ' ')}" for name in names]
-    typer.echo(", ".join(counts))
+    if len(report.missing_numbers) > MOST_ROWS:
+        console.print(f"… and {len(report.missing_numbers) - MOST_ROWS} more missing numbers.")
+    typer.echo(describe_checked(report))
     if report.caveat:
         typer.echo(report.caveat)
     if report.dry_run and report.repairs:

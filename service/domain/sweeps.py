@@ -40,13 +40,50 @@ class Repair:
     changes: tuple[FieldDrift, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class MissingNumber:
+    """A registered number that Vapi does not have, and what to do about it."""
+
+    phone_number_id: UUID
+    number: str | None
+    label: str | None
+    vapi_phone_number_id: str
+    organization: str | None
+    remedy: str
+
+    @property
+    def name(self) -> str:
+        """The label and the number, or the id at Vapi."""
+        known = [one for one in (self.label, self.number) if one]
+        return " · ".join(known) or self.vapi_phone_number_id
+
+
+REMOVE = "Remove the number here, or import it at Vapi again."
+LINK = "Vapi has the number again under another id: link it on the number's page."
+
+
+def missing_number(
+    *,
+    id: UUID,  # noqa: A002 - the column's name
+    number: str | None,
+    label: str | None,
+    vapi_phone_number_id: str,
+    organization: str | None,
+    is_back: bool,
+) -> MissingNumber:
+    """A missing number. `is_back`: Vapi has it again under another id."""
+    remedy = LINK if is_back else REMOVE
+    return MissingNumber(id, number, label, vapi_phone_number_id, organization, remedy)
+
+
 @dataclass(slots=True)
 class SweepReport:
-    """`checked` numbers are `in_sync`, `drifted` (then perhaps `repaired`) or `failed`.
+    """`checked` numbers are `in_sync`, `drifted` (then perhaps `repaired`), `missing` or `undecided`.
 
     `repairs` are repaired, `left` are not: `shadowed` by servers that are not ours to change, `paused`,
     observed only, or waiting for a retry. Passes over `remaining` numbers are still due or running.
-    `failed` could not be repaired, or are not at Vapi (`missing`). `plan` is a fingerprint of the
+    `failed` is the sum of those that could not be repaired (`unrepaired`), are not at Vapi (`missing`,
+    by name in `missing_numbers`), or could not be read (`unread`). `plan` is a fingerprint of the
     repairs; a sweep with more than `limit` of them is `held` until it is approved. `unseen` numbers were
     on no page, and are read one by one. `incomplete` says why Vapi's lists are (None: they are not):
     then `unknown` numbers, which they do not show, keep their state. `malformed` elements of the lists
@@ -60,6 +97,7 @@ class SweepReport:
     failed: int = 0
     shadowed: int = 0
     missing: int = 0
+    unread: int = 0
     paused: int = 0
     remaining: int = 0
     unknown: int = 0
@@ -74,12 +112,23 @@ class SweepReport:
     repairs: list[Repair] = field(default_factory=list)
     left: list[Repair] = field(default_factory=list)
     unseen: list[UUID] = field(default_factory=list)
+    missing_numbers: list[MissingNumber] = field(default_factory=list)
+
+    @property
+    def unrepaired(self) -> int:
+        """Drifted numbers whose repair failed."""
+        return self.failed - self.missing - self.unread
+
+    @property
+    def undecided(self) -> int:
+        """Checked numbers whose state is not known yet: a pass is due or running, or failed."""
+        return self.checked - self.in_sync - self.drifted - self.missing
 
     @property
     def figures(self) -> Mapping[str, Any]:
         """The report without its lists, to be stored."""
-        names = [name for name in self.__slots__ if name not in ("repairs", "left", "unseen")]
-        return {name: getattr(self, name) for name in names}
+        lists = ("repairs", "left", "unseen", "missing_numbers")
+        return {name: getattr(self, name) for name in self.__slots__ if name not in lists}
 
     @property
     def caveat(self) -> str:

@@ -32,6 +32,7 @@ from service.store.leases import LeaseLostError, holding
 from service.store.pool import Pool
 from service.store.reconcile import claims, states
 from service.store.reconcile.changes import WebhookChange
+from service.store.reconcile.missing import find_not_known
 from service.vapi.elements import SHAPE_ERRORS
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.resources import PhoneNumberView
@@ -130,14 +131,25 @@ class Reconciler:
     async def read(
         self, vapi_phone_number_id: str, *, tools: bool = False
     ) -> tuple[PhoneNumberView, Bound]:
-        """Read a number with what answers it, for an admin who waits. Raises like `route`."""
+        """Read a number with what answers it, for an admin who waits. Raises like `route`.
+
+        A registered number that Vapi does not have is recorded as missing, so that no other page
+        still shows it in sync.
+        """
         try:
             view = await self.observer.number(vapi_phone_number_id, Priority.ADMIN)
             return view, await self.observer.bound(view, Priority.ADMIN, tools=tools)
         except VapiNotFoundError:
+            await self.record_missing(vapi_phone_number_id)
             raise VapiPhoneNumberNotFoundError from None
         except VapiError as exc:
             raise VapiAwayError(f"{exc} Try again later.") from None
+
+    async def record_missing(self, vapi_phone_number_id: str) -> None:
+        """Let a pass find out what a registered number is now, unless it is known to be missing."""
+        phone_number_id = await find_not_known(self.pool, vapi_phone_number_id)
+        if phone_number_id is not None:
+            await self.reconcile(phone_number_id)
 
     async def reconcile(
         self, phone_number_id: UUID, priority: Priority = Priority.ADMIN

@@ -27,9 +27,11 @@ from service.reconcile.errors import (
 from service.reconcile.listing import VapiListing
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep_page import SweepPage, SweepPageReader
+from service.reconcile.unlisted import read_unlisted
 from service.store.pool import Pool
 from service.store.reconcile import state as reconciliation
 from service.store.reconcile import states, sweeps
+from service.store.reconcile.missing import list_missing
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiUnauthorizedError
 
@@ -68,6 +70,7 @@ class Sweeper:
             await self.run(sweep_id, registered, report, ask)
             if not ask.dry_run:
                 await self.repair(report, ask)
+                report.missing_numbers = await list_missing(self.pool, sweep_id)
             outcome, error = "incomplete" if report.incomplete else "done", report.incomplete
         except (ConflictError, UnavailableError) as exc:
             outcome, error = "held" if report.held else "failed", exc.message
@@ -87,14 +90,17 @@ class Sweeper:
     ) -> None:
         """Read all pages, check what was not listed, and make numbers due for repair."""
         found = SweepPage(ordered=ask.order is not None)
-        if registered:
-            await self.read_pages(sweep_id, registered, found, report, ask)
+        reader = await self.read_pages(sweep_id, registered, found, report, ask)
         unseen = await sweeps.find_unseen(self.pool, sweep_id)
         asked = unseen[: SAMPLE if report.incomplete else MOST_ASKED]
-        missing = await sweeps.count_missing(self.pool, sweep_id)
-        found.fill(report, len(asked), missing)
-        report.unknown += len(unseen) - len(asked)
-        if len(unseen) > report.limit and not report.incomplete:
+        implausible = len(unseen) > report.limit and not report.incomplete
+        read = 0
+        if ask.dry_run and not implausible:
+            read = await read_unlisted(self.reconciler.observer, reader, asked)
+            asked = []
+        found.fill(report, len(asked), await list_missing(self.pool, sweep_id))
+        report.unknown += len(unseen) - len(asked) - read
+        if implausible:
             if not ask.dry_run:
                 await sweeps.make_due(self.pool, unseen[:SAMPLE], None)
             raise ImplausibleListError(
@@ -121,7 +127,7 @@ class Sweeper:
         found: SweepPage,
         report: SweepReport,
         ask: SweepRequest,
-    ) -> None:
+    ) -> SweepPageReader:
         """Read every page once, and note what the lists lack. Raises `UnavailableError`."""
 
         async def beat() -> None:
@@ -130,6 +136,8 @@ class Sweeper:
 
         listing = VapiListing(self.client, Priority.LOOK, beat)
         reader = SweepPageReader(self.pool, self.reconciler.number_pass, sweep_id, listing, found)
+        if not registered:
+            return reader
         try:
             async for page in listing.pages():
                 found.pages += 1
@@ -143,6 +151,7 @@ class Sweeper:
             raise VapiAwayError(f"{exc} Nothing was changed.") from None
         report.malformed = listing.malformed
         report.incomplete = " ".join(listing.gaps) or None
+        return reader
 
     async def brake(
         self, report: SweepReport, found: SweepPage, plan: str | None, registered: int
@@ -173,6 +182,7 @@ class Sweeper:
         if not waiting or ask.seconds == 0:
             return
         everything, elsewhere = list(waiting), report.remaining - len(waiting)
+        known_missing = report.missing
         deadline = float("inf") if ask.seconds is None else time.monotonic() + ask.seconds
         well: set[UUID] = set()
         while waiting:
@@ -185,9 +195,14 @@ class Sweeper:
                 ask.progress("repair", done, len(everything))
             known = await sweeps.outcomes(self.pool, everything)
             waiting = [number_id for number_id, _, busy in known if busy]
-            well = {one for one, state, busy in known if state is SyncState.IN_SYNC and not busy}
+            ended = {one: state for one, state, busy in known if not busy}
+            well = {one for one, state in ended.items() if state is SyncState.IN_SYNC}
+            unseen = [one for one in report.unseen if one in ended and one not in well]
+            gone = [one for one in unseen if ended[one] is SyncState.MISSING]
             report.repaired = len(well.intersection(wanted))
-            report.failed = report.missing + len(known) - len(waiting) - len(well)
+            report.missing = known_missing + len(gone)
+            report.unread = len(unseen) - len(gone)
+            report.failed = known_missing + len(ended) - len(well)
             report.remaining = elsewhere + len(waiting)
             if waiting and time.monotonic() > deadline:
                 return

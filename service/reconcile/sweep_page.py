@@ -13,7 +13,7 @@ import structlog
 
 from service.domain.phone_numbers import SyncState
 from service.domain.standing import AccessStanding
-from service.domain.sweeps import Repair, SweepReport
+from service.domain.sweeps import MissingNumber, Repair, SweepReport
 from service.reconcile import brakes
 from service.reconcile.listing import UnreadError, VapiListing
 from service.reconcile.steps.number_facts import ObservedNumber
@@ -52,14 +52,15 @@ class SweepPage:
     left: list[Repair] = field(default_factory=list)
     recheck: list[UUID] = field(default_factory=list)
 
-    def fill(self, report: SweepReport, unseen: int, missing: int) -> None:
+    def fill(self, report: SweepReport, unseen: int, missing: list[MissingNumber]) -> None:
         """Write the counts and lists into a report; `unseen` numbers are read one by one."""
-        report.checked = self.checked + unseen + missing
+        report.checked = self.checked + unseen + len(missing)
         report.unknown = self.unknown
         report.in_sync = self.in_sync
         report.drifted = len(self.repairs) + len(self.left)
         report.shadowed, report.paused, report.pages = self.shadowed, self.paused, self.pages
-        report.missing = report.failed = missing
+        report.missing = report.failed = len(missing)
+        report.missing_numbers = missing
         report.remaining = self.busy + unseen
         report.repairs, report.left = self.repairs, self.left
         report.plan = brakes.plan_of(self.repairs)

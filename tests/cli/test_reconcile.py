@@ -105,6 +105,13 @@ async def test_what_was_imported_is_configured_and_drift_is_repaired(
     assert orjson.loads(out)["repaired"] == 1
     assert server(vapi, ids[0])["url"] == WEBHOOK_URL
 
+    vapi.numbers.remove(ids[0])
+    code, out, _ = await run("--dry-run")
+    assert code == 1
+    assert "15 checked: 14 in sync, 1 missing at Vapi." in out
+    assert "Line of the bakery" in out
+    assert "Remove the number here" in out
+
 
 async def test_too_many_changes_are_asked_about(run: Run, vapi: SandboxVapi, pool: Pool) -> None:
     ids = vapi.add_numbers(12, provider="vapi")

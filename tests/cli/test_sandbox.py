@@ -42,7 +42,7 @@ def test_every_command_works_beside_the_sandbox_as_it_stands(tmp_path: Path) -> 
     with sandbox_process(tmp_path):
         saying: tuple[tuple[tuple[str, ...], str], ...] = (
             (("doctor",), "Vapi accepts the key"),
-            (("reconcile", "--dry-run"), "3 checked, 3 in sync"),
+            (("reconcile", "--dry-run"), "3 checked: 3 in sync."),
             (("numbers", "import", "--from-vapi"), "are not registered"),
         )
         for words, said in saying:

@@ -111,12 +111,6 @@ WHERE n.released_at IS NULL AND s.seen_sweep < $1 AND n.created_at < w.started_a
 ORDER BY s.last_checked_at NULLS FIRST, n.created_at
 """
 
-COUNT_MISSING = """
-SELECT count(*) FROM callgate.webhook_states s
-JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
-WHERE n.released_at IS NULL AND s.state = 'missing' AND s.seen_sweep < $1
-"""
-
 OUTCOMES = """
 SELECT phone_number_id AS id, state,
     coalesce(next_attempt_at <= now() OR claimed_until > now(), false) AS busy
@@ -229,11 +223,6 @@ async def make_due(pool: Pool, ids: Sequence[UUID], order: Order | None) -> None
 async def find_unseen(pool: Pool, sweep_id: int) -> list[UUID]:
     """Numbers on no page, longest unseen first; without those known to be missing."""
     return [row["phone_number_id"] for row in await pool.fetch(UNSEEN, sweep_id)]
-
-
-async def count_missing(pool: Pool, sweep_id: int) -> int:
-    """How many numbers are known to be missing and were not on a page of this sweep either."""
-    return int(await pool.fetchval(COUNT_MISSING, sweep_id))
 
 
 async def outcomes(pool: Pool, ids: Sequence[UUID]) -> list[tuple[UUID, SyncState, bool]]:

@@ -101,7 +101,8 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
     reconcile.SweepReport: {
         **dict.fromkeys(("checked", "drifted", "repaired"), 1),
         **dict.fromkeys(("in_sync", "failed", "shadowed", "missing", "paused"), 0),
-        **dict.fromkeys(("remaining", "unknown", "malformed"), 0),
+        **dict.fromkeys(("remaining", "unknown", "malformed", "unread"), 0),
+        "missing_numbers": [],
         "incomplete": None,
         "repairs": [REPAIR],
         "left": [],

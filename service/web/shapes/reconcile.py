@@ -36,8 +36,19 @@ class Repair(ResponseBody):
     changes: list[FieldDrift]
 
 
+class MissingNumber(ResponseBody):
+    phone_number_id: UUID
+    number: str | None
+    label: str | None
+    vapi_phone_number_id: str
+    organization: str | None
+    remedy: str
+
+
 class SweepReport(ResponseBody):
     """The result of a sweep. `repairs` are due; `left` are not: shadowed, paused, or due later.
+    `missing_numbers` are registered here and not at Vapi; they, `unread` ones, and repairs that failed
+    add up to `failed`.
 
     `incomplete` says why Vapi's lists are: then `unknown` numbers, which they do not show, keep their
     state. `malformed` elements of the lists could not be read.
@@ -51,6 +62,8 @@ class SweepReport(ResponseBody):
     repairs: list[Repair]
     shadowed: int
     missing: int
+    missing_numbers: list[MissingNumber]
+    unread: int
     paused: int
     remaining: int
     unknown: int

@@ -95,13 +95,19 @@ class PhoneNumberPages:
         return await visit.show("phone_numbers/state.html", view=await self.view(number))
 
     async def route(self, visit: Visit) -> web.Response:
-        """Where Vapi sends events now, and where calls are stopped. Asks Vapi."""
-        number = await self.numbers.get(visit.id("phone_number_id"))
-        route, route_problem = await result_or_problem(self.webhooks.route(number.id))
-        coverage, coverage_problem = await result_or_problem(self.coverages.of(number.id))
+        """Where Vapi sends events now, and where calls are stopped. Asks Vapi.
+
+        If that changes the state of the webhook (Vapi no longer has the number), the open page learns
+        it with the route.
+        """
+        before = await self.numbers.get(visit.id("phone_number_id"))
+        route, route_problem = await result_or_problem(self.webhooks.route(before.id))
+        coverage, coverage_problem = await result_or_problem(self.coverages.of(before.id))
+        number = await self.numbers.get(before.id)
         return await visit.show(
             "phone_numbers/route.html" if visit.partial else "phone_numbers/route_page.html",
             view=await self.view(number),
+            changed=visit.partial and number.sync.state is not before.sync.state,
             route=NumberRouteView(Route.model_validate(route)) if route else None,
             coverage=CoverageView(coverage) if coverage else None,
             problem=route_problem or coverage_problem,

@@ -12,6 +12,7 @@ from service.admin.changes import RecordedChanges
 from service.admin.reconcile.sweeps import ReconcileCases
 from service.domain.errors import CallgateError, InvalidError
 from service.domain.sweeps import Repair, SweepReport
+from service.domain.wording.sweeps import describe_repairs
 from service.store import audit
 from service.store.pool import Pool
 from service.web.panel.kit.forms import FormError, read, text_of
@@ -21,7 +22,6 @@ from service.web.panel.reconcile.views import (
     SHOWN_REPAIRS,
     DryRunView,
     StatusView,
-    describe_repairs,
 )
 from service.web.shapes.reconcile import PauseBody
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from service.admin.reconcile.sweeps import ReconcileStatus
 from service.domain.phone_numbers import FieldDrift
-from service.domain.sweeps import Repair, SweepReport
+from service.domain.sweeps import MissingNumber, Repair, SweepReport
 from service.domain.wording.labels import label_slug
+from service.domain.wording.sweeps import describe_checked
 from service.store.reconcile.sweeps import Sweep
 from service.web.panel.kit.badges import Badge, state_badge
 from service.web.panel.kit.visit import ROOT
@@ -81,9 +82,10 @@ class SweepView:
 def sweep_view(sweep: Sweep) -> SweepView:
     outcome = "dry run" if sweep.dry_run else label_slug(sweep.outcome).lower()
     error = f": {sweep.error}" if sweep.error else ""
-    return SweepView(
-        sweep.finished_at or sweep.started_at, f"{outcome}, by {sweep.started_by}{error}"
-    )
+    missing = sweep.figures.get("missing")
+    gone = f"; missing at Vapi: {missing}" if missing else ""
+    text = f"{outcome}, by {sweep.started_by}{error}{gone}"
+    return SweepView(sweep.finished_at or sweep.started_at, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,7 @@ class DryRunView:
 
     @property
     def summary(self) -> str:
-        checked = counted(self.report.checked, "number")
-        text = f"{checked} checked, {self.report.in_sync:,} in sync. Nothing was changed."
+        text = f"{describe_checked(self.report)} Nothing was changed."
         return f"{text} {self.report.caveat}".rstrip()
 
     @property
@@ -127,7 +128,12 @@ class DryRunView:
 
     @property
     def in_sync(self) -> bool:
-        return not (self.report.repairs or self.report.left or self.report.caveat)
+        report = self.report
+        return not (report.repairs or report.left or report.missing or report.caveat)
+
+    @property
+    def missing(self) -> Sequence[MissingNumber]:
+        return self.report.missing_numbers[:SHOWN_REPAIRS]
 
     @property
     def fields(self) -> str:
@@ -165,16 +171,6 @@ class DryRunView:
             ", ".join(change.field for change in repair.changes),
             repair.changes,
         )
-
-
-def describe_repairs(report: SweepReport) -> str:
-    """The result of repairs in a sentence."""
-    if not report.drifted:
-        return f"There was nothing to repair. {report.caveat}".rstrip()
-    parts = [f"{report.repaired} of {counted(report.drifted, 'number')} repaired"]
-    parts += [f"{report.remaining} in progress"] if report.remaining else []
-    parts += [f"{report.failed} failed"] if report.failed else []
-    return f"{', '.join(parts)}. {report.caveat}".rstrip()
 
 
 def counted(count: int, noun: str) -> str:
