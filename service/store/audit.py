@@ -65,6 +65,10 @@ SELECT actor FROM seen WHERE actor IS NOT NULL LIMIT $1
 """
 
 
+MOST_COUNTED = 10_000
+"""How far matching entries are counted."""
+
+
 async def record_audit(
     connection: Connection,
     *,
@@ -109,6 +113,27 @@ async def list_audit(
     )
     rows = await pool.fetch(statement, before_id, since, until, *filters, limit)
     return [AuditEntry(**dict(row)) for row in rows]
+
+
+async def count_audit(
+    pool: Pool,
+    *,
+    object_type: str | None = None,
+    object_id: str | None = None,
+    actor: str | None = None,
+    source: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """How many entries match; one more than `MOST_COUNTED` stands for more."""
+    filters = (object_id, actor, action, object_type, source)
+    statement = next(
+        (by for by, value in zip(LIST_BY, filters, strict=True) if value is not None), LIST
+    )
+    counted = f"SELECT count(*) FROM ({statement}) AS found"  # noqa: S608 - constants
+    found: int = await pool.fetchval(counted, None, since, until, *filters, MOST_COUNTED + 1)
+    return found
 
 
 async def find_names(pool: Pool, ids: Sequence[str]) -> dict[str, str]:

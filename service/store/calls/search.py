@@ -8,7 +8,7 @@ from uuid import UUID
 
 from service.domain.calls import Call, Hangup, HangupState
 from service.store.calls.decisions import load_decision
-from service.store.calls.search_terms import resolve_search
+from service.store.calls.search_terms import SearchMatch, resolve_search
 from service.store.pool import Pool
 
 MOST_LOOKED_AT = 10_000
@@ -52,6 +52,7 @@ WHERE ($7::uuid IS NULL OR organization_id = $7) AND ($8::uuid IS NULL OR phone_
     AND ($11::text IS NULL OR gate = $11) AND ($12::boolean IS NULL OR $12 = ({IS_LIVE}))
 ORDER BY created_at DESC, id DESC LIMIT $13"""
 LOOKED = "SELECT * FROM ("
+COUNT_LOOKED = "SELECT count(*) FROM ("
 FARTHEST = "SELECT created_at, id FROM ("
 LAST = ") looked OFFSET $5 - 1"
 
@@ -86,6 +87,18 @@ class CallFilter:
     since: datetime | None = None
     until: datetime | None = None
     live: bool | None = None
+
+    @property
+    def others(self) -> tuple[object, ...]:
+        """The parameters of `OTHERS`."""
+        return (
+            self.organization_id,
+            self.phone_number_id,
+            self.blocked,
+            self.reason,
+            self.gate,
+            self.live,
+        )
 
     def matches(self, call: Call) -> bool:
         """Whether a call passes the filters; `since` and `until` are ignored."""
@@ -206,21 +219,9 @@ async def find_page(
             return CallPage((), None)
         if named.kind == "call":
             return await page_of_one(pool, wanted, named.ids[0], after)
-        if named.kind == "organization":
-            statement, lead = OF_ORGANIZATION, named.ids[0]
-        elif named.kind == "number":
-            statement, lead = OF_NUMBERS, list(named.ids)
-        else:
-            statement, lead = UNREGISTERED, search.strip()
+        statement, lead = statement_of(named, search)
     place = (*(after or (None, None)), wanted.since, wanted.until, most_looked_at, lead)
-    others = (
-        wanted.organization_id,
-        wanted.phone_number_id,
-        wanted.blocked,
-        wanted.reason,
-        wanted.gate,
-        wanted.live,
-    )
+    others = wanted.others
     rows = await pool.fetch(LOOKED + statement + OTHERS, *place, *others, limit + 1)
     calls = [call_of(row) for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
@@ -228,6 +229,27 @@ async def find_page(
         # Fewer than the limit: there are no more, or the scan has reached its bound.
         last = await pool.fetchrow(FARTHEST + statement + LAST, *place)
     return CallPage(calls, None if last is None else (last["created_at"], last["id"]))
+
+
+def statement_of(named: SearchMatch, search: str) -> tuple[str, object]:
+    """The statement for the calls of what a search names, and its leading value."""
+    if named.kind == "organization":
+        return OF_ORGANIZATION, named.ids[0]
+    if named.kind == "number":
+        return OF_NUMBERS, list(named.ids)
+    return UNREGISTERED, search.strip()
+
+
+async def count_calls(pool: Pool, wanted: CallFilter) -> int | None:
+    """How many calls match; None if more calls than `MOST_LOOKED_AT` would have to be looked at."""
+    statement, lead = choose_statement(wanted)
+    place = (None, None, wanted.since, wanted.until, MOST_LOOKED_AT + 1, lead)
+    looked: int = await pool.fetchval(COUNT_LOOKED + statement + ") looked", *place)
+    if looked > MOST_LOOKED_AT:
+        return None
+    counted = COUNT_LOOKED + LOOKED + statement + OTHERS + ") found"
+    found: int = await pool.fetchval(counted, *place, *wanted.others, MOST_LOOKED_AT)
+    return found
 
 
 async def list_page(

@@ -1,17 +1,19 @@
 """The audit log in the panel: the changes with their actors and their fields, each with its undo."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from service.admin.timeline import describe_entries
 from service.domain.audit import OBJECT_KINDS
 from service.domain.errors import NotFoundError
-from service.store.audit import find_entry, list_actors, list_audit
+from service.store.audit import MOST_COUNTED, count_audit, find_entry, list_actors, list_audit
 from service.store.pool import Pool
 from service.web.panel.audit.undo import entry_id
 from service.web.panel.audit.views import event_view, object_view
 from service.web.panel.kit.choices import filter_of, labelled, plain
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
@@ -39,18 +41,19 @@ class AuditPages:
         filters = read_filters(visit, AuditQuery)
         query, asked = filters.query, filters.asked
         after = read_cursor(query.cursor, place_in_log)
+        wanted: dict[str, Any] = {
+            "object_type": query.object_type,
+            "object_id": query.object_id,
+            "actor": query.actor,
+            "source": query.source,
+            "action": query.action,
+            "since": query.since,
+            "until": query.until,
+        }
         entries = await list_audit(
-            self.pool,
-            object_type=query.object_type,
-            object_id=query.object_id,
-            actor=query.actor,
-            source=query.source,
-            action=query.action,
-            since=query.since,
-            until=query.until,
-            before_id=after[0] if after else None,
-            limit=query.limit + 1,
+            self.pool, **wanted, before_id=after[0] if after else None, limit=query.limit + 1
         )
+        total = await count_audit(self.pool, **wanted)
         shown = entries[: query.limit]
         events = await describe_entries(self.pool, shown)
         actors = await list_actors(self.pool, MOST_ACTORS)
@@ -67,6 +70,7 @@ class AuditPages:
                 filter_of("source", "Source", plain(SOURCES), asked["source"]),
             ],
             events=[event_view(event, visit) for event in events],
+            total=describe_total(total, "entry", filtered=any(wanted.values()), most=MOST_COUNTED),
             more=more,
         )
 

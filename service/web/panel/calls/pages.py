@@ -14,6 +14,7 @@ from service.store.calls.search import CallNames
 from service.store.pool import Pool
 from service.web.panel.calls.views import call_row, call_view
 from service.web.panel.kit.choices import ACCESS_REASONS, Filter, filter_of, labelled
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import ROOT, Visit
@@ -54,6 +55,15 @@ class CallPages:
             after=(after[0], after[1]) if after else None,
             limit=query.limit,
         )
+        total = ""
+        if not query.search:
+            counted = await search.count_calls(self.pool, query.filter)
+            total = describe_total(
+                search.MOST_LOOKED_AT + 1 if counted is None else counted,
+                "call",
+                filtered=any(asked[name] for name in (*FILTERS, "since", "until")),
+                most=search.MOST_LOOKED_AT,
+            )
         names = await search.find_names(self.pool, [call.id for call in found.calls])
         rows = [
             call_row(CallSummary(call, names.get(call.id, CallNames()))) for call in found.calls
@@ -70,6 +80,7 @@ class CallPages:
             fault=filters.fault("calls"),
             filters=drop_downs(asked),
             only=describe_owner(asked),
+            total=total,
             rows=rows,
             more=more,
             searched_to=found.next[0] if found.next and len(rows) < query.limit else None,

@@ -31,7 +31,8 @@ def describe_total(
     total: int, noun: str, *, filtered: bool = False, most: int | None = None
 ) -> str:
     """How many rows a list has in all; `most` is how far they were counted."""
-    words = f"{total:,} {noun}{'' if total == 1 else 's'}"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    words = f"{total:,} {noun if total == 1 else many}"
     if most is not None and total > most:
-        words = f"More than {most:,} {noun}s"
+        words = f"More than {most:,} {many}"
     return f"{words} of this selection" if filtered else words
