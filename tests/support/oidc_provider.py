@@ -40,6 +40,13 @@ class TestProvider:
     grants: set[str] = field(default_factory=set)
     """Valid refresh tokens; each works once."""
     refreshes: bool = True
+    access: Claims | None = None
+    """Claims of access tokens beside the usual ones; None: they are opaque."""
+    sign_access: Sign | None = None
+    userinfo: Claims | None = None
+    """What userinfo answers; None: there is no such endpoint."""
+    userinfo_down: bool = False
+    shows_kid: bool = True
     secret: str = CLIENT_SECRET
     asked: list[str] = field(default_factory=list)
     codes: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -55,14 +62,17 @@ class TestProvider:
         app.router.add_get("/realm/authorize", self.authorize)
         app.router.add_post("/realm/token", self.token)
         app.router.add_get("/realm/keys", self.jwks)
+        app.router.add_get("/realm/userinfo", self.tell_userinfo)
         return app
 
     async def discovery(self, request: web.Request) -> web.Response:
         self.asked.append("discovery")
         if self.down:
             return web.Response(status=503, text="down")
+        more = {} if self.userinfo is None else {"userinfo_endpoint": f"{self.issuer}/userinfo"}
         return web.json_response(
             {
+                **more,
                 "issuer": self.issuer,
                 "authorization_endpoint": f"{self.issuer}/authorize",
                 "token_endpoint": f"{self.issuer}/token",
@@ -126,16 +136,44 @@ class TestProvider:
         }
         claims = {name: value for name, value in claims.items() if value is not None}
         token = self.sign(claims) if self.sign is not None else sign_with(self.key, claims)
-        body = {"access_token": "x", "token_type": "Bearer", "id_token": token}
+        access = self.access_token(now)
+        body = {"access_token": access, "token_type": "Bearer", "id_token": token}
         if self.refreshes:
             body["refresh_token"] = secrets.token_urlsafe(32)
             self.grants.add(body["refresh_token"])
         return web.json_response(body)
 
+    def access_token(self, now: int) -> str:
+        """Opaque, or a JWT that is meant for another service, as Keycloak's are."""
+        if self.access is None:
+            return "opaque"
+        claims = {
+            "iss": self.issuer,
+            "aud": "account",
+            "azp": CLIENT_ID,
+            "exp": now + 300,
+            "sub": self.person["sub"],
+            **self.access,
+        }
+        if self.sign_access is not None:
+            return self.sign_access(claims)
+        return sign_with(self.key, claims)
+
+    async def tell_userinfo(self, request: web.Request) -> web.Response:
+        self.asked.append("userinfo")
+        if self.userinfo_down:
+            return web.Response(status=503, text="down")
+        if not request.headers.get("Authorization", "").startswith("Bearer "):
+            return web.json_response({"error": "invalid_token"}, status=401)
+        return web.json_response(self.userinfo)
+
     async def jwks(self, request: web.Request) -> web.Response:
         self.asked.append("keys")
         strange = {"kty": "future", "kid": "strange"}
-        return web.json_response({"keys": [strange, self.key.as_dict(private=False)]})
+        shown = self.key.as_dict(private=False)
+        if not self.shows_kid:
+            del shown["kid"]
+        return web.json_response({"keys": [strange, shown]})
 
 
 def new_key(kid: str) -> RSAKey:
@@ -144,6 +182,10 @@ def new_key(kid: str) -> RSAKey:
 
 def sign_with(key: RSAKey, claims: Claims) -> str:
     return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
+
+
+def sign_without_kid(key: RSAKey, claims: Claims) -> str:
+    return jwt.encode({"alg": "RS256"}, claims, key)
 
 
 def unsigned(claims: Claims) -> str:

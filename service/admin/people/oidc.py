@@ -18,7 +18,9 @@ import structlog
 from service.admin.changes import transaction
 from service.admin.errors import NameTakenError
 from service.admin.people.admins import add, set_role
-from service.admin.people.oidc_provider import OidcClient, OidcProvider, role_of
+from service.admin.people.oidc_provider import OidcClient, OidcProvider
+from service.admin.people.oidc_role_sources import with_roles
+from service.admin.people.oidc_roles import role_of
 from service.admin.people.oidc_sessions import PROVIDER, encrypt
 from service.admin.people.sessions import start_session
 from service.admin.people.tokens import hash_of
@@ -103,6 +105,7 @@ class Oidc:
             code=code, verifier=pending.verifier, redirect_uri=redirect_uri
         )
         claims = await self.provider.verify(granted.id_token, pending.nonce)
+        claims = await with_roles(self.provider, claims, granted.access_token)
         token = await self.sign_in(claims, client, granted.refresh_token)
         return Finished(token, pending.return_to)
 

@@ -3,7 +3,7 @@ and the token's verification. It reads and writes nothing of ours."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,24 +13,18 @@ import aiohttp
 import orjson
 import structlog
 from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+from joserfc.errors import JoseError
 from yarl import URL
 
 from service.admin.errors import GrantEndedError, ProviderUnavailableError
-from service.domain.people import ROLES, Role, SignInRefusedError
+from service.admin.people.oidc_keys import ProviderKeys
+from service.domain.people import Role, SignInRefusedError
 from service.settings import is_local
 from service.settings.outgoing_proxies import proxy_of
 
-ALGORITHMS = [
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "EdDSA"),
-]
-"""Signatures that only the provider can make: `none` has no key, HS256 shares one with all clients."""
-KINDS: Mapping[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
-
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 MAX_BYTES = 2**20
+MAX_TOKEN = 2**16
 FRESH_SECONDS = 3600.0
 LEEWAY_SECONDS = 60
 
@@ -58,6 +52,7 @@ class Metadata:
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    userinfo_endpoint: str
     takes_basic: bool
     read_at: float
 
@@ -68,6 +63,7 @@ class Granted:
 
     id_token: str
     refresh_token: str
+    access_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +72,7 @@ class Refreshed:
 
     refresh_token: str
     claims: Mapping[str, Any] | None
+    access_token: str = ""
 
 
 def away(reason: str) -> ProviderUnavailableError:
@@ -90,15 +87,18 @@ def not_accepted(reason: str) -> SignInRefusedError:
 
 @dataclass(slots=True)
 class OidcProvider:
-    """One provider; its endpoints are cached for an hour, its keys until an unknown one appears."""
+    """One provider; its endpoints and keys are kept for an hour."""
 
     session: aiohttp.ClientSession
     client: OidcClient
     now: Callable[[], Awaitable[datetime]]
     """The time by which tokens are judged: the database's, as for sessions and API tokens."""
     known: Metadata | None = None
-    keys: KeySet | None = None
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    keys: ProviderKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = ProviderKeys(self.read_keys)
 
     async def read(self, method: str, url: str, **given: Any) -> tuple[int, Any]:
         """Status and JSON of one request. Raises `UnavailableError`."""
@@ -137,6 +137,9 @@ class OidcProvider:
                     self.endpoint(found, "authorization_endpoint"),
                     self.endpoint(found, "token_endpoint"),
                     self.endpoint(found, "jwks_uri"),
+                    self.endpoint(found, "userinfo_endpoint")
+                    if "userinfo_endpoint" in found
+                    else "",
                     takes_basic(found),
                     time.monotonic(),
                 )
@@ -186,7 +189,8 @@ class OidcProvider:
         token, refresh_token = found.get("id_token"), found.get("refresh_token")
         if status != 200 or not isinstance(token, str):
             raise away(f"token endpoint: status {status}")
-        return Granted(token, refresh_token if isinstance(refresh_token, str) else "")
+        refresh_token = refresh_token if isinstance(refresh_token, str) else ""
+        return Granted(token, refresh_token, access_token_of(found))
 
     async def refresh(self, refresh_token: str) -> Refreshed:
         """Ask whether a grant still holds (RFC 6749, 6; OpenID Connect Core, 12.2).
@@ -202,7 +206,8 @@ class OidcProvider:
             raise away(f"token endpoint: status {status}, {str(found.get('error'))[:60]}")
         token, following = found.get("id_token"), found.get("refresh_token")
         claims = await self.verify(token, None) if isinstance(token, str) else None
-        return Refreshed(following if isinstance(following, str) else refresh_token, claims)
+        following = following if isinstance(following, str) else refresh_token
+        return Refreshed(following, claims, access_token_of(found))
 
     async def ask_token(self, data: dict[str, str]) -> tuple[int, Mapping[str, Any]]:
         """Status and object of the token endpoint. Raises `UnavailableError`."""
@@ -220,22 +225,12 @@ class OidcProvider:
         status, found = await self.read("POST", metadata.token_endpoint, data=data, headers=headers)
         return status, found if isinstance(found, dict) else {}
 
-    async def read_keys(self) -> KeySet:
-        """The provider's supported public keys."""
+    async def read_keys(self) -> Sequence[Any]:
+        """The elements of the provider's key set. Raises `UnavailableError`."""
         status, found = await self.read("GET", (await self.metadata()).jwks_uri)
         if status != 200 or not isinstance(found, dict) or not isinstance(found.get("keys"), list):
             raise away(f"keys: status {status}")
-        keys: list[RSAKey | ECKey | OKPKey] = []
-        for data in found["keys"]:
-            kind = KINDS.get(data.get("kty", "")) if isinstance(data, dict) else None
-            if kind is None or data.get("use", "sig") != "sig":
-                continue
-            try:
-                keys.append(kind.import_key(data))
-            except (JoseError, ValueError, TypeError, KeyError):
-                log.warning("oidc.key_skipped")
-        self.keys = KeySet(list(keys))
-        return self.keys
+        return list(found["keys"])
 
     async def verify(self, token: str, nonce: str | None) -> Mapping[str, Any]:
         """The claims of an ID token, verified for signature, audience, time and this sign-in, unless
@@ -251,7 +246,7 @@ class OidcProvider:
             iat={"essential": True},
         )
         try:
-            claims = await self.decode(token)
+            claims = await self.keys.decode(token)
             registry.validate(claims)
         except (JoseError, ValueError, TypeError) as exc:
             raise not_accepted(f"ID token: {type(exc).__name__}: {str(exc)[:100]}") from None
@@ -264,31 +259,11 @@ class OidcProvider:
             raise not_accepted("ID token: sub")
         return claims
 
-    async def decode(self, token: str) -> dict[str, Any]:
-        """Verify the signature; an unknown key refreshes the keys once."""
-        keys = self.keys or await self.read_keys()
-        try:
-            return claims_of(jwt.decode(token, keys, algorithms=ALGORITHMS))
-        except InvalidKeyIdError:
-            keys = await self.read_keys()
-            return claims_of(jwt.decode(token, keys, algorithms=ALGORITHMS))
 
-
-def role_of(claims: Mapping[str, Any], claim: str) -> Role | None:
-    """The highest of our roles in a claim; the claim's name may be a path (`realm.roles`)."""
-    value: Any = claims.get(claim)
-    if value is None:
-        value = claims
-        for part in claim.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-    given = value if isinstance(value, list) else [value]
-    return next((role for role in reversed(ROLES) if role in given), None)
-
-
-def claims_of(token: jwt.Token) -> dict[str, Any]:
-    if not isinstance(token.claims, dict):
-        raise TypeError("the claims are no object")
-    return token.claims
+def access_token_of(found: Mapping[str, Any]) -> str:
+    """The access token of the token endpoint's answer; "" if there is none."""
+    token = found.get("access_token")
+    return token if isinstance(token, str) and len(token) <= MAX_TOKEN else ""
 
 
 def takes_basic(found: Mapping[str, Any]) -> bool:

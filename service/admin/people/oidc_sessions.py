@@ -20,7 +20,9 @@ from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.errors import GrantEndedError, LastAdminError
 from service.admin.people.admins import set_role
-from service.admin.people.oidc_provider import OidcProvider, role_of
+from service.admin.people.oidc_provider import OidcProvider, Refreshed
+from service.admin.people.oidc_role_sources import with_roles
+from service.admin.people.oidc_roles import role_of
 from service.domain.errors import UnavailableError
 from service.domain.people import Role, Session, SignInRefusedError
 from service.store.people import admins, sessions
@@ -65,15 +67,29 @@ class OidcSessions:
             return True
         try:
             answer = await self.provider.refresh(decrypt(held.refresh_token, cookie))
+            claims = await self.claims_of(answer)
         except UnavailableError:
             return not held.is_overdue or await self.end(session, "provider_away")
         except (GrantEndedError, SignInRefusedError, JoseError) as exc:
             return await self.end(session, type(exc).__name__)
-        if answer.claims is not None and not await self.follow(session, answer.claims):
+        if claims is not None and not await self.follow(session, claims):
             return False
         async with transaction(self.pool) as connection:
             await store.confirm(connection, session.id, encrypt(answer.refresh_token, cookie))
         return True
+
+    async def claims_of(self, answer: Refreshed) -> Mapping[str, Any] | None:
+        """The claims with the role; None where they do not come, so that the role stays.
+
+        The grant holds even if userinfo does not answer, and its refresh token, which often works
+        once, must be kept.
+        """
+        if answer.claims is None:
+            return None
+        try:
+            return await with_roles(self.provider, answer.claims, answer.access_token)
+        except UnavailableError:
+            return None
 
     async def follow(self, session: Session, claims: Mapping[str, Any]) -> bool:
         """Follow the role at the provider; without one, every session of the person ends."""

@@ -11,7 +11,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from service.admin.people.oidc import Begun, Finished, Oidc
-from service.admin.people.oidc_provider import OidcClient, OidcProvider, role_of
+from service.admin.people.oidc_provider import OidcClient, OidcProvider
+from service.admin.people.oidc_roles import role_of
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.errors import ConflictError, UnavailableError
@@ -254,6 +255,8 @@ async def test_a_provider_that_says_it_is_another_is_not_asked(
         ({"r": {"x": ["viewer"]}}, "r.x", "viewer"),
         ({"https://acme.example/roles": "admin"}, "https://acme.example/roles", "admin"),
         ({"r": "admin"}, "r.x", None),
+        ({"r": {"our.client": {"roles": ["support"]}}}, "r.our.client.roles", "support"),
+        ({"r": {"our": "x", "our.client": ["admin"]}}, "r.our.client", "admin"),
         ({}, "r", None),
     ],
 )

@@ -160,3 +160,22 @@ async def test_the_database_alone_opens_no_refresh_token(
     )
     await age(api, minutes=50)
     assert await status(api, cookie) == 303
+
+
+async def test_the_role_of_userinfo_is_followed_and_its_outage_ends_no_session(
+    api: ApiClient, provider: TestProvider
+) -> None:
+    del provider.person["callgate_role"]
+    provider.userinfo = {"sub": "1815", "callgate_role": "admin"}
+    cookie = await enter(api)
+    assert await status(api, cookie, "/tokens") == 200
+    provider.userinfo_down = True
+    await age(api, minutes=50)
+    await status(api, cookie)
+    assert await status(api, cookie, "/tokens") == 200
+    provider.userinfo_down = False
+    provider.userinfo["callgate_role"] = "viewer"
+    await age(api, minutes=50)
+    await status(api, cookie)
+    assert await status(api, cookie, "/tokens") == 403
+    assert provider.asked.count("userinfo") == 3
