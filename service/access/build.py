@@ -81,6 +81,7 @@ class Access:
             self.cutter.background(),
             self.contested.background(),
             self.corrected.background(),
+            self.gate.recorder.recent.background(),
             *self.watch.background(),
         ]
 

@@ -16,6 +16,7 @@ import structlog
 from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
+from service.access.recent_records import RecentRecords
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, CallKey, NewCall
 from service.store.bounded import at_most
@@ -50,6 +51,10 @@ class CallRecorder:
     known: KnownCalls = field(default_factory=KnownCalls)
     recording: dict[CallKey, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
+    recent: RecentRecords = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recent = RecentRecords(self.calls, self.spool)
 
     async def record(
         self, call: NewCall, decide_alone: Callable[[], Awaitable[NewCall]] | None = None
@@ -66,6 +71,7 @@ class CallRecorder:
         if recorded.stored is not None and recorded.stored.owner is not None:
             return self.note_claim(call, recorded.stored, first=recorded.first), recorded.first
         if recorded.first:
+            self.recent.note_call(call)
             announce(call)
             if call.hangup_after_seconds == 0:
                 self.attempts.start(blocked_call(call, recorded=True))
@@ -155,6 +161,7 @@ class CallRecorder:
                 # A bug of ours, or a value that PostgreSQL rejects: the end is still kept on disk.
                 log.exception("call.end_refused_by_database", call_id=end.vapi_call_id)
             else:
+                self.recent.note_end(end)
                 return
         await self.spool.keep(Entry(end=end))
 

@@ -135,6 +135,7 @@ class SimReplica:
             cutter.background(),
             ContestedCalls(store, known).background(),
             corrected.background(),
+            recorder.recent.background(),
             *watch.background(),
         ]
         self.parts = Parts(AccessGate(directory, chain, recorder, owners), spool, directory, loops)
