@@ -27,6 +27,8 @@ class Actor:
     expires_at: datetime | None = field(default=None, kw_only=True)
     token_id: UUID | None = field(default=None, kw_only=True)
     admin_id: UUID | None = field(default=None, kw_only=True)
+    part_of: int | None = field(default=None, kw_only=True)
+    """The audit entry that the entries of this actor's changes are parts of."""
 
     @property
     def order(self) -> Order:

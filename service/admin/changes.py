@@ -20,6 +20,9 @@ from service.store.pool import Connection, Pool, dump_json
 ACQUIRE_SECONDS = 5.0
 FRESHEN_SECONDS = 2.0
 
+RESTORE_REMARK = "former_webhook_secret"
+"""A remark in the entries of a number; it appears once its webhook was replaced."""
+
 Freshen = Callable[[UUID], Awaitable[None]]
 """Makes this replica's access directory re-read an organization after a commit."""
 
@@ -47,6 +50,7 @@ class RecordedChanges(Actor):
             expires_at=actor.expires_at,
             token_id=actor.token_id,
             admin_id=actor.admin_id,
+            part_of=actor.part_of,
         )
 
 
@@ -69,13 +73,15 @@ async def record(
     *,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
-) -> None:
-    """Write the audit entry of a change, in the change's own transaction. `action` is in `ACTIONS`.
+) -> int:
+    """Write the audit entry of a change, in the change's own transaction, and return its id.
+
+    `action` is in `ACTIONS`.
 
     Raises `ChangedSinceError` for an undo when the object has changed since the entry.
     """
     undoes = actor.undoes if isinstance(actor, RecordedChanges) else None
-    if undoes is not None and stored_form(before) != undoes.after:
+    if undoes is not None and state_of(stored_form(before)) != state_of(undoes.after):
         raise ChangedSinceError
     made = await record_audit(
         connection,
@@ -87,14 +93,23 @@ async def record(
         before=before,
         after=after,
         undoes=None if undoes is None else undoes.id,
+        part_of=actor.part_of,
     )
     if isinstance(actor, RecordedChanges):
         actor.entries.append(made)
+    return made
 
 
 def stored_form(values: Mapping[str, Any] | None) -> object:
     """Values as the audit returns them."""
     return None if values is None else orjson.loads(dump_json(values))
+
+
+def state_of(values: object) -> object:
+    """Audited values without the remark on a secret, which is no state of the object."""
+    if not isinstance(values, Mapping):
+        return values
+    return {name: value for name, value in values.items() if name != RESTORE_REMARK}
 
 
 async def freshen_all(

@@ -33,8 +33,10 @@ class TimelineEvent:
     @property
     def undo_needs(self) -> Role | None:
         """The least role that may undo the change; None: it cannot be undone, or was undone."""
-        if self.entry is None or self.entry.undone_by is not None or not can_undo(self.entry):
+        if self.entry is None or not can_undo(self.entry):
             return None
+        if self.entry.undone_by is not None and self.entry.action != "import.applied":
+            return None  # an import may be undone again, for the rows that are left
         return ACTIONS[self.entry.action].role
 
 

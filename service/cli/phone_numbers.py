@@ -43,6 +43,7 @@ class ImportOptions:
     dry_run: bool
     yes: bool
     json: bool
+    name: str
 
 
 @app.command("import")
@@ -86,7 +87,7 @@ def import_numbers(
         raise InvalidError("--csv goes with neither --organization nor --json.")
     rows = parse_import(read_file(file)) if file is not None else []
     settings = settings_for(serving=True)
-    options = ImportOptions(dry_run, yes, as_json)
+    options = ImportOptions(dry_run, yes, as_json, Path(file).name if file else "Vapi's list")
 
     async def work(cases: UseCases) -> int:
         imports = cases.imports
@@ -141,7 +142,7 @@ async def carry_out(imports: Imports, plan: ImportPlan, options: ImportOptions) 
     pending = 0
     if apply:
         confirm(plan, options)
-        before, plan = plan, await apply_plan(imports, plan)
+        before, plan = plan, await apply_plan(imports, plan, options.name)
         if not options.json:
             report.show_failures(before, plan)
         ids = [row.phone_number_id for row in plan.rows if row.action in ("create", "update")]
@@ -170,9 +171,9 @@ def confirm(plan: ImportPlan, options: ImportOptions) -> None:
         typer.confirm(f"Go ahead with {plan.to_do} changes?", abort=True, err=True)
 
 
-async def apply_plan(imports: Imports, plan: ImportPlan) -> ImportPlan:
+async def apply_plan(imports: Imports, plan: ImportPlan, name: str) -> ImportPlan:
     """Apply, with progress on a terminal."""
     out = report.console(errors=True)
     with Progress(console=out, disable=not out.is_terminal, transient=True) as progress:
         task = progress.add_task("Registering", total=len(plan.rows))
-        return await imports.apply(ACTOR, plan, lambda _row: progress.advance(task))
+        return await imports.apply(ACTOR, plan, lambda _row: progress.advance(task), name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from service.domain.ids import find_uuid
 from service.domain.people import Role
 from service.domain.wording import audit_phrases as phrases
 from service.domain.wording.audit_phrases import Phrase
@@ -33,6 +34,7 @@ Reversal = Literal[
     "pause_reconciling",
     "unignore_number",
     "ignore_number",
+    "undo_import",
 ]
 """The use case that undoes a change."""
 
@@ -49,6 +51,7 @@ class AuditEntry:
     """One change. `before` is None for a new object, `after` for a removed one.
 
     `undoes` is the entry that this one reversed, `undone_by` the last entry that reversed this one.
+    `part_of` is the entry of the import whose row made this change, or of its undo.
     """
 
     id: int
@@ -62,6 +65,7 @@ class AuditEntry:
     after: Mapping[str, Any] | None
     undoes: int | None = None
     undone_by: int | None = None
+    part_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,14 @@ ACTIONS: Mapping[str, AuditAction] = {
         AuditAction(
             "import.created", "import", "uploaded {name} to import its numbers", IMPORT_PAGE
         ),
-        AuditAction("import.applied", "import", "imported the numbers of {name}", IMPORT_PAGE),
+        AuditAction(
+            "import.applied",
+            "import",
+            phrases.describe_import,
+            IMPORT_PAGE,
+            undo="undo_import",
+        ),
+        AuditAction("import.undone", "import", "took back the import of {name}", IMPORT_PAGE),
         AuditAction("import.canceled", "import", "canceled the import of {name}", IMPORT_PAGE),
         AuditAction("reconcile.ordered", "reconciliation", "started a repair of all numbers"),
         AuditAction(
@@ -243,4 +254,6 @@ def page_of(entry: AuditEntry) -> str | None:
     action = ACTIONS.get(entry.action)
     if action is None or action.page is None:
         return None
+    if action.kind == "import" and find_uuid(entry.object_id) is None:
+        return None  # of the command line, which keeps no plan
     return action.page.format(object=entry.object_id)

@@ -9,19 +9,21 @@ from service.domain.ids import find_uuid
 from service.store.pool import Connection, Pool
 
 RECORD = """
-INSERT INTO callgate.audit (actor, source, action, object_type, object_id, before, after, undoes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
+INSERT INTO callgate.audit (
+    actor, source, action, object_type, object_id, before, after, undoes, part_of)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
 """
 
 COLUMNS = """
 SELECT a.id, a.at, a.actor, a.source, a.action, a.object_type, a.object_id, a.before, a.after,
-    a.undoes, (SELECT max(u.id) FROM callgate.audit u WHERE u.undoes = a.id) AS undone_by
+    a.undoes, a.part_of, (SELECT max(u.id) FROM callgate.audit u WHERE u.undoes = a.id) AS undone_by
 FROM callgate.audit a
 """
 
 FIND = COLUMNS + "WHERE a.id = $1"
 
-# $1 is the last entry seen: pages go by the instant, found by its id.
+# $1 is the last entry seen: pages go by the instant, found by its id. Parts of an entry are listed
+# with $9, and where an object or an action is asked for.
 PAGE = """
     (a.at, a.id) < (coalesce((SELECT l.at FROM callgate.audit l WHERE l.id = $1), 'infinity'),
         coalesce($1::bigint, 9223372036854775807))
@@ -30,13 +32,16 @@ PAGE = """
     AND ($4::text IS NULL OR a.object_id = $4) AND ($5::text IS NULL OR a.actor = $5)
     AND ($6::text IS NULL OR a.action = $6) AND ($7::text IS NULL OR a.object_type = $7)
     AND ($8::text IS NULL OR a.source = $8)
-ORDER BY a.at DESC, a.id DESC LIMIT $9
+    AND (CASE WHEN $9::bigint IS NOT NULL THEN a.part_of = $9
+        ELSE a.part_of IS NULL OR $4 IS NOT NULL OR $6 IS NOT NULL END)
+ORDER BY a.at DESC, a.id DESC LIMIT $10
 """
 
 LIST = COLUMNS + "WHERE" + PAGE
 
 # One statement a filter, the one that leaves least first, so that each has its own index.
 LIST_BY = (
+    COLUMNS + "WHERE a.part_of = $9 AND" + PAGE,
     COLUMNS + "WHERE a.object_id = $4 AND" + PAGE,
     COLUMNS + "WHERE a.actor = $5 AND" + PAGE,
     COLUMNS + "WHERE a.action = $6 AND" + PAGE,
@@ -80,10 +85,11 @@ async def record_audit(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     undoes: int | None = None,
+    part_of: int | None = None,
 ) -> int:
     """Append an entry, in the transaction of the change itself, and return its id."""
     made: int = await connection.fetchval(
-        RECORD, actor, source, action, object_type, str(object_id), before, after, undoes
+        RECORD, actor, source, action, object_type, str(object_id), before, after, undoes, part_of
     )
     return made
 
@@ -103,14 +109,16 @@ async def list_audit(
     action: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    part_of: int | None = None,
     before_id: int | None = None,
     limit: int,
 ) -> list[AuditEntry]:
-    """Entries, newest first; `until` is exclusive."""
-    filters = (object_id, actor, action, object_type, source)
-    statement = next(
-        (by for by, value in zip(LIST_BY, filters, strict=True) if value is not None), LIST
-    )
+    """Entries, newest first; `until` is exclusive.
+
+    Without `part_of`, `object_id` and `action`, entries that are parts of another are left out.
+    """
+    filters = (object_id, actor, action, object_type, source, part_of)
+    statement = statement_for(filters)
     rows = await pool.fetch(statement, before_id, since, until, *filters, limit)
     return [AuditEntry(**dict(row)) for row in rows]
 
@@ -125,15 +133,20 @@ async def count_audit(
     action: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    part_of: int | None = None,
 ) -> int:
     """How many entries match; one more than `MOST_COUNTED` stands for more."""
-    filters = (object_id, actor, action, object_type, source)
-    statement = next(
-        (by for by, value in zip(LIST_BY, filters, strict=True) if value is not None), LIST
-    )
+    filters = (object_id, actor, action, object_type, source, part_of)
+    statement = statement_for(filters)
     counted = f"SELECT count(*) FROM ({statement}) AS found"  # noqa: S608 - constants
     found: int = await pool.fetchval(counted, None, since, until, *filters, MOST_COUNTED + 1)
     return found
+
+
+def statement_for(filters: Sequence[object]) -> str:
+    """The statement that begins with the filter that leaves least."""
+    ranked = (filters[-1], *filters[:-1])
+    return next((by for by, value in zip(LIST_BY, ranked, strict=True) if value is not None), LIST)
 
 
 async def find_names(pool: Pool, ids: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from service.admin.actor import Actor
+from service.admin.changes import record, transaction
 from service.admin.errors import InvalidOrganizationNameError
 from service.admin.imports.csv_file import CellError, RowFault
 from service.admin.imports.number_rows import ImportRow, parse_label, parse_organization
@@ -117,14 +118,21 @@ class Imports:
         return ImportPlan(planned, warning_of(known))
 
     async def apply(
-        self, actor: Actor, plan: ImportPlan, progress: Callable[[PlannedRow], None]
+        self,
+        actor: Actor,
+        plan: ImportPlan,
+        progress: Callable[[PlannedRow], None],
+        name: str = "a plan",
     ) -> ImportPlan:
         """Apply the plan row by row; report and return the result of each.
+
+        The audit has one entry of the import, which names its file, and those of the rows as parts.
 
         A row that fails becomes an `error`, and the rest continues. The numbers are then due: the
         loop of a running service configures them. Raises `ForbiddenError`.
         """
         actor.require_admin()
+        actor = await self.begin(actor, plan, name)
         done, away = list[PlannedRow](), 0
         for row in plan.rows:
             outcome = row
@@ -136,6 +144,18 @@ class Imports:
         applied = replace(plan, rows=tuple(done))
         log.info("numbers.imported", **applied.figures)
         return applied
+
+    async def begin(self, actor: Actor, plan: ImportPlan, name: str) -> Actor:
+        """Record the import; the actor of its rows. A database that is away fails each row."""
+        if not plan.to_do:
+            return actor
+        after = {"name": name, "rows": dict(plan.figures)}
+        try:
+            async with transaction(self.pool) as connection:
+                made = await record(connection, actor, "import.applied", name, after=after)
+        except UNAVAILABLE:
+            return actor
+        return replace(actor, part_of=made)
 
     async def apply_row(self, actor: Actor, row: PlannedRow, *, skip: bool) -> PlannedRow:
         """Apply one row in its own transaction; return it with its number's id, or with its error."""

@@ -23,7 +23,7 @@ from service.store.leases import holding
 from service.store.phone_numbers import imports as store
 from service.store.phone_numbers import lookups
 from service.store.phone_numbers.imports import ImportClaim, ImportJob, ImportRecord, Show
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import UNAVAILABLE, Connection, Pool
 
 MAX_ROWS = 10_000
 PLAN_SECONDS = 20.0
@@ -141,8 +141,9 @@ class ImportJobs:
             if job.state == "canceled":
                 raise ConflictError("This import was canceled. Upload the file again.")
             if job.state == "planned":
-                await store.start(connection, import_id, actor.name)
-                await self.audit(connection, actor, "import.applied", job)
+                rows = await self.planned(import_id)
+                entry = await self.audit(connection, actor, "import.applied", job, rows=rows)
+                await store.start(connection, import_id, actor.name, entry)
         self.woken.set()
 
     async def cancel(self, actor: Actor, import_id: UUID) -> None:
@@ -158,9 +159,17 @@ class ImportJobs:
                 await store.cancel(connection, import_id)
                 await self.audit(connection, actor, "import.canceled", job)
 
-    async def audit(self, connection: Any, actor: Actor, action: str, job: ImportJob) -> None:
-        after = {"name": job.file_name}
-        await record(connection, actor, action, job.id, after=after)
+    async def planned(self, import_id: UUID) -> dict[str, int]:
+        """How many rows there are of each planned action."""
+        figures = await self.figures(import_id)
+        return {name: figures.planned(name) for name in ("create", "update", "unchanged", "error")}
+
+    async def audit(
+        self, connection: Connection, actor: Actor, action: str, job: ImportJob, **after: Any
+    ) -> int:
+        return await record(
+            connection, actor, action, job.id, after={"name": job.file_name, **after}
+        )
 
     def background(self) -> BackgroundLoop:
         """Applies imports, one after the other."""
@@ -187,7 +196,7 @@ class ImportJobs:
 
     async def carry_out(self, held: ImportClaim) -> bool:
         """Apply row by row, recording each result. False while PostgreSQL does not answer."""
-        actor = Actor(held.applied_by, "admin", held.source)
+        actor = Actor(held.applied_by, "admin", held.source, part_of=held.audit_id)
         while rows := await store.list_pending_rows(self.pool, held, BATCH):
             for row in rows:
                 done = await self.apply_row(actor, planned_of(row))

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from service.admin.actor import Actor
-from service.admin.changes import Freshen, freshen_all, record, transaction
+from service.admin.changes import RESTORE_REMARK, Freshen, freshen_all, record, transaction
 from service.admin.requests.versions import check_version, version_of
 from service.domain.errors import (
     CallgateError,
@@ -75,7 +75,7 @@ def number_version(number: PhoneNumber) -> str:
 
 def audited(number: PhoneNumber) -> dict[str, Any]:
     """The fields for an audit entry, which also says what a release cannot restore."""
-    lost = {"former_webhook_secret": NOT_RESTORABLE} if number.secret_lost else {}
+    lost = {RESTORE_REMARK: NOT_RESTORABLE} if number.secret_lost else {}
     return {**fields_of(number), **lost}
 
 

@@ -64,6 +64,13 @@ def describe_removal(entitlement: str) -> Phrase:
     return describe
 
 
+def describe_import(name: str, _before: Values, after: Values) -> str:
+    rows = after.get("rows") or {}
+    words = {"create": "to add", "update": "to change", "unchanged": "unchanged", "error": "failed"}
+    told = [f"{rows[kind]} {word}" for kind, word in words.items() if rows.get(kind)]
+    return f"imported {name}{': ' if told else ''}{', '.join(told)}"
+
+
 def describe_pause(name: str, _before: Values, after: Values) -> str:
     end = f" until {format_instant(after['until'])}" if after.get("until") else ""
     return f"paused {name}{end}: “{after.get('reason')}”"

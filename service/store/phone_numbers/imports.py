@@ -19,7 +19,7 @@ AT_ONCE = 1000
 
 COLUMNS = """
 SELECT id, created_by, source, created_at, file_name, state, warning, applied_by, applied_at,
-    finished_at
+    finished_at, audit_id
 FROM callgate.imports
 """
 
@@ -69,7 +69,8 @@ FROM callgate.import_rows WHERE import_id = $1 GROUP BY 1, 2
 """
 
 START = """
-UPDATE callgate.imports SET state = 'applying', applied_by = $2, applied_at = now() WHERE id = $1
+UPDATE callgate.imports SET state = 'applying', applied_by = $2, applied_at = now(), audit_id = $3
+WHERE id = $1
 """
 
 # The claim stays: the row being applied is still recorded, and is the last one.
@@ -81,7 +82,7 @@ WHERE id = (
     SELECT id FROM callgate.imports
     WHERE state = 'applying' AND (claimed_until IS NULL OR claimed_until < now())
     ORDER BY applied_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, claim, applied_by, source
+RETURNING id, claim, applied_by, source, audit_id
 """
 
 LIST_PENDING_ROWS = """
@@ -121,7 +122,7 @@ RELEASE = "UPDATE callgate.imports SET claimed_until = NULL WHERE id = $1 AND cl
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """One import without its rows."""
+    """One import without its rows. `audit_id` is the entry of its application."""
 
     id: UUID
     created_by: str
@@ -133,6 +134,7 @@ class ImportJob:
     applied_by: str | None
     applied_at: datetime | None
     finished_at: datetime | None
+    audit_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ class ImportClaim:
     number: int
     applied_by: str
     source: str
+    audit_id: int | None
 
 
 async def find(pool: Pool, import_id: UUID) -> ImportJob | None:
@@ -220,8 +223,8 @@ async def count_rows(pool: Pool, import_id: UUID) -> dict[tuple[str, str], int]:
     return {(row["action"], row["outcome"]): row["rows"] for row in rows}
 
 
-async def start(connection: Connection, import_id: UUID, by: str) -> None:
-    await connection.execute(START, import_id, by)
+async def start(connection: Connection, import_id: UUID, by: str, audit_id: int) -> None:
+    await connection.execute(START, import_id, by, audit_id)
 
 
 async def cancel(connection: Connection, import_id: UUID) -> None:
@@ -233,7 +236,7 @@ async def claim(pool: Pool) -> ImportClaim | None:
     row = await pool.fetchrow(CLAIM, LEASE_SECONDS)
     if row is None:
         return None
-    return ImportClaim(row["id"], row["claim"], row["applied_by"], row["source"])
+    return ImportClaim(*row.values())
 
 
 async def renew(pool: Pool, held: ImportClaim) -> bool:

@@ -31,6 +31,7 @@ class AuditOperations:
             action=query.action,
             since=query.since,
             until=query.until,
+            part_of=query.part_of,
             before_id=after[0] if after else None,
             limit=query.limit + 1,
         )

@@ -184,6 +184,7 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "after": STORED_PLAN,
         "undoes": None,
         "undone_by": None,
+        "part_of": None,
     },
     tokens.TokenBody: {"name": "billing", "role": "admin", "scopes": ["organizations"]},
     tokens.Token: TOKEN,

@@ -65,6 +65,7 @@ QUERIES = {
     "gate": "Only calls that were decided at this gate.",
     "since": "From this instant on.",
     "until": "Before this instant.",
+    "part_of": "The id of the entry of an import: the changes that its rows made.",
     "at": "The instant that the answer is about; now without it.",
     "as_of": "When the billing system removed it; an older change answers 409.",
     "ignored": "Ignored numbers instead of open ones.",

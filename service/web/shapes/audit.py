@@ -2,11 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from service.web.shapes.bodies import ResponseBody
-from service.web.shapes.fields import SEARCHABLE, Instant, Searched
+from service.web.shapes.fields import SEARCHABLE, Instant, Searched, digits_of
 from service.web.shapes.paging import PageQuery
+
+PartOf = Annotated[int, BeforeValidator(digits_of), Field(ge=1, le=2**63 - 1)]
 
 
 class AuditEntry(ResponseBody):
@@ -21,10 +23,15 @@ class AuditEntry(ResponseBody):
     after: dict[str, Any] | None
     undoes: int | None
     undone_by: int | None
+    part_of: int | None
 
 
 class AuditQuery(PageQuery):
-    """Filters: the object, the actor, the source, the action and the time; `until` is exclusive."""
+    """Filters: the object, the actor, the source, the action and the time; `until` is exclusive.
+
+    The changes that the rows of an import made are listed with `part_of`, the id of the import's
+    entry, and by `object_id` and `action`.
+    """
 
     object_type: Searched | None = None
     object_id: Searched | None = None
@@ -33,3 +40,4 @@ class AuditQuery(PageQuery):
     action: Searched | None = None
     since: Instant | None = None
     until: Instant | None = None
+    part_of: PartOf | None = None

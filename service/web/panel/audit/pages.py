@@ -49,6 +49,7 @@ class AuditPages:
             "action": query.action,
             "since": query.since,
             "until": query.until,
+            "part_of": query.part_of,
         }
         entries = await list_audit(
             self.pool, **wanted, before_id=after[0] if after else None, limit=query.limit + 1

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from service.admin.undo import Undo
+from service.admin.undo import Undo, Undone
 from service.domain.audit import page_of
 from service.domain.errors import NotFoundError
+from service.web.panel.kit.charts import counted
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 
@@ -17,6 +18,21 @@ def entry_id(visit: Visit) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise NotFoundError("This page does not exist.")
     return int(text)
+
+
+SHOWN = 10
+
+
+def notice_of(undone: Undone) -> str:
+    """What was undone; of an import also the rows that are left."""
+    rows = undone.rows
+    if rows is None:
+        return "The change was undone."
+    text = f"Rows undone: {counted(rows.undone)}."
+    if rows.left:
+        more = ", …" if len(rows.left) > SHOWN else ""
+        text += f" Left as they are: {', '.join(rows.left[:SHOWN])}{more}."
+    return f"{text} More rows are to be undone: undo again." if rows.is_unfinished else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +49,6 @@ class UndoPages:
         page = page_of(undone.entry) or f"audit/{undone.entry.id}"
         return await visit.go(
             f"{ROOT}/{page}",
-            notice="The change was undone.",
-            undo=undone.audit_id,
+            notice=notice_of(undone),
+            undo=None if undone.rows else undone.audit_id,
         )

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.admin.timeline import TimelineEvent
-from service.domain.audit import page_of
+from service.domain.audit import AuditEntry, page_of
 from service.domain.phone_numbers import FieldDrift
 from service.domain.wording.labels import Tone, label_slug
 from service.web.panel.kit.visit import ROOT, Visit
+
+WITH_ROWS = ("import.applied", "import.undone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,9 @@ class EventView:
     changes: Sequence[FieldDrift]
     undo: str
     undone_by: int
+    part_of: int
+    rows: str
+    """The address of the changes of an import's rows; "" for another change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,18 @@ def event_view(event: TimelineEvent, visit: Visit) -> EventView:
         event.description.sentence,
         entry.actor if entry else "",
         entry.source if entry else "",
-        ", ".join(label_slug(reason) for reason in day.reasons) if day else "",
+        ", ".join(label_slug(reason) for reason in day.reasons) if day else part_note(entry),
         event.description.changes,
         f"{ROOT}/undo/{entry.id}" if entry and may_undo else "",
         (entry.undone_by or 0) if entry else 0,
+        (entry.part_of or 0) if entry else 0,
+        f"{ROOT}/audit?part_of={entry.id}" if entry and entry.action in WITH_ROWS else "",
     )
+
+
+def part_note(entry: AuditEntry | None) -> str:
+    """Which import made a change."""
+    return f"by a row of change {entry.part_of}" if entry and entry.part_of else ""
 
 
 def object_view(event: TimelineEvent) -> ObjectView:

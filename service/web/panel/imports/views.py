@@ -105,6 +105,17 @@ class ImportView:
         return f"Apply {counted(to_do)} {'row' if to_do == 1 else 'rows'}" if to_do else ""
 
     @property
+    def undo(self) -> str:
+        """The address that undoes the import; "" before it is applied."""
+        done = self.job.state in ("applied", "canceled") and self.figures.became("done") > 0
+        return f"{ROOT}/undo/{self.job.audit_id}" if done and self.job.audit_id else ""
+
+    @property
+    def changes(self) -> str:
+        """The address of the changes that its rows made."""
+        return f"{ROOT}/audit?part_of={self.job.audit_id}" if self.job.audit_id else ""
+
+    @property
     def cards(self) -> list[tuple[str, int]]:
         figures = self.figures
         if not self.is_planned:

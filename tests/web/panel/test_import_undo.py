@@ -1,0 +1,60 @@
+"""An import is one entry of the audit, with its rows behind it, and one undo."""
+
+from service.sandbox.server import SandboxVapi
+from tests.support.service import Replica, eventually
+from tests.support.visiting import visiting
+from tests.web.panel.test_imports import upload
+
+
+async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner = await callgate.add_organization("Bakery")
+    ids = vapi.add_numbers(4)
+    first = await callgate.add_number(owner, ids[0])
+    async with visiting(callgate) as ada:
+        page = (
+            await upload(ada, *(f"{one},Bakery,Line {at},request" for at, one in enumerate(ids)))
+        ).url
+        await ada.post(f"{page}/apply")
+
+        async def over() -> bool:
+            return "4 done, 0 unchanged, 0 failed" in (await ada.get(page)).text
+
+        await eventually(over)
+        entries = (await callgate.api("GET", "/audit")).json["items"]
+        assert [one["action"] for one in entries][:2] == ["import.applied", "import.created"]
+        applied = entries[0]
+        assert applied["after"]["rows"] == {"create": 3, "update": 1, "unchanged": 0, "error": 0}
+        rows = (await callgate.api("GET", f"/audit?part_of={applied['id']}")).json["items"]
+        assert sorted(one["action"] for one in rows) == [
+            "phone_number.changed",
+            *["phone_number.created"] * 3,
+        ]
+        # The history of each number says which import it was.
+        history = (await callgate.api("GET", f"/audit?object_id={first['id']}")).json["items"]
+        assert history[0]["part_of"] == applied["id"]
+        shown = await ada.get(f"/audit/{applied['id']}")
+        assert "Imported numbers.csv: 3 to add, 1 to change." in shown.text
+        assert "View the changes of the rows" in shown.text
+        assert f"change {applied['id']}" in (await ada.get(f"/audit/{history[0]['id']}")).text
+        # Another admin changes one of the numbers.
+        items = (await callgate.api("GET", "/phone-numbers")).json["items"]
+        changed = next(one for one in items if one["label"] == "Line 2")
+        await callgate.api("PATCH", f"/phone-numbers/{changed['id']}", {"label": "Orders"})
+        undone = await ada.post(f"/undo/{applied['id']}")
+        assert "Rows undone: 3." in undone.text
+        assert "Orders (changed since)" in undone.text
+    left = (await callgate.api("GET", "/phone-numbers")).json["items"]
+    assert {one["vapi_phone_number_id"]: one["label"] for one in left} == {
+        ids[0]: first["label"],
+        ids[2]: "Orders",
+    }
+    assert {one["gate"] for one in left if one["id"] == first["id"]} == {"event"}
+    top = (await callgate.api("GET", "/audit?limit=1")).json["items"][0]
+    assert (top["action"], top["undoes"]) == ("import.undone", applied["id"])
+    rows = (await callgate.api("GET", f"/audit?part_of={top['id']}")).json["items"]
+    assert sorted(one["action"] for one in rows) == [
+        "phone_number.changed",
+        *["phone_number.released"] * 2,
+    ]
