@@ -3,6 +3,7 @@
 from service.domain.errors import CallgateError
 from service.serve.database import StartError
 from service.settings import SettingsError
+from service.store.failures import describe_away
 from service.store.installation import WrongModeError
 from service.store.pool import UNAVAILABLE
 from service.store.pooling import PoolingError
@@ -25,5 +26,5 @@ def describe(error: Exception) -> str | None:
     if isinstance(error, FIXABLE):
         return str(error)
     if isinstance(error, UNAVAILABLE):
-        return f"The database does not answer ({type(error).__name__}): check DATABASE_URL."
+        return describe_away(error)
     return None

@@ -3,8 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
+import structlog
+
 from service.settings import Settings
-from service.store.failures import UNUSABLE
+from service.store.failures import UNUSABLE, describe_away
 from service.store.installation import Mode, WrongModeError, claim_for
 from service.store.pool import UNAVAILABLE, create_pool
 from service.store.pooling import PoolingError, verify_direct, verify_same
@@ -13,6 +15,10 @@ from service.store.schema import SchemaError, check_schema, is_empty, migrate
 
 START_SECONDS = 30.0
 AGAIN_SECONDS = 0.5
+TELL_SECONDS = 5.0
+"""How often the log says what a start waits for; the first time at once."""
+
+log = structlog.get_logger()
 
 
 class StartError(Exception):
@@ -61,7 +67,8 @@ async def prepare_database(database: Database, mode: Mode, seconds: float = STAR
     refused, with the command that migrates it. Raises `StartError`; if PostgreSQL does not answer for
     so many seconds, `DatabaseAwayError`.
     """
-    deadline = asyncio.get_running_loop().time() + seconds
+    clock = asyncio.get_running_loop().time
+    deadline, told_at = clock() + seconds, float("-inf")
     while True:
         try:
             await check_database(database, mode)
@@ -70,10 +77,12 @@ async def prepare_database(database: Database, mode: Mode, seconds: float = STAR
         except UNUSABLE as exc:
             raise StartError(f"PostgreSQL cannot be used: {exc}. Check DATABASE_URL.") from None
         except UNAVAILABLE as exc:
-            if asyncio.get_running_loop().time() > deadline:
-                raise DatabaseAwayError(
-                    f"PostgreSQL does not answer ({type(exc).__name__}): check DATABASE_URL."
-                ) from None
+            if clock() > deadline:
+                raise DatabaseAwayError(describe_away(exc)) from None
+            if clock() - told_at > TELL_SECONDS:
+                told_at = clock()
+                left = round(deadline - told_at)
+                log.warning("service.waiting_for_database", why=describe_away(exc), seconds=left)
             await asyncio.sleep(AGAIN_SECONDS)
         else:
             return

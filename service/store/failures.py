@@ -3,6 +3,7 @@
 The tables are by family of SQLSTATEs, so that a class that a later asyncpg adds has a class of ours too.
 """
 
+import socket
 import ssl
 from typing import Literal
 
@@ -77,3 +78,17 @@ def classify(error: BaseException) -> FailureClass:
     if isinstance(error, UNAVAILABLE) or type(error) is asyncpg.PostgresError:
         return "unavailable"
     return "refused" if isinstance(error, REFUSED) else "bug"
+
+
+def describe_away(error: BaseException) -> str:
+    """Why PostgreSQL cannot be reached and what to check, without a part of its address."""
+    if isinstance(error, socket.gaierror):
+        return "The host name in DATABASE_URL does not resolve. Check its spelling and the DNS."
+    if isinstance(error, ConnectionRefusedError):
+        return "The host in DATABASE_URL refuses connections. Check the port, and whether PostgreSQL runs."
+    if isinstance(error, TimeoutError):
+        return (
+            "PostgreSQL does not answer in time. Check the host and port in DATABASE_URL, and "
+            "firewalls between."
+        )
+    return f"PostgreSQL does not answer ({type(error).__name__}). Check DATABASE_URL."

@@ -1,11 +1,12 @@
 """Every class of asyncpg has a class of ours, by the family of its SQLSTATE."""
 
 import inspect
+import socket
 
 import asyncpg
 import pytest
 
-from service.store.failures import UNAVAILABLE, FailureClass, classify
+from service.store.failures import UNAVAILABLE, FailureClass, classify, describe_away
 
 EXPECTED: dict[str, FailureClass] = {
     "08": "unavailable",  # connection
@@ -79,3 +80,18 @@ def test_what_is_caught_as_unavailable_is_classed_so() -> None:
         caught = issubclass(kind, UNAVAILABLE)
         if kind is not asyncpg.PostgresError:
             assert caught == (classify(kind("text")) in ("unavailable", "conflict")), kind
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "does not resolve"),
+        (ConnectionRefusedError(111, "refused"), "refuses connections"),
+        (TimeoutError(), "in time"),
+        (asyncpg.CannotConnectNowError("starting"), "CannotConnectNowError"),
+    ],
+)
+def test_an_unreachable_server_is_told_with_what_to_check(error: Exception, words: str) -> None:
+    told = describe_away(error)
+    assert words in told
+    assert "DATABASE_URL" in told
