@@ -85,7 +85,9 @@ def describe_away(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
         return "The host name in DATABASE_URL does not resolve. Check its spelling and the DNS."
     if isinstance(error, ConnectionRefusedError):
-        return "The host in DATABASE_URL refuses connections. Check the port, and whether PostgreSQL runs."
+        return (
+            "The host in DATABASE_URL refuses connections. Check the port and that PostgreSQL runs."
+        )
     if isinstance(error, TimeoutError):
         return (
             "PostgreSQL does not answer in time. Check the host and port in DATABASE_URL, and "
