@@ -17,11 +17,12 @@ from service.domain.phone_numbers import Pause
 from service.domain.wording.labels import format_count, format_utc
 from service.store import doctor, roles
 from service.store.bounded import at_most
-from service.store.calls import metrics
+from service.store.calls import metrics, unanswered
 from service.store.calls.claims import count_recent_claims
 from service.store.people import sessions
 from service.store.phone_numbers import transfers
 from service.store.phone_numbers.successors import count_successors
+from service.store.phone_numbers.unanswered import count_unanswered
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
 from service.store.reconcile.lists import ListFaults, find_list_faults
@@ -45,8 +46,8 @@ NUMBER_KINDS: Mapping[str, str] = {
 }
 """The kind of condition of numbers in each state that needs attention."""
 
-SHOWN_BY_NUMBER: frozenset[HoleKind] = frozenset({"not_in_sync", "shadowed"})
-"""Holes that the conditions of the numbers' states already say."""
+SHOWN_BY_NUMBER: frozenset[HoleKind] = frozenset({"not_in_sync", "shadowed", "no_answer"})
+"""Holes that the conditions of the numbers already say."""
 
 UNSEEN: frozenset[HoleKind] = frozenset({"web_unregistered"})
 """Only a hole if such calls exist, which cannot be seen from here."""
@@ -96,6 +97,16 @@ def number_conditions(by_state: Mapping[str, int], fought: int, late: bool) -> I
         count = by_state.get(name, 0)
         if count and (name != "pending" or late):
             yield condition(kind, numbers=format_numbers(count))
+
+
+async def read_answers(pool: Pool) -> list[Condition]:
+    """Numbers whose granted calls nothing answers, as configured and as seen at their last call."""
+    found = []
+    if count := await count_unanswered(pool):
+        found.append(condition("numbers_unanswered", numbers=format_numbers(count)))
+    if count := await unanswered.count_numbers(pool):
+        found.append(condition("calls_unanswered", numbers=format_numbers(count)))
+    return found
 
 
 def hangup_conditions(hangups: Mapping[str, int]) -> Iterator[Condition]:
@@ -159,6 +170,7 @@ class StoredConditions:
         by_state = await states.count_by_state(self.pool)
         late = bool(await doctor.list_unhealthy(self.pool, "pending", 1))
         found += (one for one in number_conditions(by_state, fought, late) if self.is_watched(one))
+        found += await read_answers(self.pool)
         found += hangup_conditions(await doctor.count_hangups(self.pool))
         if claimed := await count_recent_claims(self.pool):
             calls = format_count(claimed, "call", "calls")

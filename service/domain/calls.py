@@ -4,6 +4,7 @@ Reports are claims, and sums are built on them: a report whose figures exceed th
 and loses them. Vapi's own record of the call replaces the figures of reports.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,6 +28,13 @@ COST_PER_MINUTE = Decimal(5)
 """US dollars: ten times what the dearest models, voices and carriers come to together."""
 COST_OF_A_CALL = Decimal(1)
 """US dollars that a call may cost in any case, however short it is."""
+
+
+UNANSWERED_ENDS = (
+    "^(assistant-request-(failed|returned-(error|unspeakable-error|invalid-assistant|no-assistant))$"
+    "|assistant-(not-found|not-valid|join-timed-out)$|call[.-]start[.-]error-)"
+)
+"""A pattern of Vapi's reasons for the end of a call that nothing answered (its `endedReason`)."""
 
 
 class HangupState(StrEnum):
@@ -124,6 +132,12 @@ class Call:
     cut_at: datetime | None = None
     cut_reason: str | None = None
     missed: bool = False
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the call was allowed, and Vapi ended it because nothing answered it."""
+        granted = not self.blocked and self.cut_at is None and self.organization_id is not None
+        return granted and bool(re.match(UNANSWERED_ENDS, self.ended_reason or ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from service.domain.condition_kinds import ConditionKind, Severity
+from service.domain.wording import answer_conditions as answers
 from service.domain.wording import clock_conditions as clock
 from service.domain.wording import conditions as replica
 from service.domain.wording import doctor_conditions as doctor
@@ -23,6 +24,7 @@ CONDITIONS: Mapping[str, ConditionKind] = {
         *clock.CLOCK_KINDS,
         *panel.PANEL_KINDS,
         *replica.RECONCILE_KINDS,
+        *answers.ANSWER_KINDS,
         *vapi.VAPI_KINDS,
         *replica.CALL_KINDS,
         *storage.STORAGE_KINDS,

@@ -46,3 +46,18 @@ class Decision:
     @property
     def allowed(self) -> bool:
         return self.effect is Effect.ALLOW
+
+
+DEFAULT = "default"
+"""The decider of calls that no policy decided."""
+
+
+def decider_of(decision: Decision) -> str:
+    """The policy whose verdict decided, `default` if none did: an abstaining policy only gives the
+    reason."""
+    deciding = {"allow", "deny"}
+    for entry in decision.trace:
+        named = entry.policy == decision.determined_by
+        if named and (entry.counted_as or entry.effect) in deciding:
+            return entry.policy
+    return DEFAULT

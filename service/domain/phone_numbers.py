@@ -93,6 +93,7 @@ class PhoneNumber:
 
     `secret_lost`: its former webhook had a secret that Vapi does not show, so that a release cannot
     restore it. `successor_vapi_id`: the number is missing, and Vapi has it again under this id.
+    `unanswered`: nothing answers its granted calls: the target that Vapi does not have, or `nothing`.
     """
 
     id: UUID
@@ -107,5 +108,6 @@ class PhoneNumber:
     conditions: Conditions = field(default_factory=Conditions)
     secret_lost: bool = False
     successor_vapi_id: str | None = None
+    unanswered: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None

@@ -58,6 +58,16 @@ class WebhookClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """What answers granted calls of a number: whether an assistant, squad or workflow is `attached` at
+    Vapi, and which target of its answer Vapi does not have (`assistant <id>`)."""
+
+    phone_number_id: UUID
+    attached: bool
+    missing: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PassResult:
     """The result of one pass. `retry_in` is in seconds; None: no retry is scheduled.
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from service.domain.priority import Priority
+from service.domain.reconcile import AnswerFacts, WebhookClaim
 from service.reconcile.observe import MOST_MEMBERS, Observer, member_ids
+from service.reconcile.steps.answering import Answerers, find_answer
 from service.reconcile.steps.route import Bound
 from service.vapi.bindings import routing_fields
 from service.vapi.client import VapiClient
@@ -150,6 +152,23 @@ class VapiListing:
             raw = await self.one(self.client.get_workflow, workflow_id)
             self.workflows[workflow_id] = WorkflowView(routing_fields(raw)) if raw else None
         return self.workflows[workflow_id]
+
+    async def answer(self, claim: WebhookClaim, number: PhoneNumberView) -> AnswerFacts | None:
+        """What answers granted calls of a number; None if it is neither listed nor could be read."""
+
+        async def assistant(item_id: str) -> bool:
+            return await self.assistant(item_id) is not None
+
+        async def squad(item_id: str) -> bool:
+            return await self.squad(item_id) is not None
+
+        async def workflow(item_id: str) -> bool:
+            return await self.workflow(item_id) is not None
+
+        try:
+            return await find_answer(claim, number, Answerers(assistant, squad, workflow))
+        except UnreadError:
+            return None
 
     async def listed(self, name: str, pages: AsyncIterator[BarePage[View]]) -> AsyncIterator[View]:
         """The objects of a list; an error ends it and is a gap. Raises `VapiUnauthorizedError`."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from service.domain.priority import Priority
+from service.domain.reconcile import AnswerFacts, WebhookClaim
+from service.reconcile.steps.answering import Answerers, find_answer
 from service.reconcile.steps.route import Bound
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiNotFoundError
@@ -69,6 +71,26 @@ class Observer:
                     await self.client.get_traffic(assistant_id, priority)
                 )
         return replace(bound, splits=found)
+
+    async def answer(
+        self, claim: WebhookClaim, number: PhoneNumberView, bound: Bound | None, priority: Priority
+    ) -> AnswerFacts:
+        """What answers granted calls of a number; `bound` is what was read of it already."""
+        known = {} if bound is None else bound.assistants
+
+        async def assistant(item_id: str) -> bool:
+            found = item_id in known or await self.found(
+                self.client.get_assistant, item_id, priority
+            )
+            return bool(found)
+
+        async def squad(item_id: str) -> bool:
+            return bool(await self.found(self.client.get_squad, item_id, priority))
+
+        async def workflow(item_id: str) -> bool:
+            return bool(await self.found(self.client.get_workflow, item_id, priority))
+
+        return await find_answer(claim, number, Answerers(assistant, squad, workflow))
 
     async def assistant(self, assistant_id: str, priority: Priority) -> AssistantView:
         """Read one assistant."""

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from service.domain.phone_numbers import SyncState
+from service.domain.reconcile import AnswerFacts
 from service.domain.standing import AccessStanding
 from service.domain.sweeps import MissingNumber, Repair, SweepReport
 from service.reconcile import brakes
@@ -20,6 +21,7 @@ from service.reconcile.steps.number_facts import ObservedNumber
 from service.reconcile.steps.number_pass import NumberPass
 from service.reconcile.steps.number_plan import NumberPlan, number_plan
 from service.store.phone_numbers import successors
+from service.store.phone_numbers.unanswered import record_answers
 from service.store.pool import Pool
 from service.store.reconcile import sweeps
 from service.store.reconcile.sweeps import SeenNumber
@@ -37,7 +39,7 @@ class SweepPage:
     """Counts over all pages. `ordered`: an admin asked for the sweep. `expected` repairs do not count
     for the brake: an admin ordered them, or only our secret is new. `recheck`: the stored state of
     these numbers is stale. `unknown`: what Vapi shows of these numbers, or of what answers them, could
-    not be read."""
+    not be read. `answers`: what answers numbers differently than stored."""
 
     ordered: bool
     checked: int = 0
@@ -51,6 +53,7 @@ class SweepPage:
     repairs: list[Repair] = field(default_factory=list)
     left: list[Repair] = field(default_factory=list)
     recheck: list[UUID] = field(default_factory=list)
+    answers: list[AnswerFacts] = field(default_factory=list)
 
     def fill(self, report: SweepReport, unseen: int, missing: list[MissingNumber]) -> None:
         """Write the counts and lists into a report; `unseen` numbers are read one by one."""
@@ -101,6 +104,9 @@ class SweepPageReader:
         )
         if entries:
             await sweeps.record_drift(self.pool, entries)
+        if self.found.answers:
+            await record_answers(self.pool, self.found.answers)
+            self.found.answers = []
 
     async def note_successors(
         self, seen: Sequence[SeenNumber], views: Mapping[str, PhoneNumberView]
@@ -154,6 +160,9 @@ class SweepPageReader:
         # What an unbound number gets back answers it after the repair, so it is read as well.
         answering = PhoneNumberView({**(claim.kept.unbound or {}), **view.raw})
         bound = await self.listing.bound(answering)
+        answer = await self.listing.answer(claim, view)
+        if answer is not None and answer != number.answer:
+            found.answers.append(answer)
         plan = number_plan(desired, ObservedNumber(view, bound), claim)
         if plan.found.drift:
             return self.note(number, plan)

@@ -8,6 +8,9 @@ from service.inputs.ids import canonical_id
 BINDINGS = ("assistantId", "squadId", "workflowId")
 """A number that has none of these makes Vapi send an assistant-request."""
 
+BINDING_KINDS = {"assistantId": "assistant", "squadId": "squad", "workflowId": "workflow"}
+"""The kind of object that each of them names."""
+
 FALLBACK = "fallbackDestination"
 """Where Vapi transfers a caller when an assistant-request is not answered."""
 

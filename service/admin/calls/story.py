@@ -10,9 +10,10 @@ from service.domain.calls import Call
 from service.store.calls import events, search
 from service.store.calls.search import CallNames
 from service.store.pool import Pool
+from service.vapi.hooks import FAILED_REQUESTS
 
 MOST_STEPS = 500
-REFUSED = ("assistant-request-returned-error", "assistant-request-failed")
+REFUSED = ("assistant-request-returned-error", *FAILED_REQUESTS)
 """Vapi's words for a call whose assistant-request was answered with a refusal (its documentation and
 its own gateway differ)."""
 
@@ -51,6 +52,7 @@ def own_steps(call: Call) -> list[CallStep]:
             "reason": call.ended_reason,
             "duration_seconds": call.duration_seconds,
             "refused": is_our_refusal(call),
+            "unanswered": call.is_unanswered,
         }
         steps.append(CallStep(call.ended_at, "ended", detail))
     return steps

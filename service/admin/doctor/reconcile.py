@@ -7,6 +7,7 @@ from service.admin.conditions import (
     format_numbers,
     number_conditions,
     pause_values,
+    read_answers,
     reconcile_conditions,
 )
 from service.admin.doctor.check import DoctorFinding
@@ -53,6 +54,8 @@ async def examine_numbers(pool: Pool) -> AsyncIterator[DoctorFinding]:
         yield DoctorFinding.of("numbers", found)
         async for finding in list_numbers(pool, found):
             yield finding
+    for found in await read_answers(pool):
+        yield DoctorFinding.of("numbers", found)
     async for finding in examine_pauses(pool):
         yield finding
     if releasing := await store.count_releasing(pool):

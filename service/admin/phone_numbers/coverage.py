@@ -99,6 +99,7 @@ def representative(group: Group) -> tuple[PhoneNumber, Organization]:
             state=SyncState(group.state),
             level="assistant" if group.level == "assistant" else "phone_number",
         ),
+        unanswered=None if group.attached or group.answered or group.forwards else "nothing",
     )
     organization = Organization(
         id=NO_ID,

@@ -96,7 +96,7 @@ def as_stored(number: PhoneNumber) -> AtVapi:
     state = number.sync.state
     configured = state in CONFIGURED
     return AtVapi(
-        asks=configured and number.gate == "request",
+        asks=configured and (number.gate == "request" or number.unanswered == "nothing"),
         reaches_us=state is SyncState.IN_SYNC,
         number_is_ours=configured and number.sync.level == "phone_number",
         remedy=number.sync.last_error,

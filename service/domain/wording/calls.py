@@ -21,6 +21,10 @@ ANSWERS: Mapping[str, str] = {
     "workflow": "answered with a workflow",
 }
 
+REMEDY_UNANSWERED = (
+    "Check the number's answer, what is attached to it at Vapi, and the organization's forward URL."
+)
+
 LONGEST_CALL = "longest_call"
 """The reason of a cut that is about length, not about access."""
 
@@ -46,6 +50,11 @@ def describe_call(call: Call, organization: str | None) -> str:
         return f"Callgate ended this call because the access of {who} ended: {reason}."
     if call.organization_id is None:
         return "The number of this call is not registered, so the call was not allowed."
+    if call.is_unanswered:
+        return (
+            f"This call was allowed ({label_in_sentence(call.reason)}), but nothing answered it: "
+            f"Vapi reports {label_in_sentence(call.ended_reason)}. {REMEDY_UNANSWERED}"
+        )
     if not call.blocked:
         return f"This call was allowed: {label_in_sentence(call.reason)}."
     blocked = f"This call was blocked {BLOCKED_AT[call.gate]}"
@@ -141,7 +150,8 @@ def describe_ended(detail: Detail) -> Described:
     reason = detail.get("reason")
     if detail.get("refused"):
         return "Ended: the caller heard the blocked message, and Vapi closed the line", "calm"
-    return f"Ended: {label_in_sentence(reason) if reason else 'no reason given'}", "calm"
+    tone: Tone = "bad" if detail.get("unanswered") else "calm"
+    return f"Ended: {label_in_sentence(reason) if reason else 'no reason given'}", tone
 
 
 def fixed(template: str, tone: Tone) -> Callable[[Detail], Described]:

@@ -1,5 +1,6 @@
 """The pass over one registered number: observe it, plan, apply the plan, observe again."""
 
+import contextlib
 import random
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,7 @@ from service.reconcile.steps.number_facts import (
 )
 from service.reconcile.steps.number_plan import NumberChange, NumberPlan, after, number_plan
 from service.reconcile.steps.writer import Target, Writer
+from service.store.phone_numbers.unanswered import record_answers
 from service.store.pool import Pool
 from service.store.reconcile import claims, state
 from service.vapi.errors import VapiError, VapiRejectedError, VapiUnauthorizedError
@@ -107,7 +109,17 @@ class NumberPass:
             elif facts.observed.bound is None and is_bound(facts.observed.number):
                 facts = await self.observe_bound(facts, priority)
             else:
+                await self.record_answer(facts, priority)
                 return self.concluded(facts, plan)
+
+    async def record_answer(self, facts: NumberFacts, priority: Priority) -> None:
+        """Record what answers granted calls. The pass does not depend on it: a failure leaves it."""
+        observed = facts.observed
+        with contextlib.suppress(VapiError):
+            found = await self.observer.answer(
+                facts.claim, observed.number, observed.bound, priority
+            )
+            await record_answers(self.pool, [found])
 
     async def apply(
         self, facts: NumberFacts, changes: list[NumberChange], priority: Priority

@@ -48,6 +48,14 @@ class StoredDecision:
         return self.vapi_call_id, self.organization_id
 
 
+# As `decider_of` says it of a row of `callgate.calls`.
+DECIDED_BY = """coalesce((SELECT entry ->> 'policy'
+    FROM jsonb_array_elements(decision -> 'trace') AS entry
+    WHERE entry ->> 'policy' = decision ->> 'determined_by'
+        AND coalesce(entry ->> 'counted_as', entry ->> 'effect') IN ('allow', 'deny')
+    LIMIT 1), 'default')"""
+
+
 def dump_decision(decision: Decision) -> dict[str, object]:
     """A decision as its `jsonb` column stores it."""
     return {

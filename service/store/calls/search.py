@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.calls import Call, Hangup, HangupState
-from service.store.calls.decisions import load_decision
+from service.domain.decisions import decider_of
+from service.store.calls.decisions import DECIDED_BY, load_decision
 from service.store.calls.search_terms import SearchMatch, resolve_search
+from service.store.calls.unanswered import IS_UNANSWERED
 from service.store.pool import Pool
 
 MOST_LOOKED_AT = 10_000
@@ -40,6 +42,7 @@ BLOCKED_OF_ORGANIZATION = COLUMNS + "WHERE organization_id = $6 AND blocked AND 
 FOR_REASON = COLUMNS + "WHERE reason = $6 AND " + PLACE
 # A call whose end was never reported counts as under way for one day at most.
 IS_LIVE = "status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'"
+NOT_ANSWERED = COLUMNS + f"WHERE $6::text IS NULL AND {IS_UNANSWERED} AND " + PLACE
 LIVE = COLUMNS + f"WHERE $6::text IS NULL AND {IS_LIVE} AND " + PLACE
 AT_GATE = COLUMNS + "WHERE gate = $6 AND " + PLACE
 UNREGISTERED = COLUMNS + "WHERE vapi_phone_number_id = $6 AND phone_number_id IS NULL AND " + PLACE
@@ -50,7 +53,9 @@ OTHERS = f""") looked
 WHERE ($7::uuid IS NULL OR organization_id = $7) AND ($8::uuid IS NULL OR phone_number_id = $8)
     AND ($9::boolean IS NULL OR blocked = $9) AND ($10::text IS NULL OR reason = $10)
     AND ($11::text IS NULL OR gate = $11) AND ($12::boolean IS NULL OR $12 = ({IS_LIVE}))
-ORDER BY created_at DESC, id DESC LIMIT $13"""
+    AND ($13::boolean IS NULL OR $13 = coalesce({IS_UNANSWERED}, false))
+    AND ($14::text IS NULL OR $14 = {DECIDED_BY})
+ORDER BY created_at DESC, id DESC LIMIT $15"""
 LOOKED = "SELECT * FROM ("
 COUNT_LOOKED = "SELECT count(*) FROM ("
 FARTHEST = "SELECT created_at, id FROM ("
@@ -77,7 +82,7 @@ GROUP BY gate ORDER BY gate
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Filters on calls; None matches all. `since` and `until` compare when a call was recorded; `live`:
-    under way, or over."""
+    under way, or over. `policy`: its verdict decided, see `decider_of`."""
 
     organization_id: UUID | None = None
     phone_number_id: UUID | None = None
@@ -87,6 +92,8 @@ class CallFilter:
     since: datetime | None = None
     until: datetime | None = None
     live: bool | None = None
+    unanswered: bool | None = None
+    policy: str | None = None
 
     @property
     def others(self) -> tuple[object, ...]:
@@ -98,6 +105,8 @@ class CallFilter:
             self.reason,
             self.gate,
             self.live,
+            self.unanswered,
+            self.policy,
         )
 
     def matches(self, call: Call) -> bool:
@@ -109,6 +118,8 @@ class CallFilter:
             (self.reason, call.reason),
             (self.gate, call.gate),
             (self.live, call.status == "in-progress" and call.ended_at is None),
+            (self.unanswered, call.is_unanswered),
+            (self.policy, decider_of(call.decision)),
         )
         return all(asked is None or asked == has for asked, has in wanted)
 
@@ -197,6 +208,8 @@ def choose_statement(wanted: CallFilter) -> tuple[str, object]:
         return FOR_REASON, wanted.reason
     if wanted.gate is not None:
         return AT_GATE, wanted.gate
+    if wanted.unanswered:
+        return NOT_ANSWERED, None
     if wanted.live:
         return LIVE, None
     return (BLOCKED if wanted.blocked else ANY), None

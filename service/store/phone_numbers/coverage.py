@@ -11,12 +11,13 @@ SELECT n.gate, n.answer_with ? 'assistantId' AS answers, n.answer_with IS NOT NU
     s.state, s.level, o.forward_url IS NOT NULL AS forwards,
     o.handling->'ring_gate' AS ring_gate,
     EXISTS (SELECT FROM callgate.assistants a WHERE a.organization_id = o.id) AS registered,
+    coalesce(s.attached, n.gate <> 'request') AS attached,
     count(*) AS numbers
 FROM callgate.phone_numbers n
 JOIN callgate.webhook_states s ON s.phone_number_id = n.id
 JOIN callgate.organizations o ON o.id = n.organization_id
 WHERE n.released_at IS NULL
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 """
 
 
@@ -25,6 +26,7 @@ class Group:
     """Numbers with equal facts. `answers`: their `answer_with` names an assistant.
 
     `answered`: they have an `answer_with`. `registered`: the organization has registered assistants.
+    `attached`: an assistant, squad or workflow is attached at Vapi, which then does not ask.
     """
 
     gate: str
@@ -35,6 +37,7 @@ class Group:
     forwards: bool
     ring_gate: bool | None
     registered: bool
+    attached: bool
     numbers: int
 
 

@@ -8,6 +8,7 @@ import asyncpg
 
 from service.domain.errors import PhoneNumberTakenError, UnknownOrganizationError
 from service.domain.phone_numbers import Conditions, Order, PhoneNumber, SyncState
+from service.store.phone_numbers.unanswered import UNANSWERED
 from service.store.pool import Connection, Pool
 from service.store.reconcile.state import pause_of
 from service.store.reconcile.states import sync_of
@@ -19,18 +20,19 @@ CONDITIONS = {
     SyncState.MISSING: (False, None),
 }
 
-COLUMNS = """
+COLUMNS = f"""
 SELECT n.id, n.organization_id, n.vapi_phone_number_id, n.number, n.label, n.gate, n.answer_with,
     n.created_at, n.updated_at, s.state, s.level, s.drift, s.last_checked_at, s.last_error,
     s.next_attempt_at, s.paused_at, s.paused_by, s.paused_reason, s.paused_until,
     (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now())) AS paused,
     (SELECT max(c.created_at) FROM callgate.calls c WHERE c.phone_number_id = n.id)
         AS last_event_at, coalesce((s.original ->> 'hidden_secret')::boolean, false) AS secret_lost,
-    CASE WHEN s.state = 'missing' THEN s.successor_vapi_id END AS successor_vapi_id
+    CASE WHEN s.state = 'missing' THEN s.successor_vapi_id END AS successor_vapi_id,
+    {UNANSWERED} AS unanswered
 FROM callgate.phone_numbers n
 JOIN callgate.webhook_states s ON s.phone_number_id = n.id
 WHERE n.released_at IS NULL
-"""
+"""  # noqa: S608 - constants
 
 FIND = COLUMNS + "AND n.id = $1"
 
@@ -110,6 +112,7 @@ def phone_number_of(row: Any) -> PhoneNumber:
         conditions=conditions_of(row),
         secret_lost=row["secret_lost"],
         successor_vapi_id=row["successor_vapi_id"],
+        unanswered=row["unanswered"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

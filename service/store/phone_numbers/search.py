@@ -10,6 +10,7 @@ from service.inputs.names import parse_query
 from service.inputs.phone_numbers import search_digits
 from service.store.patterns import pattern_of
 from service.store.phone_numbers.phone_numbers import COLUMNS, phone_number_of
+from service.store.phone_numbers.unanswered import IS_UNANSWERED
 from service.store.pool import Pool
 
 NumberSort = Literal["id", "label", "-label", "number", "-number", "organization", "-organization"]
@@ -29,7 +30,7 @@ KEYS: Mapping[str, str] = {
 }
 
 # Scanned as a whole: there are thousands of numbers, not millions.
-MATCHING = """
+MATCHING = f"""
 FROM callgate.phone_numbers n
 JOIN callgate.webhook_states s ON s.phone_number_id = n.id
 LEFT JOIN callgate.organizations o ON o.id = n.organization_id
@@ -40,6 +41,7 @@ WHERE n.released_at IS NULL
         AND (s.paused_until IS NULL OR s.paused_until > now()))
     AND ($5::text IS NULL OR n.number ILIKE $5 OR n.label ILIKE $5 OR n.vapi_phone_number_id ILIKE $5
         OR n.number LIKE $6 OR o.name ILIKE $5)
+    AND (NOT $7::boolean OR {IS_UNANSWERED})
 """
 
 COUNT = f"SELECT s.state, count(*) AS numbers {MATCHING} GROUP BY s.state"
@@ -51,8 +53,8 @@ def statement(sort: NumberSort) -> str:
     order, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
     return f"""
     WITH page AS (SELECT n.id, {key} AS key {MATCHING}
-            AND ($7::uuid IS NULL OR ({key}, n.id) {beyond} ($8::text, $7))
-        ORDER BY {key} {order}, n.id {order} LIMIT $9)
+            AND ($8::uuid IS NULL OR ({key}, n.id) {beyond} ($9::text, $8))
+        ORDER BY {key} {order}, n.id {order} LIMIT $10)
     SELECT listed.*, page.key FROM page JOIN ({COLUMNS}) AS listed ON listed.id = page.id
     ORDER BY page.key COLLATE "C" {order}, listed.id {order}
     """  # noqa: S608 - constants
@@ -66,6 +68,7 @@ class PhoneNumberFilter:
     """Filters of the list; None and "" match all.
 
     `query` is a part of the number as people write it, the label, Vapi's id or the organization's name.
+    `unanswered`: only numbers whose granted calls nothing answers.
     """
 
     query: str = ""
@@ -73,6 +76,7 @@ class PhoneNumberFilter:
     sync_state: str | None = None
     gate: str | None = None
     paused: bool = False
+    unanswered: bool = False
 
     @property
     def values(self) -> tuple[object, ...]:
@@ -86,6 +90,7 @@ class PhoneNumberFilter:
             self.paused,
             pattern_of(query) if query else None,
             f"%{digits}%" if digits else None,
+            self.unanswered,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from service.domain.phone_numbers import Order, SyncState
-from service.domain.reconcile import WebhookClaim
+from service.domain.reconcile import AnswerFacts, WebhookClaim
 from service.store.pool import Pool
 from service.store.reconcile.claims import claim_of
 
@@ -60,6 +60,7 @@ SELECT s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_i
             AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fights,
     NULL::float8 AS fight_left,
     s.state, s.seen_sweep = $2 AS again, coalesce(s.claimed_until > now(), false) AS busy,
+    s.attached, s.answer_missing,
     s.failures > 0 AND s.state <> 'missing' AND coalesce(s.next_attempt_at > now(), false)
         AS waiting
 FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_id = n.id,
@@ -123,7 +124,7 @@ class SeenNumber:
     """A registered number on a page of Vapi's list, with its stored facts (`claim` is not held).
 
     `busy`: a pass works on it. `waiting`: it failed, and its retry is scheduled. `again`: an earlier
-    page of this sweep showed it too.
+    page of this sweep showed it too. `answer`: what answers it, as far as it is known.
     """
 
     claim: WebhookClaim
@@ -131,6 +132,7 @@ class SeenNumber:
     busy: bool
     waiting: bool
     again: bool
+    answer: AnswerFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +197,22 @@ async def find_seen(pool: Pool, sweep_id: int, vapi_ids: Sequence[str]) -> list[
     rows = await pool.fetch(SEEN, list(vapi_ids), sweep_id)
     return [
         SeenNumber(
-            claim_of(row), SyncState(row["state"]), row["busy"], row["waiting"], row["again"]
+            claim_of(row),
+            SyncState(row["state"]),
+            row["busy"],
+            row["waiting"],
+            row["again"],
+            answer_of(row),
         )
         for row in rows
     ]
+
+
+def answer_of(row: Mapping[str, Any]) -> AnswerFacts | None:
+    """What answers a number; None: not known yet."""
+    if row["attached"] is None:
+        return None
+    return AnswerFacts(row["phone_number_id"], row["attached"], row["answer_missing"])
 
 
 async def mark_seen(

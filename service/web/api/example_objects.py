@@ -68,6 +68,7 @@ PHONE_NUMBER: Json = {
     "pause": None,
     "secret_lost": False,
     "successor_vapi_id": None,
+    "unanswered": None,
     "conditions": {"configured": True, "unshadowed": True, "last_event_at": NOON},
     "created_at": NOON,
     "updated_at": NOON,

@@ -62,6 +62,8 @@ QUERIES = {
     "vapi_call_id": "Exactly the call with this id at Vapi.",
     "blocked": "Only blocked calls, or only allowed ones.",
     "live": "Only calls under way, or only those that are over.",
+    "unanswered": "Only those where nothing answers allowed calls.",
+    "policy": "Only calls that this policy decided; `default`: that no policy decided.",
     "gate": "Only calls that were decided at this gate.",
     "since": "From this instant on.",
     "until": "Before this instant.",

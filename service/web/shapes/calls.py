@@ -50,7 +50,9 @@ class CallEvent(ResponseBody):
 
 class CallsQuery(PageQuery):
     """Filters. `search` is an exact id (of a call, an organization, a phone number) or a phone number.
-    `since` and `until` (exclusive) limit the time of a call's first message."""
+    `since` and `until` (exclusive) limit the time of a call's first message.
+    `unanswered`: allowed, and ended by Vapi because nothing answered. `policy` decided the call;
+    `default`: no policy did."""
 
     vapi_call_id: SearchedId | None = None
     organization_id: Id | None = None
@@ -61,6 +63,8 @@ class CallsQuery(PageQuery):
     since: Instant | None = None
     until: Instant | None = None
     live: Truth | None = None
+    unanswered: Truth | None = None
+    policy: Searched | None = None
     search: Searched | None = None
 
     @property
@@ -75,6 +79,8 @@ class CallsQuery(PageQuery):
             self.since,
             self.until,
             self.live,
+            self.unanswered,
+            self.policy,
         )
 
 

@@ -8,7 +8,7 @@ from service.admin.phone_numbers.phone_numbers import number_version
 from service.domain.phone_numbers import PhoneNumber as StoredPhoneNumber
 from service.store.phone_numbers.search import NumberSort, PhoneNumberFilter, Position
 from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
-from service.web.shapes.fields import Answer, Id, Instant, Name, Searched, VapiId
+from service.web.shapes.fields import Answer, Id, Instant, Name, Searched, Truth, VapiId
 from service.web.shapes.paging import PageQuery, read_cursor
 
 
@@ -59,6 +59,7 @@ class PhoneNumber(ResponseBody):
     """`secret_lost`: the former webhook's secret, which Vapi does not show, cannot be restored.
 
     `successor_vapi_id`: the number is missing at Vapi, which has it again under this id.
+    `unanswered`: nothing answers allowed calls: `nothing` is set, or Vapi lacks what is named here.
     """
 
     id: UUID
@@ -73,25 +74,33 @@ class PhoneNumber(ResponseBody):
     conditions: Conditions
     secret_lost: bool
     successor_vapi_id: str | None
+    unanswered: str | None
     created_at: Instant
     updated_at: Instant
 
 
 class PhoneNumbersQuery(PageQuery):
     """Filters: the organization, the state of the webhook, and `search`: a part of the number, the
-    label, the id at Vapi or the organization's name."""
+    label, the id at Vapi or the organization's name. `unanswered`: nothing answers
+    allowed calls."""
 
     organization_id: Id | None = None
     sync_state: (
         Literal["pending", "in_sync", "drifted", "shadowed", "missing", "failed", "paused"] | None
     ) = None
     search: Searched | None = None
+    unanswered: Truth | None = None
     sort: NumberSort = "id"
 
     @property
     def filter(self) -> PhoneNumberFilter:
         """The filters of the store."""
-        return PhoneNumberFilter(self.search or "", self.organization_id, self.sync_state)
+        return PhoneNumberFilter(
+            self.search or "",
+            self.organization_id,
+            self.sync_state,
+            unanswered=bool(self.unanswered),
+        )
 
     @property
     def position(self) -> Position | None:

@@ -23,7 +23,17 @@ from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
 REASONS = (*ACCESS_REASONS, "unknown_phone_number")
 GATES = ("event", "request", "ring")
-FILTERS = ("search", "organization_id", "phone_number_id", "blocked", "reason", "gate", "live")
+FILTERS = (
+    "search",
+    "organization_id",
+    "phone_number_id",
+    "blocked",
+    "reason",
+    "gate",
+    "live",
+    "unanswered",
+    "policy",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,7 @@ def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
         filter_of("reason", "Reason", labelled(REASONS), asked["reason"]),
         filter_of("gate", "Gate", labelled(GATES), asked["gate"]),
         filter_of("live", "Now", [("true", "Under way"), ("false", "Over")], asked["live"]),
+        filter_of("unanswered", "Answer", [("true", "Not answered")], asked["unanswered"]),
     ]
 
 

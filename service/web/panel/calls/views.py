@@ -17,6 +17,7 @@ from service.web.panel.kit.visit import ROOT
 
 CUT_OFF = Badge("Cut off", "bad")
 UNKNOWN = Badge("Unknown", "bad")
+NOT_ANSWERED = Badge("Allowed, not answered", "bad")
 UNASSIGNED = TextLink("Unassigned")
 
 
@@ -68,6 +69,8 @@ def outcome_of(call: Call) -> Badge:
     """The outcome of a call. A call of an unknown number is neither allowed nor blocked."""
     if call.cut_at is not None:
         return CUT_OFF
+    if call.is_unanswered:
+        return NOT_ANSWERED
     if not call.blocked and not call.decision.allowed:
         return UNKNOWN
     return outcome_badge(allowed=not call.blocked)

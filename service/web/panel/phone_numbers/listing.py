@@ -61,6 +61,7 @@ def wanted_of(visit: Visit) -> tuple[PhoneNumberFilter, NumberSort]:
         state if state in STATES else None,
         gate if gate in ("event", "request") else None,
         visit.asked("paused") == "true",
+        visit.asked("unanswered") == "true",
     )
     return wanted, next((sort for sort in SORTS if sort == asked), "label")
 
@@ -100,6 +101,12 @@ class PhoneNumberListPages:
                 filter_of("gate", "Gate", GATE_CHOICES, wanted.gate),
                 filter_of(
                     "paused", "Paused", [("true", "Paused")], "true" if wanted.paused else ""
+                ),
+                filter_of(
+                    "unanswered",
+                    "Allowed calls",
+                    [("true", "Not answered")],
+                    "true" if wanted.unanswered else "",
                 ),
             ],
             columns=columns_of(visit, sort),

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.domain.phone_numbers import PhoneNumber, SyncState
+from service.domain.wording.answers import describe_unanswered
 from service.web.panel.kit.badges import PAUSED, Badge, state_badge
 from service.web.panel.kit.choices import Pair
 from service.web.panel.kit.links import TextLink
@@ -13,6 +14,7 @@ from service.web.panel.kit.visit import ROOT
 from service.web.shapes.phone_numbers import FieldDrift
 from service.web.shapes.reconcile import WebhookChange
 
+NO_ANSWER = Badge("No answer", "bad")
 GATES: Sequence[Pair] = (
     ("event", "Event: stop calls at their first event"),
     ("request", "Request: Vapi asks before an assistant answers"),
@@ -85,7 +87,8 @@ class NumberRow:
 def badges_of(number: PhoneNumber) -> list[Badge]:
     """The state of a number's webhook, and its pause."""
     state = state_badge(number.sync.state.value)
-    return [state, PAUSED] if number.pause and state != PAUSED else [state]
+    paused = [PAUSED] if number.pause and state != PAUSED else []
+    return [state, *paused, *([NO_ANSWER] if number.unanswered else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,11 @@ class NumberView:
     def text(self) -> str:
         """The state in a sentence; "" for a paused number, whose pause has a sentence of its own."""
         return "" if self.number.pause else STATES.get(self.number.sync.state, "")
+
+    @property
+    def unanswered(self) -> str:
+        """Why allowed calls are not answered, and the remedy; "" if they are."""
+        return describe_unanswered(self.number.unanswered)
 
     @property
     def release_text(self) -> str:
