@@ -105,12 +105,16 @@ def error_codes() -> set[str]:
     return found | {"http_error", "malformed_json", "unfit_value"}
 
 
+ROWS = ("csv_file", "number_rows", "organization_rows")
+
+
 def row_codes() -> set[str]:
     """Codes that a row of an import may carry: its cells' faults, and what the plan finds."""
     imports = ROOT / "service" / "admin" / "imports"
-    cells = "".join((imports / f"{name}.py").read_text() for name in ("csv_file", "number_rows"))
+    cells = "".join((imports / f"{name}.py").read_text() for name in ROWS)
     plan = (imports / "plan.py").read_text()
     found = set(re.findall(r'(?:CellError\(\s*|^    code = )"([a-z_]+)"', cells, re.MULTILINE))
+    found |= {f"invalid_{name}" for name in re.findall(r'parse_named\(.*?"([a-z_]+)"\)', cells)}
     named = {kind.code for kind in ERRORS if re.search(rf"\b{kind.__name__}\b", plan)}
     return found | named - {kind.code for kind in (CallgateError, InvalidError)}
 

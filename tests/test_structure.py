@@ -33,7 +33,7 @@ ROWS = {
 
 GRID = """
                   domain  store  admin  api  panel  cli
-organizations     x       x      x      x    x      .
+organizations     x       x      x      x    x      x
 phone_numbers     x       x      x      x    x      x
 unknown_numbers   .       x      x      x    x      .
 reconcile         x       x      x      x    x      x

@@ -106,10 +106,14 @@ def stored_form(values: Mapping[str, Any] | None) -> object:
 
 
 def state_of(values: object) -> object:
-    """Audited values without the remark on a secret, which is no state of the object."""
+    """Audited values without the remark on a secret, which is no state, and without absent ones."""
     if not isinstance(values, Mapping):
         return values
-    return {name: value for name, value in values.items() if name != RESTORE_REMARK}
+    return {
+        name: value
+        for name, value in values.items()
+        if name != RESTORE_REMARK and value is not None
+    }
 
 
 async def freshen_all(

@@ -4,6 +4,7 @@ A new use case is one property here; what it needs of another room is one proper
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
 
@@ -13,8 +14,9 @@ from service.admin.changes import Freshen
 from service.admin.conditions import ConditionWatch, StoredConditions
 from service.admin.doctor.doctor import Doctor
 from service.admin.doctor.report import Examinations
-from service.admin.imports.imports import Imports
+from service.admin.imports.imports import Imports, leave_to_notifications
 from service.admin.imports.jobs import ImportJobs
+from service.admin.imports.organization_imports import OrganizationImports
 from service.admin.organizations.access import ExplainChain, OrganizationAccess
 from service.admin.organizations.organizations import AccessPreview, Organizations
 from service.admin.organizations.search import ListPreview, OrganizationList
@@ -144,6 +146,11 @@ class UseCases:
     @cached_property
     def imports(self) -> Imports:
         return Imports.patient(self.core.pool, self.core.client)
+
+    @cached_property
+    def organization_imports(self) -> OrganizationImports:
+        patient = replace(self.organizations, freshen=leave_to_notifications)
+        return OrganizationImports(self.core.pool, patient)
 
     @cached_property
     def import_jobs(self) -> ImportJobs:

@@ -20,6 +20,7 @@ class Commands(LazyGroup):
         "reconcile": "service.cli.reconcile",
         "secrets": "service.cli.secrets",
         "numbers": "service.cli.phone_numbers",
+        "organizations": "service.cli.organizations",
         "policies": "service.cli.policies",
         "explain": "service.cli.policies",
         "token": "service.cli.tokens",

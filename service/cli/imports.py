@@ -1,23 +1,40 @@
-"""What `callgate numbers import` prints: the plan as table or JSON, Vapi's numbers as table or CSV."""
+"""What the imports of numbers and organizations share: show the plan, ask, apply, report; and Vapi's
+numbers as table or CSV."""
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
 
+import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from service.admin.actor import Actor
+from service.admin.imports.csv_file import MAX_BYTES
 from service.admin.imports.number_rows import COLUMNS
 from service.admin.imports.plan import ImportPlan, PlannedRow
 from service.admin.imports.vapi_numbers import VapiNumber
-from service.cli.running import print_json
+from service.cli.running import ACTOR, print_json
+from service.domain.errors import InvalidError
 from service.inputs.csv_cells import escape_cell
 
 MAX_SHOWN = 500
 WIDTH = 240
 """Columns of a line without a terminal: wide enough that no value is cut."""
+
+PENDING = (
+    "{count} of these numbers are still pending: a running `callgate serve` configures them, or "
+    "run `callgate reconcile`."
+)
+HELD = (
+    "Nothing was applied: rows with an error: {errors}. Correct them, or pass --yes to apply the other "
+    "{count} changes without them."
+)
 
 STYLES = {"create": "green", "update": "yellow", "unchanged": "dim", "error": "red"}
 DONE = {"create": "created", "update": "updated", "unchanged": "unchanged", "error": "errors"}
@@ -77,7 +94,10 @@ def sentence(plan: ImportPlan, *, applied: bool) -> str:
 def print_plan(plan: ImportPlan, *, applied: bool, pending: int) -> None:
     """The whole plan, or its result, as one object."""
     figures = {DONE[action]: count for action, count in plan.figures.items()}
-    rows = [asdict(row) for row in plan.rows]
+    rows = [
+        {name: value for name, value in asdict(row).items() if name != "wanted"}
+        for row in plan.rows
+    ]
     print_json(
         {
             "applied": applied,
@@ -118,3 +138,91 @@ def label_cell(found: VapiNumber) -> str:
     """Vapi's name, escaped where a spreadsheet would read a formula; else the number."""
     label = found.name or (f"Number {found.number}" if found.number else "")
     return escape_cell(label)
+
+
+CountDue = Callable[[ImportPlan], Awaitable[int]]
+"""Counts the objects of an applied plan that wait for a running service."""
+
+
+class Importer(Protocol):
+    """The use case of an import."""
+
+    async def apply(
+        self,
+        actor: Actor,
+        plan: ImportPlan,
+        progress: Callable[[PlannedRow], None],
+        name: str = ...,
+    ) -> ImportPlan: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """The options of an import."""
+
+    dry_run: bool
+    yes: bool
+    json: bool
+    name: str
+
+
+def read_file(name: str) -> bytes:
+    """The file's bytes, one more than can be used at most. Raises `InvalidError`."""
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        with Path(name).open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or type(exc).__name__
+        raise InvalidError(f"{name!r} cannot be read: {reason}.") from None
+
+
+async def carry_out(
+    imports: Importer, plan: ImportPlan, options: ImportOptions, count_due: CountDue | None = None
+) -> int:
+    """Show the plan, ask, apply it, and report the result; the exit code."""
+    held = plan.has_errors and not options.yes and not is_interactive()
+    apply = plan.to_do > 0 and not options.dry_run and not held
+    if plan.warning:
+        typer.echo(f"Warning: {plan.warning}", err=True)
+    if not options.json:
+        show_plan(plan)
+        typer.echo(sentence(plan, applied=False))
+    pending = 0
+    if apply:
+        confirm(plan, options)
+        before, plan = plan, await apply_plan(imports, plan, options.name)
+        if not options.json:
+            show_failures(before, plan)
+        pending = await count_due(plan) if count_due is not None else 0
+    if options.json:
+        print_plan(plan, applied=apply, pending=pending)
+    elif apply:
+        typer.echo(sentence(plan, applied=True))
+    if held and plan.to_do and not options.dry_run:
+        typer.echo(HELD.format(errors=plan.figures["error"], count=plan.to_do), err=True)
+    if pending:
+        typer.echo(PENDING.format(count=pending), err=options.json)
+    if plan.has_errors:
+        return 1
+    return 2 if options.dry_run and plan.to_do else 0
+
+
+def is_interactive() -> bool:
+    """Whether there is a terminal to ask on."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def confirm(plan: ImportPlan, options: ImportOptions) -> None:
+    """Ask on a terminal. Raises `typer.Abort`."""
+    if not options.yes and is_interactive():
+        typer.confirm(f"Go ahead with {plan.to_do} changes?", abort=True, err=True)
+
+
+async def apply_plan(imports: Importer, plan: ImportPlan, name: str) -> ImportPlan:
+    """Apply, with progress on a terminal."""
+    out = console(errors=True)
+    with Progress(console=out, disable=not out.is_terminal, transient=True) as progress:
+        task = progress.add_task("Importing", total=len(plan.rows))
+        return await imports.apply(ACTOR, plan, lambda _row: progress.advance(task), name)

@@ -80,6 +80,10 @@ class RowFault:
         return shown(self.cells.get("phone_number", ""))
 
     @property
+    def name(self) -> str:
+        return shown(self.cells.get("name", ""))
+
+    @property
     def organization(self) -> str:
         return shown(self.cells.get("organization", ""))
 

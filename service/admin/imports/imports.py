@@ -11,22 +11,19 @@ from uuid import UUID
 import structlog
 
 from service.admin.actor import Actor
-from service.admin.changes import record, transaction
 from service.admin.errors import InvalidOrganizationNameError
+from service.admin.imports.applying import apply_rows, refused
 from service.admin.imports.csv_file import CellError, RowFault
 from service.admin.imports.number_rows import ImportRow, parse_label, parse_organization
 from service.admin.imports.plan import ImportPlan, Judge, Naming, PlannedRow, taken
 from service.admin.imports.vapi_numbers import WAIT_SECONDS, KnownNumbers, VapiNumber, VapiNumbers
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers, Probed
-from service.domain.errors import CallgateError, UnavailableError, VapiAwayError
+from service.domain.errors import VapiAwayError
 from service.domain.phone_numbers import Sync
 from service.store.phone_numbers import lookups
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import Pool
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError
-
-AWAY_ROWS = 3
-"""After this many consecutive rows without an answer of PostgreSQL, the others are not tried."""
 
 log = structlog.get_logger()
 
@@ -126,42 +123,18 @@ class Imports:
     ) -> ImportPlan:
         """Apply the plan row by row; report and return the result of each.
 
-        The audit has one entry of the import, which names its file, and those of the rows as parts.
-
-        A row that fails becomes an `error`, and the rest continues. The numbers are then due: the
-        loop of a running service configures them. Raises `ForbiddenError`.
+        The numbers are then due: the loop of a running service configures them. Raises
+        `ForbiddenError`.
         """
-        actor.require_admin()
-        actor = await self.begin(actor, plan, name)
-        done, away = list[PlannedRow](), 0
-        for row in plan.rows:
-            outcome = row
-            if row.action in ("create", "update"):
-                outcome = await self.apply_row(actor, row, skip=away >= AWAY_ROWS)
-                away = away + 1 if outcome.code == "unavailable" else 0
-            progress(outcome)
-            done.append(outcome)
-        applied = replace(plan, rows=tuple(done))
+        applied = await apply_rows(
+            self.pool, actor, plan, progress, name=name, apply_row=self.apply_row
+        )
         log.info("numbers.imported", **applied.figures)
         return applied
 
-    async def begin(self, actor: Actor, plan: ImportPlan, name: str) -> Actor:
-        """Record the import; the actor of its rows. A database that is away fails each row."""
-        if not plan.to_do:
-            return actor
-        after = {"name": name, "rows": dict(plan.figures)}
-        try:
-            async with transaction(self.pool) as connection:
-                made = await record(connection, actor, "import.applied", name, after=after)
-        except UNAVAILABLE:
-            return actor
-        return replace(actor, part_of=made)
-
-    async def apply_row(self, actor: Actor, row: PlannedRow, *, skip: bool) -> PlannedRow:
+    async def apply_row(self, actor: Actor, row: PlannedRow) -> PlannedRow:
         """Apply one row in its own transaction; return it with its number's id, or with its error."""
         try:
-            if skip:
-                raise UnavailableError("Not tried: the database does not answer.")
             if row.action == "create":
                 values = {
                     "organization_id": row.organization_id,
@@ -178,14 +151,8 @@ class Imports:
             if before.organization_id != row.organization_id:
                 raise taken()
             await self.numbers.change(actor, row.phone_number_id, row.changes)
-        except CallgateError as exc:
-            return row.failed(exc)
-        except UNAVAILABLE as exc:
-            message = f"The database does not answer ({type(exc).__name__}): import it again."
-            return row.failed(UnavailableError(message))
-        except Exception:
-            log.exception("numbers.import_failed", line=row.line)
-            return row.failed(CallgateError())
+        except Exception as exc:
+            return refused(row, exc)
         return row
 
 

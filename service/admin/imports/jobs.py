@@ -221,7 +221,7 @@ class ImportJobs:
     async def apply_row(self, actor: Actor, row: PlannedRow) -> PlannedRow:
         """Apply one row. A number that exists already for the same organization was added by a worker
         that died before it recorded it, or by an admin since the plan: then it is only updated."""
-        done = await self.imports.apply_row(actor, row, skip=False)
+        done = await self.imports.apply_row(actor, row)
         if row.action != "create" or done.code != "phone_number_taken":
             return done
         vapi_id = row.vapi_phone_number_id or ""
@@ -229,7 +229,7 @@ class ImportJobs:
         if here is None or here.organization_id != row.organization_id:
             return done
         there = replace(row, action="update", phone_number_id=here.id)
-        return await self.imports.apply_row(actor, there, skip=False)
+        return await self.imports.apply_row(actor, there)
 
 
 def planned_of(row: ImportRecord) -> PlannedRow:

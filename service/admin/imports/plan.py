@@ -13,6 +13,7 @@ from service.admin.errors import (
 )
 from service.admin.imports.csv_file import RowFault
 from service.admin.imports.number_rows import ImportRow
+from service.admin.imports.organization_rows import ImportedOrganization
 from service.admin.imports.vapi_numbers import KnownNumbers
 from service.domain.errors import (
     CallgateError,
@@ -49,6 +50,8 @@ class PlannedRow:
     code: str | None = None
     message: str | None = None
     given: tuple[str, ...] = ()
+    wanted: ImportedOrganization | None = None
+    """The row of a file of organizations."""
 
     def failed(self, error: CallgateError) -> "PlannedRow":
         return replace(self, action="error", code=error.code, message=error.message)

@@ -44,7 +44,7 @@ RETURNING id
 INSERT_ROWS = """
 INSERT INTO callgate.import_rows (
     import_id, line, plan, given, action, outcome, message, phone_number_id)
-SELECT $1, r.line, r.plan - 'given', r.plan -> 'given', r.plan ->> 'action',
+SELECT $1, r.line, r.plan - 'given' - 'wanted', r.plan -> 'given', r.plan ->> 'action',
     CASE r.plan ->> 'action' WHEN 'error' THEN 'failed' WHEN 'unchanged' THEN 'unchanged' END,
     r.plan ->> 'message', (r.plan ->> 'phone_number_id')::uuid
 FROM jsonb_to_recordset($2) AS r(line integer, plan jsonb)

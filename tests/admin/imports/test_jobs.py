@@ -122,8 +122,8 @@ async def test_pages_of_rows_have_each_row_once(
 class Stopping(Imports):
     """Blocks until released, right after a row was applied and before that is recorded."""
 
-    async def apply_row(self, actor: Actor, row: PlannedRow, *, skip: bool) -> PlannedRow:
-        done = await super().apply_row(actor, row, skip=skip)
+    async def apply_row(self, actor: Actor, row: PlannedRow) -> PlannedRow:
+        done = await super().apply_row(actor, row)
         if row.label == "Line 4":
             Standstill.reached.set()
             await Standstill.go_on.wait()

@@ -47,7 +47,7 @@ def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
         handlers, level, configured = root.handlers[:], root.level, structlog.get_config()
         try:
             with monkeypatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
-                patched.setattr(sys, "argv", ["callgate", *COMMAND, *arguments])
+                patched.setattr(sys, "argv", ["callgate", *arguments])
                 patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
                 with pytest.raises(SystemExit) as ended:
                     main()
@@ -58,13 +58,15 @@ def run(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
         assert "Traceback" not in err.getvalue()
         return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
-    async def once(*arguments: str, stdin: bytes = b"", **given: str) -> Done:
+    async def once(
+        *arguments: str, stdin: bytes = b"", command: tuple[str, ...] = COMMAND, **given: str
+    ) -> Done:
         with monkeypatch.context() as patched:
             for name in set(os.environ) - set(environment):
                 patched.delenv(name)
             for name, value in {**environment, **given}.items():
                 patched.setenv(name, value)
-            return await asyncio.to_thread(in_thread, arguments, stdin)
+            return await asyncio.to_thread(in_thread, (*command, *arguments), stdin)
 
     return once
 
