@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from service.store.calls.decisions import DECIDED_BY
 from service.store.calls.search import IS_LIVE
 from service.store.pool import Pool
 
@@ -37,6 +38,21 @@ SELECT count(*) FROM callgate.unknown_numbers u
 WHERE ignored_at IS NULL AND NOT EXISTS (SELECT FROM callgate.phone_numbers n
     WHERE n.vapi_phone_number_id = u.vapi_phone_number_id AND n.released_at IS NULL)
 """
+
+
+DECIDED = f"""
+SELECT {DECIDED_BY} AS policy, count(*) AS calls, count(*) FILTER (WHERE blocked) AS blocked
+FROM callgate.calls WHERE created_at >= $1 AND created_at < $2 GROUP BY 1
+"""  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedCalls:
+    """How many calls a policy decided, and how many of them it blocked. `policy` as in `decider_of`."""
+
+    policy: str
+    calls: int = 0
+    blocked: int = 0
 
 
 @dataclass(slots=True)
@@ -83,3 +99,9 @@ async def list_ending_trials(pool: Pool, limit: int) -> tuple[int, list[EndingTr
     rows = await pool.fetch(TRIALS_ENDING, limit)
     trials = [EndingTrial(row["organization_id"], row["name"], row["ends_at"]) for row in rows]
     return int(await pool.fetchval(COUNT_TRIALS_ENDING)), trials
+
+
+async def count_decided(pool: Pool, since: datetime, until: datetime) -> dict[str, DecidedCalls]:
+    """The calls that were recorded in a period, by what decided them."""
+    rows = await pool.fetch(DECIDED, since, until)
+    return {row["policy"]: DecidedCalls(**dict(row)) for row in rows}

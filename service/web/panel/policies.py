@@ -1,16 +1,26 @@
-"""The policy chain in the panel: in order, with the health of each policy in this replica."""
+"""The policies in the panel: what decided the calls of a day, and each one's health in this replica."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from service.access.policies.chain import PolicyInfo
 from service.access.policies.plugins import PluginProblem
+from service.domain.decisions import DEFAULT
+from service.domain.wording.labels import label_slug
+from service.store.calls.metrics import DecidedCalls, count_decided
+from service.store.clock import get_now
+from service.store.pool import Pool
 from service.web.panel.kit.badges import Badge
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.visit import Visit
+from service.web.panel.kit.visit import ROOT, Visit
+from service.web.shapes.fields import in_utc
 
+DAY = timedelta(hours=24)
+NO_POLICY = "No policy: the default"
 COUNTS_AS: Mapping[str, str] = {"abstain": "no opinion", "allow": "allowed", "deny": "blocked"}
 
 
@@ -42,9 +52,39 @@ def millis(value: float | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class DecidedRow:
+    """What decided calls, how many, and the addresses of the lists with these calls."""
+
+    policy: str
+    title: str
+    calls: int
+    blocked: int
+    address: str
+    blocked_address: str
+
+
+def decided_rows(
+    found: Mapping[str, DecidedCalls], chain: Sequence[str], since: datetime, until: datetime
+) -> list[DecidedRow]:
+    """The policies in the order of the chain, those that are no longer in it, then the default."""
+    gone = sorted(set(found) - {*chain, DEFAULT})
+    rows = []
+    for name in (*chain, *gone, DEFAULT):
+        one = found.get(name, DecidedCalls(name))
+        filters = {"policy": name, "since": in_utc(since), "until": in_utc(until)}
+        address = f"{ROOT}/calls?{urlencode(filters)}"
+        title = NO_POLICY if name == DEFAULT else label_slug(name)
+        rows.append(
+            DecidedRow(name, title, one.calls, one.blocked, address, f"{address}&blocked=true")
+        )
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyPages:
     """`describe` lists the chain; `problems` are plugins that could not be loaded into it."""
 
+    pool: Pool
     describe: Callable[[], Sequence[PolicyInfo]]
     problems: Sequence[PluginProblem]
 
@@ -52,5 +92,13 @@ class PolicyPages:
         return [PanelPage("GET", "/policies", self.list_page)]
 
     async def list_page(self, visit: Visit) -> web.Response:
-        rows = [row_of(policy) for policy in self.describe()]
-        return await visit.show("policies/list.html", rows=rows, problems=self.problems)
+        """What decided the calls of the last 24 hours, then the chain as this replica evaluated it."""
+        chain = self.describe()
+        until = await get_now(self.pool)
+        found = await count_decided(self.pool, until - DAY, until)
+        return await visit.show(
+            "policies/list.html",
+            rows=[row_of(policy) for policy in chain],
+            decided=decided_rows(found, [policy.name for policy in chain], until - DAY, until),
+            problems=self.problems,
+        )

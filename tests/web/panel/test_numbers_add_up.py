@@ -111,3 +111,49 @@ async def test_every_list_says_how_many_rows_it_has(callgate: Replica, vapi: San
             told = TOTAL.search(shown.body)
             assert told is not None, (path, shown.text)
             assert int(told[1].replace(",", "")) == await rows_of(ada, path) > 0, path
+
+
+DECIDED = re.compile(
+    r'<tr><th scope="row">([^<]+)</th>(?:<td class="num"><a href="/admin(/calls\?[^"]+)">'
+    r"([\d,]+)</a></td>)"
+    r'<td class="num"><a href="/admin(/calls\?[^"]+)">([\d,]+)</a></td></tr>'
+)
+
+
+async def test_what_decided_the_calls_of_a_day_has_its_rows(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    """Denied by default, by an override, allowed by a plan; a call of an unregistered number."""
+    for name, part, body in (
+        ("Bakery", None, None),
+        ("Cafe", "plan", PLAN),
+        ("Diner", "override", {"effect": "deny", "reason": "Unpaid"}),
+        ("Deli", "plan", {"code": "pro", "status": "unpaid"}),
+    ):
+        owner = await callgate.add_organization(name)
+        if part:
+            await callgate.api("PUT", f"/organizations/{owner}/{part}", body)
+        number = vapi.add_number(provider="vapi")["id"]
+        await callgate.add_number(owner, number)
+        await callgate.post(vapi.live_call(number))
+    await callgate.post(vapi.live_call(vapi.add_number(provider="vapi")["id"]))
+    async with visiting(callgate) as ada:
+
+        async def shown() -> Any:
+            found = {
+                title: (place, calls, denied, blocked)
+                for title, place, calls, denied, blocked in DECIDED.findall(
+                    (await ada.get("/policies")).body
+                )
+            }
+            return found if sum(int(one[1]) for one in found.values()) == 5 else None
+
+        found = await eventually(shown)
+        counts = {title: (one[1], one[3]) for title, one in found.items()}
+        assert counts["Plan"] == ("1", "0")
+        assert counts["Admin override"] == ("1", "1")
+        assert counts["Trial"] == ("0", "0")
+        assert counts["No policy: the default"][1] == "2"
+        for place, calls, denied, blocked in found.values():
+            assert await rows_of(ada, place) == int(calls), place
+            assert await rows_of(ada, denied) == int(blocked), denied

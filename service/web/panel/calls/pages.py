@@ -8,6 +8,8 @@ from aiohttp import web
 
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
+from service.domain.decisions import DEFAULT
+from service.domain.wording.labels import label_slug
 from service.store.calls import search
 from service.store.calls.feed import CallSummary
 from service.store.calls.search import CallNames
@@ -123,7 +125,11 @@ def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
 
 
 def describe_owner(asked: Mapping[str, str]) -> str:
-    """The owner whose calls the list shows; "" for all calls."""
+    """The owner or the policy whose calls the list shows; "" for all calls."""
+    if asked["policy"]:
+        policy = asked["policy"]
+        by = "no policy" if policy == DEFAULT else f"the policy {label_slug(policy)}"
+        return f"Only calls that {by} decided."
     if asked["phone_number_id"]:
         return "Only calls of one phone number."
     return "Only calls of one organization." if asked["organization_id"] else ""
