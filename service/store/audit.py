@@ -41,12 +41,12 @@ LIST = COLUMNS + "WHERE" + PAGE
 
 # One statement a filter, the one that leaves least first, so that each has its own index.
 LIST_BY = (
-    COLUMNS + "WHERE a.part_of = $9 AND" + PAGE,
     COLUMNS + "WHERE a.object_id = $4 AND" + PAGE,
     COLUMNS + "WHERE a.actor = $5 AND" + PAGE,
     COLUMNS + "WHERE a.action = $6 AND" + PAGE,
     COLUMNS + "WHERE a.object_type = $7 AND" + PAGE,
     COLUMNS + "WHERE a.source = $8 AND" + PAGE,
+    COLUMNS + "WHERE a.part_of = $9 AND" + PAGE,
 )
 
 FIND_NAMES = """
@@ -145,8 +145,9 @@ async def count_audit(
 
 def statement_for(filters: Sequence[object]) -> str:
     """The statement that begins with the filter that leaves least."""
-    ranked = (filters[-1], *filters[:-1])
-    return next((by for by, value in zip(LIST_BY, ranked, strict=True) if value is not None), LIST)
+    if filters[-1] is not None:
+        return LIST_BY[-1]
+    return next((by for by, value in zip(LIST_BY, filters, strict=True) if value is not None), LIST)
 
 
 async def find_names(pool: Pool, ids: Sequence[str]) -> dict[str, str]:

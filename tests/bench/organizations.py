@@ -141,7 +141,7 @@ async def run(dsn: str, organizations: int, calls: int, *, plans: bool) -> None:
         await explain(
             pool, "days of stopped calls", LIST_DAYS, owner, await pool.fetchval("SELECT now()"), 12
         )
-        given = (None, None, None, None, "person 3", None, None, None, 51)
+        given = (None, None, None, None, "person 3", None, None, None, None, 51)
         await explain(pool, "audit of a person", LIST_BY[1], *given)
     await pool.close()
 

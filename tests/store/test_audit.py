@@ -9,13 +9,14 @@ from service.store.audit import list_actors, list_audit
 from service.store.pool import Pool
 
 MANY = """
-INSERT INTO callgate.audit (at, actor, source, action, object_type, object_id)
+INSERT INTO callgate.audit (at, actor, source, action, object_type, object_id, part_of)
 SELECT now() - n * interval '1 minute', 'person ' || n % 200, 'source ' || n % 200,
-    'action ' || n % 200, 'kind ' || n % 200, 'id ' || n % 200
+    'action ' || n % 200, 'kind ' || n % 200, 'id ' || n % 200,
+    CASE WHEN n > 19900 THEN 7 END
 FROM generate_series($1::int, 1, -1) n
 """
 
-FILTERS = ("object_id", "actor", "action", "object_type", "source")
+FILTERS = ("object_id", "actor", "action", "object_type", "source", "part_of")
 
 
 @pytest.fixture
@@ -28,17 +29,18 @@ async def many(pool: Pool) -> int:
 @pytest.mark.parametrize("name", FILTERS)
 async def test_each_filter_has_its_index(pool: Pool, many: int, name: str) -> None:
     word = {"object_id": "id", "actor": "person", "object_type": "kind"}.get(name, name)
-    found = await list_audit(pool, **{name: f"{word} 7"}, limit=51)  # type: ignore[arg-type]
+    value = 7 if name == "part_of" else f"{word} 7"
+    found = await list_audit(pool, **{name: value}, limit=51)  # type: ignore[arg-type]
     assert len(found) == 51
     assert [entry.at for entry in found] == sorted((one.at for one in found), reverse=True)
-    values = [f"{word} 7" if each == name else None for each in FILTERS]
+    values = [value if each == name else None for each in FILTERS]
     plan = str(
         await pool.fetchval(
             f"EXPLAIN (FORMAT JSON) {audit.LIST_BY[FILTERS.index(name)]}",
             *(None, None, None, *values, 51),
         )
     )
-    index = {"object_id": "id", "object_type": "kind"}.get(name, name)
+    index = {"object_id": "id", "object_type": "kind", "part_of": "part"}.get(name, name)
     assert f"audit_{index}_idx" in plan
     assert "Seq Scan" not in plan
 
@@ -50,7 +52,7 @@ async def test_a_period_long_ago_is_found_at_once(pool: Pool, many: int) -> None
     assert len(found) in (3, 4)
     plan = str(
         await pool.fetchval(
-            f"EXPLAIN (FORMAT JSON) {audit.LIST}", None, None, until, *[None] * 5, 51
+            f"EXPLAIN (FORMAT JSON) {audit.LIST}", None, None, until, *[None] * 6, 51
         )
     )
     assert "audit_at_idx" in plan
