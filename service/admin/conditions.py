@@ -8,6 +8,7 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 
 from service.admin.phone_numbers.coverage import HoleCount, count_holes
 from service.background import BackgroundLoop
@@ -109,10 +110,14 @@ async def read_answers(pool: Pool) -> list[Condition]:
     return found
 
 
-def hangup_conditions(hangups: Mapping[str, int]) -> Iterator[Condition]:
+async def hangup_conditions(pool: Pool) -> list[Condition]:
     """Blocked calls of the last day whose end is not confirmed, by the state of their hang-up."""
-    for name, count in sorted(hangups.items()):
-        yield condition(f"hangups_{name}", calls=format_count(count, "call", "calls"))
+    since = await doctor.get_day_start(pool)
+    named = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return [
+        condition(f"hangups_{name}", calls=format_count(count, "call", "calls"), since=named)
+        for name, count in sorted((await doctor.count_hangups(pool, since)).items())
+    ]
 
 
 def hole_conditions(counts: Sequence[HoleCount]) -> Iterator[Condition]:
@@ -171,7 +176,7 @@ class StoredConditions:
         late = bool(await doctor.list_unhealthy(self.pool, "pending", 1))
         found += (one for one in number_conditions(by_state, fought, late) if self.is_watched(one))
         found += await read_answers(self.pool)
-        found += hangup_conditions(await doctor.count_hangups(self.pool))
+        found += await hangup_conditions(self.pool)
         if claimed := await count_recent_claims(self.pool):
             calls = format_count(claimed, "call", "calls")
             found.append(condition("call_claimed_twice", calls=calls))

@@ -10,7 +10,7 @@ less well, or it will become an error. `notice`: intended, and worth remembering
 
 @dataclass(frozen=True, slots=True)
 class ConditionKind:
-    """A kind of condition. `sentence` and `remedy` may have {placeholders}.
+    """A kind of condition. `sentence`, `remedy` and `link` may have {placeholders}.
 
     `link` is the page of the panel that solves it, below the panel's root. `check` is the readiness
     check that shows it ("": none does); `stops` kinds make a replica not ready. `doctor_only` kinds

@@ -58,10 +58,10 @@ class Condition:
 
 
 def condition(slug: str, /, **values: object) -> Condition:
-    """A condition of a kind; `values` fill the placeholders of its sentence and its remedy."""
+    """A condition of a kind; `values` fill the placeholders of its words and link."""
     kind = CONDITIONS[slug]
     text, remedy = kind.sentence.format(**values), kind.remedy.format(**values)
-    return Condition(slug, kind.severity, text, remedy, kind.link)
+    return Condition(slug, kind.severity, text, remedy, kind.link.format(**values))
 
 
 def clock_condition(ahead_seconds: float) -> Condition | None:

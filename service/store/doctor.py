@@ -56,7 +56,7 @@ WHERE n.released_at IS NULL AND s.state = 'in_sync' AND n.created_at < now() - i
 
 HANGUPS = """
 SELECT hangup_state AS state, count(*) AS calls FROM callgate.calls
-WHERE hangup_state IN ('failed', 'unconfirmed') AND created_at > now() - interval '24 hours'
+WHERE hangup_state IN ('failed', 'unconfirmed') AND created_at >= $1
 GROUP BY hangup_state
 """
 
@@ -160,6 +160,15 @@ async def count_silent(pool: Pool) -> int:
     return int(await pool.fetchval(SILENT))
 
 
-async def count_hangups(pool: Pool) -> dict[str, int]:
-    """Unconfirmed and failed hang-ups of the last day, by state."""
-    return {row["state"]: row["calls"] for row in await pool.fetch(HANGUPS)}
+DAY_BEGAN = "SELECT date_trunc('hour', now(), 'UTC') - interval '23 hours'"
+
+
+async def get_day_start(pool: Pool) -> datetime:
+    """Where the last 24 hours begin, the current one the last of them, as on the overview."""
+    found: datetime = await pool.fetchval(DAY_BEGAN)
+    return found
+
+
+async def count_hangups(pool: Pool, since: datetime) -> dict[str, int]:
+    """Unconfirmed and failed hang-ups of calls since then, by state."""
+    return {row["state"]: row["calls"] for row in await pool.fetch(HANGUPS, since)}

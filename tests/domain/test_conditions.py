@@ -8,6 +8,7 @@ import pytest
 
 from service.domain.condition_kinds import ConditionKind, Severity
 from service.domain.conditions import CONDITIONS, Condition, by_urgency, condition
+from service.domain.wording import answer_conditions as answer_words
 from service.domain.wording import clock_conditions as clock_words
 from service.domain.wording import conditions as words
 from service.domain.wording import doctor_conditions as doctor_words
@@ -17,6 +18,7 @@ from service.domain.wording import storage_conditions as storage_words
 from service.domain.wording import vapi_conditions as vapi_words
 
 WORDINGS = (
+    answer_words,
     words,
     clock_words,
     doctor_words,
@@ -43,8 +45,8 @@ READINESS = {
 
 def filled(kind: ConditionKind) -> Condition:
     """The condition with a sample value for each placeholder."""
-    parts = (*Formatter().parse(kind.sentence), *Formatter().parse(kind.remedy))
-    names = {name for _, name, _, _ in parts if name}
+    texts = (kind.sentence, kind.remedy, kind.link)
+    names = {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
     return condition(kind.slug, **{name: f"<{name}>" for name in names})
 
 

@@ -26,13 +26,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One thing that was examined. A finding that is not ok is a condition of `kind`."""
+    """One thing that was examined. A finding that is not ok is a condition of `kind`.
+
+    `link` is the page that solves it, below the panel's root."""
 
     name: str
     level: Level
     detail: str
     remedy: str | None = None
     kind: str | None = None
+    link: str = ""
 
     @classmethod
     def ok(cls, name: str, detail: str) -> "DoctorFinding":
@@ -45,7 +48,9 @@ class DoctorFinding:
     @classmethod
     def of(cls, name: str, found: Condition, detail: str | None = None) -> "DoctorFinding":
         """A condition as a finding; `detail` names one object that has it."""
-        return cls(name, LEVELS[found.severity], detail or found.text, found.remedy, found.kind)
+        return cls(
+            name, LEVELS[found.severity], detail or found.text, found.remedy, found.kind, found.link
+        )
 
 
 @dataclass(frozen=True, slots=True)

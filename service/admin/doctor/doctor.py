@@ -229,10 +229,10 @@ class Doctor:
     async def hangups(self) -> AsyncIterator[DoctorFinding]:
         """Blocked calls ended."""
         assert self.pool is not None
-        counts = await store.count_hangups(self.pool)
-        for found in hangup_conditions(counts):
+        unconfirmed = await hangup_conditions(self.pool)
+        for found in unconfirmed:
             yield DoctorFinding.of("hangups", found)
-        if not counts:
+        if not unconfirmed:
             yield DoctorFinding.ok("hangups", "Every hang-up of the last 24 hours is confirmed.")
 
 

@@ -248,7 +248,7 @@ CALL_KINDS = (
         "No hang-up command reached Vapi in the last 24 hours for {calls}.",
         "Blocked calls could not be hung up.",
         "Check that controlEnabled is on in the monitor plan of the calls' assistants.",
-        "calls?blocked=true",
+        "calls?hangup=failed&since={since}",
     ),
     ConditionKind(
         "hangups_unconfirmed",
@@ -256,7 +256,7 @@ CALL_KINDS = (
         "The end is unconfirmed in the last 24 hours for {calls}.",
         "Vapi accepted the hang-up command, and did not report the end of the call.",
         "See the calls; check that controlEnabled is on in their monitor plan.",
-        "calls?blocked=true",
+        "calls?hangup=unconfirmed&since={since}",
     ),
     ConditionKind(
         "call_claimed_twice",

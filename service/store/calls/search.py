@@ -55,12 +55,12 @@ WHERE ($7::uuid IS NULL OR organization_id = $7) AND ($8::uuid IS NULL OR phone_
     AND ($11::text IS NULL OR gate = $11) AND ($12::boolean IS NULL OR $12 = ({IS_LIVE}))
     AND ($13::boolean IS NULL OR $13 = coalesce({IS_UNANSWERED}, false))
     AND ($14::text IS NULL OR $14 = {DECIDED_BY})
-ORDER BY created_at DESC, id DESC LIMIT $15"""
+    AND ($15::text IS NULL OR hangup_state = $15)
+ORDER BY created_at DESC, id DESC LIMIT $16"""
 LOOKED = "SELECT * FROM ("
 COUNT_LOOKED = "SELECT count(*) FROM ("
 FARTHEST = "SELECT created_at, id FROM ("
 LAST = ") looked OFFSET $5 - 1"
-
 
 NAMES = """
 SELECT c.id, o.name AS organization_name, n.number, n.label AS number_label
@@ -94,6 +94,7 @@ class CallFilter:
     live: bool | None = None
     unanswered: bool | None = None
     policy: str | None = None
+    hangup: str | None = None
 
     @property
     def others(self) -> tuple[object, ...]:
@@ -107,6 +108,7 @@ class CallFilter:
             self.live,
             self.unanswered,
             self.policy,
+            self.hangup,
         )
 
     def matches(self, call: Call) -> bool:
@@ -120,6 +122,7 @@ class CallFilter:
             (self.live, call.status == "in-progress" and call.ended_at is None),
             (self.unanswered, call.is_unanswered),
             (self.policy, decider_of(call.decision)),
+            (self.hangup, call.hangup and call.hangup.state.value),
         )
         return all(asked is None or asked == has for asked, has in wanted)
 

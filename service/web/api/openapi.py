@@ -64,6 +64,7 @@ QUERIES = {
     "live": "Only calls under way, or only those that are over.",
     "unanswered": "Only those where nothing answers allowed calls.",
     "policy": "Only calls that this policy decided; `default`: that no policy decided.",
+    "hangup": "Only calls whose hang-up has this state.",
     "gate": "Only calls that were decided at this gate.",
     "since": "From this instant on.",
     "until": "Before this instant.",

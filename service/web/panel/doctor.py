@@ -9,6 +9,7 @@ from service.admin.doctor.check import DoctorFinding, Level
 from service.admin.doctor.report import Examinations
 from service.background import LoopState, LoopStatus
 from service.web.panel.kit.badges import Badge
+from service.web.panel.kit.navigation import page_name
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 
@@ -25,6 +26,9 @@ LEVELS: Mapping[Level, Badge] = {
     "failed": Badge("Error", "bad"),
 }
 
+HERE = "health"
+"""The link of conditions that this page itself is about."""
+
 LOOPS: Mapping[LoopStatus, Badge] = {
     "running": Badge("Running", "good"),
     "restarting": Badge("Restarting", "bad"),
@@ -40,11 +44,16 @@ class FindingRow:
     badge: Badge
     detail: str
     remedy: str
+    address: str
+    link: str
 
 
 def row_of(finding: DoctorFinding) -> FindingRow:
     remedy = "" if finding.level == "ok" else finding.remedy or ""
-    return FindingRow(finding.name, LEVELS[finding.level], finding.detail, remedy)
+    elsewhere = finding.link if finding.link != HERE else ""
+    address = f"{ROOT}/{elsewhere}" if elsewhere else ""
+    link = f"Open {page_name(elsewhere)}" if elsewhere else ""
+    return FindingRow(finding.name, LEVELS[finding.level], finding.detail, remedy, address, link)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class CallsQuery(PageQuery):
     live: Truth | None = None
     unanswered: Truth | None = None
     policy: Searched | None = None
+    hangup: Literal["pending", "confirmed", "unconfirmed", "failed"] | None = None
     search: Searched | None = None
 
     @property
@@ -81,6 +82,7 @@ class CallsQuery(PageQuery):
             self.live,
             self.unanswered,
             self.policy,
+            self.hangup,
         )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, eventually
@@ -157,3 +158,39 @@ async def test_what_decided_the_calls_of_a_day_has_its_rows(
         for place, calls, denied, blocked in found.values():
             assert await rows_of(ada, place) == int(calls), place
             assert await rows_of(ada, denied) == int(blocked), denied
+
+
+async def test_the_counts_of_conditions_have_their_rows(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    """On the overview and in the doctor: hang-ups, missing numbers, numbers without an answer."""
+    owner = await callgate.add_organization("Bakery")
+    numbers = [await callgate.add_number(owner, one) for one in vapi.add_numbers(4)]
+    for number in numbers[:3]:
+        await callgate.post(vapi.live_call(number["vapi_phone_number_id"]))
+    vapi.numbers.remove(numbers[3]["vapi_phone_number_id"])
+    await callgate.api("POST", f"/phone-numbers/{numbers[3]['id']}/sync")
+    await callgate.service.background.stop("hangup_worker", "hangup_sweep")
+    pool = callgate.service.pool
+
+    async def recorded() -> bool:
+        return bool(await pool.fetchval("SELECT count(*) FROM callgate.calls WHERE blocked") == 3)
+
+    await eventually(recorded)
+    await pool.execute(
+        "UPDATE callgate.calls SET hangup_state = 'failed', created_at = now() - "
+        "CASE WHEN phone_number_id = $1 THEN interval '3 days' ELSE interval '0' END",
+        UUID(numbers[0]["id"]),
+    )
+    async with visiting(callgate) as ada:
+        for page in ((await ada.get("")).body, (await ada.post("/health")).body):
+            for wanted, rows in (
+                ("/calls?hangup=failed", 2),
+                ("/numbers?sync_state=missing", 1),
+                ("/numbers?unanswered=true", 3),
+            ):
+                link = re.search(rf'href="/admin({re.escape(wanted)}[^"]*)"', page)
+                assert link is not None, (wanted, page)
+                assert await rows_of(ada, link[1]) == rows, link[1]
+                before = page[max(0, link.start() - 900) : link.start()]
+                assert re.search(rf"\b{rows} (number|call)", before), (wanted, before)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
+from service.domain.calls import HangupState
 from service.domain.decisions import DEFAULT
 from service.domain.wording.labels import label_slug
 from service.store.calls import search
@@ -25,6 +26,7 @@ from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
 REASONS = (*ACCESS_REASONS, "unknown_phone_number")
 GATES = ("event", "request", "ring")
+HANGUPS = tuple(state.value for state in HangupState)
 FILTERS = (
     "search",
     "organization_id",
@@ -35,6 +37,7 @@ FILTERS = (
     "live",
     "unanswered",
     "policy",
+    "hangup",
 )
 
 
@@ -120,6 +123,7 @@ def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
         filter_of("reason", "Reason", labelled(REASONS), asked["reason"]),
         filter_of("gate", "Gate", labelled(GATES), asked["gate"]),
         filter_of("live", "Now", [("true", "Under way"), ("false", "Over")], asked["live"]),
+        filter_of("hangup", "Hang-up", labelled(HANGUPS), asked["hangup"]),
         filter_of("unanswered", "Answer", [("true", "Not answered")], asked["unanswered"]),
     ]
 
