@@ -82,6 +82,7 @@ class CallRecorder:
     async def keep_for_later(self, call: NewCall) -> KnownCall:
         """Spool a call while PostgreSQL is away, and hang it up from memory if it is blocked."""
         await self.spool.keep(Entry(call=replace(call, acted=True)))
+        self.recent.note_call(call)
         self.known.unconfirmed[call.vapi_call_id] = None
         main = self.known.get(call.vapi_call_id)
         contested = main is not None and main.organization_id not in (None, call.organization_id)
@@ -164,6 +165,7 @@ class CallRecorder:
                 self.recent.note_end(end)
                 return
         await self.spool.keep(Entry(end=end))
+        self.recent.note_end(end)
 
     async def restart_hangup(self, call: NewCall) -> None:
         """Start the ladder of a call that still talks again; the queue keeps it to one job a call.

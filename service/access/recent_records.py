@@ -26,11 +26,11 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class RecentRecord:
-    """A call, or the end of one, and when it was recorded (monotonic)."""
+    """A call, or the end of one. `seen_at` (monotonic): since when PostgreSQL has it; None: not seen."""
 
     call: NewCall | None
     end: CallEnd | None
-    at: float
+    seen_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -42,14 +42,13 @@ class RecentRecords:
     recent: dict[str, RecentRecord] = field(default_factory=dict)
 
     def note_call(self, call: NewCall) -> None:
-        """A call was recorded."""
-        self.note(call.vapi_call_id, RecentRecord(call, None, time.monotonic()))
+        """A call was recorded, or spooled."""
+        self.note(call.vapi_call_id, RecentRecord(call, None))
 
     def note_end(self, end: CallEnd) -> None:
-        """An end was recorded."""
+        """An end was recorded, or spooled."""
         earlier = self.recent.get(end.vapi_call_id)
-        call = earlier.call if earlier else None
-        self.note(end.vapi_call_id, RecentRecord(call, end, time.monotonic()))
+        self.note(end.vapi_call_id, RecentRecord(earlier.call if earlier else None, end))
 
     def note(self, call_id: str, record: RecentRecord) -> None:
         self.recent.pop(call_id, None)
@@ -66,16 +65,19 @@ class RecentRecords:
     async def look(self) -> None:
         """Look for all of them once; raises one of `UNAVAILABLE` while PostgreSQL is away."""
         looked = dict(self.recent)
-        if not looked:
-            return
+        if not looked or self.spool.waiting:
+            return  # what waits in the spool is not lost
         stored = await self.calls.find_watched(list(looked))
         for call_id, record in looked.items():
+            now = time.monotonic()
             if lost := lost_entries(record, stored.get(call_id)):
                 log.warning("call.record_lost", call_id=call_id)
+                record.seen_at = None
                 for entry in lost:
                     await self.spool.keep(entry)
-            old = time.monotonic() - record.at > KEEP_SECONDS
-            if (lost or old) and self.recent.get(call_id) is record:
+            elif record.seen_at is None:
+                record.seen_at = now
+            elif now - record.seen_at > KEEP_SECONDS and self.recent.get(call_id) is record:
                 del self.recent[call_id]
 
 

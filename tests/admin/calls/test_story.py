@@ -97,7 +97,7 @@ async def test_the_end_of_a_refused_call_is_told_as_our_refusal_and_not_as_an_er
 
     async def ended() -> Any:
         row = await callgate.call(call.id)
-        return row if row and row["ended_reason"] else None
+        return row if row and row["ended_at"] else None
 
     row = await eventually(ended)
     story = await CallStories(callgate.service.pool).get(UUID(row["id"]))

@@ -60,12 +60,12 @@ async def test_pauses_say_who_why_and_until_when(callgate: Replica, vapi: Sandbo
     assert everything.level == "warning"
     assert "All repairs are paused by admin-token: migration (since 2" in everything.detail
     assert everything.detail.endswith(SHOWN_UNTIL)
-    assert "DELETE /api/v1/reconcile/pause" in str(everything.remedy)
-    found = [one for one in await numbers(callgate) if one.level == "warning"]
+    assert "under Repairs" in str(everything.remedy)
+    found = [one for one in await numbers(callgate) if one.kind == "number_paused"]
     assert "Test line of Bakery is paused by admin-token: their test (since 2" in found[0].detail
     assert found[0].detail.endswith(SHOWN_UNTIL)
     assert found[1].detail.endswith("until an admin resumes it).")
-    assert f"DELETE /api/v1/phone-numbers/{first['id']}/pause" in str(found[0].remedy)
+    assert "on its page under Numbers" in str(found[0].remedy)
     assert len(found) == 2
     path = "/reconcile/pause"
     await callgate.api("DELETE", path)

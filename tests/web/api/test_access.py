@@ -169,6 +169,7 @@ EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     ("GET", "/phone-numbers/{phone_number_id}/changes"): (READERS, 200, None),
     ("PUT", "/phone-numbers/{phone_number_id}/pause"): (ADMINS, 200, {"reason": "x"}),
     ("DELETE", "/phone-numbers/{phone_number_id}/pause"): (ADMINS, 200, None),
+    ("POST", "/phone-numbers/{phone_number_id}/relink"): (ADMINS, 409, None),
     ("POST", "/phone-numbers/{phone_number_id}/rollback"): (ADMINS, 404, {"change_id": 999_999}),
     ("GET", "/unknown-numbers"): (READERS, 200, None),
     ("POST", "/unknown-numbers/{vapi_phone_number_id}/claim"): (ADMINS, 201, {}),

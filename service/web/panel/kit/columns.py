@@ -1,4 +1,4 @@
-"""Heads of tables that can be sorted by their columns, and how many rows there are. Pure."""
+"""Heads of tables that can be sorted by their columns, and how many rows there are."""
 
 from dataclasses import dataclass
 
