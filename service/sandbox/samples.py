@@ -87,7 +87,7 @@ def sample_numbers() -> list[Json]:
     return [
         vapi(BLOCKED_NUMBER, "Blocked Bakery", 1, {"assistantId": ORDER_TAKER}),
         vapi(PAYING_NUMBER, "Paying Pizza", 2, {"assistantId": ORDER_TAKER}),
-        vapi(TRIAL_NUMBER, "Trial Tailor", 3, {}),
+        vapi(TRIAL_NUMBER, "Trial Tailor", 3, {"assistantId": ORDER_TAKER}),
         vapi(spare[0], "Spare, nothing attached", 4, {}),
         vapi(spare[1], "Spare, shadowed", 5, {"assistantId": SHADOWING_ASSISTANT}),
         {

@@ -47,7 +47,7 @@ def test_every_command_works_beside_the_sandbox_as_it_stands(tmp_path: Path) -> 
         )
         for words, said in saying:
             done = command(tmp_path, *words)
-            assert (done.returncode, done.stderr) == (0, ""), (words, done.stderr)
+            assert (done.returncode, done.stderr) == (0, ""), (words, done.stdout, done.stderr)
             assert said in done.stdout, (words, done.stdout)
         done = command(tmp_path, "explain", "sample-blocked-bakery", "--json")
         assert (done.returncode, done.stderr) == (0, "")
