@@ -137,7 +137,7 @@ class Call:
     def is_unanswered(self) -> bool:
         """Whether the call was allowed, and Vapi ended it because nothing answered it."""
         granted = not self.blocked and self.cut_at is None and self.organization_id is not None
-        return granted and bool(re.match(UNANSWERED_ENDS, self.ended_reason or ""))
+        return granted and bool(re.match(UNANSWERED_ENDS, (self.ended_reason or "")[:200]))
 
 
 @dataclass(frozen=True, slots=True)

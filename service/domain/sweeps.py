@@ -52,6 +52,11 @@ class MissingNumber:
     remedy: str
 
     @property
+    def owner(self) -> str:
+        """The organization's name, or a dash."""
+        return self.organization or "—"
+
+    @property
     def name(self) -> str:
         """The label and the number, or the id at Vapi."""
         known = [one for one in (self.label, self.number) if one]

@@ -70,6 +70,7 @@ BOUNDED_BY = {
     "access/policies/registration.py": "the pattern: at most 63 characters",
     "admin/imports/csv_file.py": "10,000 characters a line",
     "admin/imports/vapi_numbers.py": "names at Vapi",
+    "domain/calls.py": "200 characters",
     "domain/network/forward_urls.py": "2,000 characters by its field",
     "domain/organization_secret.py": "the pattern: 81 characters",
     "domain/texts.py": "its own limit",

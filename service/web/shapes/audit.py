@@ -8,7 +8,7 @@ from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import SEARCHABLE, Instant, Searched, digits_of
 from service.web.shapes.paging import PageQuery
 
-PartOf = Annotated[int, BeforeValidator(digits_of), Field(ge=1, le=2**63 - 1)]
+PartOf = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(digits_of)]
 
 
 class AuditEntry(ResponseBody):

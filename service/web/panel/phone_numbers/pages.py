@@ -1,7 +1,7 @@
 """One phone number in the panel, with its route, drift and history."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -104,10 +104,10 @@ class PhoneNumberPages:
         route, route_problem = await result_or_problem(self.webhooks.route(before.id))
         coverage, coverage_problem = await result_or_problem(self.coverages.of(before.id))
         number = await self.numbers.get(before.id)
+        changed = visit.partial and number.sync.state is not before.sync.state
         return await visit.show(
             "phone_numbers/route.html" if visit.partial else "phone_numbers/route_page.html",
-            view=await self.view(number),
-            changed=visit.partial and number.sync.state is not before.sync.state,
+            view=replace(await self.view(number), apart=changed),
             route=NumberRouteView(Route.model_validate(route)) if route else None,
             coverage=CoverageView(coverage) if coverage else None,
             problem=route_problem or coverage_problem,

@@ -93,10 +93,11 @@ def badges_of(number: PhoneNumber) -> list[Badge]:
 
 @dataclass(frozen=True, slots=True)
 class NumberView:
-    """A number on its own pages."""
+    """A number on its own pages. `apart`: its state comes beside another part of an open page."""
 
     number: PhoneNumber
     organization: TextLink
+    apart: bool = False
 
     @property
     def name(self) -> str:

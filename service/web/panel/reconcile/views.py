@@ -136,6 +136,10 @@ class DryRunView:
         return self.report.missing_numbers[:SHOWN_REPAIRS]
 
     @property
+    def more_missing(self) -> bool:
+        return self.report.missing > len(self.missing)
+
+    @property
     def fields(self) -> str:
         """The fields that differ, with their numbers; the most frequent first."""
         found: dict[str, int] = {}
