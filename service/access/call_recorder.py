@@ -155,14 +155,15 @@ class CallRecorder:
         if self.writer.available and not self.spool.waiting:
             try:
                 async with at_most(RECORD_SECONDS):
-                    await self.calls.record_end(end)
+                    result = await self.calls.record_end(end)
             except UNAVAILABLE:
                 self.writer.rest()
             except Exception:
                 # A bug of ours, or a value that PostgreSQL rejects: the end is still kept on disk.
                 log.exception("call.end_refused_by_database", call_id=end.vapi_call_id)
             else:
-                self.recent.note_end(end)
+                if result == "closed":
+                    self.recent.note_end(end)
                 return
         await self.spool.keep(Entry(end=end))
         self.recent.note_end(end)

@@ -20,6 +20,8 @@ LOOK_SECONDS = 3.0
 KEEP_SECONDS = 12.0
 """How far a standby may lag. While PostgreSQL is away nothing is dropped but looked for afterwards."""
 MOST = 10_000
+MOST_TRIES = 3
+"""What PostgreSQL does not keep after this many times was not lost: Vapi's record undid it, say."""
 
 log = structlog.get_logger()
 
@@ -31,6 +33,7 @@ class RecentRecord:
     call: NewCall | None
     end: CallEnd | None
     seen_at: float | None = None
+    tries: int = 0
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class RecentRecords:
 
     calls: CallStore
     spool: Spool
+    keep_seconds: float = KEEP_SECONDS
     recent: dict[str, RecentRecord] = field(default_factory=dict)
 
     def note_call(self, call: NewCall) -> None:
@@ -70,15 +74,17 @@ class RecentRecords:
         stored = await self.calls.find_watched(list(looked))
         for call_id, record in looked.items():
             now = time.monotonic()
-            if lost := lost_entries(record, stored.get(call_id)):
+            lost = lost_entries(record, stored.get(call_id))
+            settled = record.seen_at is not None and now - record.seen_at > self.keep_seconds
+            if lost and record.tries < MOST_TRIES:
                 log.warning("call.record_lost", call_id=call_id)
-                record.seen_at = None
+                record.seen_at, record.tries = None, record.tries + 1
                 for entry in lost:
                     await self.spool.keep(entry)
+            elif (lost or settled) and self.recent.get(call_id) is record:
+                del self.recent[call_id]
             elif record.seen_at is None:
                 record.seen_at = now
-            elif now - record.seen_at > KEEP_SECONDS and self.recent.get(call_id) is record:
-                del self.recent[call_id]
 
 
 def lost_entries(record: RecentRecord, stored: WatchedCall | None) -> list[Entry]:
