@@ -1,4 +1,4 @@
-"""What was recorded moments ago and is gone is recorded again, and not for ever."""
+"""What was recorded moments ago and is gone is recorded again, a few times at most."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ async def test_what_is_lost_twice_is_recorded_twice(pool: Pool, recent: RecentRe
     assert await turn(recent) == 0
 
 
-async def test_what_postgresql_never_keeps_is_not_spooled_for_ever(
+async def test_what_postgresql_never_keeps_is_spooled_a_few_times_only(
     pool: Pool, recent: RecentRecords
 ) -> None:
     """An end that Vapi's own record undoes each time."""
