@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from service.domain.audit import AuditEntry
 from service.domain.ids import find_uuid
@@ -99,55 +99,48 @@ async def find_entry(pool: Pool, audit_id: int) -> AuditEntry | None:
     return None if row is None else AuditEntry(**dict(row))
 
 
-async def list_audit(
-    pool: Pool,
-    *,
-    object_type: str | None = None,
-    object_id: str | None = None,
-    actor: str | None = None,
-    source: str | None = None,
-    action: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    part_of: int | None = None,
-    before_id: int | None = None,
-    limit: int,
-) -> list[AuditEntry]:
-    """Entries, newest first; `until` is exclusive.
+class AuditFilters(TypedDict, total=False):
+    """Filters of the log; None matches all. `until` is exclusive.
 
     Without `part_of`, `object_id` and `action`, entries that are parts of another are left out.
     """
-    filters = (object_id, actor, action, object_type, source, part_of)
-    statement = statement_for(filters)
-    rows = await pool.fetch(statement, before_id, since, until, *filters, limit)
+
+    object_type: str | None
+    object_id: str | None
+    actor: str | None
+    source: str | None
+    action: str | None
+    since: datetime | None
+    until: datetime | None
+    part_of: int | None
+
+
+async def list_audit(
+    pool: Pool, *, before_id: int | None = None, limit: int, **wanted: Unpack[AuditFilters]
+) -> list[AuditEntry]:
+    """The entries that match, newest first."""
+    statement, filters = choose_statement(wanted)
+    rows = await pool.fetch(statement, before_id, *filters, limit)
     return [AuditEntry(**dict(row)) for row in rows]
 
 
-async def count_audit(
-    pool: Pool,
-    *,
-    object_type: str | None = None,
-    object_id: str | None = None,
-    actor: str | None = None,
-    source: str | None = None,
-    action: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    part_of: int | None = None,
-) -> int:
+async def count_audit(pool: Pool, **wanted: Unpack[AuditFilters]) -> int:
     """How many entries match; one more than `MOST_COUNTED` stands for more."""
-    filters = (object_id, actor, action, object_type, source, part_of)
-    statement = statement_for(filters)
+    statement, filters = choose_statement(wanted)
     counted = f"SELECT count(*) FROM ({statement}) AS found"  # noqa: S608 - constants
-    found: int = await pool.fetchval(counted, None, since, until, *filters, MOST_COUNTED + 1)
+    found: int = await pool.fetchval(counted, None, *filters, MOST_COUNTED + 1)
     return found
 
 
-def statement_for(filters: Sequence[object]) -> str:
-    """The statement that begins with the filter that leaves least."""
+def choose_statement(wanted: AuditFilters) -> tuple[str, tuple[object, ...]]:
+    """The statement that begins with the filter that leaves least, and its parameters from $2 on."""
+    names = ("object_id", "actor", "action", "object_type", "source", "part_of")
+    filters = tuple(wanted.get(name) for name in names)
+    period = wanted.get("since"), wanted.get("until")
     if filters[-1] is not None:
-        return LIST_BY[-1]
-    return next((by for by, value in zip(LIST_BY, filters, strict=True) if value is not None), LIST)
+        return LIST_BY[-1], (*period, *filters)
+    found = (by for by, value in zip(LIST_BY, filters, strict=True) if value is not None)
+    return next(found, LIST), (*period, *filters)
 
 
 async def find_names(pool: Pool, ids: Sequence[str]) -> dict[str, str]:

@@ -24,14 +24,7 @@ class AuditOperations:
         after = read_cursor(query.cursor, place_in_log)
         found = await list_audit(
             self.pool,
-            object_type=query.object_type,
-            object_id=query.object_id,
-            actor=query.actor,
-            source=query.source,
-            action=query.action,
-            since=query.since,
-            until=query.until,
-            part_of=query.part_of,
+            **query.filters,
             before_id=after[0] if after else None,
             limit=query.limit + 1,
         )

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from service.store.audit import AuditFilters
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import SEARCHABLE, Instant, Searched, digits_of
 from service.web.shapes.paging import PageQuery
@@ -41,3 +42,17 @@ class AuditQuery(PageQuery):
     since: Instant | None = None
     until: Instant | None = None
     part_of: PartOf | None = None
+
+    @property
+    def filters(self) -> AuditFilters:
+        """The filters of the store."""
+        return {
+            "object_type": self.object_type,
+            "object_id": self.object_id,
+            "actor": self.actor,
+            "source": self.source,
+            "action": self.action,
+            "since": self.since,
+            "until": self.until,
+            "part_of": self.part_of,
+        }

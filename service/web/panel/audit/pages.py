@@ -1,7 +1,6 @@
 """The audit log in the panel: the changes with their actors and their fields, each with its undo."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
@@ -41,16 +40,7 @@ class AuditPages:
         filters = read_filters(visit, AuditQuery)
         query, asked = filters.query, filters.asked
         after = read_cursor(query.cursor, place_in_log)
-        wanted: dict[str, Any] = {
-            "object_type": query.object_type,
-            "object_id": query.object_id,
-            "actor": query.actor,
-            "source": query.source,
-            "action": query.action,
-            "since": query.since,
-            "until": query.until,
-            "part_of": query.part_of,
-        }
+        wanted = query.filters
         entries = await list_audit(
             self.pool, **wanted, before_id=after[0] if after else None, limit=query.limit + 1
         )
