@@ -49,6 +49,19 @@ def test_what_kubernetes_sets_by_itself_is_no_setting(monkeypatch: pytest.Monkey
             "vapi_webhook_secret",
             "one-secret-of-the-tests-0,another-secret-of-the-tests",
         ),
+        ("VAPI_API_KEY", "a,,b, c", "vapi_api_key", "a,,b, c"),
+        (
+            "CALLGATE_OIDC_CLIENT_SECRET",
+            "'gehäuse,, 1'\n",
+            "callgate_oidc_client_secret",
+            "'gehäuse,, 1'",
+        ),
+        (
+            "CALLGATE_ENCRYPTION_KEY",
+            "schlüssel-0123456789-abcdef\n",
+            "callgate_encryption_key",
+            "schlüssel-0123456789-abcdef",
+        ),
         (
             "DATABASE_URL",
             "postgres://u:p/w@h/db?schema=public",

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.inputs.database_urls import parse_database_url
+from service.inputs.marks import trim
 from service.inputs.secrets import parse_secret
 
 
@@ -30,10 +31,20 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 """Several words in one variable."""
 
 
-def clean_secret(secret: SecretStr) -> SecretStr:
-    """One secret, or several with commas, as they were meant."""
+def clean_header(secret: SecretStr) -> SecretStr:
+    """One secret that travels in a header, as it was meant."""
+    return SecretStr(parse_secret(secret.get_secret_value()))
+
+
+def clean_headers(secret: SecretStr) -> SecretStr:
+    """Several such secrets, separated by commas."""
     words = [parse_secret(word) for word in secret.get_secret_value().split(",")]
     return SecretStr(",".join(word for word in words if word))
+
+
+def clean_ends(secret: SecretStr) -> SecretStr:
+    """A secret that others chose, which may have any character inside."""
+    return SecretStr(trim(secret.get_secret_value()))
 
 
 def clean_address(secret: SecretStr) -> SecretStr:
@@ -42,5 +53,7 @@ def clean_address(secret: SecretStr) -> SecretStr:
     return SecretStr(parse_database_url(text) if text else "")
 
 
-PastedSecret = Annotated[SecretStr, AfterValidator(clean_secret)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(clean_header)]
+HeaderSecrets = Annotated[SecretStr, AfterValidator(clean_headers)]
+PastedSecret = Annotated[SecretStr, AfterValidator(clean_ends)]
 PastedAddress = Annotated[SecretStr, AfterValidator(clean_address)]

@@ -6,14 +6,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from service.settings.group import PastedSecret, SettingsGroup, Words
+from service.settings.group import HeaderSecret, PastedSecret, SettingsGroup, Words
 from service.settings.urls import is_local, is_origin, split
 
 
 class PanelSettings(SettingsGroup):
     """How admins sign in."""
 
-    callgate_admin_token: PastedSecret = SecretStr("")
+    callgate_admin_token: HeaderSecret = SecretStr("")
     callgate_public_url: str = ""
     callgate_trusted_proxies: Words = ()
     callgate_oidc_issuer: str = ""

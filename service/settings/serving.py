@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from service.settings.group import PastedSecret, SettingsGroup
+from service.settings.group import HeaderSecret, SettingsGroup
 
 
 class ServingSettings(SettingsGroup):
@@ -16,7 +16,7 @@ class ServingSettings(SettingsGroup):
     callgate_admin_port: int | None = Field(default=None, ge=0, le=65535)
     callgate_max_connections: int = Field(default=1024, ge=32, le=60_000)
     callgate_max_connections_per_address: int = Field(default=256, ge=1, le=60_000)
-    callgate_metrics_token: PastedSecret = SecretStr("")
+    callgate_metrics_token: HeaderSecret = SecretStr("")
     callgate_sandbox_port: int = Field(default=0, ge=0, le=65535)
     callgate_drain_seconds: float = Field(default=5, ge=0, le=600)
     callgate_shutdown_seconds: float = Field(default=20, ge=0, le=600)

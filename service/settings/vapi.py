@@ -2,14 +2,14 @@
 
 from pydantic import Field, SecretStr
 
-from service.settings.group import PastedSecret, SettingsGroup, Words
+from service.settings.group import HeaderSecret, SettingsGroup, Words
 from service.settings.urls import is_address_with_port, is_local, is_origin, split
 
 
 class VapiSettings(SettingsGroup):
     """The key, the addresses and the rate of requests to Vapi."""
 
-    vapi_api_key: PastedSecret = SecretStr("")
+    vapi_api_key: HeaderSecret = SecretStr("")
     vapi_api_url: str = "https://api.vapi.ai"
     vapi_control_hosts: Words = (".vapi.ai",)
     callgate_name_servers: Words = ()

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 
 from service.inputs.marks import BadTextError
 from service.inputs.urls import parse_url, parse_webhook_url
-from service.settings.group import PastedSecret
+from service.settings.group import HeaderSecrets
 from service.settings.serving import ServingSettings
 from service.settings.strength import MAKE_ONE, weakness
 
@@ -25,7 +25,7 @@ class WebhookSettings(ServingSettings):
 
     vapi_webhook_url: str = ""
     next_public_app_url: str = ""
-    vapi_webhook_secret: PastedSecret = SecretStr("")
+    vapi_webhook_secret: HeaderSecrets = SecretStr("")
     callgate_accept_master_secret: bool = True
     vapi_webhook_auth: Literal["secret", "hmac"] = "secret"
     callgate_allow_insecure_webhook_url: bool = False
