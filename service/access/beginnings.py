@@ -60,8 +60,8 @@ def time_in_uuid(text: str) -> datetime | None:
     """The instant in a UUID of version 7, which begins with milliseconds since 1970."""
     try:
         value = UUID(text)
-    except ValueError:
+        if value.version != 7:
+            return None
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value.int >> 80)
+    except (ValueError, OverflowError):  # no UUID, or of a time after the year 9999
         return None
-    if value.version != 7:
-        return None
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value.int >> 80)

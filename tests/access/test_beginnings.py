@@ -33,6 +33,7 @@ def message(kind: str = "transcript", **given: Any) -> ServerMessage:
         ({"created_at": ago(minutes=5), "started_at": ago(minutes=4.5)}, ago(minutes=5)),
         ({"started_at": ago(minutes=4)}, ago(minutes=4)),
         ({"call_id": id_of_version_7(ago(minutes=3))}, ago(minutes=3)),
+        ({"call_id": "ffffffff-ffff-7fff-8fff-ffffffffffff"}, None),
         # A call that was scheduled or queued begins when it starts.
         ({"created_at": ago(hours=5), "started_at": ago(minutes=4)}, ago(minutes=4)),
         # Never later than now, and nothing older than the history.
