@@ -119,9 +119,12 @@ class RoundRules(RecordRules):
         if not stopped or over or quiet or other:
             return "over"
         busy = self.seconds_to(row.hangup_claimed_until) > 0
-        self.claim_for(
+        until = self.tables.now() + timedelta(seconds=FIRST_CLAIM_SECONDS)
+        claimed = row.hangup_claimed_until if busy else until
+        self.update(
             row,
-            FIRST_CLAIM_SECONDS,
+            hangup_claimed_until=claimed,
+            hangup_due_at=min(filter(None, (row.hangup_due_at, claimed))) if busy else until,
             hangup_state=PENDING,
             control_url=control_url or row.control_url,
             ended_at=None,

@@ -1,0 +1,36 @@
+"""Messages start a hang-up again, and never keep the claim of a lost replica alive."""
+
+from uuid import uuid4
+
+from service.store.calls.call_store import CallStore
+from service.store.pool import Pool
+from tests.support.calls import new_call, record
+
+PASS = """
+UPDATE callgate.calls SET hangup_claimed_until = hangup_claimed_until - make_interval(secs => $2),
+    hangup_due_at = hangup_due_at - make_interval(secs => $2)
+WHERE vapi_call_id = $1
+"""
+
+
+async def test_messages_do_not_prolong_the_claim_of_a_lost_replica(pool: Pool) -> None:
+    """Two replicas hear of a call a second apart; a third claimed a round, and is gone."""
+    organization = await pool.fetchval(
+        "INSERT INTO callgate.organizations (id, name) VALUES ($1, 'Bakery') RETURNING id", uuid4()
+    )
+    await record(
+        pool,
+        new_call("lost", allowed=False, organization_id=organization, hangup_after_seconds=0.0),
+    )
+    calls = CallStore(pool)
+    await pool.execute(PASS, "lost", 60.0)
+    assert await calls.claim_round("lost")
+    seen = []
+    for _ in range(7):
+        await pool.execute(PASS, "lost", 1.0)
+        seen.append(await calls.reopen_hangup("lost"))
+    assert "reopened" in seen
+    assert seen[0] == "busy"
+    # The sweep, too, finds it due as soon as the claim ends.
+    await pool.execute(PASS, "lost", 6.0)
+    assert await calls.claim_overdue_rounds(10) == ["lost"]
