@@ -10,6 +10,9 @@ from service.background import wait_for
 
 Result = TypeVar("Result")
 
+FROM_SUPERVISOR = signal.SIGUSR1
+"""How a supervisor asks a worker to end."""
+
 
 @dataclass(slots=True)
 class Ending:
@@ -21,18 +24,18 @@ class Ending:
     received: set[int] = field(default_factory=set)
 
     def on_signals(self) -> None:
-        """Follow SIGTERM and SIGINT. No load balancer stands between a terminal and this process, so
-        SIGINT (Ctrl-C) skips the drain."""
+        """Follow SIGTERM, SIGINT and FROM_SUPERVISOR. No load balancer stands between a terminal and
+        this process, so SIGINT (Ctrl-C) skips the drain."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, FROM_SUPERVISOR):
             loop.add_signal_handler(number, self.follow, number)
 
     def follow(self, number: signal.Signals) -> None:
-        """One signal. Only a repeated one hastens: in a terminal, Ctrl-C reaches workers too, and then
-        their supervisor ends them with SIGTERM."""
+        """One signal. Only a repeated one hastens: Ctrl-C and a service manager's SIGTERM reach workers
+        too, and then their supervisor asks them to end with a signal of its own."""
         if number in self.received:
             self.hastened.set()
-        if self.begun.is_set() or number == signal.SIGINT:
+        if number in self.received or number == signal.SIGINT:
             self.undrained.set()
         self.received.add(number)
         self.begun.set()

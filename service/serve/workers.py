@@ -13,7 +13,7 @@ import structlog
 
 from service.background import Background, BackgroundLoop
 from service.serve.announce import admin_url
-from service.serve.ending import Ending
+from service.serve.ending import FROM_SUPERVISOR, Ending
 from service.settings import Settings
 from service.store.installation import Mode
 from service.store.vault import open_vault
@@ -71,7 +71,7 @@ class Worker:
         """Ask the process to end."""
         self.ending = True
         if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
+            self.process.send_signal(FROM_SUPERVISOR)
 
 
 async def supervise(

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from service.sandbox.server import SandboxVapi
-from service.serve.ending import Ending
+from service.serve.ending import FROM_SUPERVISOR, Ending
 from tests.support.process import ServiceProcess
 from tests.support.service import eventually
 
@@ -33,6 +33,18 @@ async def test_a_process_drains_until_a_second_signal(
     assert process.process.returncode is None
     async with asyncio.timeout(15):
         assert await process.end() == 0
+
+
+async def test_a_worker_drains_though_its_supervisor_asks_as_well() -> None:
+    """A service manager sends SIGTERM to every process at once."""
+    ending = Ending()
+    ending.follow(signal.SIGTERM)
+    ending.follow(FROM_SUPERVISOR)
+    assert ending.begun.is_set()
+    assert not ending.undrained.is_set()
+    assert not ending.hastened.is_set()
+    ending.follow(FROM_SUPERVISOR)
+    assert ending.hastened.is_set()
 
 
 async def test_a_signal_ends_the_wait_for_postgresql() -> None:
