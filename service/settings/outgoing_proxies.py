@@ -29,6 +29,7 @@ def proxy_of(url: URL) -> URL | None:
 
 def proxy_servers() -> set[tuple[str | None, int | None]]:
     """Hosts and ports of all proxies: their names may resolve to private addresses."""
-    proxies = getproxies_environment()
-    found = {URL(value if "://" in value else f"http://{value}") for value in proxies.values()}
+    proxies = getproxies_environment()  # NO_PROXY is among them, and is no address
+    given = (value for name, value in proxies.items() if name in ("http", "https", "all"))
+    found = {URL(value if "://" in value else f"http://{value}") for value in given}
     return {(url.host, url.port) for url in found}

@@ -83,7 +83,7 @@ async def test_commands_to_control_urls_go_through_the_proxy(
 def test_this_machine_and_exceptions_are_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "proxy.internal:3128")
     monkeypatch.setenv("http_proxy", "proxy.internal:3128")
-    monkeypatch.setenv("no_proxy", ".agency.net")
+    monkeypatch.setenv("no_proxy", ".agency.net,10.0.0.1,::1")
     outgoing_proxies.proxy_for.cache_clear()
     found = [
         outgoing_proxies.proxy_of(URL(url))
