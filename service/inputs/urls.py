@@ -54,7 +54,7 @@ def parse_webhook_url(text: str, path: str) -> str:
     """
     url = URL(parse_url(text))
     if url.path in ("", "/"):
-        return str(url.with_path(path))
+        return str(url.with_path(path).with_query(url.query))
     if url.path.rstrip("/").endswith(path):
         return str(url.with_path(url.raw_path.rstrip("/"), encoded=True).with_query(url.query))
     return str(url)

@@ -31,6 +31,10 @@ def test_every_spelling_is_the_same_webhook(pasted: str) -> None:
 
 
 def test_other_paths_and_queries_are_kept() -> None:
+    assert (
+        parse_webhook_url("https://h.example.com?key=1", PATH)
+        == f"https://h.example.com{PATH}?key=1"
+    )
     assert parse_webhook_url("http://10.0.0.1/hook/", PATH) == "http://10.0.0.1/hook/"
     assert parse_webhook_url(f"{URL}/?key=A%2fb", PATH) == f"{URL}?key=A/b"
     assert parse_url("https://bücher.example/ä") == "https://xn--bcher-kva.example/%C3%A4"
