@@ -131,6 +131,7 @@ class CallLookups:
         # A newer look-up of the same call takes the older one's place, and answers it too.
         newer = self.waiting.setdefault(lookup.vapi_call_id, lookup)
         if newer is not lookup:
+            newer.callers += 1  # the older one's: it must not end with the newer one's own
             newer.answer.add_done_callback(lambda done: copy(done, lookup.answer))
         self.start()
 

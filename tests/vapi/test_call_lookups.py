@@ -103,6 +103,29 @@ async def test_a_caller_that_gives_up_takes_no_other_along(
     assert [request.path for request in vapi.requests()] == [f"/call/{one}"]
 
 
+async def test_a_newer_look_up_that_ends_leaves_the_older_one_waiting(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    """The list does not show the call; meanwhile another asks for it, and gives up."""
+    ids = live_calls(vapi, 3)
+    unlisted = vapi.live_call(vapi.add_number(provider="vapi")["id"])["message"]["call"]["id"]
+    vapi.fail_next("GET /call", stall=0.3)
+    vapi.fail("GET /call", most=1)
+    waiting = [asyncio.create_task(client.get_call(one)) for one in (ids[0], ids[1], unlisted)]
+    await asyncio.sleep(0)
+    turnstile.open.set()
+    await asyncio.sleep(0.1)
+    turnstile.open.clear()
+    newer = asyncio.create_task(client.get_call(ids[0]))
+    await asyncio.sleep(0.6)
+    newer.cancel()
+    await asyncio.sleep(0)
+    assert not any(one.cancelled() for one in waiting)
+    turnstile.open.set()
+    async with asyncio.timeout(10):
+        assert [call["id"] for call in await asyncio.gather(*waiting)] == [ids[0], ids[1], unlisted]
+
+
 async def test_a_stalled_request_holds_up_no_other(
     vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
 ) -> None:
