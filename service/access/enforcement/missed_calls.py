@@ -147,6 +147,11 @@ class CallWatch:
                 end = CallEnd(call_id, self.directory.now(), "not-found", proof="missing")
                 await self.calls.record_end(end)
                 continue
+            except VapiError as exc:
+                # The others come first next time: one call must not hold them up.
+                log.warning("call_watch.call_unanswered", call_id=call_id, error=str(exc))
+                await self.calls.record_check(call_id)
+                return
             for known in (await self.calls.find_watched([call_id])).values():
                 await self.compare_known(known, view)
             if not view.is_over:
