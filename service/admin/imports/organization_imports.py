@@ -93,12 +93,13 @@ def judge(
         return replace(begun, code=row.code, message=row.message)
     begun = PlannedRow(row.line, "", row.name, "create", given=row.given, wanted=row)
     try:
-        line = first.setdefault(row.external_id or (row.name,), row.line)
-        if line != row.line:
-            raise DuplicateRowError(
-                f"This is the organization of line {line} again. This line is not used."
-            )
         there = find(row, known)
+        # A row without an external id, or with its first one, may name the organization of another row.
+        for key in (row.external_id or (row.name,), there and there.id):
+            if key is not None and (line := first.setdefault(key, row.line)) != row.line:
+                raise DuplicateRowError(
+                    f"This is the organization of line {line} again. This line is not used."
+                )
     except CallgateError as exc:
         return begun.failed(exc)
     if there is None:
