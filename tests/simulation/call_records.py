@@ -57,6 +57,8 @@ class RecordRules(ClaimRules):
             decision=row.decision,
             control_url=row.control_url or old.control_url,
             hangup_state=row.hangup_state,
+            hangup_attempts=0,
+            hangup_rounds=0,
             hangup_due_at=row.hangup_due_at,
             hangup_claimed_until=row.hangup_claimed_until,
             goodbye=row.goodbye,

@@ -36,7 +36,8 @@ ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     blocked = excluded.blocked, reason = excluded.reason, gate = excluded.gate,
     decision = excluded.decision, control_url = coalesce(excluded.control_url, c.control_url),
     hangup_state = excluded.hangup_state, goodbye = excluded.goodbye,
-    hangup_due_at = excluded.hangup_due_at, hangup_claimed_until = excluded.hangup_claimed_until,
+    hangup_attempts = 0, hangup_rounds = 0, hangup_due_at = excluded.hangup_due_at,
+    hangup_claimed_until = excluded.hangup_claimed_until,
     started_at = least(c.started_at, excluded.started_at),
     type = coalesce(c.type, excluded.type), updated_at = now()
 WHERE c.organization_id IS NULL AND excluded.organization_id IS NOT NULL

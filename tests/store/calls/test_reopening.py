@@ -2,7 +2,9 @@
 
 from uuid import uuid4
 
+from service.domain.calls import HangupState
 from service.store.calls.call_store import CallStore
+from service.store.calls.hangups import RoundResult
 from service.store.pool import Pool
 from tests.support.calls import new_call, record
 
@@ -34,3 +36,18 @@ async def test_messages_do_not_prolong_the_claim_of_a_lost_replica(pool: Pool) -
     # The sweep, too, finds it due as soon as the claim ends.
     await pool.execute(PASS, "lost", 6.0)
     assert await calls.claim_overdue_rounds(10) == ["lost"]
+
+
+async def test_a_call_whose_organization_is_found_late_begins_its_hang_up_anew(pool: Pool) -> None:
+    """Vapi did not answer whose call it is; the rounds that asked are none of the hang-up."""
+    await record(pool, new_call("late", allowed=False, hangup_after_seconds=0.0))
+    calls = CallStore(pool)
+    await calls.record_hangup("late", RoundResult(HangupState.PENDING, 3, rounds=9, due_in=60.0))
+    organization = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name) VALUES ('Bakery') RETURNING id"
+    )
+    found = new_call("late", allowed=False, organization_id=organization, hangup_after_seconds=0.0)
+    await record(pool, found)
+    target = await calls.find_hangup_target("late")
+    assert target is not None
+    assert (target.organization_id, target.hangup_attempts, target.rounds) == (organization, 0, 0)
