@@ -85,3 +85,17 @@ async def test_a_look_ends_somewhere_and_goes_on_from_there(pool: Pool) -> None:
     page = await search.find_page(pool, wanted, limit=2, most_looked_at=3)
     assert (list(page.calls), page.next is None) == ([], False)
     assert await ids(pool, wanted, most_looked_at=3) == ["old"]
+
+
+async def test_the_feed_and_the_list_agree_on_what_is_under_way(pool: Pool) -> None:
+    """A call without an end counts as under way for a day."""
+    await record(pool, new_call("today"), new_call("long-ago"))
+    await pool.execute(
+        "UPDATE callgate.calls SET created_at = now() - interval '2 days' "
+        "WHERE vapi_call_id = 'long-ago'"
+    )
+    found = (await search.find_page(pool, CallFilter(), limit=5)).calls
+    for live, expected in ((True, ["today"]), (False, ["long-ago"])):
+        wanted = CallFilter(live=live)
+        assert await ids(pool, wanted) == expected
+        assert [call.vapi_call_id for call in found if wanted.matches(call)] == expected
