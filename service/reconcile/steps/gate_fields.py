@@ -187,7 +187,10 @@ def cause_of_gates(changes: GateFieldChanges, kept: KeptFields) -> Cause:
 def is_rewording(changes: GateFieldChanges, kept: KeptFields) -> bool:
     """Whether all that changes is the text of our ringing hook: it names the day, or was edited."""
     return bool(changes.drift) and all(
-        entry.field == RING_FIELD and entry.desired and entry.observed in kept.ring_texts
+        entry.field == RING_FIELD
+        and entry.desired
+        and entry.observed != entry.desired
+        and entry.observed in kept.ring_texts
         for entry in changes.drift
     )
 

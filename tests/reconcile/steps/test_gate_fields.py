@@ -11,6 +11,7 @@ from service.domain.reconcile import KeptFields
 from service.reconcile.steps.gate_fields import (
     DesiredGateFields,
     gate_changes,
+    is_rewording,
     only_unblocking,
     released_gates,
 )
@@ -171,3 +172,15 @@ def test_a_fallback_that_somebody_else_set_stays() -> None:
     desired = DesiredGateFields(unbound=False, known=True, transfer_to="+15550100001")
     assert "fallbackDestination" not in gate_changes(desired, theirs, KeptFields()).body
     assert "fallbackDestination" not in gate_changes(released_gates(), theirs, KeptFields()).body
+
+
+def test_a_hook_that_another_tool_put_before_ours_is_no_rewording_of_ours() -> None:
+    """The sweep's brake counts it: what many numbers lost at once may be meant."""
+    theirs = {"on": "call.ringing", "do": [{"type": "say", "exact": "Welcome!"}]}
+    desired = DesiredGateFields(unbound=False, known=True, ring="No.")
+    kept = KeptFields(ring_texts=("No.", "No, yesterday."), ring_on=True)
+    moved = gate_changes(desired, {"hooks": [theirs, ringing_hook("No.")]}, kept)
+    assert moved.drift
+    assert not is_rewording(moved, kept)
+    reworded = gate_changes(desired, {"hooks": [ringing_hook("No, yesterday.")]}, kept)
+    assert is_rewording(reworded, kept)
