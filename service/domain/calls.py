@@ -133,6 +133,11 @@ class Call:
     cut_reason: str | None = None
     missed: bool = False
 
+    def is_live(self, now: datetime) -> bool:
+        """Whether it is under way; one whose end was never reported counts for a day at most."""
+        young = self.created_at > now - timedelta(days=1)
+        return self.status == "in-progress" and self.ended_at is None and young
+
     @property
     def is_unanswered(self) -> bool:
         """Whether the call was allowed, and Vapi ended it because nothing answered it."""

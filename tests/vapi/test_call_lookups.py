@@ -106,7 +106,7 @@ async def test_a_caller_that_gives_up_takes_no_other_along(
 async def test_a_newer_look_up_that_ends_leaves_the_older_one_waiting(
     vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
 ) -> None:
-    """The list does not show the call; meanwhile another asks for it, and gives up."""
+    """The list does not show the call; meanwhile another caller asks for it, and leaves."""
     ids = live_calls(vapi, 3)
     unlisted = vapi.live_call(vapi.add_number(provider="vapi")["id"])["message"]["call"]["id"]
     vapi.fail_next("GET /call", stall=0.3)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +40,7 @@ OF_NUMBER = COLUMNS + "WHERE phone_number_id = $6 AND " + PLACE
 OF_ORGANIZATION = COLUMNS + "WHERE organization_id = $6 AND " + PLACE
 BLOCKED_OF_ORGANIZATION = COLUMNS + "WHERE organization_id = $6 AND blocked AND " + PLACE
 FOR_REASON = COLUMNS + "WHERE reason = $6 AND " + PLACE
-# A call whose end was never reported counts as under way for one day at most, as in `is_live`.
+# A call whose end was never reported counts as under way for one day at most, as in `Call.is_live`.
 IS_LIVE = "status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'"
 NOT_ANSWERED = COLUMNS + f"WHERE $6::text IS NULL AND {IS_UNANSWERED} AND " + PLACE
 LIVE = COLUMNS + f"WHERE $6::text IS NULL AND {IS_LIVE} AND " + PLACE
@@ -119,18 +119,12 @@ class CallFilter:
             (self.blocked, call.blocked),
             (self.reason, call.reason),
             (self.gate, call.gate),
-            (self.live, is_live(call)),
+            (self.live, call.is_live(datetime.now(UTC))),
             (self.unanswered, call.is_unanswered),
             (self.policy, decider_of(call.decision)),
             (self.hangup, call.hangup and call.hangup.state.value),
         )
         return all(asked is None or asked == has for asked, has in wanted)
-
-
-def is_live(call: Call) -> bool:
-    """`IS_LIVE`, by the clock of this process."""
-    young = call.created_at > datetime.now(UTC) - timedelta(days=1)
-    return call.status == "in-progress" and call.ended_at is None and young
 
 
 Place = tuple[datetime, UUID]

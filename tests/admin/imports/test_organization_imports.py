@@ -33,5 +33,8 @@ def test_the_second_row_of_an_organization_is_refused(names: list[tuple[str, str
 
 def test_two_new_customers_of_one_name_stay_two() -> None:
     first: dict[object, int] = {}
-    rows = [ImportedOrganization(2, "Florist", "cus_A"), ImportedOrganization(3, "Florist", "cus_B")]
+    rows = [
+        ImportedOrganization(2, "Florist", "cus_A"),
+        ImportedOrganization(3, "Florist", "cus_B"),
+    ]
     assert [judge(row, [], first).action for row in rows] == ["create", "create"]
