@@ -1,6 +1,7 @@
 """What an organization's server gets of a message: the body and the headers, cleaned."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -36,13 +37,15 @@ class Relaying:
     """Prepares messages and hands them to the relay. `secrets` are the masters, which no client gets.
 
     Of each organization one large body is cleaned at a time, so that its messages do not fill the line
-    in front of another's.
+    in front of another's; one more if Vapi waits for the answer, which queues behind no other message.
     """
 
     relay: Relay
     secrets: Sequence[bytes]
     beside: WorkProcess = field(default_factory=lambda: WorkProcess(changed_only, CLEAN_SECONDS))
-    turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    turns: WeakValueDictionary[tuple[UUID, bool], asyncio.Lock] = field(
+        default_factory=WeakValueDictionary
+    )
 
     async def ask(
         self,
@@ -54,12 +57,20 @@ class Relaying:
         *,
         seconds: float | None = None,
     ) -> dict[str, object] | None:
-        """The answer of the organization's server, or None if Vapi could not use it."""
+        """The answer of the organization's server, or None if Vapi could not use it.
+
+        It comes within `seconds`, the cleaning included.
+        """
+        began = time.monotonic()
         try:
-            given = await self.prepare(request, message, body, organization, decision_id)
+            given = await self.prepare(
+                request, message, body, organization, decision_id, asked=True, seconds=seconds
+            )
         except UncleanedError as exc:
             self.relay.report.note_dropped(exc.message, "failed")
             return None
+        if seconds is not None:
+            seconds = max(seconds - (time.monotonic() - began), 0.0)
         return await self.relay.ask(given, seconds=seconds)
 
     async def forward(
@@ -85,6 +96,9 @@ class Relaying:
         body: bytes,
         organization: Organization,
         decision_id: str | None = None,
+        *,
+        asked: bool = False,
+        seconds: float | None = None,
     ) -> RelayMessage:
         """The message for an organization that has a `forward_url`. Raises `UncleanedError`."""
         content_type = request.headers.get("Content-Type")
@@ -97,15 +111,16 @@ class Relaying:
             is_lasting=message_types.is_lasting(message.type, message.transcript_type),
         )
         try:
-            return replace(empty, body=await self.clean(body, organization.id))
-        except BesideError:
+            async with asyncio.timeout(seconds):
+                return replace(empty, body=await self.clean(body, (organization.id, asked)))
+        except (BesideError, TimeoutError):
             raise UncleanedError(empty) from None
 
-    async def clean(self, body: bytes, organization_id: UUID) -> bytes:
-        """The body without what is not for clients."""
+    async def clean(self, body: bytes, line: tuple[UUID, bool]) -> bytes:
+        """The body without what is not for clients. `line`: the organization, and whether Vapi waits."""
         if len(body) <= THREAD_BYTES:
             return await off_loop(len(body), redact, body, self.secrets)
-        turn = self.turns.setdefault(organization_id, asyncio.Lock())
+        turn = self.turns.setdefault(line, asyncio.Lock())
         async with turn:
             return await self.beside.run(body, self.secrets) or body
 

@@ -6,15 +6,20 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from service.beside import BesideError, WorkProcess
+from service.domain.organizations import Organization
 from service.relay.delivery import Relay
 from service.relay.limits import RelayLimits
 from service.relay.redaction import changed_only, redact
 from service.relay.sender import Sender
-from service.web.relaying import THREAD_BYTES, Relaying
+from service.vapi.messages import ServerMessage
+from service.web.relaying import THREAD_BYTES, Relaying, UncleanedError
 
-ONE, OTHER = UUID(int=1), UUID(int=2)
+ONE, OTHER = (UUID(int=1), False), (UUID(int=2), False)
+ASKED = (UUID(int=1), True)
+"""A message of the first one whose answer Vapi waits for."""
 MASTER = b"the-master-secret-of-this-test"
 
 
@@ -68,6 +73,26 @@ async def test_of_one_organization_one_body_is_cleaned_at_a_time(relaying: Relay
     await asyncio.sleep(0)
     await relaying.clean(body(THREAD_BYTES, b""), OTHER)
     assert sum(task.done() for task in many) <= 2
+    await asyncio.gather(*many)
+
+
+async def test_an_answer_queues_behind_no_other_message_and_ends_in_time(
+    relaying: Relaying,
+) -> None:
+    given = body(8 * 2**20, b'"secret":"s",')
+    many = [asyncio.create_task(relaying.clean(given, ONE)) for _ in range(6)]
+    await asyncio.sleep(0)
+    await relaying.clean(body(THREAD_BYTES, b""), ASKED)
+    assert sum(task.done() for task in many) <= 2
+    with pytest.raises(UncleanedError):
+        await relaying.prepare(
+            make_mocked_request("POST", "/api/vapi/webhook"),
+            ServerMessage("assistant-request", has_call=True, call_id="c"),
+            given,
+            Organization(ONE[0], "Bakery", forward_url="https://bakery.example.com"),
+            asked=True,
+            seconds=0.01,
+        )
     await asyncio.gather(*many)
 
 
