@@ -18,8 +18,9 @@ from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed import DirectoryFeed
 from service.access.gate import AccessGate
 from service.access.policies.chain import AccessChain
-from service.access.policies.plugins import LoadedPolicies, load_policies
+from service.access.policies.plugins import LoadedPolicies
 from service.access.policies.preview import ChainPreview
+from service.access.policies.watchdog import LoopWatchdog
 from service.access.snapshot import SnapshotKeeper
 from service.access.standings import AccessStandings
 from service.background import BackgroundLoop
@@ -68,6 +69,7 @@ class Access:
     contested: ContestedCalls
     corrected: CorrectedCalls
     watch: CallWatch
+    watchdog: LoopWatchdog
 
     def background(self) -> list[BackgroundLoop]:
         """The loops of this room."""
@@ -83,6 +85,7 @@ class Access:
             self.corrected.background(),
             self.gate.recorder.recent.background(),
             *self.watch.background(),
+            self.watchdog.background(),
         ]
 
     async def close(self) -> None:
@@ -95,9 +98,8 @@ class Access:
         await self.control.close()
 
 
-def build_policies(core: Core) -> Policies:
-    """Load the policies. A plugin that cannot be loaded is logged and left out."""
-    loaded = load_policies()
+def build_policies(core: Core, loaded: LoadedPolicies) -> Policies:
+    """The chain of the loaded policies. A plugin that could not be loaded is logged."""
     for fault in loaded.problems:
         log.error("plugin.refused", plugin=fault.plugin, error=fault.message)
     settings = core.settings
@@ -108,9 +110,9 @@ def build_policies(core: Core) -> Policies:
     return Policies(loaded, chain, standings)
 
 
-def build_access(core: Core) -> Access:
+def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     """Build the room; nothing runs yet."""
-    settings, pool, policies = core.settings, core.pool, build_policies(core)
+    settings, pool, policies = core.settings, core.pool, build_policies(core, loaded)
     calls, directory = CallStore(core.calls), AccessDirectory()
     feed = DirectoryFeed(FeedSource(core.dsn), pool, directory)
     snapshots = build_snapshots(settings, directory)
@@ -162,6 +164,7 @@ def build_access(core: Core) -> Access:
             attempts=attempts,
             known=known,
         ),
+        watchdog=LoopWatchdog(policies.chain.evaluators),
     )
 
 

@@ -245,4 +245,9 @@ class UseCases:
     @cached_property
     def examinations(self) -> Examinations:
         core = self.core
-        return Examinations(Doctor(core.settings, core.pool, core.client, core.session))
+
+        async def read_policies() -> list[Condition]:
+            return [one for one in self.rooms.read_conditions() if one.link == "policies"]
+
+        doctor = Doctor(core.settings, core.pool, core.client, core.session)
+        return Examinations(replace(doctor, read_policies=read_policies))

@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from service.access.policies.conditions import list_unloaded
+from service.access.policies.loading import run_beside
+from service.access.policies.plugins import PolicyChoice, load_policies
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.cli.running import database, print_json, sandbox_profile, set_up_logging
 from service.core import build_client, close_pool, open_session
-from service.domain.conditions import condition
+from service.domain.conditions import Condition, condition
 from service.domain.priority import Priority
 from service.settings import Settings, read_settings
 from service.store.doctor import REFUSED, UnusableDatabaseError, open_pool
@@ -115,10 +119,17 @@ async def examine(
                         await budget.pace(priority)
 
             client = build_client(settings, session, pace)
-            return await Doctor(settings, pool, client, session, unread, trouble).examine()
+            doctor = Doctor(settings, pool, client, session, unread, trouble)
+            read_policies = partial(read_unloaded, settings)
+            return await replace(doctor, read_policies=read_policies).examine()
     finally:
         if pool is not None:
             await close_pool(pool)
+
+
+async def read_unloaded(settings: Settings) -> list[Condition]:
+    """Load the policies as a start would: what cannot be loaded."""
+    return list(list_unloaded(await run_beside(partial(load_policies, PolicyChoice.of(settings)))))
 
 
 def show(findings: list[DoctorFinding]) -> None:

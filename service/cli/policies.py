@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.access.policies.plugins import load_policies
+from service.access.policies.plugins import PolicyChoice, load_policies
 from service.access.policies.registration import RegisteredPolicy
 from service.cli.running import print_json, run, settings_for
 from service.domain.decisions import Decision
@@ -39,7 +39,7 @@ def policies(
 
     Ends with 1 when a plugin could not be loaded.
     """
-    loaded = load_policies()
+    loaded = load_policies(PolicyChoice.of(settings_for()))
     if as_json:
         names = ("name", "order", "plugin", "version", "on_failure")
         print_json([{name: getattr(one, name) for name in names} for one in loaded.policies])

@@ -12,6 +12,7 @@ from service.domain.wording import clock_conditions as clock
 from service.domain.wording import conditions as replica
 from service.domain.wording import doctor_conditions as doctor
 from service.domain.wording import panel_conditions as panel
+from service.domain.wording import policy_conditions as policies
 from service.domain.wording import start_conditions as start
 from service.domain.wording import storage_conditions as storage
 from service.domain.wording import vapi_conditions as vapi
@@ -21,6 +22,7 @@ CONDITIONS: Mapping[str, ConditionKind] = {
     for kind in (
         *start.START_KINDS,
         *replica.REPLICA_KINDS,
+        *policies.POLICY_KINDS,
         *clock.CLOCK_KINDS,
         *panel.PANEL_KINDS,
         *replica.RECONCILE_KINDS,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from service.access.build import Access
+from service.access.policies.conditions import list_ailing, list_blockages, list_unloaded
 from service.access.snapshot import age_of, format_age
 from service.background import Background
 from service.domain.conditions import Condition, clock_condition, condition
@@ -78,12 +79,11 @@ class ReplicaConditions:
             yield condition("background_loops_down", loops=loops)
 
     def of_policies(self) -> Iterator[Condition]:
-        """Plugins that were not loaded, and policies that keep failing."""
-        for problem in self.access.policies.loaded.problems:
-            yield condition("plugin_not_loaded", plugin=problem.plugin, message=problem.message)
-        for policy in self.access.policies.chain.describe():
-            if policy.health.suspended:
-                yield condition("policy_suspended", policy=policy.name)
+        """Plugins that were not loaded, policies that fail or are slow, and what blocked the loop."""
+        access = self.access
+        yield from list_unloaded(access.policies.loaded)
+        yield from list_ailing(access.policies.chain)
+        yield from list_blockages(access.watchdog)
 
     def of_relay(self) -> Iterator[Condition]:
         """Servers of organizations that do not take their messages."""

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 import structlog
 import uvloop
@@ -22,7 +23,7 @@ from service.serve.embedded_conditions import EmbeddedConditions
 from service.serve.ending import Ending
 from service.serve.late_check import LateCheck
 from service.serve.listeners import bind_all, listening
-from service.serve.replica import Start, running
+from service.serve.replica import Start, load_required, running
 from service.serve.workers import supervise
 from service.settings import Settings
 from service.store.installation import Mode
@@ -79,7 +80,10 @@ async def main(
     if prepared is None:
         return
     snapshot, late = prepared
-    start = build_start(database.direct, snapshot, late, guard)
+    policies = await ending.unless_begun(load_required(settings))
+    if policies is None:
+        return
+    start = replace(build_start(database.direct, snapshot, late, guard), policies=policies)
     if late is not None:
         late.on_refusal = ending.stop
     dsn = database.dsn
@@ -117,8 +121,8 @@ def build_start(
     """What watches the PostgreSQL of this process."""
     loops = [part.background() for part in (late, guard) if part is not None]
     if guard is None:
-        return Start(direct, snapshot, tuple(loops))
-    return Start(direct, snapshot, tuple(loops), EmbeddedConditions(guard).read)
+        return Start(direct, snapshot, loops=tuple(loops))
+    return Start(direct, snapshot, loops=tuple(loops), conditions=EmbeddedConditions(guard).read)
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVapi:

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 
 import structlog
 from aiohttp.web import Application
 
 from service.access.build import Access, build_access
+from service.access.policies.loading import run_beside
+from service.access.policies.plugins import LoadedPolicies, PolicyChoice, load_policies
 from service.admin.use_cases import UseCases
 from service.background import Background, BackgroundLoop
 from service.core import Core, open_core
@@ -18,7 +21,7 @@ from service.reconcile.build import Reconciling, build_loops, build_reconciling
 from service.relay.build import build_relay
 from service.relay.delivery import Relay
 from service.serve.conditions import ReplicaConditions
-from service.serve.database import DatabaseAwayError
+from service.serve.database import DatabaseAwayError, StartError
 from service.serve.readiness import Readiness
 from service.settings import Settings
 from service.store.organizations.snapshot import DirectorySnapshot
@@ -32,11 +35,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a replica starts: what fills the directory without PostgreSQL, and what checks and watches
-    its PostgreSQL. `direct` is an address without a pooler."""
+    """How a replica starts: its policies, what fills the directory without PostgreSQL, and what checks
+    and watches its PostgreSQL. `direct` is an address without a pooler."""
 
     direct: str = ""
     snapshot: DirectorySnapshot | None = None
+    policies: LoadedPolicies | None = None
     loops: tuple[BackgroundLoop, ...] = ()
     conditions: Callable[[], Iterable[Condition]] = tuple
 
@@ -95,6 +99,21 @@ class Replica:
         await self.closing.aclose()
 
 
+async def load_required(settings: Settings) -> LoadedPolicies:
+    """Load the policies; a signal can end the wait for a plugin that hangs.
+
+    Raises `StartError` without a policy that is required.
+    """
+    loaded = await run_beside(partial(load_policies, PolicyChoice.of(settings)))
+    if loaded.missing:
+        found = "".join(f" {one.plugin}: {one.message}." for one in loaded.problems)
+        raise StartError(
+            f"CALLGATE_POLICIES_REQUIRED names policies that are not loaded: "
+            f"{', '.join(loaded.missing)}.{found} Install their plugins, or remove the names."
+        )
+    return loaded
+
+
 @asynccontextmanager
 async def open_replica(
     settings: Settings, dsn: str, start: Start = WITH_DATABASE
@@ -105,7 +124,7 @@ async def open_replica(
             open_core(settings, dsn, at_least=0, direct=start.direct)
         )
         background = Background()
-        access = build_access(core)
+        access = build_access(core, start.policies or await load_required(settings))
         stack.push_async_callback(access.close)
         reconciling = build_reconciling(settings, core.pool, core.client, access.policies.standings)
         relay = build_relay(settings)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from service.access.build import Policies, build_policies
 from service.access.directory import AccessDirectory
+from service.access.policies.plugins import PolicyChoice, load_policies
 from service.access.policies.preview import ChainPreview
 from service.admin.imports.imports import leave_to_notifications
 from service.admin.use_cases import UseCases
@@ -31,7 +32,7 @@ class CommandRooms:
 
     @cached_property
     def policies(self) -> Policies:
-        return build_policies(self.core)
+        return build_policies(self.core, load_policies(PolicyChoice.of(self.core.settings)))
 
     @cached_property
     def reconciling(self) -> Reconciling:

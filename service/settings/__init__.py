@@ -4,6 +4,7 @@ group and one row in deploy/README.md; a test keeps the two equal."""
 from service.settings.calls import DEFAULT_BLOCKED_MESSAGE
 from service.settings.database import default_data_dir
 from service.settings.loading import SettingsError, load_settings, read_settings
+from service.settings.policies import PolicySettings
 from service.settings.settings import Settings
 from service.settings.urls import is_local
 from service.settings.webhook import WEBHOOK_PATH
@@ -11,6 +12,7 @@ from service.settings.webhook import WEBHOOK_PATH
 __all__ = [
     "DEFAULT_BLOCKED_MESSAGE",
     "WEBHOOK_PATH",
+    "PolicySettings",
     "Settings",
     "SettingsError",
     "default_data_dir",

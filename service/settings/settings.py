@@ -7,6 +7,7 @@ from pydantic import model_validator
 from service.settings.calls import CallSettings
 from service.settings.database import DatabaseSettings
 from service.settings.panel import PanelSettings
+from service.settings.policies import PolicySettings
 from service.settings.reconcile import ReconcileSettings
 from service.settings.retention import RetentionSettings
 from service.settings.strength import is_placeholder, weakness
@@ -18,6 +19,7 @@ SANDBOX_SECRET = "sandbox-webhook-secret-for-this-machine"  # noqa: S105 - opens
 
 class Settings(
     PanelSettings,
+    PolicySettings,
     CallSettings,
     ReconcileSettings,
     RetentionSettings,
@@ -77,4 +79,5 @@ class Settings(
             *self.encryption_faults(),
             *self.retention_faults(),
             *self.oidc_faults(),
+            *self.policy_faults(),
         ]

@@ -160,6 +160,11 @@ def add_metrics(metrics: Metrics, access: Access) -> None:
     """The metrics of access: directory, spool, hang-ups, policies."""
     metrics.add(PolicyCollector(access.policies.chain.describe))
     metrics.gauge(
+        "callgate_event_loop_blocked_seconds",
+        "Seconds for which the event loop was blocked, since the start.",
+        lambda: access.watchdog.seconds,
+    )
+    metrics.gauge(
         "callgate_directory_age_seconds",
         "Seconds since the last heartbeat of the notifications.",
         lambda: access.directory.age_seconds,

@@ -13,6 +13,7 @@ from service.domain.wording import clock_conditions as clock_words
 from service.domain.wording import conditions as words
 from service.domain.wording import doctor_conditions as doctor_words
 from service.domain.wording import panel_conditions as panel_words
+from service.domain.wording import policy_conditions as policy_words
 from service.domain.wording import start_conditions as start_words
 from service.domain.wording import storage_conditions as storage_words
 from service.domain.wording import vapi_conditions as vapi_words
@@ -23,6 +24,7 @@ WORDINGS = (
     clock_words,
     doctor_words,
     panel_words,
+    policy_words,
     storage_words,
     start_words,
     vapi_words,
@@ -39,6 +41,8 @@ READINESS = {
     "spool",
     "background",
     "plugins",
+    "policies",
+    "event_loop",
 }
 """Names of readiness checks that operators know."""
 

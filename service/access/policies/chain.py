@@ -1,15 +1,18 @@
 """The chain: evaluates policies in order, each within its deadline, and traces every verdict."""
 
+import asyncio
+import contextvars
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
-from policies.contract import RENEWAL_GRACE, AccessRequest, Effect, Verdict
-from service.access.policies.combine import FAILED_REASON, PolicyVerdict, combine
-from service.access.policies.evaluation import Evaluator
+from policies.contract import RENEWAL_GRACE, AccessRequest, Effect
+from service.access.policies.combine import PolicyVerdict, combine
+from service.access.policies.evaluation import AwaitableError, Evaluator, PolicyAnswer
+from service.access.policies.facts import copy_request
 from service.access.policies.health import PolicyHealth
 from service.access.policies.isolation import PolicyFailure
 from service.access.policies.registration import RegisteredPolicy
@@ -17,8 +20,6 @@ from service.domain.decisions import Basis, Decision, TraceEntry
 
 BUDGET_SECONDS = 2.0
 """For all policies together; an assistant-request has to be answered within 2.5 s."""
-
-COUNTED_AS = {"allow": Effect.ALLOW, "deny": Effect.DENY, "abstain": Effect.ABSTAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,36 @@ class DecisionChain(Protocol):
     async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
 
 
+class Facts:
+    """What the policies of one decision see. Third-party ones share a copy; `apart`: one each."""
+
+    def __init__(self, request: AccessRequest, *, apart: bool = False) -> None:
+        self.request = request
+        self.apart = apart
+        self.copies: list[AccessRequest] = []
+
+    def of(self, evaluator: Evaluator) -> AccessRequest:
+        """The facts for one policy."""
+        if evaluator.trusted:
+            return self.request
+        if self.apart or not self.copies:
+            self.copies.append(copy_request(self.request))
+        return self.copies[-1]
+
+    @property
+    def changed(self) -> bool:
+        """Whether a policy changed what it was given."""
+        return any(copy != self.request for copy in self.copies)
+
+
+class Asked(NamedTuple):
+    """A policy that is asked beside the others: its place in the chain, and the facts that it sees."""
+
+    place: int
+    seen: AccessRequest
+    task: asyncio.Task[PolicyAnswer]
+
+
 class AccessChain:
     """Decides access requests. Built once; `decide` may run many times at once.
 
@@ -52,8 +83,10 @@ class AccessChain:
         self, policies: Sequence[RegisteredPolicy], renewal_grace: timedelta = RENEWAL_GRACE
     ) -> None:
         self.renewal_grace = renewal_grace
+        self.budget_seconds = BUDGET_SECONDS
         ordered = sorted(policies, key=lambda policy: policy.rank)
         self.evaluators = [Evaluator(policy) for policy in ordered]
+        self.left: set[asyncio.Task[PolicyAnswer]] = set()
 
     def describe(self) -> list[PolicyInfo]:
         """The policies in the order of evaluation."""
@@ -66,28 +99,25 @@ class AccessChain:
                 policy.veto,
                 policy.on_failure,
                 policy.timeout_seconds,
-                evaluator.metrics.read(suspended=evaluator.suspended),
+                evaluator.health,
             )
             for evaluator, policy in ((one, one.policy) for one in self.evaluators)
         ]
 
     async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision:
-        """Evaluate all vetoes, then the others in order until one allows or denies."""
+        """Evaluate all vetoes, then the others in order until one allows or denies.
+
+        Policies that only compute are asked first, in place. The others whose answer may still count
+        run at the same time, so that none uses up the time of the next.
+        """
         if request.renewal_grace != self.renewal_grace:
             request = replace(request, renewal_grace=self.renewal_grace)
-        ends_at = time.monotonic() + BUDGET_SECONDS
-        verdicts: list[PolicyVerdict] = []
-        trace: list[TraceEntry] = []
-        decided = False
-        for evaluator in self.evaluators:
-            policy = evaluator.policy
-            if decided and not policy.veto:
-                trace.append(TraceEntry(policy.name, "skipped"))
-                continue
-            verdict, entry = await self.ask(evaluator, request, ends_at - time.monotonic())
-            trace.append(entry)
-            verdicts.append(PolicyVerdict(policy.name, verdict.effect, verdict.reason, policy.veto))
-            decided = decided or verdict.effect is not Effect.ABSTAIN
+        facts = Facts(request)
+        answers = await self.ask_all(facts)
+        if facts.changed:
+            # Which one it was, only facts of its own can tell; what it changed counts for none.
+            answers = await self.ask_all(Facts(request, apart=True))
+        verdicts, trace = self.read(answers)
         outcome = combine(verdicts)
         return Decision(
             id=uuid4(),
@@ -99,25 +129,79 @@ class AccessChain:
             decided_at=request.at,
         )
 
-    async def ask(
-        self, evaluator: Evaluator, request: AccessRequest, seconds: float
-    ) -> tuple[Verdict, TraceEntry]:
-        """One policy's verdict, or the verdict its failure counts as, with its trace entry."""
-        policy = evaluator.policy
-        began = time.perf_counter()
-        try:
-            verdict = await evaluator.evaluate(request, seconds)
-        except PolicyFailure as exc:
-            effect = COUNTED_AS[policy.on_failure]
-            reason = None if effect is Effect.ABSTAIN else FAILED_REASON
-            took = milliseconds_since(began)
-            evaluator.metrics.record_failure(str(exc), took)
-            entry = TraceEntry(policy.name, "failed", str(exc), policy.on_failure, took)
-            return Verdict(effect, reason), entry
-        took = milliseconds_since(began)
-        evaluator.metrics.record_verdict(verdict.effect, took)
-        return verdict, TraceEntry(policy.name, verdict.effect.value, verdict.reason, None, took)
+    async def ask_all(self, facts: Facts) -> list[PolicyAnswer | None]:
+        """The answers in the order of the chain; None: not asked, or no longer needed."""
+        ends_at = time.monotonic() + self.budget_seconds
+        answers: list[PolicyAnswer | None] = []
+        beside: list[Asked] = []
+        context = contextvars.copy_context()
+        decided = False
+        for evaluator in self.evaluators:
+            answer = None
+            if not decided or evaluator.policy.veto:
+                given: object = None
+                if evaluator.in_place:
+                    try:
+                        answer = self.ask_in_place(evaluator, facts, context)
+                        decided = decided or decides(answer)
+                    except AwaitableError as exc:
+                        given = exc.given
+                if answer is None:
+                    seen = facts.of(evaluator)
+                    asking = asyncio.create_task(evaluator.ask_beside(seen, ends_at, given))
+                    beside.append(Asked(len(answers), seen, asking))
+            answers.append(answer)
+        if beside:
+            await self.wait_for(beside, answers, facts)
+        return answers
+
+    def ask_in_place(
+        self, evaluator: Evaluator, facts: Facts, context: contextvars.Context
+    ) -> PolicyAnswer:
+        seen = facts.of(evaluator)
+        answer = evaluator.ask_in_place(seen, context)
+        return self.unless_changed(evaluator, answer, seen, facts) if facts.apart else answer
+
+    async def wait_for(
+        self, beside: Sequence[Asked], answers: list[PolicyAnswer | None], facts: Facts
+    ) -> None:
+        """Fill in the answers of tasks in order; one that no longer counts is left to its end."""
+        for asked in beside:
+            self.left.add(asked.task)
+            asked.task.add_done_callback(self.left.discard)
+        for asked in beside:
+            evaluator = self.evaluators[asked.place]
+            if not evaluator.policy.veto and any(map(decides, answers[: asked.place])):
+                break
+            answer = await asyncio.shield(asked.task)
+            answers[asked.place] = self.unless_changed(evaluator, answer, asked.seen, facts)
+
+    def unless_changed(
+        self, evaluator: Evaluator, answer: PolicyAnswer, seen: AccessRequest, facts: Facts
+    ) -> PolicyAnswer:
+        """The answer; a failure instead if the policy changed the facts of its own."""
+        if not facts.apart or seen == facts.request:
+            return answer
+        return evaluator.fail(PolicyFailure("changed_facts"), time.perf_counter())
+
+    def read(
+        self, answers: Sequence[PolicyAnswer | None]
+    ) -> tuple[list[PolicyVerdict], list[TraceEntry]]:
+        """The verdicts that count, and the trace: what comes after the one that decided is skipped."""
+        verdicts: list[PolicyVerdict] = []
+        trace: list[TraceEntry] = []
+        decided = False
+        for evaluator, answer in zip(self.evaluators, answers, strict=True):
+            policy = evaluator.policy
+            if answer is None or (decided and not policy.veto):
+                trace.append(TraceEntry(policy.name, "skipped"))
+                continue
+            trace.append(answer.entry)
+            verdicts.append(PolicyVerdict(policy.name, answer.effect, answer.reason, policy.veto))
+            decided = decided or decides(answer)
+        return verdicts, trace
 
 
-def milliseconds_since(began: float) -> float:
-    return round((time.perf_counter() - began) * 1000, 3)
+def decides(answer: PolicyAnswer | None) -> bool:
+    """Whether an answer allows or denies."""
+    return answer is not None and answer.effect is not Effect.ABSTAIN

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from policies.contract import Effect
 
 DEFAULT_REASON = "no_plan_or_trial"
 FAILED_REASON = "policy_failed"
+"""The reason of a failed policy that counts as allow or deny."""
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyVerdict:
+class PolicyVerdict(NamedTuple):
     """One policy's verdict; for a failed policy the effect that its `on_failure` names."""
 
     policy: str

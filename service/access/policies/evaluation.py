@@ -1,136 +1,232 @@
-"""Evaluates one policy: runs it in the fitting way, checks its answer, keeps its breaker."""
+"""Evaluates one policy: runs it in the fitting way, checks its answer, keeps its breaker and metrics."""
 
+import contextvars
 import inspect
 import re
+import resource
 import time
+from dataclasses import dataclass
 
 import structlog
 
 from policies.contract import AccessRequest, Effect, Verdict
-from service.access.policies.health import PolicyMetrics
-from service.access.policies.isolation import (
-    PolicyFailure,
-    Tasks,
-    Threads,
-    call,
-    call_in_place,
-    raised,
-)
-from service.access.policies.registration import RegisteredPolicy
+from service.access.policies.breaker import AFTER_BLOCKING_SECONDS, PolicyBreaker
+from service.access.policies.combine import FAILED_REASON
+from service.access.policies.health import PolicyHealth, PolicyMetrics
+from service.access.policies.isolation import Beside, PolicyFailure, call, raised
+from service.access.policies.registration import HOST, RegisteredPolicy
+from service.domain.decisions import TraceEntry
 
 REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
 SLOW_SECONDS = 0.02
 SLOW_STRIKES = 3
 FORGIVEN = 0.01
 """How much of a strike each quick call removes: a busy machine can stop any function once."""
-BREAKER_FAILURES = 5
-BREAKER_SECONDS = 10.0
 FULL_TIME = 0.9
 """The part of its timeout that a late policy must have had to be blamed for it."""
+COUNTED_AS = {"allow": Effect.ALLOW, "deny": Effect.DENY, "abstain": Effect.ABSTAIN}
+KNOWN_REASONS: set[str] = set()
+"""Reasons that were found fit: policies give the same few again and again."""
+MOST_KNOWN = 1000
 
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class PolicyAnswer:
+    """What a policy's evaluation counts as, and its entry in the trace."""
+
+    effect: Effect
+    reason: str | None
+    entry: TraceEntry
+
+
 class Evaluator:
-    """One policy with its state: slow calls, failures in a row, stuck threads and tasks."""
+    """One policy with its state: slow calls, breaker, stuck evaluations, metrics."""
 
     def __init__(self, policy: RegisteredPolicy) -> None:
         self.policy = policy
-        self.breaker_seconds = BREAKER_SECONDS
         self.slow = 0.0
-        self.failures = 0
-        self.open_until = float("-inf")
-        self.threads = Threads(policy.name)
-        self.tasks = Tasks()
+        self.breaker = PolicyBreaker()
+        self.beside = Beside(policy.name)
         self.metrics = PolicyMetrics()
         self.is_async = inspect.iscoroutinefunction(policy.evaluate)
+        self.in_place = policy.pure and not self.is_async
+        """Whether it runs on the event loop: it declares itself pure and has not been slow."""
+        self.trusted = policy.plugin == HOST
+        """A built-in policy sees the directory's own facts, and a busy machine does not move it off
+        the event loop."""
 
     @property
-    def in_place(self) -> bool:
-        """Whether it may run on the event loop: it declares itself pure and has not been slow."""
-        return self.policy.pure and self.slow < SLOW_STRIKES
-
-    @property
-    def suspended(self) -> bool:
-        """Whether the breaker is open: only probes reach the policy."""
-        return self.failures >= BREAKER_FAILURES
-
-    async def evaluate(self, request: AccessRequest, seconds: float) -> Verdict:
-        """Ask the policy within `seconds`; raises `PolicyFailure`."""
-        try:
-            self.pass_breaker()
-            if seconds <= 0 and not self.in_place:
-                raise PolicyFailure("late", blamed=False)
-            verdict = checked(await self.ask(request, seconds))
-        except PolicyFailure as exc:
-            self.note(exc, seconds)
-            raise
-        except Exception as exc:  # an answer that cannot even be inspected
-            failure = raised(exc)
-            self.note(failure, seconds)
-            raise failure from exc
-        self.failures = 0
-        return verdict
-
-    def pass_breaker(self) -> None:
-        """Skip a policy that keeps failing, except for one probe at a time."""
-        if self.suspended:
-            now = time.monotonic()
-            if now < self.open_until:
-                raise PolicyFailure("breaker_open", blamed=False)
-            self.open_until = now + self.breaker_seconds
-
-    def note(self, failure: PolicyFailure, seconds: float) -> None:
-        """Log a failure and count it, unless the breaker or the chain's deadline caused it."""
-        slug = str(failure)
-        if slug == "breaker_open":
-            return
-        shortened = slug == "late" and seconds < self.policy.timeout_seconds * FULL_TIME
-        if failure.blamed and not shortened:
-            self.failures += 1
-        log.warning(
-            "policy.failed",
-            policy=self.policy.name,
-            plugin=self.policy.plugin,
-            error=slug,
-            failures=self.failures,
+    def health(self) -> PolicyHealth:
+        """Its metrics and its state as of now."""
+        return self.metrics.read(
+            suspended=self.breaker.is_open,
+            stuck=self.beside.stuck,
+            timeout_ms=self.policy.timeout_seconds * 1000,
+            moved=self.policy.pure and not self.in_place and not self.is_async,
         )
-        if failure.blamed and self.failures == BREAKER_FAILURES:
-            self.open_until = time.monotonic() + self.breaker_seconds
-            log.error(
-                "policy.suspended",
-                policy=self.policy.name,
-                plugin=self.policy.plugin,
-                seconds=self.breaker_seconds,
-            )
 
-    async def ask(self, request: AccessRequest, seconds: float) -> object:
-        deadline = time.monotonic() + min(seconds, self.policy.timeout_seconds)
-        if self.is_async:
-            answer = call(self.policy.evaluate, request)
-        elif self.in_place:
-            answer = self.ask_in_place(request)
-        else:
-            answer = await self.threads.run(self.policy.evaluate, request, deadline)
-        if type(answer) is not Verdict and inspect.isawaitable(answer):
-            answer = await self.tasks.run(answer, deadline)
-        return answer
+    def ask_in_place(self, request: AccessRequest, context: contextvars.Context) -> PolicyAnswer:
+        """Its answer, on the event loop; `context` keeps it away from our log's bindings.
 
-    def ask_in_place(self, request: AccessRequest) -> object:
+        An answer that is to be awaited is a failure: only `ask_beside` waits.
+        """
+        stops = count_stops() if self.slow else None
+        probing = False
         began = time.perf_counter()
         try:
-            return call_in_place(self.policy.evaluate, request)
-        finally:
-            if time.perf_counter() - began > SLOW_SECONDS:
-                self.slow += 1
-                log.warning(
-                    "policy.slow",
-                    policy=self.policy.name,
-                    plugin=self.policy.plugin,
-                    in_place=self.in_place,
-                )
-            elif self.slow:
-                self.slow = max(self.slow - FORGIVEN, 0.0)
+            probing = self.breaker.is_open and self.pass_breaker()
+            given = context.run(call, self.policy.evaluate, request)
+            if type(given) is not Verdict and inspect.isawaitable(given):
+                # From now on it is asked as what it is; this time as well.
+                self.is_async, self.in_place = True, False
+                raise AwaitableError(given)
+            verdict = checked(given)
+        except PolicyFailure as exc:
+            return self.fail(exc, began, probing=probing)
+        except AwaitableError:
+            raise
+        except Exception as exc:  # an answer that cannot even be inspected
+            return self.fail(raised(exc), began, probing=probing)
+        seconds = time.perf_counter() - began
+        if seconds > SLOW_SECONDS:
+            self.note_slow(stops)
+        elif self.slow:
+            self.slow = max(self.slow - FORGIVEN, 0.0)
+        return self.succeed(verdict, seconds)
+
+    async def ask_beside(
+        self, request: AccessRequest, ends_at: float, given: object = None
+    ) -> PolicyAnswer:
+        """Its answer, from a thread or a task, until `ends_at` on the monotonic clock at the latest.
+
+        Its own time begins when it runs: waiting for a free thread is measured apart. `given` is
+        what it already returned, to be awaited.
+        """
+        began = time.perf_counter()
+        probing = False
+        try:
+            probing = given is None and self.pass_breaker()
+            verdict = checked(await self.run_beside(request, ends_at, given, probing=probing))
+        except PolicyFailure as exc:
+            return self.fail(exc, began, probing=probing)
+        except Exception as exc:  # an answer that cannot even be inspected
+            return self.fail(raised(exc), began, probing=probing)
+        return self.succeed(verdict, time.perf_counter() - began)
+
+    async def run_beside(
+        self, request: AccessRequest, ends_at: float, given: object, *, probing: bool
+    ) -> object:
+        """What it returns. Raises `PolicyFailure`."""
+        beside, evaluate, timeout = self.beside, self.policy.evaluate, self.policy.timeout_seconds
+        waited_from = time.monotonic()
+        placed = False
+        if given is None and not self.is_async:
+            placed = await beside.take_thread(ends_at, probing=probing)
+        else:
+            beside.check(probing=probing)
+        began = time.monotonic()
+        self.metrics.record_wait((began - waited_from) * 1000)
+        seconds = min(timeout, ends_at - began)
+        try:
+            if given is None and self.is_async:
+                given = call(evaluate, request)
+            elif given is None:
+                if seconds <= 0:
+                    raise PolicyFailure("not_reached", blamed=False)
+                given = await beside.run_thread(evaluate, request, seconds, placed=placed)
+            if type(given) is not Verdict and inspect.isawaitable(given):
+                given = await beside.run_task(given, seconds - (time.monotonic() - began))
+        except PolicyFailure as exc:
+            if str(exc) == "late" and seconds < timeout * FULL_TIME:
+                raise PolicyFailure("late", blamed=False) from None
+            raise
+        return given
+
+    def pass_breaker(self) -> bool:
+        """Whether this evaluation is the probe of a suspended policy. Raises `PolicyFailure` if it is
+        suspended and not probed now."""
+        if not self.breaker.is_open:
+            return False
+        if not self.breaker.may_probe(time.monotonic()):
+            raise PolicyFailure("breaker_open", blamed=False)
+        return True
+
+    def succeed(self, verdict: Verdict, seconds: float) -> PolicyAnswer:
+        """Record a verdict."""
+        if self.breaker.failures:
+            self.breaker.succeed()
+        took = int(seconds * 1_000_000) / 1000
+        effect, reason = verdict.effect, verdict.reason
+        self.metrics.record_verdict(effect, took)
+        return PolicyAnswer(
+            effect, reason, TraceEntry(self.policy.name, effect.value, reason, None, took)
+        )
+
+    def fail(self, failure: PolicyFailure, began: float, *, probing: bool = False) -> PolicyAnswer:
+        """Record a failure: what it counts as is declared by the policy. Failures that are the host's
+        do not count towards its suspension."""
+        policy, slug = self.policy, str(failure)
+        took = int((time.perf_counter() - began) * 1_000_000) / 1000
+        self.metrics.record_failure(slug, took)
+        if slug != "breaker_open":
+            opened = False
+            if failure.blamed:
+                opened = self.breaker.fail(time.monotonic(), probing=probing)
+            log.warning(
+                "policy.failed",
+                policy=policy.name,
+                plugin=policy.plugin,
+                error=slug,
+                failures=self.breaker.failures,
+            )
+            if opened:
+                self.log_suspended(self.breaker.pause)
+        effect = COUNTED_AS[policy.on_failure]
+        reason = None if effect is Effect.ABSTAIN else FAILED_REASON
+        entry = TraceEntry(policy.name, "failed", slug, policy.on_failure, took)
+        return PolicyAnswer(effect, reason, entry)
+
+    def suspend_for_blocking(self) -> None:
+        """Suspend a policy that blocked the event loop: it delayed every call."""
+        self.metrics.record_failure("blocked_the_event_loop", 0.0)
+        self.breaker.suspend(time.monotonic(), AFTER_BLOCKING_SECONDS)
+        self.log_suspended(AFTER_BLOCKING_SECONDS)
+
+    def note_slow(self, stops: int | None) -> None:
+        """Count a slow call, unless the system stopped this thread meanwhile: `stops` before it."""
+        if self.trusted or (stops is not None and count_stops() != stops):
+            return
+        self.slow += 1
+        self.in_place = self.slow < SLOW_STRIKES
+        log.warning(
+            "policy.slow",
+            policy=self.policy.name,
+            plugin=self.policy.plugin,
+            in_place=self.in_place,
+        )
+
+    def log_suspended(self, seconds: float) -> None:
+        log.error(
+            "policy.suspended",
+            policy=self.policy.name,
+            plugin=self.policy.plugin,
+            seconds=seconds,
+        )
+
+
+def count_stops() -> int:
+    """How often the system took the processor away from this thread."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+
+
+class AwaitableError(Exception):
+    """A policy that declares itself pure returned `given`, which is to be awaited."""
+
+    def __init__(self, given: object) -> None:
+        super().__init__("The policy is not a plain function.")
+        self.given = given
 
 
 def checked(answer: object) -> Verdict:
@@ -143,6 +239,10 @@ def checked(answer: object) -> Verdict:
     reason = answer.reason
     if reason is None and answer.effect is Effect.ABSTAIN:
         return answer
+    if type(reason) is str and reason in KNOWN_REASONS:
+        return answer
     if not isinstance(reason, str) or not REASON.fullmatch(reason):
         raise PolicyFailure("bad_reason")
+    if len(KNOWN_REASONS) < MOST_KNOWN:
+        KNOWN_REASONS.add(str.__str__(reason))
     return answer if type(reason) is str else Verdict(answer.effect, str.__str__(reason))

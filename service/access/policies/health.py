@@ -3,6 +3,7 @@
 Memory is bounded: durations are those of the last `REMEMBERED` evaluations.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,10 @@ from datetime import UTC, datetime
 from policies.contract import Effect
 
 REMEMBERED = 1000
+SEVERAL = 20
+"""How many evaluations it takes to call a policy slow."""
+SLOW_PART = 0.5
+"""The part of its timeout that a policy may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +22,10 @@ class PolicyHealth:
     """A snapshot of the metrics. Evaluations for calls, sweeps, lists and previews all count.
 
     `failed` counts those without a usable answer, `late` the ones of these that took too long.
-    `suspended`: the policy keeps failing and only probes reach it. Times are milliseconds, None
-    before the first evaluation.
+    `suspended`: the policy keeps failing and only probes reach it. `stuck`: evaluations that go on
+    past their deadline. `slow`: most of its time is used up, or it was too slow for the event loop.
+    Times are milliseconds, None before the first evaluation; `waited_p95_ms` is how long it waited
+    for a free thread, which is not its own time.
     """
 
     asked: int
@@ -32,12 +39,24 @@ class PolicyHealth:
     last_failed_at: datetime | None
     p50_ms: float | None
     p95_ms: float | None
+    stuck: int = 0
+    slow: bool = False
+    waited_p95_ms: float | None = None
 
 
 class PolicyMetrics:
     """Counts for one policy; recording costs well under a microsecond."""
 
-    __slots__ = ("counts", "failed", "last_failed_at", "last_failure", "late", "seconds", "times")
+    __slots__ = (
+        "counts",
+        "failed",
+        "last_failed_at",
+        "last_failure",
+        "late",
+        "seconds",
+        "times",
+        "waits",
+    )
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(Effect, 0)
@@ -47,6 +66,7 @@ class PolicyMetrics:
         self.last_failure: str | None = None
         self.last_failed_at: datetime | None = None
         self.times: deque[float] = deque(maxlen=REMEMBERED)
+        self.waits: deque[float] = deque(maxlen=REMEMBERED)
 
     def record_verdict(self, effect: Effect, milliseconds: float) -> None:
         """Count a verdict."""
@@ -64,10 +84,23 @@ class PolicyMetrics:
         self.seconds += milliseconds / 1000
         self.times.append(milliseconds)
 
-    def read(self, *, suspended: bool) -> PolicyHealth:
-        """The metrics as of now."""
+    def record_wait(self, milliseconds: float) -> None:
+        """Record how long an evaluation waited until it ran."""
+        self.waits.append(milliseconds)
+
+    def read(
+        self,
+        *,
+        suspended: bool,
+        stuck: int = 0,
+        timeout_ms: float = math.inf,
+        moved: bool = False,
+    ) -> PolicyHealth:
+        """The metrics as of now; `moved`: it was too slow for the event loop."""
         allowed, denied, abstained = (self.counts[effect] for effect in Effect)
         ordered = sorted(self.times)
+        p95 = quantile(ordered, 0.95)
+        nearly_late = len(ordered) >= SEVERAL and (p95 or 0.0) > timeout_ms * SLOW_PART
         return PolicyHealth(
             asked=allowed + denied + abstained + self.failed,
             allowed=allowed,
@@ -79,7 +112,10 @@ class PolicyMetrics:
             last_failure=self.last_failure,
             last_failed_at=self.last_failed_at,
             p50_ms=quantile(ordered, 0.5),
-            p95_ms=quantile(ordered, 0.95),
+            p95_ms=p95,
+            stuck=stuck,
+            slow=moved or nearly_late,
+            waited_p95_ms=quantile(sorted(self.waits), 0.95),
         )
 
 

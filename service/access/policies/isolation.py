@@ -4,7 +4,6 @@ Every failure of it becomes a `PolicyFailure`; only our own cancellation passes 
 """
 
 import asyncio
-import contextvars
 import inspect
 import re
 import threading
@@ -16,7 +15,10 @@ from policies.contract import AccessRequest
 Evaluate = Callable[[AccessRequest], object]
 
 MAX_THREADS = 8
-MAX_ABANDONED = 8
+MAX_STUCK = 8
+"""Evaluations of one policy that run on past their deadline: with so many it is busy."""
+MAX_PROBES = 8
+"""How many more a suspended policy may leave behind, one a probe."""
 CLASS_NAME = re.compile(r"[A-Za-z_]\w{0,59}", re.ASCII)
 
 
@@ -49,30 +51,53 @@ def call(evaluate: Evaluate, request: AccessRequest) -> object:
         raise raised(exc) from exc
 
 
-def call_in_place(evaluate: Evaluate, request: AccessRequest) -> object:
-    """Call it on the event loop in a context of its own: it cannot change our log's bindings."""
-    return contextvars.copy_context().run(call, evaluate, request)
+class Beside:
+    """Evaluations of one policy beside the event loop's other work: plain functions in threads of its
+    own, awaitables as tasks. What runs on past its deadline is stuck, thread or task alike.
 
-
-class Threads:
-    """The threads of one policy. Daemons: one that never returns must not block a shutdown."""
+    Threads are daemons: one that never returns must not block a shutdown.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.free = asyncio.Semaphore(MAX_THREADS)
-        self.overdue = 0
+        self.stuck = 0
 
-    async def run(self, evaluate: Evaluate, request: AccessRequest, deadline: float) -> object:
-        """Call it in a thread, waiting for a free one if necessary; raises `PolicyFailure`."""
-        await self.take(deadline)
+    def check(self, *, probing: bool) -> None:
+        """Raise `PolicyFailure` while too many evaluations are stuck; a probe may leave one more."""
+        if self.stuck >= MAX_STUCK + (MAX_PROBES if probing else 0):
+            raise PolicyFailure("busy")
+
+    async def take_thread(self, ends_at: float, *, probing: bool) -> bool:
+        """Wait for a free thread, at most until `ends_at` on the monotonic clock. A probe does not wait.
+
+        True if a place was taken that is to be given back. Raises `PolicyFailure`.
+        """
+        self.check(probing=probing)
+        if probing and self.free.locked():
+            return False
+        try:
+            async with asyncio.timeout(max(ends_at - time.monotonic(), 0)):
+                await self.free.acquire()
+        except TimeoutError:
+            raise PolicyFailure("not_reached", blamed=False) from None
+        return True
+
+    async def run_thread(
+        self, evaluate: Evaluate, request: AccessRequest, seconds: float, *, placed: bool
+    ) -> object:
+        """Call it in a thread, for so many seconds. `placed`: its place is given back. Raises
+        `PolicyFailure`."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[object] = loop.create_future()
         timed_out = False
 
         def finish(answer: object, failure: PolicyFailure | None) -> None:
-            self.free.release()
+            if placed:
+                self.free.release()
             if timed_out:
-                self.overdue -= 1
+                self.stuck -= 1
+                close(answer)
             elif failure is not None:
                 done.set_exception(failure)
             else:
@@ -92,43 +117,24 @@ class Threads:
         try:
             threading.Thread(target=work, name=f"policy-{self.name}", daemon=True).start()
         except RuntimeError as exc:
-            self.free.release()
-            raise PolicyFailure("busy", blamed=False) from exc
+            if placed:
+                self.free.release()
+            raise PolicyFailure("not_reached", blamed=False) from exc
         try:
-            await asyncio.wait({done}, timeout=max(deadline - time.monotonic(), 0))
+            await asyncio.wait({done}, timeout=max(seconds, 0))
         finally:
             if not done.done():
                 timed_out = True
-                self.overdue += 1
+                self.stuck += 1
         if timed_out:
             raise PolicyFailure("late")
         return done.result()
 
-    async def take(self, deadline: float) -> None:
-        """Wait for a free thread, unless all are past their deadline."""
-        if self.overdue < MAX_THREADS:
-            try:
-                async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
-                    await self.free.acquire()
-            except TimeoutError:
-                pass
-            else:
-                return
-        raise PolicyFailure("busy", blamed=False)
-
-
-class Tasks:
-    """The tasks of one policy, and how many still run although they were cancelled."""
-
-    def __init__(self) -> None:
-        self.abandoned = 0
-
-    async def run(self, answer: Awaitable[object], deadline: float) -> object:
-        """Await it in a task of its own, left behind if it will not end; raises `PolicyFailure`."""
-        seconds = deadline - time.monotonic()
-        if seconds <= 0 or self.abandoned >= MAX_ABANDONED:
+    async def run_task(self, answer: Awaitable[object], seconds: float) -> object:
+        """Await it in a task of its own, left behind if it does not end. Raises `PolicyFailure`."""
+        if seconds <= 0:
             close(answer)
-            raise PolicyFailure("late") if seconds <= 0 else PolicyFailure("busy", blamed=False)
+            raise PolicyFailure("late")
         task = asyncio.create_task(contained(answer))
         task.add_done_callback(lambda _ended: close(answer))
         try:
@@ -149,11 +155,11 @@ class Tasks:
         """Cancel and unregister it: a closing event loop waits for every task it knows."""
 
         def count_out(ended: asyncio.Task[object]) -> None:
-            self.abandoned -= 1
+            self.stuck -= 1
             if not ended.cancelled():
                 ended.exception()
 
-        self.abandoned += 1
+        self.stuck += 1
         task.add_done_callback(count_out)
         task.cancel()
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as gather does

@@ -7,18 +7,29 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import Distribution, EntryPoint, distributions
 from itertools import islice
 
 import pluggy
+import structlog
 
 from policies import hookspecs
-from service.access.policies.registration import RegisteredPolicy, UnfitPolicyError, fit_policy
+from service.access.policies.loading import LOAD_SECONDS, call_within
+from service.access.policies.registration import (
+    HOST,
+    RegisteredPolicy,
+    UnfitPolicyError,
+    fit_policy,
+)
+from service.settings import PolicySettings
 
-HOST = "callgate"
 BUILT_IN = ("admin_override", "plan", "trial")
 MAX_POLICIES = 100
 """The most of one plugin: a generator that never ends must not block the start."""
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,8 @@ class LoadedPolicies:
 
     policies: tuple[RegisteredPolicy, ...]
     problems: tuple[PluginProblem, ...]
+    missing: tuple[str, ...] = ()
+    """Required policies that are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +59,37 @@ class Plugin:
     version: str
     entry: EntryPoint
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it comes with Callgate."""
+        return canonical(self.distribution) == HOST
 
-def load_policies() -> LoadedPolicies:
-    """Load every installed plugin and inspect what it registers. Never raises for a plugin.
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """What an operator loads: `off` are names to skip, `required` names without which the start fails,
+    `third_party` False only the built-in policies."""
+
+    off: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    third_party: bool = True
+
+    @classmethod
+    def of(cls, settings: PolicySettings) -> "PolicyChoice":
+        """As the settings choose."""
+        return cls(
+            settings.callgate_policies_off,
+            settings.callgate_policies_required,
+            settings.callgate_third_party_policies,
+        )
+
+
+ALL = PolicyChoice()
+
+
+def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) -> LoadedPolicies:
+    """Load every installed plugin, for at most `seconds` each, and inspect what it registers.
+    Never raises for a plugin.
 
     Callgate's own plugins come first and the names of the built-in policies are reserved for them,
     so that no third-party plugin can replace `admin_override`. Among third-party plugins the first
@@ -57,36 +98,48 @@ def load_policies() -> LoadedPolicies:
     problems: list[PluginProblem] = []
     policies: dict[str, RegisteredPolicy] = {}
     for plugin in sorted(find_plugins(problems), key=precedence):
-
-        def refuse(exc: BaseException, plugin: Plugin = plugin) -> None:
-            message = f"{plugin.entry.value}: {readable(exc)}"
-            problems.append(PluginProblem(plugin.distribution, plugin.version, message))
-
+        if not (choice.third_party or plugin.is_own):
+            continue
+        if not plugin.is_own:
+            log.info("plugin.loading", plugin=plugin.distribution, entry=plugin.entry.value)
         try:
-            registered = register(plugin.entry)
+            found = call_within(seconds, partial(inspect_plugin, plugin))
         except KeyboardInterrupt:
             raise
         except BaseException as exc:
-            refuse(exc)
-            continue
-        for candidate in registered:
+            found = [exc]
+        for one in found:
             try:
-                policy = fit_policy(candidate, plugin.distribution, plugin.version)
-                check_name_is_free(policy, policies)
-            except KeyboardInterrupt:
-                raise
+                if isinstance(one, BaseException):
+                    raise one
+                check_name_is_free(one, policies)
             except BaseException as exc:
-                refuse(exc)
+                message = f"{plugin.entry.value}: {readable(exc)}"
+                problems.append(PluginProblem(plugin.distribution, plugin.version, message))
             else:
-                policies[policy.name] = policy
+                policies[one.name] = one
     problems.extend(
         PluginProblem(HOST, "", f"the built-in policy {name} is missing: install callgate again")
         for name in BUILT_IN
         if name not in policies
     )
+    chosen = [policy for policy in policies.values() if policy.name not in choice.off]
     return LoadedPolicies(
-        tuple(sorted(policies.values(), key=lambda policy: policy.rank)), tuple(problems)
+        tuple(sorted(chosen, key=lambda policy: policy.rank)),
+        tuple(problems),
+        tuple(name for name in choice.required if name not in {one.name for one in chosen}),
     )
+
+
+def inspect_plugin(plugin: Plugin) -> list[RegisteredPolicy | BaseException]:
+    """The policies of a plugin, each checked, or why one does not fit. Runs its code."""
+    found: list[RegisteredPolicy | BaseException] = []
+    for candidate in register(plugin.entry):
+        try:
+            found.append(fit_policy(candidate, plugin.distribution, plugin.version))
+        except BaseException as exc:
+            found.append(exc)
+    return found
 
 
 def find_plugins(problems: list[PluginProblem]) -> Iterator[Plugin]:
@@ -120,7 +173,7 @@ def declared_entries(found: Distribution) -> list[EntryPoint]:
 
 def precedence(plugin: Plugin) -> tuple[bool, str, str]:
     return (
-        canonical(plugin.distribution) != HOST,
+        not plugin.is_own,
         canonical(plugin.distribution),
         plugin.entry.name,
     )

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from service.access.directory import AccessDirectory
 from service.access.policies.chain import AccessChain
-from service.access.policies.plugins import HOST
 from service.access.policies.request import build_request
 from service.domain.access_times import next_change_at
 from service.domain.decisions import Decision
@@ -61,7 +60,7 @@ class ChainPreview:
         """
         if not self.directory.loaded or self.directory.basis != "fresh":
             return None
-        if any(one.policy.plugin != HOST for one in self.chain.evaluators):
+        if not all(one.trusted for one in self.chain.evaluators):
             return None
         entries = list(self.directory.entries.values())
         now = self.directory.now()

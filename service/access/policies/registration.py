@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from policies.contract import AccessRequest, OnFailure
 
+HOST = "callgate"
+"""The distribution of the built-in policies."""
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 DEFAULT_TIMEOUT_SECONDS = 0.5
 MAX_TIMEOUT_SECONDS = 2.0

@@ -30,9 +30,7 @@ def build_request(
             organization.id,
             organization.name,
             organization.external_id,
-            MappingProxyType(
-                {key: freeze(value) for key, value in organization.attributes.items()}
-            ),
+            freeze_mapping(organization.attributes),
         ),
         plan=organization.plan,
         trial=organization.trial,
@@ -45,7 +43,12 @@ def build_request(
 def freeze(value: object) -> object:
     """The same value, deeply immutable."""
     if isinstance(value, Mapping):
-        return MappingProxyType({key: freeze(item) for key, item in value.items()})
+        return freeze_mapping(value)
     if isinstance(value, list | tuple):
         return tuple(freeze(item) for item in value)
     return value
+
+
+def freeze_mapping(given: Mapping[str, object]) -> Mapping[str, object]:
+    """A read-only copy, deeply immutable."""
+    return MappingProxyType({key: freeze(item) for key, item in given.items()})

@@ -66,6 +66,7 @@ POSTGRES = CheckTarget(
 )
 VAPI = CheckTarget("Vapi", "Check VAPI_API_URL, outgoing connections, and Vapi's status page.")
 WEBHOOK_URL = CheckTarget("The webhook URL", "Check DNS, TLS and incoming connections.")
+PLUGINS = CheckTarget("The plugins of policies", "Remove the one that hangs when it is imported.")
 DISK = CheckTarget(
     "The disk of CALLGATE_DATA_DIR", "Check whether it is a network drive, or failing."
 )

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import aiohttp
 from service.admin.conditions import hangup_conditions
 from service.admin.doctor.check import (
     DISK,
+    PLUGINS,
     POSTGRES,
     VAPI,
     WEBHOOK_URL,
@@ -23,7 +24,7 @@ from service.admin.doctor.coverage import examine_coverage
 from service.admin.doctor.reconcile import examine_numbers, examine_reconciler
 from service.admin.doctor.webhook import examine_webhook
 from service.admin.reconcile.secrets import SecretRotation, is_done
-from service.domain.conditions import clock_condition, condition
+from service.domain.conditions import Condition, clock_condition, condition
 from service.domain.priority import Priority
 from service.settings import Settings, is_local
 from service.store import doctor as store
@@ -39,6 +40,9 @@ DATABASE_SECONDS = 15.0
 VAPI_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 """Two requests, each with a deadline of its own."""
+
+PLUGIN_SECONDS = 60.0
+"""Each plugin has a deadline of its own."""
 
 QUEUE_SECONDS = 60.0
 FREE_BYTES = 2**30
@@ -60,6 +64,8 @@ class Doctor:
     no_database: DoctorFinding | None = None
     database_seconds: float = DATABASE_SECONDS
     vapi_seconds: float = VAPI_SECONDS
+    read_policies: Callable[[], Awaitable[Sequence[Condition]]] | None = None
+    """The conditions of the access policies; None: they are not examined."""
 
     async def examine(self) -> list[DoctorFinding]:
         """Every check with a deadline of its own; none raises."""
@@ -99,6 +105,8 @@ class Doctor:
         yield DoctorCheck("key", self.key, VAPI, self.vapi_seconds, needs)
         needs = frozenset({"VAPI_WEBHOOK_URL", "VAPI_WEBHOOK_SECRET", "VAPI_WEBHOOK_AUTH"})
         yield DoctorCheck("webhook", self.webhook, WEBHOOK_URL, WEBHOOK_SECONDS, needs)
+        if self.read_policies is not None:
+            yield DoctorCheck("policies", self.policies, PLUGINS, PLUGIN_SECONDS)
 
     def stored(self) -> Iterable[DoctorCheck]:
         """Checks of what PostgreSQL stores."""
@@ -125,6 +133,15 @@ class Doctor:
         free = (await asyncio.to_thread(shutil.disk_usage, place)).free
         if free < FREE_BYTES:
             yield DoctorFinding.of("disk", condition("disk_low", mebibytes=free // 2**20))
+
+    async def policies(self) -> AsyncIterator[DoctorFinding]:
+        """Every policy is loaded; where the service runs, none fails, hangs or is slow."""
+        assert self.read_policies is not None
+        found = await self.read_policies()
+        for one in found:
+            yield DoctorFinding.of("policies", one)
+        if not found:
+            yield DoctorFinding.ok("policies", "The access policies are loaded and answer.")
 
     async def database(self) -> AsyncIterator[DoctorFinding]:
         """PostgreSQL answers, and its clock is right."""

@@ -59,23 +59,6 @@ REPLICA_KINDS = (
         check="background",
     ),
     ConditionKind(
-        "plugin_not_loaded",
-        "error",
-        "The plugin {plugin} could not be loaded: {message}",
-        "A policy is missing from the chain, so calls may be decided differently.",
-        "Fix or remove the plugin and restart.",
-        "policies",
-        check="plugins",
-    ),
-    ConditionKind(
-        "policy_suspended",
-        "warning",
-        "The policy {policy} keeps failing and is suspended.",
-        "The policy is skipped, except for periodic probes.",
-        "See its last failure, and fix the policy or the service that it asks.",
-        "policies",
-    ),
-    ConditionKind(
         "relay_failing",
         "warning",
         "Servers of organizations do not take relayed messages: {organizations}.",

@@ -33,6 +33,16 @@ class PolicyCollector(Collector):
             "1 while a policy is suspended because it keeps failing.",
             labels=["policy"],
         )
+        stuck = GaugeMetricFamily(
+            "callgate_policy_stuck",
+            "Evaluations of a policy that go on past their deadline.",
+            labels=["policy"],
+        )
+        waits = GaugeMetricFamily(
+            "callgate_policy_wait_seconds",
+            "Seconds that 95 % of the last evaluations of a policy waited at most for a free thread.",
+            labels=["policy"],
+        )
         for policy in self.read():
             health = policy.health
             for answer, count in (
@@ -46,4 +56,7 @@ class PolicyCollector(Collector):
                 if value is not None:
                     times.add_metric([policy.name, quantile], value / 1000)
             suspended.add_metric([policy.name], float(health.suspended))
-        yield from (answers, times, suspended)
+            stuck.add_metric([policy.name], health.stuck)
+            if health.waited_p95_ms is not None:
+                waits.add_metric([policy.name], health.waited_p95_ms / 1000)
+        yield from (answers, times, suspended, stuck, waits)

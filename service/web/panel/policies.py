@@ -39,6 +39,10 @@ def row_of(policy: PolicyInfo) -> PolicyRow:
     health = policy.health
     if health.suspended:
         badge = Badge("Suspended", "bad")
+    elif health.stuck:
+        badge = Badge("Stuck", "bad")
+    elif health.slow:
+        badge = Badge("Slow", "wait")
     elif health.failed:
         badge = Badge("Has failed", "wait")
     else:

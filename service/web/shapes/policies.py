@@ -19,6 +19,9 @@ class PolicyHealth(ResponseBody):
     last_failed_at: Instant | None
     p50_ms: float | None
     p95_ms: float | None
+    stuck: int
+    slow: bool
+    waited_p95_ms: float | None
 
 
 class Policy(ResponseBody):

@@ -9,7 +9,7 @@ import pytest
 
 from policies import AccessRequest, Verdict, abstain, allow, deny
 from policies.testing import request
-from service.access.policies import evaluation
+from service.access.policies import breaker
 from service.access.policies.chain import AccessChain
 from service.access.policies.registration import RegisteredPolicy
 from service.domain.decisions import Decision
@@ -121,10 +121,11 @@ async def test_a_pure_policy_that_is_slow_loses_its_place() -> None:
         return abstain()
 
     chain = AccessChain([policy(slow, pure=True)])
-    for _ in range(4):
+    for _ in range(10):
         await chain.decide(request(), basis="fresh")
+    # More than three calls only if the system took the processor away during one of them.
     assert threads[:3] == [threading.get_ident()] * 3
-    assert threads[3] != threading.get_ident()
+    assert threads[-1] != threading.get_ident()
 
 
 @pytest.mark.parametrize(
@@ -192,10 +193,10 @@ async def test_the_breaker_opens_and_tries_again() -> None:
         return allow("well_again")
 
     chain = AccessChain([policy(sometimes, pure=True)])
-    chain.evaluators[0].breaker_seconds = 0.2
+    chain.evaluators[0].breaker.pause = 0.2
     for _ in range(10):
         await chain.decide(request(), basis="fresh")
-    assert asked == evaluation.BREAKER_FAILURES
+    assert asked == breaker.FAILURES
     broken = False
     await asyncio.sleep(0.25)
     assert (await chain.decide(request(), basis="fresh")).reason == "well_again"

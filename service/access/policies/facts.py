@@ -1,0 +1,64 @@
+"""Copies of the facts for third-party policies, so that none can change what others decide by.
+
+A frozen object can still be changed by code that insists. The directory's own objects therefore go to
+the built-in policies only. Pure.
+"""
+
+from uuid import UUID
+
+from policies.contract import (
+    AccessRequest,
+    CallFacts,
+    OrganizationFacts,
+    Override,
+    PhoneNumberFacts,
+    PlanLimits,
+    SubscriptionPlan,
+    Trial,
+)
+from service.access.policies.request import freeze_mapping
+
+
+def copy_request(given: AccessRequest) -> AccessRequest:
+    """The same facts in new objects, all the way down."""
+    plan, trial, override, call = given.plan, given.trial, given.override, given.call
+    return AccessRequest(
+        given.at,
+        copy_organization(given.organization),
+        None if plan is None else copy_plan(plan),
+        None if trial is None else Trial(trial.starts_at, trial.ends_at),
+        None if override is None else copy_override(override),
+        None if given.phone_number is None else copy_number(given.phone_number),
+        None
+        if call is None
+        else CallFacts(call.vapi_call_id, call.type, call.caller_number, call.assistant_id),
+        given.renewal_grace,
+    )
+
+
+def copy_organization(given: OrganizationFacts) -> OrganizationFacts:
+    attributes = freeze_mapping(given.attributes)
+    return OrganizationFacts(UUID(int=given.id.int), given.name, given.external_id, attributes)
+
+
+def copy_plan(given: SubscriptionPlan) -> SubscriptionPlan:
+    limits = given.limits
+    return SubscriptionPlan(
+        given.code,
+        given.status,
+        given.current_period_end,
+        given.grace_period_end,
+        given.cancel_at_period_end,
+        limits and PlanLimits(limits.minutes, limits.concurrent_calls, limits.cost),
+        given.as_of,
+    )
+
+
+def copy_override(given: Override) -> Override:
+    return Override(given.effect, given.reason, given.author, given.starts_at, given.expires_at)
+
+
+def copy_number(given: PhoneNumberFacts) -> PhoneNumberFacts:
+    return PhoneNumberFacts(
+        UUID(int=given.id.int), given.vapi_phone_number_id, given.number, given.label
+    )

@@ -1,0 +1,158 @@
+"""Watches the event loop from a thread: what blocks it delays every call, and cannot report itself.
+
+The loop beats; when a beat is late, the thread reads the loop's stack and names the policy, or else the
+module, that runs there. It tells the log at once. When the loop is back, a policy that blocked it is
+suspended.
+"""
+
+import asyncio
+import inspect
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import CodeType, FrameType
+
+import structlog
+
+from service.access.policies.evaluation import Evaluator
+from service.background import BackgroundLoop
+
+BEAT_SECONDS = 0.05
+BLOCKED_SECONDS = 0.2
+RECENT = timedelta(minutes=10)
+MOST_REMEMBERED = 20
+OURS = ("service", "policies")
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Blockage:
+    """A time during which the event loop stood still. `policy` is None if none was on its stack."""
+
+    at: datetime
+    where: str
+    policy: str | None
+    seconds: float = 0.0
+
+
+class LoopWatchdog:
+    """Finds what blocks the event loop; `count` and `seconds` are totals since the start."""
+
+    def __init__(self, evaluators: Sequence[Evaluator]) -> None:
+        self.codes: dict[CodeType, Evaluator] = {}
+        self.packages: dict[str, list[Evaluator]] = {}
+        for evaluator in evaluators:
+            if not evaluator.trusted:
+                self.know(evaluator)
+        self.count = 0
+        self.seconds = 0.0
+        self.recent: deque[Blockage] = deque(maxlen=MOST_REMEMBERED)
+        self.beat = time.monotonic()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.watched = 0
+
+    def know(self, evaluator: Evaluator) -> None:
+        """Remember the code and the package of a policy, to find both on a stack."""
+        evaluate = inspect.unwrap(
+            getattr(evaluator.policy.evaluate, "__func__", evaluator.policy.evaluate)
+        )
+        code = getattr(evaluate, "__code__", None)
+        if isinstance(code, CodeType):
+            self.codes[code] = evaluator
+        package = str(getattr(evaluate, "__module__", "") or "").partition(".")[0]
+        if package and package not in OURS:
+            self.packages.setdefault(package, []).append(evaluator)
+
+    def background(self) -> BackgroundLoop:
+        """Beats on the event loop; the thread runs as long."""
+        return BackgroundLoop("loop_watchdog", self.session)
+
+    async def session(self) -> None:
+        """Beat until cancelled."""
+        self.loop = asyncio.get_running_loop()
+        self.watched = threading.get_ident()
+        self.beat = time.monotonic()
+        stopped = threading.Event()
+        threading.Thread(target=self.watch, args=(stopped,), name="watchdog", daemon=True).start()
+        try:
+            while True:
+                self.beat = time.monotonic()
+                await asyncio.sleep(BEAT_SECONDS)
+        finally:
+            stopped.set()
+
+    def watch(self, stopped: threading.Event) -> None:
+        """Compare the beat with the clock, in the thread."""
+        looked = time.monotonic()
+        found: Blockage | None = None
+        culprits: list[Evaluator] = []
+        began = 0.0
+        while not stopped.wait(BEAT_SECONDS):
+            now, beat = time.monotonic(), self.beat
+            # If this thread was late as well, the machine is busy, and no code blocks the loop.
+            awake, looked = now - looked < BLOCKED_SECONDS, now
+            if found is not None and beat > began:
+                self.tell(found, culprits, beat - began)
+                found = None
+            elif found is None and awake and now - beat > BLOCKED_SECONDS:
+                began = beat
+                found, culprits = self.look()
+                log.error("event_loop.blocked", policy=found.policy, where=found.where)
+
+    def look(self) -> tuple[Blockage, list[Evaluator]]:
+        """What the loop's thread runs now, from its innermost frame outwards."""
+        frame = sys._current_frames().get(self.watched)  # noqa: SLF001 - the only way to another stack
+        where = describe(frame)
+        evaluators: list[Evaluator] = []
+        while frame is not None and not evaluators:
+            evaluators = self.policies_of(frame)
+            frame = frame.f_back
+        name = ", ".join(one.policy.name for one in evaluators) or None
+        return Blockage(datetime.now(UTC), where, name), evaluators
+
+    def policies_of(self, frame: FrameType) -> list[Evaluator]:
+        """The policy whose `evaluate` a frame runs, or all policies of the frame's package."""
+        one = self.codes.get(frame.f_code)
+        if one is not None:
+            return [one]
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        return list(self.packages.get(package, ()))
+
+    def tell(self, found: Blockage, evaluators: Sequence[Evaluator], seconds: float) -> None:
+        """Hand a finished blockage to the event loop."""
+        found.seconds = seconds
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.note, found, evaluators)
+
+    def note(self, found: Blockage, evaluators: Sequence[Evaluator]) -> None:
+        """Count a blockage, and suspend the policies that caused it."""
+        self.count += 1
+        self.seconds += found.seconds
+        self.recent.append(found)
+        log.error(
+            "event_loop.released",
+            policy=found.policy,
+            where=found.where,
+            seconds=round(found.seconds, 3),
+        )
+        for evaluator in evaluators:
+            evaluator.suspend_for_blocking()
+
+    def latest(self) -> Blockage | None:
+        """The latest blockage of the last minutes."""
+        if not self.recent or self.recent[-1].at < datetime.now(UTC) - RECENT:
+            return None
+        return self.recent[-1]
+
+
+def describe(frame: FrameType | None) -> str:
+    """Where a frame is, as module and line: no path of the machine, no value."""
+    if frame is None:
+        return "unknown"
+    module = str(frame.f_globals.get("__name__", "unknown"))
+    return f"{module}:{frame.f_code.co_name}:{frame.f_lineno}"

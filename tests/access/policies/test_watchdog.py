@@ -1,0 +1,78 @@
+"""What blocks the event loop is named at once, and suspended when the loop is back."""
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+
+from policies import AccessRequest, Verdict, abstain
+from policies.testing import request
+from service.access.policies.chain import AccessChain
+from service.access.policies.conditions import list_ailing, list_blockages
+from service.access.policies.registration import RegisteredPolicy
+from service.access.policies.watchdog import LoopWatchdog
+
+
+async def block(_request: AccessRequest) -> Verdict:
+    time.sleep(0.7)  # noqa: ASYNC251 - what the watchdog is for
+    return abstain()
+
+
+async def spin(_request: AccessRequest) -> Verdict:
+    ends_at = time.monotonic() + 0.7
+    while time.monotonic() < ends_at:
+        pass
+    return abstain()
+
+
+async def watched(evaluate: Any, **given: Any) -> tuple[AccessChain, LoopWatchdog, list[Any]]:
+    """One decision with a policy, under the watchdog."""
+    chain = AccessChain([RegisteredPolicy("odd", 50, evaluate, "stranger", "1", **given)])
+    watchdog = LoopWatchdog(chain.evaluators)
+    session = asyncio.create_task(watchdog.session())
+    with structlog.testing.capture_logs() as logs:
+        await asyncio.sleep(0.2)
+        await chain.decide(request(), basis="fresh")
+        await asyncio.sleep(0.3)
+    session.cancel()
+    return chain, watchdog, logs
+
+
+async def test_a_sleep_in_an_async_policy_is_named_and_suspended() -> None:
+    for evaluate in (block, spin):
+        chain, watchdog, logs = await watched(evaluate)
+        events = [(entry["event"], entry.get("policy")) for entry in logs]
+        assert ("event_loop.blocked", "odd") in events
+        assert ("event_loop.released", "odd") in events
+        assert events.index(("event_loop.blocked", "odd")) < events.index(
+            ("event_loop.released", "odd")
+        )
+        assert chain.describe()[0].health.suspended
+        assert 0.5 < watchdog.seconds < 5
+        assert [one.kind for one in list_ailing(chain)] == ["policy_suspended"]
+        (found,) = list_blockages(watchdog)
+        assert "the policy odd" in found.text
+
+
+async def test_what_is_no_policy_is_named_by_its_module() -> None:
+    watchdog = LoopWatchdog([])
+    session = asyncio.create_task(watchdog.session())
+    await asyncio.sleep(0.2)
+    time.sleep(0.6)  # noqa: ASYNC251
+    await asyncio.sleep(0.2)
+    session.cancel()
+    latest = watchdog.latest()
+    assert latest is not None
+    assert latest.policy is None
+    assert latest.where.startswith(f"{__name__}:test_what_is_no_policy")
+
+
+async def test_a_policy_in_a_thread_blocks_nothing() -> None:
+    def slow(_request: AccessRequest) -> Verdict:
+        time.sleep(0.4)
+        return abstain()
+
+    chain, watchdog, _ = await watched(slow)
+    assert watchdog.count == 0
+    assert not chain.describe()[0].health.suspended
