@@ -5,15 +5,20 @@ Nothing here may import `service`.
 """
 
 from policies.contract import (
+    API_VERSION,
     AccessPolicy,
     AccessRequest,
+    AppliesTo,
     CallFacts,
+    Direction,
     Effect,
     OnFailure,
     OrganizationFacts,
     Override,
     PhoneNumberFacts,
     PlanLimits,
+    PolicyContext,
+    Purpose,
     SubscriptionPlan,
     Trial,
     Verdict,
@@ -21,19 +26,26 @@ from policies.contract import (
     allow,
     deny,
 )
+from policies.functions import FunctionPolicy, policy
 from policies.hookspecs import GROUP, hookimpl, hookspec
 
 __all__ = [
+    "API_VERSION",
     "GROUP",
     "AccessPolicy",
     "AccessRequest",
+    "AppliesTo",
     "CallFacts",
+    "Direction",
     "Effect",
+    "FunctionPolicy",
     "OnFailure",
     "OrganizationFacts",
     "Override",
     "PhoneNumberFacts",
     "PlanLimits",
+    "PolicyContext",
+    "Purpose",
     "SubscriptionPlan",
     "Trial",
     "Verdict",
@@ -42,4 +54,5 @@ __all__ = [
     "deny",
     "hookimpl",
     "hookspec",
+    "policy",
 ]

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
+
+API_VERSION = 1
+"""The version of this surface. A policy may say with `api_version` which one it was written for."""
 
 OnFailure = Literal["abstain", "allow", "deny"]
 PlanStatus = Literal[
@@ -20,6 +23,14 @@ PlanStatus = Literal[
     "incomplete_expired",
 ]
 """Stripe's words for the state of a subscription."""
+
+Purpose = Literal["call", "predial", "preview", "list", "ring_gate"]
+"""Why a policy is asked. `call`: a call is decided. `predial`: a campaign asks before it dials.
+`preview`: an admin or a command explains. `list`: organizations are listed with their access.
+`ring_gate`: whether Vapi itself should block the inbound calls of a number, and whether calls under way
+go on."""
+
+Direction = Literal["inbound", "outbound", "web"]
 
 RENEWAL_GRACE = timedelta(hours=72)
 """The default of CALLGATE_RENEWAL_GRACE."""
@@ -122,13 +133,18 @@ class CallFacts:
     """The facts of the call at its first message. Every field but the id may be absent.
 
     `type` is Vapi's word: `inboundPhoneCall`, `outboundPhoneCall`, `webCall`, … `caller_number`
-    is what the network claims; a caller can forge it, so never decide for a tenant by it alone.
+    is who calls and `called_number` who is called: of an outbound call the organization's number
+    calls. What the network claims of a caller can be forged, so never decide for a tenant by it alone.
+    `message` is the type of the message that is judged, such as `assistant-request`.
     """
 
     vapi_call_id: str
     type: str | None = None
     caller_number: str | None = None
     assistant_id: str | None = None
+    direction: Direction | None = None
+    called_number: str | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +153,7 @@ class AccessRequest:
 
     `at` comes from the database's clock. `phone_number` and `call` are absent when an admin asks
     about an organization as a whole. `renewal_grace` is the operator's CALLGATE_RENEWAL_GRACE.
+    `settings` is an instance of the policy's own `settings` model; None without one.
     """
 
     at: datetime
@@ -147,33 +164,83 @@ class AccessRequest:
     phone_number: PhoneNumberFacts | None = None
     call: CallFacts | None = None
     renewal_grace: timedelta = RENEWAL_GRACE
+    purpose: Purpose = "call"
+    settings: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One policy's answer. Build it with `allow`, `deny` or `abstain`."""
+    """One policy's answer. Build it with `allow`, `deny` or `abstain`.
+
+    `until`: the policy may answer differently from then on, so it is asked again: for the ring gate,
+    for calls under way, and in the upcoming changes that admins see. `warning` is for operators (what
+    will soon be refused), `note` for who reads the trace (what was counted). Both are plain text of at
+    most 200 characters, kept with the decision; no caller hears them.
+    """
 
     effect: Effect
     reason: str | None = None
+    until: datetime | None = None
+    warning: str | None = None
+    note: str | None = None
 
 
-def allow(reason: str) -> Verdict:
+def allow(
+    reason: str,
+    *,
+    until: datetime | None = None,
+    warning: str | None = None,
+    note: str | None = None,
+) -> Verdict:
     """Grant the call. `reason` is a slug such as `plan_active`, kept with the decision."""
-    return Verdict(Effect.ALLOW, reason)
+    return Verdict(Effect.ALLOW, reason, until, warning, note)
 
 
-def deny(reason: str) -> Verdict:
+def deny(
+    reason: str,
+    *,
+    until: datetime | None = None,
+    warning: str | None = None,
+    note: str | None = None,
+) -> Verdict:
     """Refuse the call. `reason` is a slug such as `too_many_calls`, kept with the decision."""
-    return Verdict(Effect.DENY, reason)
+    return Verdict(Effect.DENY, reason, until, warning, note)
 
 
-def abstain(reason: str | None = None) -> Verdict:
+def abstain(
+    reason: str | None = None,
+    *,
+    until: datetime | None = None,
+    warning: str | None = None,
+    note: str | None = None,
+) -> Verdict:
     """Leave the decision to the others.
 
     Give a `reason` when you could have granted and could not (`trial_expired`): if no policy decides,
     the first such reason in the chain is the one the call is denied with.
     """
-    return Verdict(Effect.ABSTAIN, reason)
+    return Verdict(Effect.ABSTAIN, reason, until, warning, note)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliesTo:
+    """What a policy is asked about; a set that is None means everything.
+
+    `call_types` are Vapi's words. The ring gate is about inbound calls; where the type of a call is
+    not known, the policy is asked. `messages` are types of messages that are judged.
+    """
+
+    call_types: frozenset[str] | None = None
+    messages: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyContext:
+    """What a policy gets when the service starts. `settings` is an instance of its `settings` model,
+    read from the environment; None without one."""
+
+    name: str
+    settings: Any = None
 
 
 @runtime_checkable
@@ -191,6 +258,12 @@ class AccessPolicy(Protocol):
       millisecond. The host then calls it in place instead of in a thread.
     - `veto` (`False`): the policy is evaluated before all without a veto, regardless of its
       `order`, and a denial among the vetoes wins over every grant.
+    - `applies_to` (everything): an `AppliesTo`; the policy is skipped for all else.
+    - `settings` (none): a pydantic model. Its values come from the environment, as
+      CALLGATE_POLICY_<NAME>_<FIELD>, and reach `evaluate` as `request.settings`.
+    - `start(context)` and `stop()`, plain or `async`: called once around the service's life, within
+      ten and three seconds. A policy whose `start` fails is left out of the chain.
+    - `api_version` (the present one): the `API_VERSION` that it was written for.
     """
 
     @property

@@ -18,7 +18,7 @@ from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed import DirectoryFeed
 from service.access.gate import AccessGate
 from service.access.policies.chain import AccessChain
-from service.access.policies.plugins import LoadedPolicies
+from service.access.policies.plugins import LoadedPolicies, PluginProblem
 from service.access.policies.preview import ChainPreview
 from service.access.policies.watchdog import LoopWatchdog
 from service.access.snapshot import SnapshotKeeper
@@ -48,6 +48,17 @@ class Policies:
     loaded: LoadedPolicies
     chain: AccessChain
     standings: AccessStandings
+
+    @property
+    def problems(self) -> tuple[PluginProblem, ...]:
+        """What was not loaded, and what could not be started."""
+        return (*self.loaded.problems, *self.chain.problems)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Required policies that are not in the chain."""
+        failed = {problem.message.partition(":")[0] for problem in self.chain.problems}
+        return (*self.loaded.missing, *(one for one in self.loaded.required if one in failed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,7 @@ class Access:
         await self.snapshots.close()
         self.spool.close()
         await self.control.close()
+        await self.policies.chain.stop()
 
 
 def build_policies(core: Core, loaded: LoadedPolicies) -> Policies:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from policies.contract import CallFacts
+from policies.contract import CallFacts, Purpose
 from service.access.beginnings import find_beginning, may_begin
 from service.access.directory import AccessDirectory, Registration
 from service.access.first_message import deny_unknown
@@ -19,7 +19,7 @@ from service.access.policies.request import build_request
 from service.domain.decisions import Basis, Decision
 from service.store.organizations.directory import DirectoryEntry
 from service.store.organizations.past_changes import KEPT
-from service.vapi.message_types import ASSISTANT_REQUEST
+from service.vapi.message_types import ASSISTANT_REQUEST, CAMPAIGN_PREDIAL
 from service.vapi.messages import ServerMessage
 
 BEFORE, AFTER = timedelta(seconds=2), timedelta(seconds=5)
@@ -35,6 +35,7 @@ class Lines:
     phone_number_ids: tuple[str, ...]
     assistant_ids: tuple[str, ...]
     facts: CallFacts | None = None
+    purpose: Purpose = "call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class CallJudge:
         if registration is None:
             return deny_unknown(at, basis)
         organization, number = registration.organization, registration.phone_number
-        request = build_request(organization, at, number, lines.facts)
+        request = build_request(organization, at, number, lines.facts, lines.purpose)
         return await self.chain.decide(request, basis=basis)
 
 
@@ -194,5 +195,7 @@ def lines_of(message: ServerMessage) -> Lines:
             message.call_type,
             message.caller_number,
             message.assistant_ids[0] if message.assistant_ids else None,
+            message=message.type,
         )
-    return Lines(message.phone_number_ids, message.assistant_ids, facts)
+    purpose: Purpose = "predial" if message.type == CAMPAIGN_PREDIAL else "call"
+    return Lines(message.phone_number_ids, message.assistant_ids, facts, purpose)

@@ -36,9 +36,11 @@ class AccessStandings:
 
     async def evaluate(self, organization: Organization, now: datetime) -> AccessStanding:
         """Decide as for a call that begins now, by the database's clock."""
-        decision = await self.chain.decide(build_request(organization, now), basis="fresh")
+        request = build_request(organization, now, purpose="ring_gate")
+        decision = await self.chain.decide(request, basis="fresh")
         handling = organization.handling
-        changes_at = next_change_at(organization, now, self.chain.renewal_grace)
+        ends_at = next_change_at(organization, now, self.chain.renewal_grace)
+        changes_at = min(filter(None, (ends_at, decision.until)), default=None)
         return AccessStanding(
             allowed=decision.allowed,
             reason=decision.reason,

@@ -129,7 +129,8 @@ async def examine(
 
 async def read_unloaded(settings: Settings) -> list[Condition]:
     """Load the policies as a start would: what cannot be loaded."""
-    return list(list_unloaded(await run_beside(partial(load_policies, PolicyChoice.of(settings)))))
+    loaded = await run_beside(partial(load_policies, PolicyChoice.of(settings)))
+    return list(list_unloaded(loaded.problems, loaded.missing))
 
 
 def show(findings: list[DoctorFinding]) -> None:

@@ -18,13 +18,16 @@ TraceEffect = Literal["allow", "deny", "abstain", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class TraceEntry:
-    """One policy's verdict. `counted_as` differs from `effect` only for a failed policy."""
+    """One policy's verdict. `counted_as` differs from `effect` only for a failed policy; `note` and
+    `warning` are the policy's own words."""
 
     policy: str
     effect: TraceEffect
     reason: str | None = None
     counted_as: Literal["allow", "deny", "abstain"] | None = None
     duration_ms: float = 0.0
+    note: str | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Decision:
     """Allowed or denied, with the reason and the policy that decided.
 
     `determined_by` names the policy whose verdict it is or, if none decided, whose reason it is; None
-    when every policy abstained without a reason.
+    when every policy abstained without a reason. `until` is when a policy that was asked may answer
+    differently; it is not stored.
     """
 
     id: UUID
@@ -42,6 +46,7 @@ class Decision:
     basis: Basis
     trace: tuple[TraceEntry, ...]
     decided_at: datetime
+    until: datetime | None = None
 
     @property
     def allowed(self) -> bool:

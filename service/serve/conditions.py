@@ -81,7 +81,7 @@ class ReplicaConditions:
     def of_policies(self) -> Iterator[Condition]:
         """Plugins that were not loaded, policies that fail or are slow, and what blocked the loop."""
         access = self.access
-        yield from list_unloaded(access.policies.loaded)
+        yield from list_unloaded(access.policies.problems, access.policies.missing)
         yield from list_ailing(access.policies.chain)
         yield from list_blockages(access.watchdog)
 

@@ -1,7 +1,7 @@
 """One replica: the rooms put together, and the background loops that keep them going."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +12,12 @@ from aiohttp.web import Application
 
 from service.access.build import Access, build_access
 from service.access.policies.loading import run_beside
-from service.access.policies.plugins import LoadedPolicies, PolicyChoice, load_policies
+from service.access.policies.plugins import (
+    LoadedPolicies,
+    PluginProblem,
+    PolicyChoice,
+    load_policies,
+)
 from service.admin.use_cases import UseCases
 from service.background import Background, BackgroundLoop
 from service.core import Core, open_core
@@ -83,6 +88,8 @@ class Replica:
         """
         if snapshot is not None:
             self.access.snapshots.restore(snapshot)
+        await self.access.policies.chain.start()
+        check_required(self.access.policies.missing, self.access.policies.problems)
         self.background.start()
         try:
             async with asyncio.timeout(LOAD_SECONDS):
@@ -105,13 +112,18 @@ async def load_required(settings: Settings) -> LoadedPolicies:
     Raises `StartError` without a policy that is required.
     """
     loaded = await run_beside(partial(load_policies, PolicyChoice.of(settings)))
-    if loaded.missing:
-        found = "".join(f" {one.plugin}: {one.message}." for one in loaded.problems)
+    check_required(loaded.missing, loaded.problems)
+    return loaded
+
+
+def check_required(missing: Sequence[str], problems: Sequence[PluginProblem]) -> None:
+    """Raise `StartError` if required policies are missing."""
+    if missing:
+        found = "".join(f" {one.plugin}: {one.message}." for one in problems)
         raise StartError(
             f"CALLGATE_POLICIES_REQUIRED names policies that are not loaded: "
-            f"{', '.join(loaded.missing)}.{found} Install their plugins, or remove the names."
+            f"{', '.join(missing)}.{found} Install their plugins, or remove the names."
         )
-    return loaded
 
 
 @asynccontextmanager

@@ -57,6 +57,11 @@ class CommandRooms:
         now = await get_now(self.core.pool)
         self.directory.clock.set(now, asked_at, time.monotonic())
 
+    async def close(self) -> None:
+        """Stop the policies that were started."""
+        if "policies" in vars(self):
+            await self.policies.chain.stop()
+
     def read_conditions(self) -> Sequence[Condition]:
         """None: no room runs in a command."""
         return ()
@@ -68,4 +73,7 @@ async def open_use_cases(settings: Settings, dsn: str) -> AsyncIterator[UseCases
     async with open_core(settings, dsn, pool_size=POOL_SIZE) as core:
         rooms = CommandRooms(core)
         await rooms.read_clock()
-        yield UseCases(core, rooms)
+        try:
+            yield UseCases(core, rooms)
+        finally:
+            await rooms.close()

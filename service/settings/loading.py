@@ -14,6 +14,7 @@ SERVICE_LINK = re.compile(
     r"CALLGATE(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"
     r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
+POLICY_SETTINGS = "CALLGATE_POLICY_"
 LINKED = re.compile(r"(tcp|udp|sctp)://")
 
 
@@ -89,6 +90,8 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     known += [name + SUFFIX for name in secret_names()]
     found = []
     for name in sorted(environment):
+        if name.startswith(POLICY_SETTINGS):
+            continue  # those of policies are checked when these are loaded
         if name.startswith("CALLGATE_") and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""

@@ -5,7 +5,7 @@ import contextvars
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import uuid4
 
@@ -15,6 +15,8 @@ from service.access.policies.evaluation import AwaitableError, Evaluator, Policy
 from service.access.policies.facts import copy_request
 from service.access.policies.health import PolicyHealth
 from service.access.policies.isolation import PolicyFailure
+from service.access.policies.lifecycle import START_SECONDS, start_policies, stop_policies
+from service.access.policies.plugins import PluginProblem
 from service.access.policies.registration import RegisteredPolicy
 from service.domain.decisions import Basis, Decision, TraceEntry
 
@@ -49,20 +51,33 @@ class Facts:
     def __init__(self, request: AccessRequest, *, apart: bool = False) -> None:
         self.request = request
         self.apart = apart
-        self.copies: list[AccessRequest] = []
+        self.shared: AccessRequest | None = None
+        self.given: list[tuple[AccessRequest, AccessRequest]] = []
 
-    def of(self, evaluator: Evaluator) -> AccessRequest:
-        """The facts for one policy."""
-        if evaluator.trusted:
-            return self.request
-        if self.apart or not self.copies:
-            self.copies.append(copy_request(self.request))
-        return self.copies[-1]
+    def of(self, evaluator: Evaluator, settings: object = None) -> AccessRequest:
+        """The facts for one policy; with settings they are its own."""
+        if settings is None and not self.apart:
+            if evaluator.trusted:
+                return self.request
+            if self.shared is None:
+                self.shared = self.copy(self.request)
+            return self.shared
+        return self.copy(replace(self.request, settings=settings))
+
+    def copy(self, true: AccessRequest) -> AccessRequest:
+        """A copy that a policy may see; `true` tells later whether it was changed."""
+        copied = copy_request(true)
+        self.given.append((copied, true))
+        return copied
 
     @property
     def changed(self) -> bool:
         """Whether a policy changed what it was given."""
-        return any(copy != self.request for copy in self.copies)
+        return any(copied != true for copied, true in self.given)
+
+    def was_changed(self, seen: AccessRequest) -> bool:
+        """Whether the one policy that saw it changed it."""
+        return any(copied is seen and copied != true for copied, true in self.given)
 
 
 class Asked(NamedTuple):
@@ -84,6 +99,10 @@ class AccessChain:
     ) -> None:
         self.renewal_grace = renewal_grace
         self.budget_seconds = BUDGET_SECONDS
+        self.start_seconds = START_SECONDS
+        self.started = False
+        self.problems: list[PluginProblem] = []
+        """Why policies left the chain at the start."""
         ordered = sorted(policies, key=lambda policy: policy.rank)
         self.evaluators = [Evaluator(policy) for policy in ordered]
         self.left: set[asyncio.Task[PolicyAnswer]] = set()
@@ -103,6 +122,19 @@ class AccessChain:
             )
             for evaluator, policy in ((one, one.policy) for one in self.evaluators)
         ]
+
+    async def start(self) -> None:
+        """Start the policies, once; those whose start fails leave the chain."""
+        if self.started:
+            return
+        self.started = True
+        for evaluator, problem in await start_policies(self.evaluators, seconds=self.start_seconds):
+            self.evaluators.remove(evaluator)
+            self.problems.append(problem)
+
+    async def stop(self) -> None:
+        """Stop the policies."""
+        await stop_policies(self.evaluators)
 
     async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision:
         """Evaluate all vetoes, then the others in order until one allows or denies.
@@ -127,6 +159,7 @@ class AccessChain:
             basis=basis,
             trace=tuple(trace),
             decided_at=request.at,
+            until=find_until(answers, request.at),
         )
 
     async def ask_all(self, facts: Facts) -> list[PolicyAnswer | None]:
@@ -138,7 +171,9 @@ class AccessChain:
         decided = False
         for evaluator in self.evaluators:
             answer = None
-            if not decided or evaluator.policy.veto:
+            if evaluator.is_conditional and (not decided or evaluator.policy.veto):
+                answer = self.leave_out(evaluator, facts.request)
+            if answer is None and (not decided or evaluator.policy.veto):
                 given: object = None
                 if evaluator.in_place:
                     try:
@@ -147,7 +182,7 @@ class AccessChain:
                     except AwaitableError as exc:
                         given = exc.given
                 if answer is None:
-                    seen = facts.of(evaluator)
+                    seen = facts.of(evaluator, self.settings_of(evaluator))
                     asking = asyncio.create_task(evaluator.ask_beside(seen, ends_at, given))
                     beside.append(Asked(len(answers), seen, asking))
             answers.append(answer)
@@ -158,9 +193,24 @@ class AccessChain:
     def ask_in_place(
         self, evaluator: Evaluator, facts: Facts, context: contextvars.Context
     ) -> PolicyAnswer:
-        seen = facts.of(evaluator)
+        seen = facts.of(evaluator, self.settings_of(evaluator))
         answer = evaluator.ask_in_place(seen, context)
         return self.unless_changed(evaluator, answer, seen, facts) if facts.apart else answer
+
+    def leave_out(self, evaluator: Evaluator, request: AccessRequest) -> PolicyAnswer | None:
+        """The answer of a policy that is not asked about this request; None: it is to be asked."""
+        policy = evaluator.policy
+        reason = evaluator.skips(request)
+        if policy.settings is not None and policy.settings.default is None:
+            reason = "not_configured"
+        if reason is None:
+            return None
+        return PolicyAnswer(Effect.ABSTAIN, None, TraceEntry(policy.name, "skipped", reason))
+
+    def settings_of(self, evaluator: Evaluator) -> object:
+        """The settings that a policy sees; None: it has none."""
+        settings = evaluator.policy.settings
+        return None if settings is None else settings.default
 
     async def wait_for(
         self, beside: Sequence[Asked], answers: list[PolicyAnswer | None], facts: Facts
@@ -180,7 +230,7 @@ class AccessChain:
         self, evaluator: Evaluator, answer: PolicyAnswer, seen: AccessRequest, facts: Facts
     ) -> PolicyAnswer:
         """The answer; a failure instead if the policy changed the facts of its own."""
-        if not facts.apart or seen == facts.request:
+        if not facts.apart or not facts.was_changed(seen):
             return answer
         return evaluator.fail(PolicyFailure("changed_facts"), time.perf_counter())
 
@@ -200,6 +250,12 @@ class AccessChain:
             verdicts.append(PolicyVerdict(policy.name, answer.effect, answer.reason, policy.veto))
             decided = decided or decides(answer)
         return verdicts, trace
+
+
+def find_until(answers: Sequence[PolicyAnswer | None], at: datetime) -> datetime | None:
+    """When the first of the policies that were asked may answer differently."""
+    instants = [one.until for one in answers if one is not None and one.until is not None]
+    return min((one for one in instants if one > at), default=None) if instants else None
 
 
 def decides(answer: PolicyAnswer | None) -> bool:

@@ -1,18 +1,18 @@
 """The conditions of policies: what was not loaded, and which policies keep failing, hang or are slow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from service.access.policies.chain import AccessChain
-from service.access.policies.plugins import LoadedPolicies
+from service.access.policies.plugins import PluginProblem
 from service.access.policies.watchdog import LoopWatchdog
 from service.domain.conditions import Condition, condition
 
 
-def list_unloaded(loaded: LoadedPolicies) -> Iterator[Condition]:
-    """Plugins that could not be loaded, and required policies that are missing."""
-    for problem in loaded.problems:
+def list_unloaded(problems: Iterable[PluginProblem], missing: Iterable[str]) -> Iterator[Condition]:
+    """Plugins that could not be loaded or started, and required policies that are missing."""
+    for problem in problems:
         yield condition("plugin_not_loaded", plugin=problem.plugin, message=problem.message)
-    for name in loaded.missing:
+    for name in missing:
         yield condition("policy_missing", policy=name)
 
 

@@ -2,10 +2,10 @@
 
 import contextvars
 import inspect
-import re
 import resource
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -15,9 +15,9 @@ from service.access.policies.combine import FAILED_REASON
 from service.access.policies.health import PolicyHealth, PolicyMetrics
 from service.access.policies.isolation import Beside, PolicyFailure, call, raised
 from service.access.policies.registration import HOST, RegisteredPolicy
+from service.access.policies.verdicts import checked
 from service.domain.decisions import TraceEntry
 
-REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
 SLOW_SECONDS = 0.02
 SLOW_STRIKES = 3
 FORGIVEN = 0.01
@@ -25,9 +25,6 @@ FORGIVEN = 0.01
 FULL_TIME = 0.9
 """The part of its timeout that a late policy must have had to be blamed for it."""
 COUNTED_AS = {"allow": Effect.ALLOW, "deny": Effect.DENY, "abstain": Effect.ABSTAIN}
-KNOWN_REASONS: set[str] = set()
-"""Reasons that were found fit: policies give the same few again and again."""
-MOST_KNOWN = 1000
 
 log = structlog.get_logger()
 
@@ -39,6 +36,7 @@ class PolicyAnswer:
     effect: Effect
     reason: str | None
     entry: TraceEntry
+    until: datetime | None = None
 
 
 class Evaluator:
@@ -53,6 +51,8 @@ class Evaluator:
         self.is_async = inspect.iscoroutinefunction(policy.evaluate)
         self.in_place = policy.pure and not self.is_async
         """Whether it runs on the event loop: it declares itself pure and has not been slow."""
+        self.is_conditional = policy.applies_to is not None or policy.settings is not None
+        """Whether there are requests that it is not asked about."""
         self.trusted = policy.plugin == HOST
         """A built-in policy sees the directory's own facts, and a busy machine does not move it off
         the event loop."""
@@ -95,6 +95,19 @@ class Evaluator:
         elif self.slow:
             self.slow = max(self.slow - FORGIVEN, 0.0)
         return self.succeed(verdict, seconds)
+
+    def skips(self, request: AccessRequest) -> str | None:
+        """Why it is not asked about a request, as a slug; None: it is asked."""
+        applies, call = self.policy.applies_to, request.call
+        if applies is None:
+            return None
+        call_type = "inboundPhoneCall" if request.purpose == "ring_gate" else call and call.type
+        if applies.call_types is not None and call_type and call_type not in applies.call_types:
+            return "not_applicable"
+        message = call and call.message
+        if applies.messages is not None and message and message not in applies.messages:
+            return "not_applicable"
+        return None
 
     async def ask_beside(
         self, request: AccessRequest, ends_at: float, given: object = None
@@ -160,9 +173,9 @@ class Evaluator:
         took = int(seconds * 1_000_000) / 1000
         effect, reason = verdict.effect, verdict.reason
         self.metrics.record_verdict(effect, took)
-        return PolicyAnswer(
-            effect, reason, TraceEntry(self.policy.name, effect.value, reason, None, took)
-        )
+        note, warning = verdict.note, verdict.warning
+        entry = TraceEntry(self.policy.name, effect.value, reason, None, took, note, warning)
+        return PolicyAnswer(effect, reason, entry, verdict.until)
 
     def fail(self, failure: PolicyFailure, began: float, *, probing: bool = False) -> PolicyAnswer:
         """Record a failure: what it counts as is declared by the policy. Failures that are the host's
@@ -227,22 +240,3 @@ class AwaitableError(Exception):
     def __init__(self, given: object) -> None:
         super().__init__("The policy is not a plain function.")
         self.given = given
-
-
-def checked(answer: object) -> Verdict:
-    """The answer as a verdict that can be stored; raises `PolicyFailure` for anything else.
-
-    Only the contract's own types pass: a subclass could answer differently each time it is read.
-    """
-    if type(answer) is not Verdict or type(answer.effect) is not Effect:
-        raise PolicyFailure("no_verdict")
-    reason = answer.reason
-    if reason is None and answer.effect is Effect.ABSTAIN:
-        return answer
-    if type(reason) is str and reason in KNOWN_REASONS:
-        return answer
-    if not isinstance(reason, str) or not REASON.fullmatch(reason):
-        raise PolicyFailure("bad_reason")
-    if len(KNOWN_REASONS) < MOST_KNOWN:
-        KNOWN_REASONS.add(str.__str__(reason))
-    return answer if type(reason) is str else Verdict(answer.effect, str.__str__(reason))

@@ -29,10 +29,22 @@ def copy_request(given: AccessRequest) -> AccessRequest:
         None if trial is None else Trial(trial.starts_at, trial.ends_at),
         None if override is None else copy_override(override),
         None if given.phone_number is None else copy_number(given.phone_number),
-        None
-        if call is None
-        else CallFacts(call.vapi_call_id, call.type, call.caller_number, call.assistant_id),
+        None if call is None else copy_call(call),
         given.renewal_grace,
+        given.purpose,
+        given.settings,
+    )
+
+
+def copy_call(given: CallFacts) -> CallFacts:
+    return CallFacts(
+        given.vapi_call_id,
+        given.type,
+        given.caller_number,
+        given.assistant_id,
+        given.direction,
+        given.called_number,
+        given.message,
     )
 
 

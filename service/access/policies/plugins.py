@@ -16,6 +16,7 @@ import structlog
 
 from policies import hookspecs
 from service.access.policies.loading import LOAD_SECONDS, call_within
+from service.access.policies.policy_settings import list_unknown
 from service.access.policies.registration import (
     HOST,
     RegisteredPolicy,
@@ -49,6 +50,7 @@ class LoadedPolicies:
     problems: tuple[PluginProblem, ...]
     missing: tuple[str, ...] = ()
     """Required policies that are not among them."""
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,21 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
         for name in BUILT_IN
         if name not in policies
     )
+    problems.extend(
+        PluginProblem("environment", "", f"{name} fits no setting of a loaded policy")
+        for name in list_unknown(
+            {
+                one.name: None if one.settings is None else one.settings.model
+                for one in policies.values()
+            }
+        )
+    )
     chosen = [policy for policy in policies.values() if policy.name not in choice.off]
     return LoadedPolicies(
         tuple(sorted(chosen, key=lambda policy: policy.rank)),
         tuple(problems),
         tuple(name for name in choice.required if name not in {one.name for one in chosen}),
+        choice.required,
     )
 
 

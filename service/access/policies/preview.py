@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from policies.contract import Purpose
 from service.access.directory import AccessDirectory
 from service.access.policies.chain import AccessChain
 from service.access.policies.request import build_request
@@ -46,9 +47,12 @@ class ChainPreview:
         *,
         at: datetime | None = None,
         phone_number: PhoneNumber | None = None,
+        purpose: Purpose = "preview",
     ) -> Decision:
         """The decision on a call at `at`, by default now by the database's clock."""
-        request = build_request(organization, at or self.directory.now(), phone_number)
+        await self.chain.start()  # a command's chain; that of a replica has been started
+        at = at or self.directory.now()
+        request = build_request(organization, at, phone_number, purpose=purpose)
         return await self.chain.decide(request, basis=self.directory.basis)
 
     async def find_matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:
@@ -81,7 +85,7 @@ class ChainPreview:
 
     async def evaluate(self, organization: Organization, now: datetime) -> KnownAccess:
         """Evaluate the chain and cache the decision for as long as it holds."""
-        decision = await self.decide(organization, at=now)
+        decision = await self.decide(organization, at=now, purpose="list")
         until = next_change_at(organization, now, self.renewal_grace)
         known = KnownAccess(organization, until, decision.allowed, decision.reason)
         self.known[organization.id] = known

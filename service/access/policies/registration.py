@@ -3,8 +3,16 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
-from policies.contract import AccessRequest, OnFailure
+from pydantic import BaseModel
+
+from policies.contract import API_VERSION, AccessRequest, AppliesTo, OnFailure, PolicyContext
+from service.access.policies.policy_settings import (
+    PolicySettingsModel,
+    UnfitSettingsError,
+    read_policy_settings,
+)
 
 HOST = "callgate"
 """The distribution of the built-in policies."""
@@ -27,6 +35,11 @@ class RegisteredPolicy:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     pure: bool = False
     veto: bool = False
+    applies_to: AppliesTo | None = None
+    settings: PolicySettingsModel | None = None
+    """Its model and what the environment gives; None: it has no settings."""
+    start: Callable[[PolicyContext], object] | None = field(default=None, repr=False)
+    stop: Callable[[], object] | None = field(default=None, repr=False)
 
     @property
     def rank(self) -> tuple[bool, int, str]:
@@ -43,6 +56,7 @@ def fit_policy(candidate: object, plugin: str, version: str) -> RegisteredPolicy
     name = getattr(candidate, "name", None)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UnfitPolicyError(f"name {name!r} is not a slug such as 'fair_use'")
+    check_version(name, getattr(candidate, "api_version", API_VERSION))
     order = getattr(candidate, "order", None)
     if not isinstance(order, int) or isinstance(order, bool) or abs(order) > MAX_ORDER:
         raise UnfitPolicyError(f"{name}: order {order!r} is not a whole number within ±1,000,000")
@@ -71,4 +85,54 @@ def fit_policy(candidate: object, plugin: str, version: str) -> RegisteredPolicy
         timeout_seconds=float(timeout),
         pure=flags["pure"],
         veto=flags["veto"],
+        applies_to=fit_applies_to(name, getattr(candidate, "applies_to", None)),
+        settings=fit_settings(name, getattr(candidate, "settings", None)),
+        start=fit_function(name, "start", getattr(candidate, "start", None)),
+        stop=fit_function(name, "stop", getattr(candidate, "stop", None)),
     )
+
+
+def check_version(name: str, version: object) -> None:
+    """Raise `UnfitPolicyError` for a policy that was written for another surface."""
+    if version != API_VERSION or isinstance(version, bool):
+        raise UnfitPolicyError(
+            f"{name}: it was written for version {version!r} of the policy API, and this Callgate has "
+            f"version {API_VERSION}: install versions that fit"
+        )
+
+
+def fit_applies_to(name: str, given: object) -> AppliesTo | None:
+    """What it applies to; plain sets of texts only."""
+    if given is None:
+        return None
+    if not isinstance(given, AppliesTo):
+        raise UnfitPolicyError(f"{name}: applies_to is not an AppliesTo")
+    for words in (given.call_types, given.messages):
+        if not is_words(words):
+            raise UnfitPolicyError(f"{name}: applies_to takes frozensets of texts, or None")
+    return given
+
+
+def is_words(value: object) -> bool:
+    """Whether it is None or a frozenset of texts."""
+    if value is None:
+        return True
+    return isinstance(value, frozenset) and all(isinstance(word, str) for word in value)
+
+
+def fit_settings(name: str, model: object) -> PolicySettingsModel | None:
+    """Its model, with the settings that the environment gives."""
+    if model is None:
+        return None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise UnfitPolicyError(f"{name}: settings is not a pydantic model")
+    try:
+        return read_policy_settings(name, model)
+    except UnfitSettingsError as exc:
+        raise UnfitPolicyError(f"{name}: {exc}") from None
+
+
+def fit_function(name: str, attribute: str, given: object) -> Callable[..., object] | None:
+    if given is not None and not callable(given):
+        raise UnfitPolicyError(f"{name}: {attribute} is not callable")
+    return cast("Callable[..., object] | None", given)

@@ -1,10 +1,18 @@
 """Builds the immutable access request for the chain from stored rows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
-from policies.contract import AccessRequest, CallFacts, OrganizationFacts, PhoneNumberFacts
+from policies.contract import (
+    AccessRequest,
+    CallFacts,
+    Direction,
+    OrganizationFacts,
+    PhoneNumberFacts,
+    Purpose,
+)
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 
@@ -14,6 +22,7 @@ def build_request(
     at: datetime,
     phone_number: PhoneNumber | None = None,
     call: CallFacts | None = None,
+    purpose: Purpose = "call",
 ) -> AccessRequest:
     """The access request for an organization at an instant; number and call if known."""
     number = None
@@ -36,8 +45,27 @@ def build_request(
         trial=organization.trial,
         override=organization.override,
         phone_number=number,
-        call=call,
+        call=call and describe_call(call, phone_number),
+        purpose=purpose,
     )
+
+
+DIRECTIONS: Mapping[str, Direction] = {
+    "inboundPhoneCall": "inbound",
+    "outboundPhoneCall": "outbound",
+    "webCall": "web",
+    "vapi.websocketCall": "web",
+}
+"""By Vapi's types of calls."""
+
+
+def describe_call(given: CallFacts, phone_number: PhoneNumber | None) -> CallFacts:
+    """The call with its direction and both numbers. Vapi calls the other party `customer`, whichever
+    side it is on; `given` has its number as that of the caller."""
+    direction = DIRECTIONS.get(given.type or "")
+    ours, theirs = phone_number.number if phone_number else None, given.caller_number
+    caller, called = (ours, theirs) if direction == "outbound" else (theirs, ours)
+    return replace(given, caller_number=caller, called_number=called, direction=direction)
 
 
 def freeze(value: object) -> object:

@@ -73,13 +73,13 @@ class OrganizationAccess:
         """The same for an organization that was read already.
 
         A past instant is explained with the entitlements of that time. Changes that only a plugin's
-        policy knows are not included.
+        policy knows are included as far as its verdict says until when it holds.
         """
         organization = await self.organizations.at_time(organization, at)
         decision = await self.preview.decide(organization, at=at)
         turns: list[Turn] = []
         grace = self.preview.renewal_grace
-        last, instant = decision, next_change_at(organization, decision.decided_at, grace)
+        last, instant = decision, find_next(organization, decision, grace)
         for _ in range(MOST):
             if instant is None:
                 break
@@ -87,5 +87,13 @@ class OrganizationAccess:
             if (then.allowed, then.reason) != (last.allowed, last.reason):
                 turns.append(Turn(instant, then, describe_access(organization, then, grace)))
                 last = then
-            instant = next_change_at(organization, instant, grace)
+            instant = find_next(organization, then, grace)
         return Explained(decision, describe_access(organization, decision, grace), tuple(turns))
+
+
+def find_next(
+    organization: Organization, decision: Decision, renewal_grace: timedelta
+) -> datetime | None:
+    """When the decision may change by itself."""
+    ends_at = next_change_at(organization, decision.decided_at, renewal_grace)
+    return min(filter(None, (ends_at, decision.until)), default=None)

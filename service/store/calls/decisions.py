@@ -71,6 +71,8 @@ def dump_decision(decision: Decision) -> dict[str, object]:
                 "reason": entry.reason,
                 "counted_as": entry.counted_as,
                 "duration_ms": entry.duration_ms,
+                **({"note": entry.note} if entry.note else {}),
+                **({"warning": entry.warning} if entry.warning else {}),
             }
             for entry in decision.trace
         ],

@@ -41,6 +41,6 @@ def operations(cases: UseCases, access: Access) -> Iterator[Operation]:
     yield from CoverageOperations(cases.coverages).operations()
     yield from ReconcileOperations(cases.reconcile, cases.webhooks).operations()
     yield from CallOperations(pool, cases.call_stories).operations()
-    yield from PolicyOperations(policies.chain.describe, policies.loaded.problems).operations()
+    yield from PolicyOperations(policies.chain.describe, lambda: policies.problems).operations()
     yield from AuditOperations(pool).operations()
     yield from TokenOperations(cases.tokens).operations()

@@ -85,6 +85,8 @@ DECISION: Json = {
             "effect": "abstain",
             "reason": None,
             "counted_as": None,
+            "note": None,
+            "warning": None,
             "duration_ms": 0.01,
         }
     ],

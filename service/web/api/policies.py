@@ -13,10 +13,10 @@ from service.web.shapes.policies import PoliciesPage
 
 @dataclass(frozen=True, slots=True)
 class PolicyOperations:
-    """`describe` lists the chain; `problems` are plugins that could not be loaded into it."""
+    """`describe` lists the chain; `read_problems` plugins that could not be loaded into it."""
 
     describe: Callable[[], Sequence[object]]
-    problems: Sequence[object]
+    read_problems: Callable[[], Sequence[object]]
 
     async def list_policies(self, request: ApiRequest) -> BaseModel:
         """The policies in the order in which they are asked, with their health in this replica."""
@@ -28,7 +28,7 @@ class PolicyOperations:
         return PoliciesPage(
             items=found[start:end],
             next_cursor=write_cursor(end) if end < len(found) else None,
-            problems=[shapes.PluginProblem.model_validate(one) for one in self.problems],
+            problems=[shapes.PluginProblem.model_validate(one) for one in self.read_problems()],
         )
 
     def operations(self) -> list[Operation]:

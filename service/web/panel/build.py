@@ -122,5 +122,5 @@ def call_pages(cases: UseCases) -> Iterable[PageGroup]:
 def operation_pages(cases: UseCases, access: Access, background: Background) -> Iterable[PageGroup]:
     """The pages for operators."""
     policies = access.policies
-    yield PolicyPages(cases.core.pool, policies.chain.describe, policies.loaded.problems)
+    yield PolicyPages(cases.core.pool, policies.chain.describe, lambda: policies.problems)
     yield DoctorPages(cases.examinations, background.states)

@@ -86,11 +86,11 @@ def decided_rows(
 
 @dataclass(frozen=True, slots=True)
 class PolicyPages:
-    """`describe` lists the chain; `problems` are plugins that could not be loaded into it."""
+    """`describe` lists the chain; `read_problems` plugins that could not be loaded into it."""
 
     pool: Pool
     describe: Callable[[], Sequence[PolicyInfo]]
-    problems: Sequence[PluginProblem]
+    read_problems: Callable[[], Sequence[PluginProblem]]
 
     def pages(self) -> list[PanelPage]:
         return [PanelPage("GET", "/policies", self.list_page)]
@@ -104,5 +104,5 @@ class PolicyPages:
             "policies/list.html",
             rows=[row_of(policy) for policy in chain],
             decided=decided_rows(found, [policy.name for policy in chain], until - DAY, until),
-            problems=self.problems,
+            problems=self.read_problems(),
         )

@@ -14,6 +14,8 @@ class TraceEntry(ResponseBody):
     effect: Literal["allow", "deny", "abstain", "failed", "skipped"]
     reason: str | None
     counted_as: Literal["allow", "deny", "abstain"] | None
+    note: str | None
+    warning: str | None
     duration_ms: float
 
 

@@ -47,6 +47,7 @@ def notes_of(entry: TraceEntry) -> list[str]:
     notes = []
     if entry.effect == "failed" and entry.counted_as:
         notes.append(f"counted as {COUNTED_AS[entry.counted_as]}")
+    notes += [text for text in (entry.warning, entry.note) if text]
     if entry.duration_ms:
         notes.append(f"{entry.duration_ms:.2f} ms")
     return notes

@@ -1,0 +1,108 @@
+"""Settings of policies: CALLGATE_POLICY_<NAME>_<FIELD>, or the same with _FILE for a secret.
+
+A policy's own model says which fields it has and checks their values. Where a field has no default and
+the environment does not give it, the policy has no settings until an organization's complete them.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+PREFIX = "CALLGATE_POLICY_"
+FILE = "_FILE"
+JSON_STARTS = ("[", "{")
+
+
+class UnfitSettingsError(Exception):
+    """Values that a policy's model refuses; the message names the fields, never a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettingsModel:
+    """A policy's model with what the environment gives. `default` is None while a value is missing."""
+
+    model: type[BaseModel]
+    given: Mapping[str, object] = field(default_factory=dict)
+    default: BaseModel | None = None
+
+    def merged(self, own: Mapping[str, object]) -> BaseModel:
+        """The settings of an organization: its own values over the environment's. Raises
+        `UnfitSettingsError`."""
+        return validate(self.model, {**self.given, **own}, str)
+
+
+def read_policy_settings(
+    name: str, model: type[BaseModel], environment: Mapping[str, str] | None = None
+) -> PolicySettingsModel:
+    """The settings of a policy from the environment. Raises `UnfitSettingsError`."""
+    variables = os.environ if environment is None else environment
+    values: dict[str, object] = {}
+    for one in model.model_fields:
+        variable = variable_of(name, one)
+        if variable in variables:
+            values[one] = read_value(variables[variable].strip())
+        elif variable + FILE in variables:
+            values[one] = read_file(variable + FILE, variables[variable + FILE])
+    missing = {
+        one for one, info in model.model_fields.items() if info.is_required() and one not in values
+    }
+    if missing:
+        return PolicySettingsModel(model, values)
+    return PolicySettingsModel(
+        model, values, validate(model, values, lambda one: variable_of(name, one))
+    )
+
+
+def validate(
+    model: type[BaseModel], values: Mapping[str, object], label: Callable[[str], str]
+) -> BaseModel:
+    """The values as the model has them. `label` names a field. Raises `UnfitSettingsError`."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        faults = [
+            f"{label('.'.join(map(str, fault['loc'])) or 'all')}: {fault['msg']}"
+            for fault in exc.errors(include_input=False, include_url=False)
+        ]
+        raise UnfitSettingsError("; ".join(faults)) from None
+
+
+def variable_of(name: str, one: str) -> str:
+    """The variable of a policy's field."""
+    return f"{PREFIX}{name}_{one}".upper()
+
+
+def read_value(text: str) -> object:
+    """A variable's value: lists and objects are written as JSON."""
+    if text.startswith(JSON_STARTS):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def read_file(variable: str, path: str) -> str:
+    try:
+        return Path(path.strip()).read_text().strip()
+    except (OSError, ValueError) as exc:
+        raise UnfitSettingsError(f"{variable}: the file cannot be read") from exc
+
+
+def list_unknown(
+    models: Mapping[str, type[BaseModel] | None], environment: Iterable[str] | None = None
+) -> list[str]:
+    """Variables that fit no field of a loaded policy: misspelt, they would have no effect."""
+    known = {
+        variable_of(name, one) + end
+        for name, model in models.items()
+        if model is not None
+        for one in model.model_fields
+        for end in ("", FILE)
+    }
+    variables = os.environ if environment is None else environment
+    return sorted(one for one in variables if one.startswith(PREFIX) and one not in known)

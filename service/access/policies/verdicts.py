@@ -1,0 +1,53 @@
+"""Checks what a policy answered: only what can be stored, compared and shown passes. Pure."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from policies.contract import Effect, Verdict
+from service.access.policies.isolation import PolicyFailure
+
+REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
+KNOWN_REASONS: set[str] = set()
+"""Reasons that were found fit: policies give the same few again and again."""
+MOST_KNOWN = 1000
+MOST_CHARACTERS = 200
+
+
+def checked(answer: object) -> Verdict:
+    """The answer as a verdict that can be stored; raises `PolicyFailure` for anything else.
+
+    Only the contract's own types pass: a subclass could answer differently each time it is read.
+    """
+    if type(answer) is not Verdict or type(answer.effect) is not Effect:
+        raise PolicyFailure("no_verdict")
+    if answer.until is not None or answer.note is not None or answer.warning is not None:
+        answer = check_extras(answer)
+    reason = answer.reason
+    if reason is None and answer.effect is Effect.ABSTAIN:
+        return answer
+    if type(reason) is str and reason in KNOWN_REASONS:
+        return answer
+    if not isinstance(reason, str) or not REASON.fullmatch(reason):
+        raise PolicyFailure("bad_reason")
+    if len(KNOWN_REASONS) < MOST_KNOWN:
+        KNOWN_REASONS.add(str.__str__(reason))
+    return answer if type(reason) is str else replace(answer, reason=str.__str__(reason))
+
+
+def check_extras(verdict: Verdict) -> Verdict:
+    """The verdict with `until` in UTC. Raises `PolicyFailure` for unfit texts and instants."""
+    for text in (verdict.note, verdict.warning):
+        if text is not None and not is_line(text):
+            raise PolicyFailure("bad_text")
+    until = verdict.until
+    if until is None:
+        return verdict
+    if type(until) is not datetime or until.tzinfo is None:
+        raise PolicyFailure("bad_until")
+    return replace(verdict, until=until.astimezone(UTC))
+
+
+def is_line(text: object) -> bool:
+    """Whether it is one short line of printable text."""
+    return type(text) is str and text.isprintable() and len(text) <= MOST_CHARACTERS
