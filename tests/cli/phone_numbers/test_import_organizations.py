@@ -81,7 +81,8 @@ async def test_an_import_of_organizations_is_undone_as_one(
     cases = callgate.service.use_cases
     undone = (await cases.undo.undo(ADMIN, entry["id"])).rows
     assert undone is not None
-    assert (undone.undone, list(undone.left)) == (4, ["Butchers (changed since)"])
+    assert (undone.undone, undone.left) == (4, 1)
+    assert undone.named == ["Butchers (changed since)"]
     assert [row[1] for row in await state(pool)] == ["Butchers"]
 
 

@@ -20,9 +20,6 @@ def entry_id(visit: Visit) -> int:
     return int(text)
 
 
-SHOWN = 10
-
-
 def notice_of(undone: Undone) -> str:
     """What was undone; of an import also the rows that are left."""
     rows = undone.rows
@@ -30,8 +27,8 @@ def notice_of(undone: Undone) -> str:
         return "The change was undone."
     text = f"Rows undone: {counted(rows.undone)}."
     if rows.left:
-        more = ", …" if len(rows.left) > SHOWN else ""
-        text += f" Left as they are: {', '.join(rows.left[:SHOWN])}{more}."
+        more = ", …" if rows.left > len(rows.named) else ""
+        text += f" Left as they are: {counted(rows.left)}: {', '.join(rows.named)}{more}."
     return f"{text} More rows are to be undone: undo again." if rows.is_unfinished else text
 
 

@@ -1,0 +1,28 @@
+"""`callgate.import_undos`: how far the undoing of an import has come, until it is finished."""
+
+from service.store.pool import Pool
+
+FIND = "SELECT below FROM callgate.import_undos WHERE audit_id = $1"
+
+PUT = """
+INSERT INTO callgate.import_undos (audit_id, below) VALUES ($1, $2)
+ON CONFLICT (audit_id) DO UPDATE SET below = excluded.below
+"""
+
+DELETE = "DELETE FROM callgate.import_undos WHERE audit_id = $1"
+
+
+async def find_below(pool: Pool, audit_id: int) -> int | None:
+    """The part of an import's entry below which its undoing continues; None: with the newest."""
+    found: int | None = await pool.fetchval(FIND, audit_id)
+    return found
+
+
+async def put_below(pool: Pool, audit_id: int, below: int) -> None:
+    """Remember the last part that was tried."""
+    await pool.execute(PUT, audit_id, below)
+
+
+async def delete_below(pool: Pool, audit_id: int) -> None:
+    """The undoing is finished: a later one begins with the newest part again."""
+    await pool.execute(DELETE, audit_id)
