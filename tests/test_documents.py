@@ -113,6 +113,9 @@ def row_codes() -> set[str]:
     imports = ROOT / "service" / "admin" / "imports"
     cells = "".join((imports / f"{name}.py").read_text() for name in ROWS)
     plan = (imports / "plan.py").read_text()
+    plan += " " + " ".join(
+        re.findall(r"raise (\w+)", (imports / "organization_imports.py").read_text())
+    )
     found = set(re.findall(r'(?:CellError\(\s*|^    code = )"([a-z_]+)"', cells, re.MULTILINE))
     found |= {f"invalid_{name}" for name in re.findall(r'parse_named\(.*?"([a-z_]+)"\)', cells)}
     named = {kind.code for kind in ERRORS if re.search(rf"\b{kind.__name__}\b", plan)}

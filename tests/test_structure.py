@@ -44,7 +44,7 @@ policies          .       .      .      x    x      x
 people            x       x      x      .    x      x
 tokens            .       x      x      x    x      x
 audit             x       x      .      x    x      .
-imports           .       x      x      .    x      x
+imports           .       x      x      x    x      x
 doctor            .       x      x      .    x      x
 coverage          x       x      x      x    .      .
 """

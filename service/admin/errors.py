@@ -131,6 +131,16 @@ class AmbiguousPhoneNumberError(InvalidError):
     sentence = "Several phone numbers at Vapi have this number. Give the id instead."
 
 
+class AddedSinceError(ConflictError):
+    """Another organization got the names of an import's row after its file was checked."""
+
+    code = "organization_added_since"
+    sentence = (
+        "Another organization got this name or external id after the file was checked. Import the "
+        "file again."
+    )
+
+
 class DuplicateRowError(ConflictError):
     """An earlier line of the file names the same phone number."""
 

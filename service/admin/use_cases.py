@@ -16,6 +16,7 @@ from service.admin.doctor.doctor import Doctor
 from service.admin.doctor.report import Examinations
 from service.admin.imports.imports import Imports, leave_to_notifications
 from service.admin.imports.jobs import ImportJobs
+from service.admin.imports.kinds import ImportKind, NumberImportKind, OrganizationImportKind
 from service.admin.imports.organization_imports import OrganizationImports
 from service.admin.organizations.access import ExplainChain, OrganizationAccess
 from service.admin.organizations.organizations import AccessPreview, Organizations
@@ -44,6 +45,7 @@ from service.background import BackgroundLoop
 from service.core import Core
 from service.domain.conditions import Condition
 from service.domain.fingerprint import fingerprint
+from service.store.imports.imports import Kind
 from service.store.retention import Retention, kept_rows
 from service.store.vault import open_vault
 
@@ -154,7 +156,11 @@ class UseCases:
 
     @cached_property
     def import_jobs(self) -> ImportJobs:
-        return ImportJobs(self.core.pool, self.imports)
+        kinds: dict[Kind, ImportKind] = {
+            "phone_numbers": NumberImportKind(self.imports),
+            "organizations": OrganizationImportKind(self.organization_imports),
+        }
+        return ImportJobs(self.core.pool, kinds)
 
     @cached_property
     def passwords(self) -> Passwords:

@@ -43,7 +43,9 @@ RESUMES: frozenset[Reversal] = frozenset({"resume_phone_number", "resume_reconci
 ORGANIZATION_PAGE = "organizations/{object}"
 NUMBER_PAGE = "numbers/{object}"
 UNKNOWN_NUMBERS_PAGE = "unknown-numbers"
-IMPORT_PAGE = "numbers/import/{object}"
+IMPORT_PAGE = "{noun}/import/{object}"
+IMPORT_NOUNS: Mapping[str, str] = {"phone_numbers": "numbers", "organizations": "organizations"}
+"""Where the panel has the imports of a kind; an entry without a kind is one of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +205,7 @@ ACTIONS: Mapping[str, AuditAction] = {
             UNKNOWN_NUMBERS_PAGE,
             undo="ignore_number",
         ),
-        AuditAction(
-            "import.created", "import", "uploaded {name} to import its numbers", IMPORT_PAGE
-        ),
+        AuditAction("import.created", "import", phrases.describe_upload, IMPORT_PAGE),
         AuditAction(
             "import.applied",
             "import",
@@ -256,4 +256,10 @@ def page_of(entry: AuditEntry) -> str | None:
         return None
     if action.kind == "import" and find_uuid(entry.object_id) is None:
         return None  # of the command line, which keeps no plan
-    return action.page.format(object=entry.object_id)
+    return action.page.format(object=entry.object_id, noun=import_noun(entry))
+
+
+def import_noun(entry: AuditEntry) -> str:
+    """Where the panel has the import of an entry."""
+    values = {**(entry.before or {}), **(entry.after or {})}
+    return IMPORT_NOUNS.get(str(values.get("kind")), "numbers")

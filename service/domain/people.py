@@ -15,6 +15,7 @@ ROLES: tuple[Role, ...] = ("viewer", "support", "admin")
 Scope = Literal[
     "audit",
     "calls",
+    "imports",
     "organizations",
     "phone-numbers",
     "policies",

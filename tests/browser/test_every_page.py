@@ -26,6 +26,8 @@ async def test_pages_are_accessible_and_fit(
 ) -> None:
     organization = await callgate.add_organization("A bakery with quite a long name & “signs”")
     number = await callgate.add_number(organization, vapi.add_numbers(1)[0], label="Front desk")
+    body = {"kind": "organizations", "csv": "name,plan\nA florist,\nA dentist,pro\n"}
+    made = (await callgate.api("POST", "/imports", body)).json["id"]
     axe = AXE.read_text()
     async with visiting(callgate) as ada:
         context = await browser.new_context(
@@ -37,7 +39,12 @@ async def test_pages_are_accessible_and_fit(
         )
         await context.add_cookies([{"name": COOKIE, "value": ada.token, "url": ada.base_url}])
         page = await context.new_page()
-        for path in (*PAGES, f"/organizations/{organization}", f"/numbers/{number['id']}"):
+        for path in (
+            *PAGES,
+            f"/organizations/{organization}",
+            f"/organizations/import/{made}",
+            f"/numbers/{number['id']}",
+        ):
             await page.goto(f"{ada.base_url}/admin{path}")
             await page.evaluate(axe)
             assert await page.evaluate(SERIOUS) == [], path

@@ -94,6 +94,7 @@ EXPECTED = [
     "409 no_successor",
     "404 not_found",
     "422 not_undoable",
+    "409 organization_added_since",
     "422 organization_ambiguous",
     "409 organization_has_phone_numbers",
     "404 organization_not_found",

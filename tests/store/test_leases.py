@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from service.store.calls import watch
+from service.store.imports import imports
 from service.store.leases import LEASE_SECONDS, LeaseLostError, holding
-from service.store.phone_numbers import imports
 from service.store.pool import Pool
 from service.store.reconcile import state
 

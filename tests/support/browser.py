@@ -25,6 +25,7 @@ PAGES = (
     "",
     "/organizations",
     "/organizations/new",
+    "/organizations/import",
     "/numbers",
     "/numbers/new",
     "/numbers/import",

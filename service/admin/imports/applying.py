@@ -1,14 +1,16 @@
 """Applies the plan of an import row by row, whatever the rows are: one audit entry, and its parts."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
-from service.admin.imports.plan import ImportPlan, PlannedRow
+from service.admin.imports.plan import Action, ImportPlan, PlannedRow
 from service.domain.errors import CallgateError, UnavailableError
+from service.store.imports.imports import Kind
 from service.store.pool import UNAVAILABLE, Pool
 
 AWAY_ROWS = 3
@@ -24,6 +26,7 @@ async def apply_rows(
     progress: Callable[[PlannedRow], None],
     *,
     name: str,
+    kind: Kind,
     apply_row: Callable[[Actor, PlannedRow], Awaitable[PlannedRow]],
 ) -> ImportPlan:
     """Apply the rows that make a change; report and return the result of each.
@@ -32,7 +35,7 @@ async def apply_rows(
     import, which names its file, and those of the rows as parts. Raises `ForbiddenError`.
     """
     actor.require_admin()
-    actor = await begin(pool, actor, plan, name)
+    actor = await begin(pool, actor, plan, audited(name, kind, plan.figures))
     done, away = list[PlannedRow](), 0
     for row in plan.rows:
         outcome = row
@@ -47,14 +50,18 @@ async def apply_rows(
     return replace(plan, rows=tuple(done))
 
 
-async def begin(pool: Pool, actor: Actor, plan: ImportPlan, name: str) -> Actor:
+def audited(name: str, kind: Kind, rows: Mapping[Action, int]) -> dict[str, Any]:
+    """An import as its entry has it: the file's name, and how many rows there are of each action."""
+    return {"name": name, "kind": kind, "rows": dict(rows)}
+
+
+async def begin(pool: Pool, actor: Actor, plan: ImportPlan, after: Mapping[str, Any]) -> Actor:
     """Record the import; the actor of its rows. A database that is away fails each row."""
     if not plan.to_do:
         return actor
-    after = {"name": name, "rows": dict(plan.figures)}
     try:
         async with transaction(pool) as connection:
-            made = await record(connection, actor, "import.applied", name, after=after)
+            made = await record(connection, actor, "import.applied", after["name"], after=after)
     except UNAVAILABLE:
         return actor
     return replace(actor, part_of=made)

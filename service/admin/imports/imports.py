@@ -127,7 +127,13 @@ class Imports:
         `ForbiddenError`.
         """
         applied = await apply_rows(
-            self.pool, actor, plan, progress, name=name, apply_row=self.apply_row
+            self.pool,
+            actor,
+            plan,
+            progress,
+            name=name,
+            kind="phone_numbers",
+            apply_row=self.apply_row,
         )
         log.info("numbers.imported", **applied.figures)
         return applied

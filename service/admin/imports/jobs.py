@@ -2,31 +2,29 @@
 replica, and resumes after a crash."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import structlog
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
-from service.admin.imports.csv_file import CsvError, RowFault
-from service.admin.imports.imports import Imports
-from service.admin.imports.number_rows import ImportRow, parse_import
-from service.admin.imports.plan import ImportPlan, PlannedRow
-from service.admin.imports.vapi_numbers import KnownNumbers, plain
+from service.admin.imports.applying import audited
+from service.admin.imports.kinds import ImportKind, planned_of
+from service.admin.imports.plan import Action
+from service.admin.imports.vapi_numbers import plain
 from service.background import BackgroundLoop
 from service.domain.errors import ConflictError, NotFoundError
+from service.store.imports import imports as store
+from service.store.imports import rows as row_store
+from service.store.imports.imports import ImportClaim, ImportJob, Kind
+from service.store.imports.rows import ImportRecord, Show
 from service.store.leases import holding
-from service.store.phone_numbers import imports as store
-from service.store.phone_numbers import lookups
-from service.store.phone_numbers.imports import ImportClaim, ImportJob, ImportRecord, Show
 from service.store.pool import UNAVAILABLE, Connection, Pool
 
-MAX_ROWS = 10_000
-PLAN_SECONDS = 20.0
 POLL_SECONDS = 2.0
 BATCH = 50
 FIRST = (False, 0)
@@ -46,6 +44,12 @@ class Figures:
 
     def became(self, outcome: str) -> int:
         return sum(rows for (_, found), rows in self.counted.items() if found == outcome)
+
+    @property
+    def by_action(self) -> dict[Action, int]:
+        """How many rows there are of each planned action."""
+        actions: tuple[Action, ...] = ("create", "update", "unchanged", "error")
+        return {action: self.planned(action) for action in actions}
 
     @property
     def total(self) -> int:
@@ -70,46 +74,32 @@ class ImportJobs:
     """One per replica: the requests of admins, and the worker that carries them out."""
 
     pool: Pool
-    imports: Imports
-    plan_seconds: float = PLAN_SECONDS
+    kinds: Mapping[Kind, ImportKind]
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def create(self, actor: Actor, file_name: str, data: bytes) -> ImportJob:
-        """Plan a CSV file and store the plan; no number is changed.
+    async def create(self, actor: Actor, kind: Kind, file_name: str, data: bytes) -> ImportJob:
+        """Plan a CSV file and store the plan; nothing else is changed.
 
         Raises `CsvError` for a file that cannot be used as a whole.
         """
         actor.require_admin()
-        rows = await asyncio.to_thread(parse_import, data)
-        if not rows:
-            raise CsvError("The file names no phone number: below its header every line is empty.")
-        if len(rows) > MAX_ROWS:
-            raise CsvError(f"The file has more than {MAX_ROWS:,} rows: split it.")
-        plan = await self.plan(rows)
+        plan = await self.kinds[kind].plan(data)
         plans = await asyncio.to_thread(lambda: [asdict(row) for row in plan.rows])
-        name = plain(file_name) or "numbers.csv"
+        name = plain(file_name) or f"{kind}.csv"
         async with transaction(self.pool) as connection:
             await store.delete_old(connection)
             made = await store.insert(
                 connection,
+                kind=kind,
                 created_by=actor.name,
                 source=actor.source,
                 file_name=name,
                 warning=plan.warning,
-                plans=plans,
             )
-            after = {"name": name, "rows": plan.figures}
+            await row_store.insert_rows(connection, made, plans)
+            after = audited(name, kind, plan.figures)
             await record(connection, actor, "import.created", made, after=after)
         return await self.get(made)
-
-    async def plan(self, rows: list[ImportRow | RowFault]) -> ImportPlan:
-        """Plan the rows; a timeout counts as a Vapi that does not answer."""
-        try:
-            async with asyncio.timeout(self.plan_seconds):
-                return await self.imports.plan(rows)
-        except TimeoutError:
-            problem = f"Vapi did not list its numbers within {self.plan_seconds:.0f} seconds."
-            return await self.imports.judge(rows, KnownNumbers(problem=problem))
 
     async def get(self, import_id: UUID) -> ImportJob:
         """Raises `NotFoundError`."""
@@ -118,18 +108,36 @@ class ImportJobs:
             raise import_not_found()
         return found
 
-    async def list_page(self, *, after: UUID | None, limit: int) -> list[ImportJob]:
-        """Imports, newest first."""
-        return await store.list_page(self.pool, after=after, limit=limit)
+    async def applied_entry(self, import_id: UUID) -> int:
+        """The audit entry of the application, which an undo takes. Raises `ConflictError`."""
+        job = await self.get(import_id)
+        if job.audit_id is None or job.state == "applying":
+            raise ConflictError("Only an import that is applied can be undone.")
+        return job.audit_id
+
+    async def list_page(
+        self, kind: Kind | None = None, *, after: UUID | None, limit: int
+    ) -> list[ImportJob]:
+        """Imports of a kind, or of all, newest first."""
+        return await store.list_page(self.pool, kind, after=after, limit=limit)
+
+    async def count(self, kind: Kind | None = None) -> int:
+        """How many imports of a kind there are, or of all."""
+        return await store.count(self.pool, kind)
 
     async def figures(self, import_id: UUID) -> Figures:
-        return Figures(await store.count_rows(self.pool, import_id))
+        return (await self.figures_of([import_id]))[import_id]
+
+    async def figures_of(self, import_ids: Iterable[UUID]) -> dict[UUID, Figures]:
+        """The counts of several imports, by their ids."""
+        counted = await row_store.count_rows(self.pool, list(import_ids))
+        return {one: Figures(rows) for one, rows in counted.items()}
 
     async def rows(
         self, import_id: UUID, show: Show, *, after: tuple[bool, int] = FIRST, limit: int
     ) -> list[ImportRecord]:
         """Rows after the place `after`, failed ones first."""
-        return await store.list_rows(self.pool, import_id, show, after=after, limit=limit)
+        return await row_store.list_rows(self.pool, import_id, show, after=after, limit=limit)
 
     async def apply(self, actor: Actor, import_id: UUID) -> None:
         """Start applying the plan; repeating it changes nothing. Raises `ConflictError`."""
@@ -141,7 +149,7 @@ class ImportJobs:
             if job.state == "canceled":
                 raise ConflictError("This import was canceled. Upload the file again.")
             if job.state == "planned":
-                rows = await self.planned(import_id)
+                rows = (await self.figures(import_id)).by_action
                 entry = await self.audit(connection, actor, "import.applied", job, rows=rows)
                 await store.start(connection, import_id, actor.name, entry)
         self.woken.set()
@@ -159,16 +167,15 @@ class ImportJobs:
                 await store.cancel(connection, import_id)
                 await self.audit(connection, actor, "import.canceled", job)
 
-    async def planned(self, import_id: UUID) -> dict[str, int]:
-        """How many rows there are of each planned action."""
-        figures = await self.figures(import_id)
-        return {name: figures.planned(name) for name in ("create", "update", "unchanged", "error")}
-
     async def audit(
         self, connection: Connection, actor: Actor, action: str, job: ImportJob, **after: Any
     ) -> int:
         return await record(
-            connection, actor, action, job.id, after={"name": job.file_name, **after}
+            connection,
+            actor,
+            action,
+            job.id,
+            after={"name": job.file_name, "kind": job.kind, **after},
         )
 
     def background(self) -> BackgroundLoop:
@@ -197,45 +204,26 @@ class ImportJobs:
     async def carry_out(self, held: ImportClaim) -> bool:
         """Apply row by row, recording each result. False while PostgreSQL does not answer."""
         actor = Actor(held.applied_by, "admin", held.source, part_of=held.audit_id)
-        while rows := await store.list_pending_rows(self.pool, held, BATCH):
+        kind = self.kinds[held.kind]
+        while rows := await row_store.list_pending_rows(self.pool, held, BATCH):
             for row in rows:
-                done = await self.apply_row(actor, planned_of(row))
+                new_id = uuid5(held.import_id, str(row.line))
+                done = await kind.apply_row(actor, planned_of(row), new_id)
                 if done.code == "unavailable":
                     log.warning("imports.interrupted", import_id=held.import_id, line=row.line)
                     return False
                 failed = done.action == "error"
-                going_on = await store.record_outcome(
+                going_on = await row_store.record_outcome(
                     self.pool,
                     held,
                     row.line,
                     outcome="failed" if failed else "done",
                     message=done.message if failed else None,
                     phone_number_id=done.phone_number_id,
+                    organization_id=done.organization_id,
                 )
                 if not going_on:
                     return True
         if await store.finish(self.pool, held):
-            log.info("numbers.imported", import_id=held.import_id, by=held.applied_by)
+            log.info("import.applied", kind=held.kind, import_id=held.import_id, by=held.applied_by)
         return True
-
-    async def apply_row(self, actor: Actor, row: PlannedRow) -> PlannedRow:
-        """Apply one row. A number that exists already for the same organization was added by a worker
-        that died before it recorded it, or by an admin since the plan: then it is only updated."""
-        done = await self.imports.apply_row(actor, row)
-        if row.action != "create" or done.code != "phone_number_taken":
-            return done
-        vapi_id = row.vapi_phone_number_id or ""
-        here = (await lookups.find_numbers(self.pool, [vapi_id])).get(vapi_id)
-        if here is None or here.organization_id != row.organization_id:
-            return done
-        there = replace(row, action="update", phone_number_id=here.id)
-        return await self.imports.apply_row(actor, there)
-
-
-def planned_of(row: ImportRecord) -> PlannedRow:
-    """The planned row, as stored. A row that is not applied yet has no message."""
-    ids = {
-        name: UUID(row.plan[name]) if row.plan[name] else None
-        for name in ("organization_id", "phone_number_id")
-    }
-    return PlannedRow(**{**row.plan, **ids})

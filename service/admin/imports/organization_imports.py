@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from policies.contract import SubscriptionPlan
 from service.admin.actor import Actor
-from service.admin.errors import AmbiguousOrganizationError, DuplicateRowError
+from service.admin.errors import AddedSinceError, AmbiguousOrganizationError, DuplicateRowError
 from service.admin.imports.applying import apply_rows, refused
 from service.admin.imports.csv_file import RowFault
 from service.admin.imports.organization_rows import ImportedOrganization
@@ -14,6 +15,7 @@ from service.admin.imports.plan import Action, ImportPlan, PlannedRow, listed
 from service.admin.organizations.organizations import Organizations
 from service.domain.errors import CallgateError
 from service.domain.organizations import Organization
+from service.store.audit import list_audit
 from service.store.organizations import organizations as store
 from service.store.phone_numbers import lookups
 from service.store.pool import Pool
@@ -31,15 +33,9 @@ class OrganizationImports:
 
     async def plan(self, rows: Sequence[ImportedOrganization | RowFault]) -> ImportPlan:
         """Plan each row; nothing is changed."""
-        words = {
-            word
-            for row in rows
-            if isinstance(row, ImportedOrganization)
-            for word in (row.external_id, row.name)
-            if word
-        }
-        known = await lookups.find_organizations(self.pool, words)
-        found = await store.find_many(self.pool, [one.id for one in known])
+        found = await self.find_named(
+            [row for row in rows if isinstance(row, ImportedOrganization)]
+        )
         first: dict[object, int] = {}
         return ImportPlan(tuple(judge(row, found, first) for row in rows))
 
@@ -52,25 +48,78 @@ class OrganizationImports:
     ) -> ImportPlan:
         """Apply the plan row by row; report and return the result of each. Raises `ForbiddenError`."""
         return await apply_rows(
-            self.pool, actor, plan, progress, name=name, apply_row=self.apply_row
+            self.pool,
+            actor,
+            plan,
+            progress,
+            name=name,
+            kind="organizations",
+            apply_row=self.apply_row,
         )
 
-    async def apply_row(self, actor: Actor, row: PlannedRow) -> PlannedRow:
-        """Apply one row; with the error if it fails. Importing it again does the rest."""
+    async def apply_row(
+        self, actor: Actor, row: PlannedRow, new_id: UUID | None = None
+    ) -> PlannedRow:
+        """Apply one row; with the error if it fails. Importing it again does the rest.
+
+        `new_id` is the id of an organization that the row adds, so that a row that another worker
+        began adds it once.
+        """
         wanted = row.wanted
         assert wanted is not None
         try:
             if row.organization_id is None:
-                own = {name: getattr(wanted, name) for name in OWN}
-                made = await self.organizations.create(actor, {**NEW, **own})
-                await self.put_entitlements(actor, wanted, made)
-                return replace(row, organization_id=made.id)
-            before = await self.organizations.get(row.organization_id)
-            await self.organizations.change(actor, before.id, own_changes(wanted, before))
+                before = await self.add(actor, wanted, new_id)
+            else:
+                before = await self.organizations.get(row.organization_id)
+                await self.organizations.change(actor, before.id, own_changes(wanted, before))
             await self.put_entitlements(actor, wanted, before)
         except Exception as exc:
             return refused(row, exc)
-        return row
+        return replace(row, organization_id=before.id)
+
+    async def add(
+        self, actor: Actor, wanted: ImportedOrganization, new_id: UUID | None
+    ) -> Organization:
+        """Add an organization, or find the one that the same row added.
+
+        Raises `AddedSinceError` if another one has got its name or external id since the plan.
+        """
+        known = await self.find_named([wanted])
+        for one in known:
+            if one.id == new_id:
+                return one
+        others = [one for one in known if not await self.is_of_import(actor, one)]
+        if find(wanted, others) is not None:
+            raise AddedSinceError
+        own = {name: getattr(wanted, name) for name in OWN}
+        try:
+            return await self.organizations.create(actor, {**NEW, **own, "id": new_id})
+        except Exception:
+            made = await store.find(self.pool, new_id) if new_id else None
+            if made is None:
+                raise
+            return made
+
+    async def is_of_import(self, actor: Actor, organization: Organization) -> bool:
+        """Whether a row of the same import added an organization: two rows may have one name."""
+        if actor.part_of is None:
+            return False
+        return bool(
+            await list_audit(
+                self.pool,
+                part_of=actor.part_of,
+                object_id=str(organization.id),
+                action="organization.created",
+                limit=1,
+            )
+        )
+
+    async def find_named(self, rows: Sequence[ImportedOrganization]) -> list[Organization]:
+        """The organizations that have a name or an external id of the rows."""
+        words = {word for row in rows for word in (row.external_id, row.name) if word}
+        known = await lookups.find_organizations(self.pool, words)
+        return await store.find_many(self.pool, [one.id for one in known])
 
     async def put_entitlements(
         self, actor: Actor, wanted: ImportedOrganization, before: Organization

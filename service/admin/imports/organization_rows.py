@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import get_args
+from typing import Any, get_args
 
 from policies.contract import PlanStatus
 from service.admin.imports.csv_file import (
@@ -55,6 +55,15 @@ class ImportedOrganization:
     trial_ends_at: datetime | None = None
     blocked_message: str | None = None
     given: tuple[str, ...] = field(default=(), compare=False)
+
+
+def stored_row(values: Mapping[str, Any]) -> ImportedOrganization:
+    """A row as an import keeps it until it is applied."""
+    instants = {
+        name: datetime.fromisoformat(values[name]) if values[name] else None
+        for name in ("current_period_end", "trial_ends_at")
+    }
+    return ImportedOrganization(**{**values, **instants})
 
 
 def parse_organizations(

@@ -64,6 +64,11 @@ def describe_removal(entitlement: str) -> Phrase:
     return describe
 
 
+def describe_upload(name: str, _before: Values, after: Values) -> str:
+    noun = "organizations" if after.get("kind") == "organizations" else "numbers"
+    return f"uploaded {name} to import its {noun}"
+
+
 def describe_import(name: str, _before: Values, after: Values) -> str:
     rows = after.get("rows") or {}
     words = {"create": "to add", "update": "to change", "unchanged": "unchanged", "error": "failed"}

@@ -46,8 +46,8 @@ LOCK = "SELECT 1 FROM callgate.organizations WHERE id = $1 FOR UPDATE"
 
 INSERT = """
 INSERT INTO callgate.organizations (
-    name, external_id, blocked_message, forward_url, attributes, handling, blocked_messages)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+    name, external_id, blocked_message, forward_url, attributes, handling, blocked_messages, id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, gen_random_uuid())) RETURNING id
 """
 
 UPDATE = """
@@ -133,7 +133,7 @@ async def lock(connection: Connection, organization_id: UUID) -> None:
 
 
 async def insert(connection: Connection, organization: Mapping[str, Any]) -> UUID:
-    """Add an organization; raises `ConflictError`."""
+    """Add an organization, with its `id` if it has one; raises `ConflictError`."""
     try:
         found: UUID = await connection.fetchval(
             INSERT,
@@ -144,6 +144,7 @@ async def insert(connection: Connection, organization: Mapping[str, Any]) -> UUI
             organization["attributes"],
             organization["handling"],
             organization["blocked_messages"],
+            organization.get("id"),
         )
         await put_assistants(connection, found, organization["assistant_ids"])
     except asyncpg.IntegrityConstraintViolationError as exc:

@@ -1,1 +1,1 @@
-"""Tables of phone numbers: registered ones, unknown ones, and imports."""
+"""Tables of phone numbers: registered ones, unknown ones, and look-ups of many."""

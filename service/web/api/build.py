@@ -10,6 +10,7 @@ from service.web.api.application import build_application
 from service.web.api.audit import AuditOperations
 from service.web.api.calls import CallOperations
 from service.web.api.coverage import CoverageOperations
+from service.web.api.imports import ImportOperations
 from service.web.api.operations import Operation
 from service.web.api.organizations import OrganizationOperations
 from service.web.api.phone_numbers import PhoneNumberOperations
@@ -39,6 +40,7 @@ def operations(cases: UseCases, access: Access) -> Iterator[Operation]:
     yield from PhoneNumberOperations(cases.phone_numbers).operations()
     yield from UnknownNumberOperations(cases.unknown_numbers).operations()
     yield from CoverageOperations(cases.coverages).operations()
+    yield from ImportOperations(cases.import_jobs, cases.undo).operations()
     yield from ReconcileOperations(cases.reconcile, cases.webhooks).operations()
     yield from CallOperations(pool, cases.call_stories).operations()
     yield from PolicyOperations(policies.chain.describe, lambda: policies.problems).operations()

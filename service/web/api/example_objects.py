@@ -150,3 +150,18 @@ TOKEN: Json = {
     "revoked_at": None,
     "last_used_at": None,
 }
+IMPORT: Json = {
+    "id": "4c1f0d3b-2a7e-4d55-9b1a-7e6f5d4c3b2a",
+    "kind": "organizations",
+    "name": "customers.csv",
+    "state": "applied",
+    "warning": None,
+    "planned": {"create": 1, "update": 0, "unchanged": 0, "error": 0},
+    "outcomes": {"waiting": 0, "done": 1, "unchanged": 0, "failed": 0},
+    "created_by": "token:billing",
+    "created_at": NOON,
+    "applied_by": "token:billing",
+    "applied_at": NOON,
+    "finished_at": LATER,
+    "audit_id": 4711,
+}

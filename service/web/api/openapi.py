@@ -41,6 +41,7 @@ IDS = {
     "vapi_phone_number_id": "The number's id at Vapi.",
     "phone_number_id": "The number's id in Callgate.",
     "call_id": "The call's id in Callgate.",
+    "import_id": "The import's id.",
     "token_id": "The token's id.",
 }
 QUERIES = {
@@ -71,6 +72,8 @@ QUERIES = {
     "part_of": "The id of the entry of an import: the changes that its rows made.",
     "at": "The instant that the answer is about; now without it.",
     "as_of": "When the billing system removed it; an older change answers 409.",
+    "kind": "Only imports of this kind.",
+    "show": "Only rows of this outcome.",
     "ignored": "Ignored numbers instead of open ones.",
     "object_type": "Only changes of this kind of object.",
     "object_id": "Only changes of this object.",
@@ -82,6 +85,7 @@ TAGS = {
     "organizations": "Clients, what entitles them to calls, and how their calls are handled.",
     "phone-numbers": "Registered numbers, their webhooks at Vapi, and where blocked calls are stopped.",
     "unknown-numbers": "Numbers that call and that no organization has registered.",
+    "imports": "CSV files of organizations or phone numbers: checked, applied, undone.",
     "reconcile": "Sweeps that compare all numbers with Vapi and repair drift.",
     "calls": "Calls with their decisions, step by step.",
     "policies": "The chain of access policies.",

@@ -15,6 +15,7 @@ from service.web.panel.audit.updates import ObjectUpdates
 from service.web.panel.calls.feed import CallFeedPages
 from service.web.panel.calls.pages import CallPages
 from service.web.panel.doctor import DoctorPages
+from service.web.panel.imports.kinds import NUMBERS, ORGANIZATIONS
 from service.web.panel.imports.pages import ImportPages
 from service.web.panel.kit.pages import PageGroup
 from service.web.panel.kit.proxies import behind
@@ -89,6 +90,7 @@ def organization_pages(cases: UseCases, relay_status: FindRelayStatus) -> Iterab
     )
     yield OrganizationEditPages(cases.organizations, settings.callgate_relay_hosts)
     yield OrganizationExportPages(cases.organization_list)
+    yield ImportPages(cases.import_jobs, ORGANIZATIONS)
     yield EntitlementPages(cases.organizations, settings.callgate_renewal_grace)
     yield HandlingPages(cases.organizations, message)
     yield AuditPages(pool)
@@ -109,7 +111,7 @@ def number_pages(cases: UseCases, reconciling: Reconciling) -> Iterable[PageGrou
     )
     yield ReconcilePages(pool, cases.reconcile)
     yield UnknownNumberPages(cases.unknown_numbers)
-    yield ImportPages(cases.import_jobs)
+    yield ImportPages(cases.import_jobs, NUMBERS)
 
 
 def call_pages(cases: UseCases) -> Iterable[PageGroup]:

@@ -13,12 +13,13 @@ from service.admin.actor import Actor
 from service.admin.imports import jobs as import_jobs
 from service.admin.imports.imports import Imports
 from service.admin.imports.jobs import ImportJobs
+from service.admin.imports.kinds import NumberImportKind
 from service.admin.imports.plan import PlannedRow
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from service.domain.priority import Priority
 from service.sandbox.server import SandboxVapi
 from service.store.audit import list_audit
-from service.store.phone_numbers.imports import ImportJob
+from service.store.imports.imports import ImportJob
 from service.store.pool import Pool
 from service.vapi.client import VapiClient
 
@@ -36,7 +37,7 @@ async def imports(pool: Pool, vapi: SandboxVapi) -> AsyncIterator[Imports]:
 
 @pytest.fixture
 def jobs(pool: Pool, imports: Imports) -> ImportJobs:
-    return ImportJobs(pool, imports)
+    return jobs_of(imports)
 
 
 @pytest.fixture
@@ -45,6 +46,10 @@ async def bakery(pool: Pool) -> UUID:
         "INSERT INTO callgate.organizations (name) VALUES ('Bakery') RETURNING id"
     )
     return found
+
+
+def jobs_of(imports: Imports, plan_seconds: float = 20.0) -> ImportJobs:
+    return ImportJobs(imports.pool, {"phone_numbers": NumberImportKind(imports, plan_seconds)})
 
 
 def file_of(*rows: str) -> bytes:
@@ -71,7 +76,9 @@ async def test_a_file_is_planned_kept_and_applied(
 ) -> None:
     ids = vapi.add_numbers(3)
     rows = [f"{found},Bakery,Line {place},\n" for place, found in enumerate(ids)]
-    job = await jobs.create(admin, "three\x00.csv", file_of(*rows, "+49,Bakery,,", "x,Nobody,,"))
+    job = await jobs.create(
+        admin, "phone_numbers", "three\x00.csv", file_of(*rows, "+49,Bakery,,", "x,Nobody,,")
+    )
     assert (job.state, job.file_name, job.created_by) == ("planned", "three.csv", "ada")
     assert [row[1:] for row in await outcomes(jobs, job)] == [
         *[("error", "failed")] * 2,
@@ -96,11 +103,12 @@ async def test_a_file_is_planned_kept_and_applied(
     (applied, _) = await list_audit(pool, limit=10)
     assert applied.after == {
         "name": "three.csv",
+        "kind": "phone_numbers",
         "rows": {"create": 3, "update": 0, "unchanged": 0, "error": 2},
     }
     parts = await list_audit(pool, part_of=applied.id, limit=10)
     assert [part.action for part in parts] == ["phone_number.created"] * 3
-    again = await jobs.create(admin, "three.csv", file_of(*rows))
+    again = await jobs.create(admin, "phone_numbers", "three.csv", file_of(*rows))
     assert (await jobs.figures(again.id)).counted == {("unchanged", "unchanged"): 3}
 
 
@@ -109,7 +117,7 @@ async def test_pages_of_rows_have_each_row_once(
 ) -> None:
     ids = vapi.add_numbers(6)
     rows = [f"{found},{'Bakery' if place % 2 else 'Nobody'},," for place, found in enumerate(ids)]
-    job = await jobs.create(admin, "six.csv", file_of(*rows))
+    job = await jobs.create(admin, "phone_numbers", "six.csv", file_of(*rows))
     lines, place = list[int](), import_jobs.FIRST
     while page := await jobs.rows(job.id, "all", after=place, limit=4):
         lines += [row.line for row in page]
@@ -145,11 +153,11 @@ def standstill() -> None:
 async def test_another_worker_goes_on_and_nothing_is_done_twice(
     imports: Imports, pool: Pool, vapi: SandboxVapi, admin: Actor, bakery: UUID
 ) -> None:
-    slow = ImportJobs(pool, Stopping(pool, imports.client, imports.numbers))
-    quick = ImportJobs(pool, imports)
+    slow = jobs_of(Stopping(pool, imports.client, imports.numbers))
+    quick = jobs_of(imports)
     ids = vapi.add_numbers(10)
     rows = [f"{found},Bakery,Line {place},request" for place, found in enumerate(ids)]
-    job = await slow.create(admin, "ten.csv", file_of(*rows))
+    job = await slow.create(admin, "phone_numbers", "ten.csv", file_of(*rows))
     await slow.apply(admin, job.id)
     working = asyncio.create_task(slow.apply_one())
     await Standstill.reached.wait()
@@ -173,16 +181,16 @@ async def test_another_worker_goes_on_and_nothing_is_done_twice(
 async def test_a_worker_that_is_stopped_gives_the_import_back(
     imports: Imports, pool: Pool, vapi: SandboxVapi, admin: Actor, bakery: UUID
 ) -> None:
-    slow = ImportJobs(pool, Stopping(pool, imports.client, imports.numbers))
+    slow = jobs_of(Stopping(pool, imports.client, imports.numbers))
     rows = [f"{found},Bakery,Line {place}," for place, found in enumerate(vapi.add_numbers(6))]
-    job = await slow.create(admin, "six.csv", file_of(*rows))
+    job = await slow.create(admin, "phone_numbers", "six.csv", file_of(*rows))
     await slow.apply(admin, job.id)
     working = asyncio.create_task(slow.background().run())
     await Standstill.reached.wait()
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
-    quick = ImportJobs(pool, imports)
+    quick = jobs_of(imports)
     assert await quick.apply_one()
     assert (await quick.figures(job.id)).became("done") == 6
 
@@ -190,9 +198,9 @@ async def test_a_worker_that_is_stopped_gives_the_import_back(
 async def test_a_canceled_import_stops_where_it_is(
     imports: Imports, pool: Pool, vapi: SandboxVapi, admin: Actor, bakery: UUID
 ) -> None:
-    jobs = ImportJobs(pool, Stopping(pool, imports.client, imports.numbers))
+    jobs = jobs_of(Stopping(pool, imports.client, imports.numbers))
     rows = [f"{found},Bakery,Line {place}," for place, found in enumerate(vapi.add_numbers(8))]
-    job = await jobs.create(admin, "eight.csv", file_of(*rows))
+    job = await jobs.create(admin, "phone_numbers", "eight.csv", file_of(*rows))
     await jobs.apply(admin, job.id)
     working = asyncio.create_task(jobs.apply_one())
     await Standstill.reached.wait()
@@ -210,15 +218,18 @@ async def test_a_canceled_import_stops_where_it_is(
 
 
 async def test_what_has_become_impossible_since_fails_by_itself(
-    jobs: ImportJobs, pool: Pool, vapi: SandboxVapi, admin: Actor, bakery: UUID
+    imports: Imports, pool: Pool, vapi: SandboxVapi, admin: Actor, bakery: UUID
 ) -> None:
+    jobs = jobs_of(imports)
     other: UUID = await pool.fetchval(
         "INSERT INTO callgate.organizations (name) VALUES ('Butcher') RETURNING id"
     )
     ids = vapi.add_numbers(2)
-    job = await jobs.create(admin, "two.csv", file_of(*(f"{found},Bakery,," for found in ids)))
+    job = await jobs.create(
+        admin, "phone_numbers", "two.csv", file_of(*(f"{found},Bakery,," for found in ids))
+    )
     values = {"label": None, "gate": "event", "answer_with": None, "number": None}
-    await jobs.imports.numbers.register(
+    await imports.numbers.register(
         admin, {**values, "organization_id": other, "vapi_phone_number_id": ids[0]}
     )
     await jobs.apply(admin, job.id)
@@ -244,7 +255,7 @@ async def test_a_file_that_cannot_be_used_is_refused_as_a_whole(
     jobs: ImportJobs, pool: Pool, admin: Actor, data: bytes, words: str
 ) -> None:
     with pytest.raises(InvalidError, match=words):
-        await jobs.create(admin, "bad.csv", data)
+        await jobs.create(admin, "phone_numbers", "bad.csv", data)
     assert await pool.fetchval("SELECT count(*) FROM callgate.imports") == 0
 
 
@@ -252,16 +263,16 @@ async def test_who_may_not_does_nothing_and_what_is_gone_is_gone(
     jobs: ImportJobs, pool: Pool, vapi: SandboxVapi, admin: Actor, bakery: UUID
 ) -> None:
     data = file_of(f"{vapi.add_numbers(1)[0]},Bakery,,")
-    job = await jobs.create(admin, "one.csv", data)
+    job = await jobs.create(admin, "phone_numbers", "one.csv", data)
     with pytest.raises(ForbiddenError):
-        await jobs.create(VIEWER, "one.csv", data)
+        await jobs.create(VIEWER, "phone_numbers", "one.csv", data)
     with pytest.raises(ForbiddenError):
         await jobs.apply(VIEWER, job.id)
     with pytest.raises(ForbiddenError):
         await jobs.cancel(VIEWER, job.id)
     assert (await jobs.get(job.id)).state == "planned"
     await pool.execute("UPDATE callgate.imports SET created_at = now() - interval '31 days'")
-    newer = await jobs.create(admin, "one.csv", data)
+    newer = await jobs.create(admin, "phone_numbers", "one.csv", data)
     with pytest.raises(NotFoundError):
         await jobs.get(job.id)
     assert [found.id for found in await jobs.list_page(after=None, limit=5)] == [newer.id]
@@ -269,10 +280,12 @@ async def test_who_may_not_does_nothing_and_what_is_gone_is_gone(
 
 
 async def test_while_vapi_is_away_ids_are_taken_as_they_are(
-    jobs: ImportJobs, vapi: SandboxVapi, admin: Actor, bakery: UUID
+    imports: Imports, vapi: SandboxVapi, admin: Actor, bakery: UUID
 ) -> None:
-    jobs.plan_seconds = 0.2
+    jobs = jobs_of(imports, plan_seconds=0.2)
     vapi.fail("GET *", stall=5.0)
-    job = await jobs.create(admin, "one.csv", file_of("some-id,Bakery,,", "+15550000001,Bakery,,"))
+    job = await jobs.create(
+        admin, "phone_numbers", "one.csv", file_of("some-id,Bakery,,", "+15550000001,Bakery,,")
+    )
     assert "within" in (job.warning or "")
     assert [row[1:] for row in await outcomes(jobs, job)] == [("error", "failed"), ("create", None)]

@@ -46,7 +46,10 @@ async def ids(api: ApiClient, vapi: SandboxVapi) -> Ids:
     for vapi_id in unknown:
         await api.service.pool.execute(NOTE_UNKNOWN, vapi_id)
     tokens = [(await api.issue_token("viewer"))["id"] for _ in range(3)]
+    body = {"kind": "organizations", "csv": "name\nBakery\n"}
+    imports = [(await api.ask("POST", "/imports", body)).json["id"] for _ in range(3)]
     return {
+        "import_id": imports,
         "organization_id": organizations,
         "phone_number_id": numbers,
         "vapi_phone_number_id": unknown,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.admin.imports.number_rows import COLUMNS, parse_import
 from service.sandbox.server import SandboxVapi
-from service.store.phone_numbers.imports import ImportRecord
+from service.store.imports.rows import ImportRecord
 from service.web.panel.imports.pages import cells
 from service.web.panel.kit.spreadsheets import importable_csv
 from service.web.panel.kit.visit import csrf_of
@@ -127,8 +127,18 @@ def test_failed_rows_come_back_as_given(lines: list[list[str]], short: bool) -> 
     data = importable_csv([columns, *lines])
     rows = parse_import(data)
     records = [
-        ImportRecord(row.line, dict.fromkeys(COLUMNS, ""), row.given, "error", "failed", "x", None)
+        ImportRecord(
+            row.line,
+            dict.fromkeys(COLUMNS, ""),
+            row.given,
+            None,
+            "error",
+            "failed",
+            "x",
+            None,
+            None,
+        )
         for row in rows
     ]
-    again = parse_import(importable_csv(cells(records)))
+    again = parse_import(importable_csv(cells(COLUMNS, records)))
     assert [row.given for row in again] == [row.given for row in rows]

@@ -1,1 +1,1 @@
-"""The panel's pages on imports of phone numbers from CSV files."""
+"""The panel's pages on imports of numbers and organizations from CSV files."""

@@ -1,17 +1,19 @@
-"""Imports of phone numbers: upload a CSV file, check its plan, apply it, see each row's result."""
+"""Imports: upload a CSV file, check its plan, apply it, see each row's result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from service.admin.imports.csv_file import PROBLEM
-from service.admin.imports.jobs import FIRST, MAX_ROWS, ImportJobs
-from service.admin.imports.number_rows import COLUMNS
+from service.admin.imports.jobs import FIRST, ImportJobs, import_not_found
+from service.admin.imports.kinds import COLUMNS, MAX_ROWS
 from service.domain.errors import InvalidError
-from service.store.phone_numbers.imports import ImportRecord, Show
+from service.store.imports.imports import ImportJob
+from service.store.imports.rows import ImportRecord, Show
 from service.web.off_loop import off_loop
+from service.web.panel.imports.kinds import ImportWords
 from service.web.panel.imports.views import (
     SHOW_CHOICES,
     SHOWS,
@@ -21,6 +23,7 @@ from service.web.panel.imports.views import (
     record_row,
 )
 from service.web.panel.kit.choices import options_of
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
 from service.web.panel.kit.pages import PanelPage
@@ -33,21 +36,16 @@ IMPORTS_PER_PAGE = 20
 AT_ONCE = 1000
 ROW_BYTES = 100
 
-EXAMPLE = (
-    COLUMNS,
-    ("+15551234567", "Bakery", "Front desk", "event"),
-    ("5f1c2a9e-6f0b-4c58-9a53-3c1f3f0b7d10", "customer-42", "Orders", ""),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ImportPages:
-    """Read requests, call the use case, render. Every role may read, admins import."""
+    """Read requests, call the use case, render; one group a kind. Every role may read, admins import."""
 
     imports: ImportJobs
+    words: ImportWords
 
     def pages(self) -> list[PanelPage]:
-        start, one = "/numbers/import", "/numbers/import/{import_id}"
+        start, one = self.words.path, f"{self.words.path}/{{import_id}}"
         return [
             PanelPage("GET", start, self.list_page),
             PanelPage("POST", start, self.upload, "admin", MAX_BYTES + 2**16),
@@ -64,10 +62,17 @@ class ImportPages:
 
     async def recent(self, visit: Visit) -> dict[str, Any]:
         after = visit.asked_id("cursor")
-        found = await self.imports.list_page(after=after, limit=IMPORTS_PER_PAGE + 1)
+        kind = self.words.kind
+        found = await self.imports.list_page(kind, after=after, limit=IMPORTS_PER_PAGE + 1)
         shown = found[:IMPORTS_PER_PAGE]
         more = visit.here(cursor=shown[-1].id) if len(found) > IMPORTS_PER_PAGE else None
-        return {"rows": [ImportListRow(job) for job in shown], "more": more, "max_rows": MAX_ROWS}
+        return {
+            "words": self.words,
+            "rows": [ImportListRow(job) for job in shown],
+            "total": describe_total(await self.imports.count(kind), "import"),
+            "more": more,
+            "max_rows": MAX_ROWS,
+        }
 
     async def upload(self, visit: Visit) -> web.Response:
         """Store the plan of a file and show it."""
@@ -81,7 +86,7 @@ class ImportPages:
                 fault = f"The file is larger than {MAX_BYTES // 2**20} MiB. Split it."
                 raise FormError({"file": fault})
             try:
-                job = await self.imports.create(visit.actor, given.filename, data)
+                job = await self.imports.create(visit.actor, self.words.kind, given.filename, data)
             except InvalidError as exc:
                 raise FormError({"file": exc.message}) from None
             return await visit.go(address_of(job))
@@ -89,11 +94,18 @@ class ImportPages:
         return await fill_in(visit, "imports/list.html", act, **await self.recent(visit))
 
     async def example(self, visit: Visit) -> web.Response:  # noqa: ARG002
-        return csv_file("numbers.csv", importable_csv(EXAMPLE))
+        return csv_file(self.words.file_name, importable_csv(self.words.example))
+
+    async def job(self, visit: Visit) -> ImportJob:
+        """The import of the path, which is one of this kind. Raises `NotFoundError`."""
+        job = await self.imports.get(visit.id("import_id"))
+        if job.kind != self.words.kind:
+            raise import_not_found()
+        return job
 
     async def view(self, visit: Visit) -> ImportView:
         """An import with its counts."""
-        job = await self.imports.get(visit.id("import_id"))
+        job = await self.job(visit)
         return ImportView(job, await self.imports.figures(job.id))
 
     async def page(self, visit: Visit) -> web.Response:
@@ -121,32 +133,34 @@ class ImportPages:
         return await visit.show(template, view=view)
 
     async def apply(self, visit: Visit) -> web.Response:
-        job = await self.imports.get(visit.id("import_id"))
+        job = await self.job(visit)
         await self.imports.apply(visit.actor, job.id)
         return await visit.go(address_of(job))
 
     async def cancel(self, visit: Visit) -> web.Response:
-        job = await self.imports.get(visit.id("import_id"))
+        job = await self.job(visit)
         await self.imports.cancel(visit.actor, job.id)
         text = "The import is canceled. Rows that were not done stay unchanged."
         return await visit.go(address_of(job), notice=text)
 
     async def failed(self, visit: Visit) -> web.Response:
         """The failed rows as a file, to be corrected and uploaded again."""
-        job = await self.imports.get(visit.id("import_id"))
+        job = await self.job(visit)
         found, place = list[ImportRecord](), FIRST
         while rows := await self.imports.rows(job.id, "failed", after=place, limit=AT_ONCE):
             found += rows
             place = rows[-1].place
-        data = await off_loop(len(found) * ROW_BYTES, importable_csv, cells(found))
+        data = await off_loop(
+            len(found) * ROW_BYTES, importable_csv, cells(COLUMNS[job.kind], found)
+        )
         return csv_file("failed.csv", data)
 
 
-def cells(rows: list[ImportRecord]) -> Iterator[tuple[str, ...]]:
+def cells(columns: Sequence[str], rows: list[ImportRecord]) -> Iterator[tuple[str, ...]]:
     """The failed rows: what is wrong, and all cells as given, also those that the header lacks."""
-    yield (PROBLEM, *COLUMNS)
+    yield (PROBLEM, *columns)
     for row in rows:
-        planned = (str(row.plan[name] or "") for name in COLUMNS)
+        planned = (str(row.plan.get(name) or "") for name in columns)
         yield (row.message or "", *(planned if row.given is None else row.given))
 
 

@@ -1,11 +1,15 @@
 """An import and its rows as pages print them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.admin.imports.csv_file import shown
 from service.admin.imports.jobs import Figures
-from service.store.phone_numbers.imports import ImportJob, ImportRecord, Show, State
+from service.admin.imports.organization_rows import COLUMNS
+from service.store.imports.imports import ImportJob, State
+from service.store.imports.rows import ImportRecord, Show
+from service.web.panel.imports.kinds import WORDS, ImportWords
 from service.web.panel.kit.badges import Badge
 from service.web.panel.kit.charts import counted
 from service.web.panel.kit.choices import Pair
@@ -29,7 +33,7 @@ SHOW_CHOICES: list[Pair] = list(SHOWS.items())
 
 
 def address_of(job: ImportJob) -> str:
-    return f"{ROOT}/numbers/import/{job.id}"
+    return f"{WORDS[job.kind].address}/{job.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,10 @@ class ImportView:
 
     job: ImportJob
     figures: Figures
+
+    @property
+    def words(self) -> ImportWords:
+        return WORDS[self.job.kind]
 
     @property
     def address(self) -> str:
@@ -96,7 +104,8 @@ class ImportView:
     @property
     def configures(self) -> bool:
         """Whether webhooks are being configured because of this import."""
-        return self.job.state == "applied" and self.figures.became("done") > 0
+        done = self.job.state == "applied" and self.figures.became("done") > 0
+        return done and self.job.kind == "phone_numbers"
 
     @property
     def button(self) -> str:
@@ -143,33 +152,67 @@ class ImportView:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordCell:
+    """A cell of a row, under the head of its place."""
+
+    text: TextLink
+    wide: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRow:
-    """A row of an import."""
+    """A row of an import; `title` is its first cell."""
 
     line: int
-    number: TextLink
-    organization: TextLink
-    label: str
-    gate: str
+    title: TextLink
+    cells: Sequence[RecordCell]
     badge: Badge
     message: str
 
 
 def record_row(record: ImportRecord, job: ImportJob) -> RecordRow:
-    plan: Mapping[str, Any] = record.plan
-    number, organization = plan["number"] or plan["phone_number"], plan["organization"]
-    number_id, organization_id = record.phone_number_id, plan["organization_id"]
+    links = number_links(record) if job.kind == "phone_numbers" else organization_links(record)
+    title, *others = links
+    heads = WORDS[job.kind].heads[1:]
     return RecordRow(
         record.line,
-        TextLink(number, f"{ROOT}/numbers/{number_id}" if number_id else "") if number else NONE,
-        TextLink(organization, f"{ROOT}/organizations/{organization_id}" if organization_id else "")
-        if organization
-        else NONE,
-        plan["label"] or "—",
-        (plan["gate"] or "—").capitalize(),
+        title,
+        [RecordCell(text, head.wide) for text, head in zip(others, heads, strict=True)],
         record_badge(record, job),
         record.message or "",
     )
+
+
+def number_links(record: ImportRecord) -> list[TextLink]:
+    """Number, organization, label and gate of a row."""
+    plan: Mapping[str, Any] = record.plan
+    return [
+        link_to(plan["number"] or plan["phone_number"], "numbers", record.phone_number_id),
+        link_to(plan["organization"], "organizations", plan["organization_id"]),
+        TextLink(plan["label"] or "—", ""),
+        TextLink((plan["gate"] or "—").capitalize(), ""),
+    ]
+
+
+def organization_links(record: ImportRecord) -> list[TextLink]:
+    """Name, external id, plan and end of the trial of a row, as the file gives them."""
+    given = dict(zip(COLUMNS, record.given or (), strict=False))
+    cells = {name: shown(given.get(name, "")) for name in COLUMNS}
+    plan = ", ".join(filter(None, (cells["plan"], cells["status"])))
+    ends = cells["current_period_end"]
+    return [
+        link_to(cells["name"], "organizations", record.organization_id),
+        TextLink(cells["external_id"] or "—", ""),
+        TextLink(f"{plan} until {ends}" if ends else plan or "—", ""),
+        TextLink(cells["trial_ends_at"] or "—", ""),
+    ]
+
+
+def link_to(text: str, place: str, object_id: object) -> TextLink:
+    """A text with the page of its object, if there is one."""
+    if not text:
+        return NONE
+    return TextLink(text, f"{ROOT}/{place}/{object_id}" if object_id else "")
 
 
 def record_badge(record: ImportRecord, job: ImportJob) -> Badge:

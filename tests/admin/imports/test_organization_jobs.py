@@ -1,0 +1,160 @@
+"""Stored imports of organizations: applied row by row, each organization added once."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from service.access.policies.preview import ChainPreview
+from service.admin.actor import Actor
+from service.admin.imports.imports import leave_to_notifications
+from service.admin.imports.jobs import ImportJobs
+from service.admin.imports.kinds import OrganizationImportKind, planned_of
+from service.admin.imports.organization_imports import OrganizationImports
+from service.admin.imports.plan import PlannedRow
+from service.admin.organizations.organizations import Organizations
+from service.domain.errors import InvalidError
+from service.store.audit import list_audit
+from service.store.pool import Pool
+
+HEADER = "name,external_id,plan,status,current_period_end,trial_ends_at,blocked_message\n"
+STATE = """
+SELECT o.name, o.external_id, p.code, p.current_period_end::date::text, t.ends_at::date::text
+FROM callgate.organizations o LEFT JOIN callgate.plans p ON p.organization_id = o.id
+LEFT JOIN callgate.trials t ON t.organization_id = o.id ORDER BY o.name, o.external_id
+"""
+
+
+@pytest.fixture
+def organizations(pool: Pool, preview: ChainPreview) -> Organizations:
+    return Organizations(pool, leave_to_notifications, preview)
+
+
+@pytest.fixture
+def imports(pool: Pool, organizations: Organizations) -> OrganizationImports:
+    return OrganizationImports(pool, organizations)
+
+
+@pytest.fixture
+def jobs(imports: OrganizationImports) -> ImportJobs:
+    return jobs_of(imports)
+
+
+def jobs_of(imports: OrganizationImports) -> ImportJobs:
+    return ImportJobs(imports.pool, {"organizations": OrganizationImportKind(imports)})
+
+
+async def apply(jobs: ImportJobs, admin: Actor, rows: str) -> UUID:
+    job = await jobs.create(admin, "organizations", "customers.csv", (HEADER + rows).encode())
+    await jobs.apply(admin, job.id)
+    assert await jobs.apply_one()
+    return job.id
+
+
+async def state(pool: Pool) -> list[tuple[str | None, ...]]:
+    return [tuple(row) for row in await pool.fetch(STATE)]
+
+
+async def test_a_file_is_planned_kept_and_applied(
+    jobs: ImportJobs, pool: Pool, admin: Actor
+) -> None:
+    rows = "Bakery,b-1,pro,Active,2030-01-31,,\nFlorist,,,,,2030-02-28,\nx,,pro,,,,\n"
+    made = await apply(jobs, admin, rows)
+    assert await state(pool) == [
+        ("Bakery", "b-1", "pro", "2030-01-31", None),
+        ("Florist", None, None, None, "2030-02-28"),
+    ]
+    shown = await jobs.rows(made, "all", limit=10)
+    assert [(row.line, row.outcome) for row in shown] == [(4, "failed"), (2, "done"), (3, "done")]
+    there = await pool.fetch("SELECT id FROM callgate.organizations")
+    assert {row.organization_id for row in shown[1:]} == {row["id"] for row in there}
+    (applied, created) = await list_audit(pool, limit=10)
+    assert applied.after == {
+        "name": "customers.csv",
+        "kind": "organizations",
+        "rows": {"create": 2, "update": 0, "unchanged": 0, "error": 1},
+    }
+    parts = await list_audit(pool, part_of=applied.id, limit=10)
+    assert [part.action for part in parts] == [
+        "trial.put",
+        "organization.created",
+        "plan.put",
+        "organization.created",
+    ]
+    assert created.action == "import.created"
+    again = await jobs.create(admin, "organizations", "again.csv", (HEADER + rows).encode())
+    assert (await jobs.figures(again.id)).counted == {
+        ("unchanged", "unchanged"): 2,
+        ("error", "failed"): 1,
+    }
+
+
+async def test_an_import_that_two_admins_apply_adds_each_organization_once(
+    jobs: ImportJobs, pool: Pool, admin: Actor
+) -> None:
+    data = (HEADER + "Bakery,,,,,,\nFlorist,f-1,,,,,\n").encode()
+    first = await jobs.create(admin, "organizations", "one.csv", data)
+    second = await jobs.create(admin, "organizations", "two.csv", data)
+    for job in (first, second):
+        await jobs.apply(admin, job.id)
+        await jobs.apply_one()
+    assert [row[0] for row in await state(pool)] == ["Bakery", "Florist"]
+    failed = await jobs.rows(second.id, "failed", limit=10)
+    assert len(failed) == 2
+    assert all("Import the file again" in (row.message or "") for row in failed)
+
+
+async def test_two_customers_of_one_name_stay_two(
+    jobs: ImportJobs, pool: Pool, admin: Actor
+) -> None:
+    await apply(jobs, admin, "Bakery,a,,,,,\nBakery,b,,,,,\n")
+    assert [row[:2] for row in await state(pool)] == [("Bakery", "a"), ("Bakery", "b")]
+
+
+class Dying(OrganizationImports):
+    """Ends where the worker may die: after each step of a row, before its outcome is recorded."""
+
+    async def apply_row(
+        self, actor: Actor, row: PlannedRow, new_id: UUID | None = None
+    ) -> PlannedRow:
+        await super().apply_row(actor, row, new_id)
+        raise asyncio.CancelledError
+
+
+async def test_a_row_that_a_dead_worker_had_added_is_added_once(
+    imports: OrganizationImports, jobs: ImportJobs, pool: Pool, admin: Actor
+) -> None:
+    dying = jobs_of(Dying(pool, imports.organizations))
+    rows = "Bakery,,pro,active,2030-01-31,,\nFlorist,f-1,,,,2030-02-28,\n"
+    job = await dying.create(admin, "organizations", "two.csv", (HEADER + rows).encode())
+    await dying.apply(admin, job.id)
+    with pytest.raises(asyncio.CancelledError):
+        await dying.apply_one()
+    assert await jobs.apply_one()
+    assert await state(pool) == [
+        ("Bakery", None, "pro", "2030-01-31", None),
+        ("Florist", "f-1", None, None, "2030-02-28"),
+    ]
+    assert {row.outcome for row in await jobs.rows(job.id, "all", limit=10)} == {"done"}
+
+
+async def test_a_row_that_two_workers_add_at_once_is_added_once(
+    jobs: ImportJobs, pool: Pool, admin: Actor
+) -> None:
+    """A worker whose lease ended may still be at the row that the next worker begins."""
+    job = await jobs.create(
+        admin, "organizations", "one.csv", (HEADER + "Bakery,b,,,,,\n").encode()
+    )
+    (row,) = await jobs.rows(job.id, "all", limit=1)
+    kind = jobs.kinds["organizations"]
+    new_id = job.id
+    done = await asyncio.gather(*(kind.apply_row(admin, planned_of(row), new_id) for _ in range(4)))
+    assert {one.organization_id for one in done} == {new_id}
+    assert [row[0] for row in await state(pool)] == ["Bakery"]
+
+
+async def test_a_file_without_organizations_is_refused(jobs: ImportJobs, admin: Actor) -> None:
+    with pytest.raises(InvalidError, match="names no organization"):
+        await jobs.create(admin, "organizations", "none.csv", HEADER.encode())
+    with pytest.raises(InvalidError, match="Unknown columns"):
+        await jobs.create(admin, "organizations", "none.csv", b"phone_number,organization\n1,2\n")
