@@ -11,6 +11,11 @@ UUID_DIGITS = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 UUID_LENGTHS = (36, 32)
 
 
+def is_uuid(value: str) -> bool:
+    """Whether a text is a UUID, with its hyphens or without them."""
+    return bool(UUID_SHAPE.fullmatch(value) or UUID_DIGITS.fullmatch(value))
+
+
 def canonical_id(value: str) -> str:
     """An id in the form in which ids are stored and compared.
 

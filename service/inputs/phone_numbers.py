@@ -3,6 +3,7 @@
 import re
 from urllib.parse import unquote
 
+from service.inputs.ids import is_uuid
 from service.inputs.marks import (
     EVERY_BLANK,
     MARKS,
@@ -58,8 +59,13 @@ def parse_phone_number(text: str) -> str:
 
 
 def is_phone_like(text: str) -> bool:
-    """Whether a text means a phone number and no id of Vapi: it has no letters of its own."""
+    """Whether a text means a phone number and no id of Vapi: it has no letters of its own.
+
+    A UUID is an id even if it has digits only; no phone number is as long.
+    """
     plain = canonical_signs(text)
+    if is_uuid(plain):
+        return False
     return SCIENTIFIC.fullmatch(plain) is not None or not LETTERS.search(plain)
 
 

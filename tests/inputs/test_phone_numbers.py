@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.inputs.ids import is_vapi_id, parse_vapi_id
 from service.inputs.marks import BadTextError
 from service.inputs.phone_numbers import E164, is_phone_like, parse_phone_number, search_digits
 from tests.support.attempts import attempt
@@ -34,6 +35,22 @@ def test_every_spelling_is_the_same_number(pasted: str) -> None:
     assert parse_phone_number(pasted) == NUMBER
     assert search_digits(pasted) == NUMBER[1:]
     assert is_phone_like(pasted) or pasted.lower().startswith("tel:")
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "12345678-1234-4123-8123-123456789012",
+        "12345678123441238123123456789012",
+        "00345678123441238123123456789012",
+        "1234567812344123812312345678901e",
+        "1234567e123441238123123456789012",
+        "\u200b 12345678-1234-4123-8123-123456789012\ufeff",
+    ],
+)
+def test_a_uuid_of_digits_is_an_id(pasted: str) -> None:
+    assert not is_phone_like(pasted)
+    assert is_vapi_id(parse_vapi_id(pasted))
 
 
 def test_the_national_zero_is_left_out() -> None:

@@ -57,6 +57,13 @@ def test_blank_columns_at_the_end_are_passed_over() -> None:
     ]
 
 
+def test_an_id_of_digits_only_is_an_id() -> None:
+    dashed = "12345678-1234-4123-8123-123456789012"
+    for written in (dashed, dashed.replace("-", "")):
+        assert one(f"{written},bakery,,") == ImportRow(2, dashed, "bakery")
+    assert isinstance(one("5551234567,bakery,,"), RowFault)
+
+
 def test_numbers_and_names_are_understood_as_people_write_them() -> None:
     lines = (
         "+1 (555) 200-0001,Cafe\u0301  Nord,tel\n\ufefftel:+1-555-200-0002,Caf\u00e9\u00a0Nord,\n"
