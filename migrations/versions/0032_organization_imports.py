@@ -1,4 +1,4 @@
-"""Imports of organizations beside those of numbers, and how far the undoing of an import has come."""
+"""Imports of organizations, how far the undoing of an import has come, and when admins were changed."""
 
 from alembic import op
 
@@ -15,9 +15,12 @@ STATEMENTS: tuple[str, ...] = (
     # `wanted` are the values of a row of organizations, `organization_id` the row's organization.
     "ALTER TABLE callgate.import_rows ADD COLUMN wanted jsonb, ADD COLUMN organization_id uuid",
     "CREATE TABLE callgate.import_undos (audit_id bigint PRIMARY KEY, below bigint NOT NULL)",
+    # Forms of an admin notice what another admin changed since this instant.
+    "ALTER TABLE callgate.admins ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now()",
 )
 
 UNDO: tuple[str, ...] = (
+    "ALTER TABLE callgate.admins DROP COLUMN updated_at",
     "DROP TABLE callgate.import_undos",
     "ALTER TABLE callgate.import_rows DROP COLUMN wanted, DROP COLUMN organization_id",
     "DELETE FROM callgate.imports WHERE kind = 'organizations'",

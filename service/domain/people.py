@@ -38,7 +38,10 @@ RESERVED = ("admin-token", "command line", "system", "callgate", "sandbox", "sig
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """A person with access to the panel. `subject` is who they are at the sign-in provider."""
+    """A person with access to the panel. `subject` is who they are at the sign-in provider.
+
+    `updated_at` is when an admin, or the provider, last changed the account; signing in does not.
+    """
 
     id: UUID
     name: str
@@ -49,6 +52,7 @@ class Admin:
     last_sign_in_at: datetime | None
     has_password: bool
     subject: str | None
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 from service.admin.actor import Actor
 from service.admin.changes import record
 from service.admin.errors import AdminNotFoundError, LastAdminError, NameTakenError
+from service.admin.requests.versions import version_of
 from service.domain.people import Admin, Role, key_of
 from service.store.people import admins as store
 from service.store.pool import Connection, Pool
@@ -18,6 +19,11 @@ def audited(admin: Admin) -> Mapping[str, Any]:
     if admin.subject is not None:
         found["subject"] = admin.subject
     return found
+
+
+def admin_version(admin: Admin) -> str:
+    """The version that a change replaces; signing in changes nothing of it."""
+    return version_of({"id": admin.id, "role": admin.role, "updated_at": admin.updated_at})
 
 
 async def add(

@@ -8,12 +8,13 @@ from uuid import UUID
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.errors import AdminNotFoundError, AlreadySetUpError, WrongPasswordError
-from service.admin.people.admins import add, audited, get, keep_one, set_role
+from service.admin.people.admins import add, admin_version, audited, get, keep_one, set_role
 from service.admin.people.known_browsers import KnownBrowsers
 from service.admin.people.passwords import Passwords
 from service.admin.people.sessions import start_session
 from service.admin.people.throttle import Throttle, network_of
 from service.admin.people.tokens import hash_of, revoke_of_admin
+from service.admin.requests.versions import check_version
 from service.domain.people import (
     Admin,
     Client,
@@ -122,6 +123,7 @@ class People:
         async with transaction(self.pool) as connection:
             await store.lock(connection)
             admin = await get(connection, admin_id)
+            check_version(admin_version(admin))
             await set_role(connection, actor, admin, role)
             return await get(connection, admin_id)
 
@@ -131,6 +133,7 @@ class People:
         async with transaction(self.pool) as connection:
             await store.lock(connection)
             admin = await get(connection, admin_id)
+            check_version(admin_version(admin))
             if admin.disabled_at is not None:
                 return admin
             await keep_one(connection, admin)
@@ -152,6 +155,7 @@ class People:
         async with transaction(self.pool) as connection:
             await store.lock(connection)
             admin = await get(connection, admin_id)
+            check_version(admin_version(admin))
             if admin.disabled_at is None:
                 return admin
             await store.update_enabled(connection, admin_id, enabled=True)
@@ -219,6 +223,7 @@ class People:
     ) -> None:
         async with transaction(self.pool) as connection:
             await store.lock(connection)
+            check_version(admin_version(await get(connection, admin.id)))
             await store.update_hash(connection, admin.id, password_hash)
             ended = await sessions.end_all(connection, admin.id, but=keep)
             await record(

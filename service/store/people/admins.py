@@ -8,7 +8,7 @@ from service.store.pool import Connection, Pool
 
 COLUMNS = """
 SELECT id, name, role, created_at, created_by, disabled_at, last_sign_in_at,
-    password_hash IS NOT NULL AS has_password, subject
+    password_hash IS NOT NULL AS has_password, subject, updated_at
 FROM callgate.admins
 """
 
@@ -20,7 +20,7 @@ FIND_BY_SUBJECT = COLUMNS + "WHERE subject = $1"
 
 LIST = """
 SELECT id, name, role, created_at, created_by, disabled_at, last_sign_in_at,
-    password_hash IS NOT NULL AS has_password, subject
+    password_hash IS NOT NULL AS has_password, subject, updated_at
 FROM callgate.admins
 WHERE $1::uuid IS NULL
     OR name_key > (SELECT name_key FROM callgate.admins WHERE id = $1)
@@ -46,13 +46,13 @@ VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT ON CONSTRAINT admins_name_key DO NOTHING RETURNING id
 """
 
-UPDATE_ROLE = "UPDATE callgate.admins SET role = $2 WHERE id = $1"
+UPDATE_ROLE = "UPDATE callgate.admins SET role = $2, updated_at = now() WHERE id = $1"
 
-DISABLE = "UPDATE callgate.admins SET disabled_at = now() WHERE id = $1"
+DISABLE = "UPDATE callgate.admins SET disabled_at = now(), updated_at = now() WHERE id = $1"
 
-ENABLE = "UPDATE callgate.admins SET disabled_at = NULL WHERE id = $1"
+ENABLE = "UPDATE callgate.admins SET disabled_at = NULL, updated_at = now() WHERE id = $1"
 
-UPDATE_HASH = "UPDATE callgate.admins SET password_hash = $2 WHERE id = $1"
+UPDATE_HASH = "UPDATE callgate.admins SET password_hash = $2, updated_at = now() WHERE id = $1"
 
 REPLACE_HASH = "UPDATE callgate.admins SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 

@@ -5,7 +5,11 @@ from html import unescape
 
 import pytest
 
+from service.admin.people.people import People
+from service.domain.people import Admin
 from service.sandbox.server import SandboxVapi
+from service.store.people import admins
+from tests.support.people import MAKER, add_admin
 from tests.support.service import Replica
 from tests.support.visiting import Shown, Visitor, visiting
 
@@ -67,6 +71,17 @@ async def test_every_form_of_an_organization_notices(
         assert (refused.status, "crm-7" in refused.text) == (412, True), refused.text
 
 
+async def test_removing_an_organization_notices(callgate: Replica, path: str) -> None:
+    async with visiting(callgate) as ada:
+        opened = hidden(await ada.get(path))
+        await callgate.api("PATCH", path, {"external_id": "crm-7"})
+        refused = await ada.post(f"{path}/delete", {"typed": "Bakery", **opened})
+        assert (refused.status, "crm-7" in refused.text) == (412, True), refused.text
+        assert (await callgate.api("GET", path)).status == 200
+        await ada.post(f"{path}/delete", {"typed": "Bakery", **hidden(refused)})
+        assert (await callgate.api("GET", path)).status == 404
+
+
 async def test_the_form_of_a_number_notices(
     callgate: Replica, vapi: SandboxVapi, path: str
 ) -> None:
@@ -81,6 +96,95 @@ async def test_the_form_of_a_number_notices(
         await ada.post(form, {**fields, **hidden(refused)})
         stored = (await callgate.api("GET", f"/phone-numbers/{made['id']}")).json
         assert stored["label"] == "Mine"
+
+
+OTHER_PASSWORD = "another good password"
+ADMIN_FORMS = {
+    "role": {"role": "admin"},
+    "password": {"password": OTHER_PASSWORD, "again": OTHER_PASSWORD},
+    "disable": {"typed": "Grace"},
+}
+
+
+async def stored(callgate: Replica, admin: Admin) -> Admin:
+    found = await admins.find(callgate.service.pool, admin.id)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("form", ADMIN_FORMS)
+async def test_every_form_of_an_admin_notices(callgate: Replica, form: str) -> None:
+    grace = await add_admin(callgate.service.pool, "Grace", "viewer")
+    people = People(callgate.service.pool, "")
+    path = f"/people/{grace.id}"
+    async with visiting(callgate) as ada:
+        opened = hidden(await ada.get(path))
+        await people.change_role(MAKER, grace.id, "support")
+        theirs = await stored(callgate, grace)
+        refused = await ada.post(f"{path}/{form}", {**ADMIN_FORMS[form], **opened})
+        assert refused.status == 412, refused.text
+        assert "Another admin changed this after you opened the form" in refused.text
+        assert "Changed the role of Grace from viewer to support" in refused.text
+        assert "command line, cli" in refused.text
+        assert await stored(callgate, grace) == theirs
+        saved = await ada.post(f"{path}/{form}", {**ADMIN_FORMS[form], **hidden(refused)})
+        assert saved.status == 200, saved.text
+        assert (await stored(callgate, grace)).updated_at > theirs.updated_at
+
+
+async def test_two_who_set_the_password_of_one_admin_learn_of_each_other(callgate: Replica) -> None:
+    grace = await add_admin(callgate.service.pool, "Grace", "viewer")
+    path = f"/people/{grace.id}"
+    mine = {"password": OTHER_PASSWORD, "again": OTHER_PASSWORD}
+    async with visiting(callgate) as ada, visiting(callgate, "admin", "Bob") as bob:
+        opened = hidden(await ada.get(path))
+        await bob.post(f"{path}/password", {**mine, **hidden(await bob.get(path))})
+        refused = await ada.post(f"{path}/password", {**mine, **opened})
+        assert refused.status == 412
+        assert "Changed the password of Grace. Bob, web" in refused.text
+        assert OTHER_PASSWORD not in refused.body
+
+
+async def test_who_enables_an_admin_learns_that_another_one_did_and_changed_the_role(
+    callgate: Replica,
+) -> None:
+    grace = await add_admin(callgate.service.pool, "Grace", "viewer")
+    people = People(callgate.service.pool, "")
+    await people.disable(MAKER, grace.id)
+    path = f"/people/{grace.id}"
+    async with visiting(callgate) as ada:
+        opened = hidden(await ada.get(path))
+        await people.enable(MAKER, grace.id)
+        await people.change_role(MAKER, grace.id, "admin")
+        await people.disable(MAKER, grace.id)
+        refused = await ada.post(f"{path}/enable", opened)
+        assert (refused.status, "to admin" in refused.text) == (412, True), refused.text
+        assert (await stored(callgate, grace)).disabled_at is not None
+
+
+async def test_signing_in_is_no_change_of_an_admin(callgate: Replica) -> None:
+    grace = await add_admin(callgate.service.pool, "Grace", "viewer")
+    path = f"/people/{grace.id}"
+    async with visiting(callgate) as ada:
+        opened = hidden(await ada.get(path))
+        await callgate.service.pool.execute(admins.RECORD_SIGN_IN, grace.id)
+        saved = await ada.post(f"{path}/role", {"role": "support", **opened})
+        assert saved.status == 200
+        assert (await stored(callgate, grace)).role == "support"
+
+
+async def test_the_form_of_a_token_notices(callgate: Replica) -> None:
+    body = {"name": "billing", "role": "viewer"}
+    made = (await callgate.api("POST", "/tokens", body)).json
+    path = f"/tokens/{made['id']}"
+    async with visiting(callgate) as ada:
+        opened = hidden(await ada.get(path))
+        await callgate.api("GET", "/calls", token=made["token"])  # using it changes nothing of it
+        assert hidden(await ada.get(path)) == opened
+        await callgate.api("DELETE", path)
+        refused = await ada.post(f"{path}/revoke", {"typed": "billing", **opened})
+        assert refused.status == 412, refused.text
+        assert "Revoked the API token billing. admin-token, api" in refused.text
 
 
 @pytest.mark.parametrize("seen_at", ["", "yesterday", "9" * 100])

@@ -8,11 +8,15 @@ from typing import Any
 from aiohttp import web
 
 from service.admin.organizations.organizations import organization_version
+from service.admin.people.admins import admin_version
+from service.admin.people.tokens import token_version
 from service.admin.phone_numbers.phone_numbers import number_version
 from service.admin.requests.versions import Expected
 from service.domain.instants import parse_instant
 from service.domain.organizations import Organization
+from service.domain.people import Admin
 from service.domain.phone_numbers import PhoneNumber
+from service.store.people.tokens import ApiToken
 from service.web.panel.kit.forms import Form
 from service.web.panel.kit.visit import Visit
 
@@ -36,11 +40,17 @@ class UpdateReader:
 UPDATES = web.AppKey("UPDATES", UpdateReader)
 
 
-def object_version(found: Organization | PhoneNumber) -> str:
+def object_version(found: Organization | PhoneNumber | Admin | ApiToken) -> str:
     """For the hidden field `version`."""
-    if isinstance(found, Organization):
-        return organization_version(found)
-    return number_version(found)
+    match found:
+        case Organization():
+            return organization_version(found)
+        case PhoneNumber():
+            return number_version(found)
+        case Admin():
+            return admin_version(found)
+        case ApiToken():
+            return token_version(found)
 
 
 def exact(instant: datetime | None) -> str:

@@ -163,8 +163,13 @@ class PeoplePages:
         return await fill_in(visit, "people/page.html", act, **await self.context(visit, admin))
 
     async def enable(self, visit: Visit) -> web.Response:
-        admin = await self.people.enable(visit.actor, visit.id("admin_id"))
-        return await self.back(visit, admin, f"{admin.name} may sign in again.")
+        admin = await self.admin(visit)
+
+        async def act(_form: Form) -> web.Response:
+            await self.people.enable(visit.actor, admin.id)
+            return await self.back(visit, admin, f"{admin.name} may sign in again.")
+
+        return await fill_in(visit, "people/page.html", act, **await self.context(visit, admin))
 
     async def revoke(self, visit: Visit) -> web.Response:
         admin = await self.admin(visit)
