@@ -100,6 +100,11 @@ class People:
         actor.require_admin()
         return await store.list_page(self.pool, after=after, limit=limit)
 
+    async def count(self, actor: Actor) -> int:
+        """How many admins there are, disabled ones among them."""
+        actor.require_admin()
+        return await store.count(self.pool)
+
     async def get(self, actor: Actor, admin_id: UUID) -> Admin:
         """One admin: admins may read all, others only themselves. Raises `NotFoundError`."""
         found = await store.find(self.pool, admin_id)

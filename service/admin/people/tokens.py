@@ -131,6 +131,11 @@ class Tokens:
         actor.require_admin()
         return await store.list_page(self.pool, after=after, limit=limit)
 
+    async def count(self, actor: Actor) -> int:
+        """How many tokens there are, revoked and expired ones among them."""
+        actor.require_admin()
+        return await store.count(self.pool)
+
     async def get(self, actor: Actor, token_id: UUID) -> ApiToken:
         """One token. Raises `NotFoundError`."""
         actor.require_admin()

@@ -28,6 +28,10 @@ class UnknownNumbers:
     ) -> list[UnknownNumber]:
         return await store.list_page(self.pool, ignored=ignored, after=after, limit=limit)
 
+    async def count(self, *, ignored: bool) -> int:
+        """How many are ignored, or not; counted as far as the store says."""
+        return await store.count(self.pool, ignored=ignored)
+
     async def claim(
         self, actor: Actor, vapi_phone_number_id: str, values: Mapping[str, Any]
     ) -> PhoneNumber:

@@ -27,6 +27,8 @@ WHERE $1::uuid IS NULL
 ORDER BY name_key LIMIT $2
 """
 
+COUNT = "SELECT count(*) FROM callgate.admins"
+
 FIND_HASH = "SELECT password_hash FROM callgate.admins WHERE id = $1"
 
 IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM callgate.admins)"
@@ -90,6 +92,12 @@ async def find_by_subject(database: Pool | Connection, subject: str) -> Admin | 
 async def list_page(pool: Pool, *, after: UUID | None, limit: int) -> list[Admin]:
     """Admins by name, after the one with the id `after`."""
     return [Admin(**dict(row)) for row in await pool.fetch(LIST, after, limit)]
+
+
+async def count(pool: Pool) -> int:
+    """How many admins there are, disabled ones among them."""
+    found: int = await pool.fetchval(COUNT)
+    return found
 
 
 async def find_hash(database: Pool | Connection, admin_id: UUID) -> str | None:

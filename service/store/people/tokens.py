@@ -29,6 +29,8 @@ FIND = COLUMNS + "WHERE id = $1"
 
 LIST = COLUMNS + "WHERE ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2"
 
+COUNT = "SELECT count(*) FROM callgate.api_tokens"
+
 INSERT = """
 INSERT INTO callgate.api_tokens (
     name, token_hash, role, scopes, created_by, expires_at, parent_id, admin_id)
@@ -109,6 +111,12 @@ async def find(database: Pool | Connection, token_id: UUID) -> ApiToken | None:
 
 async def list_page(pool: Pool, *, after: UUID | None, limit: int) -> list[ApiToken]:
     return [token_of(row) for row in await pool.fetch(LIST, after, limit)]
+
+
+async def count(pool: Pool) -> int:
+    """How many tokens there are, revoked and expired ones among them."""
+    found: int = await pool.fetchval(COUNT)
+    return found
 
 
 async def insert(

@@ -36,6 +36,14 @@ WHERE (u.ignored_at IS NOT NULL) = $1
     + "ORDER BY u.last_seen_at DESC, u.vapi_phone_number_id DESC LIMIT $4"
 )
 
+COUNT = (
+    "SELECT count(*) FROM (SELECT FROM callgate.unknown_numbers u "  # noqa: S608 - constants
+    "WHERE (u.ignored_at IS NOT NULL) = $1 AND " + UNREGISTERED + "LIMIT $2) AS found"
+)
+
+MOST_COUNTED = 10_000
+"""How far matching numbers are counted: any number that calls us may add a row."""
+
 LOCK = "SELECT 1 FROM callgate.unknown_numbers WHERE vapi_phone_number_id = $1 FOR UPDATE"
 
 IGNORE = """
@@ -80,6 +88,12 @@ async def list_page(
     """The ignored unknown numbers, or the others, the last caller first."""
     rows = await pool.fetch(LIST, ignored, *(after or (None, None)), limit)
     return [unknown_number_of(row) for row in rows]
+
+
+async def count(pool: Pool, *, ignored: bool) -> int:
+    """How many unknown numbers are ignored, or not; one more than `MOST_COUNTED` stands for more."""
+    found: int = await pool.fetchval(COUNT, ignored, MOST_COUNTED + 1)
+    return found
 
 
 async def lock(connection: Connection, vapi_phone_number_id: str) -> None:

@@ -13,6 +13,7 @@ from service.domain.wording.labels import label_slug
 from service.store.people.tokens import ApiToken
 from service.web.panel.kit.badges import Badge, state_badge
 from service.web.panel.kit.choices import Option
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
@@ -76,8 +77,12 @@ class TokenPages:
         found = await self.tokens.list_page(visit.actor, after=after, limit=PAGE_SIZE + 1)
         shown = found[:PAGE_SIZE]
         more = visit.here(after=shown[-1].id) if len(found) > PAGE_SIZE else None
+        total = await self.tokens.count(visit.actor)
         return await visit.show(
-            "tokens/list.html", rows=[TokenRow(token) for token in shown], more=more
+            "tokens/list.html",
+            rows=[TokenRow(token) for token in shown],
+            total=describe_total(total, "token"),
+            more=more,
         )
 
     async def new(self, visit: Visit) -> web.Response:

@@ -8,7 +8,8 @@ from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.domain.errors import NotFoundError
 from service.inputs.ids import canonical_id, is_vapi_id
-from service.store.phone_numbers.unknown_numbers import UnknownNumber
+from service.store.phone_numbers.unknown_numbers import MOST_COUNTED, UnknownNumber
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
@@ -70,9 +71,12 @@ class UnknownNumberPages:
             cursor = write_cursor(
                 shown[-1].last_seen_at.isoformat(), shown[-1].vapi_phone_number_id
             )
+        total = await self.unknown.count(ignored=ignored)
+        noun = "ignored number" if ignored else "unknown number"
         return await visit.show(
             "unknown_numbers/list.html",
             rows=[UnknownNumberRow(unknown) for unknown in shown],
+            total=describe_total(total, noun, most=MOST_COUNTED),
             ignored=ignored,
             more=visit.here(cursor=cursor) if cursor else None,
         )

@@ -10,6 +10,7 @@ from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.ids import find_uuid
 from service.domain.people import ROLES, Admin, Role
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
@@ -89,7 +90,8 @@ class PeoplePages:
         shown = found[:PAGE_SIZE]
         more = visit.here(after=shown[-1].id) if len(found) > PAGE_SIZE else None
         rows = [admin_row(visit, admin) for admin in shown]
-        return await visit.show("people/list.html", rows=rows, more=more)
+        total = describe_total(await self.people.count(visit.actor), "admin")
+        return await visit.show("people/list.html", rows=rows, total=total, more=more)
 
     async def new(self, visit: Visit) -> web.Response:
         values = {"role": "viewer"}
