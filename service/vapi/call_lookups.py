@@ -2,7 +2,7 @@
 
 A flood of blocked calls would otherwise take the budget of requests for a `GET /call/{id}` each. While
 look-ups wait for the budget, all that wait are answered by the newest calls of Vapi's list; those that
-it does not show are requested alone.
+it does not show are requested alone, and so are all if Vapi fails to list them.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from service.vapi.errors import VapiError, VapiThrottledError, VapiUnauthorizedError
 
 LIST_FROM = 3
 """So many look-ups that wait together are answered by a list."""
@@ -26,7 +28,7 @@ ReadList = Callable[[int], Awaitable[Mapping[str, dict[str, Any]]]]
 
 @dataclass(slots=True)
 class Lookup:
-    """A look-up that waits. `alone`: the list did not show the call."""
+    """A look-up that waits. `alone`: the list did not show the call, or could not be read."""
 
     vapi_call_id: str
     answer: asyncio.Future[dict[str, Any]]
@@ -107,18 +109,27 @@ class CallLookups:
         return batch
 
     async def ask(self, batch: list[Lookup]) -> None:
-        """Make one request, and answer those who wait for it."""
+        """Make one request, and answer those who wait for it.
+
+        A list that is too large, late or broken says nothing about one call, and would fail again on
+        each retry. A refused key or a spent budget would fail each request alone as well.
+        """
         try:
-            if len(batch) == 1:
-                call_id = batch[0].vapi_call_id
-                found = {call_id.lower(): await self.read_one(call_id)}
-            else:
-                found = dict(await self.read_list(MOST_LISTED))
+            found = await self.request(batch)
         except Exception as exc:
-            fail(batch, exc)
-            return
+            if len(batch) == 1 or not is_of_list(exc):
+                fail(batch, exc)
+                return
+            found = {}
         for lookup in batch:
             self.settle(lookup, found.get(lookup.vapi_call_id.lower()))
+
+    async def request(self, batch: list[Lookup]) -> Mapping[str, dict[str, Any]]:
+        """The calls of one request by their ids in lower case. Raises a `VapiError`."""
+        if len(batch) > 1:
+            return await self.read_list(MOST_LISTED)
+        call_id = batch[0].vapi_call_id
+        return {call_id.lower(): await self.read_one(call_id)}
 
     def settle(self, lookup: Lookup, call: dict[str, Any] | None) -> None:
         """Answer a look-up; one that the list does not show waits again, for a request of its own."""
@@ -134,6 +145,12 @@ class CallLookups:
             newer.callers += 1  # the older one's: it must not end with the newer one's own
             newer.answer.add_done_callback(lambda done: copy(done, lookup.answer))
         self.start()
+
+
+def is_of_list(error: Exception) -> bool:
+    """Whether the same calls may be read one by one although their list could not be."""
+    hopeless = isinstance(error, VapiUnauthorizedError | VapiThrottledError)
+    return isinstance(error, VapiError) and not hopeless
 
 
 def fail(lookups: Iterable[Lookup], error: Exception) -> None:

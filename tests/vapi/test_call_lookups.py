@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -10,7 +11,12 @@ from pydantic import SecretStr
 from service.domain.priority import Priority
 from service.sandbox.server import SandboxVapi
 from service.vapi.client import VapiClient
-from service.vapi.errors import VapiNotFoundError, VapiUnavailableError
+from service.vapi.errors import (
+    VapiNotFoundError,
+    VapiThrottledError,
+    VapiUnauthorizedError,
+    VapiUnavailableError,
+)
 
 
 class Turnstile:
@@ -78,14 +84,52 @@ async def test_calls_that_the_list_does_not_show_are_requested_alone(
     assert len(vapi.requests("GET /call/*")) == 2
 
 
-async def test_an_error_reaches_every_caller_and_nothing_more(
-    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+@pytest.mark.parametrize("fault", [{"status": 502}, {"status": 400}, {"stall": 30.0}])
+async def test_a_list_that_fails_fails_no_call(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile, fault: dict[str, Any]
+) -> None:
+    """The list fails always, so a retry of the whole batch never succeeds."""
+    ids = live_calls(vapi, 6)
+    failing = vapi.fail("GET /call", **fault)
+    client.timeout = aiohttp.ClientTimeout(0.5)
+    waiting = asyncio.create_task(answers(client, [*ids, "no-such-call"]))
+    await asyncio.sleep(0)
+    turnstile.open.set()
+    *found, unknown = await waiting
+    assert [call["id"] for call in found if isinstance(call, dict)] == ids
+    assert isinstance(unknown, VapiNotFoundError)
+    assert failing.hits == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, VapiUnauthorizedError), (429, VapiThrottledError)]
+)
+async def test_a_refused_key_or_a_spent_budget_reaches_every_caller(
+    vapi: SandboxVapi,
+    client: VapiClient,
+    turnstile: Turnstile,
+    status: int,
+    error: type[Exception],
 ) -> None:
     ids = live_calls(vapi, 6)
-    vapi.fail_next("GET /call", status=502)
+    vapi.fail_next("GET /call", status=status)
+    waiting = asyncio.create_task(answers(client, ids))
+    await asyncio.sleep(0)
     turnstile.open.set()
-    assert {type(one) for one in await answers(client, ids)} <= {VapiUnavailableError, dict}
+    assert {type(one) for one in await waiting} == {error}
+    assert [request.path for request in vapi.requests()] == ["/call"]
     assert all(isinstance(one, dict) for one in await answers(client, ids))
+
+
+async def test_a_list_and_a_call_that_fail_end_with_an_error(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    ids = live_calls(vapi, 4)
+    vapi.fail("GET /call*", status=502)
+    turnstile.open.set()
+    async with asyncio.timeout(10):
+        assert {type(one) for one in await answers(client, ids)} == {VapiUnavailableError}
+    assert len(vapi.requests("GET /call*")) <= 2 * len(ids)
 
 
 async def test_a_caller_that_gives_up_takes_no_other_along(
