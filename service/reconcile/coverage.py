@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from service.domain.coverage.coverage import Answering, AtVapi
+from service.inputs.urls import same_url
 from service.reconcile.steps.remedies import describe_object
 from service.reconcile.steps.route import Bound, route_of, who_answers
 from service.vapi.bindings import FALLBACK
@@ -20,7 +21,7 @@ def at_vapi(desired_url: str, number: PhoneNumberView, bound: Bound) -> AtVapi:
     return AtVapi(
         asks=who_answers(number) == "assistant_request",
         reaches_us=route.reaches_us,
-        number_is_ours=number.url == desired_url,
+        number_is_ours=same_url(number.url, desired_url),
         why_not=tuple(one.why for one in route.listeners if not one.ours and one.level != "tool"),
         remedy=route.remedy,
         answering=tuple(answering(desired_url, number, bound)),
@@ -74,5 +75,5 @@ def answering_one(
         controllable=plan.get("controlEnabled") is not False,
         tells_early=not sent or bool(EARLY & set(sent)),
         versions=versions,
-        ours=view.url == desired_url,
+        ours=same_url(view.url, desired_url),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.domain.fingerprint import fingerprint
 from service.domain.phone_numbers import Cause, FieldDrift
+from service.inputs.urls import same_url
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
 from service.reconcile.steps.webhook_fields import (
     Server,
@@ -119,7 +120,7 @@ def posts_to_us(desired: DesiredWebhook, observed: Server | None, applied: Appli
     """Whether a block posts to us, by the current URL or by the one that we wrote last."""
     last = (applied or {}).get("url")
     url = (observed or {}).get("url")
-    return is_ours(desired, observed) or (last is not None and url == last)
+    return is_ours(desired, observed) or (last is not None and same_url(url, last))
 
 
 def way_back(

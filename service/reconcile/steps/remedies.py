@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from service.inputs.urls import same_url
 from service.vapi.resources import PhoneNumberView
 
 Level = Literal[
@@ -37,7 +38,7 @@ def remedy(
     falls_through = falls_through or any(
         source.url is not None and source.clearable for source in shadows
     )
-    if falls_through and number.url != desired_url:
+    if falls_through and not same_url(number.url, desired_url):
         what = describe_object("phone number", number.name, number.id)
         steps.append(f"Set `server.url` of {what} to {desired_url}: syncing the number does that.")
     return " ".join(dict.fromkeys(steps))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from service.inputs.urls import same_url
 from service.reconcile.steps.remedies import Level, Source, capital, describe_object, remedy
 from service.vapi.resources import (
     AssistantView,
@@ -201,7 +202,7 @@ def assistant_source(assistant_id: str, assistants: Mapping[str, AssistantView])
 
 def listener_of(source: Source, desired_url: str) -> EventListener:
     """The listener that a source makes."""
-    ours = source.url == desired_url
+    ours = same_url(source.url, desired_url)
     if source.url is None:
         why = f"{capital(source.what)} may have a server of its own: {source.unread}."
     elif ours:
@@ -222,7 +223,7 @@ def number_listener(number: PhoneNumberView, desired_url: str, events: Events) -
         "assistant-request": "No assistant, squad or workflow is bound: Vapi asks which one answers.",
         "call events": "The phone number's server gets the events that nothing overrides.",
     }[events]
-    ours = number.url == desired_url
+    ours = same_url(number.url, desired_url)
     return EventListener("phone_number", number.id, number.name, number.url, ours, events, why)
 
 
@@ -247,9 +248,8 @@ def tool_listeners(
             why = f"{what} has a server of its own."
         else:
             continue
-        found.append(
-            EventListener("tool", tool_id, name, url, url == desired_url, "tool calls", why)
-        )
+        ours = same_url(url, desired_url)
+        found.append(EventListener("tool", tool_id, name, url, ours, "tool calls", why))
     return tuple(dict.fromkeys(found))
 
 

@@ -14,6 +14,7 @@ from service.reconcile.steps.applied import (
     applied_of,
     cause_of,
     is_rotation,
+    posts_to_us,
     secret_form,
 )
 
@@ -124,3 +125,10 @@ def test_a_secret_that_is_shown_needs_no_memory() -> None:
     sent = webhook_fields.merged(DESIRED, None)
     assert secret_form(DESIRED, sent) is None
     assert applied_of(DESIRED)["secret"] == fingerprint("new-secret")
+
+
+def test_the_url_that_we_wrote_last_is_known_in_any_spelling() -> None:
+    """Released after the webhook's URL moved: Vapi shows the old one, spelled its own way."""
+    former = applied_of(DesiredWebhook("https://Old.example.net:443/hook", None))
+    assert posts_to_us(DESIRED, {"url": "https://old.example.net/hook"}, former)
+    assert not posts_to_us(DESIRED, {"url": "https://old.example.net/other"}, former)
