@@ -80,6 +80,28 @@ async def test_an_assistant_that_was_deleted_is_found_by_the_sweep(
     assert "numbers_unanswered" not in await kinds(callgate)
 
 
+async def test_an_assistant_that_a_number_had_once_is_not_missed(
+    start_replica: Any, vapi: SandboxVapi
+) -> None:
+    """The organization's server answers now; the former assistant only goes back with a release."""
+    callgate = await start_replica(callgate_reconcile_interval=0)
+    assistant = vapi.add_assistant(name="Order taker")["id"]
+    vapi_id = vapi.add_number(provider="vapi", assistantId=assistant)["id"]
+    owner = await owner_of(callgate, forward_url="https://crm.example.com/calls")
+    number = await callgate.add_number(owner, vapi_id, gate="request")
+    place = f"/phone-numbers/{number['id']}"
+    assert (await callgate.api("GET", place)).json["answer_with"] == {"assistantId": assistant}
+    await callgate.api("PATCH", place, {"answer_with": None})
+    vapi.assistants.remove(assistant)
+    await callgate.api("POST", "/reconcile", {"dry_run": True})
+    assert await unanswered(callgate, number) is None
+    assert "numbers_unanswered" not in await kinds(callgate)
+    await callgate.api("POST", f"{place}/sync")
+    assert await unanswered(callgate, number) is None
+    await callgate.api("PATCH", f"/organizations/{owner}", {"forward_url": None})
+    assert await unanswered(callgate, number) == "nothing"
+
+
 async def test_a_call_that_vapi_could_not_connect_is_not_shown_as_well(
     callgate: Replica, vapi: SandboxVapi, pool: Pool
 ) -> None:

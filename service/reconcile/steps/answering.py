@@ -23,9 +23,12 @@ class Answerers:
 async def find_answer(
     claim: WebhookClaim, number: PhoneNumberView, known: Answerers
 ) -> AnswerFacts:
-    """Whether something is attached to the number, and the target of its answer that Vapi lacks."""
+    """Whether something is attached to the number, and the target of its answer that Vapi lacks.
+
+    The bindings that a release restores answer no call before it.
+    """
     attached = bindings_of(number.raw)
-    answer: Mapping[str, Any] = attached or claim.answer_with or claim.kept.unbound or {}
+    answer: Mapping[str, Any] = attached or claim.answer_with or {}
     for field, kind in BINDING_KINDS.items():
         target = answer.get(field)
         if not isinstance(target, str):
