@@ -46,7 +46,7 @@ def build_reconciling(
     vault = open_vault(settings)
     writer = Writer(pool, observer, desired, vault)
     assistants = AssistantWebhooks(pool, writer, desired)
-    key = fingerprint(settings.vapi_api_key.get_secret_value())
+    key = KeyGuard(pool, client, fingerprint(settings.vapi_api_key.get_secret_value()))
     number_pass = NumberPass(
         pool,
         observer,
@@ -61,7 +61,7 @@ def build_reconciling(
     )
     reconciler = Reconciler(pool, observer, number_pass, Release(writer, assistants, desired))
     sweeper = Sweeper(pool, client, reconciler, settings.callgate_reconcile_max_changes)
-    return Reconciling(reconciler, sweeper, KeyGuard(pool, client, key), metrics, vault)
+    return Reconciling(reconciler, sweeper, key, metrics, vault)
 
 
 def build_loops(core: Core, parts: Reconciling) -> list[BackgroundLoop]:

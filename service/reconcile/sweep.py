@@ -145,7 +145,7 @@ class Sweeper:
                 await sweeps.advance(self.pool, sweep_id, found.checked)
                 ask.progress("look", min(found.checked, registered), registered)
         except VapiUnauthorizedError as exc:
-            await self.reconciler.number_pass.refuse_key()
+            await self.reconciler.number_pass.key.note_refused()
             raise KeyRefusedError(str(exc)) from None
         except VapiError as exc:
             raise VapiAwayError(f"{exc} Nothing was changed.") from None

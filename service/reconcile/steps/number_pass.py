@@ -10,6 +10,7 @@ from service.domain.reconcile import PassResult, WebhookClaim
 from service.domain.standing import AccessStanding
 from service.reconcile.desired import DesiredWebhook
 from service.reconcile.failures import failed_result, unkept_result
+from service.reconcile.key_guard import KeyGuard
 from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
@@ -28,11 +29,10 @@ from service.reconcile.steps.number_plan import NumberChange, NumberPlan, after,
 from service.reconcile.steps.writer import Target, Writer
 from service.store.phone_numbers.unanswered import record_answers
 from service.store.pool import Pool
-from service.store.reconcile import claims, state
+from service.store.reconcile import claims
 from service.vapi.errors import VapiError, VapiRejectedError, VapiUnauthorizedError
 from service.vapi.resources import PhoneNumberView
 
-KEY_RETRY_SECONDS = 30.0
 SECOND_LOOK_SECONDS = 5.0
 AFTERWARDS_SECONDS = 0.02
 """How long after an entitlement's end to check: by then it has ended by any clock's rounding."""
@@ -47,7 +47,7 @@ def earlier(first: float | None, second: float) -> float:
 class NumberPass:
     """Brings one number to the desired state under a claim.
 
-    `on_assistants` and `enforcing` as in `DesiredNumber`; `key` is the private key's fingerprint.
+    `on_assistants` and `enforcing` as in `DesiredNumber`; `key` records that Vapi refuses it.
     """
 
     pool: Pool
@@ -57,7 +57,7 @@ class NumberPass:
     assistants: AssistantWebhooks
     desired: DesiredWebhook
     metrics: ReconcileMetrics
-    key: str
+    key: KeyGuard
     on_assistants: bool = True
     enforcing: bool = True
 
@@ -204,12 +204,8 @@ class NumberPass:
     async def failed(self, exc: VapiError, claim: WebhookClaim) -> PassResult:
         """The result of a failed pass; a refused key concerns all numbers, so it is recorded."""
         if isinstance(exc, VapiUnauthorizedError):
-            await self.refuse_key()
+            await self.key.note_refused()
         return failed_result(exc, claim, random.random())  # noqa: S311
-
-    async def refuse_key(self) -> None:
-        """Tell all replicas that Vapi refuses our key, so that they stop asking for a while."""
-        await state.refuse_key(self.pool, self.key, KEY_RETRY_SECONDS)
 
 
 def first_changes(plan: NumberPlan) -> list[NumberChange]:

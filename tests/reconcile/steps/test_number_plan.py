@@ -17,6 +17,7 @@ from service.domain.priority import Priority
 from service.domain.reconcile import KeptFields, PassResult, WebhookClaim
 from service.domain.standing import AccessStanding
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
+from service.reconcile.key_guard import KeyGuard
 from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
@@ -203,7 +204,7 @@ def pass_over(
         AssistantWebhooks(stub, writer, WEBHOOK),
         WEBHOOK,
         ReconcileMetrics(),
-        "key",
+        KeyGuard(stub, stub, "key"),
         on_assistants,
         enforcing,
     )
