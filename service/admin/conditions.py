@@ -18,17 +18,16 @@ from service.domain.phone_numbers import Pause
 from service.domain.wording.labels import format_count, format_utc
 from service.store import doctor, roles
 from service.store.bounded import at_most
-from service.store.calls import metrics, unanswered
-from service.store.calls.claims import count_recent_claims
+from service.store.calls import metrics
+from service.store.calls.claims import count_claimed
 from service.store.people import sessions
 from service.store.phone_numbers import transfers
-from service.store.phone_numbers.successors import count_successors
+from service.store.phone_numbers.concerned import NUMBER_CONDITIONS, count_concerned
 from service.store.phone_numbers.unanswered import count_unanswered
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
 from service.store.reconcile.lists import ListFaults, find_list_faults
 from service.store.reconcile.sealing import count_lost
-from service.store.reconcile.secrets import count_hidden_secrets
 from service.store.reconcile.state import Reconciliation
 from service.store.vault import Vault
 
@@ -105,18 +104,24 @@ async def read_answers(pool: Pool) -> list[Condition]:
     found = []
     if count := await count_unanswered(pool):
         found.append(condition("numbers_unanswered", numbers=format_numbers(count)))
-    if count := await unanswered.count_numbers(pool):
+    if count := await count_concerned(pool, "calls_unanswered"):
         found.append(condition("calls_unanswered", numbers=format_numbers(count)))
     return found
 
 
-async def hangup_conditions(pool: Pool) -> list[Condition]:
-    """Blocked calls of the last day whose end is not confirmed, by the state of their hang-up."""
+async def call_conditions(pool: Pool) -> list[Condition]:
+    """Calls of the last day whose end is not confirmed, or which two organizations claim."""
     since = await doctor.get_day_start(pool)
     named = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return [
-        condition(f"hangups_{name}", calls=format_count(count, "call", "calls"), since=named)
+    counts = {
+        f"hangups_{name}": count
         for name, count in sorted((await doctor.count_hangups(pool, since)).items())
+    }
+    counts["call_claimed_twice"] = await count_claimed(pool, since)
+    return [
+        condition(kind, calls=format_count(count, "call", "calls"), since=named)
+        for kind, count in counts.items()
+        if count
     ]
 
 
@@ -128,7 +133,14 @@ def hole_conditions(counts: Sequence[HoleCount]) -> Iterator[Condition]:
             holes.setdefault(count.hole.kind, count)
     for count in holes.values():
         hole = count.hole
-        yield condition("coverage_hole", hole=hole.text, remedy=hole.remedy, numbers=count.numbers)
+        listed = hole.kind in NUMBER_CONDITIONS
+        yield condition(
+            "coverage_hole",
+            hole=hole.text,
+            remedy=hole.remedy,
+            numbers=count.numbers,
+            link=f"numbers?condition={hole.kind}" if listed else "numbers",
+        )
 
 
 def is_silent(count: HoleCount) -> bool:
@@ -167,19 +179,16 @@ class StoredConditions:
         row = await state.get(self.pool)
         found = [one for one in reconcile_conditions(row, self.key) if self.is_watched(one)]
         found += list_conditions(await find_list_faults(self.pool))
-        if moved := await count_successors(self.pool):
+        if moved := await count_concerned(self.pool, "numbers_moved"):
             found.append(condition("numbers_moved", numbers=format_numbers(moved)))
-        if hidden := await count_hidden_secrets(self.pool):
+        if hidden := await count_concerned(self.pool, "former_secrets_hidden"):
             found.append(condition("former_secrets_hidden", numbers=format_numbers(hidden)))
         fought, _ = await states.count_special(self.pool)
         by_state = await states.count_by_state(self.pool)
         late = bool(await doctor.list_unhealthy(self.pool, "pending", 1))
         found += (one for one in number_conditions(by_state, fought, late) if self.is_watched(one))
         found += await read_answers(self.pool)
-        found += await hangup_conditions(self.pool)
-        if claimed := await count_recent_claims(self.pool):
-            calls = format_count(claimed, "call", "calls")
-            found.append(condition("call_claimed_twice", calls=calls))
+        found += await call_conditions(self.pool)
         if waiting := await metrics.count_waiting_numbers(self.pool):
             found.append(condition("unknown_numbers", numbers=format_numbers(waiting)))
         if await roles.is_too_powerful(self.pool):

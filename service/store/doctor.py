@@ -45,15 +45,6 @@ RELEASING = """
 SELECT count(*) FROM callgate.phone_numbers WHERE released_at < now() - interval '10 minutes'
 """
 
-# Numbers without a call in a week while other numbers had calls.
-SILENT = """
-SELECT count(*) FROM callgate.webhook_states s
-JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
-WHERE n.released_at IS NULL AND s.state = 'in_sync' AND n.created_at < now() - interval '7 days'
-    AND NOT EXISTS (SELECT FROM callgate.calls c WHERE c.phone_number_id = n.id)
-    AND EXISTS (SELECT FROM callgate.calls WHERE created_at > now() - interval '7 days')
-"""
-
 HANGUPS = """
 SELECT hangup_state AS state, count(*) AS calls FROM callgate.calls
 WHERE hangup_state IN ('failed', 'unconfirmed') AND created_at >= $1
@@ -153,11 +144,6 @@ async def list_paused(pool: Pool, limit: int) -> list[PausedNumber]:
 async def count_releasing(pool: Pool) -> int:
     """Released numbers whose previous webhook is still not restored."""
     return int(await pool.fetchval(RELEASING))
-
-
-async def count_silent(pool: Pool) -> int:
-    """Numbers in sync for a week without any call, while other numbers had calls."""
-    return int(await pool.fetchval(SILENT))
 
 
 DAY_BEGAN = "SELECT date_trunc('hour', now(), 'UTC') - interval '23 hours'"

@@ -14,6 +14,9 @@ from service.web.panel.kit.visit import csrf_of
 from tests.support.people import add_admin, sign_in
 from tests.support.service import Replica
 
+INNER = re.compile(r"<table.*?</table>", re.DOTALL)
+ROW = re.compile(r"<tr[ >]")
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -88,3 +91,18 @@ async def visiting(
     await add_admin(pool, name, role)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield Visitor(session, callgate.url, await sign_in(pool, name))
+
+
+async def rows_of(ada: Visitor, path: str) -> int:
+    """How many rows a list has over all its pages."""
+    found, place = 0, path.replace("&amp;", "&")
+    while True:
+        shown: Shown = await ada.get(place)
+        assert shown.status == 200, (place, shown.text)
+        # An entry of the audit holds a table of its own.
+        body = INNER.sub("", shown.body.partition('<tbody id="rows"')[2])
+        found += len(ROW.findall(body.partition("</tbody>")[0]))
+        more = re.search(r'id="more"[^>]*><a[^>]*href="/admin([^"]+)"', shown.body)
+        if more is None:
+            return found
+        place = more[1].replace("&amp;", "&")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from service.admin.conditions import hangup_conditions
+from service.admin.conditions import call_conditions
 from service.admin.doctor.check import (
     DISK,
     PLUGINS,
@@ -244,12 +244,12 @@ class Doctor:
             yield DoctorFinding.ok("secrets", "One webhook secret, and no other is in use.")
 
     async def hangups(self) -> AsyncIterator[DoctorFinding]:
-        """Blocked calls ended."""
+        """Blocked calls ended, and no call is claimed for two organizations."""
         assert self.pool is not None
-        unconfirmed = await hangup_conditions(self.pool)
-        for found in unconfirmed:
+        conditions = await call_conditions(self.pool)
+        for found in conditions:
             yield DoctorFinding.of("hangups", found)
-        if not unconfirmed:
+        if not any(one.kind.startswith("hangups_") for one in conditions):
             yield DoctorFinding.ok("hangups", "Every hang-up of the last 24 hours is confirmed.")
 
 

@@ -17,6 +17,7 @@ from service.domain.phone_numbers import Pause, SyncState
 from service.domain.wording.labels import format_count
 from service.settings import Settings
 from service.store import doctor as store
+from service.store.phone_numbers.concerned import count_concerned
 from service.store.pool import Pool
 from service.store.reconcile import state as reconciliation
 from service.store.reconcile import states as webhook_states
@@ -61,7 +62,7 @@ async def examine_numbers(pool: Pool) -> AsyncIterator[DoctorFinding]:
     if releasing := await store.count_releasing(pool):
         found = condition("numbers_releasing", numbers=format_numbers(releasing))
         yield DoctorFinding.of("numbers", found)
-    if silent := await store.count_silent(pool):
+    if silent := await count_concerned(pool, "numbers_silent"):
         found = condition("numbers_silent", numbers=format_numbers(silent))
         yield DoctorFinding.of("numbers", found)
 

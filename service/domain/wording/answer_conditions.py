@@ -18,8 +18,8 @@ ANSWER_KINDS = (
         "warning",
         "The last allowed call of the last 24 hours was not answered: {numbers}.",
         "Vapi ended an allowed call without an answer, and no later call of the number was answered.",
-        "Open the calls: each names Vapi's reason. Correct the number's answer or the organization's "
-        "server.",
-        "calls?unanswered=true",
+        "Open the numbers and their last calls, which name Vapi's reason. Correct the number's answer "
+        "or the organization's server.",
+        "numbers?condition=calls_unanswered",
     ),
 )

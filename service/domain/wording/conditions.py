@@ -125,7 +125,7 @@ RECONCILE_KINDS = (
         "Changed repeatedly by another system: {numbers}.",
         "Another system keeps changing a webhook, so Callgate stopped repairing it.",
         "Find the system that writes to Vapi and stop it; then sync the number.",
-        "numbers?sync_state=drifted",
+        "numbers?condition=numbers_fought",
     ),
     ConditionKind(
         "numbers_missing",
@@ -174,7 +174,7 @@ RECONCILE_KINDS = (
         "{number} is paused by {by}: {reason} (since {since}, until {until}).",
         "An admin paused one number; nothing is changed at Vapi for it.",
         "Resume it on its page under Numbers when the pause is no longer needed.",
-        "numbers?sync_state=paused",
+        "numbers?paused=true",
         doctor_only=True,
     ),
     ConditionKind(
@@ -192,7 +192,7 @@ RECONCILE_KINDS = (
         "In sync for a week without a single call: {numbers}.",
         "Other numbers had calls; these may not reach Callgate.",
         "If they have calls, see where Vapi sends their events: on their pages under Numbers.",
-        "numbers?sync_state=in_sync",
+        "numbers?condition=numbers_silent",
         doctor_only=True,
     ),
     ConditionKind(
@@ -249,7 +249,7 @@ CALL_KINDS = (
         "messages are altered on their way.",
         "See the steps of these calls; if no number moved between organizations meanwhile, rotate "
         "VAPI_WEBHOOK_SECRET.",
-        "calls",
+        "calls?claimed_since={since}",
     ),
     ConditionKind(
         "unknown_numbers",
@@ -265,7 +265,7 @@ CALL_KINDS = (
         "{hole} Numbers concerned: {numbers}.",
         "Blocked calls of some kind may get through, or paying ones may fail.",
         "{remedy}",
-        "numbers",
+        "{link}",
     ),
     ConditionKind(
         "trials_ending",
@@ -273,6 +273,6 @@ CALL_KINDS = (
         "Trials that end within 7 days: {trials}.",
         "Calls of these organizations are blocked when the trial ends, unless a plan follows.",
         "Talk to the customers, or extend the trials.",
-        "organizations",
+        "organizations?trial=ending",
     ),
 )

@@ -23,7 +23,7 @@ VAPI_KINDS = (
         "number.",
         "Open the number and link it to its new id, if it still belongs to the organization; or remove "
         "it here.",
-        "numbers?sync_state=missing",
+        "numbers?condition=numbers_moved",
     ),
     ConditionKind(
         "former_secrets_hidden",
@@ -32,7 +32,7 @@ VAPI_KINDS = (
         "A release restores such a webhook without its secret, so its server may refuse Vapi's "
         "messages.",
         "Keep copies of these secrets, and set them again at Vapi after a release.",
-        "numbers",
+        "numbers?condition=former_secrets_hidden",
     ),
     ConditionKind(
         "transfers_in_circle",

@@ -82,9 +82,9 @@ SELECT now() AS now, array(
 """
 MOST_CONTESTED = 20_000
 
-COUNT_RECENT = """
-SELECT count(DISTINCT vapi_call_id) FROM callgate.call_claims
-WHERE created_at > now() - interval '24 hours'
+COUNT_CLAIMED = """
+SELECT count(*) FROM callgate.calls WHERE vapi_call_id IN (
+    SELECT vapi_call_id FROM callgate.call_claims WHERE created_at >= $1)
 """
 
 
@@ -235,6 +235,6 @@ async def change_owner(pool: Pool, call: NewCall) -> bool:
     return True
 
 
-async def count_recent_claims(pool: Pool) -> int:
-    """Calls of the last day that messages claimed for two organizations."""
-    return int(await pool.fetchval(COUNT_RECENT))
+async def count_claimed(pool: Pool, since: datetime) -> int:
+    """Calls that messages since then claimed for two organizations."""
+    return int(await pool.fetchval(COUNT_CLAIMED, since))

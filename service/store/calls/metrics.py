@@ -1,4 +1,4 @@
-"""Counts of calls for the overview, each along an index."""
+"""Counts of calls for the overview and for metrics, each along an index."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +20,14 @@ FROM callgate.calls WHERE blocked AND created_at >= $1 AND created_at < $2 GROUP
 """
 
 LIVE = f"SELECT count(*) FROM callgate.calls WHERE {IS_LIVE}"  # noqa: S608 - a constant
+
+BLOCKED_SECONDS = """
+SELECT gate, percentile_cont(0.5) WITHIN GROUP (ORDER BY lived_seconds) AS median,
+    max(lived_seconds) AS most
+FROM callgate.calls
+WHERE blocked AND lived_seconds IS NOT NULL AND created_at > now() - interval '1 hour'
+GROUP BY gate ORDER BY gate
+"""
 
 TRIALS_ENDING = """
 SELECT t.organization_id, o.name, t.ends_at
@@ -105,3 +113,9 @@ async def count_decided(pool: Pool, since: datetime, until: datetime) -> dict[st
     """The calls that were recorded in a period, by what decided them."""
     rows = await pool.fetch(DECIDED, since, until)
     return {row["policy"]: DecidedCalls(**dict(row)) for row in rows}
+
+
+async def list_blocked_seconds(pool: Pool) -> list[tuple[str, float, float]]:
+    """How long blocked calls of the last hour lasted: gate, median and maximum, in seconds."""
+    rows = await pool.fetch(BLOCKED_SECONDS)
+    return [(row["gate"], row["median"], row["most"]) for row in rows]

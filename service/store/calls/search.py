@@ -44,6 +44,11 @@ FOR_REASON = COLUMNS + "WHERE reason = $6 AND " + PLACE
 IS_LIVE = "status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'"
 NOT_ANSWERED = COLUMNS + f"WHERE $6::text IS NULL AND {IS_UNANSWERED} AND " + PLACE
 LIVE = COLUMNS + f"WHERE $6::text IS NULL AND {IS_LIVE} AND " + PLACE
+IS_CLAIMED = """EXISTS (SELECT FROM callgate.call_claims claim
+        WHERE claim.vapi_call_id = looked.vapi_call_id AND claim.created_at >= $16)"""
+RECENTLY_CLAIMED = """WHERE vapi_call_id IN (
+    SELECT vapi_call_id FROM callgate.call_claims WHERE created_at >= $6) AND """
+CLAIMED = COLUMNS + RECENTLY_CLAIMED + PLACE
 AT_GATE = COLUMNS + "WHERE gate = $6 AND " + PLACE
 UNREGISTERED = COLUMNS + "WHERE vapi_phone_number_id = $6 AND phone_number_id IS NULL AND " + PLACE
 EACH_NUMBER = "SELECT c.* FROM unnest($6::uuid[]) AS n (number_id) CROSS JOIN LATERAL ("
@@ -56,7 +61,8 @@ WHERE ($7::uuid IS NULL OR organization_id = $7) AND ($8::uuid IS NULL OR phone_
     AND ($13::boolean IS NULL OR $13 = coalesce({IS_UNANSWERED}, false))
     AND ($14::text IS NULL OR $14 = {DECIDED_BY})
     AND ($15::text IS NULL OR hangup_state = $15)
-ORDER BY created_at DESC, id DESC LIMIT $16"""
+    AND ($16::timestamptz IS NULL OR {IS_CLAIMED})
+ORDER BY created_at DESC, id DESC LIMIT $17"""
 LOOKED = "SELECT * FROM ("
 COUNT_LOOKED = "SELECT count(*) FROM ("
 FARTHEST = "SELECT created_at, id FROM ("
@@ -70,19 +76,12 @@ LEFT JOIN callgate.phone_numbers n ON n.id = c.phone_number_id
 WHERE c.id = ANY($1::uuid[])
 """
 
-BLOCKED_SECONDS = """
-SELECT gate, percentile_cont(0.5) WITHIN GROUP (ORDER BY lived_seconds) AS median,
-    max(lived_seconds) AS most
-FROM callgate.calls
-WHERE blocked AND lived_seconds IS NOT NULL AND created_at > now() - interval '1 hour'
-GROUP BY gate ORDER BY gate
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Filters on calls; None matches all. `since` and `until` compare when a call was recorded; `live`:
-    under way, or over. `policy`: its verdict decided, see `decider_of`."""
+    under way, or over. `policy`: its verdict decided, see `decider_of`. `claimed_since`: messages since
+    then named another organization, too."""
 
     organization_id: UUID | None = None
     phone_number_id: UUID | None = None
@@ -95,6 +94,7 @@ class CallFilter:
     unanswered: bool | None = None
     policy: str | None = None
     hangup: str | None = None
+    claimed_since: datetime | None = None
 
     @property
     def others(self) -> tuple[object, ...]:
@@ -109,10 +109,11 @@ class CallFilter:
             self.unanswered,
             self.policy,
             self.hangup,
+            self.claimed_since,
         )
 
     def matches(self, call: Call) -> bool:
-        """Whether a call passes the filters; `since` and `until` are ignored."""
+        """Whether a call passes the filters; `since`, `until` and `claimed_since` are ignored."""
         wanted = (
             (self.organization_id, call.organization_id),
             (self.phone_number_id, call.phone_number_id),
@@ -211,6 +212,8 @@ def choose_statement(wanted: CallFilter) -> tuple[str, object]:
         return FOR_REASON, wanted.reason
     if wanted.gate is not None:
         return AT_GATE, wanted.gate
+    if wanted.claimed_since is not None:
+        return CLAIMED, wanted.claimed_since
     if wanted.unanswered:
         return NOT_ANSWERED, None
     if wanted.live:
@@ -292,9 +295,3 @@ async def page_of_one(
     """The one call with this id, if it passes the filters."""
     call = None if after is not None else await find(pool, call_id)
     return CallPage([call] if call is not None and wanted.matches(call) else (), None)
-
-
-async def list_blocked_seconds(pool: Pool) -> list[tuple[str, float, float]]:
-    """How long blocked calls of the last hour lasted: gate, median and maximum, in seconds."""
-    rows = await pool.fetch(BLOCKED_SECONDS)
-    return [(row["gate"], row["median"], row["most"]) for row in rows]

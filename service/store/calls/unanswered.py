@@ -1,26 +1,20 @@
 """Granted calls that ended without an answer: by Vapi's reason for their end."""
 
 from service.domain.calls import UNANSWERED_ENDS
-from service.store.pool import Pool
 
 # The condition of the index calls_unanswered_idx, word by word: else PostgreSQL does not use it.
 IS_UNANSWERED = f"""(NOT blocked AND cut_at IS NULL AND organization_id IS NOT NULL
     AND ended_reason ~ '{UNANSWERED_ENDS}')"""
 
 # A later granted call that was answered ends the problem.
-COUNT_NUMBERS = f"""
-SELECT count(*) FROM (
+LAST_UNANSWERED = f"""
+SELECT failed.phone_number_id FROM (
     SELECT phone_number_id, max(created_at) AS at FROM callgate.calls
     WHERE {IS_UNANSWERED} AND created_at > now() - interval '24 hours'
     GROUP BY phone_number_id) AS failed
-JOIN callgate.phone_numbers n ON n.id = failed.phone_number_id AND n.released_at IS NULL
-WHERE NOT EXISTS (SELECT FROM callgate.calls
+WHERE failed.phone_number_id IS NOT NULL AND NOT EXISTS (SELECT FROM callgate.calls
     WHERE phone_number_id = failed.phone_number_id AND created_at > failed.at AND NOT blocked
         AND ended_at IS NOT NULL AND organization_id IS NOT NULL
         AND NOT coalesce({IS_UNANSWERED}, false))
 """  # noqa: S608 - constants
-
-
-async def count_numbers(pool: Pool) -> int:
-    """Registered numbers whose last granted call of the last 24 hours ended without an answer."""
-    return int(await pool.fetchval(COUNT_NUMBERS))
+"""Numbers whose last granted call of the last 24 hours ended without an answer."""

@@ -9,6 +9,7 @@ from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.inputs.names import parse_query
 from service.inputs.phone_numbers import search_digits
 from service.store.patterns import pattern_of
+from service.store.phone_numbers.concerned import NumberCondition, is_concerned
 from service.store.phone_numbers.phone_numbers import COLUMNS, phone_number_of
 from service.store.phone_numbers.unanswered import IS_UNANSWERED
 from service.store.pool import Pool
@@ -42,6 +43,7 @@ WHERE n.released_at IS NULL
     AND ($5::text IS NULL OR n.number ILIKE $5 OR n.label ILIKE $5 OR n.vapi_phone_number_id ILIKE $5
         OR n.number LIKE $6 OR o.name ILIKE $5)
     AND (NOT $7::boolean OR {IS_UNANSWERED})
+    AND ($8::text IS NULL OR {is_concerned("$8")})
 """
 
 COUNT = f"SELECT s.state, count(*) AS numbers {MATCHING} GROUP BY s.state"
@@ -53,8 +55,8 @@ def statement(sort: NumberSort) -> str:
     order, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
     return f"""
     WITH page AS (SELECT n.id, {key} AS key {MATCHING}
-            AND ($8::uuid IS NULL OR ({key}, n.id) {beyond} ($9::text, $8))
-        ORDER BY {key} {order}, n.id {order} LIMIT $10)
+            AND ($9::uuid IS NULL OR ({key}, n.id) {beyond} ($10::text, $9))
+        ORDER BY {key} {order}, n.id {order} LIMIT $11)
     SELECT listed.*, page.key FROM page JOIN ({COLUMNS}) AS listed ON listed.id = page.id
     ORDER BY page.key COLLATE "C" {order}, listed.id {order}
     """  # noqa: S608 - constants
@@ -68,7 +70,8 @@ class PhoneNumberFilter:
     """Filters of the list; None and "" match all.
 
     `query` is a part of the number as people write it, the label, Vapi's id or the organization's name.
-    `unanswered`: only numbers whose granted calls nothing answers.
+    `unanswered`: only numbers whose granted calls nothing answers. `condition`: only those that the
+    condition counts.
     """
 
     query: str = ""
@@ -77,6 +80,7 @@ class PhoneNumberFilter:
     gate: str | None = None
     paused: bool = False
     unanswered: bool = False
+    condition: NumberCondition | None = None
 
     @property
     def values(self) -> tuple[object, ...]:
@@ -91,6 +95,7 @@ class PhoneNumberFilter:
             pattern_of(query) if query else None,
             f"%{digits}%" if digits else None,
             self.unanswered,
+            self.condition,
         )
 
 

@@ -21,12 +21,6 @@ WHERE s.phone_number_id = n.id AND s.state = 'missing' AND n.released_at IS NULL
     AND NOT EXISTS (SELECT FROM callgate.phone_numbers o WHERE o.vapi_phone_number_id = x.vapi_id)
 """
 
-COUNT = """
-SELECT count(*) FROM callgate.webhook_states s
-WHERE s.state = 'missing' AND s.successor_vapi_id IS NOT NULL AND NOT EXISTS (
-    SELECT FROM callgate.phone_numbers o WHERE o.vapi_phone_number_id = s.successor_vapi_id)
-"""
-
 RELINK = """
 UPDATE callgate.phone_numbers SET vapi_phone_number_id = $2, updated_at = now() WHERE id = $1
 """
@@ -50,11 +44,6 @@ async def note_successors(pool: Pool, found: Sequence[tuple[str, str, str | None
     """Note numbers at Vapi that no row here has: the number, its id, and its organization at Vapi."""
     numbers, ids, organizations = zip(*found, strict=True)
     await pool.execute(NOTE, list(numbers), list(ids), list(organizations))
-
-
-async def count_successors(pool: Pool) -> int:
-    """How many missing numbers Vapi has again under another id."""
-    return int(await pool.fetchval(COUNT))
 
 
 async def relink(connection: Connection, phone_number_id: UUID, vapi_id: str, order: Order) -> None:

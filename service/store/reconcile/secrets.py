@@ -20,11 +20,6 @@ WHERE n.released_at IS NULL AND s.last_applied->>'secret' IS NOT NULL
 GROUP BY 1
 """
 
-# Also of numbers whose release is not over yet.
-COUNT_HIDDEN = """
-SELECT count(*) FROM callgate.webhook_states WHERE (original ->> 'hidden_secret')::boolean
-"""
-
 
 async def record_uses(pool: Pool, fingerprints: Sequence[str]) -> None:
     """Record that these secrets were used now."""
@@ -50,8 +45,3 @@ async def carried(pool: Pool) -> Mapping[str, tuple[int, int]]:
     """
     rows = await pool.fetch(CARRIED)
     return {row["fingerprint"]: (row["numbers"], row["with_master"]) for row in rows}
-
-
-async def count_hidden_secrets(pool: Pool) -> int:
-    """How many numbers had a webhook with a secret that Vapi does not show."""
-    return int(await pool.fetchval(COUNT_HIDDEN))

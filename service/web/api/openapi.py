@@ -64,6 +64,8 @@ QUERIES = {
     "blocked": "Only blocked calls, or only allowed ones.",
     "live": "Only calls under way, or only those that are over.",
     "unanswered": "Only those where nothing answers allowed calls.",
+    "condition": "Only numbers that this condition counts.",
+    "claimed_since": "Only calls for which messages since this instant named two organizations.",
     "policy": "Only calls that this policy decided; `default`: that no policy decided.",
     "hangup": "Only calls whose hang-up has this state.",
     "gate": "Only calls that were decided at this gate.",

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from service.background import BackgroundLoop
 from service.domain.phone_numbers import SyncState
 from service.reconcile.metrics import ReconcileMetrics
-from service.store.calls import search
+from service.store.calls import metrics
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state as reconciliation
 from service.store.reconcile import states as webhook_states
@@ -64,7 +64,7 @@ class ReconcileCollector(Collector):
             paused=row.pause is not None,
             key_refused=row.key_refused_at is not None and row.key_fingerprint == self.key,
         )
-        found.lived = await search.list_blocked_seconds(self.pool)
+        found.lived = await metrics.list_blocked_seconds(self.pool)
         if sweep is not None:
             found.sweep_age, found.sweep_seconds = sweep.age, sweep.seconds
         return found

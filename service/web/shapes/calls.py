@@ -52,7 +52,7 @@ class CallsQuery(PageQuery):
     """Filters. `search` is an exact id (of a call, an organization, a phone number) or a phone number.
     `since` and `until` (exclusive) limit the time of a call's first message.
     `unanswered`: allowed, and ended by Vapi because nothing answered. `policy` decided the call;
-    `default`: no policy did."""
+    `default`: no policy did. `claimed_since`: messages since then named two organizations."""
 
     vapi_call_id: SearchedId | None = None
     organization_id: Id | None = None
@@ -66,6 +66,7 @@ class CallsQuery(PageQuery):
     unanswered: Truth | None = None
     policy: Searched | None = None
     hangup: Literal["pending", "confirmed", "unconfirmed", "failed"] | None = None
+    claimed_since: Instant | None = None
     search: Searched | None = None
 
     @property
@@ -83,6 +84,7 @@ class CallsQuery(PageQuery):
             self.unanswered,
             self.policy,
             self.hangup,
+            self.claimed_since,
         )
 
 

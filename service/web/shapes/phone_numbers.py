@@ -6,6 +6,7 @@ from uuid import UUID
 
 from service.admin.phone_numbers.phone_numbers import number_version
 from service.domain.phone_numbers import PhoneNumber as StoredPhoneNumber
+from service.store.phone_numbers.concerned import NumberCondition
 from service.store.phone_numbers.search import NumberSort, PhoneNumberFilter, Position
 from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
 from service.web.shapes.fields import Answer, Id, Instant, Name, Searched, Truth, VapiId
@@ -82,7 +83,8 @@ class PhoneNumber(ResponseBody):
 class PhoneNumbersQuery(PageQuery):
     """Filters: the organization, the state of the webhook, and `search`: a part of the number, the
     label, the id at Vapi or the organization's name. `unanswered`: nothing answers
-    allowed calls."""
+    allowed calls. `condition`: those that the condition of this name counts (`still_bound`: that have
+    this hole in their coverage)."""
 
     organization_id: Id | None = None
     sync_state: (
@@ -90,6 +92,7 @@ class PhoneNumbersQuery(PageQuery):
     ) = None
     search: Searched | None = None
     unanswered: Truth | None = None
+    condition: NumberCondition | None = None
     sort: NumberSort = "id"
 
     @property
@@ -100,6 +103,7 @@ class PhoneNumbersQuery(PageQuery):
             self.organization_id,
             self.sync_state,
             unanswered=bool(self.unanswered),
+            condition=self.condition,
         )
 
     @property

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, eventually
-from tests.support.visiting import Shown, Visitor, visiting
+from tests.support.visiting import rows_of, visiting
 
 PLAN = {"code": "pro", "status": "active"}
 FIGURE = re.compile(r'<a href="/admin(/[^"]+)">(?:<[^>]+>)?([\d,]+)(?:</[^>]+>)?</a>')
@@ -14,23 +14,6 @@ REASON = re.compile(r'<a href="/admin(/calls\?[^"]+)">[^<]+</a>: ([\d,]+)')
 STATE = re.compile(
     r'<a href="(?:/admin)?(/numbers\?[^"]+)"><span[^>]*>.*?</span></a> ([\d,]+)', re.DOTALL
 )
-INNER = re.compile(r"<table.*?</table>", re.DOTALL)
-ROW = re.compile(r"<tr[ >]")
-
-
-async def rows_of(ada: Visitor, path: str) -> int:
-    """How many rows a list has over all its pages."""
-    found, place = 0, path.replace("&amp;", "&")
-    while True:
-        shown: Shown = await ada.get(place)
-        assert shown.status == 200, (place, shown.text)
-        # An entry of the audit holds a table of its own.
-        body = INNER.sub("", shown.body.partition('<tbody id="rows"')[2])
-        found += len(ROW.findall(body.partition("</tbody>")[0]))
-        more = re.search(r'id="more"[^>]*><a[^>]*href="/admin([^"]+)"', shown.body)
-        if more is None:
-            return found
-        place = more[1].replace("&amp;", "&")
 
 
 async def seed(callgate: Replica, vapi: SandboxVapi) -> None:

@@ -38,6 +38,7 @@ FILTERS = (
     "unanswered",
     "policy",
     "hangup",
+    "claimed_since",
 )
 
 
@@ -86,7 +87,8 @@ class CallPages:
         more = None
         if found.next is not None:
             more = visit.here(cursor=write_cursor(found.next[0].isoformat(), found.next[1]))
-        live = not (query.search or query.since or query.until or query.cursor or filters.faults)
+        past = query.since or query.until or query.claimed_since
+        live = not (query.search or past or query.cursor or filters.faults)
         return await visit.show(
             "calls/list.html",
             filters.status,
@@ -129,7 +131,9 @@ def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
 
 
 def describe_owner(asked: Mapping[str, str]) -> str:
-    """The owner or the policy whose calls the list shows; "" for all calls."""
+    """Whose calls the list shows, where no field of the form says it; "" for all calls."""
+    if asked["claimed_since"]:
+        return "Only calls for which messages named two organizations lately."
     if asked["policy"]:
         policy = asked["policy"]
         by = "no policy" if policy == DEFAULT else f"the policy {label_slug(policy)}"

@@ -10,6 +10,7 @@ from aiohttp import web
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.store import audit
+from service.store.phone_numbers.concerned import NUMBER_CONDITIONS, NumberCondition
 from service.store.phone_numbers.search import SORTS, NumberSort, PhoneNumberFilter
 from service.store.pool import Pool
 from service.web.panel.kit.badges import Badge, state_badge
@@ -26,6 +27,14 @@ from service.web.shapes.paging import read_cursor, write_cursor
 PER_PAGE = 50
 AT_ONCE = 200
 STATES = tuple(state.value for state in SyncState)
+CONDITION_LABELS: Mapping[NumberCondition, str] = {
+    "numbers_fought": "Changed by another system",
+    "numbers_moved": "Has another id at Vapi",
+    "numbers_silent": "In sync, without calls",
+    "calls_unanswered": "Last call not answered",
+    "former_secrets_hidden": "Former secret hidden",
+    "still_bound": "Assistant still attached",
+}
 GATE_CHOICES = [("event", "Event"), ("request", "Request")]
 HEADS = (
     "id",
@@ -62,6 +71,7 @@ def wanted_of(visit: Visit) -> tuple[PhoneNumberFilter, NumberSort]:
         gate if gate in ("event", "request") else None,
         visit.asked("paused") == "true",
         visit.asked("unanswered") == "true",
+        next((one for one in NUMBER_CONDITIONS if one == visit.asked("condition")), None),
     )
     return wanted, next((sort for sort in SORTS if sort == asked), "label")
 
@@ -108,6 +118,7 @@ class PhoneNumberListPages:
                     [("true", "Not answered")],
                     "true" if wanted.unanswered else "",
                 ),
+                filter_of("condition", "Condition", CONDITION_LABELS.items(), wanted.condition),
             ],
             columns=columns_of(visit, sort),
             total=describe_total(

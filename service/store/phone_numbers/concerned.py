@@ -1,0 +1,52 @@
+"""The registered numbers that a condition counts: the same words of SQL count and list them."""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from service.store.calls.unanswered import LAST_UNANSWERED
+from service.store.pool import Pool
+
+NumberCondition = Literal[
+    "numbers_fought",
+    "numbers_moved",
+    "numbers_silent",
+    "calls_unanswered",
+    "former_secrets_hidden",
+    "still_bound",
+]
+"""A condition that counts numbers and no other filter of the list shows. `still_bound` is a coverage
+hole, as `domain/coverage` finds it without asking Vapi."""
+
+NUMBER_CONDITIONS: tuple[NumberCondition, ...] = get_args(NumberCondition)
+
+# Of `n`, a phone number that is not released, and `s`, the state of its webhook.
+CONCERNED: Mapping[NumberCondition, str] = {
+    "numbers_fought": "s.problem = 'fight'",
+    "numbers_moved": """s.state = 'missing' AND s.successor_vapi_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM callgate.phone_numbers o WHERE o.vapi_phone_number_id = s.successor_vapi_id)""",
+    # Without a call in a week while other numbers had calls.
+    "numbers_silent": """s.state = 'in_sync' AND n.created_at < now() - interval '7 days'
+        AND NOT EXISTS (SELECT FROM callgate.calls c WHERE c.phone_number_id = n.id)
+        AND EXISTS (SELECT FROM callgate.calls WHERE created_at > now() - interval '7 days')""",
+    "calls_unanswered": f"n.id IN ({LAST_UNANSWERED})",
+    "former_secrets_hidden": "coalesce((s.original ->> 'hidden_secret')::boolean, false)",
+    "still_bound": "n.gate = 'request' AND s.state NOT IN ('in_sync', 'shadowed')",
+}
+
+
+def is_concerned(parameter: str) -> str:
+    """SQL: whether a number is one of those that the condition named by a parameter counts."""
+    cases = " ".join(f"WHEN '{name}' THEN {test}" for name, test in CONCERNED.items())
+    return f"CASE {parameter}::text {cases} END"
+
+
+COUNT = f"""
+SELECT count(*) FROM callgate.phone_numbers n
+JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+WHERE n.released_at IS NULL AND {is_concerned("$1")}
+"""  # noqa: S608 - constants
+
+
+async def count_concerned(pool: Pool, name: NumberCondition) -> int:
+    """How many numbers have the condition."""
+    return int(await pool.fetchval(COUNT, name))
