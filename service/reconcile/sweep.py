@@ -92,17 +92,18 @@ class Sweeper:
         found = SweepPage(ordered=ask.order is not None)
         reader = await self.read_pages(sweep_id, registered, found, report, ask)
         unseen = await sweeps.find_unseen(self.pool, sweep_id)
-        asked = unseen[: SAMPLE if report.incomplete else MOST_ASKED]
         implausible = len(unseen) > report.limit and not report.incomplete
-        read = 0
-        if ask.dry_run and not implausible:
-            read = await read_unlisted(self.reconciler.observer, reader, asked)
-            asked = []
+        some = unseen[: SAMPLE if report.incomplete or implausible else MOST_ASKED]
+        # A pass is for numbers that may be written: a dry run, and a pause, only read.
+        only_read = [one.id for one in some if one.paused or ask.dry_run]
+        if ask.dry_run and implausible:
+            only_read = []
+        read = await read_unlisted(self.reconciler.observer, reader, only_read)
+        asked = [] if ask.dry_run else [one.id for one in some if not one.paused]
         found.fill(report, len(asked), await list_missing(self.pool, sweep_id))
         report.unknown += len(unseen) - len(asked) - read
         if implausible:
-            if not ask.dry_run:
-                await sweeps.make_due(self.pool, unseen[:SAMPLE], None)
+            await sweeps.make_due(self.pool, asked, None)
             raise ImplausibleListError(
                 f"Vapi lists only {found.checked} of {registered} registered numbers. This looks "
                 "like a mistake (the key of another Vapi organization, a broken answer), so nothing "

@@ -189,7 +189,8 @@ class SweepPageReader:
             found.expected += claim.ordered_by is not None or plan.is_expected
         if waiting and not claim.paused:
             return {}
-        if plan.found.problem == "fight" and claim.problem != "fight":
+        is_back = claim.paused and number.state is SyncState.MISSING
+        if is_back or (plan.found.problem == "fight" and claim.problem != "fight"):
             found.recheck.append(claim.phone_number_id)
         shadowed = plan.found.problem == "shadowed"
         state = SyncState.SHADOWED if shadowed else SyncState.DRIFTED

@@ -1,4 +1,4 @@
-"""Numbers that Vapi's list does not show: a dry run reads each by its id, as a pass would."""
+"""Numbers that Vapi's list does not show: each is read by its id, where no pass may write to it."""
 
 import time
 from collections.abc import Sequence

@@ -42,9 +42,11 @@ FROM callgate.webhook_states s JOIN callgate.phone_numbers n ON n.id = s.phone_n
 WHERE s.problem = 'fight' OR n.released_at IS NOT NULL
 """
 
-# A pass under way loses its claim, so it writes nothing once the number is paused.
+# A pass under way loses its claim, so it writes nothing once the number is paused. A number that is
+# missing at Vapi stays so.
 PAUSE = """
-UPDATE callgate.webhook_states SET state = 'paused', paused_at = now(), paused_by = $2,
+UPDATE callgate.webhook_states
+SET state = CASE WHEN state = 'missing' THEN state ELSE 'paused' END, paused_at = now(), paused_by = $2,
     paused_reason = $3, paused_until = $4, next_attempt_at = $4, claim = claim + 1,
     claimed_until = NULL
 WHERE phone_number_id = $1

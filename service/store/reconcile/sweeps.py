@@ -104,7 +104,7 @@ FROM locked WHERE s.phone_number_id = locked.phone_number_id AND s.state <> 'pau
 """
 
 UNSEEN = """
-SELECT s.phone_number_id FROM callgate.webhook_states s
+SELECT s.phone_number_id AS id, s.state = 'paused' AS paused FROM callgate.webhook_states s
 JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
 JOIN callgate.sweeps w ON w.id = $1
 WHERE n.released_at IS NULL AND s.seen_sweep < $1 AND n.created_at < w.started_at
@@ -133,6 +133,14 @@ class SeenNumber:
     waiting: bool
     again: bool
     answer: AnswerFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenNumber:
+    """A registered number on no page of Vapi's list, and whether its repairs are paused."""
+
+    id: UUID
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +242,9 @@ async def make_due(pool: Pool, ids: Sequence[UUID], order: Order | None) -> None
     )
 
 
-async def find_unseen(pool: Pool, sweep_id: int) -> list[UUID]:
+async def find_unseen(pool: Pool, sweep_id: int) -> list[UnseenNumber]:
     """Numbers on no page, longest unseen first; without those known to be missing."""
-    return [row["phone_number_id"] for row in await pool.fetch(UNSEEN, sweep_id)]
+    return [UnseenNumber(**dict(row)) for row in await pool.fetch(UNSEEN, sweep_id)]
 
 
 async def outcomes(pool: Pool, ids: Sequence[UUID]) -> list[tuple[UUID, SyncState, bool]]:

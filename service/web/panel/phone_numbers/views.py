@@ -119,8 +119,12 @@ class NumberView:
 
     @property
     def text(self) -> str:
-        """The state in a sentence; "" for a paused number, whose pause has a sentence of its own."""
-        return "" if self.number.pause else STATES.get(self.number.sync.state, "")
+        """The state in a sentence; "" for a paused number, whose pause has a sentence of its own, unless
+        it is missing at Vapi."""
+        state = self.number.sync.state
+        if self.number.pause and state is not SyncState.MISSING:
+            return ""
+        return STATES.get(state, "")
 
     @property
     def unanswered(self) -> str:
