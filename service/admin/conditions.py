@@ -22,7 +22,11 @@ from service.store.calls import metrics
 from service.store.calls.claims import count_claimed
 from service.store.people import sessions
 from service.store.phone_numbers import transfers
-from service.store.phone_numbers.concerned import NUMBER_CONDITIONS, count_concerned
+from service.store.phone_numbers.concerned import (
+    NUMBER_CONDITIONS,
+    NumberCondition,
+    count_concerned,
+)
 from service.store.phone_numbers.unanswered import count_unanswered
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.reconcile import state, states
@@ -104,9 +108,15 @@ async def read_answers(pool: Pool) -> list[Condition]:
     found = []
     if count := await count_unanswered(pool):
         found.append(condition("numbers_unanswered", numbers=format_numbers(count)))
-    if count := await count_concerned(pool, "calls_unanswered"):
-        found.append(condition("calls_unanswered", numbers=format_numbers(count)))
-    return found
+    return [*found, *await read_concerned(pool, "calls_unanswered")]
+
+
+async def read_concerned(pool: Pool, *names: NumberCondition) -> list[Condition]:
+    """Conditions that count numbers and concern some."""
+    counts = {name: await count_concerned(pool, name) for name in names}
+    return [
+        condition(name, numbers=format_numbers(count)) for name, count in counts.items() if count
+    ]
 
 
 async def call_conditions(pool: Pool) -> list[Condition]:
@@ -179,10 +189,9 @@ class StoredConditions:
         row = await state.get(self.pool)
         found = [one for one in reconcile_conditions(row, self.key) if self.is_watched(one)]
         found += list_conditions(await find_list_faults(self.pool))
-        if moved := await count_concerned(self.pool, "numbers_moved"):
-            found.append(condition("numbers_moved", numbers=format_numbers(moved)))
-        if hidden := await count_concerned(self.pool, "former_secrets_hidden"):
-            found.append(condition("former_secrets_hidden", numbers=format_numbers(hidden)))
+        found += await read_concerned(
+            self.pool, "numbers_unlisted", "numbers_moved", "former_secrets_hidden"
+        )
         fought, _ = await states.count_special(self.pool)
         by_state = await states.count_by_state(self.pool)
         late = bool(await doctor.list_unhealthy(self.pool, "pending", 1))

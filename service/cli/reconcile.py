@@ -19,6 +19,7 @@ from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
 from service.domain.sweeps import Repair, SweepReport, SweepRequest
 from service.domain.wording.sweeps import describe_checked, describe_row
+from service.reconcile.errors import ImplausibleListError
 from service.serve.use_cases import CommandRooms
 from service.settings import Settings
 from service.store.phone_numbers import phone_numbers
@@ -57,6 +58,10 @@ def reconcile(
         request = SweepRequest(Order("command line", "cli"), dry_run, plan, None, progress)
         try:
             report, labels = sweep(settings, request)
+        except ImplausibleListError as exc:
+            if not as_json:
+                show_unlisted(exc)
+            raise
         except ConflictError as exc:
             found = exc.facts.get("plan")
             if exc.code != "too_many_changes" or not (yes or confirmed(exc, as_json=as_json)):
@@ -142,6 +147,16 @@ def show(report: SweepReport, labels: Labels) -> None:
         typer.echo(report.caveat)
     if report.dry_run and report.repairs:
         typer.echo(f"Nothing was changed. Plan: {report.plan}")
+
+
+def show_unlisted(exc: CallgateError) -> None:
+    """The numbers that Vapi's list lacks, as a table; the error itself says why they are suspected."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    table = Table("number", "", "id", box=None)
+    numbers = exc.facts["numbers"]
+    for one in numbers if isinstance(numbers, list) else []:
+        table.add_row(Text(one["name"]), Text("not listed", "yellow"), Text(one["phone_number_id"]))
+    console.print(table)
 
 
 def add_rows(table: Table, action: str, repair: Repair, labels: Labels) -> None:

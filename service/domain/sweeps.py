@@ -92,7 +92,8 @@ class SweepReport:
     repairs; a sweep with more than `limit` of them is `held` until it is approved. `unseen` numbers were
     on no page, and are read one by one. `incomplete` says why Vapi's lists are (None: they are not):
     then `unknown` numbers, which they do not show, keep their state. `malformed` elements of the lists
-    could not be read.
+    could not be read. `unlisted` numbers are so many that the list is not believed; 0: it is, None: not
+    judged.
     """
 
     checked: int = 0
@@ -108,6 +109,7 @@ class SweepReport:
     unknown: int = 0
     malformed: int = 0
     incomplete: str | None = None
+    unlisted: int | None = None
     limit: int = 0
     held: bool = False
     dry_run: bool = False

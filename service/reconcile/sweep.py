@@ -7,7 +7,9 @@ list it repairs what is listed, and judges nothing else.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 from uuid import UUID
 
 import structlog
@@ -16,6 +18,7 @@ from service.domain.errors import ConflictError, UnavailableError, VapiAwayError
 from service.domain.phone_numbers import SyncState
 from service.domain.priority import Priority
 from service.domain.sweeps import SweepReport, SweepRequest
+from service.domain.wording.sweeps import describe_unlisted
 from service.reconcile import brakes
 from service.reconcile.errors import (
     ImplausibleListError,
@@ -28,6 +31,7 @@ from service.reconcile.listing import VapiListing
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep_page import SweepPage, SweepPageReader
 from service.reconcile.unlisted import read_unlisted
+from service.store.phone_numbers.phone_numbers import find_labels
 from service.store.pool import Pool
 from service.store.reconcile import state as reconciliation
 from service.store.reconcile import states, sweeps
@@ -41,6 +45,8 @@ SAMPLE = 10
 MOST_ASKED = 100
 """How many are read at most: repairs need the budget too, and the next sweep reads the next ones."""
 POLL_SECONDS = 0.1
+MOST_NAMED = 200
+"""How many numbers an error names."""
 
 log = structlog.get_logger()
 
@@ -102,13 +108,11 @@ class Sweeper:
         asked = [] if ask.dry_run else [one.id for one in some if not one.paused]
         found.fill(report, len(asked), await list_missing(self.pool, sweep_id))
         report.unknown += len(unseen) - len(asked) - read
+        if not report.incomplete:
+            report.unlisted = len(unseen) if implausible else 0
         if implausible:
             await sweeps.make_due(self.pool, asked, None)
-            raise ImplausibleListError(
-                f"Vapi lists only {found.checked} of {registered} registered numbers. This looks "
-                "like a mistake (the key of another Vapi organization, a broken answer), so nothing "
-                "was changed."
-            )
+            await self.refuse_list(report, [one.id for one in unseen], registered)
         if ask.dry_run:
             return
         if report.incomplete:
@@ -120,6 +124,18 @@ class Sweeper:
         report.unseen = asked
         await sweeps.make_due(self.pool, [*found.recheck, *report.unseen], None)
         report.remaining += len(wanted)
+
+    async def refuse_list(
+        self, report: SweepReport, unseen: Sequence[UUID], registered: int
+    ) -> NoReturn:
+        """Raise `ImplausibleListError` with the names of the numbers that are suspected."""
+        named = unseen[:MOST_NAMED]
+        labels = await find_labels(self.pool, named)
+        numbers = [
+            {"phone_number_id": str(one), "name": labels.get(str(one), str(one))} for one in named
+        ]
+        text = describe_unlisted(report, [one["name"] for one in numbers], registered)
+        raise ImplausibleListError(text, unlisted=len(unseen), numbers=numbers)
 
     async def read_pages(
         self,

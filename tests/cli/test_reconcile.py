@@ -147,3 +147,18 @@ async def test_failures_end_with_one(run: Run, vapi: SandboxVapi, pool: Pool) ->
     code, _, err = await run(VAPI_API_KEY="", CALLGATE_LOG_LEVEL="ERROR")
     assert code == 1
     assert "VAPI_API_KEY is missing" in err
+
+
+async def test_numbers_that_a_doubtful_list_lacks_are_named(
+    run: Run, vapi: SandboxVapi, pool: Pool
+) -> None:
+    ids = vapi.add_numbers(13)
+    await register(pool, ids)
+    await pool.execute("UPDATE callgate.webhook_states SET state = 'in_sync'")
+    for vapi_id in ids[:12]:
+        vapi.numbers.remove(vapi_id)
+    code, out, err = await run("--dry-run")
+    assert code == 1
+    assert out.count("not listed") == 12
+    assert "Vapi does not list 12 of 13 registered numbers: Line of the bakery" in err
+    assert "VAPI_API_KEY" in err

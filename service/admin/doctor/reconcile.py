@@ -8,6 +8,7 @@ from service.admin.conditions import (
     number_conditions,
     pause_values,
     read_answers,
+    read_concerned,
     reconcile_conditions,
 )
 from service.admin.doctor.check import DoctorFinding
@@ -17,7 +18,6 @@ from service.domain.phone_numbers import Pause, SyncState
 from service.domain.wording.labels import format_count
 from service.settings import Settings
 from service.store import doctor as store
-from service.store.phone_numbers.concerned import count_concerned
 from service.store.pool import Pool
 from service.store.reconcile import state as reconciliation
 from service.store.reconcile import states as webhook_states
@@ -55,15 +55,14 @@ async def examine_numbers(pool: Pool) -> AsyncIterator[DoctorFinding]:
         yield DoctorFinding.of("numbers", found)
         async for finding in list_numbers(pool, found):
             yield finding
-    for found in await read_answers(pool):
+    for found in [*await read_concerned(pool, "numbers_unlisted"), *await read_answers(pool)]:
         yield DoctorFinding.of("numbers", found)
     async for finding in examine_pauses(pool):
         yield finding
     if releasing := await store.count_releasing(pool):
         found = condition("numbers_releasing", numbers=format_numbers(releasing))
         yield DoctorFinding.of("numbers", found)
-    if silent := await count_concerned(pool, "numbers_silent"):
-        found = condition("numbers_silent", numbers=format_numbers(silent))
+    for found in await read_concerned(pool, "numbers_silent"):
         yield DoctorFinding.of("numbers", found)
 
 

@@ -1,9 +1,15 @@
 """A sweep in sentences, for the panel and the command line: the parts add up to the whole. Pure."""
 
+from collections.abc import Sequence
+
 from service.domain.sweeps import MissingNumber, SweepReport
 from service.domain.wording.labels import format_count
 
 MOST_NAMED = 5
+UNLISTED_REMEDY = (
+    "Check that VAPI_API_KEY is a key of the Vapi organization that has these numbers. If they were "
+    "deleted at Vapi, remove them here, or import them at Vapi again."
+)
 
 
 def describe_checked(report: SweepReport) -> str:
@@ -38,6 +44,18 @@ def describe_missing(report: SweepReport) -> str:
     further = len(report.missing_numbers) - MOST_NAMED
     more = f" and {further:,} more" if further > 0 else ""
     return f"Missing at Vapi: {names}{more}. {report.missing_numbers[0].remedy}"
+
+
+def describe_unlisted(report: SweepReport, names: Sequence[str], registered: int) -> str:
+    """Why a list is not believed, the numbers that it lacks by `names`, and what to do."""
+    count = report.unlisted or 0
+    shown = "; ".join(names[:MOST_NAMED])
+    more = f" and {count - MOST_NAMED:,} more" if count > MOST_NAMED else ""
+    return (
+        f"Vapi does not list {count:,} of {registered:,} registered numbers: {shown}{more}. So many at "
+        f"once look like a mistake (the key of another Vapi organization, a broken answer), so nothing "
+        f"was changed. {UNLISTED_REMEDY}"
+    )
 
 
 def describe_repairs(report: SweepReport) -> str:

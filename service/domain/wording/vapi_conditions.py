@@ -1,6 +1,7 @@
 """The words of conditions of Vapi itself. Pure; see `domain/conditions.py`."""
 
 from service.domain.condition_kinds import ConditionKind
+from service.domain.wording.sweeps import UNLISTED_REMEDY
 
 VAPI_KINDS = (
     ConditionKind(
@@ -14,6 +15,17 @@ VAPI_KINDS = (
         "health",
         check="vapi",
         public=True,
+    ),
+    ConditionKind(
+        "numbers_unlisted",
+        "error",
+        "Vapi's list lacks so many registered numbers that it is not believed, and no sweep repairs "
+        "anything: {numbers}.",
+        "Numbers were deleted at Vapi, or VAPI_API_KEY is the key of another Vapi organization, or "
+        "Vapi's answer is broken. A sweep reads only ten of them by their ids.",
+        "See the numbers. " + UNLISTED_REMEDY,
+        "numbers?condition=numbers_unlisted",
+        check="reconcile",
     ),
     ConditionKind(
         "numbers_moved",

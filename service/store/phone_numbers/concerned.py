@@ -10,6 +10,7 @@ NumberCondition = Literal[
     "numbers_fought",
     "numbers_moved",
     "numbers_silent",
+    "numbers_unlisted",
     "calls_unanswered",
     "former_secrets_hidden",
     "still_bound",
@@ -18,6 +19,10 @@ NumberCondition = Literal[
 hole, as `domain/coverage` finds it without asking Vapi."""
 
 NUMBER_CONDITIONS: tuple[NumberCondition, ...] = get_args(NumberCondition)
+
+JUDGED = (
+    """FROM callgate.sweeps WHERE figures ->> 'unlisted' IS NOT NULL ORDER BY id DESC LIMIT 1"""
+)
 
 # Of `n`, a phone number that is not released, and `s`, the state of its webhook.
 CONCERNED: Mapping[NumberCondition, str] = {
@@ -28,6 +33,11 @@ CONCERNED: Mapping[NumberCondition, str] = {
     "numbers_silent": """s.state = 'in_sync' AND n.created_at < now() - interval '7 days'
         AND NOT EXISTS (SELECT FROM callgate.calls c WHERE c.phone_number_id = n.id)
         AND EXISTS (SELECT FROM callgate.calls WHERE created_at > now() - interval '7 days')""",
+    # On no page of the last sweep that judged Vapi's list, if it did not believe it. Each subselect is
+    # read once, not for each number.
+    "numbers_unlisted": f"""s.state NOT IN ('missing', 'pending')
+        AND s.seen_sweep < (SELECT CASE WHEN (figures ->> 'unlisted')::int > 0 THEN id END {JUDGED})
+        AND n.created_at < (SELECT started_at {JUDGED})""",
     "calls_unanswered": f"n.id IN ({LAST_UNANSWERED})",
     "former_secrets_hidden": "coalesce((s.original ->> 'hidden_secret')::boolean, false)",
     "still_bound": "n.gate = 'request' AND s.state NOT IN ('in_sync', 'shadowed')",

@@ -31,6 +31,7 @@ CONDITION_LABELS: Mapping[NumberCondition, str] = {
     "numbers_fought": "Changed by another system",
     "numbers_moved": "Has another id at Vapi",
     "numbers_silent": "In sync, without calls",
+    "numbers_unlisted": "Not listed by Vapi",
     "calls_unanswered": "Last call not answered",
     "former_secrets_hidden": "Former secret hidden",
     "still_bound": "Assistant still attached",

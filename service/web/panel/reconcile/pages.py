@@ -26,6 +26,7 @@ from service.web.panel.reconcile.views import (
 from service.web.shapes.reconcile import PauseBody
 
 HERE = f"{ROOT}/repairs"
+UNLISTED = f"{ROOT}/numbers?condition=numbers_unlisted"
 PROMPT_SECONDS = 5.0
 """How long the page waits for repairs before it shows their progress instead."""
 
@@ -56,7 +57,7 @@ class ReconcilePages:
 
     async def show(self, visit: Visit, status: int = 200, **context: Any) -> web.Response:
         """The state of all webhooks."""
-        values = {"values": {}, "faults": {}, "problem": "", **context}
+        values = {"values": {}, "faults": {}, "problem": "", "suspected": "", **context}
         return await visit.show("reconcile/page.html", status, view=await self.view(), **values)
 
     async def state(self, visit: Visit) -> web.Response:
@@ -71,7 +72,7 @@ class ReconcilePages:
         try:
             report = await self.cases.reconcile(visit.actor, dry_run=True, plan=None)
         except CallgateError as exc:
-            return await self.show(visit, 503, problem=exc.message)
+            return await self.show(visit, 503, **problem_of(exc))
         shown = [*report.repairs[:SHOWN_REPAIRS], *report.left[:SHOWN_REPAIRS]]
         view = DryRunView(report, await self.names(shown))
         return await visit.show("reconcile/plan.html", view=view)
@@ -97,7 +98,7 @@ class ReconcilePages:
         except CallgateError as exc:
             if exc.code in ("too_many_changes", "plan_changed"):
                 return await self.show(visit, 409, problem=CHANGED_SINCE)
-            return await self.show(visit, 503, problem=exc.message)
+            return await self.show(visit, 503, **problem_of(exc))
         return await visit.go(HERE, notice=describe_repairs(report))
 
     def finished(self, task: asyncio.Task[SweepReport]) -> None:
@@ -123,6 +124,12 @@ class ReconcilePages:
         noted = RecordedChanges.of(visit.actor)
         await self.cases.resume(noted)
         return await changed(visit, noted, "Repairs are resumed. A sweep starts now.")
+
+
+def problem_of(exc: CallgateError) -> dict[str, str]:
+    """The problem in a sentence, and the list of the numbers that Vapi's list lacks, if it says so."""
+    suspected = UNLISTED if "unlisted" in exc.facts else ""
+    return {"problem": exc.message, "suspected": suspected}
 
 
 async def changed(visit: Visit, noted: RecordedChanges, text: str) -> web.Response:
