@@ -78,7 +78,7 @@ def reconcile_conditions(row: Reconciliation, key: str) -> Iterator[Condition]:
         kind = "key_refused" if row.key_fingerprint == key else "other_key_refused"
         yield condition(kind, since=format_utc(row.key_refused_at))
     if row.held is not None:
-        numbers = format_numbers(int(row.held.get("drifted") or 0))
+        numbers = format_numbers(int(row.held.get("to_repair") or row.held.get("drifted") or 0))
         yield condition("sweep_held", numbers=numbers, plan=row.held.get("plan"))
     if row.pause is not None:
         yield condition("repairs_paused", **pause_values(row.pause))

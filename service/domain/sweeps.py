@@ -133,9 +133,10 @@ class SweepReport:
 
     @property
     def figures(self) -> Mapping[str, Any]:
-        """The report without its lists, to be stored."""
+        """The report without its lists, to be stored; `to_repair` is how many numbers would change."""
         lists = ("repairs", "left", "unseen", "missing_numbers")
-        return {name: getattr(self, name) for name in self.__slots__ if name not in lists}
+        kept = {name: getattr(self, name) for name in self.__slots__ if name not in lists}
+        return {**kept, "to_repair": len(self.repairs)}
 
     @property
     def caveat(self) -> str:

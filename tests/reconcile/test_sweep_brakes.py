@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from service.admin.conditions import reconcile_conditions
 from service.domain.fingerprint import fingerprint
 from service.store.reconcile import state as reconciliation
 from service.vapi.hooks import ringing_hook
@@ -162,3 +163,20 @@ async def test_hooks_that_name_the_day_change_at_midnight_without_approval(make:
     assert yesterday not in texts.pop()
     world.spoil(numbers, hooks=[ringing_hook("Call our competitors.")])
     assert (await world.refused()).code == "too_many_changes"
+
+
+async def test_a_held_sweep_says_how_many_numbers_it_would_change(world: World) -> None:
+    """Drifted numbers that are paused are not among them, so a dry run offers as many repairs."""
+    numbers = await world.numbers(15)
+    paused = list(numbers.values())[:3]
+    await world.pool.execute(
+        "UPDATE callgate.webhook_states SET state = 'paused', paused_at = now(), paused_by = 'ada', "
+        "paused_reason = 'moving' WHERE phone_number_id = ANY($1::uuid[])",
+        paused,
+    )
+    world.spoil(numbers)
+    await world.refused()
+    row = await reconciliation.get(world.pool)
+    texts = [one.text for one in reconcile_conditions(row, world.parts.key.fingerprint)]
+    assert [text for text in texts if "would change 12 numbers" in text] == texts
+    assert len((await world.sweep(ADMIN, dry_run=True)).repairs) == 12

@@ -30,7 +30,7 @@ async def provoke(callgate: Replica, vapi: SandboxVapi) -> None:
     await pool.execute("UPDATE callgate.trials SET ends_at = now() + interval '2 days'")
     await service.background.stop("reconcile", "sweeps", "hangup_worker")
     await callgate.api("PUT", "/reconcile/pause", {"reason": "migration {x}"})
-    await state.set_held(pool, {"drifted": 40, "plan": "ab12"})
+    await state.set_held(pool, {"to_repair": 40, "plan": "ab12"})
     key = service.settings.vapi_api_key.get_secret_value()
     await state.refuse_key(pool, fingerprint(key), 3600)
     await record(pool, new_call("a", vapi_phone_number_id="pn-stranger", gate="request"))

@@ -55,7 +55,7 @@ class StatusView:
         if held is None:
             return ""
         return (
-            f"The last sweep stopped: it would change {held.get('drifted', 'many')} numbers, "
+            f"The last sweep stopped: it would change {held.get('to_repair', 'many')} numbers, "
             f"more than the {held.get('limit', 'few')} that a sweep may change without approval. "
             "Start a dry run, check its result and apply it if it is right."
         )
