@@ -75,6 +75,9 @@ class CallRecorder:
             announce(call)
             if call.hangup_after_seconds == 0:
                 self.attempts.start(blocked_call(call, recorded=True))
+            if call.guessed:
+                # Read back within a second: later messages restart its hang-up, once that is due.
+                self.known.unconfirmed[call.vapi_call_id] = None
             return known_from(call), True
         assert recorded.stored is not None, "a later record carries the stored decision"
         return known_from_stored(recorded.stored), False

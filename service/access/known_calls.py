@@ -103,9 +103,13 @@ class KnownCalls:
 
 
 def keep_deeds(earlier: KnownCall, fresh: KnownCall) -> None:
-    """Carry over when a decision was last acted on, so that reading it again delays no hang-up."""
+    """Carry over when a decision was last acted on, so that reading it again delays no hang-up.
+
+    The hang-up of a guess is ordered with its record: until then nothing was done.
+    """
     if earlier.decision_id == fresh.decision_id:
-        fresh.hung_up_at = earlier.hung_up_at
+        if earlier.hung_up or not fresh.hung_up:
+            fresh.hung_up_at = earlier.hung_up_at
         fresh.hung_up = fresh.hung_up or earlier.hung_up
         fresh.had_control_url = fresh.had_control_url or earlier.had_control_url
 

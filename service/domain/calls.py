@@ -64,8 +64,8 @@ class NewCall:
     `goodbye` is spoken before the call is hung up. `missed`: Vapi never posted a message of it.
     `number` is the E.164 number of an unregistered phone number, if the message has it.
     `end_proved`: Vapi's own record of the call says that it ended. `guessed`: a denial that may be
-    wrong, whose call is hung up only by the job. `acted`: messages were answered
-    by the decision before it could be recorded.
+    wrong, whose call is hung up `hangup_after_seconds` after its record, and no sooner. `acted`:
+    messages were answered by the decision before it could be recorded.
     """
 
     vapi_call_id: str

@@ -32,3 +32,19 @@ def test_another_owners_decision_replaces_the_former_one() -> None:
         "c", KnownCall("d1", allowed=False, reason="r", organization_id=OURS, hung_up_at=9.0)
     )
     assert (known.calls["c"].decision_id, known.calls["c"].hung_up_at) == ("d1", 9.0)
+
+
+def test_the_hang_up_of_a_guess_begins_with_its_order() -> None:
+    """Nothing was hung up before: a later message restarts no hang-up at once."""
+    known = KnownCalls()
+    guess = KnownCall("d", allowed=False, reason="r", organization_id=OURS, hung_up_at=1.0)
+    known.put("c", guess)
+    for hung_up_at in (9.0, 10.0):
+        known.update(
+            "c",
+            KnownCall(
+                "d", allowed=False, reason="r", organization_id=OURS, hung_up=True,
+                hung_up_at=hung_up_at,
+            ),
+        )  # fmt: skip
+    assert known.calls["c"].hung_up_at == 9.0

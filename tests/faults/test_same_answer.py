@@ -1,8 +1,9 @@
 """Calls that begin on one replica and go on at another one, while PostgreSQL is away."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.access.gate import GUESS_SECONDS, RESTART_SECONDS
 from service.sandbox.server import SandboxVapi
 from service.store.roles import app_dsn
 from tests.support.service import Replica, Start, eventually, replica
@@ -196,6 +198,12 @@ async def test_calls_that_the_memory_dropped_are_not_cut(pair: Pair, vapi: Sandb
     assert await statuses(pair, calls) == {200}
 
 
+def without_beginning(message: Message) -> Message:
+    """A later message of the call that says nothing of when it began."""
+    found = later(message)["message"]
+    return {"message": {**found, "call": {**found["call"], "createdAt": None}, "startedAt": None}}
+
+
 async def test_a_guess_hangs_up_nothing_that_another_replica_granted(
     pair: Pair, vapi: SandboxVapi
 ) -> None:
@@ -203,10 +211,7 @@ async def test_a_guess_hangs_up_nothing_that_another_replica_granted(
     organization_id, number = await pair.add(vapi)
     await pair.change(organization_id, "PUT", "trial", TRIAL)
     calls = [vapi.live_call(number) for _ in range(3)]
-    blind = [later(call) for call in calls]
-    for message in blind:
-        call = message["message"]["call"]
-        message["message"] |= {"call": {**call, "createdAt": None}, "startedAt": None}
+    blind = [without_beginning(call) for call in calls]
     with pair.away(0):
         assert await post_all(pair.one, calls) == {200}
         await end_trial(pair, organization_id)
@@ -221,6 +226,31 @@ async def test_a_guess_hangs_up_nothing_that_another_replica_granted(
     rows = await pair.fetch("SELECT blocked, hangup_state FROM callgate.calls")
     assert {(row["blocked"], row["hangup_state"]) for row in rows} == {(False, None)}
     assert living(vapi, calls) == 3
+
+
+@pytest.mark.parametrize("outage", [True, False], ids=["spooled", "recorded"])
+async def test_messages_hang_up_a_guess_no_sooner_than_its_time(
+    pair: Pair, vapi: SandboxVapi, *, outage: bool
+) -> None:
+    """Spools with other decisions may drain meanwhile; the call talks at both replicas."""
+    organization_id, number = await pair.add(vapi)
+    await pair.change(organization_id, "PUT", "trial", TRIAL)
+    await pair.change(organization_id, "DELETE", "trial", None)
+    call = vapi.live_call(number)
+    began, blind = time.monotonic(), without_beginning(call)
+    with pair.away() if outage else nullcontext():
+        assert await post_all(pair.two, [blind]) == {403}
+        if outage:
+            await asyncio.sleep(RESTART_SECONDS + 0.1)
+            began = time.monotonic()
+    while living(vapi, [call]):
+        assert await post_all(pair.two, [blind]) <= {403}
+        assert await post_all(pair.one, [blind]) <= {403}
+        await asyncio.sleep(0.2)
+    assert GUESS_SECONDS <= time.monotonic() - began < GUESS_SECONDS + 10
+    await pair.settle()
+    known = pair.two.service.access.gate.recorder.known
+    await until(lambda known: known.calls[call["message"]["call"]["id"]].hung_up, known)
 
 
 async def test_a_call_that_no_message_reported_is_judged_as_of_its_beginning(

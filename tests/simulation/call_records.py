@@ -10,7 +10,7 @@ from uuid import UUID
 
 from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
 from service.store.calls.closing import EndResult, end_of
-from service.store.calls.corrections import rank
+from service.store.calls.corrections import guess_seconds, rank
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from tests.simulation.call_claims import ClaimRules
@@ -71,8 +71,10 @@ class RecordRules(ClaimRules):
         """The row of a new call."""
         now, ended = self.tables.now(), call.ended_at is not None
         after = call.hangup_after_seconds
-        hangup, claim = after is not None, now + timedelta(seconds=FIRST_CLAIM_SECONDS)
-        due_at = None if after is None else now + timedelta(seconds=after)
+        hangup, due_at, claimed_until = after is not None, None, None
+        if after is not None:
+            due_at = now + timedelta(seconds=after or FIRST_CLAIM_SECONDS)
+            claimed_until = due_at if after == 0 or call.guessed else None
         return CallRow(
             vapi_call_id=call.vapi_call_id,
             organization_id=call.organization_id,
@@ -99,8 +101,8 @@ class RecordRules(ClaimRules):
             cost_claimed=not call.end_proved and call.cost is not None,
             created_at=now,
             updated_at=now,
-            hangup_due_at=claim if after == 0 else due_at,
-            hangup_claimed_until=claim if after == 0 else None,
+            hangup_due_at=due_at,
+            hangup_claimed_until=claimed_until,
         )
 
     def find_or_claim(
@@ -139,15 +141,19 @@ class RecordRules(ClaimRules):
                 self.correct(row, call)
                 corrected.append(call_id)
                 if call.hangup_after_seconds is not None:
-                    self.enqueue(call_id)
+                    self.enqueue(call_id, guess_seconds(call))
         return corrected
 
     def correct(self, row: CallRow, call: NewCall) -> None:
         """What `CORRECT` sets."""
         open_status = "in-progress" if row.ended_at is None else "ended"
         state = row.hangup_state if row.cut_at is not None and not call.blocked else None
+        rounds, due_at, claimed_until = row.hangup_rounds, row.hangup_due_at, None
+        waits = guess_seconds(call) if row.hangup_state is None else 0.0
         if call.hangup_after_seconds is not None:
             state = (HangupState.CONFIRMED if row.end_proved else HangupState.PENDING).value
+            rounds, due_at = 0, self.tables.now() + timedelta(seconds=waits)
+            claimed_until = due_at if waits else None
         self.update(
             row,
             decision=call.decision,
@@ -158,6 +164,9 @@ class RecordRules(ClaimRules):
             control_url=row.control_url or call.control_url,
             status="failed" if call.blocked else open_status,
             hangup_state=state,
+            hangup_rounds=rounds,
+            hangup_due_at=due_at,
+            hangup_claimed_until=claimed_until or row.hangup_claimed_until,
             cut_at=None if call.blocked else row.cut_at,
             cut_reason=None if call.blocked else row.cut_reason,
             lived_seconds=row.lived_seconds if call.blocked else None,

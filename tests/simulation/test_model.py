@@ -72,6 +72,7 @@ def new_call(chance: random.Random) -> NewCall:
     owner = chance.choice((*OWNERS, None))
     allowed, ended = chance.random() < 0.5, chance.random() < 0.2
     stopped = not allowed and owner is not None
+    guessed = stopped and chance.random() < 0.3
     at = now() - timedelta(seconds=chance.choice((0, 0, 90)))
     effect = Effect.ALLOW if allowed else Effect.DENY
     decision_id = UUID(int=chance.getrandbits(128), version=4)
@@ -90,7 +91,7 @@ def new_call(chance: random.Random) -> NewCall:
         ),
         started_at=at,
         control_url=chance.choice(("https://phone.vapi.ai/1", None)),
-        hangup_after_seconds=chance.choice((0.0, 8.0)) if stopped else None,
+        hangup_after_seconds=(5.0 if guessed else chance.choice((0.0, 8.0))) if stopped else None,
         ended_at=now() if ended else None,
         ended_reason="ended" if ended else None,
         duration_seconds=chance.choice((None, 3.0)) if ended else None,
@@ -98,6 +99,7 @@ def new_call(chance: random.Random) -> NewCall:
         goodbye=chance.choice((None, "Goodbye.")) if stopped else None,
         missed=chance.random() < 0.1,
         end_proved=ended and chance.random() < 0.3,
+        guessed=guessed,
         acted=chance.random() < 0.5,
     )
 

@@ -8,7 +8,7 @@ before it was recorded: it takes the stored decision over instead.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -19,7 +19,8 @@ from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
 # A hang-up that was ordered by a denial that does not stand is withdrawn: its job finds nothing to do.
-# One that ends a call with its organization's access stays. An end that is proved stays too.
+# One that ends a call with its organization's access stays. An end that is proved stays too. No replica
+# runs the first round of a guess before its time, $13.
 CORRECT = """
 UPDATE callgate.calls SET
     decision = $3, reason = $4, blocked = $5, gate = $6, goodbye = $7,
@@ -28,7 +29,10 @@ UPDATE callgate.calls SET
     hangup_state = CASE WHEN $9 THEN CASE WHEN end_proved THEN 'confirmed' ELSE 'pending' END
         WHEN cut_at IS NOT NULL AND NOT $5 THEN hangup_state END,
     hangup_rounds = CASE WHEN $9 THEN 0 ELSE hangup_rounds END,
-    hangup_due_at = CASE WHEN $9 THEN now() ELSE hangup_due_at END,
+    hangup_due_at = CASE WHEN NOT $9 THEN hangup_due_at
+        ELSE now() + CASE WHEN hangup_state IS NULL THEN $13 ELSE interval '0' END END,
+    hangup_claimed_until = CASE WHEN hangup_state IS NULL AND $13 > interval '0' THEN now() + $13
+        ELSE hangup_claimed_until END,
     cut_at = CASE WHEN $5 THEN NULL ELSE cut_at END,
     cut_reason = CASE WHEN $5 THEN NULL ELSE cut_reason END,
     lived_seconds = CASE WHEN $5 THEN lived_seconds END,
@@ -55,6 +59,11 @@ def rank(decision: Decision) -> tuple[bool, datetime, str]:
     return decision.basis == "reconstructed", decision.decided_at, str(decision.id)
 
 
+def guess_seconds(call: NewCall) -> float:
+    """How long a call whose denial is a guess is not hung up; 0 for others."""
+    return (call.hangup_after_seconds or 0.0) if call.guessed else 0.0
+
+
 async def correct_decisions(
     connection: Connection, calls: Sequence[NewCall], rows: Mapping[str, StoredDecision]
 ) -> set[str]:
@@ -72,7 +81,7 @@ async def correct_decisions(
             if await correct_decision(connection, call):
                 corrected.add(call.vapi_call_id)
         jobs = [
-            HangupJob(call.vapi_call_id)
+            HangupJob(call.vapi_call_id, guess_seconds(call))
             for call in outranking
             if call.vapi_call_id in corrected and call.hangup_after_seconds is not None
         ]
@@ -97,6 +106,7 @@ async def correct_decision(connection: Connection, call: NewCall) -> bool:
         decision.basis == "reconstructed",
         decision.decided_at,
         decision.id,
+        timedelta(seconds=guess_seconds(call)),
     )
     if found is not None:
         log.warning(

@@ -89,8 +89,9 @@ def row_of(call: NewCall) -> tuple[object, ...]:
         status = "failed"
     after = call.hangup_after_seconds
     hangup = None if after is None else HangupState.PENDING.value
-    # The replica that records a call to be hung up at once runs the first round.
-    claimed = FIRST_CLAIM_SECONDS if after == 0 else None
+    # The replica that records a call to be hung up at once runs the first round. No replica runs one
+    # before a guess has had its time: a message that asks for one finds the claim.
+    claimed = FIRST_CLAIM_SECONDS if after == 0 else after if call.guessed else None
     return (
         call.vapi_call_id,
         call.organization_id,

@@ -104,3 +104,19 @@ async def test_a_decision_that_could_ask_takes_the_stored_one_over(pool: Pool, o
     _, found = await calls.record_calls([asking])
     assert found[asking.key].decision.id == stored.decision.id
     assert not (await read(pool, "c-1"))["corrected"]
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["granted", "denied"])
+async def test_a_guess_that_stands_has_its_time_unless_the_call_is_hung_up_already(
+    pool: Pool, owner: UUID, *, stored: bool
+) -> None:
+    calls = CallStore(pool)
+    first = decided("guess", owner, allowed=stored, basis="reconstructed", second=1)
+    guess = decided("guess", owner, allowed=False, basis="reconstructed", second=0)
+    await calls.record_calls([first])
+    await calls.record_calls([replace(guess, guessed=True, hangup_after_seconds=5.0)])
+    target = await calls.find_hangup_target("guess")
+    assert target is not None
+    assert (target.claimed_seconds > 3) is stored
+    due = await pool.fetchval("SELECT max(execute_after) - now() FROM callgate.pgqueuer")
+    assert (due > timedelta(seconds=3)) is stored

@@ -51,3 +51,24 @@ async def test_a_call_whose_organization_is_found_late_begins_its_hang_up_anew(p
     target = await calls.find_hangup_target("late")
     assert target is not None
     assert (target.organization_id, target.hangup_attempts, target.rounds) == (organization, 0, 0)
+
+
+async def test_no_message_and_no_job_hangs_up_a_guess_before_its_time(pool: Pool) -> None:
+    organization = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name) VALUES ('Bakery') RETURNING id"
+    )
+    guess = new_call(
+        "guess",
+        allowed=False,
+        organization_id=organization,
+        hangup_after_seconds=5.0,
+        guessed=True,
+    )
+    await record(pool, guess)
+    calls = CallStore(pool)
+    for _ in range(4):
+        assert await calls.reopen_hangup("guess") == "busy"
+        assert not await calls.claim_round("guess")
+        await pool.execute(PASS, "guess", 1.0)
+    await pool.execute(PASS, "guess", 1.1)
+    assert await calls.reopen_hangup("guess") == "reopened"
