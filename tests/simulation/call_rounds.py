@@ -130,7 +130,7 @@ class RoundRules(RecordRules):
             ended_at=None,
             ended_reason=None if row.ended_reason == "not-found" else row.ended_reason,
             status="in-progress" if row.status == "ended" else row.status,
-            hangup_rounds=row.hangup_rounds if row.hangup_state == PENDING else 0,
+            hangup_rounds=row.hangup_rounds if busy and row.hangup_state == PENDING else 0,
         )
         self.enqueue(vapi_call_id)
         return "busy" if busy else "reopened"

@@ -88,14 +88,16 @@ SELECT (blocked AND organization_id IS NOT NULL OR hangup_state IS NOT NULL)
 FROM callgate.calls WHERE vapi_call_id = $1 FOR UPDATE
 """
 
-# An end that only a 404 proved is taken back; rounds that go on keep their count. A claim that another
-# holds is never made longer: its holder may be gone, and messages come faster than it would end.
+# An end that only a 404 proved is taken back. A call that talks begins its rounds anew: its messages
+# must not use up those that are left when it goes on silently. A round that runs keeps its count and its
+# claim, which is never made longer: its holder may be gone, and messages come faster than it would end.
 REOPEN_HANGUP = """
 UPDATE callgate.calls SET
     hangup_state = 'pending', control_url = coalesce($2, control_url), ended_at = NULL,
     ended_reason = nullif(ended_reason, 'not-found'),
     status = CASE WHEN status = 'ended' THEN 'in-progress' ELSE status END,
-    hangup_rounds = CASE WHEN hangup_state = 'pending' THEN hangup_rounds ELSE 0 END,
+    hangup_rounds = CASE WHEN hangup_state = 'pending' AND hangup_claimed_until > now()
+        THEN hangup_rounds ELSE 0 END,
     hangup_claimed_until = CASE WHEN hangup_claimed_until > now() THEN hangup_claimed_until
         ELSE now() + make_interval(secs => $3) END,
     hangup_due_at = CASE WHEN hangup_claimed_until > now()

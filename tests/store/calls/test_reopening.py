@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from service.access.enforcement.hangup_ladder import DELAYS, next_delay
 from service.domain.calls import HangupState
 from service.store.calls.call_store import CallStore
 from service.store.calls.hangups import RoundResult
@@ -72,3 +73,31 @@ async def test_no_message_and_no_job_hangs_up_a_guess_before_its_time(pool: Pool
         await pool.execute(PASS, "guess", 1.0)
     await pool.execute(PASS, "guess", 1.1)
     assert await calls.reopen_hangup("guess") == "reopened"
+
+
+async def test_messages_do_not_use_up_the_rounds_of_a_hang_up(pool: Pool) -> None:
+    """Each begins them anew; a round that runs meanwhile keeps its count."""
+    organization = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name) VALUES ('Bakery') RETURNING id"
+    )
+    await record(
+        pool,
+        new_call("talks", allowed=False, organization_id=organization, hangup_after_seconds=0.0),
+    )
+    calls = CallStore(pool)
+    for _ in range(2 * len(DELAYS)):
+        target = await calls.find_hangup_target("talks")
+        assert target is not None
+        done = target.rounds + 1
+        result = RoundResult(HangupState.PENDING, done, rounds=done, due_in=next_delay(done - 1))
+        await calls.record_hangup("talks", result)
+        assert await calls.reopen_hangup("talks") == "reopened"
+    target = await calls.find_hangup_target("talks")
+    assert target is not None
+    assert target.rounds == 0
+    await calls.record_hangup("talks", RoundResult(HangupState.PENDING, 4, rounds=4, due_in=5.0))
+    assert await calls.claim_round("talks")
+    assert await calls.reopen_hangup("talks") == "busy"
+    target = await calls.find_hangup_target("talks")
+    assert target is not None
+    assert target.rounds == 4
