@@ -187,7 +187,6 @@ class CallRecorder:
                 if reopened == "unknown":
                     await self.record_again([call])
         except UNAVAILABLE:
-            self.writer.rest()
             self.attempts.start(blocked_call(call, recorded=False))
             return
         if reopened in ("reopened", "unknown"):
@@ -207,7 +206,6 @@ class CallRecorder:
                     await self.record_again([owner])
                     await self.record_again([claim])
         except UNAVAILABLE:
-            self.writer.rest()
             if claim.decision.allowed:
                 return
             unlisted = replace(claim, control_url=None)
@@ -220,7 +218,10 @@ class CallRecorder:
             log.warning("call.recorded_again", call_id=call.vapi_call_id)
 
     async def reload(self, call_id: str) -> None:
-        """Cache the decision of the call's organization afresh, as it stands in PostgreSQL."""
+        """Cache the decision of the call's organization afresh, as it stands in PostgreSQL.
+
+        Raises one of `UNAVAILABLE`.
+        """
         async with self.recorded():
             stored = (await self.calls.find_decisions([call_id])).get(call_id)
         if stored is not None:
@@ -228,11 +229,16 @@ class CallRecorder:
 
     @asynccontextmanager
     async def recorded(self) -> AsyncIterator[None]:
-        """A bounded use of PostgreSQL. Raises one of `UNAVAILABLE` at once while it is away."""
+        """A bounded use of PostgreSQL. Raises one of `UNAVAILABLE`: at once for a moment after a use
+        that failed, so that the next messages do not wait for it."""
         if not self.writer.available:
             raise TimeoutError
-        async with at_most(RECORD_SECONDS):
-            yield
+        try:
+            async with at_most(RECORD_SECONDS):
+                yield
+        except UNAVAILABLE:
+            self.writer.rest()
+            raise
 
     def start(self, work: Awaitable[object]) -> None:
         """Run beside the reply, which never waits for a hang-up."""

@@ -2,6 +2,7 @@
 
 The job in the queue is what survives this process: it begins a little later, finds what was done here,
 and verifies the end. Each step is recorded as well as it goes; the command to Vapi waits for no record.
+A goodbye alone does, for a second: messages would cut short one that is not recorded.
 """
 
 import asyncio
@@ -14,12 +15,13 @@ import structlog
 
 from service.access.enforcement.hangup_ladder import HangupLadder, Records
 from service.domain.calls import CallEnd, HangupState
+from service.store.bounded import at_most
 from service.store.calls.hangups import HangupTarget, RoundResult
 from service.store.pool import UNAVAILABLE
 from service.vapi.resources import CallView
 
 RECORD_SECONDS = 1.0
-"""How long a step waits for its record; the command to Vapi never waits for one."""
+"""How long a step waits for its record; no command to Vapi waits for one, except a goodbye."""
 
 Result = TypeVar("Result")
 
@@ -132,7 +134,7 @@ class RememberedRecords(Records):
         if not self.recorded:
             return None
         try:
-            async with asyncio.timeout(RECORD_SECONDS):
+            async with at_most(RECORD_SECONDS):
                 return await write()
         except UNAVAILABLE as exc:
             log.warning("call.hangup_step_not_recorded", error=type(exc).__name__)

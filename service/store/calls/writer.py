@@ -86,9 +86,7 @@ class CallWriter:
             try:
                 await self.write(batch)
             except UNAVAILABLE as exc:
-                self.rest()
-                log.warning("calls.not_recorded", error=type(exc).__name__, calls=len(batch))
-                fail(batch, RecordsUnavailableError())
+                self.give_up(batch, exc)
             except Exception:
                 # A bug of ours, or of the schema: the call is still decided, and kept on disk.
                 if len(batch) > 1:
@@ -98,13 +96,25 @@ class CallWriter:
                     fail(batch, RecordsUnavailableError())
 
     async def write_one_by_one(self, batch: list[Waiting]) -> None:
-        """Write records separately: one that PostgreSQL rejects must not fail the others."""
-        for waiting in batch:
+        """Write records separately: one that PostgreSQL rejects must not fail the others.
+
+        Once PostgreSQL is away none of the rest is tried: each would wait for it again.
+        """
+        for place, waiting in enumerate(batch):
             try:
                 await self.write([waiting])
+            except UNAVAILABLE as exc:
+                self.give_up(batch[place:], exc)
+                return
             except Exception:
                 log.exception("calls.refused")
                 fail([waiting], RecordsUnavailableError())
+
+    def give_up(self, batch: list[Waiting], error: Exception) -> None:
+        """Leave records to the spool: PostgreSQL is away."""
+        self.rest()
+        log.warning("calls.not_recorded", error=type(error).__name__, calls=len(batch))
+        fail(batch, RecordsUnavailableError())
 
     async def write(self, batch: list[Waiting]) -> None:
         """Write one bounded transaction."""
