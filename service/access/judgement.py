@@ -17,8 +17,10 @@ from service.access.past_directory import find_registration_at
 from service.access.policies.chain import DecisionChain
 from service.access.policies.request import build_request
 from service.domain.decisions import Basis, Decision
+from service.domain.organizations import Organization
 from service.store.organizations.directory import DirectoryEntry
 from service.store.organizations.past_changes import KEPT
+from service.store.organizations.past_entries import find_entry_at
 from service.vapi.message_types import ASSISTANT_REQUEST, CAMPAIGN_PREDIAL
 from service.vapi.messages import ServerMessage
 
@@ -26,6 +28,8 @@ BEFORE, AFTER = timedelta(seconds=2), timedelta(seconds=5)
 """How far the decision of the first message may lie from what a message calls the beginning: clocks
 differ, a call rings, and a change takes a moment to reach a replica."""
 MOST_INSTANTS = 50
+MOMENT = timedelta(microseconds=1)
+"""PostgreSQL's and Python's finest: just before a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +159,17 @@ class CallJudge:
         return False
 
     def list_instants(self, lines: Lines, since: datetime, until: datetime) -> list[datetime]:
-        """The two instants, and those between them at which the answer may change."""
+        """The two instants, and those between them at which the answer may become a grant: changes, and
+        what the facts that held meanwhile say. Incomplete if there are more than `MOST_INSTANTS`."""
         found = {since, until}
         for entry in self.entries(lines):
-            found |= {change.at for change in entry.changes}
-            trial, override = entry.organization.trial, entry.organization.override
-            starts = [trial.starts_at] if trial else []
-            starts += [override.starts_at] if override and override.starts_at else []
-            found.update(starts)
+            changed = {change.at for change in entry.changes if since < change.at <= until}
+            found |= changed
+            if len(found) > MOST_INSTANTS:
+                break
+            for at in (until, *(one - MOMENT for one in changed)):
+                if (past := find_entry_at(entry, at)) is not None:
+                    found |= instants_of(past.organization)
         return sorted(at for at in found if since <= at <= until)
 
     def entries(self, lines: Lines) -> Iterator[DirectoryEntry]:
@@ -184,6 +191,15 @@ class CallJudge:
         organization, number = registration.organization, registration.phone_number
         request = build_request(organization, at, number, lines.facts, lines.purpose)
         return await self.chain.decide(request, basis=basis)
+
+
+def instants_of(organization: Organization) -> set[datetime]:
+    """When an entitlement begins to grant, or an override that denies ends."""
+    trial, override = organization.trial, organization.override
+    found = {trial.starts_at} if trial else set()
+    if override is not None:
+        found |= {at for at in (override.starts_at, override.expires_at) if at is not None}
+    return found
 
 
 def lines_of(message: ServerMessage) -> Lines:

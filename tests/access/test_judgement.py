@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from policies.contract import Effect, Override, SubscriptionPlan, Trial
 from service.access.directory import AccessDirectory
-from service.access.judgement import AFTER, BEFORE, CallJudge, Judgement, Lines
+from service.access.judgement import (
+    AFTER,
+    BEFORE,
+    CallJudge,
+    Judgement,
+    Lines,
+)
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.domain.handling import Handling
