@@ -206,3 +206,30 @@ async def test_what_vapi_does_not_answer_well_changes_nothing(
     vapi.faults.clear()
     vapi.hang_up(call_id)
     await closed(callgate, call_id)
+
+
+async def test_an_old_call_that_vapi_cannot_answer_holds_up_no_other(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    """Both began long before what the list shows, so each is asked for; the first one fails always."""
+    callgate = await watching(start_replica)
+    _, number_id = await registered(callgate, vapi, paying=True)
+    vapi.fail("GET /call", answer=[])
+    call_ids = []
+    for minutes in (200, 100):
+        message = vapi.live_call(number_id)
+        await callgate.post(message)
+        call_ids.append(message["message"]["call"]["id"])
+        await callgate.service.pool.execute(
+            """UPDATE callgate.calls SET created_at = now() - make_interval(mins => $2),
+                updated_at = now() - make_interval(mins => $2) WHERE vapi_call_id = $1""",
+            call_ids[-1],
+            minutes,
+        )
+    failing, other = call_ids
+    vapi.fail(f"GET /call/{failing}", status=500)
+    for call_id in call_ids:
+        vapi.hang_up(call_id)
+    stored = await closed(callgate, other)
+    assert stored["ended_reason"] == "customer-ended-call"
+    assert (await callgate.call(failing))["status"] == "in-progress"
