@@ -17,6 +17,7 @@ import structlog
 from asyncpg.transaction import Transaction
 
 from service.store.failures import UNAVAILABLE, DatabaseUnavailableError, classify
+from service.store.limits import within_allowance
 
 if TYPE_CHECKING:
     Base = asyncpg.Connection[Any]
@@ -159,6 +160,21 @@ class BoundedConnection(Base):
         """A transaction block."""
         return BoundedTransaction(self, isolation, readonly, deferrable)
 
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        """A statement, within the allowance of its request."""
+        async with within_allowance():
+            return str(await super().execute(query, *args, timeout=timeout))
+
+    async def _execute(self, *args: Any, **given: Any) -> Any:
+        """asyncpg's way for every statement with rows or arguments."""
+        async with within_allowance():
+            return await super()._execute(*args, **given)  # type: ignore[misc]
+
+    async def _executemany(self, *args: Any, **given: Any) -> Any:
+        """asyncpg's way for several executions of one statement."""
+        async with within_allowance():
+            return await super()._executemany(*args, **given)  # type: ignore[misc]
+
     def _cancel_current_command(self, *_waiters: Any) -> None:
         """asyncpg's hook for a time-out or a cancelled task. It is in the middle of its own work:
         the connection ends on the loop's next turn, which completes both futures."""
@@ -174,6 +190,11 @@ class BoundedPool(BasePool):
     __slots__ = ("abandoned",)
 
     abandoned: Abandoned
+
+    async def _acquire(self, timeout: float | None) -> Any:
+        """asyncpg's way for every connection, within the allowance of its request."""
+        async with within_allowance():
+            return await super()._acquire(timeout)  # type: ignore[misc]
 
     async def close(self) -> None:
         """Wait until all connections are back, and close them."""

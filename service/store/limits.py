@@ -1,12 +1,24 @@
-"""How long PostgreSQL itself lets our statements run, by kind of work: the one place for its time-outs.
+"""How long PostgreSQL lets our statements run by kind of work, and how long a request waits for it.
 
-They hold when our own waits ended already, or when we are gone: no statement, lock or transaction of
-ours outlives them. A pooler that refuses such parameters is used without them.
+The time-outs of PostgreSQL hold when our own waits ended already, or when we are gone: no statement,
+lock or transaction of ours outlives them. A pooler that refuses such parameters is used without them.
+
+A request has several statements, and some work goes on after one that failed. Within `waiting_at_most`
+they share one allowance: once it is used up every further wait fails at once.
 """
 
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 ANSWER_SECONDS = 0.5
+REQUEST_SECONDS = 2.5
+"""How long an ordinary request of the API or the panel waits for PostgreSQL, in all its statements: in
+an outage a person has an answer within three seconds. A long one (`is_long`: sweeps, imports,
+exports, streams) waits so long to be authenticated; then the limits of each statement hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +57,58 @@ MIGRATIONS = Limits(statement_seconds=0.0, lock_seconds=15.0, idle_seconds=0.0)
 
 def milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
+
+
+@dataclass(slots=True)
+class Allowance:
+    """The seconds that are left; `over` when the work has ended."""
+
+    seconds: float
+    over: bool = False
+
+
+ALLOWANCE: ContextVar[Allowance | None] = ContextVar("allowance", default=None)
+
+
+@contextmanager
+def waiting_at_most(seconds: float) -> Iterator[None]:
+    """Bound what this task, and those that it starts, wait for PostgreSQL in all.
+
+    What outlives this has the limits of its pool again.
+    """
+    allowance = Allowance(seconds)
+    token = ALLOWANCE.set(allowance)
+    try:
+        yield
+    finally:
+        allowance.over = True
+        ALLOWANCE.reset(token)
+
+
+@contextmanager
+def without_allowance() -> Iterator[None]:
+    """Let long work within a request wait as long as its pool's limits say."""
+    token = ALLOWANCE.set(None)
+    try:
+        yield
+    finally:
+        ALLOWANCE.reset(token)
+
+
+@asynccontextmanager
+async def within_allowance() -> AsyncIterator[None]:
+    """One wait, for a connection or for an answer. Raises `TimeoutError` at the end of the allowance."""
+    allowance = ALLOWANCE.get()
+    if allowance is None or allowance.over:
+        yield
+        return
+    if allowance.seconds <= 0:
+        raise TimeoutError
+    began = time.monotonic()
+    try:
+        # A wait within this one, such as a connection's first statements, is counted once.
+        with without_allowance():
+            async with asyncio.timeout(allowance.seconds):
+                yield
+    finally:
+        allowance.seconds -= time.monotonic() - began

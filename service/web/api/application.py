@@ -1,6 +1,7 @@
 """The admin API as an aiohttp application: authentication, routes, the OpenAPI document, its page."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -14,6 +15,7 @@ from service.admin.people.tokens import Tokens
 from service.admin.requests.idempotency import Idempotency
 from service.admin.requests.versions import expecting
 from service.store.bounded import at_most
+from service.store.limits import REQUEST_SECONDS, waiting_at_most, without_allowance
 from service.store.pool import CONFLICTS, UNAVAILABLE
 from service.web.api.idempotency import Serve, serve_once
 from service.web.api.openapi import build_openapi
@@ -60,20 +62,15 @@ def guarded(
 ) -> Handler:
     """A handler that authenticates before it reads anything else."""
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        token = bearer(request)
-        if token is None:
-            return unauthorized("Send an API token: Authorization: Bearer cg_…")
-        try:
-            async with at_most(operation.seconds):
-                actor: Actor | None = await tokens.authenticate(token, "api")
-                if actor is None:
-                    return unauthorized("The token is unknown, revoked or expired.")
-                if not actor.reaches(operation.area):
-                    return problem(
-                        403, "forbidden", f"The token lacks the scope `{operation.area}`."
-                    )
-                serve = partial(operation.serve, request, actor, find_owner)
+    async def answer(request: web.Request, token: str) -> web.StreamResponse:
+        async with at_most(operation.seconds):
+            actor: Actor | None = await tokens.authenticate(token, "api")
+            if actor is None:
+                return unauthorized("The token is unknown, revoked or expired.")
+            if not actor.reaches(operation.area):
+                return problem(403, "forbidden", f"The token lacks the scope `{operation.area}`.")
+            serve = partial(operation.serve, request, actor, find_owner)
+            with without_allowance() if operation.is_long else nullcontext():
                 if operation.method in CHANGES:
                     return await serve_expected(request, serve)
                 if operation.method != "POST":
@@ -86,6 +83,14 @@ def guarded(
                     seconds=operation.seconds,
                     is_secret=operation.is_secret,
                 )
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        token = bearer(request)
+        if token is None:
+            return unauthorized("Send an API token: Authorization: Bearer cg_…")
+        try:
+            with waiting_at_most(REQUEST_SECONDS):
+                return await answer(request, token)
         except InputError as exc:
             return exc.response
         except CONFLICTS:

@@ -69,9 +69,10 @@ class Operation:
     """An entry of the table.
 
     `gives` is the response, None for an empty 204. An optional body that is absent counts as an empty
-    object. `seconds` is the timeout. `vapi_ids` are the path parameters that are ids of Vapi; all
-    others are UUIDs. `makes_at` is the path of a new object, if not below the operation's own.
-    `is_secret`: the answer has a secret, and is kept encrypted where it is kept.
+    object. `seconds` is the timeout; `is_long`: waits for PostgreSQL end with the limits of each
+    statement, for others after `REQUEST_SECONDS`. `vapi_ids` are the path parameters that are ids of
+    Vapi; all others are UUIDs. `makes_at` is the path of a new object, if not below the operation's
+    own. `is_secret`: the answer has a secret, and is kept encrypted where it is kept.
     """
 
     method: str
@@ -85,6 +86,7 @@ class Operation:
     problems: tuple[int, ...] = ()
     body_optional: bool = False
     seconds: float = 30.0
+    is_long: bool = False
     vapi_ids: tuple[str, ...] = ()
     makes_at: str | None = None
     is_secret: bool = False

@@ -111,6 +111,7 @@ class ReconcileOperations:
                 problems=(409,),
                 body_optional=True,
                 seconds=SWEEP_SECONDS,
+                is_long=True,
             ),
             Operation(
                 "GET",

@@ -66,7 +66,7 @@ class DoctorPages:
     def pages(self) -> list[PanelPage]:
         return [
             PanelPage("GET", "/health", self.page),
-            PanelPage("POST", "/health", self.examine),
+            PanelPage("POST", "/health", self.examine, is_long=True),
         ]
 
     async def page(self, visit: Visit) -> web.Response:

@@ -37,7 +37,7 @@ class CallFeedPages:
     sessions: SignedIn
 
     def pages(self) -> list[PanelPage]:
-        return [PanelPage("GET", "/calls/feed", self.stream)]
+        return [PanelPage("GET", "/calls/feed", self.stream, is_long=True)]
 
     async def stream(self, visit: Visit) -> web.StreamResponse:
         """GET /admin/calls/feed: changed calls from `Last-Event-ID` or `after` on."""

@@ -48,11 +48,11 @@ class ImportPages:
         start, one = self.words.path, f"{self.words.path}/{{import_id}}"
         return [
             PanelPage("GET", start, self.list_page),
-            PanelPage("POST", start, self.upload, "admin", MAX_BYTES + 2**16),
+            PanelPage("POST", start, self.upload, "admin", MAX_BYTES + 2**16, is_long=True),
             PanelPage("GET", f"{start}/example.csv", self.example),
             PanelPage("GET", one, self.page),
             PanelPage("GET", f"{one}/progress", self.progress),
-            PanelPage("GET", f"{one}/failed.csv", self.failed),
+            PanelPage("GET", f"{one}/failed.csv", self.failed, is_long=True),
             PanelPage("POST", f"{one}/apply", self.apply, "admin"),
             PanelPage("POST", f"{one}/cancel", self.cancel, "admin"),
         ]

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from multidict import MultiDict, MultiDictProxy
 
 from service.domain.errors import CallgateError, ForbiddenError
 from service.domain.people import Session
+from service.store.limits import REQUEST_SECONDS, waiting_at_most, without_allowance
 from service.store.pool import CONFLICTS, UNAVAILABLE
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.proxies import SIGNED_IN
@@ -159,12 +161,14 @@ def guarded(page: PanelPage, sessions: SessionReader) -> Handler:
             raise ForbiddenError(
                 f"The role {visit.actor.role} cannot do this. It takes the role {page.needs}."
             )
-        return await page.run(visit)
+        with without_allowance() if page.is_long else nullcontext():
+            return await page.run(visit)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         visit = Visit(request, sessions)
         try:
-            response = await explained(visit, serve(visit))
+            with waiting_at_most(REQUEST_SECONDS):
+                response = await explained(visit, serve(visit))
         finally:
             for given in visit.files.values():
                 given.file.close()

@@ -17,7 +17,8 @@ Run = Callable[[Visit], Awaitable[web.StreamResponse]]
 class PanelPage:
     """`path` is below /admin. `needs` is the least role; None: the page needs no session.
 
-    `max_bytes` limits the size of a form.
+    `max_bytes` limits the size of a form. `is_long`: waits for PostgreSQL end with the limits of each
+    statement, for others after `REQUEST_SECONDS`.
     """
 
     method: str
@@ -25,6 +26,7 @@ class PanelPage:
     run: Run
     needs: Role | None = "viewer"
     max_bytes: int = 2**20
+    is_long: bool = False
 
 
 class PageGroup(Protocol):

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -13,6 +14,7 @@ from service.admin.actor import Actor
 from service.domain.errors import NotFoundError
 from service.domain.people import Client, Session
 from service.store.people.tokens import Role
+from service.store.pool import UNAVAILABLE
 from service.web.panel.kit.fields import FormFaults
 from service.web.panel.kit.forms import Form
 from service.web.panel.kit.navigation import MenuLink, menu_of
@@ -139,7 +141,9 @@ class Visit:
         notice = None
         if self.session is not None and self.session.notice and not self.partial:
             notice = self.session.notice
-            await self.notices.take_notice(self.session.id)
+            # While PostgreSQL is away the next page shows it again: better than no page.
+            with suppress(*UNAVAILABLE):
+                await self.notices.take_notice(self.session.id)
         faults = FormFaults(context.pop("faults", {}))
         faults.updates = context.pop("updates", ())
         values = {

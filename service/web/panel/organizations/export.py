@@ -45,7 +45,7 @@ class OrganizationExportPages:
     listed: OrganizationList
 
     def pages(self) -> list[PanelPage]:
-        return [PanelPage("GET", "/organizations.csv", self.download)]
+        return [PanelPage("GET", "/organizations.csv", self.download, is_long=True)]
 
     async def download(self, visit: Visit) -> web.StreamResponse:
         """Stream all pages of the list. Raises `InvalidError`."""

@@ -87,7 +87,7 @@ class PhoneNumberListPages:
     def pages(self) -> list[PanelPage]:
         return [
             PanelPage("GET", "/numbers", self.list_page),
-            PanelPage("GET", "/numbers.csv", self.download),
+            PanelPage("GET", "/numbers.csv", self.download, is_long=True),
         ]
 
     async def list_page(self, visit: Visit) -> web.Response:

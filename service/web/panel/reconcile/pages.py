@@ -49,8 +49,8 @@ class ReconcilePages:
         return [
             PanelPage("GET", "/repairs", self.show),
             PanelPage("GET", "/repairs/state", self.state),
-            PanelPage("POST", "/repairs/look", self.look),
-            PanelPage("POST", "/repairs/apply", self.apply, "admin"),
+            PanelPage("POST", "/repairs/look", self.look, is_long=True),
+            PanelPage("POST", "/repairs/apply", self.apply, "admin", is_long=True),
             PanelPage("POST", "/repairs/pause", self.pause, "admin"),
             PanelPage("POST", "/repairs/resume", self.resume, "admin"),
         ]
