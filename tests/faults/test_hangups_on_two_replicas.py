@@ -22,7 +22,7 @@ from tests.support.tcp_proxy import named
 
 CONTROL = "POST */control"
 LOST = ("DELETE FROM callgate.pgqueuer", "DELETE FROM callgate.calls")
-AT_ONCE_SECONDS = FIRST_CLAIM_SECONDS + OVERDUE_SECONDS - 1
+AT_ONCE_SECONDS = FIRST_CLAIM_SECONDS + OVERDUE_SECONDS - 0.5
 """Sooner than any sweep begins the first round of a call."""
 SECONDS = 10.0
 """A blocked call ends within ten seconds under any single fault."""

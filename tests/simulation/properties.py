@@ -11,7 +11,7 @@ from tests.simulation.story import FaultName, PlannedFault, Story
 from tests.simulation.tables import CallRow, Tables
 from tests.simulation.vapi_model import ModelCall, VapiModel, at
 
-HANGUP_SECONDS = 12.0
+HANGUP_SECONDS = 10.0
 """How long a blocked call may live after its refusal, or after the fault that was in the way."""
 FRESH_SECONDS = 5.0
 """How late a change may reach a replica, except while the replica cannot reach PostgreSQL."""

@@ -18,7 +18,7 @@ FIRST_CLAIM_SECONDS = 2.0
 HANDOVER_SECONDS = 0.7
 """When the job verifies the first round, or runs it if the replica that ordered it has died."""
 CLAIM_SECONDS = 5.0
-OVERDUE_SECONDS = 2.0
+OVERDUE_SECONDS = 1.0
 """How late a round must be before a sweep runs it: the worker's jobs come first."""
 
 Reopened = Literal["reopened", "busy", "over", "unknown"]
