@@ -132,6 +132,7 @@ class ImportOperations:
                 status=201,
                 body=shapes.ImportBody,
                 seconds=UPLOAD_SECONDS,
+                is_long=True,
             ),
             Operation(
                 "GET",
@@ -159,5 +160,6 @@ class ImportOperations:
                 self.undo_import,
                 shapes.ImportUndo,
                 seconds=UPLOAD_SECONDS,
+                is_long=True,
             ),
         ]
