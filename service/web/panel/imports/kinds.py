@@ -1,4 +1,4 @@
-"""The kinds of imports as the panel shows them: their addresses, words and columns. Pure."""
+"""The kinds of imports as the panel shows them: their addresses, words and columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
