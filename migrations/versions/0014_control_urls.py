@@ -20,15 +20,6 @@ STATEMENTS: tuple[str, ...] = (
         FOR EACH ROW WHEN (NEW.control_url IS NOT NULL AND NEW.ended_at IS NOT NULL)
         EXECUTE FUNCTION callgate.erase_control_url()
     """,
-    # For those whose end no message and no list of Vapi ever reports.
-    """
-    CREATE INDEX calls_control_url_idx ON callgate.calls (created_at)
-        WHERE control_url IS NOT NULL
-    """,
-    """
-    UPDATE callgate.calls SET control_url = NULL
-    WHERE control_url IS NOT NULL AND ended_at IS NOT NULL
-    """,
 )
 
 
@@ -38,6 +29,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP INDEX callgate.calls_control_url_idx")
     op.execute("DROP TRIGGER calls_erase_control_url ON callgate.calls")
     op.execute("DROP FUNCTION callgate.erase_control_url()")

@@ -6,7 +6,7 @@ For rows of an earlier version it begins when they were last changed.
 from alembic import op
 
 revision = "0015"
-down_revision = "0014"
+down_revision = "0014b"
 branch_labels = None
 depends_on = None
 

@@ -142,10 +142,6 @@ STATEMENTS = (
     """,
     # When a decision from the beginning of a call took the place of a later one: replicas read these.
     "ALTER TABLE callgate.calls ADD COLUMN corrected_at timestamptz",
-    """
-    CREATE INDEX calls_corrected_idx ON callgate.calls (corrected_at)
-        WHERE corrected_at IS NOT NULL
-    """,
 )
 
 FORMER_FUNCTION = """
@@ -171,7 +167,6 @@ FORMER_FUNCTION = """
 """
 
 UNDONE = (
-    "DROP INDEX callgate.calls_corrected_idx",
     "ALTER TABLE callgate.calls DROP COLUMN corrected_at",
     "DROP TRIGGER assistants_history ON callgate.assistants",
     "DROP TRIGGER phone_numbers_history ON callgate.phone_numbers",

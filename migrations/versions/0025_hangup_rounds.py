@@ -17,19 +17,9 @@ UP = (
         ADD COLUMN hangup_due_at timestamptz,
         ADD COLUMN hangup_claimed_until timestamptz
     """,
-    """
-    CREATE INDEX calls_hangup_pending_idx ON callgate.calls (hangup_due_at)
-        WHERE hangup_state = 'pending'
-    """,
-    """
-    CREATE INDEX calls_cut_idx ON callgate.calls (cut_at)
-        WHERE cut_at IS NOT NULL AND NOT end_proved
-    """,
 )
 
 DOWN = (
-    "DROP INDEX callgate.calls_cut_idx",
-    "DROP INDEX callgate.calls_hangup_pending_idx",
     """
     ALTER TABLE callgate.calls DROP COLUMN hangup_claimed_until, DROP COLUMN hangup_due_at,
         DROP COLUMN hangup_rounds

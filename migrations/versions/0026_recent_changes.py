@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0026"
-down_revision = "0025"
+down_revision = "0025b"
 branch_labels = None
 depends_on = None
 

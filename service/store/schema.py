@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from service.store.limits import MIGRATIONS
@@ -22,6 +22,7 @@ from service.store.pool import CONNECT_SECONDS, Connection, Pool, connect
 LOCK = 0x63616C6C67617465
 """The advisory lock of migrations: "callgate" in ASCII. A session holds it while it migrates."""
 
+LOCK_AGAIN_SECONDS = 0.2
 OLDEST_POSTGRES = 14
 
 FIND_POSTGRES_VERSION = "SELECT current_setting('server_version_num')::integer / 10000"
@@ -29,7 +30,7 @@ FIND_SCHEMA = "SELECT to_regnamespace('callgate') IS NOT NULL"
 FIND_VERSION_TABLE = "SELECT to_regclass('callgate.alembic_version') IS NOT NULL"
 FIND_REVISION = "SELECT max(version_num) FROM callgate.alembic_version"
 CREATE_SCHEMA = "CREATE SCHEMA callgate"
-TAKE_LOCK = "SELECT pg_advisory_lock(:key)"
+TAKE_LOCK = "SELECT pg_try_advisory_lock(:key)"
 SET_LIMIT = "SELECT set_config(:name, :value, false)"
 
 
@@ -92,7 +93,6 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
         )
 
     def run(connection: SyncConnection) -> None:
-        connection.execute(text(TAKE_LOCK), {"key": LOCK})
         for name, value in MIGRATIONS.server_settings().items():
             connection.execute(text(SET_LIMIT), {"name": name, "value": value})
         check_known(
@@ -113,6 +113,7 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
     engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
+            await take_lock(connection)
             await connection.run_sync(run)
     except DBAPIError as exc:
         if exc.connection_invalidated:
@@ -123,6 +124,17 @@ async def change(dsn: str, work: Callable[[Config], None]) -> None:
         raise SchemaError(f"The database refused a migration: {exc.orig}{remedy}") from exc
     finally:
         await engine.dispose()
+
+
+async def take_lock(connection: AsyncConnection) -> None:
+    """Wait until no other session migrates.
+
+    CREATE INDEX CONCURRENTLY waits for every session that is inside a statement: one that waited there
+    for the lock would make a deadlock.
+    """
+    while not await connection.scalar(text(TAKE_LOCK), {"key": LOCK}):
+        await connection.rollback()
+        await asyncio.sleep(LOCK_AGAIN_SECONDS)
 
 
 async def is_empty(dsn: str) -> bool:

@@ -34,3 +34,30 @@ async def test_texts_of_earlier_versions_are_canonical_afterwards(dsn: str, pool
         (TWIN, "kept"),
         ("Pn_Not.A.Uuid", "as it is"),
     }
+
+
+async def test_of_two_ids_that_become_one_the_earlier_gets_the_form(dsn: str, pool: Pool) -> None:
+    await downgrade(dsn, "0015")
+    for name, external_id in (("first", "a\u00a0b"), ("second", "a  b"), ("third", " a b")):
+        await execute(dsn, ORGANIZATION.format(name, external_id))
+    await migrate(dsn)
+    rows = await pool.fetch("SELECT name, external_id FROM callgate.organizations")
+    assert {tuple(row) for row in rows} == {("first", "a b"), ("second", "a  b"), ("third", " a b")}
+
+
+async def test_an_active_number_wins_over_its_released_twin(dsn: str, pool: Pool) -> None:
+    await downgrade(dsn, "0015")
+    await execute(dsn, ORGANIZATION.format("owner", "o"))
+    mixed = ID[:13] + ID[13:].upper()
+    for spelling, label in ((ID, "released"), (ID.upper(), "active"), (mixed, "twin")):
+        await execute(dsn, NUMBER.format(spelling, label))
+    await execute(
+        dsn,
+        "UPDATE callgate.phone_numbers SET released_at = now(), organization_id = NULL "
+        "WHERE label = 'released'",
+    )
+    await migrate(dsn)
+    rows = await pool.fetch(
+        "SELECT vapi_phone_number_id, label, released_at FROM callgate.phone_numbers"
+    )
+    assert [tuple(row) for row in rows] == [(ID, "active", None)]

@@ -30,6 +30,7 @@ SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' 
     || ' ' || coalesce(column_default, '')
     FROM information_schema.columns WHERE table_schema = 'callgate'
 UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'callgate'
+UNION ALL SELECT 'invalid ' || indexrelid::regclass FROM pg_index WHERE NOT indisvalid
 UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'callgate'::regnamespace
 UNION ALL SELECT pg_get_triggerdef(pg_trigger.oid) FROM pg_trigger
