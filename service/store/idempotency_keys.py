@@ -40,9 +40,9 @@ WHERE owner = $1 AND key = $2 AND claim = $3 AND status IS NULL
 RELEASE = """
 DELETE FROM callgate.idempotency_keys
 WHERE owner = $1 AND key = $2 AND claim = $3 AND applied_at IS NULL AND status IS NULL
+RETURNING true
 """
 
-# The run is over; what it changed stays, and its answer is lost.
 END = """
 UPDATE callgate.idempotency_keys SET claimed_until = now()
 WHERE owner = $1 AND key = $2 AND claim = $3 AND status IS NULL
@@ -112,7 +112,11 @@ async def keep_answer(pool: Pool, held: KeyClaim, answer: KeptAnswer) -> None:
     )
 
 
-async def release(pool: Pool, held: KeyClaim) -> None:
-    """End a run without an answer: the key is free again unless something was changed."""
-    for statement in (RELEASE, END):
-        await pool.execute(statement, held.owner, held.key, held.number)
+async def release(pool: Pool, held: KeyClaim) -> bool:
+    """Free the key; False if its request changed something."""
+    return bool(await pool.fetchval(RELEASE, held.owner, held.key, held.number))
+
+
+async def end(pool: Pool, held: KeyClaim) -> None:
+    """End a run whose answer is lost; what it changed stays."""
+    await pool.execute(END, held.owner, held.key, held.number)

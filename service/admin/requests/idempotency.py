@@ -24,6 +24,7 @@ from service.store.idempotency_keys import KeptAnswer, KeyClaim
 from service.store.pool import UNAVAILABLE, Connection, Pool
 from service.store.vault import Vault
 
+SERVICE_FAILED = 500
 SLACK_SECONDS = 10.0
 """How much longer than its limit a request may hold its key."""
 
@@ -77,10 +78,17 @@ class Idempotency:
             await self.end(held, run.answer, is_secret=is_secret)
 
     async def end(self, held: KeyClaim, answer: KeptAnswer | None, *, is_secret: bool) -> None:
-        """Keep the answer. Without PostgreSQL it is lost, and the sender gets it all the same."""
+        """Keep the answer. Without PostgreSQL it is lost, and the sender gets it all the same.
+
+        One that blames the service is kept only if the request changed something: else a retry may do
+        better.
+        """
         try:
+            blames_service = answer is None or answer.status >= SERVICE_FAILED
+            if blames_service and await store.release(self.pool, held):
+                return
             if answer is None:
-                await store.release(self.pool, held)
+                await store.end(self.pool, held)
             else:
                 body = self.vault.seal(answer.body) if is_secret else answer.body
                 text = None if body is None else str(body)

@@ -18,8 +18,6 @@ REPLAYED = "Idempotency-Replayed"
 MOST_CHARACTERS = 255
 KEY = re.compile(r"[\x21-\x7e]+")
 KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Cache-Control")
-KEPT_BELOW = 500
-"""Answers that blame the service are not kept: a retry may do better."""
 
 Serve = Callable[[], Awaitable[web.Response]]
 
@@ -57,8 +55,7 @@ async def serve_once(
             if run.earlier is not None:
                 return replayed(run.earlier)
             response = await answer(serve)
-            if response.status < KEPT_BELOW:
-                run.answer = kept(response)
+            run.answer = kept(response)
             return response
     except IdempotencyInProgressError as exc:
         response = from_error(exc)

@@ -9,6 +9,7 @@ import pytest
 from service.admin.actor import Actor
 from service.admin.changes import transaction
 from service.admin.errors import IdempotencyInProgressError
+from service.sandbox.server import SandboxVapi
 from tests.support.api import ApiClient
 from tests.support.replies import Reply
 from tests.support.service import Start
@@ -61,6 +62,35 @@ async def test_a_refusal_comes_again_too(api: ApiClient) -> None:
     assert again.headers["Content-Type"] == "application/problem+json"
     bad = await post(api, "k-2", body={"nme": "Bakery"})
     assert (bad.status, (await post(api, "k-2", body={"nme": "Bakery"})).json) == (422, bad.json)
+
+
+async def add_number(api: ApiClient, vapi: SandboxVapi) -> None:
+    owner = await api.organization()
+    body = {
+        "organization_id": owner["id"],
+        "vapi_phone_number_id": vapi.add_number(provider="vapi")["id"],
+    }
+    assert (await api.ask("POST", "/phone-numbers", body)).status == 201
+
+
+async def test_a_failure_after_a_change_comes_again(api: ApiClient, vapi: SandboxVapi) -> None:
+    await add_number(api, vapi)
+    vapi.fail("GET *", status=503)
+    first, again = [await post(api, "k-1", "/reconcile", {}) for _ in range(2)]
+    assert (first.status, first.json["code"]) == (503, "vapi_unavailable")
+    assert (again.status, again.json) == (503, first.json)
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_a_failure_that_changed_nothing_frees_the_key(
+    api: ApiClient, vapi: SandboxVapi
+) -> None:
+    await add_number(api, vapi)
+    vapi.fail("GET *", status=503)
+    dry = {"dry_run": True}
+    assert (await post(api, "k-1", "/reconcile", dry)).status == 503
+    vapi.faults.clear()
+    assert (await post(api, "k-1", "/reconcile", dry)).status == 200
 
 
 async def test_keys_belong_to_their_token(api: ApiClient) -> None:
