@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import Settings, SettingsError, load_settings, read_settings
 from tests.test_settings import GOOD
 
 
@@ -46,6 +46,12 @@ def test_what_kubernetes_sets_by_itself_is_no_setting(monkeypatch: pytest.Monkey
         (
             "VAPI_WEBHOOK_SECRET",
             '"one-secret-of-the-tests-0" ,\nanother-secret-of-the-tests\r\n',
+            "vapi_webhook_secret",
+            "one-secret-of-the-tests-0,another-secret-of-the-tests",
+        ),
+        (
+            "VAPI_WEBHOOK_SECRET",
+            '"one-secret-of-the-tests-0,another-secret-of-the-tests"\n',
             "vapi_webhook_secret",
             "one-secret-of-the-tests-0,another-secret-of-the-tests",
         ),
@@ -105,3 +111,36 @@ def test_a_blocked_message_that_would_be_spoken_wrongly_stops_the_start(
 def test_an_ipv6_address_to_listen_on_stands_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLGATE_HOST", "::1")
     assert load_settings(sandbox=True).webhook_url == "http://[::1]:8080/api/vapi/webhook"
+
+
+PROXY_VARIABLES = ("https_proxy", "http_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"HTTPS_PROXY": "socks5://user:pass-word@proxy.corp:1080"}, ["HTTPS_PROXY"]),
+        ({"https_proxy": "socks5h://proxy.corp:1080"}, ["https_proxy"]),
+        ({"ALL_PROXY": "socks4://proxy.corp"}, ["ALL_PROXY"]),
+        ({"HTTPS_PROXY": "http://user:pass-word/1@proxy.corp:3128"}, ["HTTPS_PROXY"]),
+        ({"HTTPS_PROXY": "http://a:port", "HTTP_PROXY": "http://"}, ["HTTPS_PROXY", "HTTP_PROXY"]),
+        ({"HTTPS_PROXY": "http://[proxy:3128"}, ["HTTPS_PROXY"]),
+        ({"HTTPS_PROXY": "http://user:pass-word@proxy.corp:3128", "HTTP_PROXY": "proxy.corp:3128"}, []),
+        ({"HTTPS_PROXY": "https://proxy.corp", "HTTP_PROXY": "a", "ALL_PROXY": "socks5://a"}, []),
+        ({"HTTPS_PROXY": "socks5://proxy.corp", "NO_PROXY": "*"}, []),
+        ({"HTTPS_PROXY": ""}, []),
+    ],
+)  # fmt: skip
+def test_a_proxy_that_cannot_be_used_stops_the_start_without_being_repeated(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], named: list[str]
+) -> None:
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for variable, value in {**GOOD, **given}.items():
+        monkeypatch.setenv(variable, value)
+    settings, found = read_settings()
+    faults = [*found, *settings.faults()]
+    assert [fault.split()[0] for fault in faults] == named
+    assert "pass-word" not in " ".join(faults)
+    assert load_settings(sandbox=True).sandbox

@@ -6,6 +6,20 @@ QUOTES = (("'", "'"), ('"', '"'), ("“", "”"), ("‘", "’"))
 BEARER = "bearer "
 
 
+def parse_secrets(text: str) -> list[str]:
+    """Several pasted secrets, separated by commas; also with quotes around the whole list.
+
+    Raises `BadTextError` like `parse_secret`.
+    """
+    words = trim(text)
+    for opening, closing in QUOTES:
+        inside = words[1:-1]
+        if words == f"{opening}{inside}{closing}" and not {opening, closing} & set(inside):
+            words = inside
+            break
+    return [secret for word in words.split(",") if (secret := parse_secret(word))]
+
+
 def parse_secret(text: str) -> str:
     """A pasted secret without spaces, line breaks, quotes and a `Bearer` around it.
 

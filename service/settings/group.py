@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.inputs.database_urls import parse_database_url
 from service.inputs.marks import trim
-from service.inputs.secrets import parse_secret
+from service.inputs.secrets import parse_secret, parse_secrets
 
 
 class SettingsGroup(BaseSettings):
@@ -38,8 +38,7 @@ def clean_header(secret: SecretStr) -> SecretStr:
 
 def clean_headers(secret: SecretStr) -> SecretStr:
     """Several such secrets, separated by commas."""
-    words = [parse_secret(word) for word in secret.get_secret_value().split(",")]
-    return SecretStr(",".join(word for word in words if word))
+    return SecretStr(",".join(parse_secrets(secret.get_secret_value())))
 
 
 def clean_ends(secret: SecretStr) -> SecretStr:

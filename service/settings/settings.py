@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from service.settings.calls import CallSettings
 from service.settings.database import DatabaseSettings
+from service.settings.outgoing_proxies import outgoing_proxy_faults
 from service.settings.panel import PanelSettings
 from service.settings.policies import PolicySettings
 from service.settings.reconcile import ReconcileSettings
@@ -64,6 +65,10 @@ class Settings(
         ]
         return found
 
+    def outgoing_faults(self) -> list[str]:
+        """Proxies that requests to Vapi cannot use. The sandbox is on this machine."""
+        return [] if self.sandbox else outgoing_proxy_faults()
+
     def faults(self) -> list[str]:
         """What is wrong across fields, each in a sentence that names the variable."""
         return [
@@ -72,6 +77,7 @@ class Settings(
             *self.webhook_faults(),
             *self.vapi_address_faults(),
             *self.name_server_faults(),
+            *self.outgoing_faults(),
             *self.public_faults(),
             *self.proxy_faults(),
             *self.listener_faults(),

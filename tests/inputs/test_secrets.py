@@ -3,7 +3,7 @@
 import pytest
 
 from service.inputs.marks import BadTextError
-from service.inputs.secrets import parse_secret
+from service.inputs.secrets import parse_secret, parse_secrets
 
 SECRET = "c0ffee-c0ffee-c0ffee-c0ffee"
 
@@ -15,6 +15,25 @@ SECRET = "c0ffee-c0ffee-c0ffee-c0ffee"
 )  # fmt: skip
 def test_what_surrounds_a_secret_is_left_out(pasted: str) -> None:
     assert parse_secret(pasted) == SECRET
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [f"{SECRET},second", f'"{SECRET}, second"', f"'{SECRET},second'\n", f"“{SECRET} , second,”",
+     f'"{SECRET}","second"', f'"{SECRET}",second', f"'\"{SECRET}\",\"second\"'"],
+)  # fmt: skip
+def test_quotes_may_surround_a_secret_or_the_whole_list(pasted: str) -> None:
+    assert parse_secrets(pasted) == [SECRET, "second"]
+
+
+def test_a_list_of_nothing_is_empty() -> None:
+    assert [parse_secrets(pasted) for pasted in ("", " ", '""', '"', ",")] == [
+        [],
+        [],
+        [],
+        ['"'],
+        [],
+    ]
 
 
 def test_a_phrase_keeps_its_spaces() -> None:
