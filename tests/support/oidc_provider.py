@@ -46,6 +46,8 @@ class TestProvider:
     userinfo: Claims | None = None
     """What userinfo answers; None: there is no such endpoint."""
     userinfo_down: bool = False
+    sign_userinfo: Sign | None = None
+    """Signs userinfo; None: it is plain JSON."""
     shows_kid: bool = True
     secret: str = CLIENT_SECRET
     asked: list[str] = field(default_factory=list)
@@ -165,6 +167,9 @@ class TestProvider:
             return web.Response(status=503, text="down")
         if not request.headers.get("Authorization", "").startswith("Bearer "):
             return web.json_response({"error": "invalid_token"}, status=401)
+        if self.sign_userinfo is not None:
+            token = self.sign_userinfo(dict(self.userinfo or {}))
+            return web.Response(text=token, content_type="application/jwt")
         return web.json_response(self.userinfo)
 
     async def jwks(self, request: web.Request) -> web.Response:

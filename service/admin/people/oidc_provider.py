@@ -27,6 +27,7 @@ MAX_BYTES = 2**20
 MAX_TOKEN = 2**16
 FRESH_SECONDS = 3600.0
 LEEWAY_SECONDS = 60
+BAD_ANSWER = "The answer of the sign-in provider is not valid. Sign in again."
 
 log = structlog.get_logger()
 
@@ -80,9 +81,9 @@ def away(reason: str) -> ProviderUnavailableError:
     return ProviderUnavailableError()
 
 
-def not_accepted(reason: str) -> SignInRefusedError:
+def not_accepted(reason: str, sentence: str = BAD_ANSWER) -> SignInRefusedError:
     log.warning("oidc.refused", reason=reason)
-    return SignInRefusedError("The answer of the sign-in provider is not valid. Sign in again.")
+    return SignInRefusedError(sentence)
 
 
 @dataclass(slots=True)
@@ -102,6 +103,14 @@ class OidcProvider:
 
     async def read(self, method: str, url: str, **given: Any) -> tuple[int, Any]:
         """Status and JSON of one request. Raises `UnavailableError`."""
+        status, _kind, body = await self.fetch(method, url, **given)
+        try:
+            return status, orjson.loads(body)
+        except ValueError:
+            raise away("not JSON") from None
+
+    async def fetch(self, method: str, url: str, **given: Any) -> tuple[int, str, bytes]:
+        """Status, media type and body of one request. Raises `UnavailableError`."""
         try:
             async with self.session.request(
                 method,
@@ -116,11 +125,11 @@ class OidcProvider:
                     body += part
                     if len(body) > MAX_BYTES:
                         raise away("too large")
-                return response.status, orjson.loads(body)
+                return response.status, response.content_type, body
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             raise away(type(exc).__name__) from None
         except ValueError:
-            raise away("not JSON") from None
+            raise away("not a usable address") from None
 
     async def metadata(self) -> Metadata:
         """The provider's endpoints by discovery. Raises `ProviderUnavailableError`."""

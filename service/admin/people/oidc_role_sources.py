@@ -11,6 +11,11 @@ from joserfc.errors import JoseError
 from service.admin.people.oidc_provider import LEEWAY_SECONDS, OidcProvider, away, not_accepted
 from service.admin.people.oidc_roles import find_claim
 
+BAD_USERINFO = (
+    "The user information of the sign-in provider is not valid. "
+    "The log of Callgate says why (oidc.refused)."
+)
+
 log = structlog.get_logger()
 
 
@@ -61,17 +66,52 @@ async def read_access_token(provider: OidcProvider, token: str, subject: str) ->
 
 
 async def read_userinfo(provider: OidcProvider, token: str, subject: str) -> Mapping[str, Any]:
-    """The claims of userinfo (OpenID Connect Core, 5.3); none where the token does not suffice."""
+    """The claims of userinfo (OpenID Connect Core, 5.3); none where the token does not suffice.
+
+    Some providers answer with a signed JWT. Raises `SignInRefusedError`, `UnavailableError`.
+    """
     place = (await provider.metadata()).userinfo_endpoint
     if not place:
         return {}
-    headers = {"Accept": "application/json", "Authorization": f"Bearer {token}"}
-    status, found = await provider.read("GET", place, headers=headers)
+    headers = {"Accept": "application/json, application/jwt", "Authorization": f"Bearer {token}"}
+    status, kind, body = await provider.fetch("GET", place, headers=headers)
     if status in (401, 403):
         log.warning("oidc.userinfo_refused", status=status)
         return {}
-    if status != 200 or not isinstance(found, dict):
+    if status != 200:
         raise away(f"userinfo: status {status}")
+    found = await read_signed(provider, body) if kind == "application/jwt" else read_plain(body)
     if found.get("sub") != subject:
-        raise not_accepted("userinfo: sub")
+        raise not_accepted("userinfo: sub", BAD_USERINFO)
     return found
+
+
+def read_plain(body: bytes) -> Mapping[str, Any]:
+    """Userinfo as JSON. Raises `UnavailableError`."""
+    try:
+        found = orjson.loads(body)
+    except ValueError:
+        raise away("userinfo: not JSON") from None
+    if not isinstance(found, dict):
+        raise away("userinfo: no object")
+    return found
+
+
+async def read_signed(provider: OidcProvider, body: bytes) -> Mapping[str, Any]:
+    """The claims of userinfo that is a JWT: signed by this issuer and, if it says for whom, for us.
+
+    Raises `SignInRefusedError`.
+    """
+    registry = jwt.JWTClaimsRegistry(
+        now=int((await provider.now()).timestamp()),
+        leeway=LEEWAY_SECONDS,
+        iss={"essential": True, "value": provider.client.issuer},
+        aud={"value": provider.client.client_id},
+    )
+    try:
+        claims = await provider.keys.decode(body.decode().strip())
+        registry.validate(claims)
+    except (JoseError, ValueError, TypeError) as exc:
+        reason = f"userinfo: {type(exc).__name__}: {str(exc)[:100]}"
+        raise not_accepted(reason, BAD_USERINFO) from None
+    return claims
