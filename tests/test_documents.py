@@ -47,7 +47,7 @@ UNVERSIONED = ("/healthz", "/readyz", "/metrics", "/api/vapi/webhook", "/call/{i
 
 
 def settings() -> set[str]:
-    return {name.upper() for name in Settings.model_fields if name != "sandbox"}
+    return {name.upper() for name, field in Settings.model_fields.items() if not field.exclude}
 
 
 def commands() -> dict[str, set[str]]:

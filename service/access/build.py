@@ -188,6 +188,6 @@ def build_snapshots(settings: Settings, directory: AccessDirectory) -> SnapshotK
 
 def snapshot_file(settings: Settings) -> SnapshotFile:
     """The snapshot of this data folder, signed with the keys of this installation."""
-    database = name_database(settings.database_url.get_secret_value())
+    database = name_database("" if settings.embedded else settings.database_url.get_secret_value())
     path = settings.callgate_data_dir / "directory.snapshot"
     return SnapshotFile(path, open_vault(settings).keys, database)

@@ -12,6 +12,7 @@ from service.serve.database import Database, check_addresses, grant_privileges
 from service.serve.process import serve as serve_settings
 from service.settings import Settings, SettingsError, load_settings, read_settings
 from service.store.installation import Mode
+from service.store.postgres.guard_state import SharedState
 from service.store.schema import migrate as migrate_schema
 
 TRY_IT = "To try Callgate without a Vapi account: callgate serve --sandbox"
@@ -21,6 +22,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def serve(
+    *,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Run with a local Vapi and sample data.")
     ] = False,
@@ -28,14 +30,20 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
     worker_of: Annotated[str, typer.Option(hidden=True)] = "",
+    postgres_state: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service."""
-    settings = serving_settings(sandbox=sandbox, host=host, port=port)
+    guarded = None if postgres_state is None else SharedState(postgres_state)
+    settings = serving_settings(sandbox=sandbox, host=host, port=port, embedded=guarded is not None)
     mode: Mode = "sandbox" if sandbox or worker_of == "sandbox" else "real"
-    serve_settings(settings, mode=mode, workers=workers, reuse_port=bool(worker_of))
+    serve_settings(
+        settings, mode=mode, workers=workers, reuse_port=bool(worker_of), guarded=guarded
+    )
 
 
-def serving_settings(*, sandbox: bool, host: str | None, port: int | None) -> Settings:
+def serving_settings(
+    *, sandbox: bool, host: str | None, port: int | None, embedded: bool = False
+) -> Settings:
     """The settings of a service; the sandbox keeps its token over restarts.
 
     Raises `SettingsError`, which names the sandbox to a newcomer without any settings.
@@ -45,7 +53,11 @@ def serving_settings(*, sandbox: bool, host: str | None, port: int | None) -> Se
         token = token_of(read_settings(sandbox=True)[0].callgate_data_dir, os.environ)
     try:
         settings = load_settings(
-            sandbox=sandbox, callgate_host=host, callgate_port=port, callgate_admin_token=token
+            sandbox=sandbox,
+            _embedded=embedded,
+            callgate_host=host,
+            callgate_port=port,
+            callgate_admin_token=token,
         )
     except SettingsError as exc:
         if any(os.environ.get(name) for name in ("VAPI_API_KEY", "VAPI_API_KEY_FILE")):

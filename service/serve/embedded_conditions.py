@@ -1,23 +1,22 @@
-"""Conditions of the embedded PostgreSQL of this process."""
+"""Conditions of the embedded PostgreSQL of this process, or of its supervisor."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from service.domain.conditions import Condition, condition
-from service.store.postgres.guard import PostgresGuard
+from service.store.postgres.guard_state import GuardState
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedConditions:
-    """Reads them from memory; takes no time."""
+    """Reads the guard's state from memory; takes no time."""
 
-    guard: PostgresGuard
+    state: Callable[[], GuardState]
 
     def read(self) -> Iterator[Condition]:
         """Whether the server is down, and whether starting it has failed."""
-        if self.guard.error:
-            yield condition(
-                "embedded_postgres_broken", attempts=self.guard.attempts, error=self.guard.error
-            )
-        elif self.guard.attempts:
+        found = self.state()
+        if found.error:
+            yield condition("embedded_postgres_broken", attempts=found.attempts, error=found.error)
+        elif found.attempts:
             yield condition("embedded_postgres_restarting")

@@ -5,13 +5,14 @@ import ctypes
 import gc
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 import uvloop
 
+from service.domain.conditions import Condition
 from service.sandbox import samples
 from service.sandbox.printed_calls import PrintedCalls
 from service.sandbox.profile import SandboxProfile, find_profile, keep_profile
@@ -19,6 +20,7 @@ from service.sandbox.server import SandboxVapi
 from service.serve.announce import admin_url, announce
 from service.serve.database import Database, StartError
 from service.serve.degraded import prepare
+from service.serve.embedded import start_embedded
 from service.serve.embedded_conditions import EmbeddedConditions
 from service.serve.ending import Ending
 from service.serve.late_check import LateCheck
@@ -29,6 +31,7 @@ from service.settings import Settings
 from service.store.installation import Mode
 from service.store.organizations.snapshot import DirectorySnapshot
 from service.store.postgres.guard import PostgresGuard
+from service.store.postgres.guard_state import SharedState
 from service.store.postgres.server import EmbeddedPostgres
 
 M_MMAP_THRESHOLD = -3
@@ -42,33 +45,54 @@ APPEARS_AFTER_SECONDS = 0.3
 log = structlog.get_logger()
 
 
-def serve(settings: Settings, *, mode: Mode, workers: int = 1, reuse_port: bool = False) -> None:
+def serve(
+    settings: Settings,
+    *,
+    mode: Mode,
+    workers: int = 1,
+    reuse_port: bool = False,
+    guarded: SharedState | None = None,
+) -> None:
     """Serve until a signal ends the process. Raises `StartError` or `EmbeddedPostgresError`.
 
-    `mode` is the mode of the database: a worker of the sandbox has no sandbox of its own.
+    `mode` is the mode of the database: a worker of the sandbox has no sandbox of its own. `guarded` is
+    the state of the supervisor's embedded server.
     """
     settings, sockets = bind_all(settings, reuse_port=reuse_port or workers > 1)
-    embedded: EmbeddedPostgres | None = None
+    guard: PostgresGuard | None = None
     database = Database.of_settings(settings)
     if not database.dsn:
-        embedded = EmbeddedPostgres(settings.callgate_data_dir)
-        database = Database.of_embedded(embedded.start())
+        guard = start_embedded(settings, EmbeddedPostgres(settings.callgate_data_dir))
+        database = Database.of_embedded(guard.server.dsn)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            guard = None if embedded is None else PostgresGuard(embedded)
-            work = main(settings, database, sockets, guard, mode=mode, workers=workers)
+            watched = Watched(guard, guarded)
+            work = main(settings, database, sockets, watched, mode=mode, workers=workers)
             runner.run(work)
     finally:
         close(sockets)
-        if embedded is not None:
-            embedded.stop()
+        if guard is not None:
+            guard.server.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The embedded server: guarded by this process, or by its supervisor."""
+
+    guard: PostgresGuard | None = None
+    supervised: SharedState | None = None
+
+    def conditions(self) -> Iterable[Condition]:
+        """Whether it runs, for the conditions of this process."""
+        state = self.supervised if self.guard is None else self.guard.shared
+        return () if state is None else EmbeddedConditions(state.read).read()
 
 
 async def main(
     settings: Settings,
     database: Database,
     sockets: list[socket.socket],
-    guard: PostgresGuard | None,
+    watched: Watched,
     *,
     mode: Mode,
     workers: int,
@@ -83,7 +107,7 @@ async def main(
     policies = await ending.unless_begun(load_required(settings))
     if policies is None:
         return
-    start = replace(build_start(database.direct, snapshot, late, guard), policies=policies)
+    start = replace(build_start(database.direct, snapshot, late, watched), policies=policies)
     if late is not None:
         late.on_refusal = ending.stop
     dsn = database.dsn
@@ -105,7 +129,11 @@ async def main(
 
         if workers > 1:
             close(sockets)
-            await supervise(settings, dsn, workers, ending, ready, loops=start.loops)
+            guard = watched.guard
+            shared = None if guard is None else guard.shared
+            await supervise(
+                settings, dsn, workers, ending, ready, loops=start.loops, guarded=shared
+            )
         else:
             await serve_here(settings, dsn, sockets, ending, ready, start=start)
     if late is not None and late.refused is not None:
@@ -116,13 +144,11 @@ def build_start(
     direct: str,
     snapshot: DirectorySnapshot | None,
     late: LateCheck | None,
-    guard: PostgresGuard | None,
+    watched: Watched,
 ) -> Start:
     """What watches the PostgreSQL of this process."""
-    loops = [part.background() for part in (late, guard) if part is not None]
-    if guard is None:
-        return Start(direct, snapshot, loops=tuple(loops))
-    return Start(direct, snapshot, loops=tuple(loops), conditions=EmbeddedConditions(guard).read)
+    loops = [part.background() for part in (late, watched.guard) if part is not None]
+    return Start(direct, snapshot, loops=tuple(loops), conditions=watched.conditions)
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVapi:

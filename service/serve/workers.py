@@ -16,6 +16,7 @@ from service.serve.announce import admin_url
 from service.serve.ending import FROM_SUPERVISOR, Ending
 from service.settings import Settings
 from service.store.installation import Mode
+from service.store.postgres.guard_state import SharedState
 from service.store.vault import open_vault
 
 RESPAWN_SECONDS = 1.0
@@ -33,17 +34,31 @@ class WorkerDiedError(Exception):
 class Worker:
     """One place for a worker process."""
 
-    def __init__(self, number: int, environment: Mapping[str, str], mode: Mode = "real") -> None:
+    def __init__(
+        self,
+        number: int,
+        environment: Mapping[str, str],
+        mode: Mode = "real",
+        guarded: SharedState | None = None,
+    ) -> None:
         self.number = number
         self.environment = environment
-        self.mode = mode
+        self.options = ["--worker-of", mode]
+        self.inherited = [] if guarded is None else [guarded.descriptor]
+        for descriptor in self.inherited:
+            self.options += ["--postgres-state", str(descriptor)]
         self.process: asyncio.subprocess.Process | None = None
         self.ending = False
+
+    @property
+    def name(self) -> str:
+        """The name of its loop."""
+        return f"worker_{self.number}"
 
     def background(self) -> BackgroundLoop:
         """One process after the other."""
         return BackgroundLoop(
-            f"worker_{self.number}",
+            self.name,
             self.run_process,
             interval=math.inf,
             outages=(WorkerDiedError,),
@@ -55,8 +70,9 @@ class Worker:
         """Run a process until it ends. Raises `WorkerDiedError` if that was unasked."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "service", "serve", "--worker-of", self.mode),
+            *("-m", "service", "serve", *self.options),
             env=self.environment,
+            pass_fds=self.inherited,
             preexec_fn=end_with_parent,
         )
         self.process = process
@@ -82,12 +98,14 @@ async def supervise(
     ready: Callable[[], Awaitable[None]],
     *,
     loops: Sequence[BackgroundLoop] = (),
+    guarded: SharedState | None = None,
 ) -> None:
-    """Serve in worker processes that share the port, until the process ends; `loops` run beside."""
+    """Serve in worker processes that share the port, until the process ends; `loops` run beside, and
+    end after the workers: draining needs PostgreSQL. `guarded` is the embedded server's state."""
     environment = worker_environment(settings, dsn)
     background = Background()
     mode: Mode = "sandbox" if settings.sandbox else "real"
-    places = [Worker(number, environment, mode) for number in range(1, workers + 1)]
+    places = [Worker(number, environment, mode, guarded) for number in range(1, workers + 1)]
     background.add(place.background() for place in places)
     background.add(loops)
     background.start()
@@ -98,7 +116,8 @@ async def supervise(
             await ready()
         await ending.begun.wait()
     finally:
-        await background.stop(patience=math.inf)
+        await background.stop(*(place.name for place in places), patience=math.inf)
+        await background.stop()
         hastening.cancel()
 
 

@@ -25,6 +25,8 @@ class DatabaseSettings(SettingsGroup):
     database_url: PastedAddress = SecretStr("")
     callgate_migration_database_url: PastedAddress = SecretStr("")
     callgate_direct_database_url: PastedAddress = SecretStr("")
+    embedded: bool = Field(default=False, exclude=True, validation_alias="_embedded")
+    """Whether DATABASE_URL leads to the embedded PostgreSQL of this process's supervisor."""
     callgate_encryption_key: PastedSecret = SecretStr("")
     callgate_data_dir: Path = Field(default_factory=default_data_dir)
     callgate_pool_size: int = Field(default=10, ge=2, le=200)

@@ -44,7 +44,7 @@ def read_settings(*, sandbox: bool = False, **given: object) -> tuple[Settings, 
     """
     files, found = read_secret_files(os.environ)
     values = {**files, **{name: value for name, value in given.items() if value is not None}}
-    values["_sandbox"] = sandbox
+    values = {"_embedded": False, **values, "_sandbox": sandbox}
     links = service_links(os.environ)
     for name in links & {name.upper() for name in Settings.model_fields}:
         field = Settings.model_fields[name.lower()]

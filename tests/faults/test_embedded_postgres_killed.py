@@ -24,7 +24,9 @@ __all__ = ("server",)
 async def callgate(server: Server, vapi: SandboxVapi, tmp_path: Path) -> AsyncIterator[Replica]:
     assert server.embedded is not None
     guard = PostgresGuard(server.embedded)
-    start = Start(loops=(guard.background(),), conditions=EmbeddedConditions(guard).read)
+    start = Start(
+        loops=(guard.background(),), conditions=EmbeddedConditions(guard.shared.read).read
+    )
     settings = settings_for(tmp_path / "replica", vapi.base_url)
     async with replica(settings, server.dsn, start=start) as started:
         yield started

@@ -14,7 +14,7 @@ from service.sandbox.server import SandboxVapi
 from tests.support.service import unused_port
 from tests.support.settings import SECRET, TOKEN
 
-START_SECONDS = 40.0
+START_SECONDS = 90.0
 
 
 @dataclass

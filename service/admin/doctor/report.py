@@ -77,8 +77,8 @@ class Examinations:
 def describe_settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[SettingLine]:
     """Each setting with its source."""
     named = {name.upper() for name in environment}
-    for name in Settings.model_fields:
-        if name == "sandbox":
+    for name, described in Settings.model_fields.items():
+        if described.exclude:
             continue
         source: Source = "default"
         if name.upper() in named:

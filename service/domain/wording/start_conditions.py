@@ -17,7 +17,7 @@ START_KINDS = (
     ConditionKind(
         "embedded_postgres_restarting",
         "warning",
-        "The embedded PostgreSQL ended unasked and is being started again.",
+        "The embedded PostgreSQL does not run and is being started.",
         "Calls are decided from the last known state until it answers.",
         "Wait a few seconds; if it happens again, read postgres.log in CALLGATE_DATA_DIR.",
         "health",

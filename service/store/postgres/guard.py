@@ -6,6 +6,7 @@ import structlog
 
 from service.background import BackgroundLoop
 from service.store.postgres.data_dir import EmbeddedPostgresError
+from service.store.postgres.guard_state import GuardState, SharedState
 from service.store.postgres.process import PostgresProcess
 from service.store.postgres.server import EmbeddedPostgres
 
@@ -16,15 +17,12 @@ log = structlog.get_logger()
 
 
 class PostgresGuard:
-    """Keeps one started server running. `attempts` counts the starts since it died; 0: it runs.
-
-    `error` is the last line of a server that did not start.
-    """
+    """Keeps one server running that was begun; `state` is shared with worker processes."""
 
     def __init__(self, server: EmbeddedPostgres) -> None:
         self.server = server
-        self.attempts = 0
-        self.error = ""
+        self.shared = SharedState.create()
+        self.state = GuardState()
 
     def background(self) -> BackgroundLoop:
         """Waits for the death of the postmaster and restarts it; failures are repeated ever later."""
@@ -32,28 +30,42 @@ class PostgresGuard:
 
     @property
     def process(self) -> PostgresProcess:
-        assert self.server.process is not None, "the server was started before it is guarded"
+        assert self.server.process is not None, "the server was begun before it is guarded"
         return self.server.process
+
+    def set_state(self, attempts: int, error: str = "") -> None:
+        """Change the state, for workers too."""
+        self.state = GuardState(attempts, error)
+        self.shared.write(self.state)
+
+    def note_failure(self, attempts: int, exc: Exception) -> None:
+        """Note a start that failed. A server that recovers and is alive may still answer."""
+        error = "" if self.process.is_alive() else str(exc).splitlines()[-1][:LONGEST_LINE]
+        self.set_state(attempts, error)
 
     async def turn(self) -> None:
         """Wait until the postmaster is dead, then start it again; raises what prevents that."""
-        while self.process.is_alive():
-            await asyncio.sleep(WATCH_SECONDS)
-        self.attempts += 1
-        log.error("postgres.died", attempt=self.attempts)
+        if not self.state.attempts:
+            while self.process.is_alive():
+                await asyncio.sleep(WATCH_SECONDS)
+            log.error("postgres.died")
+        attempts = self.state.attempts + 1
+        self.set_state(attempts, self.state.error)
         try:
             await self.restart()
         except (EmbeddedPostgresError, OSError) as exc:
-            self.error = str(exc).splitlines()[-1][:LONGEST_LINE]
+            self.note_failure(attempts, exc)
             raise
-        log.info("postgres.restarted", attempts=self.attempts)
-        self.attempts, self.error = 0, ""
+        self.server.publish()
+        log.info("postgres.restarted", attempts=attempts)
+        self.set_state(0)
 
     async def restart(self) -> None:
-        """Start the server once. It is launched in the main thread, which must not wait for it:
-        recovery may take minutes."""
-        await asyncio.to_thread(self.server.clear)
-        self.server.launch()
+        """Start the server once, unless it is still starting. It is launched in the main thread, which
+        must not wait for it: recovery may take minutes."""
+        if not self.process.is_alive():
+            await asyncio.to_thread(self.server.clear)
+            self.server.launch()
         while not self.process.is_ready():
             if not self.process.is_alive():
                 raise self.server.failed_start()

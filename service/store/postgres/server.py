@@ -1,7 +1,6 @@
 """The embedded PostgreSQL: one private server under the data folder, owned by one service."""
 
 import os
-import pwd
 import re
 import shutil
 import stat
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from service.store.postgres.access_rules import write_access_rules
 from service.store.postgres.binaries import copy_binaries, find_binaries, read_version
 from service.store.postgres.data_dir import (
     DataDir,
@@ -22,7 +22,7 @@ from service.store.postgres.data_dir import (
 )
 from service.store.postgres.process import Identity, PostgresProcess, end_predecessor, make_cluster
 from service.store.postgres.run_folders import PLACES, RunFolders
-from service.store.roles import APP_ROLE, OWNER_ROLE
+from service.store.roles import OWNER_ROLE
 
 __all__ = [
     "DataDirInUseError",
@@ -87,6 +87,9 @@ class EmbeddedPostgres:
         self.settings = {**SETTINGS, **(options or {})}
         self.binaries = binaries
         self.process: PostgresProcess | None = None
+        self.existed = False
+        """Whether there was a cluster before `open`."""
+        self.dsn = ""
         self.run_folders: RunFolders | None = None
         self.socket_dir: Path | None = None
 
@@ -101,29 +104,60 @@ class EmbeddedPostgres:
         Raises `DataDirInUseError` if another service owns the folder, `EmbeddedPostgresError` for
         every other obstacle.
         """
+        self.open()
+        try:
+            self.begin()
+            self.wait(START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        return self.dsn
+
+    def open(self) -> None:
+        """Own the folder and prepare the cluster. Raises like `start`."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(
                 "Start PostgreSQL in the main thread: it stops when its thread ends."
             )
         try:
             self.data_dir.claim()
-            dsn = self.start_server()
-            self.data_dir.publish(dsn)
+            self.prepare()
         except OSError as exc:
             self.stop()
-            raise EmbeddedPostgresError(
-                f"CALLGATE_DATA_DIR {self.data_dir.path} cannot be used: {exc}. Choose another "
-                "one, or set DATABASE_URL."
-            ) from exc
+            raise self.unusable(exc) from exc
         except BaseException:
             self.stop()
             raise
-        return dsn
 
-    def start_server(self) -> str:
-        """Prepare the cluster and start the server, in a folder that we own."""
+    def begin(self) -> None:
+        """Start the server without waiting. Raises `EmbeddedPostgresError`; the folder stays ours."""
+        try:
+            self.launch()
+        except OSError as exc:
+            raise self.unusable(exc) from exc
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the server answers, and publish its address. Raises `EmbeddedPostgresError`."""
+        assert self.process is not None
+        if not self.process.wait(seconds):
+            raise self.failed_start()
+        self.publish()
+
+    def publish(self) -> None:
+        """Publish the address of the running server."""
+        self.data_dir.publish(self.dsn)
+
+    def unusable(self, exc: OSError) -> EmbeddedPostgresError:
+        """The error of a folder in which the system refuses something."""
+        return EmbeddedPostgresError(
+            f"CALLGATE_DATA_DIR {self.data_dir.path} cannot be used: {exc}. Choose another "
+            "one, or set DATABASE_URL."
+        )
+
+    def prepare(self) -> None:
+        """Prepare the cluster and choose the socket's place, in a folder that we own."""
         cluster = self.data_dir.root / "postgres"
-        exists = (cluster / "PG_VERSION").exists()
+        exists = self.existed = (cluster / "PG_VERSION").exists()
         identity = Identity.for_server(cluster.stat().st_uid if exists else None)
         if exists:
             end_predecessor(cluster)
@@ -140,16 +174,13 @@ class EmbeddedPostgres:
             self.check_cluster(cluster, identity, version)
         else:
             self.create_cluster(cluster, binaries, identity)
-        write_access_rules(cluster, identity)
-        socket_dir = self.choose_socket_dir(cluster, identity, folders)
-        self.socket_dir = socket_dir
+        self.socket_dir = self.choose_socket_dir(cluster, identity, folders)
         self.process = PostgresProcess(binaries, cluster, identity)
-        self.launch()
-        if not self.process.wait(START_SECONDS):
-            raise self.failed_start()
-        host = quote(str(socket_dir), safe="")
+        host = quote(str(self.socket_dir), safe="")
         # Complete, because clients fill gaps from PGPORT and similar variables.
-        return f"postgresql://{OWNER_ROLE}@/{OWNER_ROLE}?host={host}&port={PORT}&sslmode=disable"
+        self.dsn = (
+            f"postgresql://{OWNER_ROLE}@/{OWNER_ROLE}?host={host}&port={PORT}&sslmode=disable"
+        )
 
     @property
     def log(self) -> Path:
@@ -159,6 +190,7 @@ class EmbeddedPostgres:
     def launch(self) -> None:
         """Begin the server, in the main thread; the log of its previous run is kept as `.log.1`."""
         assert self.process is not None
+        write_access_rules(self.process.cluster, self.process.identity)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
@@ -263,25 +295,3 @@ def choose_binaries(binaries: Path, identity: Identity, folders: RunFolders) -> 
         f"PostgreSQL would run as {identity.name}, and that user may not run {binaries}. Install "
         "Callgate where all may read it, run it as an ordinary user, or set DATABASE_URL."
     )
-
-
-def write_access_rules(cluster: Path, identity: Identity) -> None:
-    """Allow connections only from the user who runs the service, by peer authentication.
-
-    The folder belongs to the server's user, and we may be root: the files are created anew and never
-    opened, so that a link in their place cannot redirect our writes.
-    """
-    name = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
-    rules = {
-        "pg_hba.conf": f"local all {OWNER_ROLE},{APP_ROLE} peer map=callgate\n",
-        "pg_ident.conf": f'callgate "{name}" {OWNER_ROLE}\ncallgate "{name}" {APP_ROLE}\n',
-    }
-    for file, text in rules.items():
-        path = cluster / file
-        path.unlink(missing_ok=True)
-        out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchown(out, identity.uid, identity.gid)
-            os.write(out, text.encode())
-        finally:
-            os.close(out)
