@@ -9,7 +9,7 @@ from service.settings import Settings
 from service.store.failures import UNUSABLE, describe_away
 from service.store.installation import Mode, WrongModeError, claim_for
 from service.store.pool import UNAVAILABLE, create_pool
-from service.store.pooling import PoolingError, verify_direct, verify_same
+from service.store.pooling import PoolingError, verify_direct, verify_same, verify_unsplit
 from service.store.roles import app_dsn, create_app_role, grant
 from service.store.schema import SchemaError, check_schema, is_empty, migrate
 
@@ -110,6 +110,7 @@ async def check_addresses(database: Database) -> None:
     if database.direct:
         await verify_direct("CALLGATE_DIRECT_DATABASE_URL", database.direct, with_pooler=True)
         await verify_same(database.dsn, database.direct)
+        await verify_unsplit("DATABASE_URL", database.dsn)
     else:
         await verify_direct("DATABASE_URL", database.dsn, with_pooler=False)
     if database.owner:

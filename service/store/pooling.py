@@ -2,6 +2,9 @@
 
 Such a pooler gives each transaction any of its sessions. Through it, notifications, locks of a session
 and named prepared statements are lost; single statements and transactions work.
+
+One that balances, such as Pgpool-II, sends reads to standbys: they miss changes that were announced
+already. Nothing works through it.
 """
 
 import asyncio
@@ -11,7 +14,12 @@ from service.store.pool import Connection, connect
 ROUNDS = 3
 SECONDS = 3.0
 
+SESSIONS_ASKED = 6
+"""A balancer chooses each session's server by chance."""
+
 GET_SESSION = "SELECT pg_backend_pid()"
+GET_WRITING_SESSION = "SELECT pg_backend_pid() FROM clock_timestamp()"
+"""A volatile function makes balancers take it for a write."""
 
 IS_SAME_DATABASE = """
 SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND datname = current_database())
@@ -24,6 +32,11 @@ NEEDS_DIRECT = (
 IS_NOT_DIRECT = (
     "{name} leads to a connection pooler in transaction mode: set it to PostgreSQL's own address, or to "
     "the pooler's session mode."
+)
+SPLITS_READS = (
+    "{name} leads to a pooler that sends reads to other servers than writes (Pgpool-II with "
+    "load_balance_mode on), so that changes are missed: set it to PostgreSQL's own address, or turn "
+    "that off."
 )
 OTHER_DATABASE = (
     "CALLGATE_DIRECT_DATABASE_URL and DATABASE_URL lead to different databases: correct one of "
@@ -68,13 +81,35 @@ async def changes_session(first: Connection, second: Connection) -> bool:
             return True
 
 
+async def splits_reads(dsn: str) -> bool:
+    """Whether a read and a write of one transaction lead to different sessions."""
+
+    async def ask() -> bool:
+        connection = await connect(dsn, pooled=True)
+        try:
+            async with connection.transaction():
+                reading = await connection.fetchval(GET_SESSION)
+                return bool(await connection.fetchval(GET_WRITING_SESSION) != reading)
+        finally:
+            connection.terminate()
+
+    return any([await ask() for _ in range(SESSIONS_ASKED)])
+
+
+async def verify_unsplit(name: str, dsn: str) -> None:
+    """Raise `PoolingError` if the address in the setting `name` leads to a pooler that balances."""
+    if await splits_reads(dsn):
+        raise PoolingError(SPLITS_READS.format(name=name))
+
+
 async def verify_direct(name: str, dsn: str, *, with_pooler: bool) -> None:
     """Raise `PoolingError` if the address in the setting `name` leads to a pooler in transaction mode.
 
-    `with_pooler`: another setting holds the address of the pooler.
+    Or if it balances. `with_pooler`: another setting holds the address of the pooler.
     """
     if await is_pooled(dsn):
         raise PoolingError((IS_NOT_DIRECT if with_pooler else NEEDS_DIRECT).format(name=name))
+    await verify_unsplit(name, dsn)
 
 
 async def verify_same(dsn: str, direct: str) -> None:

@@ -17,6 +17,7 @@ from service.store.pooling import is_pooled
 from service.store.roles import app_dsn
 from tests.support.database import TEMPLATE, fresh_database
 from tests.support.pgbouncer import needs_pgbouncer, pooled
+from tests.support.pgpool import balanced, needs_pgpool
 from tests.support.service import Replica, eventually, replica
 from tests.support.settings import settings_for
 
@@ -127,3 +128,13 @@ async def test_a_command_says_what_the_pooler_lacks(pooler: str, tmp_path: Path)
     _, said = await process.communicate()
     assert process.returncode == 1
     assert said.decode().splitlines()[-1].startswith("DATABASE_URL leads to a connection pooler")
+
+
+@needs_pgpool
+async def test_one_that_sends_reads_elsewhere_is_refused(dsn: str, folder: Path) -> None:
+    async with balanced(dsn, folder) as address:
+        for direct in ("", dsn):
+            refusal = await refusal_of(Database(address, "", embedded=False, direct=direct))
+            assert refusal.startswith("DATABASE_URL leads to a pooler that sends reads to other")
+    async with balanced(dsn, folder, balances="off") as address:
+        await prepare_database(Database(address, "", embedded=False), "real")
