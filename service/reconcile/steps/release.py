@@ -48,15 +48,18 @@ class Release:
         await self.writer.confirm(written)
         view = written.view
         left = gate_changes(released_gates(), view.raw, held.kept, written=True)
-        if left.drift or (
-            held.original is not None and posts_to_us(self.desired, view.server, held.last_applied)
-        ):
+        if left.drift or posts_to_us(self.desired, view.server, held.last_applied):
             raise VapiUnavailableError(NOT_SHOWN)
 
     def former_server(self, held: WebhookClaim, seen: ServerView) -> dict[str, Any]:
-        """The part of the change that removes our webhook; empty where there is none of ours."""
+        """The part of the change that removes our webhook; empty where there is none of ours.
+
+        Without a record it was set up by hand, or a failover of PostgreSQL lost the record: a webhook
+        that posts to us does not stay either way.
+        """
         if held.original is None:
-            return {}
+            ours = posts_to_us(self.desired, seen.server, held.last_applied)
+            return {"server": None} if ours else {}
         former = self.writer.open_kept(held, held.original).get("server")
         return way_back(self.desired, seen.server, held.last_applied, former)
 
