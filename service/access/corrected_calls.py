@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 
-from service.access.known_calls import KnownCalls, known_from_stored
+from service.access.known_calls import KnownCall, KnownCalls, keep_deeds, known_from_stored
 from service.background import BackgroundLoop
 from service.domain.calls import CallKey
 from service.store.calls.call_store import CallStore
@@ -56,5 +56,22 @@ class CorrectedCalls:
         for (call_id, organization_id), stored in found.items():
             self.known.unconfirmed.pop(call_id, None)
             known = self.known.calls.get(call_id)
-            if known is not None and known.organization_id == organization_id:
+            if known is None or known.organization_id != organization_id:
+                continue
+            if stored.owner is None:
                 self.known.update(call_id, known_from_stored(stored))
+            else:
+                self.known.update(call_id, owner_of(known, stored, stored.owner))
+
+
+def owner_of(known: KnownCall, stored: StoredDecision, owner: StoredDecision) -> KnownCall:
+    """The call of another organization, with what was cached as the call itself as a claim on it."""
+    fresh, claim, claims = known_from_stored(owner), known_from_stored(stored), known.claims or {}
+    keep_deeds(known, claim)
+    if owner.organization_id in claims:
+        keep_deeds(claims[owner.organization_id], fresh)
+    others = {one: kept for one, kept in claims.items() if one != owner.organization_id}
+    if stored.organization_id is not None:
+        others[stored.organization_id] = claim
+    fresh.claims = others
+    return fresh
