@@ -29,8 +29,6 @@ from service.vapi.messages import ServerMessage
 
 RESTART_SECONDS = 2.0
 """A blocked call that still sends messages this long after a hang-up is hung up again."""
-
-
 GUESS_SECONDS = 5.0
 """How long after its record a call is hung up whose denial is a guess: other spools drain meanwhile."""
 
@@ -227,13 +225,18 @@ class AccessGate:
         """Handle a later message: it may end the call, or show that a blocked one still talks."""
         main = self.recorder.known.get(call_id)
         named = known.organization_id if registration is None else registration.organization.id
-        if main is not None and main.organization_id not in (None, named):
+        contested = main is not None and main.organization_id not in (None, named)
+        if contested:
             # Another organization's claim changes nothing on the call's record. Vapi is asked.
             self.ask_again(call_id, known, message, registration)
-        elif message.ends_call:
-            if not names_other_number(known, message):
+        if message.ends_call:
+            # Memory may lag behind whose call it is: PostgreSQL refuses the end of another organization.
+            claimed = contested and known.organization_id != named
+            if not claimed and not names_other_number(known, message):
                 end = self.build_end(call_id, known, message, registration)
                 await self.recorder.record_end(end)
+        elif contested:
+            return
         elif (not known.allowed and known.hung_up) or call_id in self.recorder.known.cut:
             self.restart(call_id, known, message, registration)
 

@@ -3,12 +3,19 @@
 import asyncio
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from service.sandbox.server import SandboxVapi
 from tests.support.claims import END, PLAN, Rivals, add_rivals, changed
 from tests.support.service import Replica, Start, eventually
+
+CORRECT = """
+UPDATE callgate.calls SET organization_id = $2, blocked = false, status = 'in-progress',
+    hangup_state = NULL, hangup_due_at = NULL
+WHERE vapi_call_id = $1
+"""
 
 
 @pytest.fixture
@@ -91,6 +98,20 @@ async def test_a_report_of_another_organization_does_not_touch_the_record(rivals
     await rivals.callgate.post(changed(message, unregistered, **END, cost=9.0))
     stored = await rivals.record(call)
     assert (stored["status"], stored["ended_at"], stored["cost"]) == ("in-progress", None, None)
+
+
+async def test_an_end_counts_before_the_replica_has_heard_whose_call_it_is(rivals: Rivals) -> None:
+    """Another replica asked Vapi; this one takes the call for another organization's a moment longer."""
+    call, message = rivals.call(rivals.paying_number)
+    rivals.vapi.fail("GET /call/*", status=500)
+    rivals.vapi.fail("POST */control", lie=True)
+    assert (await rivals.callgate.post(changed(message, rivals.blocked_number))).status == 403
+    assert (await rivals.callgate.post(message)).status == 403
+    await rivals.callgate.service.pool.execute(CORRECT, call.id, UUID(rivals.paying))
+    await rivals.callgate.post(changed(message, **END, durationSeconds=12.5, cost=0.05))
+    stored = await rivals.record(call)
+    figures = (stored["status"], stored["duration_seconds"], stored["cost"])
+    assert figures == ("ended", 12.5, 0.05)
 
 
 async def test_senseless_figures_are_dropped_and_the_end_is_kept(rivals: Rivals) -> None:
