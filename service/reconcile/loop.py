@@ -61,7 +61,7 @@ class ReconcileLoop:
 
     async def session(self) -> None:
         """Listen on one connection and work. Raises `ReconcileLostError` when it is lost."""
-        connection: Connection = await connect(self.dsn)
+        connection = await self.connect()
         try:
             self.lost = False
             connection.add_termination_listener(self.on_termination)
@@ -74,6 +74,10 @@ class ReconcileLoop:
                 await wait_for(self.woken, min(POLL_SECONDS, max(SHORTEST_SECONDS, pause)))
         finally:
             connection.terminate()
+
+    async def connect(self) -> Connection:
+        """Open the connection of a session."""
+        return await connect(self.dsn)
 
     async def turn(self) -> float:
         """Reconcile due numbers; returns the seconds until the next one is due."""

@@ -28,6 +28,12 @@ ATTEMPTS = 7
 PATIENCE_SECONDS = 20.0
 """How long Vapi waits for an answer; 7.5 s for an assistant-request."""
 
+NAMES_OTHER = 0.35
+"""How often a message of a contested call names the other organization's number."""
+
+HEARD_SECONDS = 5.0
+"""How long the replicas have to hear of a second organization, and Vapi to tell whose call it is."""
+
 Kind = Literal["request", "progress", "update", "ended", "report"]
 
 
@@ -35,7 +41,8 @@ Kind = Literal["request", "progress", "update", "ended", "report"]
 class Answer:
     """One answer to a message: 200 or 403, by which replica, and which decision it names.
 
-    `informed_at`: every change before this moment had reached the replica.
+    `informed_at`: every change before this moment had reached the replica. `number_id`: the number that
+    the message named.
     """
 
     moment: float
@@ -45,6 +52,7 @@ class Answer:
     decision_id: str
     where: str
     informed_at: float
+    number_id: str
 
 
 @dataclass(eq=False)
@@ -57,13 +65,17 @@ class Callers:
     replicas: list[SimReplica]
     trace: Trace
     answers: list[Answer] = field(default_factory=list)
+    probes: list[Answer] = field(default_factory=list)
+    """The answers of every replica about contested calls, once the faults are over."""
     failures: list[str] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self, planned: PlannedCall) -> None:
         """A call from its beginning to its end."""
         await asyncio.sleep(planned.begins - self.loop.time())
-        call = self.vapi.add(planned.id, planned.number_id, planned.hidden, planned.deaf)
+        call = self.vapi.add(
+            planned.id, planned.number_id, planned.hidden, planned.deaf, planned.other_number_id
+        )
         self.trace.note("vapi.call_began", call=call.id, number=call.number_id)
         if planned.asks and not await self.ask(call):
             return
@@ -107,7 +119,10 @@ class Callers:
 
     async def deliver(self, call: ModelCall, kind: Kind, attempts: int) -> Answer | None:
         """Post until a replica answers, with Vapi's growing pauses."""
-        message = self.message(call, kind)
+        number = call.number_id
+        if call.other_number_id and kind != "request" and self.chance.random() < NAMES_OTHER:
+            number = call.other_number_id
+        message = self.message(call, kind, number)
         for attempt in range(attempts):
             replica = self.chance.choice(self.replicas)
             informed_at = replica.informed_at
@@ -121,10 +136,12 @@ class Callers:
                     ruling.decision_id,
                     replica.life.name,
                     informed_at,
+                    number,
                 )
                 self.answers.append(answer)
                 status = 200 if ruling.allowed else 403
-                self.trace.note(f"answer {status}", call=call.id, kind=kind, by=replica.life.name)
+                by = replica.life.name
+                self.trace.note(f"answer {status}", call=call.id, kind=kind, by=by, number=number)
                 return answer
             await asyncio.sleep(min(2.0**attempt, 10.0) * self.chance.uniform(0.5, 1.0))
         self.trace.note("vapi.message_dropped", call=call.id, kind=kind)
@@ -149,8 +166,42 @@ class Callers:
             self.failures.append(f"{message.call_id}: answered 500 with {exc!r}")
             return None
 
-    def message(self, call: ModelCall, kind: Kind) -> ServerMessage:
-        """A message about a call, as Vapi states it now."""
+    async def probe(self) -> None:
+        """Post a message about every contested call to each replica, for each of the two numbers.
+
+        Calls that are over are among them: their messages may be late.
+        """
+        since = self.loop.time() - HEARD_SECONDS
+        for call in list(self.vapi.calls.values()):
+            named = {
+                one.number_id
+                for one in self.answers
+                if one.call_id == call.id and one.moment < since
+            }
+            if len(named) < 2:
+                continue
+            for replica in self.replicas:
+                for number in (call.number_id, call.other_number_id):
+                    assert number is not None
+                    ruling = await self.post_once(replica, self.message(call, "update", number))
+                    if ruling is None or replica.life is None:
+                        continue
+                    answer = Answer(
+                        self.loop.time(),
+                        call.id,
+                        "update",
+                        ruling.allowed,
+                        ruling.decision_id,
+                        replica.life.name,
+                        replica.informed_at,
+                        number,
+                    )
+                    self.probes.append(answer)
+                    where = {"by": answer.where, "number": number}
+                    self.trace.note("probe", call=call.id, allowed=answer.allowed, **where)
+
+    def message(self, call: ModelCall, kind: Kind, number: str) -> ServerMessage:
+        """A message about a call that names a number, as Vapi states it now."""
         ends = kind in ("ended", "report") and call.ended_at is not None
         return ServerMessage(
             type={
@@ -161,7 +212,7 @@ class Callers:
             has_call=True,
             call_id=call.id,
             call_type="inboundPhoneCall",
-            phone_number_ids=(call.number_id,),
+            phone_number_ids=(number,),
             status={"progress": "in-progress", "ended": "ended"}.get(kind),
             control_url=None if kind == "request" else CONTROL + call.id,
             at=at(self.loop.time()),

@@ -1,6 +1,7 @@
 """Brings the planned faults about, and heals them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from tests.simulation.story import PlannedFault
 from tests.simulation.tables import Tables
 from tests.simulation.trace import Trace
 from tests.simulation.vapi_model import VapiModel
+from tests.simulation.vapi_numbers import VapiNumbers
 
 LOST = timedelta(seconds=1.5)
 """How much a failover to a lagging standby loses."""
@@ -18,12 +20,14 @@ LOST = timedelta(seconds=1.5)
 
 @dataclass(eq=False)
 class Troubles:
-    """Faults under way. `harmed` says when a failover last lost commits on a call."""
+    """Faults under way. `harmed` says when a failover last lost commits on a call or a number."""
 
     loop: VirtualLoop
     replicas: list[SimReplica]
     tables: Tables
     vapi: VapiModel
+    numbers: VapiNumbers
+    wake: Callable[[timedelta], None]
     trace: Trace
     harmed: dict[str, float] = field(default_factory=dict)
 
@@ -67,10 +71,14 @@ class Troubles:
                 self.fail_over(lose=fault.name == "lost_commits")
             case "crash":
                 self.replicas[fault.replica or 0].kill()
+            case "freeze":
+                self.replicas[fault.replica or 0].freeze()
             case "vapi_down":
                 self.vapi.down = True
             case "control_down":
                 self.vapi.control_down = True
+            case "vapi_throttles" | "vapi_errors" | "vapi_loses" | "vapi_slow":
+                self.numbers.faults.add(fault.name)
 
     def fail_over(self, *, lose: bool) -> None:
         """Every connection breaks, and the last commits may be gone."""
@@ -79,6 +87,7 @@ class Troubles:
                 link.set_mode("refused")
         if lose:
             self.harmed |= dict.fromkeys(self.tables.roll_back(LOST), self.loop.time())
+            self.wake(LOST)
 
     def end(self, fault: PlannedFault) -> None:
         """Heal what this fault broke, even if another one broke it as well."""
@@ -87,6 +96,10 @@ class Troubles:
                 replica = self.replicas[fault.replica or 0]
                 if replica.parts is None:
                     replica.start()
+            case "freeze":
+                self.replicas[fault.replica or 0].thaw()
+            case "vapi_throttles" | "vapi_errors" | "vapi_loses" | "vapi_slow":
+                self.numbers.faults.discard(fault.name)
             case "vapi_down":
                 self.vapi.down = False
             case "control_down":
@@ -102,7 +115,9 @@ class Troubles:
     def heal(self) -> None:
         """End every fault."""
         self.vapi.down = self.vapi.control_down = False
+        self.numbers.faults.clear()
         for replica in self.replicas:
+            replica.thaw()
             for link in replica.links.values():
                 link.heal()
             if replica.parts is None:

@@ -1,6 +1,6 @@
 """An event loop in virtual time: waiting costs nothing, and a process can die between two steps.
 
-`time.monotonic` and `time.time` follow the loop while it runs, and `os.urandom` follows the seed, so
+`time.monotonic` and `time.time` follow the loop while it runs, `os.urandom` and `random` the seed, so
 that one seed gives one history. Work for threads runs at once: a thread would bring back chance.
 """
 
@@ -19,11 +19,16 @@ EPOCH = 1_790_000_000.0
 
 
 class Life:
-    """One process, from its start to its death. Nothing that it began goes on after it."""
+    """One process, from its start to its death. Nothing that it began goes on after it.
+
+    While it is `frozen` it stands still: what is due for it waits in `held`.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.dead = False
+        self.frozen = False
+        self.held: list[asyncio.Handle] = []
 
 
 LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
@@ -110,14 +115,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if handle._cancelled:
                 continue
             life = handle._context.get(LIFE)
-            if life is None or not life.dead:
+            if life is None or not (life.dead or life.frozen):
                 handle._run()
-            else:
+            elif life.dead:
                 self.graveyard.append(handle)
+            else:
+                life.held.append(handle)
+
+    def thaw(self, life: Life) -> None:
+        """Let a process that stood still go on, with everything that became due meanwhile."""
+        life.frozen = False
+        self._ready.extend(life.held)  # type: ignore[attr-defined]
+        life.held = []
 
     def close_tasks(self, lives: Iterable[Life]) -> None:
         """End every task after a seed, those of the dead too, so that none is left to the collector."""
         for life in lives:
+            self.thaw(life)
             life.dead = False
         self._ready.extend(self.graveyard)  # type: ignore[attr-defined]
         self.graveyard.clear()
@@ -136,7 +150,10 @@ def virtual_world(loop: VirtualLoop, chance: random.Random) -> Iterator[None]:
     time.monotonic = loop.time
     time.time = lambda: EPOCH + loop.virtual
     os.urandom = chance.randbytes
+    drawn = random.getstate()
+    random.seed(chance.getrandbits(64))
     try:
         yield
     finally:
+        random.setstate(drawn)
         time.monotonic, time.time, os.urandom = real

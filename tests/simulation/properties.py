@@ -18,10 +18,15 @@ FRESH_SECONDS = 5.0
 RECORDING_SECONDS = 2.5
 ENDING = frozenset({"ended", "report"})
 EXACT = Decimal("0.0001")
-HARMLESS: frozenset[FaultName] = frozenset({"worker_lost", "feed_lost", "slow", "cut"})
-"""Faults that are in the way of no hang-up."""
+HARMLESS: frozenset[FaultName] = frozenset(
+    {
+        "worker_lost", "feed_lost", "slow", "cut",
+        "vapi_throttles", "vapi_errors", "vapi_loses", "vapi_slow",
+    }
+)  # fmt: skip
+"""Faults that are in the way of no hang-up; those of Vapi's API for numbers are too."""
 DEAFENING: frozenset[FaultName] = frozenset(
-    {"refuse", "stall", "feed_lost", "failover", "lost_commits", "crash"}
+    {"refuse", "stall", "feed_lost", "failover", "lost_commits", "crash", "freeze"}
 )
 """Faults during which a replica cannot learn of a change, whatever it tries."""
 
@@ -78,7 +83,7 @@ def check(outcome: Outcome) -> list[str]:
     for call in outcome.vapi.calls.values():
         answers = [one for one in outcome.callers.answers if one.call_id == call.id]
         row = outcome.tables.calls.get(call.id)
-        if answers:
+        if answers and (call.other_number_id is None or row is None):
             found += check_call(outcome, call, row, answers)
     found += [
         f"{one}: recorded, but Vapi never had this call"

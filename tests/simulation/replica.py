@@ -36,6 +36,7 @@ from tests.simulation.feed_model import ModelSource
 from tests.simulation.links import Link
 from tests.simulation.loop import LIFE, Life, VirtualLoop
 from tests.simulation.queue_model import ModelQueue
+from tests.simulation.reconcilers import Reconcilers
 from tests.simulation.stores import ModelCallStore, ModelStandings
 from tests.simulation.vapi_model import ModelClient, ModelControl, VapiModel
 
@@ -66,6 +67,7 @@ class SimReplica:
     folder: Path
     chance: random.Random
     watched: bool
+    reconcilers: Reconcilers
     links: dict[str, Link] = field(default_factory=dict)
     life: Life | None = None
     died: "asyncio.Future[None] | None" = None
@@ -137,6 +139,7 @@ class SimReplica:
             corrected.background(),
             recorder.recent.background(),
             *watch.background(),
+            *self.reconcilers.build(standings, self.links["pool"], self.links["worker"]),
         ]
         self.parts = Parts(AccessGate(directory, chain, recorder, owners), spool, directory, loops)
         for one in loops:
@@ -154,6 +157,17 @@ class SimReplica:
         for link in self.links.values():
             link.cut()
         self.died.set_result(None)
+
+    def freeze(self) -> None:
+        """Let the process stand still, as a machine that is suspended; its connections stay."""
+        if self.life is not None:
+            self.life.frozen = True
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for life in self.buried:
+            if life.frozen:
+                self.loop.thaw(life)
 
     def open_files(self) -> list[int]:
         """Descriptors of files in the folder of the spool, whichever part of a process holds them."""

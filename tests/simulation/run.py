@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -17,20 +18,26 @@ from policies.trial import TrialPolicy
 from service.access.policies.registration import fit_policy
 from tests.simulation.call_hangups import CallRules
 from tests.simulation.callers import Callers
+from tests.simulation.contested import check_contested
 from tests.simulation.faults import Troubles
 from tests.simulation.feed_model import DIRECTORY
 from tests.simulation.loop import VirtualLoop, virtual_world
+from tests.simulation.number_acts import NumberActs
+from tests.simulation.number_properties import check_numbers
 from tests.simulation.properties import Outcome, check
+from tests.simulation.reconcilers import Reconcilers
 from tests.simulation.replica import SimReplica
 from tests.simulation.story import CALM, END, Story, changes_between, tell, with_access
+from tests.simulation.sweep_rules import ReconcileRules
 from tests.simulation.tables import Tables, begun_watch
 from tests.simulation.trace import Trace
 from tests.simulation.vapi_model import VapiModel, at
+from tests.simulation.vapi_numbers import VapiNumbers
 
 POLICIES = tuple(
     fit_policy(one, "callgate", "0") for one in (AdminOverridePolicy(), PlanPolicy(), TrialPolicy())
 )
-LOOKS = (CALM + 12, CALM + 20, CALM + 30, END)
+LOOKS = (CALM + 12, CALM + 20, CALM + 30, END, CALM + 60, CALM + 90)
 """When the properties are checked: a seed is over once they hold."""
 DEVICE = Path("/dev/shm")
 
@@ -57,7 +64,7 @@ def run_seed(seed: int, enabled: frozenset[str]) -> Result:
             asyncio.set_event_loop(loop)
             world = World(loop, chance, story, trace, folder)
             outcome = loop.run_until_complete(world.run())
-            violations = tuple(check(outcome))
+            violations = tuple(world.check(outcome))
             world.close()
     finally:
         asyncio.set_event_loop(None)
@@ -94,6 +101,12 @@ class World:
             self.tables.entries[entry.organization.id] = entry
         rules = CallRules(self.tables)
         self.vapi = VapiModel(loop, random.Random(chance.random()))
+        self.reconciling = ReconcileRules(self.tables)
+        self.numbers = VapiNumbers(
+            loop, random.Random(chance.random()), self.vapi, trace, story.numbers.page
+        )
+        self.acts = NumberActs(loop, story.numbers, self.reconciling, self.numbers, trace)
+        reconcilers = Reconcilers(self.reconciling, self.numbers, story.numbers)
         self.replicas = [
             SimReplica(
                 f"r{index}",
@@ -104,16 +117,20 @@ class World:
                 folder / f"r{index}",
                 random.Random(chance.random()),
                 story.watched,
+                reconcilers,
             )
             for index in range(story.replicas)
         ]
         self.callers = Callers(loop, chance, self.vapi, self.replicas, trace)
-        self.troubles = Troubles(loop, self.replicas, self.tables, self.vapi, trace)
+        self.troubles = Troubles(
+            loop, self.replicas, self.tables, self.vapi, self.numbers, self.wake_changed, trace
+        )
         self.tasks: list[asyncio.Task[None]] = []
         self.past = [(loop.virtual, entry.organization) for entry in story.entries]
 
     async def run(self) -> Outcome:
         """Let everything happen, from the start of the replicas to the end of the seed."""
+        self.acts.plan()
         for replica in self.replicas:
             replica.start()
         for call in self.story.calls:
@@ -129,10 +146,27 @@ class World:
         outcome = self.outcome()
         for moment in LOOKS:
             await asyncio.sleep(moment - self.loop.time())
+            if moment == LOOKS[0]:
+                await self.callers.probe()
             outcome = self.outcome()
-            if not check(outcome):
+            if not self.check(outcome):
                 break
         return outcome
+
+    def check(self, outcome: Outcome) -> list[str]:
+        """Every violation now."""
+        lives = [life.name for replica in self.replicas for life in replica.buried]
+        found = [line for line in self.trace.lines if "background.died" in line][:1]
+        found += check(outcome) + check_contested(outcome)
+        return found + check_numbers(outcome, self.numbers, len(lives))
+
+    def wake_changed(self, lost: timedelta) -> None:
+        """A failover loses no change of access, so neither what its commit woke; others are repeated."""
+        since = self.loop.time() - lost.total_seconds()
+        self.acts.repeat(since)
+        for moment, organization in self.past:
+            if moment > since:
+                self.reconciling.wake_watched(organization.id)
 
     def outcome(self) -> Outcome:
         """The state now."""
@@ -154,6 +188,7 @@ class World:
         fresh = replace(entry, organization=organization, changes=entry.changes + changes)
         self.past.append((moment, organization))
         self.tables.entries[organization.id] = fresh
+        self.reconciling.wake_watched(organization.id)
         self.trace.note("admin.changed", organization=organization.name, access=access)
         self.tables.notify(f"{DIRECTORY}{organization.id}")
 

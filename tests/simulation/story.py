@@ -12,6 +12,7 @@ from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.store.organizations.directory import DirectoryEntry
 from service.store.organizations.past_changes import PastChange
+from tests.simulation.number_story import NumberStory, tell_numbers
 from tests.simulation.vapi_model import at
 
 BEGIN = 1005.0
@@ -24,11 +25,13 @@ END = CALM + SETTLE_SECONDS
 Access = Literal["plan", "none", "trial", "denied"]
 FaultName = Literal[
     "cut", "refuse", "stall", "half_open", "slow", "worker_lost", "feed_lost", "crash",
-    "failover", "lost_commits", "vapi_down", "control_down",
+    "failover", "lost_commits", "freeze", "vapi_down", "control_down",
+    "vapi_throttles", "vapi_errors", "vapi_loses", "vapi_slow",
 ]  # fmt: skip
 FAULTS: tuple[FaultName, ...] = (
     "cut", "refuse", "stall", "half_open", "slow", "worker_lost", "feed_lost", "crash",
-    "failover", "lost_commits", "vapi_down", "control_down",
+    "failover", "lost_commits", "freeze", "vapi_down", "control_down",
+    "vapi_throttles", "vapi_errors", "vapi_loses", "vapi_slow",
 )  # fmt: skip
 
 
@@ -45,6 +48,8 @@ class PlannedCall:
     updates: tuple[float, ...]
     hidden: float
     deaf: int
+    other_number_id: str | None
+    """A number of another organization, which some of its messages name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +83,15 @@ class Story:
     faults: tuple[PlannedFault, ...]
     watched: bool
     """Whether replicas compare Vapi's list of calls with theirs: it repairs what went wrong before."""
+    numbers: NumberStory
 
 
 def tell(chance: random.Random, enabled: frozenset[str]) -> Story:
     """Draw a story."""
     entries = tuple(new_entry(chance, index) for index in range(chance.randint(2, 4)))
     calls = tuple(
-        new_call(chance, index, chance.choice(entries)) for index in range(chance.randint(4, 12))
+        new_call(chance, index, chance.choice(entries), entries)
+        for index in range(chance.randint(4, 12))
     )
     changes = [
         Change(
@@ -105,13 +112,17 @@ def tell(chance: random.Random, enabled: frozenset[str]) -> Story:
         tuple(sorted(changes, key=lambda one: one.moment)),
         tuple(sorted(faults, key=lambda one: one.moment)),
         watched=chance.random() < 0.3,
+        numbers=tell_numbers(chance, entries, BEGIN, CALM),
     )
 
 
 def new_entry(chance: random.Random, index: int) -> DirectoryEntry:
     """An organization with one number."""
     owner = UUID(int=chance.getrandbits(128), version=4)
-    handling = Handling(when_access_ends=chance.choice(("finish", "finish", "hang_up")))
+    handling = Handling(
+        when_access_ends=chance.choice(("finish", "finish", "hang_up")),
+        ring_gate=chance.choice((True, False)),
+    )
     organization = Organization(owner, f"Organization {index}", handling=handling)
     access: Access = chance.choice(("plan", "plan", "none", "trial"))
     organization = with_access(organization, access, BEGIN, chance.uniform(5, 40))
@@ -163,8 +174,12 @@ def changes_between(
     )
 
 
-def new_call(chance: random.Random, index: int, entry: DirectoryEntry) -> PlannedCall:
+def new_call(
+    chance: random.Random, index: int, entry: DirectoryEntry, entries: tuple[DirectoryEntry, ...]
+) -> PlannedCall:
     """A call of an organization, from its first message to the end that its caller wants."""
+    others = [one for one in entries if one is not entry]
+    other = chance.choice(others) if chance.random() < 0.15 else None
     lasts = chance.choice((2.0, 8.0, 20.0, 40.0, 200.0)) * chance.uniform(0.5, 1.5)
     begins = chance.uniform(BEGIN, CALM - 1)
     updates = sorted(chance.uniform(0.2, min(lasts, 50.0)) for _ in range(chance.randint(0, 6)))
@@ -178,6 +193,7 @@ def new_call(chance: random.Random, index: int, entry: DirectoryEntry) -> Planne
         updates=tuple(updates),
         hidden=chance.choice((0.0, 0.0, 0.5, 3.0)),
         deaf=chance.choice((0, 0, 0, 1)),
+        other_number_id=other.phone_numbers[0].vapi_phone_number_id if other else None,
     )
 
 

@@ -1,5 +1,6 @@
 """The rows of the model of PostgreSQL, with a journal from which a failover loses the last commits."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +11,14 @@ from uuid import UUID
 from service.domain.calls import CallKey
 from service.domain.decisions import Decision
 from service.store.organizations.directory import DirectoryEntry
+from tests.simulation.number_rows import (
+    BudgetRow,
+    ChangeRow,
+    NumberRow,
+    ReconciliationRow,
+    SweepRow,
+    WebhookRow,
+)
 
 Clock = Callable[[], datetime]
 
@@ -103,6 +112,14 @@ class Tables:
     jobs: dict[str, JobRow] = field(default_factory=dict)
     watch: dict[int, WatchRow] = field(default_factory=dict)
     entries: dict[UUID, DirectoryEntry] = field(default_factory=dict)
+    numbers: dict[UUID, NumberRow] = field(default_factory=dict)
+    webhooks: dict[UUID, WebhookRow] = field(default_factory=dict)
+    changes: dict[int, ChangeRow] = field(default_factory=dict)
+    sweeps: dict[int, SweepRow] = field(default_factory=dict)
+    reconciliation: dict[int, ReconciliationRow] = field(default_factory=dict)
+    budget: dict[int, BudgetRow] = field(default_factory=dict)
+    numbered: Counter[str] = field(default_factory=Counter)
+    """The last id that each sequence gave; no failover takes it back."""
     journal: list[tuple[datetime, dict[Any, Any], Any, Any]] = field(default_factory=list)
     listeners: list[Callable[[str], None]] = field(default_factory=list)
     """Called with the channel of each notification."""
@@ -121,13 +138,14 @@ class Tables:
             listener(channel)
 
     def roll_back(self, lost: timedelta) -> set[str]:
-        """Lose the commits of the last moments; returns the calls whose rows changed by that."""
+        """Lose the commits of the last moments; returns the calls, and the ids of the numbers, whose
+        rows changed by that."""
         since, harmed = self.now() - lost, set()
         while self.journal and self.journal[-1][0] > since:
             _, table, key, old = self.journal.pop()
             if table is self.entries:
                 continue  # changes of admins are not what a failover loses here
-            if table is self.calls:
+            if table is self.calls or table is self.webhooks:
                 harmed.add(str(key))
             if old is None:
                 table.pop(key, None)

@@ -9,11 +9,13 @@ import pytest
 from service.domain.calls import CallEnd
 from service.store.calls.closing import EndResult
 from tests.simulation.call_hangups import CallRules
+from tests.simulation.number_tables import Rows
 from tests.simulation.run import run_seed
+from tests.simulation.sweep_rules import SweepRules
 from tests.simulation.switches import ALL
 
 SEEDS, SECONDS = 300, 8
-FEWEST = 20
+FEWEST = 10
 """Seeds that even a loaded machine runs in this time."""
 
 
@@ -54,3 +56,12 @@ def test_a_lost_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CallRules, "record_end", lose)
     violations = [one for seed in range(1, 6) for one in run_seed(seed, frozenset()).violations]
     assert any("its end was reported and answered" in one for one in violations), violations
+
+
+def test_a_number_that_is_not_repaired_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget(_self: SweepRules, *_given: object) -> Rows:
+        return []
+
+    monkeypatch.setattr(SweepRules, "make_due", forget)
+    violations = [one for seed in range(1, 4) for one in run_seed(seed, frozenset()).violations]
+    assert any("webhook at Vapi is not ours" in one for one in violations), violations

@@ -33,6 +33,8 @@ class ModelCall:
     commands: int = 0
     deaf: int = 0
     """Commands that Vapi accepts although they end nothing."""
+    other_number_id: str | None = None
+    """A number of another organization, which some messages name."""
 
     @property
     def live(self) -> bool:
@@ -49,11 +51,15 @@ class VapiModel:
     down: bool = False
     control_down: bool = False
 
-    def add(self, call_id: str, number_id: str, hidden: float, deaf: int) -> ModelCall:
+    def add(
+        self, call_id: str, number_id: str, hidden: float, deaf: int, other: str | None = None
+    ) -> ModelCall:
         """Begin a call; the API answers 404 for it during its first `hidden` seconds."""
         now = self.loop.time()
         ended = self.loop.create_future()
-        call = ModelCall(call_id, number_id, now, now + hidden, ended, deaf=deaf)
+        call = ModelCall(
+            call_id, number_id, now, now + hidden, ended, deaf=deaf, other_number_id=other
+        )
         self.calls[call_id] = call
         return call
 
