@@ -7,7 +7,6 @@ writes, records stay in memory: one record at risk is better than rejecting a ca
 """
 
 import asyncio
-import fcntl
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,9 +17,10 @@ import structlog
 
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, CallKey, NewCall
+from service.spool_files import SpoolFiles
 from service.store.calls.call_store import CallStore
 from service.store.calls.decisions import StoredDecision
-from service.store.calls.spool_notes import Notes, NotesFile, open_locked, write_whole
+from service.store.calls.spool_notes import Notes, NotesFile
 from service.store.failures import REFUSED
 from service.store.pool import UNAVAILABLE
 
@@ -42,19 +42,13 @@ class Entry(msgspec.Struct, omit_defaults=True):
 DECODER = msgspec.json.Decoder(Entry)
 
 
-class Spool:
-    """An append-only file and the task that empties it into PostgreSQL."""
+class Spool(SpoolFiles):
+    """The records in files of their own, and the task that empties them into PostgreSQL."""
 
     def __init__(self, folder: Path, calls: CallStore) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.calls = calls
-        self.lock = asyncio.Lock()
-        self.path: Path | None = None
-        self.file: int | None = None
-        self.fresh = 0
-        self.lines: list[bytes] = []
         self.unwritten: list[bytes] = []
-        self.left: dict[Path, int] = {}
         self.notes = Notes(folder)
         self.on_stored: Callable[[Mapping[CallKey, StoredDecision]], None] = lambda _stored: None
         """Called with the stored decisions of drained calls that had been recorded already."""
@@ -62,90 +56,34 @@ class Spool:
     @property
     def waiting(self) -> int:
         """How many entries are not in PostgreSQL yet."""
-        return self.fresh + len(self.unwritten) + sum(self.left.values())
+        return self.on_disk + len(self.unwritten)
 
     async def keep(self, entry: Entry) -> None:
-        """Write an entry to disk; it is safe when this returns. Waiting entries share one write."""
-        self.lines.append(encode(entry))
-        self.fresh += 1
-        async with self.lock:
-            if not self.lines:
-                return
-            lines, self.lines = self.lines, []
-            try:
-                await asyncio.to_thread(self.append, b"".join(lines))
-            except OSError as exc:
-                log.error("spool.not_written", error=type(exc).__name__, entries=len(lines))
-                self.fresh -= len(lines)
-                self.unwritten += lines
+        """Write an entry to disk; it is safe when this returns."""
+        line = encode(entry)
+        if not await self.add(line):
+            self.unwritten.append(line)
 
     def note(self, entry: Entry) -> NotesFile | None:
         """Note an entry on its way to PostgreSQL, so that a killed process loses nothing."""
         return self.notes.add(encode(entry))
 
-    def append(self, lines: bytes) -> None:
-        if self.file is None:
-            self.path, self.file = open_locked(self.folder)
-        write_whole(self.file, lines)
-        os.fdatasync(self.file)
-
     def background(self) -> BackgroundLoop:
         """Drains the spool every second."""
         return BackgroundLoop("spool", self.drain, interval=DRAIN_SECONDS, outages=UNAVAILABLE)
 
+    def is_own(self, path: Path) -> bool:
+        """Whether a file is one that this process writes to."""
+        return super().is_own(path) or path in self.notes.pages
+
     async def drain(self) -> None:
         """Take over the files of processes that are gone, then empty our own."""
-        for path in await asyncio.to_thread(self.find_abandoned):
-            await self.drain_file(path)
+        await self.drain_abandoned()
         if self.waiting:
             await self.drain_own()
-
-    def find_abandoned(self) -> list[Path]:
-        """Files of dead processes: no process holds their lock."""
-        self.left = {path: count for path, count in self.left.items() if path.exists()}
-        found = []
-        for path in sorted(self.folder.glob("*.jsonl")):
-            if path == self.path or path in self.notes.pages:
-                continue  # our own: a second descriptor would get the lock
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found.append(path)
-            except BlockingIOError:
-                pass
-            finally:
-                os.close(descriptor)
-        return found
-
-    async def drain_own(self) -> None:
-        """Empty our file. New entries go to a new file, so that no caller waits for PostgreSQL.
-
-        If PostgreSQL does not take the entries, the old file is an abandoned one and is retried.
-        """
-        async with self.lock:
-            path, file, count = self.path, self.file, self.fresh - len(self.lines)
-            self.path, self.file = None, None
-            self.fresh -= count
-            if path is not None:
-                self.left[path] = count
-        try:
-            if path is not None:
-                await self.drain_file(path)
-        finally:
-            if file is not None:
-                os.close(file)
-        unwritten = list(self.unwritten)
-        await self.write(b"".join(unwritten))
-        del self.unwritten[: len(unwritten)]
-
-    async def drain_file(self, path: Path) -> None:
-        """Empty and delete a file. Two replicas may do it at once: an entry is recorded once."""
-        await self.write(await asyncio.to_thread(path.read_bytes))
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        self.left.pop(path, None)
+            unwritten = list(self.unwritten)
+            await self.write(b"".join(unwritten))
+            del self.unwritten[: len(unwritten)]
 
     async def write(self, content: bytes) -> None:
         """Write entries to PostgreSQL. A line cut short by a crash was never acknowledged."""
@@ -208,11 +146,7 @@ class Spool:
     def close(self) -> None:
         """Release the files; an empty one is deleted."""
         self.notes.close()
-        if self.file is not None and self.path is not None:
-            if os.fstat(self.file).st_size == 0:
-                self.path.unlink(missing_ok=True)
-            os.close(self.file)
-        self.file = None
+        super().close()
 
 
 def split_by_key(calls: Sequence[NewCall]) -> list[list[NewCall]]:

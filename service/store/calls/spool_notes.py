@@ -5,52 +5,18 @@ the next one takes its notes over. A note is written to the kernel but not synce
 survives the process, but not a power failure in the few milliseconds that it is needed for.
 """
 
-import fcntl
 import os
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
+
+from service.spool_files import open_locked, write_whole
 
 PAGE_BYTES = 2**20
 """A full file gets no new notes and is deleted with its last one: under load it never runs empty."""
 
 log = structlog.get_logger()
-
-
-def open_locked(folder: Path) -> tuple[Path, int]:
-    """Create a file that is locked before it gets the name by which other processes find it.
-
-    Names are in the order of time, so that a call comes before its end.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = f"{time.time_ns():020d}-{uuid4()}"
-    path, hidden = folder / f"{name}.jsonl", folder / f"{name}.new"
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-    file = os.open(hidden, flags, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        hidden.rename(path)
-    except OSError:
-        os.close(file)
-        raise
-    return path, file
-
-
-def write_whole(file: int, lines: bytes) -> None:
-    """Append all lines or none: half a line would corrupt the next one."""
-    size = os.fstat(file).st_size
-    try:
-        written = 0
-        while written < len(lines):
-            written += os.write(file, lines[written:])
-    except OSError:
-        with suppress(OSError):
-            os.ftruncate(file, size)
-        raise
 
 
 @dataclass(slots=True, eq=False)
