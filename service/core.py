@@ -22,6 +22,8 @@ from service.vapi.lookups import Lookups
 CLOSE_SECONDS = 3.0
 MOST_FOR_CALLS = 8
 """Connections of the pool for calls. Each message of a call uses one for a few milliseconds."""
+MOST_FOR_RELAY = 4
+"""Connections of the pool for relayed messages: one writes, the others load and claim."""
 
 Pace = Callable[[Priority], Awaitable[None]]
 
@@ -29,12 +31,14 @@ Pace = Callable[[Priority], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Core:
     """The parts that all rooms share. `dsn` is for connections outside the pools; `calls` is the pool of
-    what records and hangs up calls, so that no other work keeps a call waiting."""
+    what records and hangs up calls, so that no other work keeps a call waiting; `relay` is that of
+    messages for organizations' servers, which wait for no call either."""
 
     settings: Settings
     dsn: str
     pool: Pool
     calls: Pool
+    relay: Pool
     session: aiohttp.ClientSession
     client: VapiClient
 
@@ -60,10 +64,14 @@ async def open_core(
         stack.push_async_callback(close_pool, pool)
         calls = await opening(min(size, MOST_FOR_CALLS), limits=CALLS)
         stack.push_async_callback(close_pool, calls)
+        relay = await create_pool(
+            dsn, min(size, MOST_FOR_RELAY), at_least=0, pooled=bool(direct), limits=CALLS
+        )
+        stack.push_async_callback(close_pool, relay)
         budget = Budget(pool, settings.callgate_vapi_requests_per_second)
         session = await stack.enter_async_context(open_session(settings))
         client = build_client(settings, session, budget.pace, budget.back_off)
-        yield Core(settings, direct or dsn, pool, calls, session, client)
+        yield Core(settings, direct or dsn, pool, calls, relay, session, client)
 
 
 @asynccontextmanager

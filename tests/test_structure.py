@@ -38,7 +38,7 @@ phone_numbers     x       x      x      x    x      x
 unknown_numbers   .       x      x      x    x      .
 reconcile         x       x      x      x    x      x
 calls             x       x      x      x    x      .
-relay             .       .      .      .    x      .
+relay             x       x      x      x    x      .
 usage             .       .      .      .    .      .
 policies          .       .      .      x    x      x
 people            x       x      x      .    x      x

@@ -71,6 +71,11 @@ class AccessDirectory:
                 return Registration(self.entries[owner].organization, None)
         return None
 
+    def find_organization(self, organization_id: UUID) -> Organization | None:
+        """The organization with an id."""
+        entry = self.entries.get(organization_id)
+        return None if entry is None else entry.organization
+
     def owner_of_assistant(self, assistant_id: str) -> UUID | None:
         """The organization that registered the assistant, or the only one whose numbers it answers.
 

@@ -33,6 +33,7 @@ from service.store.reconcile import state, states
 from service.store.reconcile.lists import ListFaults, find_list_faults
 from service.store.reconcile.sealing import count_lost
 from service.store.reconcile.state import Reconciliation
+from service.store.relay.states import list_parked_organizations
 from service.store.vault import Vault
 
 EVERY_SECONDS = 5.0
@@ -40,6 +41,7 @@ COVERAGE_SECONDS = 60.0
 """How long counted coverage holes are reused: counting them reads all numbers."""
 DATABASE_SECONDS = 1.0
 SHOWN_CIRCLES = 5
+SHOWN_PARKED = 5
 
 NUMBER_KINDS: Mapping[str, str] = {
     "missing": "numbers_missing",
@@ -135,6 +137,24 @@ async def call_conditions(pool: Pool) -> list[Condition]:
     ]
 
 
+async def read_parked(pool: Pool) -> list[Condition]:
+    """Servers of organizations that are parked, the one with most messages first."""
+    parked = await list_parked_organizations(pool, SHOWN_PARKED + 1)
+    if not parked:
+        return []
+    names = [one.name for one in parked[:SHOWN_PARKED]]
+    more = ", …" if len(parked) > SHOWN_PARKED else ""
+    messages = format_count(sum(one.waiting for one in parked), "message", "messages")
+    return [
+        condition(
+            "relay_parked",
+            organizations=", ".join(names) + more,
+            messages=messages,
+            organization=parked[0].id,
+        )
+    ]
+
+
 def hole_conditions(counts: Sequence[HoleCount]) -> Iterator[Condition]:
     """Coverage holes that an admin can close, each once, with how many numbers have it."""
     holes: dict[HoleKind, HoleCount] = {}
@@ -202,6 +222,7 @@ class StoredConditions:
             found.append(condition("unknown_numbers", numbers=format_numbers(waiting)))
         if await roles.is_too_powerful(self.pool):
             found.append(condition("database_role_too_powerful"))
+        found += await read_parked(self.pool)
         trials, _ = await metrics.list_ending_trials(self.pool, 1)
         if trials:
             found.append(condition("trials_ending", trials=trials))

@@ -38,6 +38,7 @@ from service.admin.phone_numbers.unregistered import Unregistered
 from service.admin.reconcile.numbers import NumberWebhooks, WebhookReconciler
 from service.admin.reconcile.secrets import SecretRotation
 from service.admin.reconcile.sweeps import ReconcileCases, Sweeps
+from service.admin.relay import RelayCases
 from service.admin.requests.idempotency import Idempotency
 from service.admin.timeline import Timeline
 from service.admin.undo import Undo
@@ -144,6 +145,14 @@ class UseCases:
     @cached_property
     def secrets(self) -> SecretRotation:
         return SecretRotation(self.core.pool, self.core.settings.webhook_secrets)
+
+    @cached_property
+    def relay(self) -> RelayCases:
+        settings = self.core.settings
+        masters = settings.webhook_secrets
+        return RelayCases(
+            self.core.pool, self.rooms.refresh, open_vault(settings), masters[0] if masters else ""
+        )
 
     @cached_property
     def imports(self) -> Imports:

@@ -113,6 +113,21 @@ ACTIONS: Mapping[str, AuditAction] = {
         ),
         AuditAction("organization.deleted", "organization", "removed the organization {name}"),
         AuditAction(
+            "relay.secret_created",
+            "organization",
+            "created a signing secret for the relay to {name}",
+            ORGANIZATION_PAGE,
+        ),
+        AuditAction(
+            "relay.resumed", "organization", "resumed the relay to {name}", ORGANIZATION_PAGE
+        ),
+        AuditAction(
+            "relay.replayed",
+            "organization",
+            "sent kept messages to {name} again",
+            ORGANIZATION_PAGE,
+        ),
+        AuditAction(
             "plan.put",
             "organization",
             phrases.describe_plan,

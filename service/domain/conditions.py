@@ -13,6 +13,7 @@ from service.domain.wording import conditions as replica
 from service.domain.wording import doctor_conditions as doctor
 from service.domain.wording import panel_conditions as panel
 from service.domain.wording import policy_conditions as policies
+from service.domain.wording import relay_conditions as relay
 from service.domain.wording import start_conditions as start
 from service.domain.wording import storage_conditions as storage
 from service.domain.wording import vapi_conditions as vapi
@@ -29,6 +30,7 @@ CONDITIONS: Mapping[str, ConditionKind] = {
         *answers.ANSWER_KINDS,
         *vapi.VAPI_KINDS,
         *replica.CALL_KINDS,
+        *relay.RELAY_KINDS,
         *storage.STORAGE_KINDS,
         *doctor.INSTALLATION_KINDS,
         *doctor.MODE_KINDS,

@@ -18,7 +18,9 @@ class Handling:
     request gate allowed reach us although the assistant has a server of its own.
     `max_duration_seconds`: Vapi itself ends such a call then (10 to 43,200). `transfer_when_down`: an
     E.164 number that Vapi transfers callers to when we do not answer; None: nothing is set.
-    `language`: of blocked messages where there are several (BCP 47).
+    `relay_fallback`: what answers a call, in Vapi's words, where the organization's own server does
+    not; a `destination` also where a transfer asks for one. `language`: of blocked messages where
+    there are several (BCP 47).
     """
 
     ring_gate: bool | None = None
@@ -29,6 +31,7 @@ class Handling:
     max_duration_seconds: int | None = None
     transfer_when_down: str | None = None
     language: str | None = None
+    relay_fallback: Mapping[str, Any] | None = None
 
     @classmethod
     def parse(cls, stored: Mapping[str, Any]) -> "Handling":

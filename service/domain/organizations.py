@@ -12,7 +12,8 @@ from service.domain.handling import BlockedMessage, Handling
 @dataclass(frozen=True, slots=True)
 class Organization:
     """One tenant as stored. `assistant_ids` are its own Vapi assistants, for calls without
-    a phone number id (web calls)."""
+    a phone number id (web calls). `relay_secret` signs what its server gets, with the former one
+    beside it until an instant; both are sealed, and no text shows them."""
 
     id: UUID
     name: str
@@ -28,3 +29,6 @@ class Organization:
     override: Override | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    relay_secret: str | None = field(default=None, repr=False)
+    former_relay_secret: str | None = field(default=None, repr=False)
+    former_relay_secret_until: datetime | None = None

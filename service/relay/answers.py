@@ -2,6 +2,7 @@
 answer of many small values is counted in a process beside the service first."""
 
 import asyncio
+from dataclasses import dataclass
 
 import orjson
 
@@ -10,6 +11,15 @@ from service.beside import BesideError, WorkProcess
 MOST_VALUES = 40_000
 """An answer with more values is unusable: parsing it would delay all callers by over 5 ms."""
 COUNT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAnswer:
+    """What the server answered, whole: a status of 2xx or 4xx, the content type, the body."""
+
+    status: int
+    content_type: str | None
+    body: bytes
 
 
 class AnswerReader:

@@ -2,6 +2,9 @@
 
 FALLBACK_TYPE = "application/json"
 MOST_CHARACTERS = 200
+RELAY_HEADER = "X-Callgate-Relay"
+"""`1` on what Callgate sends: a webhook of Callgate refuses it, with `LOOP` in its own answer."""
+LOOP = "loop"
 
 
 def relayed_headers(
@@ -11,6 +14,7 @@ def relayed_headers(
     found = {
         "Content-Type": header_value(content_type) or FALLBACK_TYPE,
         "X-Callgate-Message-Type": header_value(message_type) or "unknown",
+        RELAY_HEADER: "1",
     }
     if decision_id is not None:
         found["X-Callgate-Decision-Id"] = decision_id

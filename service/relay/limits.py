@@ -22,7 +22,6 @@ class RelayLimits:
     """Largest answer."""
     all_answer_bytes: int = 4 * 2**20
     """Answers that are being read, together."""
-    answer_seconds: float = 15.0
     delivery_seconds: float = 10.0
     attempts: int = 3
     longest_wait_seconds: float = 600.0

@@ -13,7 +13,7 @@ from service.relay.queues import RelayMessage
 EVERY_SECONDS = 1.0
 MOST_ORGANIZATIONS = 5
 
-DropReason = Literal["queue_full", "failed", "expired", "stopped"]
+DropReason = Literal["queue_full", "failed", "expired", "parked", "stopped"]
 UnansweredReason = Literal["busy", "breaker_open", "timeout", "status", "unusable", "failed"]
 DROP_REASONS: tuple[DropReason, ...] = get_args(DropReason)
 UNANSWERED_REASONS: tuple[UnansweredReason, ...] = get_args(UnansweredReason)
@@ -43,6 +43,20 @@ class RelayReport:
         """Count a message that will not be delivered."""
         self.dropped[message.is_lasting, reason] += 1
         self.note("relay.dropped", reason, message.organization_id)
+
+    def note_uncleaned(self, organization_id: UUID) -> None:
+        """Count a message that does not last and could not be cleaned."""
+        self.dropped[False, "failed"] += 1
+        self.note("relay.dropped", "failed", organization_id)
+
+    def note_surplus(self, organization_id: UUID, count: int) -> None:
+        """Count lasting messages that made room for newer ones."""
+        self.dropped[True, "queue_full"] += count
+        self.note("relay.dropped", "queue_full", organization_id)
+
+    def note_expired(self, count: int) -> None:
+        """Count lasting messages that were tried for as long as they are kept."""
+        self.dropped[True, "expired"] += count
 
     def note_unanswered(self, organization_id: UUID, reason: UnansweredReason) -> None:
         """Count a request of Vapi that the organization's server did not answer."""

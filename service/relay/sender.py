@@ -5,16 +5,20 @@ The URL and every address behind its name are checked at each connection. Redire
 
 import asyncio
 import io
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import aiohttp
 from yarl import URL
 
 from service.domain.errors import InvalidError
-from service.domain.network.forward_urls import check_forward_url, is_listed
+from service.domain.network.forward_urls import ForwardUrls, is_listed
+from service.relay.answers import RelayAnswer
+from service.relay.headers import LOOP, RELAY_HEADER, header_value, relayed_headers
 from service.relay.queues import RelayMessage
+from service.relay.targets import RelayTarget
 from service.vapi.lookups import Lookups
 from service.vapi.resolver import PublicResolver
 
@@ -24,14 +28,20 @@ UNUSED_ANSWER_BYTES = 64 * 1024
 UNUSED_ANSWER_SECONDS = 1.0
 """How much of an answer that Callgate does not need is read, to use the connection again."""
 IDLE_SECONDS = 15.0
+INLINE_BYTES = 256 * 1024
+"""Larger bodies are signed in a thread."""
 
 
 class ServerStatusError(Exception):
-    """The server answered with a status that is not 2xx."""
+    """The server answered with a status that counts as a failure."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"The server answered {status}.")
         self.status = status
+
+
+class RelayLoopError(Exception):
+    """The server is a webhook of Callgate itself."""
 
 
 class AnswerTooLargeError(Exception):
@@ -43,6 +53,7 @@ FAILURES = (
     AnswerTooLargeError,
     InvalidError,
     OSError,
+    RelayLoopError,
     ServerStatusError,
     TimeoutError,
     ValueError,
@@ -75,13 +86,20 @@ class AnswerBudget:
 class Sender:
     """Posts bodies on, unchanged. Create it inside the running event loop, and close it.
 
-    It has no limits of its own: whatever it limited for all, one organization could use up.
+    It has no limits of its own: whatever it limited for all, one organization could use up. `now` is
+    the time that signatures state, in seconds since 1970.
     """
 
-    def __init__(self, relay_hosts: Sequence[str], name_servers: Sequence[str] = ()) -> None:
-        self.relay_hosts = tuple(relay_hosts)
+    def __init__(
+        self,
+        forward_urls: ForwardUrls,
+        name_servers: Sequence[str] = (),
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.now = now
+        self.forward_urls = forward_urls
         self.resolver = PublicResolver(
-            Lookups(name_servers), partial(is_listed, relay_hosts=self.relay_hosts)
+            Lookups(name_servers), partial(is_listed, relay_hosts=forward_urls.relay_hosts)
         )
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -97,34 +115,55 @@ class Sender:
             headers={"Accept-Encoding": "identity"},
         )
 
-    async def ask(self, message: RelayMessage, seconds: float, budget: AnswerBudget) -> bytes:
-        """Send a message; the answer. Raises one of `FAILURES` for anything but a 2xx in time."""
-        async with self.post(message, seconds) as response:
-            check_status(response)
+    async def ask(
+        self, message: RelayMessage, target: RelayTarget, seconds: float, budget: AnswerBudget
+    ) -> RelayAnswer:
+        """Send a message; the answer. Raises one of `FAILURES` for anything but a 2xx or 4xx in time."""
+        async with self.post(message, message.body or b"", target, seconds) as response:
+            if not is_answer(response):
+                raise ServerStatusError(response.status)
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise ValueError("The answer is compressed.")
-            return await budget.read(response)
+            content_type = header_value(response.headers.get("Content-Type"))
+            return RelayAnswer(response.status, content_type, await budget.read(response))
 
-    async def deliver(self, message: RelayMessage, seconds: float) -> None:
+    async def deliver(
+        self, message: RelayMessage, body: bytes, target: RelayTarget, seconds: float
+    ) -> None:
         """Send a message whose answer is its status. Raises one of `FAILURES`."""
-        async with self.post(message, seconds) as response:
-            check_status(response)
+        async with self.post(message, body, target, seconds) as response:
+            if not 200 <= response.status < 300:
+                raise ServerStatusError(response.status)
             with suppress(aiohttp.ClientError, OSError, TimeoutError):
                 async with asyncio.timeout(UNUSED_ANSWER_SECONDS):
                     await discard(response)
 
-    def post(
-        self, message: RelayMessage, seconds: float
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    @asynccontextmanager
+    async def post(
+        self, message: RelayMessage, body: bytes, target: RelayTarget, seconds: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The request. Raises `InvalidError` for a URL that may not be reached any more."""
-        check_forward_url(message.url, self.relay_hosts)
-        return self.session.post(
-            URL(message.url),
-            data=io.BytesIO(message.body),
-            headers=message.headers,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=seconds),
-        )
+        self.forward_urls.check(target.url)
+        async with asyncio.timeout(seconds):
+            headers = relayed_headers(message.content_type, message.type, message.decision_id)
+            headers |= await self.sign(message.webhook_id, body, target)
+            async with self.session.post(
+                URL(target.url),
+                data=io.BytesIO(body),
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None),
+            ) as response:
+                if response.headers.get(RELAY_HEADER) == LOOP:
+                    raise RelayLoopError
+                yield response
+
+    async def sign(self, webhook_id: str, body: bytes, target: RelayTarget) -> dict[str, str]:
+        """The headers that prove who sent it."""
+        timestamp = int(self.now())
+        if len(body) <= INLINE_BYTES:
+            return target.sign(webhook_id, timestamp, body)
+        return await asyncio.to_thread(target.sign, webhook_id, timestamp, body)
 
     async def close(self) -> None:
         """Close open connections."""
@@ -132,9 +171,9 @@ class Sender:
         await self.resolver.close()
 
 
-def check_status(response: aiohttp.ClientResponse) -> None:
-    if not 200 <= response.status < 300:
-        raise ServerStatusError(response.status)
+def is_answer(response: aiohttp.ClientResponse) -> bool:
+    """Whether Vapi gets this answer as it is."""
+    return 200 <= response.status < 300 or 400 <= response.status < 500
 
 
 async def discard(response: aiohttp.ClientResponse) -> None:

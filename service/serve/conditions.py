@@ -86,10 +86,14 @@ class ReplicaConditions:
         yield from list_blockages(access.watchdog)
 
     def of_relay(self) -> Iterator[Condition]:
-        """Servers of organizations that do not take their messages."""
+        """Servers of organizations that do not take their messages, and messages on the disk."""
+        if messages := self.relay.lasting.spool.on_disk:
+            yield condition("relay_spool_waiting", messages=messages)
         entries = self.access.directory.entries
         names = [
-            entries[owner].organization.name for owner in self.relay.failing() if owner in entries
+            entries[owner].organization.name
+            for owner in self.relay.servers.failing()
+            if owner in entries
         ]
         if names:
             more = len(names) - MOST_NAMED

@@ -60,6 +60,7 @@ class Replica:
     core: Core
     access: Access
     reconciling: Reconciling
+    relay: Relay
     use_cases: UseCases
     web: Web
     background: Background
@@ -139,13 +140,14 @@ async def open_replica(
         access = build_access(core, start.policies or await load_required(settings))
         stack.push_async_callback(access.close)
         reconciling = build_reconciling(settings, core.pool, core.client, access.policies.standings)
-        relay = build_relay(settings)
+        relay = build_relay(core, access.directory.find_organization, access.directory.clock)
         stack.push_async_callback(relay.close)
         use_cases = UseCases(core, ReplicaRooms(access, reconciling, background, relay, start))
         site = build_web(core, access, reconciling, use_cases, background, relay=relay)
         stack.push_async_callback(site.close)
         background.add(access.background())
         background.add(build_loops(core, reconciling))
+        background.add(relay.background())
         background.add(use_cases.background())
         background.add(site.background())
         background.add(start.loops)
@@ -156,7 +158,9 @@ async def open_replica(
             version=version("callgate"),
             policies=len(access.policies.loaded.policies),
         )
-        replica = Replica(core, access, reconciling, use_cases, site, background, stack.pop_all())
+        replica = Replica(
+            core, access, reconciling, relay, use_cases, site, background, stack.pop_all()
+        )
         try:
             yield replica
         finally:

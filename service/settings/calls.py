@@ -31,3 +31,6 @@ class CallSettings(SettingsGroup):
     callgate_relay_waiting_messages: int = Field(default=1000, ge=1, le=1_000_000)
     callgate_relay_waiting_bytes: int = Field(default=4 * 2**20, ge=2**16, le=2**30)
     callgate_relay_all_waiting_bytes: int = Field(default=128 * 2**20, ge=2**20, le=2**36)
+    callgate_relay_kept_messages: int = Field(default=10_000, ge=1, le=10_000_000)
+    callgate_relay_kept_bytes: int = Field(default=256 * 2**20, ge=2**20, le=2**40)
+    callgate_relay_spool_bytes: int = Field(default=256 * 2**20, ge=2**20, le=2**40)

@@ -44,6 +44,15 @@ class Settings(
             data.setdefault("callgate_admin_token", f"cg_{secrets.token_urlsafe(24)}")
         return data
 
+    @property
+    def own_urls(self) -> tuple[str, ...]:
+        """Where this installation is reached: no `forward_url` may lead there."""
+        ports = (self.callgate_port, self.callgate_admin_port)
+        hosts = ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]")
+        local = [f"http://{host}:{port}" for port in ports if port for host in hosts]
+        named = (self.webhook_url, self.next_public_app_url, self.public_origin)
+        return (*filter(None, named), *local)
+
     def secret_faults(self) -> list[str]:
         """Secrets that can be guessed. The length of those that others issue is not ours to judge."""
         if self.sandbox:

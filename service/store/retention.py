@@ -15,6 +15,7 @@ from service.background import BackgroundLoop
 from service.store.idempotency_keys import KEPT
 from service.store.leases import LEASE_SECONDS, holding
 from service.store.pool import UNAVAILABLE, Pool
+from service.store.relay import bounds
 
 BITE = 500
 SHORTEST_PAUSE_SECONDS = 0.05
@@ -132,6 +133,7 @@ def kept_rows(calls: timedelta, steps: timedelta, history: timedelta) -> list[Ke
         KeptRows("entitlement_history", DELETE_ENTITLEMENTS, history),
         KeptRows("webhook_changes", DELETE_CHANGES, history),
         KeptRows("idempotency_keys", DELETE_KEYS, KEPT),
+        KeptRows("relay_messages", bounds.DELETE, bounds.KEPT),
     ]
     return [one for one in rows if one.keep]
 

@@ -24,6 +24,7 @@ from service.vapi.message_types import (
     EXPECTING_ANSWER,
     NOT_BEGUN,
     STATUS_UPDATE,
+    is_known,
 )
 
 ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -138,9 +139,9 @@ class ServerMessage:
         return self.type == STATUS_UPDATE and self.status in NOT_BEGUN
 
     @property
-    def expects_answer(self) -> bool:
-        """Whether Vapi uses the body of our answer."""
-        return self.type in EXPECTING_ANSWER
+    def is_asked(self) -> bool:
+        """Whether Vapi uses the body of our answer, or may use it: a type that it does not document."""
+        return self.type in EXPECTING_ANSWER or not is_known(self.type)
 
 
 def parse_message(body: bytes) -> ServerMessage:

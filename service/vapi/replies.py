@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.vapi.message_types import ASSISTANT_REQUEST
+
+TRANSFER = "transfer-destination-request"
+
 NO_ANSWER: dict[str, object] = {}
 """The body for a message that expects only a status code."""
 
@@ -39,6 +43,14 @@ def eligible(value: bool) -> dict[str, object]:
 def answer(answer_with: Mapping[str, object]) -> dict[str, object]:
     """Answer a granted assistant-request in Vapi's own words."""
     return dict(answer_with)
+
+
+def fallback(kind: str, chosen: Mapping[str, object] | None) -> dict[str, object]:
+    """What Vapi gets instead of an answer of the organization's server. A destination also answers
+    where a transfer should lead; whatever else the organization chose answers calls only."""
+    if chosen and (kind == ASSISTANT_REQUEST or (kind == TRANSFER and "destination" in chosen)):
+        return dict(chosen)
+    return {}
 
 
 def kind_of(answered: Mapping[str, object]) -> str | None:

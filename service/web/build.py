@@ -21,6 +21,7 @@ from service.store.bounded import count_abandoned
 from service.vapi.authenticity import rules_from
 from service.vapi.campaigns import Campaigns
 from service.vapi.reader import MessageReader
+from service.web.answering import RuledAnswers
 from service.web.api.build import build_api
 from service.web.connections.budget import BodyBudgets
 from service.web.connections.doors import Doors
@@ -75,7 +76,7 @@ class Web:
         """Write what is not written yet."""
         await self.doors.close()
         await self.webhook.reader.close()
-        await self.webhook.relaying.close()
+        await self.webhook.answers.relaying.close()
         await self.uses.flush()
 
 
@@ -99,7 +100,7 @@ def build_web(
     metrics.add(BackgroundCollector(background.states))
     metrics.add(ConditionMetrics(cases.conditions.read_last))
     metrics.add(doors.counts)
-    metrics.add(RelayCollector(relay))
+    metrics.add(RelayCollector(relay.servers, lambda: relay.lasting.spool.on_disk))
     metrics.add(VapiCollector(core.client.reach))
     metrics.gauge(
         "callgate_database_abandoned_statements",
@@ -109,7 +110,7 @@ def build_web(
     for kind, read in (("proved", doors.count_proved), ("unproved", doors.count_unproved)):
         metrics.add_connections(kind, read)
     webhook = build_webhook(core, access, doors=doors, relay=relay, metrics=metrics, uses=uses)
-    panel = build_panel(cases, access, reconciling, background, relay_status=relay.status)
+    panel = build_panel(cases, access, reconciling, background)
     app = build_application(
         doors=doors,
         webhook=webhook,
@@ -138,21 +139,26 @@ def build_webhook(
     """The webhook that Vapi posts to."""
     settings = core.settings
     desired, rules = desired_webhook(settings), rules_from(settings)
+    answers = RuledAnswers(
+        access.gate,
+        Relaying(relay, rules.secrets),
+        lambda owner: webhook_fields.merged(desired.of(owner), None),
+        settings.callgate_blocked_message,
+        desired.timeout_seconds,
+        settings.callgate_max_call_seconds,
+    )
     return Webhook(
         doors,
         MessageReader(),
         access.gate,
         rules,
         metrics,
-        Relaying(relay, rules.secrets),
+        answers,
         uses,
         Replays(core.pool, rules.replayable_seconds),
         Campaigns(core.client),
         access.events,
-        lambda owner: webhook_fields.merged(desired.of(owner), None),
         settings.callgate_max_body_bytes,
-        settings.callgate_blocked_message,
-        settings.callgate_max_call_seconds,
     )
 
 

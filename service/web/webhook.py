@@ -3,41 +3,35 @@
 import asyncio
 import io
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-import orjson
 import structlog
 from aiohttp import web
 
 from service.access.gate import AccessGate, Ruling
 from service.access.senders import WrongOrganizationError, check_sender
-from service.domain.wording.blocked_messages import format_blocked_message
+from service.relay.headers import LOOP, RELAY_HEADER
 from service.settings import WEBHOOK_PATH
 from service.store.calls.event_writer import CallEventWriter
 from service.store.calls.writer import RecordsUnavailableError
+from service.store.relay.spool import RelaySpoolFullError
 from service.vapi import message_types, replies
 from service.vapi.authenticity import AuthenticityError, AuthenticityRules, BodyProof
 from service.vapi.campaigns import Campaigns
 from service.vapi.messages import MalformedMessageError, ServerMessage
 from service.vapi.reader import MessageReader
+from service.web.answering import RuledAnswers, given_of, reply
 from service.web.connections.budget import BudgetSpentError, Holding
 from service.web.connections.doors import Doors
 from service.web.metrics.metrics import Metrics
 from service.web.problems import problem
-from service.web.relaying import Relaying
+from service.web.relaying import UncleanedError
 from service.web.replays import Replays, StillAnsweringError
 from service.web.secret_uses import SecretUses
 
 PREDIAL = message_types.CAMPAIGN_PREDIAL
-ANSWER_SECONDS = 2.4
-"""Limit for the answer to an assistant-request, including a slow server of the organization. Vapi
-allows 7.5 s end to end, then it ends the call."""
 CAMPAIGN_SECONDS = 2.0
-LEAST_SECONDS = 0.2
-UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
-UNANSWERED_MESSAGE = "This number has no assistant yet. Please try again later."
 
 log = structlog.get_logger()
 
@@ -49,41 +43,47 @@ class BodyTooLargeError(Exception):
     """The body exceeds the limit."""
 
 
-def reply(body: object) -> web.Response:
-    """A 200 with a JSON body."""
-    return web.Response(body=orjson.dumps(body, default=str), content_type="application/json")
+UNAVAILABLE = (
+    BudgetSpentError,
+    RecordsUnavailableError,
+    RelaySpoolFullError,
+    StillAnsweringError,
+    UncleanedError,
+)
+"""Vapi sends the message again later."""
 
 
-def seconds_left(began: float) -> float:
-    """The seconds that remain for an answer."""
-    return max(ANSWER_SECONDS - (time.perf_counter() - began), LEAST_SECONDS)
+def refuse_loop() -> web.Response:
+    """Refuse what Callgate itself relayed: a `forward_url` leads here."""
+    response = problem(
+        400, "relay_loop", "This message was relayed by Callgate. Correct the forward_url."
+    )
+    response.headers[RELAY_HEADER] = LOOP
+    return response
 
 
 @dataclass(slots=True)
 class Webhook:
-    """The handler. `max_body_bytes` limits the body before and while it is read.
-
-    `own_server` builds the server block for an organization's calls, with its secret.
-    """
+    """The handler. `max_body_bytes` limits the body before and while it is read."""
 
     doors: Doors
     reader: MessageReader
     gate: AccessGate
     rules: AuthenticityRules
     metrics: Metrics
-    relaying: Relaying
+    answers: RuledAnswers
     uses: SecretUses
     replays: Replays
     campaigns: Campaigns
     events: CallEventWriter
-    own_server: Callable[[UUID], Mapping[str, object]]
     max_body_bytes: int
-    blocked_message: str
-    max_call_seconds: int | None = None
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer a message. Every case but a broken connection ends in a reply."""
         began = time.perf_counter()
+        if RELAY_HEADER in request.headers:
+            self.metrics.webhook("none", 400, began)
+            return refuse_loop()
         try:
             now = self.gate.directory.clock.timestamp()
             proof = BodyProof(request.raw_headers, self.rules, now)
@@ -107,7 +107,7 @@ class Webhook:
         except BodyTooLargeError:
             self.metrics.webhook("none", 413, began)
             return problem(413, "body_too_large", f"The body exceeds {self.max_body_bytes} bytes.")
-        except (BudgetSpentError, RecordsUnavailableError, StillAnsweringError):
+        except UNAVAILABLE:
             self.metrics.webhook("none", 503, began)
             return self.doors.busy()
 
@@ -155,16 +155,13 @@ class Webhook:
             return reply(replies.NO_ANSWER)
         # The decision continues when the sender closes the request: its effects must not be lost.
         ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))
-        if wants_answer and not self.is_unknown(ruling):
-            answer = await self.answer_request(message, ruling, body, request, began)
+        if wants_answer and not self.answers.is_unknown(ruling):
+            answer = await self.answers.answer_request(message, ruling, body, request, began)
             self.note(message, ruling, 200, replies.kind_of(answer))
             return reply(answer)
-        response = await self.answer_ruled(message, ruling, body, request)
+        response = await self.answers.answer_ruled(message, ruling, body, request, began)
         self.note(message, ruling, response.status, "error" if wants_answer else None)
         return response
-
-    def is_unknown(self, ruling: Ruling) -> bool:
-        return ruling.registration is None and not ruling.allowed
 
     def note(self, message: ServerMessage, ruling: Ruling, status: int, answer: str | None) -> None:
         """Record a message of interest for its call, and the reply."""
@@ -182,79 +179,6 @@ class Webhook:
         }
         detail = {name: value for name, value in fields.items() if value is not None}
         self.events.record_sent(message.call_id, "message", detail, message.at)
-
-    async def answer_ruled(
-        self, message: ServerMessage, ruling: Ruling, body: bytes, request: web.Request
-    ) -> web.Response:
-        """The rows for all messages but an assistant-request of a registered number."""
-        if self.is_unknown(ruling):
-            return self.answer_unknown(message)
-        if not ruling.allowed:
-            return problem(
-                403,
-                "access_denied",
-                "This organization has no access to calls.",
-                reason=ruling.reason,
-                decision_id=ruling.decision_id,
-            )
-        owner = ruling.registration.organization if ruling.registration else None
-        if owner is None or owner.forward_url is None:
-            return reply(replies.NO_ANSWER)
-        given = request, message, body, owner, ruling.decision_id
-        if message.expects_answer:
-            return reply(await self.relaying.ask(*given) or replies.NO_ANSWER)
-        await self.relaying.forward(*given)
-        return reply(replies.NO_ANSWER)
-
-    def answer_unknown(self, message: ServerMessage) -> web.Response:
-        if message.type == message_types.ASSISTANT_REQUEST:
-            return reply(replies.refusal(UNKNOWN_MESSAGE))
-        if not message_types.is_known(message.type):
-            return reply(replies.NO_ANSWER)
-        return problem(
-            404,
-            "unknown_phone_number",
-            "This phone number is not registered. Register it, or point its webhook elsewhere.",
-        )
-
-    async def answer_request(
-        self,
-        message: ServerMessage,
-        ruling: Ruling,
-        body: bytes,
-        request: web.Request,
-        began: float,
-    ) -> dict[str, object]:
-        """The answer to the call: the number's own setting, else that of the organization's server."""
-        owner = ruling.registration.organization if ruling.registration else None
-        if not ruling.allowed:
-            if owner is None:
-                return replies.refusal(self.blocked_message)
-            now = self.gate.directory.now()
-            return replies.refusal(
-                format_blocked_message(owner, ruling.reason, self.blocked_message, now)
-            )
-        number = ruling.registration.phone_number if ruling.registration else None
-        if number is not None and number.answer_with:
-            return self.overridden(replies.answer(number.answer_with), ruling)
-        if owner is not None and owner.forward_url is not None:
-            given = request, message, body, owner, ruling.decision_id
-            answer = await self.relaying.ask(*given, seconds=seconds_left(began))
-            if answer:
-                return self.overridden(answer, ruling)
-        return replies.refusal(UNANSWERED_MESSAGE)
-
-    def overridden(self, answer: dict[str, object], ruling: Ruling) -> dict[str, object]:
-        """The answer with the overrides that the organization set for allowed calls."""
-        if (registration := ruling.registration) is None:
-            return answer
-        handling = registration.organization.handling
-        overrides = replies.Overrides(
-            ruling.decision_id if handling.decision_metadata else None,
-            self.own_server(registration.organization.id) if handling.take_events else None,
-            handling.max_duration_seconds or self.max_call_seconds,
-        )
-        return replies.with_overrides(answer, overrides)
 
     async def may_dial(self, message: ServerMessage, body: bytes, request: web.Request) -> bool:
         """Whether a campaign may dial. There is no call yet, so nothing is recorded.
@@ -286,7 +210,8 @@ class Webhook:
         owner = registration.organization
         if owner.forward_url is None:
             return True
-        answer = await self.relaying.ask(request, message, body, owner)
+        given = given_of(request, message, body, owner, None)
+        answer = await self.answers.ask_for_object(given)
         eligible = (answer or {}).get("eligible")
         return eligible if isinstance(eligible, bool) else True
 

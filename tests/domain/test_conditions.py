@@ -14,6 +14,7 @@ from service.domain.wording import conditions as words
 from service.domain.wording import doctor_conditions as doctor_words
 from service.domain.wording import panel_conditions as panel_words
 from service.domain.wording import policy_conditions as policy_words
+from service.domain.wording import relay_conditions as relay_words
 from service.domain.wording import start_conditions as start_words
 from service.domain.wording import storage_conditions as storage_words
 from service.domain.wording import vapi_conditions as vapi_words
@@ -25,6 +26,7 @@ WORDINGS = (
     doctor_words,
     panel_words,
     policy_words,
+    relay_words,
     storage_words,
     start_words,
     vapi_words,

@@ -99,7 +99,8 @@ async def test_no_header_of_the_sender_is_passed_on_but_its_content_type(
     names = {name.lower() for name in own.got[0][1]}
     assert names == {
         *("host", "accept", "accept-encoding", "user-agent", "content-length", "content-type"),
-        *("x-callgate-message-type", "x-callgate-decision-id"),
+        *("x-callgate-message-type", "x-callgate-decision-id", "x-callgate-relay"),
+        *("webhook-id", "webhook-timestamp", "webhook-signature"),
     }
     assert own.got[0][1]["Content-Type"] == "application/json; charset=utf-8"
     await runner.cleanup()
@@ -224,6 +225,4 @@ async def test_a_server_that_takes_no_messages_is_a_condition(
     owner = next(iter(callgate.service.access.directory.entries))
     async with visiting(callgate) as ada:
         page = (await ada.get(f"/organizations/{owner}")).text
-    assert "Paused after failures" in page
     assert "The connection was refused or timed out." in page
-    assert "Check that the server runs" in page

@@ -4,23 +4,48 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import pytest
 
-from service.relay.delivery import Relay
+from service.domain.network.forward_urls import ForwardUrls
+from service.domain.organizations import Organization
+from service.relay.delivery import RelayServers
 from service.relay.limits import RelayLimits
 from service.relay.queues import RelayMessage
 from service.relay.sender import Sender
 from service.relay.shares import FairShare, RelayShares
+from service.relay.targets import RelayTargets
+from service.store.vault import Vault
 from tests.support.client_servers import client_server, well
 from tests.support.name_server import name_server
 from tests.support.service import eventually
 
 HOSTILE, OTHER = UUID(int=1), UUID(int=2)
-Make = Callable[..., Relay]
-LIMITS = RelayLimits(delivery_seconds=0.5, answer_seconds=0.5)
+Make = Callable[..., RelayServers]
+LIMITS = RelayLimits(delivery_seconds=0.5)
+ANSWER = b'{"assistantId": "theirs"}'
+VAULT = Vault(["the-encryption-key-of-this-test"])
+
+
+@dataclass
+class Directory:
+    """Where the servers of organizations are."""
+
+    urls: dict[UUID, str] = field(default_factory=dict)
+
+    def find(self, owner: UUID) -> Organization | None:
+        return Organization(owner, "Bakery", forward_url=self.urls[owner])
+
+
+DIRECTORY = Directory()
+
+
+async def ask(relay: RelayServers, given: RelayMessage, seconds: float = 5.0) -> bytes | None:
+    """The body of a server's answer."""
+    answer = await relay.ask(given, seconds)
+    return None if answer is None else answer.body
 
 
 @pytest.fixture
@@ -32,8 +57,10 @@ async def make() -> AsyncIterator[Make]:
             limits: RelayLimits = LIMITS,
             name_servers: tuple[str, ...] = (),
             shares: RelayShares | None = None,
-        ) -> Relay:
-            relay = Relay(Sender(("127.0.0.1",), name_servers), limits, shares)
+        ) -> RelayServers:
+            targets = RelayTargets(DIRECTORY.find, VAULT, "the master", time.time)
+            sender = Sender(ForwardUrls(("127.0.0.1",)), name_servers)
+            relay = RelayServers(sender, targets, limits, shares)
             stack.push_async_callback(relay.close)
             return relay
 
@@ -41,14 +68,15 @@ async def make() -> AsyncIterator[Make]:
 
 
 def message(url: str, owner: UUID = OTHER, *, call: str = "c", text: str = "{}") -> RelayMessage:
-    headers = {"Content-Type": "application/json"}
-    return RelayMessage(owner, url, text.encode(), headers, call)
+    """A message for a server, to which all messages of its organization go from now on."""
+    DIRECTORY.urls[owner] = url
+    return RelayMessage(owner, "msg_1", "hang", "application/json", text.encode(), call_id=call)
 
 
 async def test_an_answer_in_two_segments_comes_back_whole(make: Make) -> None:
     async with client_server("in_two_segments") as server:
-        answer = await make(RelayLimits()).ask(message(server.url))
-        assert answer == {"assistantId": "theirs"}
+        answer = await ask(make(RelayLimits()), message(server.url))
+        assert answer == ANSWER
 
 
 @pytest.mark.parametrize(
@@ -65,16 +93,14 @@ async def test_an_answer_in_two_segments_comes_back_whole(make: Make) -> None:
 async def test_a_bad_answer_is_bounded_and_delays_no_other_organization(
     make: Make, kind: str, reason: str
 ) -> None:
-    relay = make(replace(LIMITS, answer_seconds=3.0))
+    relay = make(LIMITS)
     async with client_server(kind) as bad, client_server("well") as good:
-        asked = [
-            asyncio.create_task(relay.ask(message(bad.url, HOSTILE), seconds=1.0)) for _ in range(5)
-        ]
+        asked = [asyncio.create_task(ask(relay, message(bad.url, HOSTILE), 1.0)) for _ in range(5)]
         for index in range(200):
             relay.forward(message(bad.url, HOSTILE, call=str(index)))
         await asyncio.sleep(0.1)
         began = time.monotonic()
-        assert await relay.ask(message(good.url)) == {"assistantId": "theirs"}
+        assert await ask(relay, message(good.url)) == ANSWER
         assert time.monotonic() - began < 0.5
         assert await asyncio.gather(*asked) == [None] * 5
         assert relay.report.unanswered == {reason: 5}
@@ -82,12 +108,12 @@ async def test_a_bad_answer_is_bounded_and_delays_no_other_organization(
 
 
 async def test_requests_over_the_limit_are_refused_at_once_and_others_are_not(make: Make) -> None:
-    relay = make(replace(LIMITS, answers=3, answer_seconds=1.0))
+    relay = make(replace(LIMITS, answers=3))
     async with client_server("never") as bad, client_server("well") as good:
-        asked = [asyncio.create_task(relay.ask(message(bad.url, HOSTILE))) for _ in range(20)]
+        asked = [asyncio.create_task(ask(relay, message(bad.url, HOSTILE), 1.0)) for _ in range(20)]
         await asyncio.sleep(0.1)
         assert relay.report.unanswered == {"busy": 17}
-        assert await relay.ask(message(good.url)) is not None
+        assert await ask(relay, message(good.url)) is not None
         await asyncio.gather(*asked)
         assert bad.most_open == 3
 
@@ -105,7 +131,7 @@ async def test_answers_never_queue_behind_messages_that_vapi_does_not_wait_for(m
         for index in range(50):
             relay.forward(message(server.url, call=str(index)))
         await eventually(lambda: asyncio.sleep(0, len(server.requests) == 2))
-        assert await relay.ask(message(server.url)) == {"assistantId": "theirs"}
+        assert await ask(relay, message(server.url)) == ANSWER
         assert relay.waiting == 48
         slow.set()
         await eventually(lambda: asyncio.sleep(0, relay.report.delivered == 50))
@@ -160,28 +186,29 @@ async def test_requests_to_a_server_that_hangs_are_refused_at_once_until_it_answ
         else:
             await asyncio.sleep(60)
 
-    relay = make(replace(LIMITS, answer_seconds=0.3))
+    relay = make(LIMITS)
     async with client_server(hangs) as server:
-        await asyncio.gather(*(relay.ask(message(server.url, HOSTILE)) for _ in range(10)))
+        hostile = message(server.url, HOSTILE)
+        await asyncio.gather(*(ask(relay, hostile, 0.3) for _ in range(10)))
         began = time.monotonic()
-        assert await relay.ask(message(server.url, HOSTILE)) is None
+        assert await ask(relay, hostile, 0.3) is None
         assert time.monotonic() - began < 0.2
         assert relay.report.unanswered == {"timeout": 10, "breaker_open": 1}
         works.set()
 
         async def answered() -> bool:
-            return await relay.ask(message(server.url, HOSTILE)) is not None
+            return await ask(relay, hostile, 0.3) is not None
 
         assert await eventually(answered)
         assert relay.failing() == []
 
 
 async def test_another_url_starts_without_failures(make: Make) -> None:
-    relay = make(replace(LIMITS, answer_seconds=0.2))
+    relay = make(LIMITS)
     async with client_server("never") as bad, client_server("well") as good:
-        await asyncio.gather(*(relay.ask(message(bad.url)) for _ in range(10)))
+        await asyncio.gather(*(ask(relay, message(bad.url), 0.2) for _ in range(10)))
         assert relay.failing() == [OTHER]
-        assert await relay.ask(message(good.url)) is not None
+        assert await ask(relay, message(good.url)) is not None
         assert relay.failing() == []
 
 
@@ -189,8 +216,7 @@ async def test_a_full_queue_drops_passing_messages_and_says_so(make: Make) -> No
     relay = make(replace(LIMITS, waiting_messages=10, connections=1, delivery_seconds=5.0))
     async with client_server("never") as server:
         for index in range(30):
-            given = message(server.url, HOSTILE, call=str(index))
-            relay.forward(replace(given, is_lasting=index % 3 == 0))
+            relay.forward(message(server.url, HOSTILE, call=str(index)))
             await asyncio.sleep(0)
         assert relay.waiting == 10
         assert relay.report.dropped == {(False, "queue_full"): 19}
@@ -206,7 +232,7 @@ async def test_names_of_twenty_clients_that_hang_delay_no_other(make: Make) -> N
                 relay.forward(message(f"https://client-{index}.hangs/", owner))
         await eventually(lambda: asyncio.sleep(0, len(names.asked) == 20))
         began = time.monotonic()
-        assert await relay.ask(message(good.url)) == {"assistantId": "theirs"}
+        assert await ask(relay, message(good.url)) == ANSWER
         assert time.monotonic() - began < 0.5
 
 
@@ -215,21 +241,21 @@ async def test_a_name_that_leads_inside_is_never_connected(make: Make) -> None:
         async with name_server({"client.example": "127.0.0.1"}) as names:
             relay = make(name_servers=(names.address,))
             url = f"https://client.example:{inside.port}/hook"
-            assert await relay.ask(message(url)) is None
+            assert await ask(relay, message(url)) is None
             assert names.asked["client.example"] > 0
         assert inside.most_open == 0
 
 
 async def test_one_organization_never_uses_up_the_connections_of_all(make: Make) -> None:
     shares = RelayShares(FairShare(12), FairShare(2**20))
-    relay = make(replace(LIMITS, answers=100, answer_seconds=1.0), shares=shares)
+    relay = make(replace(LIMITS, answers=100), shares=shares)
     async with client_server("never") as bad, client_server("well") as good:
-        asked = [asyncio.create_task(relay.ask(message(bad.url, HOSTILE))) for _ in range(50)]
+        asked = [asyncio.create_task(ask(relay, message(bad.url, HOSTILE), 1.0)) for _ in range(50)]
         for index in range(50):
             relay.forward(message(bad.url, HOSTILE, call=str(index)))
         await asyncio.sleep(0.1)
         assert bad.most_open <= 7
-        answers = await asyncio.gather(*(relay.ask(message(good.url)) for _ in range(3)))
+        answers = await asyncio.gather(*(ask(relay, message(good.url)) for _ in range(3)))
         assert None not in answers
         await asyncio.gather(*asked)
 
@@ -251,9 +277,9 @@ async def test_an_answer_of_countless_values_is_unusable_and_stops_no_one(make: 
         content = b'{"a":[' + b"[]," * 300_000 + b"1]}"
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
 
-    relay = make(replace(LIMITS, answer_seconds=5.0))
+    relay = make(LIMITS)
     async with client_server(countless) as server:
-        assert await relay.ask(message(server.url, HOSTILE)) is None
+        assert await relay.ask_for_object(message(server.url, HOSTILE), 5.0) is None
     assert relay.report.unanswered == {"unusable": 1}
 
 
@@ -264,6 +290,6 @@ async def test_an_answer_with_a_long_text_comes_back_whole(make: Make) -> None:
         content = b'{"text": "' + text.encode() + b'"}'
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
 
-    relay = make(replace(LIMITS, answer_seconds=5.0))
+    relay = make(LIMITS)
     async with client_server(long_text) as server:
-        assert await relay.ask(message(server.url)) == {"text": text}
+        assert await relay.ask_for_object(message(server.url), 5.0) == {"text": text}

@@ -98,8 +98,8 @@ def test_later_report_brings_times_duration_and_cost() -> None:
 
 
 def test_tool_calls_expect_an_answer_and_conversation_updates_do_not() -> None:
-    assert fixture("tool-calls.inbound").expects_answer
-    assert not fixture("conversation-update.webcall").expects_answer
+    assert fixture("tool-calls.inbound").is_asked
+    assert not fixture("conversation-update.webcall").is_asked
 
 
 def test_the_literal_transcript_type_passes() -> None:
@@ -126,12 +126,12 @@ def test_unknown_types_pass(kind: str) -> None:
     ],
 )
 def test_these_expect_an_answer(kind: str) -> None:
-    assert parse({"type": kind}).expects_answer
+    assert parse({"type": kind}).is_asked
 
 
 @pytest.mark.parametrize("kind", ["hang", "status-update", "speech-update", "end-of-call-report"])
 def test_these_expect_none(kind: str) -> None:
-    assert not parse({"type": kind}).expects_answer
+    assert not parse({"type": kind}).is_asked
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,13 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-from aiohttp.test_utils import make_mocked_request
 
 from service.beside import BesideError, WorkProcess
 from service.domain.organizations import Organization
-from service.relay.delivery import Relay
-from service.relay.limits import RelayLimits
 from service.relay.redaction import changed_only, redact
-from service.relay.sender import Sender
 from service.vapi.messages import ServerMessage
-from service.web.relaying import THREAD_BYTES, Relaying, UncleanedError
+from service.web.relaying import THREAD_BYTES, GivenMessage, Relaying, UncleanedError
+from tests.support.service import Replica
 
 ONE, OTHER = (UUID(int=1), False), (UUID(int=2), False)
 ASKED = (UUID(int=1), True)
@@ -24,12 +21,10 @@ MASTER = b"the-master-secret-of-this-test"
 
 
 @pytest.fixture
-async def relaying() -> AsyncIterator[Relaying]:
-    relay = Relay(Sender(()), RelayLimits())
-    relaying = Relaying(relay, (MASTER,))
+async def relaying(callgate: Replica) -> AsyncIterator[Relaying]:
+    relaying = Relaying(callgate.service.relay, (MASTER,))
     yield relaying
     await relaying.close()
-    await relay.close()
 
 
 def body(size: int, inner: bytes) -> bytes:
@@ -86,10 +81,12 @@ async def test_an_answer_queues_behind_no_other_message_and_ends_in_time(
     assert sum(task.done() for task in many) <= 2
     with pytest.raises(UncleanedError):
         await relaying.prepare(
-            make_mocked_request("POST", "/api/vapi/webhook"),
-            ServerMessage("assistant-request", has_call=True, call_id="c"),
-            given,
-            Organization(ONE[0], "Bakery", forward_url="https://bakery.example.com"),
+            GivenMessage(
+                ServerMessage("assistant-request", has_call=True, call_id="c"),
+                given,
+                "application/json",
+                Organization(ONE[0], "Bakery", forward_url="https://bakery.example.com"),
+            ),
             asked=True,
             seconds=0.01,
         )

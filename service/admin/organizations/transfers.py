@@ -1,4 +1,4 @@
-"""The check of `transfer_when_down`: a registered number would ring in a circle."""
+"""The check of numbers that calls are transferred to: a registered number would ring in a circle."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,18 @@ from service.store.pool import Connection
 
 async def check_transfer(connection: Connection, values: Mapping[str, Any]) -> None:
     """Refuse a transfer to a number that asks Callgate itself. Raises `TransferInCircleError`."""
-    number = values.get("handling", {}).get("transfer_when_down")
-    owner = await transfers.find_owner(connection, number) if number else None
+    handling = values.get("handling", {})
+    fallback = handling.get("relay_fallback") or {}
+    numbers = handling.get("transfer_when_down"), fallback.get("destination", {}).get("number")
+    for number in filter(None, numbers):
+        await check_number(connection, number)
+
+
+async def check_number(connection: Connection, number: str) -> None:
+    """Refuse a number that asks Callgate itself. Raises `TransferInCircleError`."""
+    owner = await transfers.find_owner(connection, number)
     if owner is not None:
         raise TransferInCircleError(
-            f"{number} is registered here (of {owner}): while Callgate is unreachable, a call that is "
-            "transferred to it would ring in a circle. Give a number that Callgate does not manage."
+            f"{number} is registered here (of {owner}): a call that is transferred to it would ring "
+            "in a circle. Give a number that Callgate does not manage."
         )

@@ -5,6 +5,7 @@ Names are checked as written; the relay checks the address when it connects.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from service.domain.errors import InvalidForwardUrlError
@@ -17,15 +18,27 @@ NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa", ".lan", ".intranet")
 
 
+@dataclass(frozen=True, slots=True)
+class ForwardUrls:
+    """Which URLs an organization's server may have here; see `check_forward_url`."""
+
+    relay_hosts: tuple[str, ...]
+    own_urls: tuple[str, ...] = ()
+
+    def check(self, url: str) -> None:
+        """Raise `InvalidForwardUrlError` unless events may be sent there."""
+        check_forward_url(url, self.relay_hosts, self.own_urls)
+
+
 def refuse(reason: str) -> InvalidForwardUrlError:
     return InvalidForwardUrlError(f"forward_url {reason}.")
 
 
-def check_forward_url(url: str, relay_hosts: Sequence[str]) -> None:
+def check_forward_url(url: str, relay_hosts: Sequence[str], own_urls: Sequence[str] = ()) -> None:
     """Raise `InvalidForwardUrlError` unless events may be sent there.
 
     `relay_hosts` are hosts, or `host:port`, that may be private and reached over http
-    (CALLGATE_RELAY_HOSTS).
+    (CALLGATE_RELAY_HOSTS). `own_urls` are addresses of Callgate: no message may come back to it.
     """
     if not PLAIN.fullmatch(url):
         raise refuse("has characters that a URL cannot have; write the host as punycode")
@@ -42,6 +55,8 @@ def check_forward_url(url: str, relay_hosts: Sequence[str]) -> None:
     if parts.fragment or url.endswith("#"):
         raise refuse("must not have a fragment")
     chosen = port or standard_port(parts)
+    if (canonical_host(host), chosen) in {place_of(own) for own in own_urls}:
+        raise refuse("leads to Callgate itself; give the address of the organization's server")
     if is_listed(host, chosen, relay_hosts):
         return
     if parts.scheme != "https":
@@ -50,6 +65,19 @@ def check_forward_url(url: str, relay_hosts: Sequence[str]) -> None:
         raise refuse(f"must not use port {chosen}; use 443, 80 or a port above 1023")
     if not is_public_host(host.rstrip(".")):
         raise refuse("must not point to a private host; list it in CALLGATE_RELAY_HOSTS if it may")
+
+
+def canonical_host(host: str) -> str:
+    """A host in one spelling: small letters, without the final dot, addresses in their short form."""
+    plain = host.lower().rstrip(".")
+    address = parse_address(plain)
+    return plain if address is None else address.compressed
+
+
+def place_of(url: str) -> tuple[str, int]:
+    """The host and the port of one of our own URLs."""
+    parts = urlsplit(url)
+    return canonical_host(parts.hostname or ""), parts.port or standard_port(parts)
 
 
 def is_listed(host: str, port: int, relay_hosts: Sequence[str]) -> bool:

@@ -20,6 +20,7 @@ BATCH = 250
 ENTRIES = """
 SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
     o.handling, o.blocked_messages,
+    o.relay_secret, o.relay_secret_before, o.relay_secret_before_until,
     p.code, p.status, p.current_period_end, p.grace_period_end, p.cancel_at_period_end, p.limits,
     o.plan_as_of,
     t.starts_at AS trial_starts_at, t.ends_at AS trial_ends_at,
@@ -76,6 +77,9 @@ def entry_of(row: Any) -> DirectoryEntry:
         plan=plan,
         trial=trial,
         override=override,
+        relay_secret=row["relay_secret"],
+        former_relay_secret=row["relay_secret_before"],
+        former_relay_secret_until=row["relay_secret_before_until"],
     )
     numbers = tuple(
         PhoneNumber(UUID(number[0]), row["id"], *number[1:]) for number in row["numbers"] or ()

@@ -22,6 +22,7 @@ from service.store.pool import Connection, Pool
 COLUMNS = """
 SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
     o.handling, o.blocked_messages,
+    o.relay_secret, o.relay_secret_before, o.relay_secret_before_until,
     o.created_at, o.updated_at,
     p.code, p.status, p.current_period_end, p.grace_period_end, p.cancel_at_period_end, p.limits,
     o.plan_as_of,

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from service.access.build import Access
 from service.admin.use_cases import UseCases
+from service.domain.network.forward_urls import ForwardUrls
 from service.web.api.application import build_application
 from service.web.api.audit import AuditOperations
 from service.web.api.calls import CallOperations
@@ -16,6 +17,7 @@ from service.web.api.organizations import OrganizationOperations
 from service.web.api.phone_numbers import PhoneNumberOperations
 from service.web.api.policies import PolicyOperations
 from service.web.api.reconcile import ReconcileOperations
+from service.web.api.relay import RelayOperations
 from service.web.api.tokens import TokenOperations
 from service.web.api.unknown_numbers import UnknownNumberOperations
 
@@ -32,11 +34,13 @@ def build_api(cases: UseCases, access: Access) -> web.Application:
 
 def operations(cases: UseCases, access: Access) -> Iterator[Operation]:
     """Every operation. A new noun is one line here."""
-    pool, relay_hosts = cases.core.pool, cases.core.settings.callgate_relay_hosts
+    pool, settings = cases.core.pool, cases.core.settings
+    forward_urls = ForwardUrls(settings.callgate_relay_hosts, settings.own_urls)
     policies = access.policies
     yield from OrganizationOperations(
-        cases.organizations, cases.organization_list, access.preview, relay_hosts
+        cases.organizations, cases.organization_list, access.preview, forward_urls
     ).operations()
+    yield from RelayOperations(cases.relay).operations()
     yield from PhoneNumberOperations(cases.phone_numbers).operations()
     yield from UnknownNumberOperations(cases.unknown_numbers).operations()
     yield from CoverageOperations(cases.coverages).operations()

@@ -39,6 +39,7 @@ from service.web.shapes import (
     phone_numbers,
     policies,
     reconcile,
+    relay,
     tokens,
     unknown_numbers,
 )
@@ -144,6 +145,16 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "after": None,
         "applied_at": LATER,
     },
+    relay.Relay: {
+        "state": "parked",
+        "waiting": 12,
+        "oldest_at": NOON,
+        "dropped": 0,
+        "last_error": "It answered with status 503.",
+    },
+    relay.RelaySecret: {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="},
+    relay.ReplayBody: {"since": NOON, "until": LATER},
+    relay.Replayed: {"messages": 12},
     unknown_numbers.ClaimBody: {"organization_id": ORGANIZATION_ID, "label": "Front desk"},
     unknown_numbers.UnknownNumber: {
         "vapi_phone_number_id": VAPI_NUMBER_ID,

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from policies.contract import Override
 from service.admin.organizations.organizations import AccessPreview, Entitlement, Organizations
 from service.admin.organizations.search import OrganizationList
-from service.domain.network.forward_urls import check_forward_url
+from service.domain.network.forward_urls import ForwardUrls
 from service.domain.organizations import Organization
 from service.web.api.operations import ApiRequest, Operation, Run
 from service.web.shapes import organizations as shapes
@@ -30,7 +30,7 @@ class OrganizationOperations:
     organizations: Organizations
     listed: OrganizationList
     preview: AccessPreview
-    relay_hosts: tuple[str, ...]
+    forward_urls: ForwardUrls
 
     async def shaped(self, organization: Organization) -> shapes.Organization:
         return organization_shape(organization, await self.preview.decide(organization))
@@ -47,7 +47,7 @@ class OrganizationOperations:
     def check(self, values: dict[str, object]) -> None:
         url = values.get("forward_url")
         if isinstance(url, str):
-            check_forward_url(url, self.relay_hosts)
+            self.forward_urls.check(url)
 
     async def list_organizations(self, request: ApiRequest) -> BaseModel:
         """Organizations with their access now.

@@ -1,19 +1,20 @@
 """Metrics of the relay, without any organization: its page and the log name it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.relay.delivery import Relay
+from service.relay.delivery import RelayServers
 from service.relay.report import DROP_REASONS, UNANSWERED_REASONS
 
 
 class RelayCollector(Collector):
     """Read the relay's counts at every scrape."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: RelayServers, count_spooled: Callable[[], int]) -> None:
         self.relay = relay
+        self.count_spooled = count_spooled
 
     def collect(self) -> Iterator[Metric]:
         """The metric families."""
@@ -22,6 +23,11 @@ class RelayCollector(Collector):
         yield self.answers()
         for name, text, value in (
             ("waiting", "Messages that wait for servers of organizations.", self.relay.waiting),
+            (
+                "spooled",
+                "Lasting messages that wait on disk for PostgreSQL.",
+                self.count_spooled(),
+            ),
             (
                 "held_bytes",
                 "Bytes of messages that wait for servers of organizations, or are under way.",

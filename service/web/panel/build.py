@@ -7,6 +7,7 @@ from aiohttp import web
 from service.access.build import Access
 from service.admin.use_cases import UseCases
 from service.background import Background
+from service.domain.network.forward_urls import ForwardUrls
 from service.reconcile.build import Reconciling
 from service.web.panel.application import build_application
 from service.web.panel.audit.pages import AuditPages
@@ -26,7 +27,6 @@ from service.web.panel.organizations.entitlements import EntitlementPages
 from service.web.panel.organizations.export import OrganizationExportPages
 from service.web.panel.organizations.handling import HandlingPages
 from service.web.panel.organizations.pages import OrganizationPages
-from service.web.panel.organizations.relay import FindRelayStatus
 from service.web.panel.overview import OverviewPages
 from service.web.panel.people.account import AccountPages
 from service.web.panel.people.pages import PeoplePages
@@ -45,13 +45,11 @@ def build_panel(
     access: Access,
     reconciling: Reconciling,
     background: Background,
-    *,
-    relay_status: FindRelayStatus,
 ) -> web.Application:
     """The panel, to be mounted at /admin."""
     groups = [
         *people_pages(cases),
-        *organization_pages(cases, relay_status),
+        *organization_pages(cases),
         *number_pages(cases, reconciling),
         *call_pages(cases),
         *operation_pages(cases, access, background),
@@ -74,7 +72,7 @@ def people_pages(cases: UseCases) -> Iterable[PageGroup]:
     yield TokenPages(cases.tokens)
 
 
-def organization_pages(cases: UseCases, relay_status: FindRelayStatus) -> Iterable[PageGroup]:
+def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
     """Organizations, their entitlements, and the changes to them."""
     pool, settings = cases.core.pool, cases.core.settings
     message = settings.callgate_blocked_message
@@ -86,9 +84,11 @@ def organization_pages(cases: UseCases, relay_status: FindRelayStatus) -> Iterab
         cases.timeline,
         cases.phone_numbers,
         message,
-        relay_status,
+        cases.relay,
     )
-    yield OrganizationEditPages(cases.organizations, settings.callgate_relay_hosts)
+    yield OrganizationEditPages(
+        cases.organizations, ForwardUrls(settings.callgate_relay_hosts, settings.own_urls)
+    )
     yield OrganizationExportPages(cases.organization_list)
     yield ImportPages(cases.import_jobs, ORGANIZATIONS)
     yield EntitlementPages(cases.organizations, settings.callgate_renewal_grace)

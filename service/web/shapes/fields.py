@@ -92,6 +92,21 @@ def answer_of(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def fallback_of(value: dict[str, Any]) -> dict[str, Any]:
+    """Check what answers a call instead of an organization's server: an answer, or a number."""
+    if "destination" not in value:
+        return answer_of(value)
+    destination = value["destination"]
+    if value.keys() != {"destination"} or not isinstance(destination, dict):
+        raise ValueError("must have an id of Vapi, or a destination and nothing else")
+    if destination.keys() != {"type", "number"} or destination["type"] != "number":
+        raise ValueError('destination must be {"type": "number", "number": "+15550100"}')
+    if not isinstance(destination["number"], str):
+        raise ValueError("destination.number must be a phone number")  # noqa: TRY004
+    number = parse_phone_number(destination["number"])
+    return {"destination": {"type": "number", "number": number}}
+
+
 def truth_of(value: str) -> bool:
     """Parse a truth value of a query."""
     if value not in ("true", "false"):
@@ -118,6 +133,28 @@ ANSWER_SCHEMA = {
             "additionalProperties": False,
         }
         for name in BINDINGS
+    ]
+}
+
+FALLBACK_SCHEMA = {
+    "oneOf": [
+        *ANSWER_SCHEMA["oneOf"],
+        {
+            "type": "object",
+            "properties": {
+                "destination": {
+                    "type": "object",
+                    "properties": {
+                        "type": {"const": "number"},
+                        "number": {"type": "string", "maxLength": 60, "pattern": PASTED_NUMBER},
+                    },
+                    "required": ["type", "number"],
+                    "additionalProperties": False,
+                }
+            },
+            "required": ["destination"],
+            "additionalProperties": False,
+        },
     ]
 }
 
@@ -184,4 +221,5 @@ Attributes = Annotated[
     WithJsonSchema({"type": "object", "description": "Your own facts, at most 16 KiB as JSON."}),
 ]
 Answer = Annotated[dict[str, Any], AfterValidator(answer_of), WithJsonSchema(ANSWER_SCHEMA)]
+Fallback = Annotated[dict[str, Any], AfterValidator(fallback_of), WithJsonSchema(FALLBACK_SCHEMA)]
 Truth = Annotated[bool, BeforeValidator(truth_of), WithJsonSchema({"type": "boolean"})]

@@ -16,6 +16,7 @@ from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
 from service.web.shapes.fields import (
     E164,
     Attributes,
+    Fallback,
     Id,
     Instant,
     Language,
@@ -55,6 +56,7 @@ class HandlingBody(RequestBody):
     max_duration_seconds: MaxDuration | None = None
     transfer_when_down: E164 | None = None
     language: Language | None = None
+    relay_fallback: Fallback | None = None
 
 
 class BlockedMessageBody(RequestBody):
@@ -178,6 +180,7 @@ class Handling(ResponseBody):
     max_duration_seconds: int | None
     transfer_when_down: str | None
     language: str | None
+    relay_fallback: dict[str, Any] | None
 
 
 class BlockedMessage(ResponseBody):

@@ -48,6 +48,28 @@ def test_listing_a_host_opens_no_other(url: str) -> None:
     assert caught.value.code == "invalid_forward_url"
 
 
+OWN = ("https://gate.example.com/api/vapi/webhook", "http://[::1]:8080")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://gate.example.com/api/vapi/webhook",
+        "https://GATE.example.com:443/anything",
+        "https://gate.example.com./",
+        "http://[0:0:0:0:0:0:0:1]:8080/hook",
+    ],
+)
+def test_no_spelling_of_our_own_address_is_taken(url: str) -> None:
+    with pytest.raises(InvalidError, match="leads to Callgate itself"):
+        check_forward_url(url, RELAYS, OWN)
+
+
+def test_another_port_or_host_beside_ours_is_taken() -> None:
+    for url in ("https://gate.example.com:8443/", "https://app.gate.example.com/"):
+        check_forward_url(url, RELAYS, OWN)
+
+
 @given(st.text(max_size=60) | st.text("htps:/[]@.%\\127x", max_size=40))
 def test_whatever_is_given_is_taken_or_refused(text: str) -> None:
     for url in (text, f"https://{text}", f"http://[{text}]/"):

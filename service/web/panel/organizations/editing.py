@@ -8,7 +8,7 @@ from aiohttp import web
 
 from service.admin.changes import RecordedChanges
 from service.admin.organizations.organizations import Organizations
-from service.domain.network.forward_urls import check_forward_url
+from service.domain.network.forward_urls import ForwardUrls
 from service.domain.organizations import Organization
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read
@@ -22,10 +22,10 @@ OWN = ("name", "external_id", "forward_url", "attributes", "assistant_ids")
 
 @dataclass(frozen=True, slots=True)
 class OrganizationEditPages:
-    """Read requests, call the use cases, render. `relay_hosts` are CALLGATE_RELAY_HOSTS."""
+    """Read requests, call the use cases, render."""
 
     organizations: Organizations
-    relay_hosts: tuple[str, ...]
+    forward_urls: ForwardUrls
 
     def pages(self) -> list[PanelPage]:
         one = "/organizations/{organization_id}"
@@ -82,7 +82,7 @@ class OrganizationEditPages:
         ids = form.get("assistant_ids", "").replace(",", " ").split()
         body = read(OrganizationBody, form, attributes=attributes, assistant_ids=ids)
         if body.forward_url is not None:
-            check_forward_url(body.forward_url, self.relay_hosts)
+            self.forward_urls.check(body.forward_url)
         return body.model_dump()
 
     async def delete(self, visit: Visit) -> web.Response:

@@ -10,6 +10,7 @@ from service.admin.organizations.access import Explained, OrganizationAccess
 from service.admin.organizations.organizations import Organizations
 from service.admin.organizations.search import OrganizationList
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
+from service.admin.relay import RelayCases
 from service.admin.timeline import Timeline
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
@@ -27,7 +28,7 @@ from service.web.panel.kit.forms import LOCAL
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
-from service.web.panel.organizations.relay import FindRelayStatus, relay_view
+from service.web.panel.organizations.relay import RelayView
 from service.web.panel.organizations.views import (
     OrganizationNumber,
     OrganizationRow,
@@ -86,7 +87,7 @@ class OrganizationPages:
     events: Timeline
     numbers: PhoneNumbers
     blocked_message: str
-    relay_status: FindRelayStatus
+    relay: RelayCases
 
     def pages(self) -> list[PanelPage]:
         one = "/organizations/{organization_id}"
@@ -171,7 +172,7 @@ class OrganizationPages:
             calls=[RecentCall(call) for call, _ in calls],
             events=[event_view(event, visit) for event in events.found],
             more_events=events.next is not None,
-            relay=relay_view(organization.forward_url, organization.id, self.relay_status),
+            relay=RelayView(organization.forward_url, await self.relay.status_of(organization)),
         )
 
     def view(self, organization: Organization, decision: Decision) -> OrganizationView:

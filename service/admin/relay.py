@@ -1,0 +1,95 @@
+"""Use cases for the relay: its state, its secrets, and messages that are delivered again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from service.admin.actor import Actor
+from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
+from service.admin.organizations.organizations import organization_version
+from service.admin.requests.versions import check_version
+from service.domain.errors import OrganizationNotFoundError
+from service.domain.organizations import Organization
+from service.domain.relay.messages import RelayStatus
+from service.domain.relay.signing import create_secret, default_secret
+from service.store.organizations import organizations
+from service.store.pool import Connection, Pool
+from service.store.relay import replays, secrets, states
+from service.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class RelayCases:
+    """Use cases of admins. `master` derives the secret of organizations that have none."""
+
+    pool: Pool
+    freshen: Freshen
+    vault: Vault
+    master: str
+    freshen_seconds: float = FRESHEN_SECONDS
+
+    async def status(self, organization_id: UUID) -> RelayStatus:
+        """How the organization's server takes its messages. Raises `NotFoundError`."""
+        organization = await organizations.find(self.pool, organization_id)
+        if organization is None:
+            raise OrganizationNotFoundError
+        return await self.status_of(organization)
+
+    async def status_of(self, organization: Organization) -> RelayStatus:
+        """How an organization's server takes its messages."""
+        found = await states.find(self.pool, organization.id)
+        return found if organization.forward_url else replace(found, state="off")
+
+    async def create_secret(self, actor: Actor, organization_id: UUID) -> str:
+        """Set a new signing secret and return it: it is shown nowhere else.
+
+        The former one signs beside it for a day. Raises `NotFoundError`.
+        """
+        actor.require_admin()
+        secret = create_secret()
+        async with self.changing(organization_id) as (connection, organization):
+            check_version(organization_version(organization))
+            former = organization.relay_secret or self.vault.seal(
+                default_secret(self.master, organization_id)
+            )
+            await secrets.put(
+                connection, organization_id, secret=self.vault.seal(secret), former=former
+            )
+            await organizations.mark_updated(connection, organization_id)
+            await record(connection, actor, "relay.secret_created", organization_id)
+        await freshen_all(self.freshen, [organization_id], self.freshen_seconds)
+        return secret
+
+    async def resume(self, actor: Actor, organization_id: UUID) -> RelayStatus:
+        """Try a parked server again at once, with all that waits. Raises `NotFoundError`."""
+        actor.require_support()
+        async with self.changing(organization_id) as (connection, organization):
+            await replays.resume(connection, organization_id)
+            await record(connection, actor, "relay.resumed", organization_id)
+        return await self.status_of(organization)
+
+    async def replay(
+        self, actor: Actor, organization_id: UUID, since: datetime, until: datetime | None
+    ) -> int:
+        """Deliver the kept messages again that were received from `since` to before `until` (None:
+        now); how many. Raises `NotFoundError`."""
+        actor.require_support()
+        async with self.changing(organization_id) as (connection, _):
+            count = await replays.replay(connection, organization_id, since, until)
+            asked = {"since": since, "until": until, "messages": count}
+            await record(connection, actor, "relay.replayed", organization_id, after=asked)
+        return count
+
+    @asynccontextmanager
+    async def changing(
+        self, organization_id: UUID
+    ) -> AsyncIterator[tuple[Connection, Organization]]:
+        """One transaction around a change of an organization's relay."""
+        async with transaction(self.pool) as connection:
+            await organizations.lock(connection, organization_id)
+            organization = await organizations.find(connection, organization_id)
+            if organization is None:
+                raise OrganizationNotFoundError
+            yield connection, organization

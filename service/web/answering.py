@@ -1,0 +1,165 @@
+"""What answers a message after the gate's ruling: the organization's settings, its own server, or us."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+from aiohttp import web
+
+from service.access.gate import AccessGate, Ruling
+from service.domain.organizations import Organization
+from service.domain.wording.blocked_messages import format_blocked_message
+from service.vapi import message_types, replies
+from service.vapi.messages import ServerMessage
+from service.web.problems import problem
+from service.web.relaying import GivenMessage, Relaying
+
+ANSWER_SECONDS = 2.4
+"""Limit for the answer to an assistant-request, including a slow server of the organization. Vapi
+allows 7.5 s end to end, then it ends the call."""
+MARGIN_SECONDS = 1.5
+"""What remains of the time that Vapi gives us for the way back."""
+LEAST_SECONDS = 0.2
+UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
+UNANSWERED_MESSAGE = "This number has no assistant yet. Please try again later."
+
+
+def given_of(
+    request: web.Request,
+    message: ServerMessage,
+    body: bytes,
+    organization: Organization,
+    decision_id: str | None,
+) -> GivenMessage:
+    """A message for the server of its organization."""
+    content_type = request.headers.get("Content-Type")
+    return GivenMessage(message, body, content_type, organization, decision_id)
+
+
+def reply(body: object) -> web.Response:
+    """A 200 with a JSON body."""
+    return web.Response(body=orjson.dumps(body, default=str), content_type="application/json")
+
+
+def seconds_left(began: float, seconds: float = ANSWER_SECONDS) -> float:
+    """The seconds that remain for an answer."""
+    return max(seconds - (time.perf_counter() - began), LEAST_SECONDS)
+
+
+@dataclass(slots=True)
+class RuledAnswers:
+    """Answers by the contract's table, once the gate has ruled.
+
+    `own_server` builds the server block for an organization's calls, with its secret. `vapi_seconds` is
+    how long Vapi waits for an answer, as we write it there.
+    """
+
+    gate: AccessGate
+    relaying: Relaying
+    own_server: Callable[[UUID], Mapping[str, object]]
+    blocked_message: str
+    vapi_seconds: float
+    max_call_seconds: int | None = None
+
+    def is_unknown(self, ruling: Ruling) -> bool:
+        return ruling.registration is None and not ruling.allowed
+
+    async def answer_ruled(
+        self,
+        message: ServerMessage,
+        ruling: Ruling,
+        body: bytes,
+        request: web.Request,
+        began: float,
+    ) -> web.Response:
+        """The rows for all messages but an assistant-request of a registered number."""
+        if self.is_unknown(ruling):
+            return self.answer_unknown(message)
+        if not ruling.allowed:
+            return problem(
+                403,
+                "access_denied",
+                "This organization has no access to calls.",
+                reason=ruling.reason,
+                decision_id=ruling.decision_id,
+            )
+        owner = ruling.registration.organization if ruling.registration else None
+        if owner is None or owner.forward_url is None:
+            return reply(replies.NO_ANSWER)
+        given = given_of(request, message, body, owner, ruling.decision_id)
+        if message.is_asked:
+            return await self.pass_through(given, began)
+        await self.relaying.forward(given)
+        return reply(replies.NO_ANSWER)
+
+    async def pass_through(self, given: GivenMessage, began: float) -> web.Response:
+        """The answer of the organization's server, whole; without one, what the organization chose.
+
+        A message of an unknown type may not need an answer: it is kept until the server takes it.
+        """
+        kind = given.message.type
+        seconds = seconds_left(began, self.vapi_seconds - MARGIN_SECONDS)
+        answer = await self.relaying.ask(given, seconds)
+        if answer is not None:
+            headers = {"Content-Type": answer.content_type} if answer.content_type else None
+            return web.Response(status=answer.status, body=answer.body, headers=headers)
+        if not message_types.is_known(kind):
+            await self.relaying.keep(given)
+        return reply(replies.fallback(kind, given.organization.handling.relay_fallback))
+
+    async def ask_for_object(self, given: GivenMessage) -> dict[str, object] | None:
+        """The JSON object that the organization's server answers; None if there is none."""
+        return await self.relaying.ask_for_object(given, self.vapi_seconds - MARGIN_SECONDS)
+
+    def answer_unknown(self, message: ServerMessage) -> web.Response:
+        if message.type == message_types.ASSISTANT_REQUEST:
+            return reply(replies.refusal(UNKNOWN_MESSAGE))
+        if not message_types.is_known(message.type):
+            return reply(replies.NO_ANSWER)
+        return problem(
+            404,
+            "unknown_phone_number",
+            "This phone number is not registered. Register it, or point its webhook elsewhere.",
+        )
+
+    async def answer_request(
+        self,
+        message: ServerMessage,
+        ruling: Ruling,
+        body: bytes,
+        request: web.Request,
+        began: float,
+    ) -> dict[str, object]:
+        """The answer to the call: the number's own setting, else that of the organization's server."""
+        owner = ruling.registration.organization if ruling.registration else None
+        if not ruling.allowed:
+            if owner is None:
+                return replies.refusal(self.blocked_message)
+            now = self.gate.directory.now()
+            return replies.refusal(
+                format_blocked_message(owner, ruling.reason, self.blocked_message, now)
+            )
+        number = ruling.registration.phone_number if ruling.registration else None
+        if number is not None and number.answer_with:
+            return self.overridden(replies.answer(number.answer_with), ruling)
+        if owner is not None and owner.forward_url is not None:
+            given = given_of(request, message, body, owner, ruling.decision_id)
+            answer = await self.relaying.ask_for_object(given, seconds_left(began))
+            answer = answer or replies.fallback(message.type, owner.handling.relay_fallback)
+            if answer:
+                return self.overridden(answer, ruling)
+        return replies.refusal(UNANSWERED_MESSAGE)
+
+    def overridden(self, answer: dict[str, object], ruling: Ruling) -> dict[str, object]:
+        """The answer with the overrides that the organization set for allowed calls."""
+        if (registration := ruling.registration) is None:
+            return answer
+        handling = registration.organization.handling
+        overrides = replies.Overrides(
+            ruling.decision_id if handling.decision_metadata else None,
+            self.own_server(registration.organization.id) if handling.take_events else None,
+            handling.max_duration_seconds or self.max_call_seconds,
+        )
+        return replies.with_overrides(answer, overrides)
