@@ -1,8 +1,9 @@
 """Messages that confuse the calls of two organizations while PostgreSQL is away."""
 
 from service.sandbox.server import SandboxVapi
-from tests.faults.test_postgres_away import Server, callgate, server
+from tests.faults.test_postgres_away import callgate, server
 from tests.support.claims import add_rivals, changed
+from tests.support.own_postgres import Server
 from tests.support.service import Replica, eventually
 
 __all__ = ("callgate", "server")

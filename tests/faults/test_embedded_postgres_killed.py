@@ -13,7 +13,8 @@ from service.sandbox.server import SandboxVapi
 from service.serve.embedded_conditions import EmbeddedConditions
 from service.serve.replica import Start
 from service.store.postgres.guard import PostgresGuard
-from tests.faults.test_postgres_away import Server, server
+from tests.faults.test_postgres_away import server
+from tests.support.own_postgres import Server
 from tests.support.service import Replica, eventually, replica
 from tests.support.settings import settings_for
 

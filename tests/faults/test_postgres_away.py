@@ -1,53 +1,21 @@
 """PostgreSQL stopped or stalled: calls are still decided, answered and ended; nothing answers 500."""
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.sandbox.server import SandboxVapi
-from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
+from tests.support.own_postgres import Server
 from tests.support.service import Replica, eventually, replica
 from tests.support.settings import settings_for
 
 PLAN = {"code": "pro", "status": "active"}
-
-
-@dataclass
-class Server:
-    """A PostgreSQL for one test, stopped and restarted by it."""
-
-    data_dir: Path
-    dsn: str = ""
-    embedded: EmbeddedPostgres | None = None
-
-    def start(self) -> None:
-        self.embedded = EmbeddedPostgres(self.data_dir, options={"fsync": "off"})
-        self.dsn = self.embedded.start()
-
-    def stop(self) -> None:
-        if self.embedded is not None:
-            self.embedded.stop()
-            self.embedded = None
-
-    def signal_all(self, number: int) -> None:
-        """Send a signal to every process of this server."""
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                fits = (entry / "cwd").readlink() == self.data_dir / "postgres"
-                if fits and b"postgres" in (entry / "cmdline").read_bytes():
-                    os.kill(int(entry.name), number)
-            except OSError:
-                continue
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from service.serve.degraded import find, prepare
 from service.serve.replica import Start
 from service.settings import Settings
 from service.store.organizations.snapshot import DirectorySnapshot, SnapshotFile, name_database
-from tests.faults.test_postgres_away import Server, server
+from tests.faults.test_postgres_away import server
+from tests.support.own_postgres import Server
 from tests.support.process import ServiceProcess
 from tests.support.service import Replica, eventually, replica
 from tests.support.settings import SECRET, settings_for
