@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 
 from service.admin.phone_numbers.coverage import HoleCount, count_holes
+from service.admin.relay import read_parked
 from service.background import BackgroundLoop
 from service.domain.conditions import CONDITIONS, Condition, by_urgency, condition
 from service.domain.coverage.holes import HoleKind
@@ -33,7 +34,6 @@ from service.store.reconcile import state, states
 from service.store.reconcile.lists import ListFaults, find_list_faults
 from service.store.reconcile.sealing import count_lost
 from service.store.reconcile.state import Reconciliation
-from service.store.relay.states import list_parked_organizations
 from service.store.vault import Vault
 
 EVERY_SECONDS = 5.0
@@ -41,7 +41,6 @@ COVERAGE_SECONDS = 60.0
 """How long counted coverage holes are reused: counting them reads all numbers."""
 DATABASE_SECONDS = 1.0
 SHOWN_CIRCLES = 5
-SHOWN_PARKED = 5
 
 NUMBER_KINDS: Mapping[str, str] = {
     "missing": "numbers_missing",
@@ -134,24 +133,6 @@ async def call_conditions(pool: Pool) -> list[Condition]:
         condition(kind, calls=format_count(count, "call", "calls"), since=named)
         for kind, count in counts.items()
         if count
-    ]
-
-
-async def read_parked(pool: Pool) -> list[Condition]:
-    """Servers of organizations that are parked, the one with most messages first."""
-    parked = await list_parked_organizations(pool, SHOWN_PARKED + 1)
-    if not parked:
-        return []
-    names = [one.name for one in parked[:SHOWN_PARKED]]
-    more = ", …" if len(parked) > SHOWN_PARKED else ""
-    messages = format_count(sum(one.waiting for one in parked), "message", "messages")
-    return [
-        condition(
-            "relay_parked",
-            organizations=", ".join(names) + more,
-            messages=messages,
-            organization=parked[0].id,
-        )
     ]
 
 

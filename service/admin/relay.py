@@ -10,14 +10,18 @@ from service.admin.actor import Actor
 from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
 from service.admin.organizations.organizations import organization_version
 from service.admin.requests.versions import check_version
+from service.domain.conditions import Condition, condition
 from service.domain.errors import OrganizationNotFoundError
 from service.domain.organizations import Organization
 from service.domain.relay.messages import RelayStatus
 from service.domain.relay.signing import create_secret, default_secret
+from service.domain.wording.labels import format_count
 from service.store.organizations import organizations
 from service.store.pool import Connection, Pool
 from service.store.relay import replays, secrets, states
 from service.store.vault import Vault
+
+SHOWN_PARKED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,21 @@ class RelayCases:
             if organization is None:
                 raise OrganizationNotFoundError
             yield connection, organization
+
+
+async def read_parked(pool: Pool) -> list[Condition]:
+    """Servers of organizations that are parked, the one with most messages first."""
+    parked = await states.list_parked_organizations(pool, SHOWN_PARKED + 1)
+    if not parked:
+        return []
+    names = [one.name for one in parked[:SHOWN_PARKED]]
+    more = ", …" if len(parked) > SHOWN_PARKED else ""
+    messages = format_count(sum(one.waiting for one in parked), "message", "messages")
+    return [
+        condition(
+            "relay_parked",
+            organizations=", ".join(names) + more,
+            messages=messages,
+            organization=parked[0].id,
+        )
+    ]
