@@ -165,6 +165,30 @@ async def test_forms_come_back_with_what_was_given_and_what_is_wrong(callgate: R
                     assert value in shown.body.replace("&#34;", '"'), (target, value)
 
 
+async def test_the_form_of_the_handling_keeps_what_it_does_not_show(callgate: Replica) -> None:
+    fallback = {"assistantId": "a-1", "assistantOverrides": {"firstMessage": "Hello."}}
+    owner = await callgate.add_organization(handling={"relay_fallback": fallback})
+
+    async def stored() -> object:
+        found = await callgate.api("GET", f"/organizations/{owner}")
+        return found.json["handling"]["relay_fallback"]
+
+    async with visiting(callgate) as ada:
+        path = f"/organizations/{owner}/handling"
+        fields = {"when_access_ends": "finish", "fallback_kind": "assistantId"}
+        await ada.post(path, {**fields, "relay_fallback": "a-1"})
+        assert await stored() == fallback
+        fields["fallback_kind"] = "destination"
+        shown = await ada.post(path, {**fields, "relay_fallback": "nobody"})
+        assert shown.status == 422
+        await ada.post(path, {**fields, "relay_fallback": "+1 555 010 0200"})
+        assert await stored() == {"destination": {"type": "number", "number": "+15550100200"}}
+        form = await ok(ada, path)
+        assert 'value="+15550100200"' in form.body
+        await ada.post(path, {**fields, "fallback_kind": "", "relay_fallback": ""})
+        assert await stored() is None
+
+
 async def test_handling_and_messages_are_set(callgate: Replica) -> None:
     async with visiting(callgate) as ada:
         path = await add(ada)

@@ -11,6 +11,7 @@ from service.admin.changes import RecordedChanges
 from service.admin.organizations.organizations import Organizations
 from service.domain.organizations import Organization
 from service.domain.wording.blocked_messages import REASONS, format_blocked_message
+from service.vapi.bindings import BINDINGS
 from service.web.panel.kit.filling import fill_in, whole_number
 from service.web.panel.kit.forms import Form, judge, text_of
 from service.web.panel.kit.pages import PanelPage
@@ -106,6 +107,7 @@ class HandlingPages:
         values = organization.handling.stored()
         ring = values["ring_gate"]
         values["ring_gate"] = "" if ring is None else str(ring).lower()
+        values |= fallback_fields(organization.handling.relay_fallback)
         return await visit.show(
             "organizations/handling.html",
             organization=organization,
@@ -118,9 +120,11 @@ class HandlingPages:
         sent = await visit.form()
 
         async def act(form: Form) -> web.Response:
-            body = judge(shapes.HandlingBody, handling_values(form))
+            stored = organization.handling.relay_fallback
+            values = handling_values(form) | fallback_values(form, stored)
+            chosen = judge(shapes.HandlingBody, values).model_dump(exclude_unset=True)
             noted = RecordedChanges.of(visit.actor)
-            await self.organizations.change(noted, organization.id, {"handling": body.model_dump()})
+            await self.organizations.change(noted, organization.id, {"handling": chosen})
             return await saved(visit, organization, noted)
 
         return await fill_in(
@@ -147,6 +151,28 @@ def rows_of(form: Form) -> list[dict[str, str]]:
         if any(values.values()):
             rows.append({name: text for name, text in values.items() if text})
     return rows
+
+
+def fallback_fields(stored: Mapping[str, Any] | None) -> dict[str, str]:
+    """The form's fields of the fallback: what kind it is, and its id or number."""
+    stored = stored or {}
+    kind = next((name for name in (*BINDINGS, "destination") if name in stored), "")
+    target = stored.get(kind, "")
+    return {
+        "fallback_kind": kind,
+        "relay_fallback": target["number"] if isinstance(target, Mapping) else target,
+    }
+
+
+def fallback_values(form: Form, stored: Mapping[str, Any] | None) -> dict[str, object]:
+    """The fallback of the form; nothing where it is as stored, which may have more than the form."""
+    kind, target = text_of(form, "fallback_kind"), text_of(form, "relay_fallback")
+    unchanged = {"fallback_kind": kind, "relay_fallback": target} == fallback_fields(stored)
+    if unchanged or "fallback_kind" not in form:
+        return {}
+    if kind == "destination":
+        return {"relay_fallback": {kind: {"type": "number", "number": target}}}
+    return {"relay_fallback": {kind: target} if kind else None}
 
 
 def handling_values(form: Form) -> dict[str, object]:
