@@ -31,6 +31,7 @@ HANDLING: Json = {
     "max_duration_seconds": None,
     "transfer_when_down": None,
     "language": None,
+    "relay_fallback": None,
 }
 ORGANIZATION: Json = {
     "id": ORGANIZATION_ID,
