@@ -24,6 +24,8 @@ class RelaySweep:
     report: RelayReport
     most_messages: int
     most_bytes: int
+    waiting: int = 0
+    """Lasting messages that wait in PostgreSQL, of all organizations, as of the last sweep."""
     resealed_at: float = float("-inf")
 
     def background(self) -> BackgroundLoop:
@@ -36,9 +38,18 @@ class RelaySweep:
             await workers.free_orphaned(self.pool)
             while count := await bounds.expire(self.pool):
                 self.report.note_expired(count)
-            dropped = await bounds.drop_surplus(self.pool, self.most_messages, self.most_bytes)
-            for owner, count in dropped.items():
-                self.report.note_surplus(owner, count)
+            await self.drop_surplus()
         if time.monotonic() - self.resealed_at >= RESEAL_SECONDS:
             await secrets.reseal(self.pool, self.vault)
             self.resealed_at = time.monotonic()
+
+    async def drop_surplus(self) -> None:
+        """Count what waits, and drop what is too much."""
+        counted = await bounds.count_waiting(self.pool)
+        self.waiting = sum(messages for messages, _ in counted.values())
+        for owner, (messages, size) in counted.items():
+            if messages > self.most_messages or size > self.most_bytes:
+                count = await bounds.drop_surplus(
+                    self.pool, owner, self.most_messages, self.most_bytes
+                )
+                self.report.note_surplus(owner, count)

@@ -100,7 +100,7 @@ def build_web(
     metrics.add(BackgroundCollector(background.states))
     metrics.add(ConditionMetrics(cases.conditions.read_last))
     metrics.add(doors.counts)
-    metrics.add(RelayCollector(relay.servers, lambda: relay.lasting.spool.on_disk))
+    metrics.add(RelayCollector(relay))
     metrics.add(VapiCollector(core.client.reach))
     metrics.gauge(
         "callgate_database_abandoned_statements",

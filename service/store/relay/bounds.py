@@ -9,7 +9,7 @@ KEPT = timedelta(days=3)
 """How long messages are kept and tried; so far back reaches a replay."""
 BITE = 500
 
-FIND_OVER = """
+COUNT = """
 SELECT organization_id, count(*) AS messages, sum(size) AS bytes FROM callgate.relay_messages
 WHERE done_at IS NULL GROUP BY organization_id
 """
@@ -32,13 +32,14 @@ ON CONFLICT ON CONSTRAINT relay_states_pkey DO UPDATE SET dropped = s.dropped + 
 RETURNING (SELECT count(*) FROM dropped)
 """
 
+# Without an order: by id, PostgreSQL might read all that is done.
 EXPIRE = """
 UPDATE callgate.relay_messages SET done_at = clock_timestamp(), outcome = 'expired',
     claimed_by = NULL
 WHERE id IN (
     SELECT id FROM callgate.relay_messages
     WHERE done_at IS NULL AND received_at < now() - make_interval(secs => $1)
-    ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+    LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 # Ids are nearly in the order of time, so no index on instants alone is needed.
@@ -49,14 +50,15 @@ DELETE FROM callgate.relay_messages WHERE received_at < now() - make_interval(se
 """
 
 
-async def drop_surplus(pool: Pool, most_messages: int, most_bytes: int) -> dict[UUID, int]:
-    """Drop the oldest waiting messages of organizations with too many; how many of each."""
-    dropped: dict[UUID, int] = {}
-    for row in await pool.fetch(FIND_OVER):
-        if row["messages"] > most_messages or row["bytes"] > most_bytes:
-            owner = row["organization_id"]
-            dropped[owner] = await pool.fetchval(DROP, owner, most_messages, most_bytes) or 0
-    return dropped
+async def count_waiting(pool: Pool) -> dict[UUID, tuple[int, int]]:
+    """The waiting messages of each organization that has any, and their bytes."""
+    rows = await pool.fetch(COUNT)
+    return {row["organization_id"]: (row["messages"], row["bytes"]) for row in rows}
+
+
+async def drop_surplus(pool: Pool, owner: UUID, most_messages: int, most_bytes: int) -> int:
+    """Drop the oldest waiting messages of an organization beyond the bounds; how many."""
+    return await pool.fetchval(DROP, owner, most_messages, most_bytes) or 0
 
 
 async def expire(pool: Pool) -> int:

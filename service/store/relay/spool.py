@@ -6,6 +6,7 @@ processes come first. It is limited in bytes: what neither PostgreSQL nor the di
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -84,12 +85,23 @@ class RelaySpool(SpoolFiles):
 
     async def drain(self) -> None:
         """Take over the files of processes that are gone, then empty our own."""
+        self.measure()
         await self.drain_abandoned()
         self.inspected = True
         if self.on_disk:
             await self.drain_own()
-        if self.held_bytes:
-            self.held_bytes = sum(path.stat().st_size for path in self.folder.glob("*.jsonl"))
+        self.measure()
+        if not self.on_disk:
+            # Another process may have emptied our files.
+            self.calls.clear()
+
+    def measure(self) -> None:
+        """Learn how much is on the disk, files of dead processes included."""
+        size = 0
+        for path in self.folder.glob("*.jsonl"):
+            with suppress(FileNotFoundError):
+                size += path.stat().st_size
+        self.held_bytes = size
 
     async def drain_file(self, path: Path) -> None:
         """Empty and delete a file."""

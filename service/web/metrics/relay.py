@@ -1,20 +1,21 @@
 """Metrics of the relay, without any organization: its page and the log name it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.relay.delivery import RelayServers
+from service.relay.delivery import Relay
 from service.relay.report import DROP_REASONS, UNANSWERED_REASONS
 
 
 class RelayCollector(Collector):
     """Read the relay's counts at every scrape."""
 
-    def __init__(self, relay: RelayServers, count_spooled: Callable[[], int]) -> None:
-        self.relay = relay
-        self.count_spooled = count_spooled
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay.servers
+        self.spool = relay.lasting.spool
+        self.sweep = relay.sweep
 
     def collect(self) -> Iterator[Metric]:
         """The metric families."""
@@ -24,9 +25,14 @@ class RelayCollector(Collector):
         for name, text, value in (
             ("waiting", "Messages that wait for servers of organizations.", self.relay.waiting),
             (
+                "kept",
+                "Lasting messages in PostgreSQL that wait for servers, as of the last sweep.",
+                self.sweep.waiting,
+            ),
+            (
                 "spooled",
                 "Lasting messages that wait on disk for PostgreSQL.",
-                self.count_spooled(),
+                self.spool.on_disk,
             ),
             (
                 "held_bytes",

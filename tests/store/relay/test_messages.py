@@ -177,9 +177,10 @@ async def test_the_oldest_are_dropped_beyond_the_bounds_and_counted(
 ) -> None:
     for number in range(6):
         await put(pool, uuid4(), kept(owner, f"{number}" * 100, str(number)))
-    assert await bounds.drop_surplus(pool, 4, 10**6) == {owner: 2}
-    assert await bounds.drop_surplus(pool, 10, 250) == {owner: 2}
-    assert await bounds.drop_surplus(pool, 10, 250) == {}
+    assert await bounds.count_waiting(pool) == {owner: (6, 600)}
+    assert await bounds.drop_surplus(pool, owner, 4, 10**6) == 2
+    assert await bounds.drop_surplus(pool, owner, 10, 250) == 2
+    assert await bounds.drop_surplus(pool, owner, 10, 250) == 0
     left = await claim(pool, await worker(pool))
     assert sorted(name[0] for name in left) == ["4", "5"]
     assert (await states.find(pool, owner)).dropped == 4
