@@ -65,15 +65,15 @@ async def test_a_full_spool_refuses_also_what_a_dead_process_left(
     pool: Pool, tmp_path: Path
 ) -> None:
     gone = spool(pool, tmp_path)
-    await gone.keep(kept("x" * 600))
+    await gone.keep(kept("x" * 300))
     gone.close()
     found = spool(pool, tmp_path, 1500)
     found.measure()
     with pytest.raises(RelaySpoolFullError):
-        await found.keep(kept("y" * 600))
+        await found.keep(kept("y" * 300))
     assert not found.calls
     await found.drain()
-    await found.keep(kept("y" * 600))
+    await found.keep(kept("y" * 300))
     found.close()
 
 
