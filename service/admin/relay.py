@@ -13,12 +13,13 @@ from service.admin.requests.versions import check_version
 from service.domain.conditions import Condition, condition
 from service.domain.errors import OrganizationNotFoundError
 from service.domain.organizations import Organization
-from service.domain.relay.messages import RelayStatus
+from service.domain.relay.messages import RelayedMessage, RelayStatus
 from service.domain.relay.signing import create_secret, default_secret
 from service.domain.wording.labels import format_count
 from service.store.organizations import organizations
 from service.store.pool import Connection, Pool
-from service.store.relay import replays, secrets, states
+from service.store.relay import listing, replays, secrets, states
+from service.store.relay.listing import MessageState, Place
 from service.store.vault import Vault
 
 SHOWN_PARKED = 5
@@ -85,6 +86,30 @@ class RelayCases:
             asked = {"since": since, "until": until, "messages": count}
             await record(connection, actor, "relay.replayed", organization_id, after=asked)
         return count
+
+    async def replay_one(self, actor: Actor, organization_id: UUID, message_id: int) -> bool:
+        """Deliver one kept message again; False if it waits, was dropped or is gone. Raises
+        `NotFoundError`."""
+        actor.require_support()
+        async with self.changing(organization_id) as (connection, _):
+            found = await replays.replay_one(connection, organization_id, message_id)
+            if found:
+                asked = {"message": message_id, "messages": 1}
+                await record(connection, actor, "relay.replayed", organization_id, after=asked)
+        return found
+
+    async def list_messages(
+        self,
+        organization_id: UUID,
+        *,
+        state: MessageState | None,
+        after: Place | None,
+        limit: int,
+    ) -> list[RelayedMessage]:
+        """The organization's kept messages, newest first."""
+        return await listing.list_page(
+            self.pool, organization_id, state=state, after=after, limit=limit
+        )
 
     @asynccontextmanager
     async def changing(

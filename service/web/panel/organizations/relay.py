@@ -40,6 +40,10 @@ class RelayView:
         return BADGES[self.status.state]
 
     @property
+    def is_parked(self) -> bool:
+        return self.status.state == "parked"
+
+    @property
     def facts(self) -> list[tuple[str, str]]:
         """What waits for it, where there is anything."""
         found = self.status
