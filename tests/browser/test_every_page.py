@@ -42,6 +42,7 @@ async def test_pages_are_accessible_and_fit(
         for path in (
             *PAGES,
             f"/organizations/{organization}",
+            f"/organizations/{organization}/relay",
             f"/organizations/import/{made}",
             f"/numbers/{number['id']}",
         ):

@@ -118,6 +118,17 @@ async def test_requests_over_the_limit_are_refused_at_once_and_others_are_not(ma
         assert bad.most_open == 3
 
 
+async def test_an_answer_that_is_being_read_counts_against_the_limit(make: Make) -> None:
+    relay = make(replace(LIMITS, answers=1))
+    async with client_server("one_byte_a_second") as bad:
+        for read in (relay.ask, relay.ask_for_object):
+            reading = asyncio.create_task(read(message(bad.url, HOSTILE), 1.0))
+            await asyncio.sleep(0.3)
+            assert await ask(relay, message(bad.url, HOSTILE), 1.0) is None
+            assert await reading is None
+        assert relay.report.unanswered == {"busy": 2, "timeout": 2}
+
+
 async def test_answers_never_queue_behind_messages_that_vapi_does_not_wait_for(make: Make) -> None:
     slow = asyncio.Event()
 

@@ -216,9 +216,10 @@ class RelayWriter:
 
     @asynccontextmanager
     async def claiming(self) -> AsyncIterator[None]:
-        """A turn in which claims may change; nothing is written meanwhile."""
+        """A turn in which claims may change, after what is known of earlier ones is written."""
         async with self.turn:
             try:
+                await self.write_outcomes()
                 yield
             except UNAVAILABLE:
                 self.claims.doubt()
