@@ -4,13 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from service.domain.network.forward_urls import ForwardUrls
-from service.domain.organizations import Organization
 from service.relay.delivery import RelayServers
 from service.relay.limits import RelayLimits
 from service.relay.queues import RelayMessage
@@ -20,6 +19,7 @@ from service.relay.targets import RelayTargets
 from service.store.vault import Vault
 from tests.support.client_servers import client_server, well
 from tests.support.name_server import name_server
+from tests.support.own_servers import Directory
 from tests.support.service import eventually
 
 HOSTILE, OTHER = UUID(int=1), UUID(int=2)
@@ -27,16 +27,6 @@ Make = Callable[..., RelayServers]
 LIMITS = RelayLimits(delivery_seconds=0.5)
 ANSWER = b'{"assistantId": "theirs"}'
 VAULT = Vault(["the-encryption-key-of-this-test"])
-
-
-@dataclass
-class Directory:
-    """Where the servers of organizations are."""
-
-    urls: dict[UUID, str] = field(default_factory=dict)
-
-    def find(self, owner: UUID) -> Organization | None:
-        return Organization(owner, "Bakery", forward_url=self.urls[owner])
 
 
 DIRECTORY = Directory()

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import orjson
 from aiohttp import web
 
+from service.domain.organizations import Organization
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, unused_port
 
@@ -80,6 +82,16 @@ class OwnServer:
         """The numbers of a call's messages, in the order in which each was first taken."""
         numbers = [one.message["number"] for one in self.taken if one.call == call]
         return list(dict.fromkeys(numbers))
+
+
+@dataclass
+class Directory:
+    """Where the servers of organizations are."""
+
+    urls: dict[UUID, str] = field(default_factory=dict)
+
+    def find(self, owner: UUID) -> Organization | None:
+        return Organization(owner, "Bakery", forward_url=self.urls[owner])
 
 
 async def connect(
