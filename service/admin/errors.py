@@ -38,6 +38,23 @@ class CallNotFoundError(NotFoundError):
     sentence = "There is no such call."
 
 
+class RelayMessageNotFoundError(NotFoundError):
+    """The relay keeps no message with this id for the organization."""
+
+    code = "relay_message_not_found"
+    sentence = "There is no such message. Messages are kept for 3 days."
+
+
+class ReplayTooLargeError(InvalidError):
+    """More messages would wait for a server than are kept, so the oldest would be dropped."""
+
+    code = "replay_too_large"
+    sentence = (
+        "More messages would wait than Callgate keeps for one server, and the oldest would be dropped. "
+        "Choose a shorter period, or wait until the server has taken what waits."
+    )
+
+
 class UnknownNumberNotFoundError(NotFoundError):
     """No unregistered number with this id has called."""
 

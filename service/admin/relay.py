@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.admin.actor import Actor
 from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
+from service.admin.errors import RelayMessageNotFoundError, ReplayTooLargeError
 from service.admin.organizations.organizations import organization_version
 from service.admin.requests.versions import check_version
 from service.domain.conditions import Condition, condition
@@ -18,8 +19,7 @@ from service.domain.relay.signing import create_secret, default_secret
 from service.domain.wording.labels import format_count
 from service.store.organizations import organizations
 from service.store.pool import Connection, Pool
-from service.store.relay import listing, replays, secrets, states
-from service.store.relay.listing import MessageState, Place
+from service.store.relay import replays, search, secrets, states
 from service.store.vault import Vault
 
 SHOWN_PARKED = 5
@@ -27,12 +27,17 @@ SHOWN_PARKED = 5
 
 @dataclass(frozen=True, slots=True)
 class RelayCases:
-    """Use cases of admins. `master` derives the secret of organizations that have none."""
+    """Use cases of admins. `master` derives the secret of organizations that have none.
+
+    `most_messages` and `most_bytes` may wait for one server: a sweep drops the oldest beyond them.
+    """
 
     pool: Pool
     freshen: Freshen
     vault: Vault
     master: str
+    most_messages: int
+    most_bytes: int
     freshen_seconds: float = FRESHEN_SECONDS
 
     async def status(self, organization_id: UUID) -> RelayStatus:
@@ -79,37 +84,42 @@ class RelayCases:
         self, actor: Actor, organization_id: UUID, since: datetime, until: datetime | None
     ) -> int:
         """Deliver the kept messages again that were received from `since` to before `until` (None:
-        now); how many. Raises `NotFoundError`."""
+        now); how many. Raises `NotFoundError`, or `ReplayTooLargeError` if some would be dropped."""
         actor.require_support()
         async with self.changing(organization_id) as (connection, _):
+            self.check_room(*await search.measure_replay(connection, organization_id, since, until))
             count = await replays.replay(connection, organization_id, since, until)
             asked = {"since": since, "until": until, "messages": count}
             await record(connection, actor, "relay.replayed", organization_id, after=asked)
         return count
 
-    async def replay_one(self, actor: Actor, organization_id: UUID, message_id: int) -> bool:
-        """Deliver one kept message again; False if it waits, was dropped or is gone. Raises
-        `NotFoundError`."""
-        actor.require_support()
-        async with self.changing(organization_id) as (connection, _):
-            found = await replays.replay_one(connection, organization_id, message_id)
-            if found:
-                asked = {"message": message_id, "messages": 1}
-                await record(connection, actor, "relay.replayed", organization_id, after=asked)
+    async def find_message(self, organization_id: UUID, message_id: int) -> RelayedMessage:
+        """A kept message of an organization. Raises `NotFoundError`."""
+        found = await search.find(self.pool, organization_id, message_id)
+        if found is None:
+            raise RelayMessageNotFoundError
         return found
 
-    async def list_messages(
-        self,
-        organization_id: UUID,
-        *,
-        state: MessageState | None,
-        after: Place | None,
-        limit: int,
-    ) -> list[RelayedMessage]:
-        """The organization's kept messages, newest first."""
-        return await listing.list_page(
-            self.pool, organization_id, state=state, after=after, limit=limit
-        )
+    async def replay_one(self, actor: Actor, organization_id: UUID, message_id: int) -> bool:
+        """Deliver one kept message again; False if it waits already, or has no body any more.
+
+        Raises `NotFoundError` and `ReplayTooLargeError`.
+        """
+        actor.require_support()
+        found = await self.find_message(organization_id, message_id)
+        async with self.changing(organization_id) as (connection, _):
+            messages, size = await search.measure_waiting(connection, organization_id)
+            self.check_room(messages + 1, size + found.size)
+            done = await replays.replay_one(connection, organization_id, message_id)
+            if done:
+                asked = {"webhook_id": found.webhook_id, "type": found.type, "messages": 1}
+                await record(connection, actor, "relay.replayed", organization_id, after=asked)
+        return done
+
+    def check_room(self, messages: int, size: int) -> None:
+        """Raises `ReplayTooLargeError` for more than may wait."""
+        if messages > self.most_messages or size > self.most_bytes:
+            raise ReplayTooLargeError
 
     @asynccontextmanager
     async def changing(

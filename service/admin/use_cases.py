@@ -151,7 +151,12 @@ class UseCases:
         settings = self.core.settings
         masters = settings.webhook_secrets
         return RelayCases(
-            self.core.pool, self.rooms.refresh, open_vault(settings), masters[0] if masters else ""
+            self.core.pool,
+            self.rooms.refresh,
+            open_vault(settings),
+            masters[0] if masters else "",
+            settings.callgate_relay_kept_messages,
+            settings.callgate_relay_kept_bytes,
         )
 
     @cached_property

@@ -104,6 +104,8 @@ EXPECTED = [
     "409 plan_changed",
     "412 precondition_failed",
     "503 provider_unavailable",
+    "404 relay_message_not_found",
+    "422 replay_too_large",
     "404 session_not_found",
     "403 sign_in_refused",
     "409 stale_change",

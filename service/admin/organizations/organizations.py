@@ -95,8 +95,10 @@ def audited(organization: Organization) -> dict[str, Any]:
 
 
 def organization_version(organization: Organization) -> str:
-    """The version that a change replaces."""
-    return version_of({"id": organization.id, **audited(organization)})
+    """The version that a change replaces. Each new secret of the relay sets another end of the former
+    one; the sealed secrets themselves change by themselves when keys are rotated."""
+    former = organization.former_relay_secret_until
+    return version_of({"id": organization.id, "former_secret": former, **audited(organization)})
 
 
 @dataclass(frozen=True, slots=True)

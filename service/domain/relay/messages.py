@@ -12,6 +12,9 @@ at a time probes it."""
 RelayOutcome = Literal["delivered", "expired", "dropped"]
 """How a kept message ended. Dropped: the organization's oldest ones made room for newer ones."""
 
+RelayMessageState = Literal["waiting", "failed", "delivered", "expired", "dropped"]
+"""Failed: it waits too, but an attempt failed. A list of waiting messages includes them."""
+
 CallLine = tuple[UUID, str]
 """An organization and a call of it: what is delivered in order. Messages without a call are one."""
 
@@ -68,11 +71,15 @@ class RelayStatus:
     last_error: str | None = None
     last_error_at: datetime | None = None
     probe_at: datetime | None = None
+    parked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RelayedMessage:
-    """A kept message as listed: `outcome` None while it waits."""
+    """A kept message as listed: `outcome` None while it waits. `claimed`: a replica has it in hand.
+
+    `call_id` is the id of its call here; None for a message without a call, or of one not recorded.
+    """
 
     id: int
     webhook_id: str
@@ -85,3 +92,32 @@ class RelayedMessage:
     outcome: RelayOutcome | None
     done_at: datetime | None
     last_error: str | None
+    claimed: bool
+    call_id: UUID | None
+
+    @property
+    def state(self) -> RelayMessageState:
+        if self.outcome is not None:
+            return self.outcome
+        return "failed" if self.attempts else "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFigures:
+    """How many kept messages of an organization are in which state; `waiting` includes `failed`."""
+
+    waiting: int
+    failed: int
+    expired: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRelay:
+    """The kept messages of a call: `waiting` includes `failed`, those of which an attempt failed;
+    `lost` expired or were dropped."""
+
+    delivered: int
+    waiting: int
+    failed: int
+    lost: int

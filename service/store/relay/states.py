@@ -124,4 +124,5 @@ async def find(pool: Pool, organization_id: UUID) -> RelayStatus:
         row["last_error"],
         row["last_error_at"],
         row["probe_at"],
+        row["parked_at"],
     )

@@ -27,7 +27,6 @@ from service.web.panel.organizations.entitlements import EntitlementPages
 from service.web.panel.organizations.export import OrganizationExportPages
 from service.web.panel.organizations.handling import HandlingPages
 from service.web.panel.organizations.pages import OrganizationPages
-from service.web.panel.organizations.relay_pages import RelayPages
 from service.web.panel.overview import OverviewPages
 from service.web.panel.people.account import AccountPages
 from service.web.panel.people.pages import PeoplePages
@@ -37,6 +36,8 @@ from service.web.panel.phone_numbers.listing import PhoneNumberListPages
 from service.web.panel.phone_numbers.pages import PhoneNumberPages
 from service.web.panel.policies import PolicyPages
 from service.web.panel.reconcile.pages import ReconcilePages
+from service.web.panel.relay.changes import RelayChangePages
+from service.web.panel.relay.pages import RelayPages
 from service.web.panel.tokens import TokenPages
 from service.web.panel.unknown_numbers import UnknownNumberPages
 
@@ -90,11 +91,12 @@ def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
     yield OrganizationEditPages(
         cases.organizations, ForwardUrls(settings.callgate_relay_hosts, settings.own_urls)
     )
-    yield RelayPages(cases.organizations, cases.relay)
     yield OrganizationExportPages(cases.organization_list)
     yield ImportPages(cases.import_jobs, ORGANIZATIONS)
     yield EntitlementPages(cases.organizations, settings.callgate_renewal_grace)
     yield HandlingPages(cases.organizations, message)
+    yield RelayPages(pool, cases.organizations, cases.relay)
+    yield RelayChangePages(pool, cases.organizations, cases.relay)
     yield AuditPages(pool)
     yield UndoPages(cases.undo)
 

@@ -18,6 +18,7 @@ OPEN = ("/sign-in", "/sign-in/provider", "/sign-in/provider/back", "/setup", "/s
 OWN = ("/sign-out", "/account")
 """Changes that every signed-in admin may make: to their own account."""
 
+FORMS = ("plan", "trial", "override", "messages", "handling")
 SUPPORT = ("/override", "/undo/", "/health")
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|\shx-on|javascript:")
 
@@ -150,7 +151,7 @@ async def test_no_page_has_anything_that_runs_within_it_and_every_field_has_its_
         for path in (f"/organizations/{organization}", f"/numbers/{number['id']}"):
             await seen(ada, path)
             await seen(ada, f"{path}/edit")
-        for kind in ("plan", "trial", "override", "messages", "handling", "timeline"):
+        for kind in (*FORMS, "timeline", "relay", "relay/replay", "relay/secret"):
             await seen(ada, f"/organizations/{organization}/{kind}")
 
 

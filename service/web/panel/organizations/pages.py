@@ -21,6 +21,7 @@ from service.store.organizations.search import MOST_COUNTED
 from service.store.organizations.timeline import Place
 from service.store.phone_numbers.search import PhoneNumberFilter
 from service.store.pool import Pool
+from service.store.relay.search import get_figures
 from service.web.panel.audit.views import event_view
 from service.web.panel.kit.choices import ACCESS_REASONS, PLAN_STATUSES, Pair, filter_of, labelled
 from service.web.panel.kit.columns import Column, column, describe_total
@@ -28,7 +29,6 @@ from service.web.panel.kit.forms import LOCAL
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
-from service.web.panel.organizations.relay import RelayView
 from service.web.panel.organizations.views import (
     OrganizationNumber,
     OrganizationRow,
@@ -36,6 +36,7 @@ from service.web.panel.organizations.views import (
     RecentCall,
     access_view,
 )
+from service.web.panel.relay.card import relay_view
 from service.web.shapes.fields import instant_of
 from service.web.shapes.organizations import (
     OrganizationsQuery,
@@ -172,7 +173,11 @@ class OrganizationPages:
             calls=[RecentCall(call) for call, _ in calls],
             events=[event_view(event, visit) for event in events.found],
             more_events=events.next is not None,
-            relay=RelayView(organization.forward_url, await self.relay.status_of(organization)),
+            relay=relay_view(
+                organization,
+                await self.relay.status_of(organization),
+                await get_figures(self.pool, organization.id),
+            ),
         )
 
     def view(self, organization: Organization, decision: Decision) -> OrganizationView:
