@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from service.admin.calls.relayed import find_relayed
 from service.admin.errors import CallNotFoundError
 from service.domain.call_events import CallStep
 from service.domain.calls import Call
+from service.domain.relay.messages import CallRelay
 from service.store.calls import events, search
 from service.store.calls.search import CallNames
 from service.store.pool import Pool
@@ -21,12 +23,14 @@ its own gateway differ)."""
 @dataclass(frozen=True, slots=True)
 class Story:
     """A call with its steps. `decided`, `cut` and `ended` come from the call's own row, so they are
-    shown even if the other steps were lost or deleted.
+    shown even if the other steps were lost or deleted. `relay` None: no message of it is kept for the
+    organization's own server.
     """
 
     call: Call
     names: CallNames
     steps: tuple[CallStep, ...]
+    relay: CallRelay | None = None
 
 
 def own_steps(call: Call) -> list[CallStep]:
@@ -82,4 +86,6 @@ class CallStories:
         names = await search.find_names(self.pool, [call.id])
         noted = await events.list_steps(self.pool, call.vapi_call_id, MOST_STEPS)
         steps = sorted([*noted, *own_steps(call)], key=lambda step: place_of(step, call))
-        return Story(call, names.get(call.id, CallNames()), tuple(steps))
+        relayed = await find_relayed(self.pool, [call])
+        names_of = names.get(call.id, CallNames())
+        return Story(call, names_of, tuple(steps), relayed.get(call.id))

@@ -1,12 +1,15 @@
 """The API's operations on calls."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from service.admin.calls.relayed import find_relayed
 from service.admin.calls.story import CallStories
 from service.admin.errors import CallNotFoundError
+from service.domain.calls import Call
 from service.store.calls import search as call_list
 from service.store.pool import Pool
 from service.web.api.operations import ApiRequest, Operation
@@ -34,7 +37,7 @@ class CallOperations:
             one = await call_list.find_by_vapi_id(self.pool, query.vapi_call_id)
             fits = one is not None and wanted.matches(one) and after is None
             return ListPage[shapes.Call](
-                items=[call_shape(one)] if one and fits else [], next_cursor=None
+                items=await self.shapes_of([one] if one and fits else []), next_cursor=None
             )
         found = await call_list.find_page(
             self.pool,
@@ -43,7 +46,7 @@ class CallOperations:
             after=(after[0], after[1]) if after else None,
             limit=query.limit,
         )
-        items = [call_shape(call) for call in found.calls]
+        items = await self.shapes_of(found.calls)
         cursor = write_cursor(found.next[0].isoformat(), found.next[1]) if found.next else None
         return ListPage[shapes.Call](items=items, next_cursor=cursor)
 
@@ -52,7 +55,12 @@ class CallOperations:
         found = await call_list.find(self.pool, request.ids["call_id"])
         if found is None:
             raise CallNotFoundError
-        return call_shape(found)
+        return (await self.shapes_of([found]))[0]
+
+    async def shapes_of(self, calls: Sequence[Call]) -> list[shapes.Call]:
+        """Calls with what was relayed of them, read in one statement."""
+        relayed = await find_relayed(self.pool, calls)
+        return [call_shape(call, relayed.get(call.id)) for call in calls]
 
     async def list_call_events(self, request: ApiRequest) -> BaseModel:
         """What happened to a call, in order: messages, the decision, hang-up commands, the end."""

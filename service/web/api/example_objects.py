@@ -113,6 +113,7 @@ CALL: Json = {
     "cut_at": None,
     "cut_reason": None,
     "missed": False,
+    "relay": None,
 }
 FIELD: Json = {
     "field": "server.url",

@@ -7,11 +7,13 @@ from uuid import UUID
 from pydantic import PlainSerializer
 
 from service.domain.calls import Call as StoredCall
+from service.domain.relay.messages import CallRelay as RelayedCall
 from service.store.calls.search import CallFilter
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.decisions import Decision, decision_values
 from service.web.shapes.fields import Id, Instant, Searched, SearchedId, Truth
 from service.web.shapes.paging import PageQuery
+from service.web.shapes.relay import CallRelay
 
 
 class Hangup(ResponseBody):
@@ -40,6 +42,7 @@ class Call(ResponseBody):
     cut_at: Instant | None
     cut_reason: str | None
     missed: bool
+    relay: CallRelay | None
 
 
 class CallEvent(ResponseBody):
@@ -88,7 +91,8 @@ class CallsQuery(PageQuery):
         )
 
 
-def call_shape(call: StoredCall) -> Call:
-    """A call with its decision."""
-    values = {name: getattr(call, name) for name in Call.model_fields}
-    return Call.model_validate({**values, "decision": decision_values(call.decision)})
+def call_shape(call: StoredCall, relay: RelayedCall | None = None) -> Call:
+    """A call with its decision; `relay` None: no message of it is kept for a server."""
+    values = {name: getattr(call, name) for name in Call.model_fields if name != "relay"}
+    added = {"decision": decision_values(call.decision), "relay": relay}
+    return Call.model_validate({**values, **added})

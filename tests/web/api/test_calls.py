@@ -101,6 +101,7 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
         "cut_at": None,
         "cut_reason": None,
         "missed": False,
+        "relay": None,
     }
 
 

@@ -8,12 +8,14 @@ from uuid import UUID
 import pytest
 
 from service.store.pool import Pool
+from tests.support.calls import new_call, record
 from tests.support.relayed import add_messages, park
 from tests.support.service import Replica, Start
 from tests.support.visiting import Shown, rows_of, visiting
 
 URL = "https://bakery.example.com/hook"
 FACT = re.compile(r'<dt>([^<]*)</dt><dd><a href="/admin([^"]*)">([\d,]+)</a>')
+LINK = re.compile(r'<a href="/admin([^"]*)">(\d+) ([a-z ]+)</a>')
 RETURNED = "SELECT count(*) FROM callgate.relay_messages WHERE done_at IS NULL"
 
 
@@ -84,6 +86,41 @@ async def test_every_figure_leads_to_its_rows(callgate: Replica, owner: str) -> 
             }
             for link, figure in figures.values():
                 assert await rows_of(ada, link) == figure, link
+
+
+async def test_a_call_says_what_was_relayed_of_it(
+    callgate: Replica, pool: Pool, owner: str
+) -> None:
+    own = UUID(owner)
+    await record(
+        pool,
+        *(new_call(name, organization_id=own) for name in ("call-a", "call-b", "call-c", "call-d")),
+    )
+    listed = (await callgate.api("GET", "/calls")).json["items"]
+    assert {one["vapi_call_id"]: one["relay"] for one in listed} == {
+        "call-a": {"delivered": 60, "waiting": 0, "failed": 0, "lost": 0},
+        "call-b": {"delivered": 0, "waiting": 5, "failed": 2, "lost": 0},
+        "call-c": {"delivered": 0, "waiting": 0, "failed": 0, "lost": 1},
+        "call-d": None,
+    }
+    ids = {one["vapi_call_id"]: one["id"] for one in listed}
+    one = await callgate.api("GET", f"/calls/{ids['call-b']}")
+    assert one.json["relay"]["failed"] == 2
+    async with visiting(callgate) as ada:
+        shown = await ada.get(f"/calls/{ids['call-b']}")
+        links = LINK.findall(shown.body)
+        assert [(figure, text) for _, figure, text in links] == [
+            ("0", "delivered"),
+            ("5", "waiting"),
+            ("2", "of these after a failed attempt"),
+        ]
+        for link, figure, _ in links:
+            assert await rows_of(ada, link) == int(figure)
+        assert "1 expired or dropped" in (await ada.get(f"/calls/{ids['call-c']}")).text
+        assert "Relayed" not in (await ada.get(f"/calls/{ids['call-d']}")).text
+        # A message leads to its call.
+        listed_here = await ada.get(f"/organizations/{owner}/relay?call=call-b")
+        assert f"/admin/calls/{ids['call-b']}" in listed_here.links
 
 
 async def test_roles(callgate: Replica, pool: Pool, owner: str) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
 
 from service.admin.calls.story import Story
 from service.domain.calls import Call, HangupState
+from service.domain.relay.messages import CallRelay
 from service.domain.wording.calls import describe_call, describe_call_step, describe_end
 from service.domain.wording.labels import Tone, format_seconds, label_slug
 from service.store.calls.feed import CallSummary
@@ -108,6 +110,7 @@ class CallPageView:
     type: str
     attempts: str
     cost: str
+    relay: Sequence[TextLink]
     follow: str
 
 
@@ -125,8 +128,32 @@ def call_view(story: Story) -> CallPageView:
         label_slug(call.type) if call.type else "—",
         f"{attempts} {'command' if attempts == 1 else 'commands'} sent",
         "—" if call.cost is None else f"${call.cost}",
+        relay_links(call, story.relay),
         "" if is_settled(call) else f"{ROOT}/calls/{call.id}/story",
     )
+
+
+def relay_links(call: Call, relay: CallRelay | None) -> list[TextLink]:
+    """What was relayed of a call, each figure with the way to its messages; nothing if none is kept."""
+    if relay is None:
+        return []
+    messages = f"{ROOT}/organizations/{call.organization_id}/relay"
+    counts = {
+        "delivered": (relay.delivered, "delivered"),
+        "waiting": (relay.waiting, "waiting"),
+        "failed": (relay.failed, "of these after a failed attempt"),
+    }
+    links = [
+        TextLink(
+            f"{count:,} {text}",
+            f"{messages}?{urlencode({'call': call.vapi_call_id, 'state': state})}",
+        )
+        for state, (count, text) in counts.items()
+        if count or state == "delivered"
+    ]
+    if relay.lost:
+        links.append(TextLink(f"{relay.lost:,} expired or dropped"))
+    return links
 
 
 def is_settled(call: Call) -> bool:
