@@ -141,12 +141,12 @@ async def read_parked(pool: Pool) -> list[Condition]:
         return []
     names = [one.name for one in parked[:SHOWN_PARKED]]
     more = ", …" if len(parked) > SHOWN_PARKED else ""
-    messages = format_count(sum(one.waiting for one in parked), "message", "messages")
+    organizations, messages = await search.count_parked(pool)
     return [
         condition(
             "relay_parked",
-            organizations=", ".join(names) + more,
-            messages=messages,
-            organization=parked[0].id,
+            names=", ".join(names) + more,
+            messages=format_count(messages, "message", "messages"),
+            organizations=organizations,
         )
     ]

@@ -6,12 +6,13 @@ RELAY_KINDS = (
     ConditionKind(
         "relay_parked",
         "warning",
-        "The relay is parked for {organizations}: {messages} wait.",
+        "The relay is parked for {names}, with {messages} waiting. Parked organizations: "
+        "{organizations}.",
         "Servers of organizations failed repeatedly. One message at a time probes each of them; the "
         "others wait for up to 3 days.",
         "Check the server behind the organization's forward_url. It resumes by itself once it takes a "
-        "message.",
-        "organizations/{organization}",
+        "message; the organization's page can resume it at once.",
+        "organizations?relay=parked",
     ),
     ConditionKind(
         "relay_spool_waiting",

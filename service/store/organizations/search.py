@@ -9,6 +9,7 @@ from uuid import UUID
 from policies.contract import PlanStatus
 from service.domain.ids import find_uuid
 from service.domain.organizations import Organization
+from service.domain.relay.messages import RelayState
 from service.inputs.ids import parse_id_query
 from service.inputs.names import parse_query
 from service.inputs.phone_numbers import search_digits
@@ -54,78 +55,82 @@ WHERE ($1::text IS NULL OR o.name ILIKE $1 OR o.external_id ILIKE $1
     AND ($6::boolean IS NULL OR $6 = EXISTS (SELECT FROM callgate.phone_numbers n
         WHERE n.organization_id = o.id AND n.released_at IS NULL))
     AND ($7::text IS NULL OR $7 = coalesce(p.status, 'none'))
+    AND ($8::text IS NULL OR $8 = CASE WHEN o.forward_url IS NULL THEN 'off'
+        WHEN EXISTS (SELECT FROM callgate.relay_states s
+            WHERE s.organization_id = o.id AND s.parked_at IS NOT NULL) THEN 'parked'
+        ELSE 'delivering' END)
 """
 
-# By sort, the first page and the pages after a position ($9, $10); each reads from its place in an
+# By sort, the first page and the pages after a position ($10, $11); each reads from its place in an
 # index. PostgreSQL uses the index on the ends only with IS NOT NULL: a comparison does not imply it.
 STATEMENTS: Mapping[Sort, tuple[str, str]] = {
     "name": (
-        COLUMNS + FILTERS + "ORDER BY lower(o.name), o.id LIMIT $8",
+        COLUMNS + FILTERS + "ORDER BY lower(o.name), o.id LIMIT $9",
         COLUMNS
         + FILTERS
-        + "AND (lower(o.name), o.id) > (lower($9::text), $10::uuid)"
-        + "ORDER BY lower(o.name), o.id LIMIT $8",
+        + "AND (lower(o.name), o.id) > (lower($10::text), $11::uuid)"
+        + "ORDER BY lower(o.name), o.id LIMIT $9",
     ),
     "-name": (
-        COLUMNS + FILTERS + "ORDER BY lower(o.name) DESC, o.id DESC LIMIT $8",
+        COLUMNS + FILTERS + "ORDER BY lower(o.name) DESC, o.id DESC LIMIT $9",
         COLUMNS
         + FILTERS
-        + "AND (lower(o.name), o.id) < (lower($9::text), $10::uuid)"
-        + "ORDER BY lower(o.name) DESC, o.id DESC LIMIT $8",
+        + "AND (lower(o.name), o.id) < (lower($10::text), $11::uuid)"
+        + "ORDER BY lower(o.name) DESC, o.id DESC LIMIT $9",
     ),
     "created_at": (
-        COLUMNS + FILTERS + "ORDER BY o.created_at, o.id LIMIT $8",
+        COLUMNS + FILTERS + "ORDER BY o.created_at, o.id LIMIT $9",
         COLUMNS
         + FILTERS
-        + "AND (o.created_at, o.id) > ($9::timestamptz, $10::uuid)"
-        + "ORDER BY o.created_at, o.id LIMIT $8",
+        + "AND (o.created_at, o.id) > ($10::timestamptz, $11::uuid)"
+        + "ORDER BY o.created_at, o.id LIMIT $9",
     ),
     "-created_at": (
-        COLUMNS + FILTERS + "ORDER BY o.created_at DESC, o.id DESC LIMIT $8",
+        COLUMNS + FILTERS + "ORDER BY o.created_at DESC, o.id DESC LIMIT $9",
         COLUMNS
         + FILTERS
-        + "AND (o.created_at, o.id) < ($9::timestamptz, $10::uuid)"
-        + "ORDER BY o.created_at DESC, o.id DESC LIMIT $8",
+        + "AND (o.created_at, o.id) < ($10::timestamptz, $11::uuid)"
+        + "ORDER BY o.created_at DESC, o.id DESC LIMIT $9",
     ),
     "trial_ends_at": (
         COLUMNS
         + FILTERS
-        + "AND t.ends_at IS NOT NULL ORDER BY t.ends_at, t.organization_id LIMIT $8",
+        + "AND t.ends_at IS NOT NULL ORDER BY t.ends_at, t.organization_id LIMIT $9",
         COLUMNS
         + FILTERS
-        + "AND t.ends_at IS NOT NULL AND (t.ends_at, t.organization_id) > ($9::timestamptz, $10::uuid)"
-        + "ORDER BY t.ends_at, t.organization_id LIMIT $8",
+        + "AND t.ends_at IS NOT NULL AND (t.ends_at, t.organization_id) > ($10::timestamptz, $11::uuid)"
+        + "ORDER BY t.ends_at, t.organization_id LIMIT $9",
     ),
     "-trial_ends_at": (
         COLUMNS
         + FILTERS
-        + "AND t.ends_at IS NOT NULL ORDER BY t.ends_at DESC, t.organization_id DESC LIMIT $8",
+        + "AND t.ends_at IS NOT NULL ORDER BY t.ends_at DESC, t.organization_id DESC LIMIT $9",
         COLUMNS
         + FILTERS
-        + "AND t.ends_at IS NOT NULL AND (t.ends_at, t.organization_id) < ($9::timestamptz, $10::uuid)"
-        + "ORDER BY t.ends_at DESC, t.organization_id DESC LIMIT $8",
+        + "AND t.ends_at IS NOT NULL AND (t.ends_at, t.organization_id) < ($10::timestamptz, $11::uuid)"
+        + "ORDER BY t.ends_at DESC, t.organization_id DESC LIMIT $9",
     ),
     "plan_ends_at": (
         COLUMNS
         + FILTERS
         + "AND p.current_period_end IS NOT NULL "
-        + "ORDER BY p.current_period_end, p.organization_id LIMIT $8",
+        + "ORDER BY p.current_period_end, p.organization_id LIMIT $9",
         COLUMNS
         + FILTERS
         + "AND p.current_period_end IS NOT NULL "
-        + "AND (p.current_period_end, p.organization_id) > ($9::timestamptz, $10::uuid)"
-        + "ORDER BY p.current_period_end, p.organization_id LIMIT $8",
+        + "AND (p.current_period_end, p.organization_id) > ($10::timestamptz, $11::uuid)"
+        + "ORDER BY p.current_period_end, p.organization_id LIMIT $9",
     ),
     "-plan_ends_at": (
         COLUMNS
         + FILTERS
         + "AND p.current_period_end IS NOT NULL "
-        + "ORDER BY p.current_period_end DESC, p.organization_id DESC LIMIT $8",
+        + "ORDER BY p.current_period_end DESC, p.organization_id DESC LIMIT $9",
         COLUMNS
         + FILTERS
         + "AND p.current_period_end IS NOT NULL "
-        + "AND (p.current_period_end, p.organization_id) < ($9::timestamptz, $10::uuid)"
-        + "ORDER BY p.current_period_end DESC, p.organization_id DESC LIMIT $8",
+        + "AND (p.current_period_end, p.organization_id) < ($10::timestamptz, $11::uuid)"
+        + "ORDER BY p.current_period_end DESC, p.organization_id DESC LIMIT $9",
     ),
 }
 
@@ -133,12 +138,12 @@ MOST_COUNTED = 10_000
 """How far matching organizations are counted."""
 
 TABLES = COLUMNS[COLUMNS.index("FROM callgate.organizations o") :]
-COUNT = f"SELECT count(*) FROM (SELECT 1 {TABLES} {FILTERS} LIMIT $8) AS found"  # noqa: S608
+COUNT = f"SELECT count(*) FROM (SELECT 1 {TABLES} {FILTERS} LIMIT $9) AS found"  # noqa: S608
 
-WITHOUT_TRIAL = COLUMNS + FILTERS + "AND t.ends_at IS NULL AND o.id > $9 ORDER BY o.id LIMIT $8"
+WITHOUT_TRIAL = COLUMNS + FILTERS + "AND t.ends_at IS NULL AND o.id > $10 ORDER BY o.id LIMIT $9"
 
 WITHOUT_PLAN_END = (
-    COLUMNS + FILTERS + "AND p.current_period_end IS NULL AND o.id > $9 ORDER BY o.id LIMIT $8"
+    COLUMNS + FILTERS + "AND p.current_period_end IS NULL AND o.id > $10 ORDER BY o.id LIMIT $9"
 )
 
 REST: Mapping[Sort, str] = {
@@ -167,6 +172,7 @@ class Filters:
     override: bool | None = None
     numbers: bool | None = None
     plan_status: PlanFilter | None = None
+    relay: RelayState | None = None
 
 
 def value_of(sort: Sort, organization: Organization) -> Value:
@@ -201,6 +207,7 @@ def parameters(filters: Filters, owners: list[UUID]) -> tuple[object, ...]:
         filters.override,
         filters.numbers,
         filters.plan_status,
+        filters.relay,
     )
 
 

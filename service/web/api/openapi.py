@@ -56,6 +56,7 @@ QUERIES = {
     "override": "Only organizations with an override, or without one.",
     "numbers": "Only organizations with phone numbers, or without any.",
     "plan_status": "Only organizations whose plan has this status; `none`: no plan.",
+    "relay": "Only organizations whose own server takes its messages, is parked, or is not set (`off`).",
     "sort": "The order; a minus reverses it.",
     "organization_id": "Only what belongs to this organization.",
     "phone_number_id": "Only what belongs to this phone number.",

@@ -11,6 +11,7 @@ from service.admin.organizations.organizations import organization_version
 from service.admin.organizations.search import OrganizationQuery
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization as StoredOrganization
+from service.domain.relay.messages import RelayState
 from service.store.organizations.search import Filters, PlanFilter, Position, Sort, TrialFilter
 from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
 from service.web.shapes.fields import (
@@ -216,7 +217,7 @@ class RemovalQuery(QueryParameters):
 class OrganizationsQuery(PageQuery):
     """Filters. `external_id` is exact; `query` is a part of the name or the external id, a full id or
     a phone number. The policy chain decides `allowed` and `reason`. `override`: one that has not
-    expired; `numbers`: any.
+    expired; `numbers`: any; `relay`: how its own server takes its messages.
     """
 
     query: Searched | None = None
@@ -227,6 +228,7 @@ class OrganizationsQuery(PageQuery):
     override: Truth | None = None
     numbers: Truth | None = None
     plan_status: PlanFilter | None = None
+    relay: RelayState | None = None
     sort: Sort = "name"
 
     @property
@@ -239,6 +241,7 @@ class OrganizationsQuery(PageQuery):
                 override=self.override,
                 numbers=self.numbers,
                 plan_status=self.plan_status,
+                relay=self.relay,
             ),
             self.allowed,
             self.reason,

@@ -8,6 +8,7 @@ from uuid import UUID
 from service.sandbox.server import SandboxVapi
 from service.store.pool import Pool
 from tests.support.calls import new_call, record
+from tests.support.relayed import add_messages, park
 from tests.support.service import Replica, Start
 from tests.support.visiting import rows_of, visiting
 
@@ -85,6 +86,14 @@ async def seed(callgate: Replica, vapi: SandboxVapi) -> list[str]:
     # A claim of today concerns a call of the day before yesterday, and one of last week another.
     await pool.execute(CLAIM, "call-5", "1 hour")
     await pool.execute(CLAIM, "call-0", "7 days")
+    for name, url in (
+        ("Café", "https://a.example.com"),
+        ("Deli", "https://b.example.com"),
+        ("Off", None),
+    ):
+        parked = await callgate.add_organization(name, forward_url=url)
+        await park(pool, parked)
+        await add_messages(pool, parked, 3)
     return ids
 
 
@@ -118,4 +127,8 @@ async def test_every_figure_of_a_condition_has_its_rows(
         assert [told[path] for path in claimed] == [1]
         listed = (await callgate.api("GET", claimed[0])).json["items"]
         assert [one["vapi_call_id"] for one in listed] == ["call-5"]
+        assert told["/organizations?relay=parked"] == 2
+        assert "with 6 messages waiting" in pages[0]
+        listed = (await callgate.api("GET", "/organizations?relay=parked")).json["items"]
+        assert [one["name"] for one in listed] == ["Café", "Deli"]
         assert told["/numbers"] == len(LINES)  # the call watch is off: all are concerned

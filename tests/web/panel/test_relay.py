@@ -86,6 +86,8 @@ async def test_every_figure_leads_to_its_rows(callgate: Replica, owner: str) -> 
             }
             for link, figure in figures.values():
                 assert await rows_of(ada, link) == figure, link
+        assert await rows_of(ada, "/organizations?relay=parked") == 2
+        assert await rows_of(ada, "/organizations?relay=delivering") == 0
 
 
 async def test_a_call_says_what_was_relayed_of_it(
@@ -243,3 +245,4 @@ async def test_an_organization_without_a_server_says_so(callgate: Replica, pool:
         shown = await ada.get(f"/organizations/{owner}/relay")
         assert "2 messages wait until it has one." in shown.text
         assert "once there is an address" in shown.text
+        assert await rows_of(ada, "/organizations?relay=off") == 1

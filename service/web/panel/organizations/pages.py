@@ -73,6 +73,10 @@ FILTERS: Mapping[str, tuple[str, list[Pair]]] = {
     ),
     "override": ("Override", [("true", "Has one"), ("false", "Has none")]),
     "numbers": ("Numbers", [("false", "No numbers"), ("true", "Has numbers")]),
+    "relay": (
+        "Relay",
+        [("delivering", "Delivering"), ("parked", "Parked"), ("off", "Off")],
+    ),
 }
 """The filters that are folded away, each with its label and its options."""
 
