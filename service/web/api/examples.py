@@ -183,6 +183,9 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
             "last_failed_at": None,
             "p50_ms": 0.01,
             "p95_ms": 0.03,
+            "stuck": 0,
+            "slow": False,
+            "waited_p95_ms": None,
         },
     },
     audit.AuditEntry: {

@@ -60,7 +60,7 @@ def test_is_set_up_to_lose_nothing_and_to_speak_utf8(
         "TimeZone": "UTC",
         "jit": "off",
         "listen_addresses": "",
-        "max_connections": "100",
+        "max_connections": "200",
         "server_encoding": "UTF8",
     }
     found = {name: ask(dsn, "SELECT current_setting($1)", name) for name in expected}

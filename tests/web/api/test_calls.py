@@ -88,6 +88,8 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
                     "effect": "deny",
                     "reason": "x",
                     "counted_as": None,
+                    "note": None,
+                    "warning": None,
                     "duration_ms": 0.25,
                 }
             ],
