@@ -48,6 +48,7 @@ from service.domain.conditions import Condition
 from service.domain.fingerprint import fingerprint
 from service.store.imports.imports import Kind
 from service.store.retention import Retention, kept_rows
+from service.store.usage.folding import UsageFolding
 from service.store.vault import open_vault
 
 
@@ -93,6 +94,7 @@ class UseCases:
             self.call_feed.background(),
             self.conditions.background(),
             self.retention.background(),
+            self.usage_folding.background(),
         ]
 
     @cached_property
@@ -245,6 +247,10 @@ class UseCases:
             settings.callgate_keep_history,
         )
         return Retention(self.core.pool, kept)
+
+    @cached_property
+    def usage_folding(self) -> UsageFolding:
+        return UsageFolding(self.core.pool)
 
     @cached_property
     def reach(self) -> PanelReach:

@@ -111,22 +111,32 @@ SELECT extract(epoch FROM greatest(next_at, coalesce(claimed_until, next_at)) - 
 FROM callgate.retention
 """
 
+# A rebuild of usage must not take deleted calls for calls that never were.
+MARK_CALLS = """
+UPDATE callgate.retention SET calls_deleted_before =
+    greatest(calls_deleted_before, now() - make_interval(secs => $1))
+"""
+
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRows:
-    """Rows of one kind and how long they are kept; `delete` takes seconds and the size of a bite."""
+    """Rows of one kind and how long they are kept; `delete` takes seconds and the size of a bite.
+
+    `mark` notes beforehand how far rows are deleted; it takes the seconds alone.
+    """
 
     kind: str
     delete: str
     keep: timedelta
+    mark: str = ""
 
 
 def kept_rows(calls: timedelta, steps: timedelta, history: timedelta) -> list[KeptRows]:
     """What is deleted by age; a duration of zero keeps its rows permanently."""
     rows = [
-        KeptRows("calls", DELETE_CALLS, calls),
+        KeptRows("calls", DELETE_CALLS, calls, MARK_CALLS),
         KeptRows("call_claims", DELETE_CLAIMS, calls),
         KeptRows("call_steps", DELETE_STEPS, steps),
         KeptRows("finished_jobs", DELETE_JOBS, JOBS_KEPT),
@@ -178,6 +188,8 @@ class Retention:
     async def delete_rows(self, rows: KeptRows) -> None:
         """Delete the old rows of one kind, bite by bite."""
         loop, deleted = asyncio.get_running_loop(), 0
+        if rows.mark:
+            await self.pool.execute(rows.mark, rows.keep.total_seconds())
         while True:
             began = loop.time()
             status = await self.pool.execute(rows.delete, rows.keep.total_seconds(), self.bite)

@@ -1,0 +1,1 @@
+"""Usage of organizations: periods, their sums, and the limits of plans. Pure."""

@@ -1,0 +1,1 @@
+"""Usage in PostgreSQL: differences, hours and days, their folding, and their sums."""
