@@ -13,7 +13,8 @@ from service.domain.handling import BlockedMessage, Handling
 class Organization:
     """One tenant as stored. `assistant_ids` are its own Vapi assistants, for calls without
     a phone number id (web calls). `relay_secret` signs what its server gets, with the former one
-    beside it until an instant; both are sealed, and no text shows them."""
+    beside it until an instant; both are sealed, and no text shows them.
+    `time_zone` is the IANA name of the one whose days and months its usage is counted by; None: UTC."""
 
     id: UUID
     name: str
@@ -27,6 +28,7 @@ class Organization:
     plan: SubscriptionPlan | None = None
     trial: Trial | None = None
     override: Override | None = None
+    time_zone: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     relay_secret: str | None = field(default=None, repr=False)

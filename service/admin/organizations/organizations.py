@@ -34,9 +34,10 @@ OWN_FIELDS = (
     "assistant_ids",
     "handling",
     "blocked_messages",
+    "time_zone",
 )
 
-CHOICES: Mapping[str, Any] = {"handling": {}, "blocked_messages": []}
+CHOICES: Mapping[str, Any] = {"handling": {}, "blocked_messages": [], "time_zone": None}
 """The choices of a new organization."""
 
 Entitlement = Literal["plan", "trial", "override"]

@@ -19,7 +19,7 @@ BATCH = 250
 
 ENTRIES = """
 SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
-    o.handling, o.blocked_messages,
+    o.handling, o.blocked_messages, o.time_zone,
     o.relay_secret, o.relay_secret_before, o.relay_secret_before_until,
     p.code, p.status, p.current_period_end, p.grace_period_end, p.cancel_at_period_end, p.limits,
     o.plan_as_of,
@@ -80,6 +80,7 @@ def entry_of(row: Any) -> DirectoryEntry:
         relay_secret=row["relay_secret"],
         former_relay_secret=row["relay_secret_before"],
         former_relay_secret_until=row["relay_secret_before_until"],
+        time_zone=row["time_zone"],
     )
     numbers = tuple(
         PhoneNumber(UUID(number[0]), row["id"], *number[1:]) for number in row["numbers"] or ()

@@ -21,7 +21,7 @@ from service.store.pool import Connection, Pool
 
 COLUMNS = """
 SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attributes,
-    o.handling, o.blocked_messages,
+    o.handling, o.blocked_messages, o.time_zone,
     o.relay_secret, o.relay_secret_before, o.relay_secret_before_until,
     o.created_at, o.updated_at,
     p.code, p.status, p.current_period_end, p.grace_period_end, p.cancel_at_period_end, p.limits,
@@ -47,13 +47,14 @@ LOCK = "SELECT 1 FROM callgate.organizations WHERE id = $1 FOR UPDATE"
 
 INSERT = """
 INSERT INTO callgate.organizations (
-    name, external_id, blocked_message, forward_url, attributes, handling, blocked_messages, id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, gen_random_uuid())) RETURNING id
+    name, external_id, blocked_message, forward_url, attributes, handling, blocked_messages, id,
+    time_zone)
+VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, gen_random_uuid()), $9) RETURNING id
 """
 
 UPDATE = """
 UPDATE callgate.organizations SET name = $2, external_id = $3, blocked_message = $4,
-    forward_url = $5, attributes = $6, handling = $7, blocked_messages = $8
+    forward_url = $5, attributes = $6, handling = $7, blocked_messages = $8, time_zone = $9
 WHERE id = $1
 """
 
@@ -146,6 +147,7 @@ async def insert(connection: Connection, organization: Mapping[str, Any]) -> UUI
             organization["handling"],
             organization["blocked_messages"],
             organization.get("id"),
+            organization["time_zone"],
         )
         await put_assistants(connection, found, organization["assistant_ids"])
     except asyncpg.IntegrityConstraintViolationError as exc:
@@ -168,6 +170,7 @@ async def update(
             organization["attributes"],
             organization["handling"],
             organization["blocked_messages"],
+            organization["time_zone"],
         )
         await put_assistants(connection, organization_id, organization["assistant_ids"])
     except asyncpg.IntegrityConstraintViolationError as exc:

@@ -43,6 +43,7 @@ ORGANIZATION: Json = {
     "assistant_ids": [],
     "handling": HANDLING,
     "blocked_messages": [],
+    "time_zone": "America/New_York",
     "plan": STORED_PLAN,
     "trial": None,
     "override": None,

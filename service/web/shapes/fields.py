@@ -23,6 +23,7 @@ from service.inputs.marks import MARKS, SPACES, UNSAFE
 from service.inputs.names import parse_name, parse_query, parse_text
 from service.inputs.phone_numbers import PASTED_NUMBER, parse_phone_number
 from service.inputs.spoken import UNKNOWN, check_placeholders
+from service.inputs.time_zones import TIME_ZONE, parse_time_zone
 from service.vapi.bindings import BINDINGS
 
 MAX_ATTRIBUTES_BYTES = 16 * 1024
@@ -192,6 +193,12 @@ Language = Annotated[
     StringConstraints(max_length=35),
     AfterValidator(parse_language),
     Field(json_schema_extra={"pattern": LANGUAGE_TAG}),
+]
+TimeZone = Annotated[
+    str,
+    StringConstraints(max_length=100),
+    AfterValidator(parse_time_zone),
+    Field(json_schema_extra={"pattern": TIME_ZONE}),
 ]
 Searched = Annotated[
     str, StringConstraints(max_length=200, pattern=SEARCHABLE), AfterValidator(parse_query)

@@ -26,6 +26,7 @@ from service.web.shapes.fields import (
     Sentence,
     Slug,
     Spoken,
+    TimeZone,
     Truth,
     Url,
     VapiId,
@@ -78,6 +79,7 @@ class OrganizationBody(RequestBody):
     assistant_ids: AssistantIds = Field(default_factory=list)
     handling: HandlingBody = Field(default_factory=HandlingBody)
     blocked_messages: BlockedMessages = Field(default_factory=list)
+    time_zone: TimeZone | None = None
 
 
 class OrganizationPatch(PatchBody):
@@ -89,6 +91,7 @@ class OrganizationPatch(PatchBody):
     assistant_ids: AssistantIds = Field(default_factory=list)
     handling: HandlingBody = Field(default_factory=HandlingBody)
     blocked_messages: BlockedMessages = Field(default_factory=list)
+    time_zone: TimeZone | None = None
 
 
 Amount = Annotated[float, Field(ge=0, le=1e12), BeforeValidator(number)]
@@ -200,6 +203,7 @@ class Organization(ResponseBody):
     assistant_ids: list[str]
     handling: Handling
     blocked_messages: list[BlockedMessage]
+    time_zone: str | None
     plan: Plan | None
     trial: Trial | None
     override: Override | None

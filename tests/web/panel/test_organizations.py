@@ -55,6 +55,18 @@ async def test_an_organization_is_added_and_started_on_a_trial(callgate: Replica
         assert "There is neither a plan nor a trial." in shown.text
 
 
+async def test_a_time_zone_is_given_in_the_form_and_checked_there(callgate: Replica) -> None:
+    async with visiting(callgate) as ada:
+        path = await add(ada, "Acme", time_zone="europe/berlin")
+        assert 'value="Europe/Berlin"' in (await ok(ada, f"{path}/edit")).body
+        shown = await ada.post(f"{path}/edit", {"name": "Acme", "time_zone": "Mars"})
+        assert shown.status == 422
+        assert "is no time zone" in shown.text
+        shown = await ada.post(f"{path}/edit", {"name": "Acme", "time_zone": ""})
+        assert shown.url == path
+        assert 'value="Europe/Berlin"' not in (await ok(ada, f"{path}/edit")).body
+
+
 async def test_the_list_is_searched_filtered_sorted_and_paged(callgate: Replica) -> None:
     async with visiting(callgate) as ada:
         for number in range(7):

@@ -17,7 +17,7 @@ from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.organizations.views import address_of
 from service.web.shapes.organizations import OrganizationBody
 
-OWN = ("name", "external_id", "forward_url", "attributes", "assistant_ids")
+OWN = ("name", "external_id", "forward_url", "attributes", "assistant_ids", "time_zone")
 
 
 @dataclass(frozen=True, slots=True)

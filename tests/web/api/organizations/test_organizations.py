@@ -14,6 +14,7 @@ FULL: dict[str, Any] = {
     "forward_url": "https://hooks.example.com/vapi?a=b",
     "attributes": {"tier": 3, "tags": ["a", None, 1.5], "nested": {"ok": True}},
     "assistant_ids": ["asst-1", "asst-2"],
+    "time_zone": "Europe/Berlin",
 }
 
 
@@ -36,6 +37,17 @@ async def test_the_fields_that_may_be_left_out_are_null_or_empty(api: ApiClient)
     assert made["external_id"] is made["blocked_message"] is made["forward_url"] is None
     assert made["attributes"] == {}
     assert made["assistant_ids"] == []
+
+
+async def test_a_time_zone_is_one_that_exists(api: ApiClient) -> None:
+    made = await api.organization(time_zone=" america/new york ")
+    assert made["time_zone"] == "America/New_York"
+    path = f"/organizations/{made['id']}"
+    for text in ("Mars/Olympus", "", "../UTC", "Europe", "x" * 200, 7):
+        reply = await api.ask("PATCH", path, {"time_zone": text})
+        assert reply.status == 422, text
+        assert [fault["field"] for fault in reply.json["errors"]] == ["time_zone"]
+    assert (await api.ask("PATCH", path, {"time_zone": None})).json["time_zone"] is None
 
 
 async def test_a_patch_changes_only_what_is_sent(api: ApiClient) -> None:
