@@ -42,6 +42,7 @@ from service.admin.relay import RelayCases
 from service.admin.requests.idempotency import Idempotency
 from service.admin.timeline import Timeline
 from service.admin.undo import Undo
+from service.admin.usage.usage import UsageReports
 from service.background import BackgroundLoop
 from service.core import Core
 from service.domain.conditions import Condition
@@ -251,6 +252,10 @@ class UseCases:
     @cached_property
     def usage_folding(self) -> UsageFolding:
         return UsageFolding(self.core.pool)
+
+    @cached_property
+    def usage(self) -> UsageReports:
+        return UsageReports(self.core.pool)
 
     @cached_property
     def reach(self) -> PanelReach:

@@ -19,6 +19,7 @@ ObjectKind = Literal[
     "admin",
     "session",
     "token",
+    "usage",
 ]
 OBJECT_KINDS: tuple[ObjectKind, ...] = get_args(ObjectKind)
 
@@ -254,6 +255,7 @@ ACTIONS: Mapping[str, AuditAction] = {
         AuditAction("session.revoked", "session", phrases.describe_revoked_session),
         AuditAction("token.created", "token", "created the API token {name}"),
         AuditAction("token.revoked", "token", "revoked the API token {name}"),
+        AuditAction("usage.rebuilt", "usage", "summed up the usage of all organizations again"),
     )
 }
 

@@ -22,6 +22,7 @@ Scope = Literal[
     "reconcile",
     "tokens",
     "unknown-numbers",
+    "usage",
 ]
 """An area of the API: the first part of its paths. A token with scopes reaches only these areas."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)

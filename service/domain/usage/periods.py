@@ -7,14 +7,16 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from policies.contract import SubscriptionPlan
 
 Interval = Literal["day", "month"]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MOST_INTERVALS = 1000
 
 
 class Period(NamedTuple):
@@ -63,6 +65,14 @@ def split(period: Period) -> Pieces:
     return Pieces((Period(begin, end),), hours, edges, Period(first, last))
 
 
+def zone_of(name: str | None) -> ZoneInfo:
+    """The time zone with a name that was checked; UTC without one, or if this machine lacks it."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
 def present(*periods: Period) -> tuple[Period, ...]:
     return tuple(one for one in periods if one.since < one.until)
 
@@ -73,9 +83,11 @@ def day_of(at: datetime, zone: ZoneInfo) -> Period:
     return Period(begin(local, zone), begin(local + DAY, zone))
 
 
-def month_of(at: datetime, zone: ZoneInfo) -> Period:
-    """The calendar month of a time zone that an instant lies in."""
+def month_of(at: datetime, zone: ZoneInfo, months: int = 0) -> Period:
+    """The calendar month of a time zone that an instant lies in, or one some months after it."""
     local = at.astimezone(zone).replace(day=1)
+    years, month = divmod(local.year * 12 + local.month - 1 + months, 12)
+    local = local.replace(year=years, month=month + 1)
     following = (local + timedelta(days=31)).replace(day=1)
     return Period(begin(local, zone), begin(following, zone))
 
@@ -111,7 +123,51 @@ def billing_period(plan: SubscriptionPlan | None, at: datetime, zone: ZoneInfo) 
     end = None if plan is None else plan.current_period_end
     if end is None or end <= at:
         return month_of(at, zone)
+    end, at = end.astimezone(UTC), at.astimezone(UTC)
     months = max((end.year - at.year) * 12 + end.month - at.month - 1, 0)
     while months_before(end, months + 1) > at:
         months += 1
     return Period(months_before(end, months + 1), months_before(end, months))
+
+
+def choose_period(
+    since: datetime | None, until: datetime | None, now: datetime, zone: ZoneInfo
+) -> Period:
+    """The period that a question means.
+
+    Without both ends it is this month. A missing end is that of this month, or of the month of `since`
+    if that has yet to come; a missing beginning is that of the month that `until` ends in.
+    """
+    if since is None:
+        moment = now if until is None else until - timedelta(microseconds=1)
+        since = month_of(moment, zone).since
+    if until is None:
+        until = month_of(max(now, since), zone).until
+    return Period(since, until)
+
+
+def check_period(period: Period) -> None:
+    """Raise `BadUsagePeriodError` for a period that ends before it begins, or as it does."""
+    if period.until <= period.since:
+        raise BadUsagePeriodError("to", "must be later than `from`")
+
+
+def list_intervals(period: Period, interval: Interval, zone: ZoneInfo) -> list[Period]:
+    """The intervals of a period. Raises `BadUsagePeriodError` if there are none, or too many."""
+    check_period(period)
+    found = list(islice(intervals(period, interval, zone), MOST_INTERVALS + 1))
+    if len(found) > MOST_INTERVALS:
+        raise BadUsagePeriodError(
+            "to",
+            f"must be at most {MOST_INTERVALS} intervals after `from`: ask for a shorter period, or "
+            "for months",
+        )
+    return found
+
+
+class BadUsagePeriodError(ValueError):
+    """A period that cannot be summed up: the parameter that is wrong, and what it must be."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(f"{parameter} {message}")
+        self.parameter, self.message = parameter, message

@@ -5,20 +5,20 @@ for it.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
 from service.background import BackgroundLoop
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import UNAVAILABLE, Connection, Pool
 
 EVERY_SECONDS = 5.0
 FOLD_AFTER_SECONDS = 30.0
 """How long a difference waits: replicas learn from it meanwhile whose usage has changed."""
 BATCH = 10_000
-REBUILD = timedelta(minutes=10)
+REBUILD_SECONDS = 600.0
 
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('callgate.usage', 0))"
+LONGER = "SET LOCAL statement_timeout = '10min'"
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('callgate.usage', 0))"
 
 # In one statement, so that a reader sees each difference either here or there.
@@ -140,14 +140,15 @@ class UsageFolding:
             return int(await connection.fetchval(FOLD, self.after, self.batch))
 
 
-async def rebuild(pool: Pool) -> Rebuilt:
-    """Sum up the calls again, for the time whose calls are all still there; older sums stay."""
-    seconds = REBUILD.total_seconds()
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
-        await connection.execute(LOCK)
-        since = await connection.fetchval(BEGINNING)
-        row = await connection.fetchrow(REBUILD_ALL, since, timeout=seconds)
+async def rebuild(connection: Connection) -> Rebuilt:
+    """Sum up the calls again in a transaction, for the time whose calls are all there.
+
+    Older sums stay.
+    """
+    await connection.execute(LONGER)
+    await connection.execute(LOCK)
+    since = await connection.fetchval(BEGINNING)
+    row = await connection.fetchrow(REBUILD_ALL, since, timeout=REBUILD_SECONDS)
     assert row is not None
     rebuilt = Rebuilt(**dict(row))
     log.info("usage.rebuilt", calls=rebuilt.calls, corrected=rebuilt.corrected)

@@ -20,6 +20,7 @@ from service.web.api.reconcile import ReconcileOperations
 from service.web.api.relay import RelayOperations
 from service.web.api.tokens import TokenOperations
 from service.web.api.unknown_numbers import UnknownNumberOperations
+from service.web.api.usage import UsageOperations
 
 
 def build_api(cases: UseCases, access: Access) -> web.Application:
@@ -46,6 +47,7 @@ def operations(cases: UseCases, access: Access) -> Iterator[Operation]:
     yield from CoverageOperations(cases.coverages).operations()
     yield from ImportOperations(cases.import_jobs, cases.undo).operations()
     yield from ReconcileOperations(cases.reconcile, cases.webhooks).operations()
+    yield from UsageOperations(cases.usage).operations()
     yield from CallOperations(pool, cases.call_stories).operations()
     yield from PolicyOperations(policies.chain.describe, lambda: policies.problems).operations()
     yield from AuditOperations(pool).operations()

@@ -116,6 +116,9 @@ CALL: Json = {
     "missed": False,
     "relay": None,
 }
+SUMS: Json = {"calls": 12, "blocked_calls": 2, "seconds": 1480.5, "cost": 2.31}
+USAGE: Json = {"from": "2026-12-01T00:00:00Z", "to": PERIOD_END, **SUMS, "live_calls": 1}
+DAY_USAGE: Json = {"from": "2026-12-01T00:00:00Z", **SUMS}
 FIELD: Json = {
     "field": "server.url",
     "desired": "https://calls.example.net/api/vapi/webhook",

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from service.web.api.example_objects import (
     ASSISTANT_ID,
     CALL,
+    DAY_USAGE,
     DECISION,
     FIELD,
     IMPORT,
@@ -24,6 +25,7 @@ from service.web.api.example_objects import (
     STORED_PLAN,
     SWEEP,
     TOKEN,
+    USAGE,
     VAPI_CALL_ID,
     VAPI_NUMBER_ID,
     Json,
@@ -42,6 +44,7 @@ from service.web.shapes import (
     relay,
     tokens,
     unknown_numbers,
+    usage,
 )
 from service.web.shapes.paging import ListPage
 
@@ -225,6 +228,8 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "named": [],
         "finished": True,
     },
+    usage.Usage: {**USAGE, "organization_id": ORGANIZATION_ID, "intervals": [DAY_USAGE]},
+    usage.UsageItem: {"organization_id": ORGANIZATION_ID, "name": "Corner Bakery", **USAGE},
     tokens.TokenBody: {"name": "billing", "role": "admin", "scopes": ["organizations"]},
     tokens.Token: TOKEN,
     tokens.NewToken: {**TOKEN, "token": "cg_shown-in-this-answer-only"},

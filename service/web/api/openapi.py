@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from service.web.api import idempotency, preconditions
 from service.web.api.examples import example_of
 from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, PREFIX, Operation
+from service.web.shapes.exports import CONTENT_TYPES
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.problems import Problem
 
@@ -77,6 +78,11 @@ QUERIES = {
     "as_of": "When the billing system removed it; an older change answers 409.",
     "kind": "Only imports of this kind.",
     "show": "Only rows of this outcome.",
+    "from": "The beginning of the period; without it, of the month that the period ends in.",
+    "to": "The end of the period, which is not part of it; without it, of the present month.",
+    "interval": "Sums by day or by month, beside those of the whole period.",
+    "time_zone": "The IANA name of the time zone whose days and months count, such as `Europe/Berlin`.",
+    "format": "`csv` for spreadsheets, with a header row, or `jsonl`: a JSON object a line.",
     "ignored": "Ignored numbers instead of open ones.",
     "object_type": "Only changes of this kind of object.",
     "object_id": "Only changes of this object.",
@@ -91,6 +97,7 @@ TAGS = {
     "imports": "CSV files of organizations or phone numbers: checked, applied, undone.",
     "reconcile": "Sweeps that compare all numbers with Vapi and repair drift.",
     "calls": "Calls with their decisions, step by step.",
+    "usage": "Calls, seconds and cost of organizations, summed up.",
     "policies": "The chain of access policies.",
     "audit": "Every change, with its author.",
     "tokens": "API tokens.",
@@ -101,6 +108,11 @@ HEADERS = {
 }
 
 Json = dict[str, Any]
+
+DOWNLOADS: Json = {
+    kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in CONTENT_TYPES.values()
+}
+"""The contents of a download, by its `format`."""
 
 IDEMPOTENCY_KEY: Json = {
     "name": idempotency.HEADER,
@@ -254,6 +266,8 @@ def responses(operation: Operation, references: References) -> Json:
     success: Json = {"description": operation.summary}
     if operation.gives is not None:
         success["content"] = json_content(operation.gives, references)
+    if operation.downloads:
+        success["content"] = DOWNLOADS
     headers: Json = {}
     if operation.status == 201:
         headers |= header("Location", "The address of the new object.")

@@ -18,7 +18,7 @@ from service.store.calls.call_store import CallStore
 from service.store.calls.spool import Entry, Spool
 from service.store.pool import Pool
 from service.store.retention import Retention, kept_rows
-from service.store.usage.folding import UsageFolding, rebuild
+from service.store.usage.folding import Rebuilt, UsageFolding, rebuild
 from tests.simulation.test_model import (
     ORGANIZATION,
     OWNERS,
@@ -41,6 +41,11 @@ CHANGES = (
 )
 AT_ONCE = 40
 DAYS = timedelta(days=100)
+
+
+async def rebuilt(pool: Pool) -> Rebuilt:
+    async with pool.acquire() as connection, connection.transaction():
+        return await rebuild(connection)
 
 
 def earlier(chance: random.Random, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -70,7 +75,7 @@ async def test_any_changes_of_calls_add_up_to_what_the_calls_are(pool: Pool, see
         if chance.random() < 0.2:
             await folding.fold()
         if chance.random() < 0.05:
-            assert (await rebuild(pool)).corrected == 0
+            assert (await rebuilt(pool)).corrected == 0
         if step % 10 == 9:
             await check(pool, usage_of(model.tables.calls.values()))
     await check(pool, usage_of(model.tables.calls.values()))
@@ -214,7 +219,7 @@ async def test_a_rebuild_repairs_sums_and_keeps_those_of_deleted_calls(pool: Poo
         "UPDATE callgate.usage_hours SET calls = calls + 5 WHERE hour > $1", AT - DAYS
     )
     await pool.execute("INSERT INTO callgate.usage_days VALUES ($1, $2, 9, 9, 9, 9)", OWNERS[0], AT)
-    rebuilt = await rebuild(pool)
-    assert (rebuilt.calls, rebuilt.organizations, rebuilt.corrected) == (1, 1, 1)
+    done = await rebuilt(pool)
+    assert (done.calls, done.organizations, done.corrected) == (1, 1, 1)
     assert await read(pool, KEPT) == expected
     assert await pool.fetchval("SELECT count(*) FROM callgate.usage_days") == 2

@@ -1,0 +1,144 @@
+"""The shapes of usage: of one organization, and of all."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, PlainSerializer
+
+from service.admin.usage.usage import UsageReport
+from service.domain.usage.sums import OrganizationUsage, UsageSums
+from service.store.usage.listing import Place
+from service.web.shapes.bodies import ResponseBody
+from service.web.shapes.fields import Instant, TimeZone
+from service.web.shapes.paging import PageQuery, QueryParameters, read_cursor, write_cursor
+
+Figure = Annotated[Decimal, PlainSerializer(float, return_type=float)]
+UsageFormat = Literal["csv", "jsonl"]
+
+COLUMNS = (
+    "organization_id",
+    "name",
+    "external_id",
+    "from",
+    "to",
+    "calls",
+    "blocked_calls",
+    "seconds",
+    "cost",
+    "live_calls",
+)
+"""The columns of an export."""
+
+
+class PeriodQuery(QueryParameters):
+    """A period; `to` is exclusive."""
+
+    since: Instant | None = Field(default=None, alias="from")
+    until: Instant | None = Field(default=None, alias="to")
+
+
+class UsageQuery(PeriodQuery):
+    """A period of one organization, by day or month of a time zone."""
+
+    interval: Literal["day", "month"] = "day"
+    time_zone: TimeZone = "UTC"
+
+
+class UsageListQuery(PeriodQuery, PageQuery):
+    """A period, in pages."""
+
+
+class UsageExportQuery(PeriodQuery):
+    """A period, in a format."""
+
+    format: UsageFormat = "csv"
+
+
+class Sums(ResponseBody):
+    """Sums over calls that began in a time; `calls` includes `blocked_calls`."""
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
+
+    calls: int
+    blocked_calls: int
+    seconds: Figure
+    cost: Figure
+
+
+class IntervalUsage(Sums):
+    """The usage of a day or a month, which begins at `from`."""
+
+    since: Instant = Field(alias="from")
+
+
+class UsageItem(Sums):
+    """An organization's usage in a period. `name`: null if it was deleted and left no name.
+
+    `live_calls` are under way now.
+    """
+
+    organization_id: UUID
+    name: str | None
+    since: Instant = Field(alias="from")
+    until: Instant = Field(alias="to")
+    live_calls: int
+
+
+class Usage(Sums):
+    """An organization's usage in a period, and in each of its intervals."""
+
+    organization_id: UUID
+    since: Instant = Field(alias="from")
+    until: Instant = Field(alias="to")
+    live_calls: int
+    intervals: list[IntervalUsage]
+
+
+def sums_values(sums: UsageSums) -> dict[str, object]:
+    return {
+        "calls": sums.calls,
+        "blocked_calls": sums.blocked_calls,
+        "seconds": sums.seconds,
+        "cost": sums.cost,
+    }
+
+
+def usage_values(usage: OrganizationUsage) -> dict[str, object]:
+    """The values that both shapes of an organization's usage have."""
+    return {
+        "organization_id": usage.organization_id,
+        "from": usage.period.since,
+        "to": usage.period.until,
+        **sums_values(usage.sums),
+        "live_calls": usage.live_calls,
+    }
+
+
+def usage_shape(report: UsageReport) -> Usage:
+    """One organization's usage."""
+    parts = [{"from": part.since, **sums_values(part.sums)} for part in report.intervals]
+    return Usage.model_validate({**usage_values(report.usage), "intervals": parts})
+
+
+def item_shape(usage: OrganizationUsage) -> UsageItem:
+    """An item of the list."""
+    return UsageItem.model_validate({**usage_values(usage), "name": usage.name})
+
+
+def read_place(cursor: str | None) -> Place | None:
+    """The place after which the list goes on."""
+    found = read_cursor(cursor, read_figure, read_figure, UUID)
+    return None if found is None else (found[0], int(found[1]), found[2])
+
+
+def read_figure(text: str) -> Decimal:
+    """A sum of a cursor. Raises `ValueError`."""
+    if not text.replace(".", "", 1).isascii() or not text.replace(".", "", 1).isdigit():
+        raise ValueError("invalid place")
+    return Decimal(text[:40])
+
+
+def write_place(usage: OrganizationUsage) -> str:
+    """The cursor of a place."""
+    return write_cursor(f"{usage.sums.seconds:f}", usage.sums.calls, usage.organization_id)
