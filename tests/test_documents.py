@@ -58,7 +58,8 @@ def commands() -> dict[str, set[str]]:
             command = group.get_command(None, name)
             if hasattr(command, "list_commands"):
                 yield from walk(command, f"{path} {name}")
-                continue
+                if not command.invoke_without_command:
+                    continue
             options = [entry for entry in command.params if not getattr(entry, "hidden", False)]
             names = {word for entry in options for word in entry.opts if word.startswith("--")}
             yield f"{path} {name}", names

@@ -39,7 +39,7 @@ unknown_numbers   .       x      x      x    x      .
 reconcile         x       x      x      x    x      x
 calls             x       x      x      x    x      .
 relay             x       x      x      x    x      .
-usage             x       x      x      x    .      .
+usage             x       x      x      x    .      x
 policies          .       .      .      x    x      x
 people            x       x      x      .    x      x
 tokens            .       x      x      x    x      x

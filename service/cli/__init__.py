@@ -21,6 +21,7 @@ class Commands(LazyGroup):
         "secrets": "service.cli.secrets",
         "numbers": "service.cli.phone_numbers",
         "organizations": "service.cli.organizations",
+        "usage": "service.cli.usage",
         "policies": "service.cli.policies",
         "explain": "service.cli.policies",
         "token": "service.cli.tokens",
