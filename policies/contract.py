@@ -148,12 +148,31 @@ class CallFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageFacts:
+    """What the organization uses now, whatever the request's `at`.
+
+    `live_calls` are granted calls under way, without the one that is asked about. `calls_today` are
+    granted calls of its day. `seconds` and `cost` (in the currency of Vapi) are those of all calls that
+    began in the period from `period_start` to before `period_end`: the plan's month, else the calendar
+    month. Of calls under way they are not known yet.
+    """
+
+    live_calls: int
+    calls_today: int
+    seconds: float
+    cost: float
+    period_start: datetime
+    period_end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AccessRequest:
     """The question put to every policy: may this organization have a call at `at`?
 
     `at` comes from the database's clock. `phone_number` and `call` are absent when an admin asks
     about an organization as a whole. `renewal_grace` is the operator's CALLGATE_RENEWAL_GRACE.
     `settings` is an instance of the policy's own `settings` model; None without one.
+    `usage` is absent while it is unknown, as after a start without PostgreSQL, and for a past period.
     """
 
     at: datetime
@@ -166,6 +185,7 @@ class AccessRequest:
     renewal_grace: timedelta = RENEWAL_GRACE
     purpose: Purpose = "call"
     settings: Any = None
+    usage: UsageFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

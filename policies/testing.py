@@ -25,6 +25,7 @@ from policies.contract import (
     PlanLimits,
     SubscriptionPlan,
     Trial,
+    UsageFacts,
     Verdict,
 )
 
@@ -59,6 +60,7 @@ def samples() -> list[AccessRequest]:
         override=Override("allow", "because", "ada", None, NOW + timedelta(days=1)),
         phone_number=PhoneNumberFacts(UUID(int=2), "vapi-number", "+15550100100", "main"),
         call=CallFacts("vapi-call", "inboundPhoneCall", "+15550100200", "assistant"),
+        usage=UsageFacts(2, 40, 5400.0, 12.5, NOW - timedelta(days=28), NOW + timedelta(days=3)),
         attributes={"seats": 3, "tags": ("a", "b")},
     )
     return [

@@ -23,6 +23,8 @@ from service.access.policies.preview import ChainPreview
 from service.access.policies.watchdog import LoopWatchdog
 from service.access.snapshot import SnapshotKeeper
 from service.access.standings import AccessStandings
+from service.access.usage.feed import UsageFeed
+from service.access.usage.memory import UsageMemory
 from service.background import BackgroundLoop
 from service.core import Core
 from service.settings import Settings
@@ -79,6 +81,7 @@ class Access:
     cutter: CallCutter
     contested: ContestedCalls
     corrected: CorrectedCalls
+    usage: UsageFeed
     watch: CallWatch
     watchdog: LoopWatchdog
 
@@ -94,6 +97,7 @@ class Access:
             self.cutter.background(),
             self.contested.background(),
             self.corrected.background(),
+            self.usage.background(),
             self.gate.recorder.recent.background(),
             *self.watch.background(),
             self.watchdog.background(),
@@ -137,7 +141,9 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     ladder = HangupLadder(core.client, control, hangups, events.record, directory.clock)
     spool = Spool(settings.callgate_data_dir / "spool", calls)
     attempts = FirstAttempts(ladder)
-    recorder = CallRecorder(calls, CallWriter(calls), spool, attempts, events.record)
+    usage = UsageMemory()
+    policies.chain.usage = usage
+    recorder = CallRecorder(calls, CallWriter(calls), spool, attempts, events.record, usage=usage)
     known = recorder.known
     corrected = CorrectedCalls(calls, known)
     spool.on_stored = corrected.take
@@ -167,6 +173,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         cutter=cutter,
         contested=ContestedCalls(calls, known),
         corrected=corrected,
+        usage=UsageFeed(pool, directory, usage),
         watch=CallWatch(
             calls,
             core.client,

@@ -17,6 +17,7 @@ from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
 from service.access.recent_records import RecentRecords
+from service.access.usage.memory import UsageMemory
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, CallKey, NewCall
 from service.store.bounded import at_most
@@ -51,6 +52,7 @@ class CallRecorder:
     known: KnownCalls = field(default_factory=KnownCalls)
     recording: dict[CallKey, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
+    usage: UsageMemory = field(default_factory=UsageMemory)
     recent: RecentRecords = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +65,15 @@ class CallRecorder:
 
         True if this decision is the first one for its organization.
         """
+        version = self.usage.note_call(call)
+        known, first = await self.record_or_keep(call, decide_alone)
+        if call.vapi_call_id not in self.known.unconfirmed:
+            self.usage.note_stored(call.key, version, granted=known.allowed)
+        return known, first
+
+    async def record_or_keep(
+        self, call: NewCall, decide_alone: Callable[[], Awaitable[NewCall]] | None
+    ) -> tuple[KnownCall, bool]:
         try:
             recorded = await self.writer.record(call, RECORD_SECONDS)
         except RecordsUnavailableError:
@@ -116,6 +127,7 @@ class CallRecorder:
     async def record_beside_answer(self, call: NewCall) -> tuple[KnownCall, bool]:
         """Record a call while its assistant-request is answered; the answer waits only if alone."""
         alone = not self.recording
+        self.usage.note_call(call)
         page = self.spool.note(Entry(call=replace(call, acted=True)))
         recording = asyncio.create_task(self.record_noted(call, page))
         self.recording[call.key] = recording
@@ -153,7 +165,9 @@ class CallRecorder:
 
     async def record_end(self, end: CallEnd) -> None:
         """Close a call in PostgreSQL, or else in the spool. It is safe when this returns."""
-        await self.wait_until_recorded((end.vapi_call_id, end.organization_id))
+        key = end.vapi_call_id, end.organization_id
+        version = self.usage.note_end(end, end.reported_at or end.ended_at)
+        await self.wait_until_recorded(key)
         # While records wait in the spool the call may be one of them: its end goes behind it.
         if self.writer.available and not self.spool.waiting:
             try:
@@ -165,6 +179,7 @@ class CallRecorder:
                 # A bug of ours, or a value that PostgreSQL rejects: the end is still kept on disk.
                 log.exception("call.end_refused_by_database", call_id=end.vapi_call_id)
             else:
+                self.usage.note_stored(key, version)
                 if result == "closed":
                     self.recent.note_end(end)
                 return

@@ -162,9 +162,11 @@ class AccessGate:
             return known, False
         future: asyncio.Future[KnownCall] = asyncio.get_running_loop().create_future()
         self.deciding[key] = future
+        self.recorder.usage.begin(*key)
         try:
             known, first = await self.decide_and_record(call_id, message, registration)
         except BaseException as exc:
+            self.recorder.usage.drop(*key)
             future.set_exception(exc if isinstance(exc, Exception) else RecordsUnavailableError())
             future.exception()
             raise

@@ -156,10 +156,12 @@ class RuledAnswers:
         """The answer with the overrides that the organization set for allowed calls."""
         if (registration := ruling.registration) is None:
             return answer
-        handling = registration.organization.handling
+        owner, now = registration.organization, self.gate.directory.now()
+        handling = owner.handling
+        most = handling.max_duration_seconds or self.max_call_seconds
         overrides = replies.Overrides(
             ruling.decision_id if handling.decision_metadata else None,
-            self.own_server(registration.organization.id) if handling.take_events else None,
-            handling.max_duration_seconds or self.max_call_seconds,
+            self.own_server(owner.id) if handling.take_events else None,
+            self.gate.recorder.usage.limit_call(owner, ruling.reason, now, most),
         )
         return replies.with_overrides(answer, overrides)

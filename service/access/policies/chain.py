@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import uuid4
 
-from policies.contract import RENEWAL_GRACE, AccessRequest, Effect
+from policies.contract import RENEWAL_GRACE, AccessRequest, Effect, UsageFacts
 from service.access.policies.combine import PolicyVerdict, combine
 from service.access.policies.evaluation import AwaitableError, Evaluator, PolicyAnswer
 from service.access.policies.facts import copy_request
@@ -88,11 +88,19 @@ class Asked(NamedTuple):
     task: asyncio.Task[PolicyAnswer]
 
 
+class UsageReader(Protocol):
+    """Knows the usage of organizations, from memory."""
+
+    def read(self, request: AccessRequest) -> UsageFacts | None: ...
+
+
 class AccessChain:
     """Decides access requests. Built once; `decide` may run many times at once.
 
-    It states the operator's `renewal_grace` in each request, for all policies alike.
+    It states the operator's `renewal_grace` and the `usage` in each request, for all policies alike.
     """
+
+    usage: UsageReader | None = None
 
     def __init__(
         self, policies: Sequence[RegisteredPolicy], renewal_grace: timedelta = RENEWAL_GRACE
@@ -142,8 +150,8 @@ class AccessChain:
         Policies that only compute are asked first, in place. The others whose answer may still count
         run at the same time, so that none uses up the time of the next.
         """
-        if request.renewal_grace != self.renewal_grace:
-            request = replace(request, renewal_grace=self.renewal_grace)
+        usage = None if self.usage is None else self.usage.read(request)
+        request = replace(request, renewal_grace=self.renewal_grace, usage=usage)
         facts = Facts(request)
         answers = await self.ask_all(facts)
         if facts.changed:
