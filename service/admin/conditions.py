@@ -12,6 +12,8 @@ from datetime import UTC
 
 from service.admin.phone_numbers.coverage import HoleCount, count_holes
 from service.admin.relay import read_parked
+from service.admin.usage.limits import LimitConditions
+from service.admin.usage.usage import UsageReports
 from service.background import BackgroundLoop
 from service.domain.conditions import CONDITIONS, Condition, by_urgency, condition
 from service.domain.coverage.holes import HoleKind
@@ -184,6 +186,10 @@ class StoredConditions:
     vault: Vault | None = None
     holes: list[Condition] = field(default_factory=list)
     holes_read_at: float = float("-inf")
+    limits: LimitConditions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.limits = LimitConditions(UsageReports(self.pool))
 
     async def read(self) -> list[Condition]:
         """All of them as of now; coverage holes as of the last minute."""
@@ -204,6 +210,7 @@ class StoredConditions:
         if await roles.is_too_powerful(self.pool):
             found.append(condition("database_role_too_powerful"))
         found += await read_parked(self.pool)
+        found += await self.limits.read()
         trials, _ = await metrics.list_ending_trials(self.pool, 1)
         if trials:
             found.append(condition("trials_ending", trials=trials))

@@ -16,6 +16,7 @@ from service.domain.wording import policy_conditions as policies
 from service.domain.wording import relay_conditions as relay
 from service.domain.wording import start_conditions as start
 from service.domain.wording import storage_conditions as storage
+from service.domain.wording import usage_conditions as usage
 from service.domain.wording import vapi_conditions as vapi
 
 CONDITIONS: Mapping[str, ConditionKind] = {
@@ -31,6 +32,7 @@ CONDITIONS: Mapping[str, ConditionKind] = {
         *vapi.VAPI_KINDS,
         *replica.CALL_KINDS,
         *relay.RELAY_KINDS,
+        *usage.USAGE_KINDS,
         *storage.STORAGE_KINDS,
         *doctor.INSTALLATION_KINDS,
         *doctor.MODE_KINDS,

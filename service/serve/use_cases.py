@@ -3,16 +3,22 @@
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from service.access.build import Policies, build_policies
 from service.access.directory import AccessDirectory
 from service.access.policies.plugins import PolicyChoice, load_policies
 from service.access.policies.preview import ChainPreview
+from service.access.usage.feed import UsageFeed
+from service.access.usage.memory import UsageMemory
 from service.admin.imports.imports import leave_to_notifications
 from service.admin.use_cases import UseCases
 from service.core import Core, open_core
 from service.domain.conditions import Condition
+from service.domain.decisions import Decision
+from service.domain.organizations import Organization
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep import Sweeper
@@ -20,6 +26,19 @@ from service.settings import Settings
 from service.store.clock import get_now
 
 POOL_SIZE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPreview(ChainPreview):
+    """The chain in a command: no loop keeps usage in memory, so it is read for each question."""
+
+    feed: UsageFeed | None = None
+
+    async def decide(self, organization: Organization, **given: Any) -> Decision:
+        """Like that of a replica."""
+        if self.feed is not None:
+            await self.feed.read([organization])
+        return await ChainPreview.decide(self, organization, **given)
 
 
 class CommandRooms:
@@ -41,7 +60,10 @@ class CommandRooms:
 
     @cached_property
     def preview(self) -> ChainPreview:
-        return ChainPreview(self.policies.chain, self.directory)
+        memory = UsageMemory()
+        self.policies.chain.usage = memory
+        feed = UsageFeed(self.core.pool, self.directory, memory)
+        return CommandPreview(self.policies.chain, self.directory, feed=feed)
 
     @property
     def reconciler(self) -> Reconciler:

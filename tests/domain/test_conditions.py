@@ -17,6 +17,7 @@ from service.domain.wording import policy_conditions as policy_words
 from service.domain.wording import relay_conditions as relay_words
 from service.domain.wording import start_conditions as start_words
 from service.domain.wording import storage_conditions as storage_words
+from service.domain.wording import usage_conditions as usage_words
 from service.domain.wording import vapi_conditions as vapi_words
 
 WORDINGS = (
@@ -29,6 +30,7 @@ WORDINGS = (
     relay_words,
     storage_words,
     start_words,
+    usage_words,
     vapi_words,
 )
 READINESS = {

@@ -1,0 +1,45 @@
+"""The use cases of a command, which has no loops."""
+
+from pathlib import Path
+from uuid import uuid4
+
+from policies import AccessRequest, UsageFacts, Verdict, abstain
+from service.access.policies.evaluation import Evaluator
+from service.access.policies.registration import fit_policy
+from service.domain.organizations import Organization
+from service.serve.use_cases import CommandRooms, open_use_cases
+from service.store.pool import Pool
+from tests.support.calls import new_call, record
+from tests.support.settings import settings_for
+
+
+class Watching:
+    """Keeps the usage of each request."""
+
+    name = "watching"
+    order = 1
+    pure = True
+
+    def __init__(self) -> None:
+        self.seen: list[UsageFacts | None] = []
+
+    def evaluate(self, request: AccessRequest) -> Verdict:
+        self.seen.append(request.usage)
+        return abstain()
+
+
+async def test_a_command_knows_the_usage_as_of_its_question(
+    dsn: str, pool: Pool, tmp_path: Path
+) -> None:
+    acme = Organization(uuid4(), "Acme")
+    async with open_use_cases(settings_for(tmp_path, "http://127.0.0.1:9"), dsn) as cases:
+        assert isinstance(cases.rooms, CommandRooms)
+        policy = Watching()
+        evaluators = cases.rooms.policies.chain.evaluators
+        evaluators.insert(0, Evaluator(fit_policy(policy, "tests", "1")))
+        for calls in range(2):
+            await cases.rooms.preview.decide(acme)
+            facts = policy.seen[-1]
+            assert facts is not None
+            assert facts.live_calls == calls
+            await record(pool, new_call(f"call-{calls}", organization_id=acme.id))
