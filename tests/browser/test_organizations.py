@@ -89,3 +89,21 @@ async def test_a_viewer_sees_no_controls(open_page: OpenPage, callgate: Replica)
     await page.keyboard.press("a")
     await expect(main.get_by_role("heading", name="Audit")).to_be_visible()
     await expect(main.get_by_role("button", name="Undo")).to_have_count(0)
+
+
+async def test_the_way_to_the_next_page_outlives_a_search(
+    callgate: Replica, open_page: OpenPage
+) -> None:
+    await callgate.service.pool.execute(
+        "INSERT INTO callgate.organizations (name) SELECT 'Client ' || n FROM generate_series(1, 120) n"
+    )
+    page = await open_page("viewer", "/organizations")
+    for text, rows in (("Client 12", 2), ("Client", 50)):
+        await page.get_by_role("searchbox").fill(text)
+        await expect(page.locator("#rows tr")).to_have_count(rows)
+    async with page.expect_response("**/organizations?*"):
+        await page.get_by_role("searchbox").blur()
+    for shown in (100, 120):
+        await page.get_by_role("button", name="Show more").click()
+        await expect(page.locator("#rows tr")).to_have_count(shown)
+    await expect(page.get_by_role("button", name="Show more")).to_have_count(0)
