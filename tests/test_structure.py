@@ -39,7 +39,7 @@ unknown_numbers   .       x      x      x    x      .
 reconcile         x       x      x      x    x      x
 calls             x       x      x      x    x      .
 relay             x       x      x      x    x      .
-usage             x       x      x      x    .      x
+usage             x       x      x      x    x      x
 policies          .       .      .      x    x      x
 people            x       x      x      .    x      x
 tokens            .       x      x      x    x      x
@@ -50,7 +50,7 @@ coverage          x       x      x      x    .      .
 """
 """Which noun has a file or a folder of its name in which row, at any depth (`people/tokens.py`).
 
-`usage` gets its other cells with its features; most of `relay` come with its own.
+Most cells of `relay` come with its features.
 """
 
 BESIDE = {

@@ -30,6 +30,7 @@ PAGES = (
     "/numbers/new",
     "/numbers/import",
     "/calls",
+    "/usage",
     "/repairs",
     "/unknown-numbers",
     "/policies",

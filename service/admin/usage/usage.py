@@ -1,8 +1,8 @@
 """Reads usage: of one organization by day or month, of all, and how far limits of plans are used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from service.domain.usage.periods import (
     Period,
     billing_period,
     choose_period,
+    intervals,
     list_intervals,
     month_of,
     zone_of,
@@ -34,7 +35,14 @@ from service.store.clock import get_now
 from service.store.pool import Pool
 from service.store.usage import folding, limits
 from service.store.usage.folding import Rebuilt
-from service.store.usage.listing import EVERY_ZONE, Periods, Place, list_usage, list_zones
+from service.store.usage.listing import (
+    EVERY_ZONE,
+    Periods,
+    Place,
+    list_days,
+    list_usage,
+    list_zones,
+)
 from service.store.usage.sums import count_live, sum_periods
 
 WHOLE = uuid5(NAMESPACE_URL, "urn:callgate:usage")
@@ -50,14 +58,6 @@ class UsageReport:
 
 
 @dataclass(frozen=True, slots=True)
-class MonthUsage:
-    """An organization's usage this month and last month, each in its time zone."""
-
-    this: OrganizationUsage
-    last: UsageSums
-
-
-@dataclass(frozen=True, slots=True)
 class LimitReport:
     """How far the limits of an organization's plan are used in the present period."""
 
@@ -69,6 +69,30 @@ class LimitReport:
     @property
     def state(self) -> LimitState | None:
         return limit_state(self.uses)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientUsage:
+    """An organization's usage in a month and in the month before, both of its time zone.
+
+    `state` is how far the limits of its plan are used now. A deleted one does not exist.
+    """
+
+    this: OrganizationUsage
+    last: UsageSums
+    state: LimitState | None
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationMonth:
+    """An organization's usage this month by day, last month's, and its limits; by its time zone."""
+
+    zone: ZoneInfo
+    usage: OrganizationUsage
+    days: Sequence[IntervalUsage]
+    last: UsageSums
+    limits: LimitReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +132,47 @@ class UsageReports:
         """All organizations in one period, largest first; without `limit`, all of them."""
         return await list_usage(self.pool, {EVERY_ZONE: period}, after=after, limit=limit)
 
-    async def read_months(self) -> list[MonthUsage]:
-        """All organizations this month, each with last month beside it."""
-        now, zones = await get_now(self.pool), await list_zones(self.pool)
-        this: Periods = {name: month_of(now, zone_of(name)) for name in zones}
-        last: Periods = {name: month_of(now, zone_of(name), months=-1) for name in zones}
-        before = {one.organization_id: one.sums for one in await list_usage(self.pool, last)}
-        found = await list_usage(self.pool, this)
-        return [MonthUsage(one, before.get(one.organization_id, NOTHING)) for one in found]
+    async def read_clients(self, month: date) -> list[ClientUsage]:
+        """All organizations in a month, of which `month` is a day, with the month before beside it."""
+        middle, zones = noon(month.replace(day=15)), await list_zones(self.pool)
+        this: Periods = {name: month_of(middle, zone_of(name)) for name in zones}
+        last: Periods = {name: month_of(middle, zone_of(name), months=-1) for name in zones}
+        before = {one.organization_id: one for one in await list_usage(self.pool, last)}
+        states = {one.organization_id: one.state for one in await self.list_limits()}
+        found = {one.organization_id: one for one in await list_usage(self.pool, this)}
+        # A deleted organization is listed only in months in which it has usage.
+        for owner, one in before.items():
+            found.setdefault(owner, replace(one, period=this["UTC"], sums=NOTHING))
+        return [
+            ClientUsage(
+                one,
+                before[owner].sums if owner in before else NOTHING,
+                states.get(owner),
+                one.exists,
+            )
+            for owner, one in found.items()
+        ]
+
+    async def list_days(self, month: date) -> list[tuple[datetime, UsageSums]]:
+        """All organizations together, for each day of a month in UTC."""
+        zone = zone_of(None)
+        period = month_of(noon(month), zone)
+        found = await list_days(self.pool, period)
+        return [
+            (day.since, found.get(day.since, NOTHING)) for day in intervals(period, "day", zone)
+        ]
+
+    async def read_month(self, organization: Organization) -> OrganizationMonth:
+        """One organization this month, by its own days."""
+        now, zone = await get_now(self.pool), zone_of(organization.time_zone)
+        report = await self.read(organization.id, month_of(now, zone), "day", zone)
+        (last,) = await sum_periods(self.pool, [(organization.id, month_of(now, zone, months=-1))])
+        limits = await self.read_limits(organization)
+        return OrganizationMonth(zone, report.usage, report.intervals, last, limits)
+
+    async def now(self) -> datetime:
+        """The database's time."""
+        return await get_now(self.pool)
 
     async def read_limits(self, organization: Organization) -> LimitReport:
         """How far the limits of one organization's plan are used now."""
@@ -150,6 +207,10 @@ class UsageReports:
             values = {"calls": rebuilt.calls, "corrected": rebuilt.corrected}
             await record(connection, actor, "usage.rebuilt", WHOLE, after=values)
         return rebuilt
+
+
+def noon(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
 def limits_of(organization: Organization) -> PlanLimits | None:

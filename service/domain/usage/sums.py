@@ -64,7 +64,8 @@ class IntervalUsage:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationUsage:
-    """One organization's sums in a period. `name` is None if it was deleted and left no name.
+    """One organization's sums in a period. `name` is None if it was deleted and left no name;
+    `exists`: it is not deleted.
 
     `live_calls` are under way now, whatever the period.
     """
@@ -75,6 +76,7 @@ class OrganizationUsage:
     period: Period
     sums: UsageSums
     live_calls: int
+    exists: bool = True
 
 
 @dataclass(frozen=True, slots=True)

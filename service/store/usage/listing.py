@@ -5,12 +5,13 @@ were deleted are listed while they have usage, with their last name, as of UTC.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from service.domain.usage.periods import Period, split
-from service.domain.usage.sums import OrganizationUsage
+from service.domain.usage.sums import OrganizationUsage, UsageSums
 from service.store.pool import Pool
 from service.store.usage.sums import count_live, sums_of
 
@@ -47,7 +48,8 @@ listed AS (
         coalesce(s.blocked_calls, 0) AS blocked_calls, coalesce(s.seconds, 0) AS seconds,
         coalesce(s.cost, 0) AS cost
     FROM callgate.organizations o FULL JOIN summed s ON s.organization_id = o.id)
-SELECT l.organization_id, l.external_id, l.time_zone, l.calls, l.blocked_calls, l.seconds, l.cost,
+SELECT l.organization_id, l.name IS NOT NULL AS exists, l.external_id, l.time_zone, l.calls,
+    l.blocked_calls, l.seconds, l.cost,
     coalesce(l.name, (SELECT a.before ->> 'name' FROM callgate.audit a
         WHERE a.object_type = 'organization' AND a.object_id = l.organization_id::text
             AND a.before ? 'name' ORDER BY a.id DESC LIMIT 1)) AS name
@@ -56,6 +58,18 @@ WHERE (l.name IS NOT NULL OR l.calls <> 0 OR l.seconds <> 0)
     AND ($13::numeric IS NULL
         OR (l.seconds, l.calls, l.organization_id) < ($13::numeric, $14::bigint, $15::uuid))
 ORDER BY l.seconds DESC, l.calls DESC, l.organization_id DESC LIMIT $16
+"""
+
+DAYS = """
+SELECT day, sum(calls)::bigint AS calls, sum(blocked_calls)::bigint AS blocked_calls,
+    sum(seconds) AS seconds, sum(cost) AS cost
+FROM (
+    SELECT day, calls, blocked_calls, seconds, cost FROM callgate.usage_days
+    WHERE day >= $1 AND day < $2
+    UNION ALL
+    SELECT date_trunc('day', hour, 'UTC'), calls, blocked_calls, seconds, cost
+    FROM callgate.usage_deltas WHERE hour >= $1 AND hour < $2) AS parts
+GROUP BY day
 """
 
 ZONES = "SELECT DISTINCT coalesce(time_zone, 'UTC') FROM callgate.organizations"
@@ -103,6 +117,13 @@ async def list_usage(
             periods.get(row["time_zone"]) or default,
             sums_of(row),
             live.get(row["organization_id"], 0),
+            row["exists"],
         )
         for row in rows
     ]
+
+
+async def list_days(pool: Pool, period: Period) -> dict[datetime, UsageSums]:
+    """The usage of all organizations together, by day in UTC; days without calls are missing."""
+    rows = await pool.fetch(DAYS, *period)
+    return {row["day"]: sums_of(row) for row in rows}

@@ -40,6 +40,7 @@ from service.web.panel.relay.changes import RelayChangePages
 from service.web.panel.relay.pages import RelayPages
 from service.web.panel.tokens import TokenPages
 from service.web.panel.unknown_numbers import UnknownNumberPages
+from service.web.panel.usage.pages import UsagePages
 
 
 def build_panel(
@@ -87,6 +88,7 @@ def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
         cases.phone_numbers,
         message,
         cases.relay,
+        cases.usage,
     )
     yield OrganizationEditPages(
         cases.organizations, ForwardUrls(settings.callgate_relay_hosts, settings.own_urls)
@@ -122,6 +124,7 @@ def call_pages(cases: UseCases) -> Iterable[PageGroup]:
     """The overview, the calls, and their live feed."""
     yield OverviewPages(cases.overview)
     yield CallPages(cases.core.pool, cases.call_stories, cases.call_feed)
+    yield UsagePages(cases.usage)
     yield CallFeedPages(cases.call_feed, cases.sessions)
 
 

@@ -17,18 +17,23 @@ CONTENT_TYPES: Mapping[ExportFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/jsonl; charset=utf-8",
 }
+MARK = "\ufeff".encode()
 AT_ONCE = 500
 """Rows that are written in one piece of work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A download. `rows` have the values of `columns`; a CSV file has their names as header row."""
+    """A download. `rows` have the values of `columns`; a CSV file has their names as header row.
+
+    `marked`: it begins with a byte order mark, by which spreadsheets recognize UTF-8.
+    """
 
     name: str
     format: ExportFormat
     columns: Sequence[str]
     rows: Iterable[Sequence[object]]
+    marked: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -52,7 +57,7 @@ class Export:
     def pieces(self) -> Iterator[bytes]:
         """The file in pieces."""
         if self.format == "csv":
-            yield csv_rows([self.columns])
+            yield (MARK if self.marked else b"") + csv_rows([self.columns])
         left = iter(self.rows)
         while rows := list(islice(left, AT_ONCE)):
             yield csv_rows(rows) if self.format == "csv" else self.json_rows(rows)

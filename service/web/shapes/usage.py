@@ -1,20 +1,26 @@
 """The shapes of usage: of one organization, and of all."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, PlainSerializer
+from pydantic import ConfigDict, Field, PlainSerializer, StringConstraints
 
 from service.admin.usage.usage import UsageReport
-from service.domain.usage.sums import OrganizationUsage, UsageSums
+from service.domain.usage.sums import LimitState, OrganizationUsage, UsageSums
 from service.store.usage.listing import Place
 from service.web.shapes.bodies import ResponseBody
-from service.web.shapes.fields import Instant, TimeZone
+from service.web.shapes.fields import Instant, Searched, TimeZone
 from service.web.shapes.paging import PageQuery, QueryParameters, read_cursor, write_cursor
 
 Figure = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 UsageFormat = Literal["csv", "jsonl"]
+
+UsageSort = Literal[
+    "name", "-name", "minutes", "-minutes", "cost", "-cost", "calls", "-calls", "blocked", "-blocked",
+    "before", "-before",
+]  # fmt: skip
 
 COLUMNS = (
     "organization_id",
@@ -53,6 +59,29 @@ class UsageExportQuery(PeriodQuery):
     """A period, in a format."""
 
     format: UsageFormat = "csv"
+
+
+Month = Annotated[str, StringConstraints(pattern=r"^(19[7-9]\d|2\d{3})-(0[1-9]|1[0-2])$")]
+
+
+class MonthQuery(QueryParameters):
+    """The page of a month: which one, in which order, and which organizations. `cursor` is how many
+    rows were shown before."""
+
+    month: Month | None = None
+    sort: UsageSort = "-minutes"
+    query: Searched | None = None
+    limit: LimitState | None = None
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}$")] | None = None
+
+    @property
+    def first(self) -> date | None:
+        """The first day of the month."""
+        return None if self.month is None else date.fromisoformat(f"{self.month}-01")
+
+    @property
+    def place(self) -> int:
+        return int(self.cursor or 0)
 
 
 class Sums(ResponseBody):

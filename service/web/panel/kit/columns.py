@@ -16,9 +16,18 @@ class Column:
     arrow: str = ""
 
 
-def column(visit: Visit, name: str, key: str, sort: str, *, wide: bool = False) -> Column:
+def column(
+    visit: Visit,
+    name: str,
+    key: str,
+    sort: str,
+    *,
+    wide: bool = False,
+    largest_first: bool = False,
+) -> Column:
     """A head whose link sorts by its column; a second click turns the order."""
-    turned = f"-{key}" if sort == key else key
+    first, second = (f"-{key}", key) if largest_first else (key, f"-{key}")
+    turned = second if sort == first else first
     address = visit.here(sort=turned, cursor=None)
     if sort == key:
         return Column(name, address, wide, "ascending", "↑")

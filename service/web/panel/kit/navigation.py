@@ -30,6 +30,7 @@ MENU = (
             MenuEntry("organizations", "Organizations", "o"),
             MenuEntry("numbers", "Numbers", "n"),
             MenuEntry("calls", "Calls", "c"),
+            MenuEntry("usage", "Usage", "b"),
         ),
     ),
     MenuGroup(

@@ -12,6 +12,7 @@ from service.admin.organizations.search import OrganizationList
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.relay import RelayCases
 from service.admin.timeline import Timeline
+from service.admin.usage.usage import UsageReports
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
 from service.domain.texts import is_all
@@ -37,6 +38,7 @@ from service.web.panel.organizations.views import (
     access_view,
 )
 from service.web.panel.relay.card import relay_view
+from service.web.panel.usage.views import usage_view
 from service.web.shapes.fields import instant_of
 from service.web.shapes.organizations import (
     OrganizationsQuery,
@@ -93,6 +95,7 @@ class OrganizationPages:
     numbers: PhoneNumbers
     blocked_message: str
     relay: RelayCases
+    usage: UsageReports
 
     def pages(self) -> list[PanelPage]:
         one = "/organizations/{organization_id}"
@@ -177,6 +180,7 @@ class OrganizationPages:
             calls=[RecentCall(call) for call, _ in calls],
             events=[event_view(event, visit) for event in events.found],
             more_events=events.next is not None,
+            usage=usage_view(await self.usage.read_month(organization)),
             relay=relay_view(
                 organization,
                 await self.relay.status_of(organization),

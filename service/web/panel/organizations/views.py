@@ -137,6 +137,10 @@ class OrganizationView:
         return state_badge(self.organization.plan.status) if self.organization.plan else None
 
     @property
+    def time_zone(self) -> str:
+        return self.organization.time_zone or "UTC"
+
+    @property
     def plan_limits(self) -> list[tuple[str, str]]:
         """The limits of the plan, as terms with their values."""
         plan = self.organization.plan
