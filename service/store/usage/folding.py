@@ -14,7 +14,7 @@ from service.store.pool import UNAVAILABLE, Connection, Pool
 EVERY_SECONDS = 5.0
 FOLD_AFTER_SECONDS = 30.0
 """How long a difference waits: replicas learn from it meanwhile whose usage has changed."""
-BATCH = 10_000
+BATCH = 2_000
 REBUILD_SECONDS = 600.0
 
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('callgate.usage', 0))"
