@@ -11,7 +11,7 @@ whose role has no grant on the new tables yet goes on recording calls.
 from alembic import op
 
 revision = "0035"
-down_revision = "0029"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 

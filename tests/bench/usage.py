@@ -1,4 +1,4 @@
-"""How long usage takes at size: folding, the page, a month by client, one organization by day, a rebuild.
+"""How long usage takes at size: the page, a month by client, one organization by day, a rebuild.
 
 python -m tests.bench.usage [--organizations 1000] [--calls 1000000]
 """

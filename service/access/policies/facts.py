@@ -15,6 +15,7 @@ from policies.contract import (
     PlanLimits,
     SubscriptionPlan,
     Trial,
+    UsageFacts,
 )
 from service.access.policies.request import freeze_mapping
 
@@ -33,6 +34,18 @@ def copy_request(given: AccessRequest) -> AccessRequest:
         given.renewal_grace,
         given.purpose,
         given.settings,
+        None if given.usage is None else copy_usage(given.usage),
+    )
+
+
+def copy_usage(given: UsageFacts) -> UsageFacts:
+    return UsageFacts(
+        given.live_calls,
+        given.calls_today,
+        given.seconds,
+        given.cost,
+        given.period_start,
+        given.period_end,
     )
 
 
