@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from service.web.api import idempotency, preconditions
 from service.web.api.examples import example_of
 from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, PREFIX, Operation
-from service.web.shapes.exports import CONTENT_TYPES
+from service.web.shapes.exports import DOWNLOADS
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.problems import Problem
 
@@ -109,10 +109,6 @@ HEADERS = {
 
 Json = dict[str, Any]
 
-DOWNLOADS: Json = {
-    kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in CONTENT_TYPES.values()
-}
-"""The contents of a download, by its `format`."""
 
 IDEMPOTENCY_KEY: Json = {
     "name": idempotency.HEADER,

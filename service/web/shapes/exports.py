@@ -17,6 +17,10 @@ CONTENT_TYPES: Mapping[ExportFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/jsonl; charset=utf-8",
 }
+DOWNLOADS = {
+    kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in CONTENT_TYPES.values()
+}
+"""What a download contains, by its format, for the OpenAPI document."""
 MARK = "\ufeff".encode()
 AT_ONCE = 500
 """Rows that are written in one piece of work."""
