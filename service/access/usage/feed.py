@@ -93,5 +93,5 @@ class UsageFeed:
             del self.known[owner]
             self.memory.states.pop(owner, None)
         for owner in self.memory.calls.keys() - self.directory.entries.keys():
-            for call_id in list(self.memory.calls[owner]):
+            for call_id in list(self.memory.calls[owner].calls):
                 self.memory.drop(call_id, owner)

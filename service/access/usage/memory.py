@@ -5,13 +5,14 @@ decision begins, so that two calls at once are not both the last one that a limi
 one is not told of the later one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from policies.contract import AccessRequest, UsageFacts
+from service.access.usage.local_calls import LocalCall, LocalCalls, UsageEffect
 from service.domain.calls import CallEnd, CallKey, NewCall, plausible_cost, plausible_duration
 from service.domain.organizations import Organization
 from service.domain.usage.periods import Period, billing_period, zone_of
@@ -20,44 +21,6 @@ from service.store.usage.changes import StoredCall, UsageState
 
 MOST_CALLS = 50_000
 """Calls whose effect waits to be read. While PostgreSQL is away, all calls do."""
-
-
-@dataclass(slots=True)
-class LocalCall:
-    """What this replica knows of a call that the last reading may lack.
-
-    `granted` is None while it is being decided. `counted`: the reading had the call, without its end.
-    `version` counts its records; `stored`: the newest one that PostgreSQL has.
-    """
-
-    organization_id: UUID
-    began_at: datetime | None = None
-    granted: bool | None = None
-    ended: bool = False
-    seconds: Decimal = Decimal(0)
-    cost: Decimal = Decimal(0)
-    counted: bool = False
-    version: int = 1
-    stored: int = 0
-
-    @property
-    def is_live(self) -> bool:
-        return self.granted is not False and not self.ended
-
-    @property
-    def has_figures(self) -> bool:
-        return bool(self.seconds or self.cost)
-
-    def is_read(self, row: StoredCall | None, *, stored: bool) -> bool:
-        """Whether a reading that found this row has all of the call. `stored`: it began after the
-        call's last record was written."""
-        if stored:
-            return True
-        if row is None:
-            return False
-        if row.organization_id != self.organization_id or not self.ended:
-            return True
-        return row.ended and (row.has_figures or not self.has_figures)
 
 
 Noted = Mapping[tuple[str, UUID], int | None]
@@ -70,7 +33,7 @@ class UsageMemory:
 
     loaded: bool = False
     states: dict[UUID, UsageState] = field(default_factory=dict)
-    calls: dict[UUID, dict[str, LocalCall]] = field(default_factory=dict)
+    calls: dict[UUID, LocalCalls] = field(default_factory=dict)
     places: dict[tuple[str, UUID], None] = field(default_factory=dict)
     """Every call of `calls`, the oldest first."""
     reported: dict[str, None] = field(default_factory=dict)
@@ -116,25 +79,15 @@ class UsageMemory:
         call_id: str | None,
     ) -> UsageFacts:
         """The last reading with the effect of this replica's calls before `call_id`."""
-        live = set() if state is None else state.live
+        live = frozenset[str]() if state is None else state.live
         today = state is not None and at < state.day.until
         count, calls = len(live), state.calls_today if state is not None and today else 0
-        seconds = Decimal(0) if state is None else state.seconds
-        cost = Decimal(0) if state is None else state.cost
-        for one, call in self.earlier(owner, call_id):
-            count += call.is_live - (one in live)
-            calls += call.granted is not False and not call.counted
-            if call.began_at is not None and call.began_at >= period.since:
-                seconds, cost = seconds + call.seconds, cost + call.cost
-        count -= call_id in live
-        return UsageFacts(count, calls, float(seconds), float(cost), *period)
-
-    def earlier(self, owner: UUID, call_id: str | None) -> Iterator[tuple[str, LocalCall]]:
-        """This replica's calls of an organization that began before one of them; None: all."""
-        for one, call in self.calls.get(owner, {}).items():
-            if one == call_id:
-                return
-            yield one, call
+        found = UsageEffect(count - (call_id in live), calls)
+        if state is not None:
+            found = found._replace(seconds=state.seconds, cost=state.cost)
+        if (local := self.calls.get(owner)) is not None:
+            found = found.plus(local.sum_up(state, period.since, call_id))
+        return UsageFacts(found.live, found.calls, float(found.seconds), float(found.cost), *period)
 
     def begin(self, call_id: str, owner: UUID | None) -> None:
         """A call is about to be decided."""
@@ -143,10 +96,11 @@ class UsageMemory:
 
     def drop(self, call_id: str, owner: UUID | None) -> None:
         """Forget a call: it could not be decided, or a reading has all of it."""
-        if owner is not None and (calls := self.calls.get(owner)) is not None:
-            calls.pop(call_id, None)
+        if owner is not None and (local := self.calls.get(owner)) is not None:
+            local.calls.pop(call_id, None)
+            local.refresh(call_id)
             self.places.pop((call_id, owner), None)
-            if not calls:
+            if not local.calls:
                 del self.calls[owner]
 
     def note_call(self, call: NewCall) -> int:
@@ -157,6 +111,7 @@ class UsageMemory:
         known.granted, known.began_at = not call.blocked, call.started_at
         if call.ended_at is not None:
             self.add_end(call.vapi_call_id, known, call.duration_seconds, call.cost)
+        self.calls[call.organization_id].refresh(call.vapi_call_id)
         known.version += 1
         return known.version
 
@@ -165,7 +120,7 @@ class UsageMemory:
         if end.organization_id is None:
             return 0
         call_id, owner = end.vapi_call_id, end.organization_id
-        known = self.calls.get(owner, {}).get(call_id)
+        known = self.find(call_id, owner)
         if known is None:
             known = self.find_or_add(call_id, owner)
             known.counted = True
@@ -174,16 +129,18 @@ class UsageMemory:
         age = now - (known.began_at or now)
         seconds = plausible_duration(end.duration_seconds, age)
         self.add_end(call_id, known, seconds, plausible_cost(end.cost, seconds, age))
+        self.calls[owner].refresh(call_id)
         known.version += 1
         return known.version
 
     def note_stored(self, key: CallKey, version: int, *, granted: bool | None = None) -> None:
         """PostgreSQL has a record of a call; `granted`: by the decision that stands."""
         call_id, owner = key
-        known = None if owner is None else self.calls.get(owner, {}).get(call_id)
-        if known is not None:
+        known = self.find(call_id, owner)
+        if known is not None and owner is not None:
             known.stored = max(known.stored, version)
             known.granted = known.granted if granted is None else granted
+            self.calls[owner].refresh(call_id)
 
     def put(
         self,
@@ -195,7 +152,7 @@ class UsageMemory:
         them that have a row."""
         self.states.update(states)
         for (call_id, owner), version in noted.items():
-            known = self.calls.get(owner, {}).get(call_id)
+            known = self.find(call_id, owner)
             if known is None:
                 continue
             row = found.get(call_id)
@@ -203,24 +160,32 @@ class UsageMemory:
                 self.drop(call_id, owner)
             else:
                 known.counted = row is not None
+                self.calls[owner].refresh(call_id)
 
     def noted(self, owners: Iterable[UUID]) -> Noted:
         """This replica's calls of these organizations whose effect is not read yet."""
         return {
             (call_id, owner): call.version if call.stored == call.version else None
             for owner in owners
-            for call_id, call in self.calls.get(owner, {}).items()
+            if owner in self.calls
+            for call_id, call in self.calls[owner].calls.items()
         }
 
+    def find(self, call_id: str, owner: UUID | None) -> LocalCall | None:
+        local = None if owner is None else self.calls.get(owner)
+        return None if local is None else local.calls.get(call_id)
+
     def find_or_add(self, call_id: str, owner: UUID) -> LocalCall:
-        calls = self.calls.setdefault(owner, {})
-        if call_id not in calls:
+        local = self.calls.setdefault(owner, LocalCalls())
+        if call_id not in local.calls:
             state = self.states.get(owner)
-            calls[call_id] = LocalCall(owner, counted=state is not None and call_id in state.live)
+            counted = state is not None and call_id in state.live
+            local.calls[call_id] = LocalCall(owner, counted=counted)
+            local.refresh(call_id)
             self.places[call_id, owner] = None
             if len(self.places) > MOST_CALLS:
                 self.drop(*next(iter(self.places)))
-        return calls[call_id]
+        return local.calls[call_id]
 
     def add_end(
         self, call_id: str, known: LocalCall, seconds: float | None, cost: Decimal | None
