@@ -44,7 +44,7 @@ STATEMENTS = (
     """,
     """
     CREATE INDEX calls_began_idx
-        ON callgate.calls ((coalesce(started_at, created_at)), organization_id)
+        ON callgate.calls (organization_id, (coalesce(started_at, created_at)))
     """,
     f"""
     CREATE TABLE callgate.usage_hours (

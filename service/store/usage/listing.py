@@ -19,6 +19,7 @@ Place = tuple[Decimal, int, UUID]
 """The seconds, the calls and the id of the last organization of a page."""
 
 # Pieces of each kind as three arrays: the time zone, since and until. NULL as zone: every organization.
+# Single calls are read of organizations that have some in that hour.
 LIST = """
 WITH parts AS (
     SELECT p.zone, u.organization_id, u.calls, u.blocked_calls, u.seconds, u.cost
@@ -33,9 +34,19 @@ WITH parts AS (
     FROM unnest($7::text[], $8::timestamptz[], $9::timestamptz[]) AS p (zone, since, until)
     JOIN callgate.usage_deltas u ON u.hour >= p.since AND u.hour < p.until
     UNION ALL
-    SELECT p.zone, u.organization_id, u.calls, u.blocked_calls, u.seconds, u.cost
+    SELECT p.zone, w.organization_id, s.calls, s.blocked_calls, s.seconds, s.cost
     FROM unnest($10::text[], $11::timestamptz[], $12::timestamptz[]) AS p (zone, since, until)
-    JOIN callgate.call_usage u ON u.began_at >= p.since AND u.began_at < p.until),
+    CROSS JOIN LATERAL (
+        SELECT organization_id FROM callgate.usage_hours
+        WHERE hour >= date_trunc('hour', p.since, 'UTC') AND hour < p.until
+        UNION SELECT organization_id FROM callgate.usage_deltas
+        WHERE hour >= date_trunc('hour', p.since, 'UTC') AND hour < p.until) AS w
+    CROSS JOIN LATERAL (
+        SELECT sum(calls) AS calls, sum(blocked_calls) AS blocked_calls, sum(seconds) AS seconds,
+            sum(cost) AS cost
+        FROM callgate.call_usage u WHERE u.organization_id = w.organization_id
+            AND u.began_at >= p.since AND u.began_at < p.until) AS s
+    WHERE s.calls IS NOT NULL),
 summed AS (
     SELECT p.organization_id, sum(p.calls)::bigint AS calls,
         sum(p.blocked_calls)::bigint AS blocked_calls, sum(p.seconds) AS seconds, sum(p.cost) AS cost

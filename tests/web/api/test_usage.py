@@ -84,21 +84,30 @@ async def test_days_and_months_are_those_of_the_time_zone(api: ApiClient, folded
     assert await seconds("europe/berlin", "month") == {"2025-12-31T23:00:00Z": 70.0}
 
 
-async def test_the_end_is_not_part_of_a_period(api: ApiClient) -> None:
+@pytest.mark.parametrize("folded", [False, True])
+async def test_the_end_is_not_part_of_a_period(api: ApiClient, folded: bool) -> None:
     acme = await api.organization("Acme")
+    other = await api.organization("Other")
+    await call(api, other, instant("2026-03-10T12:59:59Z"), 1.0)
     for minute in ("11:59:59", "12:00:00", "12:34:56", "13:00:00"):
         await call(api, acme, instant(f"2026-03-10T{minute}Z"), 1.0)
+    if folded:
+        await UsageFolding(api.service.pool, after=0.0).fold()
     for since, until, calls in [
         ("12:00:00", "13:00:00", 2),
         ("11:59:59", "12:00:00", 1),
         ("12:00:01", "12:34:56", 0),
         ("12:00:01", "12:34:57", 1),
+        ("11:59:00", "12:01:00", 2),
         ("11:00:00", "13:00:01", 4),
     ]:
         query = f"from=2026-03-10T{since}Z&to=2026-03-10T{until}Z"
         assert (await api.get(f"/organizations/{acme['id']}/usage?{query}"))["calls"] == calls
-        (item,) = (await api.get(f"/usage?{query}"))["items"]
-        assert item["calls"] == calls
+        items = (await api.get(f"/usage?{query}"))["items"]
+        assert {item["name"]: item["calls"] for item in items} == {
+            "Acme": calls,
+            "Other": int(since < "12:59:59" < until),
+        }
 
 
 async def test_a_period_without_an_end_or_a_beginning(api: ApiClient) -> None:
