@@ -5,7 +5,8 @@ here. A background loop folds them into hours and days (both in UTC). Nothing ha
 retention of calls does not shrink usage. The trigger runs with its owner's rights, so that a replica
 whose role has no grant on the new tables yet goes on recording calls.
 
-`xid` tells readers which differences were committed since they last read.
+Calls that are there already are summed up by the next revision, beside the writers. `xid` tells
+readers which differences were committed since they last read.
 """
 
 from alembic import op
@@ -41,10 +42,6 @@ STATEMENTS = (
         1 AS calls, c.blocked::integer AS blocked_calls,
         callgate.counted(c.duration_seconds::numeric) AS seconds, callgate.counted(c.cost) AS cost
     FROM callgate.calls c WHERE c.organization_id IS NOT NULL
-    """,
-    """
-    CREATE INDEX calls_began_idx
-        ON callgate.calls (organization_id, (coalesce(started_at, created_at)))
     """,
     f"""
     CREATE TABLE callgate.usage_hours (
@@ -116,19 +113,6 @@ STATEMENTS = (
                 NEW.status, NEW.ended_at))
         EXECUTE FUNCTION callgate.record_usage()
     """,
-    # The trigger's lock on calls keeps them from changing until this is committed.
-    """
-    INSERT INTO callgate.usage_hours
-    SELECT organization_id, date_trunc('hour', began_at, 'UTC') AS hour, sum(calls),
-        sum(blocked_calls), sum(seconds), sum(cost)
-    FROM callgate.call_usage GROUP BY 1, 2
-    """,
-    """
-    INSERT INTO callgate.usage_days
-    SELECT organization_id, date_trunc('day', hour, 'UTC') AS day, sum(calls), sum(blocked_calls),
-        sum(seconds), sum(cost)
-    FROM callgate.usage_hours GROUP BY 1, 2
-    """,
 )
 
 UNDO = (
@@ -138,7 +122,6 @@ UNDO = (
     "DROP TABLE callgate.usage_deltas",
     "DROP TABLE callgate.usage_days",
     "DROP TABLE callgate.usage_hours",
-    "DROP INDEX callgate.calls_began_idx",
     "DROP VIEW callgate.call_usage",
     "DROP FUNCTION callgate.counted(numeric)",
     "ALTER TABLE callgate.retention DROP COLUMN calls_deleted_before",

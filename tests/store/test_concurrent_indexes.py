@@ -22,7 +22,13 @@ INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 
 @pytest.mark.parametrize(
     ("before", "index"),
-    [("0014", "0014b"), ("0022", "0022b"), ("0025", "0025b"), ("0028", "0028b")],
+    [
+        ("0014", "0014b"),
+        ("0022", "0022b"),
+        ("0025", "0025b"),
+        ("0028", "0028b"),
+        ("0035", "0035b"),
+    ],
 )
 async def test_calls_are_recorded_while_an_index_waits_for_an_open_transaction(
     dsn: str, pool: Pool, before: str, index: str
