@@ -155,8 +155,7 @@ class AccessGate:
         True if the decision is this message's.
         """
         key = call_id, registration.organization.id if registration else None
-        under_way = self.deciding.get(key)
-        if under_way is not None:
+        if (under_way := self.deciding.get(key)) is not None:
             known = await asyncio.shield(under_way)
             await self.handle_later(call_id, known, message, registration)
             return known, False

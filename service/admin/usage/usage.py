@@ -35,14 +35,7 @@ from service.store.clock import get_now
 from service.store.pool import Pool
 from service.store.usage import folding, limits
 from service.store.usage.folding import Rebuilt
-from service.store.usage.listing import (
-    EVERY_ZONE,
-    Periods,
-    Place,
-    list_days,
-    list_usage,
-    list_zones,
-)
+from service.store.usage.listing import Place, list_days, list_local, list_usage
 from service.store.usage.sums import count_live, sum_periods
 
 WHOLE = uuid5(NAMESPACE_URL, "urn:callgate:usage")
@@ -130,19 +123,16 @@ class UsageReports:
         self, period: Period, *, after: Place | None = None, limit: int | None = None
     ) -> list[OrganizationUsage]:
         """All organizations in one period, largest first; without `limit`, all of them."""
-        return await list_usage(self.pool, {EVERY_ZONE: period}, after=after, limit=limit)
+        return await list_usage(self.pool, period, after=after, limit=limit)
 
     async def read_clients(self, month: date) -> list[ClientUsage]:
         """All organizations in a month, of which `month` is a day, with the month before beside it."""
-        middle, zones = noon(month.replace(day=15)), await list_zones(self.pool)
-        this: Periods = {name: month_of(middle, zone_of(name)) for name in zones}
-        last: Periods = {name: month_of(middle, zone_of(name), months=-1) for name in zones}
-        before = {one.organization_id: one for one in await list_usage(self.pool, last)}
+        this = await self.list_month(month, months=0)
+        before = await self.list_month(month, months=-1)
         states = {one.organization_id: one.state for one in await self.list_limits()}
-        found = {one.organization_id: one for one in await list_usage(self.pool, this)}
-        # A deleted organization is listed only in months in which it has usage.
+        # A deleted organization is listed in the months in which it has usage, and in the next one.
         for owner, one in before.items():
-            found.setdefault(owner, replace(one, period=this["UTC"], sums=NOTHING))
+            this.setdefault(owner, replace(one, sums=NOTHING))
         return [
             ClientUsage(
                 one,
@@ -150,8 +140,22 @@ class UsageReports:
                 states.get(owner),
                 one.exists,
             )
-            for owner, one in found.items()
+            for owner, one in this.items()
         ]
+
+    async def list_month(self, month: date, *, months: int) -> dict[UUID, OrganizationUsage]:
+        """All organizations in a month of their own time zones; deleted ones in UTC."""
+        middle, zones = noon(month.replace(day=15)), await list_local(self.pool)
+        found = await list_usage(self.pool, month_of(middle, zone_of(None), months=months))
+        usage = {one.organization_id: one for one in found}
+        wanted = [
+            (owner, month_of(middle, zone_of(zone), months=months))
+            for owner, zone in zones.items()
+            if owner in usage
+        ]
+        for (owner, period), sums in zip(wanted, await sum_periods(self.pool, wanted), strict=True):
+            usage[owner] = replace(usage[owner], period=period, sums=sums)
+        return usage
 
     async def list_days(self, month: date) -> list[tuple[datetime, UsageSums]]:
         """All organizations together, for each day of a month in UTC."""

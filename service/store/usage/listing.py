@@ -1,13 +1,10 @@
 """Usage of all organizations in a period, largest first.
 
-Each time zone has its own period, so that a month is the month of the organization. Organizations that
-were deleted are listed while they have usage, with their last name, as of UTC.
+Organizations that were deleted are listed while they have usage, with their last name.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from service.domain.usage.periods import Period, split
@@ -18,24 +15,24 @@ from service.store.usage.sums import count_live, sums_of
 Place = tuple[Decimal, int, UUID]
 """The seconds, the calls and the id of the last organization of a page."""
 
-# Pieces of each kind as three arrays: the time zone, since and until. NULL as zone: every organization.
-# Single calls are read of organizations that have some in that hour.
+# Pieces of each kind as two arrays, since and until. Single calls are read of the organizations that
+# have some in that hour.
 LIST = """
 WITH parts AS (
-    SELECT p.zone, u.organization_id, u.calls, u.blocked_calls, u.seconds, u.cost
-    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS p (zone, since, until)
+    SELECT u.organization_id, u.calls, u.blocked_calls, u.seconds, u.cost
+    FROM unnest($1::timestamptz[], $2::timestamptz[]) AS p (since, until)
     JOIN callgate.usage_days u ON u.day >= p.since AND u.day < p.until
     UNION ALL
-    SELECT p.zone, u.organization_id, u.calls, u.blocked_calls, u.seconds, u.cost
-    FROM unnest($4::text[], $5::timestamptz[], $6::timestamptz[]) AS p (zone, since, until)
+    SELECT u.organization_id, u.calls, u.blocked_calls, u.seconds, u.cost
+    FROM unnest($3::timestamptz[], $4::timestamptz[]) AS p (since, until)
     JOIN callgate.usage_hours u ON u.hour >= p.since AND u.hour < p.until
     UNION ALL
-    SELECT p.zone, u.organization_id, u.calls, u.blocked_calls, u.seconds, u.cost
-    FROM unnest($7::text[], $8::timestamptz[], $9::timestamptz[]) AS p (zone, since, until)
+    SELECT u.organization_id, u.calls, u.blocked_calls, u.seconds, u.cost
+    FROM unnest($5::timestamptz[], $6::timestamptz[]) AS p (since, until)
     JOIN callgate.usage_deltas u ON u.hour >= p.since AND u.hour < p.until
     UNION ALL
-    SELECT p.zone, w.organization_id, s.calls, s.blocked_calls, s.seconds, s.cost
-    FROM unnest($10::text[], $11::timestamptz[], $12::timestamptz[]) AS p (zone, since, until)
+    SELECT w.organization_id, s.calls, s.blocked_calls, s.seconds, s.cost
+    FROM unnest($7::timestamptz[], $8::timestamptz[]) AS p (since, until)
     CROSS JOIN LATERAL (
         SELECT organization_id FROM callgate.usage_hours
         WHERE hour >= date_trunc('hour', p.since, 'UTC') AND hour < p.until
@@ -50,25 +47,23 @@ WITH parts AS (
 summed AS (
     SELECT p.organization_id, sum(p.calls)::bigint AS calls,
         sum(p.blocked_calls)::bigint AS blocked_calls, sum(p.seconds) AS seconds, sum(p.cost) AS cost
-    FROM parts p LEFT JOIN callgate.organizations o ON o.id = p.organization_id
-    WHERE p.zone IS NULL OR p.zone = coalesce(o.time_zone, 'UTC')
-    GROUP BY p.organization_id),
+    FROM parts p GROUP BY p.organization_id),
 listed AS (
     SELECT coalesce(o.id, s.organization_id) AS organization_id, o.name, o.external_id,
-        coalesce(o.time_zone, 'UTC') AS time_zone, coalesce(s.calls, 0) AS calls,
+        coalesce(s.calls, 0) AS calls,
         coalesce(s.blocked_calls, 0) AS blocked_calls, coalesce(s.seconds, 0) AS seconds,
         coalesce(s.cost, 0) AS cost
     FROM callgate.organizations o FULL JOIN summed s ON s.organization_id = o.id)
-SELECT l.organization_id, l.name IS NOT NULL AS exists, l.external_id, l.time_zone, l.calls,
+SELECT l.organization_id, l.name IS NOT NULL AS exists, l.external_id, l.calls,
     l.blocked_calls, l.seconds, l.cost,
     coalesce(l.name, (SELECT a.before ->> 'name' FROM callgate.audit a
         WHERE a.object_type = 'organization' AND a.object_id = l.organization_id::text
             AND a.before ? 'name' ORDER BY a.id DESC LIMIT 1)) AS name
 FROM listed l
 WHERE (l.name IS NOT NULL OR l.calls <> 0 OR l.seconds <> 0)
-    AND ($13::numeric IS NULL
-        OR (l.seconds, l.calls, l.organization_id) < ($13::numeric, $14::bigint, $15::uuid))
-ORDER BY l.seconds DESC, l.calls DESC, l.organization_id DESC LIMIT $16
+    AND ($9::numeric IS NULL
+        OR (l.seconds, l.calls, l.organization_id) < ($9::numeric, $10::bigint, $11::uuid))
+ORDER BY l.seconds DESC, l.calls DESC, l.organization_id DESC LIMIT $12
 """
 
 DAYS = """
@@ -83,49 +78,32 @@ FROM (
 GROUP BY day
 """
 
-ZONES = "SELECT DISTINCT coalesce(time_zone, 'UTC') FROM callgate.organizations"
-
-EVERY_ZONE = None
-Periods = Mapping[str | None, Period]
-"""The period of each time zone, or of `EVERY_ZONE`."""
+LOCAL = "SELECT id, time_zone FROM callgate.organizations WHERE time_zone <> 'UTC'"
 
 
-async def list_zones(pool: Pool) -> set[str]:
-    """The time zones of organizations; UTC is always among them."""
-    return {"UTC", *(row[0] for row in await pool.fetch(ZONES))}
+async def list_local(pool: Pool) -> dict[UUID, str]:
+    """The time zones of organizations that have another one than UTC."""
+    return {row["id"]: row["time_zone"] for row in await pool.fetch(LOCAL)}
 
 
 async def list_usage(
-    pool: Pool,
-    periods: Periods,
-    *,
-    after: Place | None = None,
-    limit: int | None = None,
+    pool: Pool, period: Period, *, after: Place | None = None, limit: int | None = None
 ) -> list[OrganizationUsage]:
-    """The usage of all organizations, each in the period of its time zone, or of `EVERY_ZONE`.
-
-    `periods` has one of UTC unless it has one of `EVERY_ZONE`.
-    """
-    default = periods.get(EVERY_ZONE) or periods["UTC"]
-    kinds: list[list[Any]] = [[] for _ in range(12)]
-    for zone, period in periods.items():
-        pieces = split(period)
-        whole = () if pieces.whole is None else (pieces.whole,)
-        for kind, parts in enumerate((pieces.days, pieces.hours, whole, pieces.calls)):
-            for piece in parts:
-                for array, value in zip(
-                    kinds[3 * kind : 3 * kind + 3], (zone, *piece), strict=True
-                ):
-                    array.append(value)
+    """The usage of all organizations in a period."""
+    pieces = split(period)
+    whole = () if pieces.whole is None else (pieces.whole,)
+    arrays: list[list[datetime]] = []
+    for kind in (pieces.days, pieces.hours, whole, pieces.calls):
+        arrays += [one.since for one in kind], [one.until for one in kind]
     async with pool.acquire() as connection:
-        rows = await connection.fetch(LIST, *kinds, *(after or (None, None, None)), limit)
+        rows = await connection.fetch(LIST, *arrays, *(after or (None, None, None)), limit)
         live = await count_live(connection)
     return [
         OrganizationUsage(
             row["organization_id"],
             row["name"],
             row["external_id"],
-            periods.get(row["time_zone"]) or default,
+            period,
             sums_of(row),
             live.get(row["organization_id"], 0),
             row["exists"],
