@@ -82,7 +82,9 @@ folded AS (
 hours AS (
     INSERT INTO callgate.usage_hours AS u SELECT * FROM counted
     ON CONFLICT ON CONSTRAINT usage_hours_pkey DO UPDATE SET calls = excluded.calls,
-        blocked_calls = excluded.blocked_calls, seconds = excluded.seconds, cost = excluded.cost),
+        blocked_calls = excluded.blocked_calls, seconds = excluded.seconds, cost = excluded.cost
+    WHERE (u.calls, u.blocked_calls, u.seconds, u.cost)
+        <> (excluded.calls, excluded.blocked_calls, excluded.seconds, excluded.cost)),
 hours_gone AS (
     DELETE FROM callgate.usage_hours u WHERE ($1::timestamptz IS NULL OR u.hour >= $1)
         AND NOT EXISTS (SELECT FROM counted c
@@ -90,7 +92,9 @@ hours_gone AS (
 days AS (
     INSERT INTO callgate.usage_days AS u SELECT * FROM by_day
     ON CONFLICT ON CONSTRAINT usage_days_pkey DO UPDATE SET calls = excluded.calls,
-        blocked_calls = excluded.blocked_calls, seconds = excluded.seconds, cost = excluded.cost),
+        blocked_calls = excluded.blocked_calls, seconds = excluded.seconds, cost = excluded.cost
+    WHERE (u.calls, u.blocked_calls, u.seconds, u.cost)
+        <> (excluded.calls, excluded.blocked_calls, excluded.seconds, excluded.cost)),
 days_gone AS (
     DELETE FROM callgate.usage_days u WHERE ($1::timestamptz IS NULL OR u.day >= $1)
         AND NOT EXISTS (SELECT FROM by_day c

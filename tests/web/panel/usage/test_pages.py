@@ -176,3 +176,16 @@ async def test_the_page_of_an_organization_shows_its_usage_and_limits(callgate: 
         assert "0 of 2 (0%)" in shown.text
         assert "7.0 last month" in shown.text
         assert "Minutes per day (Asia/Kolkata)" in shown.text
+
+
+async def test_the_month_is_that_of_the_organization(callgate: Replica) -> None:
+    """On the last evening of the month before, in UTC, the month has begun in Auckland."""
+    evening = MIDDLE.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    for name, zone in (("Here", None), ("There", "Pacific/Auckland")):
+        owner = await callgate.add_organization(name, time_zone=zone)
+        await use(callgate, owner, 5, at=evening)
+    async with visiting(callgate) as ada:
+        shown = await ok(ada, "/usage.csv?sort=name")
+        rows = list(csv.DictReader(io.StringIO(shown.body.removeprefix("\ufeff"))))
+        assert [row["seconds"] for row in rows] == ["0", "300"]
+        assert [row["month_before_seconds"] for row in rows] == ["300", "0"]
