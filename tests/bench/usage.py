@@ -102,7 +102,7 @@ async def run(dsn: str, organizations: int, calls: int) -> None:
     await measure("this month by client (GET /usage)", lambda: reports.page(this, limit=51))
     await measure("last month by client", lambda: reports.page(before, limit=51))
     await measure(
-        "all clients with last month (the page)", lambda: reports.read_clients(now.date())
+        "all clients with last month (the page)", lambda: reports.read_clients(now.date(), {})
     )
     await measure("all clients together by day (the page)", lambda: reports.list_days(now.date()))
     await measure("one organization by day, UTC", lambda: reports.read(owner, before, "day", utc))

@@ -1,10 +1,13 @@
 """The conditions that plans' limits are nearly or fully used."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from service.admin.usage.usage import UsageReports
 from service.domain.conditions import Condition, condition
+from service.domain.usage.sums import LimitState
 from service.domain.wording.labels import format_count
 
 REUSED_SECONDS = 10.0
@@ -17,21 +20,23 @@ class LimitConditions:
 
     usage: UsageReports
     reused_seconds: float = REUSED_SECONDS
-    last: list[Condition] = field(default_factory=list)
+    states: Mapping[UUID, LimitState] = field(default_factory=dict)
     read_at: float = float("-inf")
 
     async def read(self) -> list[Condition]:
         """Both conditions as of the last seconds; none without such organizations."""
+        states = list((await self.read_states()).values())
+        found = []
+        for state in ("reached", "near"):
+            if count := states.count(state):
+                organizations = format_count(count, "organization", "organizations")
+                found.append(condition(f"plan_limit_{state}", organizations=organizations))
+        return found
+
+    async def read_states(self) -> Mapping[UUID, LimitState]:
+        """The organizations that are counted, with how far their limits are used."""
         if time.monotonic() - self.read_at > self.reused_seconds:
-            states = [one.state for one in await self.usage.list_limits()]
-            counts = {state: states.count(state) for state in ("reached", "near")}
-            self.last = [
-                condition(
-                    f"plan_limit_{state}",
-                    organizations=format_count(count, "organization", "organizations"),
-                )
-                for state, count in counts.items()
-                if count
-            ]
+            reports = await self.usage.list_limits()
+            self.states = {one.organization_id: one.state for one in reports if one.state}
             self.read_at = time.monotonic()
-        return self.last
+        return self.states

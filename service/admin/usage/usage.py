@@ -1,6 +1,6 @@
 """Reads usage: of one organization by day or month, of all, and how far limits of plans are used."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -125,11 +125,15 @@ class UsageReports:
         """All organizations in one period, largest first; without `limit`, all of them."""
         return await list_usage(self.pool, period, after=after, limit=limit)
 
-    async def read_clients(self, month: date) -> list[ClientUsage]:
-        """All organizations in a month, of which `month` is a day, with the month before beside it."""
+    async def read_clients(
+        self, month: date, states: Mapping[UUID, LimitState]
+    ) -> list[ClientUsage]:
+        """All organizations in a month, of which `month` is a day, with the month before beside it.
+
+        `states` are how far limits are used.
+        """
         this = await self.list_month(month, months=0)
         before = await self.list_month(month, months=-1)
-        states = {one.organization_id: one.state for one in await self.list_limits()}
         # A deleted organization is listed in the months in which it has usage, and in the next one.
         for owner, one in before.items():
             this.setdefault(owner, replace(one, sums=NOTHING))

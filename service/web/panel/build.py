@@ -124,7 +124,7 @@ def call_pages(cases: UseCases) -> Iterable[PageGroup]:
     """The overview, the calls, and their live feed."""
     yield OverviewPages(cases.overview)
     yield CallPages(cases.core.pool, cases.call_stories, cases.call_feed)
-    yield UsagePages(cases.usage)
+    yield UsagePages(cases.usage, cases.conditions.stored.limits)
     yield CallFeedPages(cases.call_feed, cases.sessions)
 
 

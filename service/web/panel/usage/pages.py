@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from service.admin.usage.limits import LimitConditions
 from service.admin.usage.usage import ClientUsage, UsageReports
 from service.domain.errors import InvalidError
 from service.web.panel.kit.choices import filter_of
@@ -50,6 +51,7 @@ class UsagePages:
     """Read requests, call the use cases, render; every role may see it."""
 
     usage: UsageReports
+    limits: LimitConditions
 
     def pages(self) -> list[PanelPage]:
         return [
@@ -62,7 +64,7 @@ class UsagePages:
         filters = read_filters(visit, MonthQuery)
         asked, query = filters.asked, filters.query
         month = await self.month_of(query)
-        clients = await self.usage.read_clients(month)
+        clients = await self.clients_of(month)
         chosen = choose(clients, query)
         this, last = totals(chosen)
         days = await self.usage.list_days(month)
@@ -105,10 +107,15 @@ class UsagePages:
         except FormError as exc:
             raise InvalidError(f"The address has invalid filters: {exc}") from None
         month = await self.month_of(query)
-        clients = choose(await self.usage.read_clients(month), query)
+        clients = choose(await self.clients_of(month), query)
         rows = (cells(one, month) for one in clients)
         export = Export(f"usage-{month:%Y-%m}", "csv", COLUMNS, rows, marked=True)
         return await export.send(visit.request)
+
+    async def clients_of(self, month: date) -> list[ClientUsage]:
+        """All clients. How far limits are used is as of the last reading of the conditions, so that
+        these lead to as many rows as they count."""
+        return await self.usage.read_clients(month, await self.limits.read_states())
 
     async def month_of(self, query: MonthQuery) -> date:
         """The first day of the month in the address, else of this month in UTC."""
