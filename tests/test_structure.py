@@ -48,10 +48,7 @@ imports           .       x      x      x    x      x
 doctor            .       x      x      .    x      x
 coverage          x       x      x      x    .      .
 """
-"""Which noun has a file or a folder of its name in which row, at any depth (`people/tokens.py`).
-
-Most cells of `relay` come with its features.
-"""
+"""Which noun has a file or a folder of its name in which row, at any depth (`people/tokens.py`)."""
 
 BESIDE = {
     "domain": {

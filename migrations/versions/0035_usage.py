@@ -12,7 +12,7 @@ readers which differences were committed since they last read.
 from alembic import op
 
 revision = "0035"
-down_revision = "0032"
+down_revision = "0034c"
 branch_labels = None
 depends_on = None
 

@@ -10,7 +10,7 @@ from tests.support.calls import AT, new_call, record
 
 
 async def test_calls_before_and_during_an_upgrade_count_once(dsn: str, pool: Pool) -> None:
-    await downgrade(dsn, "0032")
+    await downgrade(dsn, "0034c")
     owners = [uuid4(), uuid4()]
     for place, step in enumerate(("0035", "0035b")):
         for number, owner in enumerate(owners):
