@@ -21,8 +21,9 @@ from asyncpg.connection import LoggedQuery
 from service.admin.conditions import ConditionWatch, StoredConditions
 from service.admin.overview import Overview
 from service.store.calls import feed
-from service.store.calls import search as call_list
-from service.store.calls.search import CallFilter
+from service.store.calls.listing import search as call_list
+from service.store.calls.listing.filters import CallFilter
+from service.store.calls.listing.rows import find_names
 from service.store.clock import get_now
 from service.store.pool import Pool, create_pool
 from service.store.postgres.server import EmbeddedPostgres
@@ -126,7 +127,7 @@ async def run(dsn: str, organizations: int, calls: int) -> None:
         async def read() -> object:
             found = await call_list.find_page(current, wanted, search=search, limit=50)  # type: ignore[arg-type]
             ids: list[UUID] = [call.id for call in found.calls]
-            return await call_list.find_names(current, ids)  # type: ignore[arg-type]
+            return await find_names(current, ids)  # type: ignore[arg-type]
 
         return read
 

@@ -9,8 +9,9 @@ from service.admin.errors import CallNotFoundError
 from service.domain.call_events import CallStep
 from service.domain.calls import Call
 from service.domain.relay.messages import CallRelay
-from service.store.calls import events, search
-from service.store.calls.search import CallNames
+from service.store.calls import events
+from service.store.calls.listing import rows, search
+from service.store.calls.listing.rows import CallNames
 from service.store.pool import Pool
 from service.vapi.hooks import FAILED_REQUESTS
 
@@ -83,7 +84,7 @@ class CallStories:
         call = await search.find(self.pool, call_id)
         if call is None:
             raise CallNotFoundError
-        names = await search.find_names(self.pool, [call.id])
+        names = await rows.find_names(self.pool, [call.id])
         noted = await events.list_steps(self.pool, call.vapi_call_id, MOST_STEPS)
         steps = sorted([*noted, *own_steps(call)], key=lambda step: place_of(step, call))
         relayed = await find_relayed(self.pool, [call])

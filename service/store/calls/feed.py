@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.domain.calls import Call
-from service.store.calls.search import COLUMNS, CallNames, call_of, find_names
+from service.store.calls.listing.rows import COLUMNS, CallNames, call_of, find_names
 from service.store.pool import Pool
 
 # Newest first, so that the limit drops the oldest; answered from the index alone.

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.store.calls.decisions import DECIDED_BY
-from service.store.calls.search import IS_LIVE
+from service.store.calls.listing.statements import IS_LIVE
 from service.store.pool import Pool
 
 PASSED_BY_HOUR = """

@@ -10,7 +10,7 @@ from service.admin.calls.relayed import find_relayed
 from service.admin.calls.story import CallStories
 from service.admin.errors import CallNotFoundError
 from service.domain.calls import Call
-from service.store.calls import search as call_list
+from service.store.calls.listing import search as call_list
 from service.store.pool import Pool
 from service.web.api.operations import ApiRequest, Operation
 from service.web.shapes import calls as shapes

@@ -8,7 +8,7 @@ from pydantic import PlainSerializer
 
 from service.domain.calls import Call as StoredCall
 from service.domain.relay.messages import CallRelay as RelayedCall
-from service.store.calls.search import CallFilter
+from service.store.calls.listing.filters import CallFilter
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.decisions import Decision, decision_values
 from service.web.shapes.fields import Id, Instant, Searched, SearchedId, Truth

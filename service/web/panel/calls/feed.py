@@ -11,7 +11,7 @@ from aiohttp_sse import EventSourceResponse, sse_response
 
 from service.admin.calls.feed import CallFeed, FeedItem, FeedListener
 from service.domain.people import Session
-from service.store.calls.search import CallFilter
+from service.store.calls.listing.filters import CallFilter
 from service.store.pool import UNAVAILABLE
 from service.web.panel.calls.views import call_row
 from service.web.panel.kit.pages import PanelPage

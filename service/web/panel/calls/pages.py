@@ -11,9 +11,9 @@ from service.admin.calls.story import CallStories
 from service.domain.calls import HangupState
 from service.domain.decisions import DEFAULT
 from service.domain.wording.labels import label_slug
-from service.store.calls import search
 from service.store.calls.feed import CallSummary
-from service.store.calls.search import CallNames
+from service.store.calls.listing import search
+from service.store.calls.listing.rows import CallNames, find_names
 from service.store.pool import Pool
 from service.web.panel.calls.views import call_row, call_view
 from service.web.panel.kit.choices import ACCESS_REASONS, Filter, filter_of, labelled
@@ -80,7 +80,7 @@ class CallPages:
                 filtered=any(asked[name] for name in (*FILTERS, "since", "until")),
                 most=search.MOST_LOOKED_AT,
             )
-        names = await search.find_names(self.pool, [call.id for call in found.calls])
+        names = await find_names(self.pool, [call.id for call in found.calls])
         rows = [
             call_row(CallSummary(call, names.get(call.id, CallNames()))) for call in found.calls
         ]

@@ -11,7 +11,7 @@ from service.domain.relay.messages import CallRelay
 from service.domain.wording.calls import describe_call, describe_call_step, describe_end
 from service.domain.wording.labels import Tone, format_seconds, label_slug
 from service.store.calls.feed import CallSummary
-from service.store.calls.search import CallNames
+from service.store.calls.listing.rows import CallNames
 from service.web.panel.kit.badges import Badge, outcome_badge, state_badge
 from service.web.panel.kit.links import NONE, TextLink
 from service.web.panel.kit.traces import TraceStep, trace_steps

@@ -17,7 +17,7 @@ from service.domain.decisions import Decision
 from service.domain.organizations import Organization
 from service.domain.texts import is_all
 from service.domain.wording.blocked_messages import format_blocked_message
-from service.store.calls import search
+from service.store.calls.listing import search
 from service.store.organizations.search import MOST_COUNTED
 from service.store.organizations.timeline import Place
 from service.store.phone_numbers.search import PhoneNumberFilter

@@ -3,8 +3,8 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from service.store.calls import search
-from service.store.calls.search import CallFilter
+from service.store.calls.listing import search
+from service.store.calls.listing.filters import CallFilter
 from service.store.pool import Pool
 from tests.support.calls import AT, new_call, record
 

@@ -1,0 +1,1 @@
+"""Reading lists of calls, and calls as lists show them."""

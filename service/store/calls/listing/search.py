@@ -1,0 +1,119 @@
+"""Reads `callgate.calls` for the API and the panel: pages of lists, single calls, counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.domain.calls import Call
+from service.store.calls.listing.filters import CallFilter
+from service.store.calls.listing.rows import COLUMNS, call_of
+from service.store.calls.listing.search_terms import resolve_search
+from service.store.calls.listing.statements import (
+    COUNT_LOOKED,
+    FARTHEST,
+    LAST,
+    LOOKED,
+    OTHERS,
+    choose_statement,
+    statement_of,
+)
+from service.store.pool import Pool
+
+MOST_LOOKED_AT = 10_000
+"""The most calls that a page scans along its index; the page says how far it came."""
+
+FIND = COLUMNS + "WHERE id = $1"
+
+FIND_BY_VAPI_ID = COLUMNS + "WHERE vapi_call_id = $1"
+
+Place = tuple[datetime, UUID]
+"""Where a page ends: the instant and the id of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """Calls, newest first; `next` is where the next page starts, None at the end.
+
+    A page may hold fewer calls than the limit, even none, and still not be the last.
+    """
+
+    calls: Sequence[Call]
+    next: Place | None
+
+
+async def find(pool: Pool, call_id: UUID) -> Call | None:
+    row = await pool.fetchrow(FIND, call_id)
+    return None if row is None else call_of(row)
+
+
+async def find_by_vapi_id(pool: Pool, vapi_call_id: str) -> Call | None:
+    row = await pool.fetchrow(FIND_BY_VAPI_ID, vapi_call_id)
+    return None if row is None else call_of(row)
+
+
+async def find_page(
+    pool: Pool,
+    wanted: CallFilter,
+    *,
+    search: str | None = None,
+    after: Place | None = None,
+    limit: int,
+    most_looked_at: int = MOST_LOOKED_AT,
+) -> CallPage:
+    """Calls, newest first. `search` is an exact id or number of a call, a number or an organization."""
+    statement, lead = choose_statement(wanted)
+    if search is not None:
+        named = await resolve_search(pool, search)
+        if named is None:
+            return CallPage((), None)
+        if named.kind == "call":
+            return await page_of_one(pool, wanted, named.ids[0], after)
+        statement, lead = statement_of(named, search)
+    place = (*(after or (None, None)), wanted.since, wanted.until, most_looked_at, lead)
+    others = wanted.others
+    rows = await pool.fetch(LOOKED + statement + OTHERS, *place, *others, limit + 1)
+    calls = [call_of(row) for row in rows[:limit]]
+    last = rows[limit - 1] if len(rows) > limit else None
+    if last is None and any(one is not None for one in others):
+        # Fewer than the limit: there are no more, or the scan has reached its bound.
+        last = await pool.fetchrow(FARTHEST + statement + LAST, *place)
+    return CallPage(calls, None if last is None else (last["created_at"], last["id"]))
+
+
+async def count_calls(pool: Pool, wanted: CallFilter) -> int | None:
+    """How many calls match; None if more calls than `MOST_LOOKED_AT` would have to be looked at."""
+    statement, lead = choose_statement(wanted)
+    place = (None, None, wanted.since, wanted.until, MOST_LOOKED_AT + 1, lead)
+    looked: int = await pool.fetchval(COUNT_LOOKED + statement + ") looked", *place)
+    if looked > MOST_LOOKED_AT:
+        return None
+    counted = COUNT_LOOKED + LOOKED + statement + OTHERS + ") found"
+    found: int = await pool.fetchval(counted, *place, *wanted.others, MOST_LOOKED_AT)
+    return found
+
+
+async def list_page(
+    pool: Pool,
+    *,
+    vapi_call_id: str | None = None,
+    organization_id: UUID | None = None,
+    blocked: bool | None = None,
+    after: Place | None = None,
+    limit: int,
+) -> list[tuple[Call, datetime | None]]:
+    """Calls of an organization, newest first, each with the instant that it began."""
+    if vapi_call_id is not None:
+        found = await find_by_vapi_id(pool, vapi_call_id)
+        return [] if found is None else [(found, found.started_at)]
+    wanted = CallFilter(organization_id=organization_id, blocked=blocked)
+    page = await find_page(pool, wanted, after=after, limit=limit)
+    return [(call, call.started_at) for call in page.calls]
+
+
+async def page_of_one(
+    pool: Pool, wanted: CallFilter, call_id: UUID, after: Place | None
+) -> CallPage:
+    """The one call with this id, if it passes the filters."""
+    call = None if after is not None else await find(pool, call_id)
+    return CallPage([call] if call is not None and wanted.matches(call) else (), None)
