@@ -52,10 +52,9 @@ coverage          x       x      x      x    .      .
 
 BESIDE = {
     "domain": {
-        "access_times", "call_events", "condition_kinds", "conditions", "decisions", "errors",
-        "fingerprint", "handling", "ids", "instants", "network", "organization_secret",
-        "priority", "standing", "sweeps", "texts",
-        "wording",
+        "access_times", "call_events", "call_records", "condition_kinds", "conditions",
+        "decisions", "errors", "fingerprint", "handling", "ids", "instants", "network",
+        "organization_secret", "priority", "standing", "sweeps", "texts", "wording",
     },
     "store": {
         "bounded", "clock", "failures", "held_databases", "idempotency_keys", "installation",

@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 import structlog
 
 from policies.contract import Effect
+from service.access.call_records import read_record
 from service.access.directory import Registration
 from service.access.known_calls import KnownCall, decision_of
+from service.domain.call_records.details import CallDetails, merge_doubts
 from service.domain.calls import GateName, NewCall, plausible_cost, plausible_duration
 from service.domain.decisions import Basis, Decision
 from service.domain.wording.blocked_messages import format_blocked_message
@@ -50,9 +52,13 @@ def new_call(
     if not decision.allowed and (registration is not None or stop_unknown):
         hangup_after = REFUSAL_SECONDS if asked else 0.0
     ends = message.ends_call and hangup_after is None
-    ended_at = (message.ended_at or message.at or now) if ends else None
-    began_at = started_at(message, now)
-    duration = plausible_duration(message.duration_seconds, now - began_at)
+    read = read_record(message, registration, now)
+    ended_at = read.ended_at if ends else None
+    age = now - read.started_at
+    duration = plausible_duration(message.duration_seconds, age)
+    cost = plausible_cost(message.cost, duration, age)
+    refused = {"duration": duration != message.duration_seconds, "cost": cost != message.cost}
+    doubts = [name for name, wrong in refused.items() if wrong]
     spoken = None
     if hangup_after == 0.0 and not message.ends_call:
         spoken = goodbye(registration, decision, now, default_message)
@@ -65,15 +71,17 @@ def new_call(
         type=message.call_type,
         gate=gate,
         decision=decision,
-        started_at=began_at,
+        started_at=read.started_at,
         control_url=message.control_url,
         hangup_after_seconds=hangup_after,
         ended_at=ended_at,
         ended_reason=message.ended_reason if ended_at else None,
         duration_seconds=duration if ended_at else None,
-        cost=plausible_cost(message.cost, duration, now - began_at) if ended_at else None,
+        cost=cost if ended_at else None,
         number=message.number if registration is None else None,
         goodbye=spoken,
+        cost_parts=message.cost_parts if ended_at and cost is not None else None,
+        details=replace(read.details, doubts=merge_doubts(read.details.doubts, doubts)),
     )
 
 
@@ -87,7 +95,8 @@ def remembered_call(
     """The row of a call from its cached decision and a later message, for when its record is missing:
     it waits in another replica's spool, or a failover lost it."""
     number = registration.phone_number if registration else None
-    began_at = started_at(message, now)
+    read = read_record(message, registration, now)
+    began_at = read.started_at
     return NewCall(
         vapi_call_id=call_id,
         organization_id=known.organization_id,
@@ -100,6 +109,7 @@ def remembered_call(
         control_url=message.control_url,
         hangup_after_seconds=0.0 if known.hung_up else None,
         number=message.number if known.organization_id is None else None,
+        details=read.details,
     )
 
 
@@ -113,6 +123,7 @@ def remembered_owner(claim: NewCall, main: KnownCall) -> NewCall:
         decision=decision_of(main, claim.started_at),
         control_url=None,
         hangup_after_seconds=0.0 if main.hung_up else None,
+        details=CallDetails(),
     )
 
 
@@ -158,8 +169,3 @@ def announce(call: NewCall) -> None:
             log.warning(HANGING_UP, **keys)
     else:
         log.info("call.allowed", **keys)
-
-
-def started_at(message: ServerMessage, now: datetime) -> datetime:
-    """When the call began according to the message; never later than now."""
-    return min(message.started_at or message.at or now, now)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from service.access.call_recorder import CallRecorder
+from service.access.call_records import read_record
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
 from service.access.first_message import new_call, remembered_call, remembered_owner
@@ -281,15 +282,18 @@ class AccessGate:
         registration: Registration | None,
     ) -> CallEnd:
         now = self.directory.now()
+        call = remembered_call(call_id, message, registration, known, now)
         return CallEnd(
             call_id,
-            message.ended_at or message.at or now,
+            read_record(message, registration, now).ended_at or now,
             message.ended_reason,
             message.duration_seconds,
             message.cost,
             known.organization_id,
             reported_at=now,
-            call=remembered_call(call_id, message, registration, known, now),
+            call=call,
+            cost_parts=message.cost_parts,
+            details=call.details,
         )
 
 

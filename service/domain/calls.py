@@ -5,13 +5,14 @@ and loses them. Vapi's own record of the call replaces the figures of reports.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from service.domain.call_records.details import CallDetails, CostParts, Direction, direction_of
 from service.domain.decisions import Decision
 
 CallStatus = Literal["in-progress", "ended", "failed"]
@@ -63,6 +64,7 @@ class NewCall:
     the transaction that inserts the row. `control_url` is a capability: never log or show it.
     `goodbye` is spoken before the call is hung up. `missed`: Vapi never posted a message of it.
     `number` is the E.164 number of an unregistered phone number, if the message has it.
+    `cost_parts` are those of `cost`.
     `end_proved`: Vapi's own record of the call says that it ended. `guessed`: a denial that may be
     wrong, whose call is hung up `hangup_after_seconds` after its record, and no sooner. `acted`:
     messages were answered by the decision before it could be recorded.
@@ -88,6 +90,8 @@ class NewCall:
     end_proved: bool = False
     guessed: bool = False
     acted: bool = False
+    cost_parts: CostParts | None = None
+    details: CallDetails = field(default_factory=CallDetails)
 
     @property
     def key(self) -> "CallKey":
@@ -132,6 +136,30 @@ class Call:
     cut_at: datetime | None = None
     cut_reason: str | None = None
     missed: bool = False
+    cost_parts: CostParts | None = None
+    details: CallDetails = field(default_factory=CallDetails)
+
+    @property
+    def direction(self) -> Direction | None:
+        """Who called; None for a type that we do not know."""
+        return direction_of(self.type)
+
+    @property
+    def caller_number(self) -> str | None:
+        """The number that called: the agency's if it called."""
+        known = self.details
+        return known.line_number if self.direction == "outbound" else known.customer_number
+
+    @property
+    def called_number(self) -> str | None:
+        """The number that was called."""
+        known = self.details
+        return known.customer_number if self.direction == "outbound" else known.line_number
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the call was blocked before its sides were connected."""
+        return self.blocked and (self.gate != "event" or self.details.connected is False)
 
     def is_live(self, now: datetime) -> bool:
         """Whether it is under way; one whose end was never reported counts for a day at most."""
@@ -164,6 +192,8 @@ class CallEnd:
     proof: EndProof = "message"
     reported_at: datetime | None = None
     call: NewCall | None = None
+    cost_parts: CostParts | None = None
+    details: CallDetails = field(default_factory=CallDetails)
 
 
 def plausible_duration(seconds: float | None, age: timedelta) -> float | None:

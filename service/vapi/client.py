@@ -13,13 +13,13 @@ from yarl import URL
 from service.domain.priority import Priority
 from service.settings.outgoing_proxies import proxy_of
 from service.vapi import answers, errors, paging
-from service.vapi.call_lookups import CallLookups
+from service.vapi.calls.lookups import CallLookups
+from service.vapi.calls.view import CallView
 from service.vapi.elements import is_id, read_elements
 from service.vapi.pages import BarePage, PhoneNumberPage
 from service.vapi.reach import VapiReach
 from service.vapi.resources import (
     AssistantView,
-    CallView,
     PhoneNumberView,
     SquadView,
     WorkflowView,

@@ -9,8 +9,17 @@ from typing import Any
 FAILED_REQUESTS = ("assistant-request-failed",)
 """The ended reasons of a call whose assistant-request got no answer; a refusal has another one."""
 
+REFUSED_REQUESTS = ("assistant-request-returned-error", *FAILED_REQUESTS)
+"""Vapi's words for a call whose assistant-request was answered with a refusal (its documentation and
+its own gateway differ)."""
+
 RING_REASON = "call.ringing.hook-executed-say"
 """The ended reason of a call that a ringing hook ended."""
+
+
+def is_refusal(ended_reason: str | None) -> bool:
+    """Whether a call ended because it was refused: what its caller heard was no conversation."""
+    return ended_reason == RING_REASON or ended_reason in REFUSED_REQUESTS
 
 
 def ringing_hook(text: str) -> dict[str, Any]:

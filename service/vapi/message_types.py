@@ -8,6 +8,9 @@ NOT_BEGUN = frozenset({"scheduled", "queued"})
 BEGINNING = frozenset({"ringing", "in-progress"})
 """Statuses with which a call begins."""
 
+CONNECTED = frozenset({"in-progress", "forwarding"})
+"""Statuses of a call whose two sides are connected."""
+
 STATUS_UPDATE = "status-update"
 END_OF_CALL_REPORT = "end-of-call-report"
 
@@ -47,6 +50,26 @@ KNOWN_TYPES = EXPECTING_ANSWER | frozenset(
         "voice-input",
     }
 )
+
+TALKING = frozenset(
+    {
+        "assistant.speechStarted",
+        "assistant.started",
+        "conversation-update",
+        "function-call",
+        "handoff-destination-request",
+        "language-change-detected",
+        "model-output",
+        "speech-update",
+        "tool-calls",
+        "transcript",
+        "transfer-destination-request",
+        "transfer-update",
+        "user-interrupted",
+        "voice-input",
+    }
+)
+"""Messages that a call causes only once its two sides are connected."""
 
 MILESTONES = frozenset(
     {

@@ -18,12 +18,17 @@ from typing import Any
 
 import msgspec
 
+from service.domain.call_records.details import CostParts
 from service.inputs.ids import canonical_id
+from service.vapi.calls.figures import read_cost, read_cost_parts, read_duration, within
+from service.vapi.hooks import is_refusal
 from service.vapi.message_types import (
+    CONNECTED,
     END_OF_CALL_REPORT,
     EXPECTING_ANSWER,
     NOT_BEGUN,
     STATUS_UPDATE,
+    TALKING,
     is_known,
 )
 
@@ -32,9 +37,7 @@ UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
 MAX_URL = 2048
-MAX_SECONDS = 10_000_000
-MAX_COST = 10**9
-NUMBERS = (int, float)
+MOST_OF_NUMBER = 40
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC).timestamp()
 LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
@@ -89,6 +92,8 @@ class RawMessage(msgspec.Struct, rename="camel"):
     duration_seconds: Any = None
     duration_ms: Any = None
     cost: Any = None
+    cost_breakdown: Any = None
+    costs: Any = None
 
 
 class RawBody(msgspec.Struct):
@@ -105,7 +110,8 @@ NO_CALL = RawCall()
 
 @dataclass(frozen=True, slots=True)
 class ServerMessage:
-    """The facts of one message. Ids are printable ASCII; `control_url` is a capability, unchecked."""
+    """The facts of one message. Ids are printable ASCII; `control_url` is a capability, unchecked.
+    `doubts` names the figures and instants that were there and impossible."""
 
     type: str
     has_call: bool = False
@@ -125,6 +131,8 @@ class ServerMessage:
     ended_reason: str | None = None
     duration_seconds: float | None = None
     cost: Decimal | None = None
+    cost_parts: CostParts | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def ends_call(self) -> bool:
@@ -132,6 +140,15 @@ class ServerMessage:
         if self.type == STATUS_UPDATE:
             return self.status == "ended"
         return self.type == END_OF_CALL_REPORT
+
+    @property
+    def shows_connection(self) -> bool:
+        """Whether it proves that the two sides of the call were connected."""
+        if self.ends_call:
+            return bool(self.duration_seconds) and not is_refusal(self.ended_reason)
+        if self.type == STATUS_UPDATE:
+            return self.status in CONNECTED
+        return self.type.partition("[")[0] in TALKING
 
     @property
     def announces_call(self) -> bool:
@@ -153,6 +170,18 @@ def parse_message(body: bytes) -> ServerMessage:
     call = raw.call or NO_CALL
     started_at = instant(raw.started_at) or instant(call.started_at)
     ended_at = instant(raw.ended_at) or instant(call.ended_at)
+    seconds, seconds_doubted = read_duration(
+        raw.duration_seconds, raw.duration_ms, started_at, ended_at, instant(call.created_at)
+    )
+    cost, cost_doubted = read_cost(raw.cost, call.cost)
+    parts, parts_doubted = read_cost_parts(raw.cost_breakdown, raw.costs, cost)
+    doubted = {
+        "cost": cost_doubted,
+        "cost_parts": parts_doubted,
+        "duration": seconds_doubted,
+        "ended_at": is_impossible(raw.ended_at),
+        "started_at": is_impossible(raw.started_at),
+    }
     return ServerMessage(
         type=kind,
         has_call=raw.call is not None,
@@ -177,8 +206,10 @@ def parse_message(body: bytes) -> ServerMessage:
         started_at=started_at,
         ended_at=ended_at,
         ended_reason=plain(raw.ended_reason, 200) or plain(call.ended_reason, 200),
-        duration_seconds=duration(raw, started_at, ended_at),
-        cost=money(raw.cost, call.cost),
+        duration_seconds=seconds,
+        cost=cost,
+        cost_parts=parts,
+        doubts=tuple(name for name, doubtful in doubted.items() if doubtful),
     )
 
 
@@ -247,14 +278,7 @@ def control_url(monitor: object) -> str | None:
 
 
 def caller_number(customer: object) -> str | None:
-    return plain(customer.get("number"), 40) if isinstance(customer, dict) else None
-
-
-def within(value: object, least: float, limit: float) -> float | None:
-    """A number from `least` to below `limit`; None for NaN, infinity, booleans and other types."""
-    if not isinstance(value, NUMBERS) or isinstance(value, bool) or not least <= value < limit:
-        return None
-    return float(value)
+    return plain(customer.get("number"), MOST_OF_NUMBER) if isinstance(customer, dict) else None
 
 
 def instant(value: object) -> datetime | None:
@@ -272,25 +296,6 @@ def instant(value: object) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds is not None else None
 
 
-def duration(
-    raw: RawMessage, started_at: datetime | None, ended_at: datetime | None
-) -> float | None:
-    """Seconds that the call lasted, from the best source; None if no value is plausible."""
-    seconds = within(raw.duration_seconds, 0, MAX_SECONDS)
-    if seconds is not None:
-        return seconds
-    milliseconds = within(raw.duration_ms, 0, MAX_SECONDS * 1000)
-    if milliseconds is not None:
-        return milliseconds / 1000
-    if started_at is None or ended_at is None:
-        return None
-    return within((ended_at - started_at).total_seconds(), 0, MAX_SECONDS)
-
-
-def money(*candidates: object) -> Decimal | None:
-    """The first plausible cost, in US dollars to the millionth."""
-    for candidate in candidates:
-        found = within(candidate, 0, MAX_COST)
-        if found is not None:
-            return Decimal(str(round(found, 6)))
-    return None
+def is_impossible(value: object) -> bool:
+    """Whether an instant is there and cannot be one."""
+    return value is not None and instant(value) is None

@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from service.inputs.ids import id_of
-
-MOST_COST = 10**9
 
 
 def text(value: object) -> str | None:
@@ -224,69 +221,3 @@ class PhoneNumberView(ServerView):
     @property
     def workflow_id(self) -> str | None:
         return id_of(self.raw.get("workflowId"))
-
-
-@dataclass(frozen=True, slots=True)
-class CallView:
-    """A call from `GET /call/{id}`: unlike in messages, its status is live."""
-
-    raw: Mapping[str, Any]
-
-    @property
-    def status(self) -> str | None:
-        return text(self.raw.get("status"))
-
-    @property
-    def is_over(self) -> bool:
-        return self.status == "ended" or bool(text(self.raw.get("endedAt")))
-
-    @property
-    def control_url(self) -> str | None:
-        """A capability: never log it."""
-        return text(mapping(self.raw.get("monitor")).get("controlUrl"))
-
-    @property
-    def id(self) -> str | None:
-        return id_of(self.raw.get("id"))
-
-    @property
-    def type(self) -> str | None:
-        return text(self.raw.get("type"))
-
-    @property
-    def phone_number_id(self) -> str | None:
-        return id_of(self.raw.get("phoneNumberId"))
-
-    @property
-    def assistant_id(self) -> str | None:
-        return id_of(self.raw.get("assistantId"))
-
-    @property
-    def ended_reason(self) -> str | None:
-        return text(self.raw.get("endedReason"))
-
-    @property
-    def created_at(self) -> datetime | None:
-        return instant(self.raw.get("createdAt"))
-
-    @property
-    def started_at(self) -> datetime | None:
-        return instant(self.raw.get("startedAt"))
-
-    @property
-    def ended_at(self) -> datetime | None:
-        return instant(self.raw.get("endedAt"))
-
-    @property
-    def duration_seconds(self) -> float | None:
-        """Seconds from start to end, where both are known."""
-        if self.started_at is None or self.ended_at is None:
-            return None
-        return max((self.ended_at - self.started_at).total_seconds(), 0.0)
-
-    @property
-    def cost(self) -> Decimal | None:
-        value = self.raw.get("cost")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        return Decimal(str(value)) if 0 <= value < MOST_COST else None

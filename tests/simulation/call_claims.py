@@ -7,7 +7,7 @@ from datetime import datetime
 from service.domain.calls import CallKey, NewCall
 from service.store.calls.claims import Claim, Contest
 from service.store.calls.decisions import StoredDecision
-from tests.simulation.call_closing import CloseRules
+from tests.simulation.call_closing import CloseRules, details_of
 from tests.simulation.tables import CallRow, ClaimRow
 
 
@@ -45,6 +45,7 @@ class ClaimRules(CloseRules):
             owner_checked=row.owner_checked_at is not None,
             started_at=row.started_at,
             lacks_facts=lacks_facts(row),
+            details=details_of(row),
         )
 
     def stored_claim(self, claim: ClaimRow, owner: StoredDecision) -> StoredDecision:

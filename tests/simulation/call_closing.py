@@ -1,15 +1,18 @@
 """The rules of closing calls and of their jobs, on the model's tables."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
+from service.domain.call_records.details import CallDetails
+from service.domain.call_records.figures import merge_figures
 from service.domain.calls import CallEnd, HangupState
-from service.store.calls.closing import EndResult, merge_figures
+from service.store.calls.closing import EndResult, close_details
 from tests.simulation.tables import CallRow, JobRow, Tables
 
-FIGURES = "duration_seconds", "duration_claimed", "cost", "cost_claimed"
+FIGURES = "duration_seconds", "duration_claimed", "cost", "cost_claimed", "cost_parts"
+DETAILS = tuple(field.name for field in fields(CallDetails))
 
 
 class CloseRules:
@@ -46,7 +49,9 @@ class CloseRules:
             return "unknown"
         if end.organization_id not in (None, row.organization_id):
             return "refused"
-        figures = dict(zip(FIGURES, merge_figures(end, self.facts(row)), strict=True))
+        merged = merge_figures(end, self.facts(row))
+        figures = {name: getattr(merged, name) for name in FIGURES}
+        figures |= columns(close_details(end, merged, details_of(row)))
         if end.proof == "message" and row.hangup_state is not None and not row.end_proved:
             self.update(row, ended_reason=least(row.ended_reason, end.ended_reason), **figures)
             self.enqueue(end.vapi_call_id)
@@ -84,6 +89,14 @@ class CloseRules:
             "began_at": least(row.started_at, row.created_at),
             "now": self.tables.now(),
         }
+
+
+def details_of(row: CallRow) -> CallDetails:
+    return CallDetails(*(getattr(row, name) for name in DETAILS))
+
+
+def columns(details: CallDetails) -> dict[str, object]:
+    return {name: getattr(details, name) for name in DETAILS}
 
 
 def least(one: Any, other: Any) -> Any:

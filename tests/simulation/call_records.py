@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from service.domain.call_records.details import merge_details
 from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
 from service.store.calls.closing import EndResult, end_of
 from service.store.calls.corrections import guess_seconds, rank
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from tests.simulation.call_claims import ClaimRules
-from tests.simulation.call_closing import least
+from tests.simulation.call_closing import columns, details_of, least
 from tests.simulation.tables import CallRow
 
 
@@ -64,6 +65,7 @@ class RecordRules(ClaimRules):
             goodbye=row.goodbye,
             started_at=least(old.started_at, row.started_at),
             type=old.type or row.type,
+            **columns(merge_details(details_of(old), call.details)),
         )
         return "taken over"
 
@@ -103,6 +105,8 @@ class RecordRules(ClaimRules):
             updated_at=now,
             hangup_due_at=due_at,
             hangup_claimed_until=claimed_until,
+            cost_parts=call.cost_parts,
+            **columns(call.details),  # type: ignore[arg-type]
         )
 
     def find_or_claim(
@@ -201,7 +205,9 @@ class RecordRules(ClaimRules):
         idle = {"gate", *(() if decisive else ("decision",))}
         idle |= set() if row.ended_at is None else {"control_url"}
         if any(fresh[name] != getattr(row, name) for name in set(fresh) - idle):
-            self.update(row, **fresh)
+            row = self.update(row, **fresh)
+        if (merged := merge_details(details_of(row), call.details)) != details_of(row):
+            self.update(row, **columns(merged))
 
     def merge_ends(self, calls: Sequence[NewCall]) -> None:
         """Close recorded calls whose later record reports their end."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from service.domain.call_records.details import CostParts
 from service.domain.calls import CallKey
 from service.domain.decisions import Decision
 from service.store.organizations.directory import DirectoryEntry
@@ -63,6 +64,12 @@ class CallRow:
     duration_claimed: bool = False
     cost_claimed: bool = False
     corrected_at: datetime | None = None
+    cost_parts: CostParts | None = None
+    customer_number: str | None = None
+    line_number: str | None = None
+    assistant_id: str | None = None
+    connected: bool | None = False
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from policies.contract import Effect
+from service.domain.call_records.details import CallDetails
 from service.domain.calls import CallEnd, HangupState, NewCall
 from service.domain.decisions import Basis, Decision, TraceEntry
 from service.domain.handling import Handling
@@ -46,9 +47,10 @@ COLUMNS = (
     "organization_id", "vapi_phone_number_id", "status", "blocked", "reason", "gate", "control_url",
     "hangup_state", "started_at", "ended_at", "ended_reason", "duration_seconds", "cost", "goodbye",
     "missed", "end_proved", "duration_claimed", "cost_claimed", "type",
-    "hangup_attempts", "hangup_accepted", "hangup_rounds", "cut_reason",
+    "hangup_attempts", "hangup_accepted", "hangup_rounds", "cut_reason", "cost_parts",
+    "customer_number", "line_number", "assistant_id", "connected",
 )  # fmt: skip
-ROWS = f"SELECT vapi_call_id, decision, {', '.join((*COLUMNS, *TIMES))} FROM callgate.calls"
+ROWS = f"SELECT vapi_call_id, decision, {', '.join((*COLUMNS, *TIMES))}, doubts FROM callgate.calls"
 JOBS = """
 SELECT substring(dedupe_key FROM 8) AS call,
     execute_after <= clock_timestamp() + interval '3 seconds' AS due
@@ -65,6 +67,20 @@ ORGANIZATION = "INSERT INTO callgate.organizations (id, name, handling) VALUES (
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+PARTS = None, {"llm": 0.1}, {"llm": 0.2, "stt": 0.05}
+
+
+def new_details(chance: random.Random) -> CallDetails:
+    """Details of which each may be known, and two messages may differ in."""
+    return CallDetails(
+        chance.choice((None, "+4930111", "+4930222")),
+        chance.choice((None, "+4930999")),
+        chance.choice((None, "assistant-1", "assistant-2")),
+        chance.choice((True, False)),
+        chance.choice(((), (), ("cost",), ("duration", "started_at"))),
+    )
 
 
 def new_call(chance: random.Random) -> NewCall:
@@ -101,6 +117,8 @@ def new_call(chance: random.Random) -> NewCall:
         end_proved=ended and chance.random() < 0.3,
         guessed=guessed,
         acted=chance.random() < 0.5,
+        cost_parts=chance.choice(PARTS) if ended else None,
+        details=new_details(chance),
     )
 
 
@@ -114,6 +132,8 @@ def new_end(chance: random.Random) -> CallEnd:
         chance.choice((None, Decimal("0.25"), Decimal(0), Decimal(10**6))),
         chance.choice((None, None, *OWNERS)),
         chance.choice(("message", "message", "missing", "vapi")),
+        cost_parts=chance.choice(PARTS),
+        details=new_details(chance),
     )
 
 
@@ -203,7 +223,7 @@ async def rows_of(pool: Pool) -> dict[str, Any]:
     calls = {}
     for row in await pool.fetch(ROWS):
         told = {name: row[name] for name in COLUMNS}
-        told |= {name: row[name] is not None for name in TIMES}
+        told |= {name: row[name] is not None for name in TIMES} | {"doubts": tuple(row["doubts"])}
         calls[row["vapi_call_id"]] = told | {"decision": load_decision(row["decision"])}
     jobs = {row["call"]: row["due"] for row in await pool.fetch(JOBS)}
     claims = {
@@ -222,7 +242,7 @@ def rows_of_model(tables: Tables) -> dict[str, Any]:
     calls = {}
     for call_id, row in tables.calls.items():
         told = {name: getattr(row, name) for name in COLUMNS}
-        told |= {name: getattr(row, name) is not None for name in TIMES}
+        told |= {name: getattr(row, name) is not None for name in TIMES} | {"doubts": row.doubts}
         calls[call_id] = told | {"decision": row.decision}
     claims = {
         key: (row.blocked, row.settled_at is not None, row.decision)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.domain.priority import Priority
+from service.vapi.calls.view import CallView
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient
 from service.vapi.errors import VapiNotFoundError, VapiUnavailableError
 from service.vapi.pages import BarePage
-from service.vapi.resources import CallView
 from tests.simulation.loop import EPOCH, VirtualLoop
 
 CONTROL = "https://control.vapi.ai/"

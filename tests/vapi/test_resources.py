@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.vapi.calls.view import CallView
 from service.vapi.resources import (
     AssistantView,
-    CallView,
     PhoneNumberView,
     SquadView,
     ToolView,

@@ -23,9 +23,9 @@ from service.domain.priority import Priority
 from service.store.calls.call_store import CallStore
 from service.store.calls.claims import Contest
 from service.store.pool import UNAVAILABLE
+from service.vapi.calls.view import CallView
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError
-from service.vapi.resources import CallView
 
 ASK_SECONDS = 1.0
 """How long a reply waits for Vapi's word on a contested call."""
@@ -159,6 +159,8 @@ class CallOwners:
             duration_seconds=view.duration_seconds if over else None,
             cost=view.cost if over else None,
             end_proved=over,
+            cost_parts=view.cost_parts if over else None,
+            details=view.details,
         )
 
     async def decide(

@@ -18,7 +18,7 @@ from service.domain.calls import CallEnd, HangupState
 from service.store.bounded import at_most
 from service.store.calls.hangups import HangupTarget, RoundResult
 from service.store.pool import UNAVAILABLE
-from service.vapi.resources import CallView
+from service.vapi.calls.view import CallView
 
 RECORD_SECONDS = 1.0
 """How long a step waits for its record; no command to Vapi waits for one, except a goodbye."""

@@ -18,10 +18,10 @@ from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, HangupState
 from service.domain.priority import Priority
 from service.store.calls.hangups import HangupTarget, RoundResult
+from service.vapi.calls.view import CallView
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient, HostileUrlError
 from service.vapi.errors import VapiError, VapiNotFoundError
-from service.vapi.resources import CallView
 
 DELAYS = (0.7, 1.5, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds from one round to the next: about nine minutes, then a later message restarts it."""
@@ -284,6 +284,8 @@ def proved_end(
             view.duration_seconds,
             view.cost,
             proof="vapi",
+            cost_parts=view.cost_parts,
+            details=view.details,
         )
     stopped, old = target.hangup_state is not None, target.age >= YOUNG_SECONDS
     if answer.missing and stopped and old and (target.hangup_accepted or target.listed):

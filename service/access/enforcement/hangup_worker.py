@@ -26,7 +26,7 @@ from service.store.calls import control_urls
 from service.store.calls.call_store import CallStore
 from service.store.calls.hangups import HangupTarget, RoundResult
 from service.store.pool import UNAVAILABLE, Pool, open_connection, prepare
-from service.vapi.resources import CallView
+from service.vapi.calls.view import CallView
 
 HEARTBEAT_SECONDS = 6.0
 """After this long without a heartbeat another worker takes a job over."""

@@ -24,12 +24,12 @@ from service.store.calls.call_store import CallStore
 from service.store.calls.watch import CallListFindings, WatchedCall
 from service.store.leases import holding
 from service.store.pool import UNAVAILABLE
+from service.vapi.calls.view import CallView
 from service.vapi.client import VapiClient
 from service.vapi.elements import SHAPE_ERRORS
 from service.vapi.errors import VapiError, VapiNotFoundError
 from service.vapi.hooks import RING_REASON
 from service.vapi.message_types import NOT_BEGUN
-from service.vapi.resources import CallView
 
 OVERLAP = timedelta(minutes=10)
 """How far each comparison reaches back before the last one. The list has a call from its beginning on,
@@ -166,6 +166,8 @@ class CallWatch:
             view.duration_seconds,
             view.cost,
             proof="vapi",
+            cost_parts=view.cost_parts,
+            details=view.details,
         )
         await self.calls.record_end(end)
         if log_it:
@@ -239,4 +241,6 @@ class CallWatch:
             cost=view.cost if over else None,
             missed=not ring,
             end_proved=over,
+            cost_parts=view.cost_parts if over else None,
+            details=view.details,
         )

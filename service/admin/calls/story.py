@@ -13,12 +13,9 @@ from service.store.calls import events
 from service.store.calls.listing import rows, search
 from service.store.calls.listing.rows import CallNames
 from service.store.pool import Pool
-from service.vapi.hooks import FAILED_REQUESTS
+from service.vapi.hooks import REFUSED_REQUESTS
 
 MOST_STEPS = 500
-REFUSED = ("assistant-request-returned-error", *FAILED_REQUESTS)
-"""Vapi's words for a call whose assistant-request was answered with a refusal (its documentation and
-its own gateway differ)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def own_steps(call: Call) -> list[CallStep]:
 
 def is_our_refusal(call: Call) -> bool:
     """Whether Vapi's reason for the end is our own answer: it calls every refusal an error."""
-    return call.blocked and call.gate == "request" and call.ended_reason in REFUSED
+    return call.blocked and call.gate == "request" and call.ended_reason in REFUSED_REQUESTS
 
 
 def place_of(step: CallStep, call: Call) -> datetime:

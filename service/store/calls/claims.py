@@ -12,6 +12,7 @@ from uuid import UUID
 from service.domain.calls import CallKey, HangupState, NewCall
 from service.domain.decisions import Decision
 from service.store.calls.decisions import StoredDecision, dump_decision, load_decision
+from service.store.calls.details import columns_of
 from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
@@ -64,7 +65,8 @@ UPDATE callgate.calls SET
     hangup_claimed_until = NULL, ended_at = $12, ended_reason = $13,
     duration_seconds = $14, cost = $15, goodbye = NULL, quiet_until = NULL, cut_at = NULL,
     cut_reason = NULL, lived_seconds = NULL, end_proved = $16, duration_claimed = false,
-    cost_claimed = false, owner_checked_at = now(), updated_at = now()
+    cost_claimed = false, owner_checked_at = now(), cost_parts = $17, customer_number = $18,
+    line_number = $19, assistant_id = $20, connected = $21, doubts = $22, updated_at = now()
 WHERE vapi_call_id = $1
 """
 
@@ -227,6 +229,8 @@ async def change_owner(pool: Pool, call: NewCall) -> bool:
             call.duration_seconds,
             call.cost,
             call.end_proved,
+            call.cost_parts,
+            *columns_of(call.details),
         )
         await connection.execute(DROP_CLAIM, *call.key)
         await connection.execute(CONFIRM, call.vapi_call_id)

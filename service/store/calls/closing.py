@@ -5,25 +5,25 @@ same row in every order: Vapi's record beats reports; of several reports the ear
 the largest plausible figures.
 """
 
-from collections.abc import Mapping
-from datetime import timedelta
-from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from dataclasses import replace
+from typing import Literal
 
 import structlog
 
-from service.domain.calls import CallEnd, NewCall, plausible_cost, plausible_duration
+from service.domain.call_records.details import CallDetails, merge_details, merge_doubts
+from service.domain.call_records.figures import CallFigures, merge_figures
+from service.domain.calls import CallEnd, NewCall
+from service.store.calls.details import columns_of, details_of_row
 from service.store.pool import Connection
 from service.store.queue import HangupJob, enqueue_hangups
 
 EndResult = Literal["unknown", "closed", "claimed", "refused"]
 """`unknown`: no such call. `claimed`: Vapi is asked first. `refused`: another organization's call."""
 
-Figure = TypeVar("Figure", float, Decimal)
-
 LOCK = """
 SELECT organization_id, hangup_state, end_proved, duration_seconds, cost, duration_claimed,
-    cost_claimed, least(started_at, created_at) AS began_at, now() AS now
+    cost_claimed, cost_parts, least(started_at, created_at) AS began_at, now() AS now,
+    customer_number, line_number, assistant_id, connected, doubts
 FROM callgate.calls WHERE vapi_call_id = $1 FOR UPDATE
 """
 
@@ -36,7 +36,8 @@ UPDATE callgate.calls SET
         WHEN end_proved THEN coalesce(ended_reason, $3)
         ELSE coalesce(least(nullif(ended_reason, 'not-found'), nullif($3, 'not-found')),
             ended_reason, $3) END,
-    duration_seconds = $4, duration_claimed = $5, cost = $6, cost_claimed = $7,
+    duration_seconds = $4, duration_claimed = $5, cost = $6, cost_claimed = $7, cost_parts = $9,
+    customer_number = $10, line_number = $11, assistant_id = $12, connected = $13, doubts = $14,
     end_proved = end_proved OR $8,
     hangup_state = CASE WHEN hangup_state IS NULL THEN NULL ELSE 'confirmed' END,
     control_url = NULL,
@@ -48,7 +49,9 @@ WHERE vapi_call_id = $1
 
 NOTE_FIGURES = """
 UPDATE callgate.calls SET ended_reason = least(ended_reason, $2),
-    duration_seconds = $3, duration_claimed = $4, cost = $5, cost_claimed = $6, updated_at = now()
+    duration_seconds = $3, duration_claimed = $4, cost = $5, cost_claimed = $6, cost_parts = $7,
+    customer_number = $8, line_number = $9, assistant_id = $10, connected = $11, doubts = $12,
+    updated_at = now()
 WHERE vapi_call_id = $1
 """
 
@@ -68,6 +71,8 @@ def end_of(call: NewCall) -> CallEnd | None:
         call.organization_id,
         "vapi" if call.end_proved else "message",
         reported_at=call.decision.decided_at,
+        cost_parts=call.cost_parts,
+        details=call.details,
     )
 
 
@@ -81,62 +86,44 @@ async def close_call(connection: Connection, end: CallEnd) -> EndResult:
             log.warning("call.end_refused", call_id=end.vapi_call_id)
             return "refused"
         figures = merge_figures(end, row)
+        if figures.doubts:
+            log_refused(end)
+        known = columns_of(close_details(end, figures, details_of_row(row)))
         call_id, reason = end.vapi_call_id, end.ended_reason
         if end.proof == "message" and row["hangup_state"] is not None and not row["end_proved"]:
             # Keep what the report says, and bring the next question to Vapi forward.
-            await connection.execute(NOTE_FIGURES, call_id, reason, *figures)
+            await connection.execute(
+                NOTE_FIGURES, call_id, reason, *figure_columns(figures), *known
+            )
             await enqueue_hangups(connection, [HangupJob(call_id)])
             return "claimed"
-        proved = end.proof == "vapi"
-        await connection.execute(CLOSE, call_id, end.ended_at, reason, *figures, proved)
+        *claims, parts = figure_columns(figures)
+        given = *claims, end.proof == "vapi", parts, *known
+        await connection.execute(CLOSE, call_id, end.ended_at, reason, *given)
     return "closed"
 
 
-def merge_figures(
-    end: CallEnd, row: Mapping[str, Any]
-) -> tuple[float | None, bool, Decimal | None, bool]:
-    """Duration and cost after this end, each with whether it is a claim that Vapi's record replaces."""
-    if end.proof == "vapi":
-        # A cost of 0 is one that Vapi has not summed up yet.
-        return (
-            *replace_figure(end.duration_seconds, row["duration_seconds"], row["duration_claimed"]),
-            *replace_figure(end.cost or None, row["cost"], row["cost_claimed"]),
-        )
-    # Judged as of the report's arrival: how long a spool kept it must not matter.
-    now = min(end.reported_at or row["now"], row["now"])
-    duration, cost = check_figures(end, now - (row["began_at"] or now))
-    proved = row["end_proved"]
+def figure_columns(figures: CallFigures) -> tuple[object, ...]:
+    """The values of the columns of figures, the parts of the cost last."""
     return (
-        *add_claim(duration, row["duration_seconds"], proved and not row["duration_claimed"]),
-        *add_claim(cost, row["cost"], proved and not row["cost_claimed"]),
+        figures.duration_seconds,
+        figures.duration_claimed,
+        figures.cost,
+        figures.cost_claimed,
+        figures.cost_parts,
     )
 
 
-def replace_figure(
-    told: Figure | None, known: Figure | None, claimed: bool
-) -> tuple[Figure | None, bool]:
-    """A figure after Vapi's record."""
-    return (known, claimed) if told is None else (told, False)
+def close_details(end: CallEnd, figures: CallFigures, known: CallDetails) -> CallDetails:
+    """The details of a call after an end: what of its figures was refused is doubted too."""
+    merged = merge_details(known, end.details)
+    return replace(merged, doubts=merge_doubts(merged.doubts, figures.doubts))
 
 
-def add_claim(
-    claim: Figure | None, known: Figure | None, proved: bool
-) -> tuple[Figure | None, bool]:
-    """A figure after a report; `proved`: the known one is Vapi's, if there is one."""
-    if known is None or claim is None:
-        return (claim, claim is not None) if known is None else (known, not proved)
-    return (known, False) if proved else (max(known, claim), True)
-
-
-def check_figures(end: CallEnd, age: timedelta) -> tuple[float | None, Decimal | None]:
-    """The plausible figures of a report; others are logged and dropped."""
-    duration = plausible_duration(end.duration_seconds, age)
-    cost = plausible_cost(end.cost, duration, age)
-    if (duration, cost) != (end.duration_seconds, end.cost):
-        log.warning(
-            "call.figures_refused",
-            call_id=end.vapi_call_id,
-            duration_seconds=end.duration_seconds,
-            cost=end.cost,
-        )
-    return duration, cost
+def log_refused(end: CallEnd) -> None:
+    log.warning(
+        "call.figures_refused",
+        call_id=end.vapi_call_id,
+        duration_seconds=end.duration_seconds,
+        cost=end.cost,
+    )

@@ -1,14 +1,16 @@
 """Stored decisions of calls: as `jsonb`, and as later messages of a call read them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from policies.contract import Effect
+from service.domain.call_records.details import CallDetails
 from service.domain.calls import CallKey
 from service.domain.decisions import Basis, Decision, TraceEntry
+from service.store.calls.details import details_of_row
 from service.store.pool import Connection, Pool
 
 BASES: Mapping[str, Basis] = {"fresh": "fresh", "reconstructed": "reconstructed"}
@@ -17,7 +19,8 @@ FIND_STORED = """
 SELECT vapi_call_id, organization_id, vapi_phone_number_id, blocked, gate, decision, hangup_state,
     owner_checked_at IS NOT NULL AS owner_checked, started_at,
     ended_at IS NULL AND control_url IS NULL OR type IS NULL OR phone_number_id IS NULL
-        OR vapi_phone_number_id IS NULL OR decision->'trace' = '[]' AS lacks_facts
+        OR vapi_phone_number_id IS NULL OR decision->'trace' = '[]' AS lacks_facts,
+    customer_number, line_number, assistant_id, connected, doubts
 FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
 """
 
@@ -41,6 +44,7 @@ class StoredDecision:
     owner_checked: bool = False
     started_at: datetime | None = None
     lacks_facts: bool = False
+    details: CallDetails = field(default_factory=CallDetails)
     owner: "StoredDecision | None" = None
 
     @property
@@ -108,6 +112,7 @@ def stored_from_row(row: Mapping[str, Any]) -> StoredDecision:
         owner_checked=row["owner_checked"],
         started_at=row["started_at"],
         lacks_facts=row["lacks_facts"],
+        details=details_of_row(row),
     )
 
 

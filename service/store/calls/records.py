@@ -8,11 +8,13 @@ end.
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from service.domain.call_records.details import merge_details
 from service.domain.calls import CallKey, HangupState, NewCall
 from service.store.calls.claims import find_claims, insert_claims
 from service.store.calls.closing import close_call, end_of
 from service.store.calls.corrections import correct_decisions
 from service.store.calls.decisions import StoredDecision, dump_decision, find_decisions
+from service.store.calls.details import columns_of, merge_stored_details
 from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
@@ -24,10 +26,12 @@ INSERT INTO callgate.calls AS c (
     vapi_call_id, organization_id, phone_number_id, vapi_phone_number_id, type, status, blocked,
     reason, gate, decision, control_url, hangup_state, started_at, ended_at, ended_reason,
     duration_seconds, cost, goodbye, missed, number, end_proved, duration_claimed, cost_claimed,
-    hangup_due_at, hangup_claimed_until)
+    hangup_due_at, hangup_claimed_until, cost_parts, customer_number, line_number, assistant_id,
+    connected, doubts)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
     $20, $21, NOT $21 AND $16::float8 IS NOT NULL, NOT $21 AND $17::numeric IS NOT NULL,
-    now() + make_interval(secs => $22), now() + make_interval(secs => $23))
+    now() + make_interval(secs => $22), now() + make_interval(secs => $23),
+    $24, $25, $26, $27, $28, $29)
 ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     organization_id = excluded.organization_id, phone_number_id = excluded.phone_number_id,
     vapi_phone_number_id = excluded.vapi_phone_number_id,
@@ -39,7 +43,12 @@ ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     hangup_attempts = 0, hangup_rounds = 0, hangup_due_at = excluded.hangup_due_at,
     hangup_claimed_until = excluded.hangup_claimed_until,
     started_at = least(c.started_at, excluded.started_at),
-    type = coalesce(c.type, excluded.type), updated_at = now()
+    type = coalesce(c.type, excluded.type),
+    customer_number = least(c.customer_number, excluded.customer_number),
+    line_number = least(c.line_number, excluded.line_number),
+    assistant_id = least(c.assistant_id, excluded.assistant_id),
+    connected = c.connected OR excluded.connected,
+    doubts = array(SELECT DISTINCT unnest(c.doubts || excluded.doubts) ORDER BY 1), updated_at = now()
 WHERE c.organization_id IS NULL AND excluded.organization_id IS NOT NULL
     AND c.owner_checked_at IS NULL
 RETURNING vapi_call_id, organization_id, c.xmax = 0 AS inserted
@@ -116,6 +125,8 @@ def row_of(call: NewCall) -> tuple[object, ...]:
         call.end_proved,
         claimed or after,
         claimed,
+        call.cost_parts,
+        *columns_of(call.details),
     )
 
 
@@ -197,6 +208,8 @@ async def merge_facts(
                 dump_decision(call.decision),
                 call.gate,
             )
+        if merge_details(row.details, call.details) != row.details:
+            await merge_stored_details(connection, call.key, call.details)
 
 
 async def merge_ends(connection: Connection, calls: Sequence[NewCall]) -> None:

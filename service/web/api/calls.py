@@ -14,7 +14,7 @@ from service.store.calls.listing import search as call_list
 from service.store.pool import Pool
 from service.web.api.operations import ApiRequest, Operation
 from service.web.shapes import calls as shapes
-from service.web.shapes.calls import CallsQuery, call_shape
+from service.web.shapes.calls import CallsQuery, call_shape, sees_whole_numbers
 from service.web.shapes.paging import ListPage, place_in_time, read_cursor, write_cursor
 
 
@@ -31,13 +31,15 @@ class CallOperations:
         A page may hold fewer calls than its limit and still have a successor.
         """
         query: CallsQuery = request.query
+        whole = sees_whole_numbers(request.actor.role)
         after = read_cursor(query.cursor, place_in_time, UUID)
         wanted = query.filter
         if query.vapi_call_id is not None:
             one = await call_list.find_by_vapi_id(self.pool, query.vapi_call_id)
             fits = one is not None and wanted.matches(one) and after is None
             return ListPage[shapes.Call](
-                items=await self.shapes_of([one] if one and fits else []), next_cursor=None
+                items=await self.shapes_of([one] if one and fits else [], whole=whole),
+                next_cursor=None,
             )
         found = await call_list.find_page(
             self.pool,
@@ -46,7 +48,7 @@ class CallOperations:
             after=(after[0], after[1]) if after else None,
             limit=query.limit,
         )
-        items = await self.shapes_of(found.calls)
+        items = await self.shapes_of(found.calls, whole=whole)
         cursor = write_cursor(found.next[0].isoformat(), found.next[1]) if found.next else None
         return ListPage[shapes.Call](items=items, next_cursor=cursor)
 
@@ -55,12 +57,13 @@ class CallOperations:
         found = await call_list.find(self.pool, request.ids["call_id"])
         if found is None:
             raise CallNotFoundError
-        return (await self.shapes_of([found]))[0]
+        whole = sees_whole_numbers(request.actor.role)
+        return (await self.shapes_of([found], whole=whole))[0]
 
-    async def shapes_of(self, calls: Sequence[Call]) -> list[shapes.Call]:
+    async def shapes_of(self, calls: Sequence[Call], *, whole: bool) -> list[shapes.Call]:
         """Calls with what was relayed of them, read in one statement."""
         relayed = await find_relayed(self.pool, calls)
-        return [call_shape(call, relayed.get(call.id)) for call in calls]
+        return [call_shape(call, relayed.get(call.id), whole=whole) for call in calls]
 
     async def list_call_events(self, request: ApiRequest) -> BaseModel:
         """What happened to a call, in order: messages, the decision, hang-up commands, the end."""

@@ -70,6 +70,8 @@ QUERIES = {
     "claimed_since": "Only calls for which messages since this instant named two organizations.",
     "policy": "Only calls that this policy decided; `default`: that no policy decided.",
     "hangup": "Only calls whose hang-up has this state.",
+    "direction": "Only calls in this direction.",
+    "refused": "Only calls that were blocked before they were connected, or only the others.",
     "gate": "Only calls that were decided at this gate.",
     "since": "From this instant on.",
     "until": "Before this instant.",

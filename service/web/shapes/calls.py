@@ -1,12 +1,15 @@
 """The shapes of calls and of their steps."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import PlainSerializer
 
+from service.domain.call_records.details import masked_details
 from service.domain.calls import Call as StoredCall
+from service.domain.people import Role
 from service.domain.relay.messages import CallRelay as RelayedCall
 from service.store.calls.listing.filters import CallFilter
 from service.web.shapes.bodies import ResponseBody
@@ -21,12 +24,23 @@ class Hangup(ResponseBody):
     attempts: int
 
 
+Dollars = Annotated[Decimal, PlainSerializer(float, return_type=float)]
+
+
 class Call(ResponseBody):
+    """`caller_number` and `called_number`: the middle of the customer's number is hidden from all but
+    admins. `connected`: whether the two sides were connected; null: not recorded. `doubts`: the
+    figures and instants of the call that are impossible, so another one or none is shown."""
+
     id: UUID
     vapi_call_id: str
     organization_id: UUID | None
     phone_number_id: UUID | None
     type: str | None
+    direction: Literal["inbound", "outbound", "web"] | None
+    caller_number: str | None
+    called_number: str | None
+    assistant_id: str | None
     status: Literal["in-progress", "ended", "failed"]
     blocked: bool
     reason: str
@@ -37,7 +51,10 @@ class Call(ResponseBody):
     ended_at: Instant | None
     ended_reason: str | None
     duration_seconds: float | None
-    cost: Annotated[Decimal, PlainSerializer(float, return_type=float)] | None
+    cost: Dollars | None
+    cost_parts: dict[str, float] | None
+    connected: bool | None
+    doubts: list[Literal["cost", "cost_parts", "duration", "ended_at", "started_at"]]
     lived_seconds: float | None
     cut_at: Instant | None
     cut_reason: str | None
@@ -70,6 +87,8 @@ class CallsQuery(PageQuery):
     policy: Searched | None = None
     hangup: Literal["pending", "confirmed", "unconfirmed", "failed"] | None = None
     claimed_since: Instant | None = None
+    direction: Literal["inbound", "outbound", "web"] | None = None
+    refused: Truth | None = None
     search: Searched | None = None
 
     @property
@@ -88,11 +107,31 @@ class CallsQuery(PageQuery):
             self.policy,
             self.hangup,
             self.claimed_since,
+            self.direction,
+            self.refused,
         )
 
 
-def call_shape(call: StoredCall, relay: RelayedCall | None = None) -> Call:
-    """A call with its decision; `relay` None: no message of it is kept for a server."""
-    values = {name: getattr(call, name) for name in Call.model_fields if name != "relay"}
-    added = {"decision": decision_values(call.decision), "relay": relay}
-    return Call.model_validate({**values, **added})
+def call_shape(call: StoredCall, relay: RelayedCall | None = None, *, whole: bool) -> Call:
+    """A call with its decision; `relay` None: no message of it is kept for a server. `whole`: with the
+    customer's whole number."""
+    values = {name: getattr(call, name, None) for name in Call.model_fields}
+    details = call.details
+    shown = call if whole else replace(call, details=masked_details(details))
+    return Call.model_validate(
+        {
+            **values,
+            "caller_number": shown.caller_number,
+            "called_number": shown.called_number,
+            "assistant_id": details.assistant_id,
+            "connected": details.connected,
+            "doubts": list(details.doubts),
+            "decision": decision_values(call.decision),
+            "relay": relay,
+        }
+    )
+
+
+def sees_whole_numbers(role: Role) -> bool:
+    """Whether a role sees the whole numbers of callers."""
+    return role == "admin"

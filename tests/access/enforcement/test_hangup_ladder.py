@@ -14,9 +14,9 @@ from service.domain.calls import CallEnd, HangupState
 from service.domain.priority import Priority
 from service.sandbox.server import SandboxVapi
 from service.store.calls.hangups import HangupTarget, RoundResult
+from service.vapi.calls.view import CallView
 from service.vapi.client import VapiClient
 from service.vapi.control import ControlClient
-from service.vapi.resources import CallView
 
 
 @dataclass

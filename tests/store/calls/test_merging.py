@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.domain.call_records.details import CallDetails, CostParts
 from service.domain.calls import CallEnd, EndProof, NewCall
 from service.store.calls.call_store import CallStore
 from service.store.calls.spool import Entry, Spool
@@ -23,7 +24,8 @@ from tests.support.database import TEMPLATE, fresh_database
 BEGAN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ROW = """
 SELECT status, blocked, type, vapi_phone_number_id, started_at, ended_at, ended_reason,
-    duration_seconds, cost, end_proved, hangup_state, control_url, duration_claimed, cost_claimed
+    duration_seconds, cost, end_proved, hangup_state, control_url, duration_claimed, cost_claimed,
+    cost_parts, customer_number, line_number, assistant_id, connected, doubts
 FROM callgate.calls WHERE vapi_call_id = $1
 """
 
@@ -44,13 +46,25 @@ class Step:
     reason: str | None = None
     duration: float | None = None
     cost: Decimal | None = None
+    parts: CostParts | None = None
+    details: CallDetails = field(default_factory=CallDetails)
 
 
+DETAILS = st.builds(
+    CallDetails,
+    customer_number=st.sampled_from([None, "+4930111", "+4930222"]),
+    line_number=st.sampled_from([None, "+4930999"]),
+    assistant_id=st.sampled_from([None, "assistant-1", "Assistant-2"]),
+    connected=st.booleans(),
+    doubts=st.sampled_from([(), ("started_at",), ("cost_parts", "ended_at")]),
+)
 FIGURES = {
     "reason": st.sampled_from([None, "customer-ended-call", "silence-timed-out"]),
     # Within what any call may last; and what is refused of every call.
     "duration": st.sampled_from([None, 0.0, 61.5, 200.0, 200_000.0]),
     "cost": st.sampled_from([None, Decimal("0.1"), Decimal("0.9"), Decimal(10_000)]),
+    "parts": st.sampled_from([None, {"llm": 0.1}, {"llm": 0.05, "stt": 0.05}]),
+    "details": DETAILS,
 }
 MESSAGES = st.builds(
     Step,
@@ -72,6 +86,8 @@ PROVED = st.builds(
     reason=st.just("assistant-ended-call"),
     duration=st.sampled_from([None, 90.0]),
     cost=st.sampled_from([None, Decimal(0), Decimal("0.4")]),
+    parts=st.sampled_from([None, {"llm": 0.3}]),
+    details=DETAILS,
 )
 FIRST = st.builds(
     Step,
@@ -79,6 +95,7 @@ FIRST = st.builds(
     spooled=st.booleans(),
     begins=st.just(True),
     minute=st.just(0),
+    details=DETAILS,
 )
 
 
@@ -108,6 +125,8 @@ def call_of(step: Step, call_id: str, *, allowed: bool) -> NewCall:
         ended_reason=step.reason if ended else None,
         duration_seconds=plausible(step.duration, 86_400) if ended else None,
         cost=plausible(step.cost, 100) if ended else None,
+        cost_parts=step.parts if ended and plausible(step.cost, 100) is not None else None,
+        details=step.details,
     )
 
 
@@ -130,6 +149,8 @@ def end_of(step: Step, call_id: str, *, allowed: bool) -> CallEnd:
         step.proof,
         reported_at=None if proved else at,
         call=None if proved else known,
+        cost_parts=step.parts,
+        details=step.details,
     )
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 from policies.contract import Effect
+from service.domain.call_records.details import CallDetails
 from service.domain.calls import CallEnd, HangupState, NewCall
 from service.domain.decisions import Decision, TraceEntry
 from service.store.calls.ends import record_end
@@ -37,6 +38,7 @@ def new_call(call_id: str, organization_id: str | None, *, allowed: bool) -> New
         started_at=STARTED,
         control_url=CONTROL_URL,
         hangup_after_seconds=None if allowed else 0.0,
+        details=CallDetails("+4915112345678", "+4930123456", "assistant-1"),
     )
 
 
@@ -58,6 +60,8 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
             9.5,
             Decimal("0.0394"),
             proof="vapi",
+            cost_parts={"llm": 0.03, "vapi": 0.0094},
+            details=CallDetails(connected=True, doubts=("started_at",)),
         ),
     )
     reply = await api.ask("GET", "/calls?vapi_call_id=call-1")
@@ -71,6 +75,10 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
         "organization_id": str(call.organization_id),
         "phone_number_id": str(call.phone_number_id),
         "type": "inboundPhoneCall",
+        "direction": "inbound",
+        "caller_number": "+4915112345678",
+        "called_number": "+4930123456",
+        "assistant_id": "assistant-1",
         "status": "failed",
         "blocked": True,
         "reason": "trial_expired",
@@ -99,6 +107,9 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
         "ended_reason": "hung-up",
         "duration_seconds": 9.5,
         "cost": 0.0394,
+        "cost_parts": {"llm": 0.03, "vapi": 0.0094},
+        "connected": True,
+        "doubts": ["started_at"],
         "lived_seconds": found["lived_seconds"],
         "cut_at": None,
         "cut_reason": None,

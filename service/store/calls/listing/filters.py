@@ -1,18 +1,22 @@
 """What a list of calls is filtered by."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from service.domain.call_records.details import DIRECTIONS
 from service.domain.calls import Call
 from service.domain.decisions import decider_of
+
+TYPES: Mapping[str, str] = {direction: call_type for call_type, direction in DIRECTIONS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Filters on calls; None matches all. `since` and `until` compare when a call was recorded; `live`:
     under way, or over. `policy`: its verdict decided, see `decider_of`. `claimed_since`: messages since
-    then named another organization, too."""
+    then named another organization, too. `refused`: see `Call.is_refused`."""
 
     organization_id: UUID | None = None
     phone_number_id: UUID | None = None
@@ -26,6 +30,8 @@ class CallFilter:
     policy: str | None = None
     hangup: str | None = None
     claimed_since: datetime | None = None
+    direction: str | None = None
+    refused: bool | None = None
 
     @property
     def others(self) -> tuple[object, ...]:
@@ -41,6 +47,8 @@ class CallFilter:
             self.policy,
             self.hangup,
             self.claimed_since,
+            self.direction and TYPES.get(self.direction, self.direction),
+            self.refused,
         )
 
     def matches(self, call: Call) -> bool:
@@ -55,5 +63,7 @@ class CallFilter:
             (self.unanswered, call.is_unanswered),
             (self.policy, decider_of(call.decision)),
             (self.hangup, call.hangup and call.hangup.state.value),
+            (self.direction, call.direction),
+            (self.refused, call.is_refused),
         )
         return all(asked is None or asked == has for asked, has in wanted)

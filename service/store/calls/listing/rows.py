@@ -1,18 +1,21 @@
 """Rows of `callgate.calls` as calls, for the API and the panel; never with a control URL."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from service.domain.calls import Call, Hangup, HangupState
+from service.domain.call_records.details import CallDetails, merge_doubts
+from service.domain.calls import SLACK, Call, Hangup, HangupState
 from service.store.calls.decisions import load_decision
+from service.store.calls.details import details_of_row
 from service.store.pool import Pool
 
 COLUMNS = """
 SELECT id, vapi_call_id, organization_id, phone_number_id, type, status, blocked, reason, gate,
     decision, hangup_state, hangup_attempts, started_at, ended_at, ended_reason,
-    duration_seconds, cost, lived_seconds, cut_at, cut_reason, missed, created_at
+    duration_seconds, cost, lived_seconds, cut_at, cut_reason, missed, created_at, cost_parts,
+    customer_number, coalesce(line_number, number) AS line_number, assistant_id, connected, doubts
 FROM callgate.calls
 """
 
@@ -61,7 +64,18 @@ def call_of(row: Any) -> Call:
         cut_at=row["cut_at"],
         cut_reason=row["cut_reason"],
         missed=row["missed"],
+        cost_parts=row["cost_parts"],
+        details=judge_end(row, details_of_row(row)),
     )
+
+
+def judge_end(row: Any, details: CallDetails) -> CallDetails:
+    """The details, with a doubt of an end that lies before the beginning: they may have come with
+    different messages, in any order, so only the whole row shows it."""
+    began, ended = row["started_at"], row["ended_at"]
+    if began is None or ended is None or ended >= began - SLACK:
+        return details
+    return replace(details, doubts=merge_doubts(details.doubts, ["ended_at"]))
 
 
 async def find_names(pool: Pool, call_ids: Sequence[UUID]) -> dict[UUID, CallNames]:

@@ -1,0 +1,44 @@
+"""The record of a call: who called whom, by which assistant, what its cost is made of, what is doubted.
+
+Texts compare byte by byte (collation "C"), as the merging of records does outside of PostgreSQL.
+`connected` is null for the calls of before: whether they were connected was not recorded.
+"""
+
+from alembic import op
+
+revision = "0036"
+down_revision = "0034"
+branch_labels = None
+depends_on = None
+
+UP = (
+    """
+    ALTER TABLE callgate.calls
+        ADD COLUMN customer_number text COLLATE "C", ADD COLUMN line_number text COLLATE "C",
+        ADD COLUMN assistant_id text COLLATE "C", ADD COLUMN cost_parts jsonb,
+        ADD COLUMN connected boolean, ADD COLUMN doubts text[] NOT NULL DEFAULT '{}'
+    """,
+    # The last digits that a caller is searched by; the rest of them is compared in the rows.
+    """
+    CREATE INDEX calls_customer_idx
+        ON callgate.calls (right(customer_number, 4), created_at DESC, id DESC)
+        WHERE customer_number IS NOT NULL
+    """,
+)
+DOWN = (
+    "DROP INDEX callgate.calls_customer_idx",
+    """
+    ALTER TABLE callgate.calls DROP COLUMN doubts, DROP COLUMN connected, DROP COLUMN cost_parts,
+        DROP COLUMN assistant_id, DROP COLUMN line_number, DROP COLUMN customer_number
+    """,
+)
+
+
+def upgrade() -> None:
+    for statement in UP:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    for statement in DOWN:
+        op.execute(statement)

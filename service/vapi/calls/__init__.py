@@ -1,0 +1,1 @@
+"""Calls as Vapi tells of them: in messages, and in its own records."""
