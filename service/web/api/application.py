@@ -69,8 +69,9 @@ def guarded(
                 return unauthorized("The token is unknown, revoked or expired.")
             if not actor.reaches(operation.area):
                 return problem(403, "forbidden", f"The token lacks the scope `{operation.area}`.")
-            if operation.downloads:
-                return await operation.download(request, actor, find_owner)
+            if operation.exports:
+                with without_allowance():
+                    return await operation.serve_export(request, actor, find_owner)
             serve = partial(operation.serve, request, actor, find_owner)
             with without_allowance() if operation.is_long else nullcontext():
                 if operation.method in CHANGES:

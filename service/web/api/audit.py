@@ -7,8 +7,10 @@ from pydantic import BaseModel
 from service.store.audit import list_audit
 from service.store.pool import Pool
 from service.web.api.operations import ApiRequest, Operation
+from service.web.exports.audit import export_audit
+from service.web.exports.export import EXPORT_SECONDS, Export
 from service.web.shapes import audit as shapes
-from service.web.shapes.audit import AuditQuery
+from service.web.shapes.audit import AuditExportQuery, AuditQuery
 from service.web.shapes.paging import ListPage, place_in_log, read_cursor, write_cursor
 
 
@@ -34,6 +36,11 @@ class AuditOperations:
             next_cursor=write_cursor(items[-1].id) if len(found) > query.limit else None,
         )
 
+    async def export_audit(self, request: ApiRequest) -> Export[shapes.AuditEntry]:
+        """All entries that match the filters, as a file: CSV or JSON Lines."""
+        query: AuditExportQuery = request.query
+        return export_audit(self.pool, query.filters)
+
     def operations(self) -> list[Operation]:
         return [
             Operation(
@@ -43,5 +50,15 @@ class AuditOperations:
                 self.list_audit,
                 ListPage[shapes.AuditEntry],
                 query=AuditQuery,
+            ),
+            Operation(
+                "GET",
+                "/audit/export",
+                "Export the audit entries, newest first",
+                self.export_audit,
+                None,
+                query=AuditExportQuery,
+                exports=True,
+                seconds=EXPORT_SECONDS,
             ),
         ]

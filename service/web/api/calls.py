@@ -13,8 +13,10 @@ from service.domain.calls import Call
 from service.store.calls.listing import search as call_list
 from service.store.pool import Pool
 from service.web.api.operations import ApiRequest, Operation
+from service.web.exports.calls import export_calls
+from service.web.exports.export import EXPORT_SECONDS, Export
 from service.web.shapes import calls as shapes
-from service.web.shapes.calls import CallsQuery, call_shape, sees_whole_numbers
+from service.web.shapes.calls import CallsExportQuery, CallsQuery, call_shape, sees_whole_numbers
 from service.web.shapes.paging import ListPage, place_in_time, read_cursor, write_cursor
 
 
@@ -52,6 +54,18 @@ class CallOperations:
         cursor = write_cursor(found.next[0].isoformat(), found.next[1]) if found.next else None
         return ListPage[shapes.Call](items=items, next_cursor=cursor)
 
+    async def export_calls(self, request: ApiRequest) -> Export[shapes.Call]:
+        """All calls that match the filters, as a file: CSV for spreadsheets, which run no cell of it, or
+        JSON Lines with the same objects as the list. A connection that ends early is an error."""
+        query: CallsExportQuery = request.query
+        return export_calls(
+            self.pool,
+            query.filter,
+            role=request.actor.role,
+            search_text=query.search,
+            vapi_call_id=query.vapi_call_id,
+        )
+
     async def get_call(self, request: ApiRequest) -> BaseModel:
         """A call with its decision, its hang-up and its end."""
         found = await call_list.find(self.pool, request.ids["call_id"])
@@ -80,6 +94,16 @@ class CallOperations:
                 self.list_calls,
                 ListPage[shapes.Call],
                 query=CallsQuery,
+            ),
+            Operation(
+                "GET",
+                "/calls/export",
+                "Export calls, newest first",
+                self.export_calls,
+                None,
+                query=CallsExportQuery,
+                exports=True,
+                seconds=EXPORT_SECONDS,
             ),
             Operation("GET", "/calls/{call_id}", "Get a call", self.get_call, shapes.Call),
             Operation(

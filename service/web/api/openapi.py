@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from service.web.api import idempotency, preconditions
 from service.web.api.examples import example_of
 from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, PREFIX, Operation
-from service.web.shapes.exports import DOWNLOADS
+from service.web.exports.export import CSV_TYPE, JSON_LINES_TYPE
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.problems import Problem
 
@@ -73,6 +73,7 @@ QUERIES = {
     "direction": "Only calls in this direction.",
     "refused": "Only calls that were blocked before they were connected, or only the others.",
     "gate": "Only calls that were decided at this gate.",
+    "format": "The form of the file: CSV with a header, or a line of JSON for each item.",
     "since": "From this instant on.",
     "until": "Before this instant.",
     "part_of": "The id of the entry of an import: the changes that its rows made.",
@@ -84,7 +85,6 @@ QUERIES = {
     "to": "The end of the period, which is not part of it; without it, of the present month.",
     "interval": "Sums by day or by month, beside those of the whole period.",
     "time_zone": "The IANA name of the time zone whose days and months count, such as `Europe/Berlin`.",
-    "format": "`csv` for spreadsheets, with a header row, or `jsonl`: a JSON object a line.",
     "ignored": "Ignored numbers instead of open ones.",
     "object_type": "Only changes of this kind of object.",
     "object_id": "Only changes of this object.",
@@ -92,6 +92,7 @@ QUERIES = {
     "source": "Only changes from here: `api`, `web`, `cli`, `system`.",
     "action": "Only this action, such as `plan.set`.",
 }
+EXPORTED = (CSV_TYPE, JSON_LINES_TYPE)
 TAGS = {
     "organizations": "Clients, what entitles them to calls, and how their calls are handled.",
     "phone-numbers": "Registered numbers, their webhooks at Vapi, and where blocked calls are stopped.",
@@ -264,8 +265,8 @@ def responses(operation: Operation, references: References) -> Json:
     success: Json = {"description": operation.summary}
     if operation.gives is not None:
         success["content"] = json_content(operation.gives, references)
-    if operation.downloads:
-        success["content"] = DOWNLOADS
+    if operation.exports:
+        success["content"] = {kind: {"schema": {"type": "string"}} for kind in EXPORTED}
     headers: Json = {}
     if operation.status == 201:
         headers |= header("Location", "The address of the new object.")

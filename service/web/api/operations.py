@@ -20,9 +20,9 @@ from service.inputs.ids import canonical_id, is_vapi_id
 from service.inputs.names import parse_query
 from service.web.api.json_body import read_json
 from service.web.api.preconditions import ETAG, etag_of
+from service.web.exports.export import Export, send_export
 from service.web.off_loop import off_loop
 from service.web.shapes.errors import InputError, faults
-from service.web.shapes.exports import Export
 from service.web.shapes.fields import CANONICAL_UUID
 from service.web.shapes.paging import QueryParameters
 
@@ -62,7 +62,7 @@ class Run(Protocol):
 
     __name__: str
 
-    async def __call__(self, request: ApiRequest, /) -> BaseModel | Export | None: ...
+    async def __call__(self, request: ApiRequest, /) -> BaseModel | Export[Any] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Operation:
     object. `seconds` is the timeout; `is_long`: waits for PostgreSQL end with the limits of each
     statement, for others after `REQUEST_SECONDS`. `vapi_ids` are the path parameters that are ids of
     Vapi; all others are UUIDs. `makes_at` is the path of a new object, if not below the operation's
-    own. `is_secret`: the answer has a secret, and is kept encrypted where it is kept. `downloads`: it
-    answers with an `Export`, in the `format` of its query.
+    own. `is_secret`: the answer has a secret, and is kept encrypted where it is kept. `exports`: it
+    answers with a file, in the format that its query asks for.
     """
 
     method: str
@@ -92,7 +92,7 @@ class Operation:
     vapi_ids: tuple[str, ...] = ()
     makes_at: str | None = None
     is_secret: bool = False
-    downloads: bool = False
+    exports: bool = False
 
     @property
     def name(self) -> str:
@@ -119,11 +119,28 @@ class Operation:
         """Whether it changes an object that has a version: the use case checks it."""
         return self.method in CHANGES and bool(VERSIONED & set(self.parameters))
 
-    async def parse(self, request: web.Request, actor: Actor, find_owner: FindOwner) -> ApiRequest:
-        """Read the request.
+    async def serve(
+        self, request: web.Request, actor: Actor, find_owner: FindOwner
+    ) -> web.Response:
+        """Read the request, run the operation, write the response.
 
         `find_owner` finds the organization that stands in the path by its external id.
         """
+        found = await self.run(await self.parse(request, actor, find_owner))
+        assert not isinstance(found, Export)
+        return self.answer(request, found)
+
+    async def serve_export(
+        self, request: web.Request, actor: Actor, find_owner: FindOwner
+    ) -> web.StreamResponse:
+        """Read the request and answer with the file that the operation gives."""
+        parsed = await self.parse(request, actor, find_owner)
+        found = await self.run(parsed)
+        assert isinstance(found, Export)
+        return await send_export(request, found, parsed.query.format)
+
+    async def parse(self, request: web.Request, actor: Actor, find_owner: FindOwner) -> ApiRequest:
+        """Read and check the request. Raises `InputError`."""
         parsed = ApiRequest(actor)
         for name in self.parameters:
             if name in self.vapi_ids:
@@ -141,27 +158,14 @@ class Operation:
             parsed.body = self.body()
         else:
             await refuse_body(request)
-        return parsed
-
-    async def download(
-        self, request: web.Request, actor: Actor, find_owner: FindOwner
-    ) -> web.StreamResponse:
-        """Read the request, run the operation, stream its file."""
-        found = await self.run(await self.parse(request, actor, find_owner))
-        assert isinstance(found, Export)
-        return await found.send(request)
-
-    async def serve(
-        self, request: web.Request, actor: Actor, find_owner: FindOwner
-    ) -> web.Response:
-        """Read the request, run the operation, write the response."""
-        parsed = await self.parse(request, actor, find_owner)
         if not self.replaces_version:
             check_version(UNVERSIONED)
-        found = await self.run(parsed)
+        return parsed
+
+    def answer(self, request: web.Request, found: BaseModel | None) -> web.Response:
+        """Write the response."""
         if found is None:
             return web.Response(status=self.status)
-        assert isinstance(found, BaseModel)
         headers = {"Cache-Control": "no-store"}
         if self.status == 201 and (made := getattr(found, "id", None)) is not None:
             place = request.path if self.makes_at is None else PREFIX + self.makes_at

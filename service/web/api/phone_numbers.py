@@ -6,9 +6,15 @@ from pydantic import BaseModel
 
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.web.api.operations import ApiRequest, Operation
+from service.web.exports.export import EXPORT_SECONDS, Export
+from service.web.exports.phone_numbers import export_phone_numbers
 from service.web.shapes import phone_numbers as shapes
 from service.web.shapes.paging import ListPage, write_cursor
-from service.web.shapes.phone_numbers import PhoneNumbersQuery, phone_number_shape
+from service.web.shapes.phone_numbers import (
+    PhoneNumbersExportQuery,
+    PhoneNumbersQuery,
+    phone_number_shape,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class PhoneNumberOperations:
             items=[phone_number_shape(number) for number in page.numbers],
             next_cursor=write_cursor(*page.next) if page.next else None,
         )
+
+    async def export_phone_numbers(self, request: ApiRequest) -> Export[shapes.PhoneNumber]:
+        """All numbers that match the filters, as a file: CSV or JSON Lines."""
+        query: PhoneNumbersExportQuery = request.query
+        return export_phone_numbers(self.numbers, query.filter, query.sort)
 
     async def get_phone_number(self, request: ApiRequest) -> BaseModel:
         """A number and the state of its webhook at Vapi."""
@@ -85,6 +96,16 @@ class PhoneNumberOperations:
                 self.list_phone_numbers,
                 ListPage[shapes.PhoneNumber],
                 query=PhoneNumbersQuery,
+            ),
+            Operation(
+                "GET",
+                "/phone-numbers/export",
+                "Export phone numbers",
+                self.export_phone_numbers,
+                None,
+                query=PhoneNumbersExportQuery,
+                exports=True,
+                seconds=EXPORT_SECONDS,
             ),
             Operation("GET", one, "Get a phone number", self.get_phone_number, gives),
             Operation(

@@ -8,14 +8,13 @@ from pydantic import BaseModel
 from service.admin.usage.usage import UsageReports
 from service.domain.errors import BadPeriodError
 from service.domain.usage.periods import BadUsagePeriodError, Period, check_period, zone_of
-from service.domain.usage.sums import OrganizationUsage
 from service.web.api.operations import ApiRequest, Operation
+from service.web.exports.export import EXPORT_SECONDS, Export
+from service.web.exports.usage import export_usage
 from service.web.shapes import usage as shapes
 from service.web.shapes.errors import InputError
-from service.web.shapes.exports import Export
-from service.web.shapes.fields import in_utc
 from service.web.shapes.paging import ListPage
-from service.web.shapes.usage import COLUMNS, PeriodQuery, UsageExportQuery, UsageQuery
+from service.web.shapes.usage import PeriodQuery, UsageExportQuery, UsageQuery
 
 UTC_ZONE = zone_of(None)
 
@@ -68,11 +67,11 @@ class UsageOperations:
             next_cursor=shapes.write_place(items[-1]) if more else None,
         )
 
-    async def export_usage(self, request: ApiRequest) -> Export:
+    async def export_usage(self, request: ApiRequest) -> Export[shapes.UsageItem]:
         """The whole list as a file."""
         query: UsageExportQuery = request.query
         found = await self.usage.page(await self.period_of(query))
-        return Export("usage", query.format, COLUMNS, map(cells, found))
+        return export_usage(found)
 
     def operations(self) -> list[Operation]:
         return [
@@ -99,8 +98,8 @@ class UsageOperations:
                 self.export_usage,
                 None,
                 query=UsageExportQuery,
-                downloads=True,
-                seconds=600.0,
+                exports=True,
+                seconds=EXPORT_SECONDS,
             ),
         ]
 
@@ -109,20 +108,3 @@ def refused(exc: BadUsagePeriodError) -> InputError:
     """The problem document of a wrong period."""
     fault = {"field": exc.parameter, "message": exc.message}
     return InputError(422, BadPeriodError.code, BadPeriodError.sentence, [fault])
-
-
-def cells(usage: OrganizationUsage) -> tuple[object, ...]:
-    """The values of an export's row."""
-    sums = usage.sums
-    return (
-        str(usage.organization_id),
-        usage.name,
-        usage.external_id,
-        in_utc(usage.period.since),
-        in_utc(usage.period.until),
-        sums.calls,
-        sums.blocked_calls,
-        sums.seconds,
-        sums.cost,
-        usage.live_calls,
-    )

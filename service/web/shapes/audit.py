@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from service.store.audit import AuditFilters
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import SEARCHABLE, Instant, Searched, digits_of
-from service.web.shapes.paging import PageQuery
+from service.web.shapes.paging import ExportQuery, PageQuery, QueryParameters
 
 PartOf = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(digits_of)]
 
@@ -27,7 +27,7 @@ class AuditEntry(ResponseBody):
     part_of: int | None
 
 
-class AuditQuery(PageQuery):
+class AuditFilterQuery(QueryParameters):
     """Filters: the object, the actor, the source, the action and the time; `until` is exclusive.
 
     The changes that the rows of an import made are listed with `part_of`, the id of the import's
@@ -56,3 +56,11 @@ class AuditQuery(PageQuery):
             "until": self.until,
             "part_of": self.part_of,
         }
+
+
+class AuditQuery(AuditFilterQuery, PageQuery):
+    """Filters of the log, and the page."""
+
+
+class AuditExportQuery(AuditFilterQuery, ExportQuery):
+    """Filters of the log, and the form of the file."""

@@ -15,7 +15,7 @@ from service.store.calls.listing.filters import CallFilter
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.decisions import Decision, decision_values
 from service.web.shapes.fields import Id, Instant, Searched, SearchedId, Truth
-from service.web.shapes.paging import PageQuery
+from service.web.shapes.paging import ExportQuery, PageQuery, QueryParameters
 from service.web.shapes.relay import CallRelay
 
 
@@ -68,7 +68,7 @@ class CallEvent(ResponseBody):
     detail: dict[str, Any]
 
 
-class CallsQuery(PageQuery):
+class CallFilterQuery(QueryParameters):
     """Filters. `search` is an exact id (of a call, an organization, a phone number) or a phone number.
     `since` and `until` (exclusive) limit the time of a call's first message.
     `unanswered`: allowed, and ended by Vapi because nothing answered. `policy` decided the call;
@@ -110,6 +110,14 @@ class CallsQuery(PageQuery):
             self.direction,
             self.refused,
         )
+
+
+class CallsQuery(CallFilterQuery, PageQuery):
+    """Filters of calls, and the page."""
+
+
+class CallsExportQuery(CallFilterQuery, ExportQuery):
+    """Filters of calls, and the form of the file."""
 
 
 def call_shape(call: StoredCall, relay: RelayedCall | None = None, *, whole: bool) -> Call:

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -29,6 +29,12 @@ class PageQuery(QueryParameters):
 
     limit: Annotated[int, BeforeValidator(digits_of)] = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, StringConstraints(max_length=2000, pattern=CURSOR)] | None = None
+
+
+class ExportQuery(QueryParameters):
+    """The form of a file: CSV, or a line of JSON for each item."""
+
+    format: Literal["csv", "jsonl"] = "csv"
 
 
 class ListPage(BaseModel, Generic[Item]):

@@ -10,7 +10,7 @@ from service.store.phone_numbers.concerned import NumberCondition
 from service.store.phone_numbers.search import NumberSort, PhoneNumberFilter, Position
 from service.web.shapes.bodies import PatchBody, RequestBody, ResponseBody
 from service.web.shapes.fields import Answer, Id, Instant, Name, Searched, Truth, VapiId
-from service.web.shapes.paging import PageQuery, read_cursor
+from service.web.shapes.paging import ExportQuery, PageQuery, QueryParameters, read_cursor
 
 
 class PhoneNumberBody(RequestBody):
@@ -80,7 +80,7 @@ class PhoneNumber(ResponseBody):
     updated_at: Instant
 
 
-class PhoneNumbersQuery(PageQuery):
+class PhoneNumberFilterQuery(QueryParameters):
     """Filters: the organization, the state of the webhook, and `search`: a part of the number, the
     label, the id at Vapi or the organization's name. `unanswered`: nothing answers
     allowed calls. `condition`: those that the condition of this name counts (`still_bound`: that have
@@ -105,6 +105,14 @@ class PhoneNumbersQuery(PageQuery):
             unanswered=bool(self.unanswered),
             condition=self.condition,
         )
+
+
+class PhoneNumbersExportQuery(PhoneNumberFilterQuery, ExportQuery):
+    """Filters of numbers, their order, and the form of the file."""
+
+
+class PhoneNumbersQuery(PhoneNumberFilterQuery, PageQuery):
+    """Filters of numbers, their order, and the page."""
 
     @property
     def position(self) -> Position | None:

@@ -22,20 +22,6 @@ UsageSort = Literal[
     "before", "-before",
 ]  # fmt: skip
 
-COLUMNS = (
-    "organization_id",
-    "name",
-    "external_id",
-    "from",
-    "to",
-    "calls",
-    "blocked_calls",
-    "seconds",
-    "cost",
-    "live_calls",
-)
-"""The columns of an export."""
-
 
 class PeriodQuery(QueryParameters):
     """A period; `to` is exclusive."""
@@ -109,6 +95,7 @@ class UsageItem(Sums):
 
     organization_id: UUID
     name: str | None
+    external_id: str | None
     since: Instant = Field(alias="from")
     until: Instant = Field(alias="to")
     live_calls: int
@@ -152,7 +139,8 @@ def usage_shape(report: UsageReport) -> Usage:
 
 def item_shape(usage: OrganizationUsage) -> UsageItem:
     """An item of the list."""
-    return UsageItem.model_validate({**usage_values(usage), "name": usage.name})
+    named = {"name": usage.name, "external_id": usage.external_id}
+    return UsageItem.model_validate({**usage_values(usage), **named})
 
 
 def read_place(cursor: str | None) -> Place | None:

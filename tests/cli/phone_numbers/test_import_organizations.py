@@ -14,7 +14,7 @@ from service.admin.imports.organization_rows import (
 )
 from service.sandbox.server import SandboxVapi
 from service.store.pool import Pool
-from service.web.panel.kit.spreadsheets import importable_csv
+from service.web.exports.csv_files import importable_csv
 from tests.cli.phone_numbers.helpers import Run
 from tests.support.service import Replica
 

@@ -17,8 +17,9 @@ NAMES = """
 apply_import cancel_import change_organization change_phone_number claim_unknown_number
 create_import create_organization create_phone_number create_relay_secret create_token
 delete_organization delete_override delete_phone_number delete_plan delete_trial explain_access
-export_usage get_call get_coverage get_history get_import get_organization get_phone_number
-get_reconcile_status get_relay get_route get_usage heed_unknown_number ignore_unknown_number
+export_audit export_calls export_phone_numbers export_usage get_call get_coverage get_history
+get_import get_organization get_phone_number get_reconcile_status get_relay get_route get_usage
+heed_unknown_number ignore_unknown_number
 list_audit list_call_events list_calls list_changes list_import_rows list_imports
 list_organizations list_phone_numbers list_policies list_tokens list_unknown_numbers list_usage
 pause_phone_number pause_reconcile put_override put_plan put_trial reconcile
@@ -47,7 +48,7 @@ def bodies(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "requestBody" in operation:
         yield operation["requestBody"]["content"]["application/json"]
     for status, response in operation["responses"].items():
-        if status.startswith("2") and "application/json" in response.get("content", ()):
+        if status.startswith("2") and "application/json" in response.get("content", {}):
             yield response["content"]["application/json"]
 
 

@@ -60,6 +60,22 @@ async def test_calls_are_listed_searched_and_told(callgate: Replica, vapi: Sandb
             assert (await ada.get(f"/calls/{wrong}")).status == 404
 
 
+async def test_the_list_is_one_link_away_from_a_file(callgate: Replica, vapi: SandboxVapi) -> None:
+    async with visiting(callgate, "viewer") as ada:
+        await block(callgate, vapi, "Bakery")
+        shown = await ada.get("/calls?blocked=true&limit=1")
+        (link,) = [one for one in shown.links if ".csv" in one]
+        file = await ada.get(link.removeprefix("/admin"))
+        assert file.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert len(file.body.splitlines()) == 2
+        empty = await ada.get("/calls.csv?blocked=false")
+        assert empty.body.removeprefix("\ufeff").startswith("id,vapi_call_id,")
+        assert len(empty.body.splitlines()) == 1
+        assert (await ada.get("/calls.csv?blocked=maybe")).status == 422
+        (link,) = [one for one in (await ada.get("/audit")).links if ".csv" in one]
+        assert "organization.created" in (await ada.get(link.removeprefix("/admin"))).body
+
+
 async def event(response: aiohttp.ClientResponse, kind: str) -> dict[str, str]:
     """The next event of a kind."""
     found: dict[str, str] = {}

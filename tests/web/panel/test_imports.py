@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from service.admin.imports.number_rows import COLUMNS, parse_import
 from service.sandbox.server import SandboxVapi
 from service.store.imports.rows import ImportRecord
+from service.web.exports.csv_files import importable_csv
 from service.web.panel.imports.pages import cells
-from service.web.panel.kit.spreadsheets import importable_csv
 from service.web.panel.kit.visit import csrf_of
 from tests.support.service import Replica, eventually
 from tests.support.visiting import Shown, Visitor, visiting

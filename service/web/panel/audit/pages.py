@@ -9,14 +9,16 @@ from service.domain.audit import OBJECT_KINDS
 from service.domain.errors import NotFoundError
 from service.store.audit import MOST_COUNTED, count_audit, find_entry, list_actors, list_audit
 from service.store.pool import Pool
+from service.web.exports.audit import export_audit
+from service.web.exports.export import send_export
 from service.web.panel.audit.undo import entry_id
 from service.web.panel.audit.views import event_view, object_view
 from service.web.panel.kit.choices import filter_of, labelled, plain
 from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.queries import read_filters
+from service.web.panel.kit.queries import read_export, read_filters
 from service.web.panel.kit.visit import Visit
-from service.web.shapes.audit import AuditQuery
+from service.web.shapes.audit import AuditExportQuery, AuditQuery
 from service.web.shapes.paging import place_in_log, read_cursor, write_cursor
 
 MOST_ACTORS = 100
@@ -32,6 +34,7 @@ class AuditPages:
     def pages(self) -> list[PanelPage]:
         return [
             PanelPage("GET", "/audit", self.list_page),
+            PanelPage("GET", "/audit.csv", self.download),
             PanelPage("GET", "/audit/{audit_id}", self.page),
         ]
 
@@ -63,7 +66,13 @@ class AuditPages:
             events=[event_view(event, visit) for event in events],
             total=describe_total(total, "entry", filtered=any(wanted.values()), most=MOST_COUNTED),
             more=more,
+            csv=visit.here(cursor=None, limit=None).replace("/audit", "/audit.csv", 1),
         )
+
+    async def download(self, visit: Visit) -> web.StreamResponse:
+        """The entries that match the filters as a CSV file."""
+        wanted = read_export(visit, AuditExportQuery).filters
+        return await send_export(visit.request, export_audit(self.pool, wanted), "csv")
 
     async def page(self, visit: Visit) -> web.Response:
         """One entry, by its permanent address."""

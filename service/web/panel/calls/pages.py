@@ -15,13 +15,15 @@ from service.store.calls.feed import CallSummary
 from service.store.calls.listing import search
 from service.store.calls.listing.rows import CallNames, find_names
 from service.store.pool import Pool
+from service.web.exports.calls import export_calls
+from service.web.exports.export import send_export
 from service.web.panel.calls.views import call_row, call_view
 from service.web.panel.kit.choices import ACCESS_REASONS, Filter, filter_of, labelled
 from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.queries import read_filters
+from service.web.panel.kit.queries import read_export, read_filters
 from service.web.panel.kit.visit import ROOT, Visit
-from service.web.shapes.calls import CallsQuery
+from service.web.shapes.calls import CallsExportQuery, CallsQuery
 from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
 REASONS = (*ACCESS_REASONS, "unknown_phone_number")
@@ -53,6 +55,7 @@ class CallPages:
     def pages(self) -> list[PanelPage]:
         return [
             PanelPage("GET", "/calls", self.list_page),
+            PanelPage("GET", "/calls.csv", self.download),
             PanelPage("GET", "/calls/{call_id}", self.page),
             PanelPage("GET", "/calls/{call_id}/story", self.story),
         ]
@@ -103,7 +106,16 @@ class CallPages:
             searched_to=found.next[0] if found.next and len(rows) < query.limit else None,
             feed=feed_address(visit, asked, place) if live else None,
             filtered=any(asked[name] for name in (*FILTERS, "since", "until")),
+            csv=visit.here(cursor=None, limit=None).replace("/calls", "/calls.csv", 1),
         )
+
+    async def download(self, visit: Visit) -> web.StreamResponse:
+        """The calls that match the filters as a CSV file."""
+        query = read_export(visit, CallsExportQuery)
+        export = export_calls(
+            self.pool, query.filter, role=visit.actor.role, search_text=query.search
+        )
+        return await send_export(visit.request, export, "csv")
 
     async def page(self, visit: Visit) -> web.Response:
         """One call with its timeline. Until the call is over the page asks for it again."""

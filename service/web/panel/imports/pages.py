@@ -12,6 +12,7 @@ from service.admin.imports.kinds import COLUMNS, MAX_ROWS
 from service.domain.errors import InvalidError
 from service.store.imports.imports import ImportJob
 from service.store.imports.rows import ImportRecord, Show
+from service.web.exports.csv_files import csv_file, importable_csv
 from service.web.off_loop import off_loop
 from service.web.panel.imports.kinds import ImportWords
 from service.web.panel.imports.views import (
@@ -27,7 +28,6 @@ from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.spreadsheets import csv_file, importable_csv
 from service.web.panel.kit.visit import Visit
 
 MAX_BYTES = 4 * 2**20

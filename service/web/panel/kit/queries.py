@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from service.domain.errors import InvalidError
 from service.domain.texts import is_all
 from service.web.panel.kit.forms import LOCAL, FormError, is_instant, judge
 from service.web.panel.kit.visit import Visit
@@ -31,6 +32,14 @@ class PageFilters(Generic[Shape]):
             return ""
         named = ", ".join(f"{name}: {text}" for name, text in self.faults.items())
         return f"The address has invalid filters ({named.rstrip('.')}). All {things} are shown."
+
+
+def read_export(visit: Visit, shape: type[Shape]) -> Shape:
+    """The filters of a list to be exported. Raises `InvalidError`: a file says nothing of its faults."""
+    filters = read_filters(visit, shape)
+    if filters.faults:
+        raise InvalidError(f"The address has invalid filters: {', '.join(filters.faults)}.")
+    return filters.query
 
 
 def read_filters(visit: Visit, shape: type[Shape]) -> PageFilters[Shape]:

@@ -1,7 +1,6 @@
 """The list of organizations as a CSV file, with the search and the order of the page."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from aiohttp import web
 
@@ -9,11 +8,10 @@ from service.admin.organizations.search import OrganizationList
 from service.domain.decisions import Decision
 from service.domain.errors import InvalidError
 from service.domain.organizations import Organization
+from service.web.exports.csv_files import MARK, csv_headers, csv_lines, csv_moment
 from service.web.panel.kit.forms import FormError, judge
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.spreadsheets import MARK, csv_headers, csv_lines
 from service.web.panel.kit.visit import Visit
-from service.web.shapes.fields import in_utc
 from service.web.shapes.organizations import OrganizationsQuery
 
 AT_ONCE = 50
@@ -79,18 +77,14 @@ def cells(organization: Organization, decision: Decision) -> list[str]:
         organization.external_id or "",
         "true" if decision.allowed else "false",
         decision.reason,
-        moment(trial.ends_at if trial else None),
+        csv_moment(trial.ends_at if trial else None),
         plan.code if plan else "",
         plan.status if plan else "",
-        moment(plan.current_period_end if plan else None),
-        moment(plan.grace_period_end if plan else None),
+        csv_moment(plan.current_period_end if plan else None),
+        csv_moment(plan.grace_period_end if plan else None),
         ("true" if plan.cancel_at_period_end else "false") if plan else "",
-        moment(plan.as_of if plan else None),
+        csv_moment(plan.as_of if plan else None),
         override.effect if override else "",
-        moment(override.expires_at if override else None),
-        moment(organization.created_at),
+        csv_moment(override.expires_at if override else None),
+        csv_moment(organization.created_at),
     ]
-
-
-def moment(instant: datetime | None) -> str:
-    return "" if instant is None else in_utc(instant)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from aiohttp import web
@@ -13,19 +12,18 @@ from service.store import audit
 from service.store.phone_numbers.concerned import NUMBER_CONDITIONS, NumberCondition
 from service.store.phone_numbers.search import SORTS, NumberSort, PhoneNumberFilter
 from service.store.pool import Pool
+from service.web.exports.export import send_export
+from service.web.exports.phone_numbers import export_phone_numbers
 from service.web.panel.kit.badges import Badge, state_badge
 from service.web.panel.kit.choices import filter_of, labelled
 from service.web.panel.kit.columns import Column, column, describe_total
 from service.web.panel.kit.pages import PanelPage
-from service.web.panel.kit.spreadsheets import MARK, csv_headers, csv_lines
 from service.web.panel.kit.visit import Visit
 from service.web.panel.phone_numbers.views import NumberRow, organization_link
 from service.web.shapes.errors import InputError
-from service.web.shapes.fields import in_utc
 from service.web.shapes.paging import read_cursor, write_cursor
 
 PER_PAGE = 50
-AT_ONCE = 200
 STATES = tuple(state.value for state in SyncState)
 CONDITION_LABELS: Mapping[NumberCondition, str] = {
     "numbers_fought": "Changed by another system",
@@ -37,20 +35,6 @@ CONDITION_LABELS: Mapping[NumberCondition, str] = {
     "still_bound": "Assistant still attached",
 }
 GATE_CHOICES = [("event", "Event"), ("request", "Request")]
-HEADS = (
-    "id",
-    "vapi_phone_number_id",
-    "number",
-    "label",
-    "organization_id",
-    "organization",
-    "gate",
-    "sync_state",
-    "last_error",
-    "last_call_at",
-    "last_checked_at",
-    "created_at",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +129,9 @@ class PhoneNumberListPages:
 
     async def download(self, visit: Visit) -> web.StreamResponse:
         """All numbers of the list in its order, page by page."""
-        headers = csv_headers("numbers.csv")
-        if visit.request.method == "HEAD":
-            return web.Response(headers=headers)
         wanted, sort = wanted_of(visit)
-        response = web.StreamResponse(headers=headers)
-        page = await self.numbers.find_page(wanted, sort=sort, limit=AT_ONCE)
-        await response.prepare(visit.request)
-        await response.write(MARK + csv_lines([HEADS]))
-        while True:
-            names = await self.names(page.numbers)
-            await response.write(csv_lines(cells(number, names) for number in page.numbers))
-            if page.next is None:
-                break
-            page = await self.numbers.find_page(wanted, sort=sort, after=page.next, limit=AT_ONCE)
-        await response.write_eof()
-        return response
+        export = export_phone_numbers(self.numbers, wanted, sort)
+        return await send_export(visit.request, export, "csv")
 
 
 def columns_of(visit: Visit, sort: str) -> list[Column]:
@@ -174,25 +145,3 @@ def columns_of(visit: Visit, sort: str) -> list[Column]:
         Column("Last call", "", wide=True),
         Column("Last check", "", wide=True),
     ]
-
-
-def cells(number: PhoneNumber, names: Mapping[str, str]) -> list[str]:
-    """One number's line."""
-    return [
-        str(number.id),
-        number.vapi_phone_number_id,
-        number.number or "",
-        number.label or "",
-        str(number.organization_id),
-        names.get(str(number.organization_id), ""),
-        number.gate,
-        number.sync.state.value,
-        number.sync.last_error or "",
-        moment(number.conditions.last_event_at),
-        moment(number.sync.last_checked_at),
-        moment(number.created_at),
-    ]
-
-
-def moment(instant: datetime | None) -> str:
-    return "" if instant is None else in_utc(instant)

@@ -10,6 +10,7 @@ from aiohttp import web
 from service.admin.usage.limits import LimitConditions
 from service.admin.usage.usage import ClientUsage, UsageReports
 from service.domain.errors import InvalidError
+from service.web.exports.csv_files import MARK, csv_headers, csv_lines
 from service.web.panel.kit.choices import filter_of
 from service.web.panel.kit.columns import Column, column, describe_total
 from service.web.panel.kit.forms import FormError, judge
@@ -17,7 +18,6 @@ from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
 from service.web.panel.usage.views import client_row, day_chart, totals
-from service.web.shapes.exports import Export
 from service.web.shapes.usage import MonthQuery, UsageSort
 
 SHOWN = 100
@@ -108,9 +108,8 @@ class UsagePages:
             raise InvalidError(f"The address has invalid filters: {exc}") from None
         month = await self.month_of(query)
         clients = choose(await self.clients_of(month), query)
-        rows = (cells(one, month) for one in clients)
-        export = Export(f"usage-{month:%Y-%m}", "csv", COLUMNS, rows, marked=True)
-        return await export.send(visit.request)
+        body = MARK + csv_lines([COLUMNS, *(cells(one, month) for one in clients)])
+        return web.Response(body=body, headers=csv_headers(f"usage-{month:%Y-%m}.csv"))
 
     async def clients_of(self, month: date) -> list[ClientUsage]:
         """All clients. How far limits are used is as of the last reading of the conditions, so that
@@ -157,14 +156,10 @@ def columns(visit: Visit, sort: UsageSort) -> list[Column]:
     ]
 
 
-def cells(client: ClientUsage, month: date) -> tuple[object, ...]:
+def cells(client: ClientUsage, month: date) -> list[str]:
     """The values of a row of the file."""
     usage, last = client.this, client.last
-    return (
-        usage.organization_id,
-        usage.name,
-        usage.external_id,
-        f"{month:%Y-%m}",
+    figures = (
         usage.sums.calls,
         usage.sums.blocked_calls,
         usage.sums.seconds,
@@ -173,3 +168,5 @@ def cells(client: ClientUsage, month: date) -> tuple[object, ...]:
         last.seconds,
         last.cost,
     )
+    named = (str(usage.organization_id), usage.name or "", usage.external_id or "")
+    return [*named, f"{month:%Y-%m}", *map(str, figures)]

@@ -4,10 +4,12 @@ import csv
 import io
 import re
 from collections.abc import Iterable
+from datetime import datetime
 
 from aiohttp import web
 
 from service.inputs.csv_cells import escape_cell
+from service.web.shapes.fields import in_utc
 
 MARK = b"\xef\xbb\xbf"
 """The byte order mark, by which spreadsheets recognize UTF-8."""
@@ -47,3 +49,15 @@ def importable_csv(rows: Iterable[Iterable[str]]) -> bytes:
 def csv_file(name: str, data: bytes) -> web.Response:
     """A file as a download."""
     return web.Response(body=data, headers=csv_headers(name))
+
+
+def csv_moment(instant: datetime | None) -> str:
+    """An instant in a cell."""
+    return "" if instant is None else in_utc(instant)
+
+
+def csv_value(value: object) -> str:
+    """Any other value in a cell; "" if it is not known."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
