@@ -37,8 +37,9 @@ FILL = (
     SELECT 'Organization ' || n, 'crm-' || n FROM generate_series(1, $1) AS n
     """,
     """
-    INSERT INTO callgate.phone_numbers (organization_id, vapi_phone_number_id, number)
-    SELECT id, 'pn-' || external_id, '+49' || lpad(row_number() OVER ()::text, 9, '0')
+    INSERT INTO callgate.phone_numbers (organization_id, vapi_phone_number_id, number, label)
+    SELECT id, 'pn-' || external_id, '+49' || lpad(row_number() OVER ()::text, 9, '0'),
+        'Line of ' || name
     FROM callgate.organizations
     """,
     "INSERT INTO callgate.webhook_states (phone_number_id) SELECT id FROM callgate.phone_numbers",
@@ -50,14 +51,15 @@ WITH numbers AS MATERIALIZED (
         count(*)::int AS many
     FROM callgate.phone_numbers)
 INSERT INTO callgate.calls (vapi_call_id, organization_id, phone_number_id, type, status, blocked,
-    reason, gate, decision, started_at, ended_at, duration_seconds, created_at, updated_at)
+    reason, gate, decision, started_at, ended_at, duration_seconds, created_at, updated_at,
+    customer_number)
 SELECT 'call-' || n, owners[1 + n % many], ids[1 + n % many], 'inboundPhoneCall',
     CASE WHEN n % 7 = 0 THEN 'failed' ELSE 'ended' END, n % 7 = 0,
     CASE WHEN n % 7 = 0 THEN 'trial_expired' ELSE 'plan_active' END,
     CASE WHEN n % 3 = 0 THEN 'request' ELSE 'event' END,
     '{"id": "5f0e3c5e-52d0-4d39-8fd2-8c3c4a4ee1a5", "effect": "allow", "reason": "x",
       "determined_by": "plan", "basis": "fresh", "trace": [], "decided_at": "2026-11-01T00:00:00Z"}',
-    at, at, 60, at, at
+    at, at, 60, at, at, '+49151' || lpad((n % 100000)::text, 8, '0')
 FROM numbers, generate_series(1, $1) AS n,
     LATERAL (SELECT now() - make_interval(secs => n * 1.2) AS at) AS instant
 """
@@ -153,7 +155,17 @@ async def run(dsn: str, organizations: int, calls: int) -> None:
         ),
     }.items():
         await measure(pool, f"calls: {name}", page(wanted))
-    for text in ("call-77", "crm-77", "pn-crm-77", "+49000000077", "nothing"):
+    for text in (
+        "call-77",
+        "crm-77",
+        "pn-crm-77",
+        "+49000000077",
+        "nothing",
+        "1077",
+        "0001077",
+        "Organization 77",
+        "rganization 1",
+    ):
         await measure(pool, f"calls: search {text}", page(CallFilter(), text))
 
     async def changed() -> object:

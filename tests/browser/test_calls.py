@@ -58,7 +58,36 @@ async def test_a_blocked_call_arrives_live_with_its_reason_and_has_a_story(
     await block(callgate, vapi, "Bakery")
     row = page.locator("tr[data-key]", has_text="Bakery")
     await expect(row).to_contain_text("Neither plan nor trial")
-    await expect(row).to_contain_text("Hung up")
+    await expect(row).to_contain_text("Ended")
     await row.get_by_role("link").first.click()
     await expect(page.locator(".lead")).to_contain_text("was blocked at its first event")
     await expect(page.locator(".timeline")).to_contain_text("Vapi accepted hang-up command")
+
+
+async def test_a_call_is_found_by_a_name_and_by_the_last_digits_of_its_caller(
+    callgate: Replica, vapi: SandboxVapi, open_page: OpenPage
+) -> None:
+    owner = await callgate.add_organization("Corner Bakery")
+    await callgate.api("PUT", f"/organizations/{owner}/plan", {"code": "pro", "status": "active"})
+    number = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number, label="Front desk")
+    message: Any = vapi.live_call(number, caller="+4915112345678")
+    assert (await callgate.post(message)).status == 200
+    await block(callgate, vapi, "Cafe")
+    page = await open_page("viewer", "/calls")
+    rows = page.locator("tr[data-key]")
+    await expect(rows).to_have_count(2)
+    for text in ("345678", "bakery", "front d"):
+        await page.get_by_label("Search").fill(text)
+        await page.get_by_label("Search").press("Enter")
+        await expect(rows).to_have_count(1)
+        await expect(rows.first).to_contain_text("Corner Bakery")
+        await expect(rows.first).to_contain_text("+49•••••••5678 Inbound")
+        await expect(rows.first).to_contain_text("Live")
+    admins = await open_page("admin", "/calls?search=345678")
+    await expect(admins.locator("tr[data-key]")).to_contain_text("+4915112345678")
+    async with admins.expect_download() as download:
+        await admins.get_by_role("link", name="Download this list as CSV").click()
+    assert (await download.value).suggested_filename == "calls.csv"
+    await admins.locator("tr[data-key] a").first.click()
+    await expect(admins.locator(".facts")).to_contain_text("Customer+4915112345678")

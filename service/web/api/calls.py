@@ -28,7 +28,8 @@ class CallOperations:
     stories: CallStories
 
     async def list_calls(self, request: ApiRequest) -> BaseModel:
-        """Calls with their decisions. `search` is an exact id or a phone number.
+        """Calls with their decisions. `search` is an exact id or a phone number, the last digits of a
+        caller's number, or a part of an organization's name or of a number's label.
 
         A page may hold fewer calls than its limit and still have a successor.
         """

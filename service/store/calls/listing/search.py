@@ -61,7 +61,7 @@ async def find_page(
     limit: int,
     most_looked_at: int = MOST_LOOKED_AT,
 ) -> CallPage:
-    """Calls, newest first. `search` is an exact id or number of a call, a number or an organization."""
+    """Calls, newest first. `search`: see `resolve_search`."""
     statement, lead = choose_statement(wanted)
     if search is not None:
         named = await resolve_search(pool, search)

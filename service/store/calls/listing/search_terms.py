@@ -1,4 +1,5 @@
-"""What a search text names exactly: a call, a number or an organization."""
+"""What a search text names: a call, a number or an organization exactly, a caller by the last digits, or
+organizations and numbers by a part of their names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +7,15 @@ from uuid import UUID
 
 from service.domain.ids import find_uuid
 from service.inputs.ids import parse_id_query
+from service.inputs.names import parse_query
 from service.inputs.phone_numbers import search_digits
+from service.store.patterns import pattern_of
 from service.store.pool import Pool
 
+FEWEST_LETTERS = 2
 MOST_NUMBERS = 20
+MOST_NAMED = 10
+"""Organizations, and numbers, whose names contain a text: the calls of each are read along an index."""
 
 # What a text may name exactly: a call, a number or an organization, by our id, Vapi's or its own.
 RESOLVE = """
@@ -24,17 +30,33 @@ UNION ALL SELECT 'unregistered', id FROM (SELECT id FROM callgate.calls
     WHERE vapi_phone_number_id = $1 AND phone_number_id IS NULL LIMIT 1) AS strangers
 """
 
+HAS_CALLER = """
+SELECT EXISTS (SELECT FROM callgate.calls
+    WHERE right(customer_number, 4) = right($1, 4) AND right(customer_number, length($1)) = $1)
+"""
+
+# Scanned as a whole: there are thousands of them. The whole name comes first.
+NAMED = """
+(SELECT id FROM callgate.organizations WHERE name ILIKE $1
+    ORDER BY lower(name) = lower($2) DESC, lower(name), id LIMIT $3)
+UNION ALL
+(SELECT id FROM callgate.phone_numbers WHERE label ILIKE $1
+    ORDER BY lower(label) = lower($2) DESC, lower(label), id LIMIT $3)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SearchMatch:
-    """What a search text names: the kind and the ids."""
+    """What a search text names: the kind and the ids; `digits` are the last ones of callers."""
 
     kind: str
-    ids: Sequence[UUID]
+    ids: Sequence[UUID] = ()
+    digits: str = ""
 
 
 async def resolve_search(pool: Pool, search: str) -> SearchMatch | None:
-    """What a text names: a call before a number before an organization; None if nothing."""
+    """What a text names: a call before a number before an organization, then what names them in part:
+    a caller before organizations and numbers; None if nothing."""
     text = parse_id_query(search)
     digits = search_digits(search)
     number = None if digits is None else f"+{digits}"
@@ -43,4 +65,10 @@ async def resolve_search(pool: Pool, search: str) -> SearchMatch | None:
         ids = [row["id"] for row in rows if row["kind"] == kind]
         if ids:
             return SearchMatch(kind, ids)
-    return None
+    if digits is not None and await pool.fetchval(HAS_CALLER, digits):
+        return SearchMatch("caller", digits=digits)
+    name = parse_query(search)
+    if len(name) < FEWEST_LETTERS:
+        return None
+    named = await pool.fetch(NAMED, pattern_of(name), name, MOST_NAMED)
+    return SearchMatch("named", [row["id"] for row in named]) if named else None

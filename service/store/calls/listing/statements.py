@@ -32,6 +32,18 @@ RECENTLY_CLAIMED = """WHERE vapi_call_id IN (
 CLAIMED = COLUMNS + RECENTLY_CLAIMED + PLACE
 AT_GATE = COLUMNS + "WHERE gate = $6 AND " + PLACE
 UNREGISTERED = COLUMNS + "WHERE vapi_phone_number_id = $6 AND phone_number_id IS NULL AND " + PLACE
+OF_CALLER = (
+    COLUMNS
+    + """WHERE right(customer_number, 4) = right($6::text, 4)
+    AND right(customer_number, length($6::text)) = $6::text AND """
+    + PLACE
+)
+OF_NAMED = f"""
+SELECT DISTINCT ON (created_at, id) c.* FROM unnest($6::uuid[]) AS n (named_id)
+CROSS JOIN LATERAL (({COLUMNS} WHERE organization_id = n.named_id AND {PLACE})
+    UNION ALL ({COLUMNS} WHERE phone_number_id = n.named_id AND {PLACE})) c
+ORDER BY created_at DESC, id DESC LIMIT $5
+"""  # noqa: S608 - constants
 EACH_NUMBER = "SELECT c.* FROM unnest($6::uuid[]) AS n (number_id) CROSS JOIN LATERAL ("
 ITS_CALLS = COLUMNS + "WHERE phone_number_id = n.number_id AND " + PLACE
 OF_NUMBERS = EACH_NUMBER + ITS_CALLS + ") c ORDER BY created_at DESC, id DESC LIMIT $5"
@@ -77,4 +89,8 @@ def statement_of(named: SearchMatch, search: str) -> tuple[str, object]:
         return OF_ORGANIZATION, named.ids[0]
     if named.kind == "number":
         return OF_NUMBERS, list(named.ids)
+    if named.kind == "caller":
+        return OF_CALLER, named.digits
+    if named.kind == "named":
+        return OF_NAMED, list(named.ids)
     return UNREGISTERED, search.strip()

@@ -95,6 +95,6 @@ class CallFeedPages:
         if not wanted.matches(call):
             await response.send(str(call.id), id=item.place, event="gone")
             return
-        values = {"it": call_row(item.summary)}
+        values = {"it": call_row(item.summary, whole=visit.may("admin"))}
         row = aiohttp_jinja2.render_string("calls/row.html", visit.request, values)
         await response.send(" ".join(row.split()), id=item.place, event="call")

@@ -28,6 +28,8 @@ from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 
 REASONS = (*ACCESS_REASONS, "unknown_phone_number")
 GATES = ("event", "request", "ring")
+DIRECTIONS = ("inbound", "outbound", "web")
+CONNECTIONS = [("true", "Refused"), ("false", "Not refused")]
 HANGUPS = tuple(state.value for state in HangupState)
 FILTERS = (
     "search",
@@ -36,7 +38,9 @@ FILTERS = (
     "blocked",
     "reason",
     "gate",
+    "direction",
     "live",
+    "refused",
     "unanswered",
     "policy",
     "hangup",
@@ -85,7 +89,8 @@ class CallPages:
             )
         names = await find_names(self.pool, [call.id for call in found.calls])
         rows = [
-            call_row(CallSummary(call, names.get(call.id, CallNames()))) for call in found.calls
+            call_row(CallSummary(call, names.get(call.id, CallNames())), whole=visit.may("admin"))
+            for call in found.calls
         ]
         more = None
         if found.next is not None:
@@ -127,7 +132,9 @@ class CallPages:
 
     async def show(self, visit: Visit, template: str) -> web.Response:
         story = await self.stories.get(visit.id("call_id"))
-        return await visit.show(template, call=story.call, view=call_view(story))
+        return await visit.show(
+            template, call=story.call, view=call_view(story, whole=visit.may("admin"))
+        )
 
 
 def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
@@ -136,6 +143,8 @@ def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
         filter_of("blocked", "Outcome", outcomes, asked["blocked"]),
         filter_of("reason", "Reason", labelled(REASONS), asked["reason"]),
         filter_of("gate", "Gate", labelled(GATES), asked["gate"]),
+        filter_of("direction", "Direction", labelled(DIRECTIONS), asked["direction"]),
+        filter_of("refused", "Connection", CONNECTIONS, asked["refused"]),
         filter_of("live", "Now", [("true", "Under way"), ("false", "Over")], asked["live"]),
         filter_of("hangup", "Hang-up", labelled(HANGUPS), asked["hangup"]),
         filter_of("unanswered", "Answer", [("true", "Not answered")], asked["unanswered"]),

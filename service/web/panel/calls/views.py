@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from urllib.parse import urlencode
 
 from service.admin.calls.story import Story
+from service.domain.call_records.details import mask_number
 from service.domain.calls import Call, HangupState
 from service.domain.relay.messages import CallRelay
 from service.domain.wording.calls import describe_call, describe_call_step, describe_end
@@ -20,6 +22,17 @@ from service.web.panel.kit.visit import ROOT
 CUT_OFF = Badge("Cut off", "bad")
 UNKNOWN = Badge("Unknown", "bad")
 NOT_ANSWERED = Badge("Allowed, not answered", "bad")
+LIVE, ENDED, REFUSED = Badge("Live", "good"), Badge("Ended"), Badge("Refused", "bad")
+CENT = Decimal("0.01")
+DIRECTIONS = {"inbound": "Inbound", "outbound": "Outbound", "web": "Web"}
+PART_NAMES = {"stt": "transcription", "llm": "model", "tts": "voice", "vapi": "Vapi"}
+DOUBTS = {
+    "cost": "the cost",
+    "cost_parts": "the parts of the cost",
+    "duration": "the duration",
+    "ended_at": "the end",
+    "started_at": "the start",
+}
 UNASSIGNED = TextLink("Unassigned")
 
 
@@ -30,6 +43,10 @@ class CallRow:
     call: Call
     organization: TextLink
     number: str
+    caller: str
+    direction: str
+    duration: str
+    cost: str
     outcome: Badge
     reason: str
     state: Badge
@@ -40,16 +57,34 @@ class CallRow:
         return round(self.call.created_at.timestamp() * 1_000_000)
 
 
-def call_row(summary: CallSummary) -> CallRow:
+def call_row(summary: CallSummary, *, whole: bool) -> CallRow:
+    """A row of the list. `whole`: with the whole numbers of callers."""
     call, names = summary.call, summary.names
     return CallRow(
         call,
         organization_link(call, names) or UNASSIGNED,
-        names.number_label or names.number or "—",
+        names.number_label or names.number or call.details.line_number or "—",
+        shown_caller(call, whole=whole),
+        DIRECTIONS.get(call.direction or "", "—"),
+        format_seconds(call.lived_seconds if call.blocked else call.duration_seconds),
+        format_cost(call.cost),
         outcome_of(call),
         (call.cut_reason if call.cut_at else call.reason) or "",
         state_of(call),
     )
+
+
+def shown_caller(call: Call, *, whole: bool) -> str:
+    """The customer's number: of the caller, or of the called one if the agency called."""
+    number = call.details.customer_number
+    return (number if whole else mask_number(number)) or "—"
+
+
+def format_cost(cost: Decimal | None) -> str:
+    """A cost in US dollars."""
+    if cost is None:
+        return "—"
+    return "under $0.01" if 0 < cost < CENT else f"${cost:,.2f}"
 
 
 def organization_link(call: Call, names: CallNames) -> TextLink | None:
@@ -79,12 +114,14 @@ def outcome_of(call: Call) -> Badge:
 
 
 def state_of(call: Call) -> Badge:
-    """The state of a call: of its hang-up, else its duration once it has ended."""
-    if call.hangup is not None:
+    """Live, refused or ended; of a hang-up whose end is unconfirmed, its state."""
+    if call.hangup is not None and call.hangup.state is not HangupState.CONFIRMED:
         return state_badge(call.hangup.state.value)
-    if call.ended_at is not None:
-        return Badge(format_seconds(call.duration_seconds))
-    return state_badge(call.status)
+    if call.is_refused:
+        return REFUSED
+    if call.ended_at is not None or call.hangup is not None:
+        return ENDED
+    return LIVE if call.status == "in-progress" else state_badge(call.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +148,15 @@ class CallPageView:
     attempts: str
     cost: str
     relay: Sequence[TextLink]
+    parts: str
+    caller: str
+    called: str
+    doubts: str
     follow: str
 
 
-def call_view(story: Story) -> CallPageView:
+def call_view(story: Story, *, whole: bool) -> CallPageView:
+    """The page of a call. `whole`: with the whole number of its caller."""
     call, names = story.call, story.names
     described = [(step.at, *describe_call_step(step)) for step in story.steps]
     attempts = call.hangup.attempts if call.hangup else 0
@@ -129,6 +171,10 @@ def call_view(story: Story) -> CallPageView:
         f"{attempts} {'command' if attempts == 1 else 'commands'} sent",
         "—" if call.cost is None else f"${call.cost}",
         relay_links(call, story.relay),
+        describe_parts(call),
+        shown_caller(call, whole=whole),
+        call.details.line_number or "—",
+        describe_doubts(call),
         "" if is_settled(call) else f"{ROOT}/calls/{call.id}/story",
     )
 
@@ -154,6 +200,22 @@ def relay_links(call: Call, relay: CallRelay | None) -> list[TextLink]:
     if relay.lost:
         links.append(TextLink(f"{relay.lost:,} expired or dropped"))
     return links
+
+
+def describe_parts(call: Call) -> str:
+    """What the cost is made of, the dearest part first; "" if that is not known."""
+    parts = sorted((call.cost_parts or {}).items(), key=lambda part: (-part[1], part[0]))
+    return ", ".join(
+        f"{PART_NAMES.get(name, name.replace('_', ' '))} ${value:g}" for name, value in parts
+    )
+
+
+def describe_doubts(call: Call) -> str:
+    """What of the messages and records of a call is impossible, in a sentence; "" if nothing is."""
+    if not call.details.doubts:
+        return ""
+    named = ", ".join(DOUBTS.get(doubt, doubt) for doubt in call.details.doubts)
+    return f"Vapi reported impossible values, which do not count: {named}."
 
 
 def is_settled(call: Call) -> bool:

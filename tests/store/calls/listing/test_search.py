@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from service.domain.call_records.details import CallDetails
 from service.store.calls.listing import search
 from service.store.calls.listing.filters import CallFilter
 from service.store.pool import Pool
@@ -97,5 +98,76 @@ async def test_the_feed_and_the_list_agree_on_what_is_under_way(pool: Pool) -> N
     found = (await search.find_page(pool, CallFilter(), limit=5)).calls
     for live, expected in ((True, ["today"]), (False, ["long-ago"])):
         wanted = CallFilter(live=live)
+        assert await ids(pool, wanted) == expected
+        assert [call.vapi_call_id for call in found if wanted.matches(call)] == expected
+
+
+async def test_names_labels_and_last_digits_find_calls(pool: Pool) -> None:
+    bakery: UUID = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name, external_id) VALUES ('Corner Bakery 2000', '77') "
+        "RETURNING id"
+    )
+    number: UUID = await pool.fetchval(
+        "INSERT INTO callgate.phone_numbers (organization_id, vapi_phone_number_id, label) "
+        "VALUES ($1, 'pn-1', 'Bakery desk') RETURNING id",
+        bakery,
+    )
+
+    def told(customer: str | None) -> CallDetails:
+        return CallDetails(customer_number=customer)
+
+    await record(
+        pool,
+        new_call("a", organization_id=bakery, details=told("+4915112345678")),
+        new_call("b", phone_number_id=number, details=told("+4930345678")),
+        new_call("c", organization_id=bakery, phone_number_id=number, allowed=False),
+        new_call("d", details=told("anonymous")),
+        new_call("e", details=told("+15550005678")),
+    )
+    for text, expected in {
+        "5678": "eba",
+        "345678": "ba",
+        "2345678": "a",
+        "+49 151 1234-5678": "a",
+        "0049 30 345678": "b",
+        "corner": "ca",
+        "BAKERY": "cba",
+        "desk": "cb",
+        "2000": "ca",
+        "100%": "",
+        "b_kery": "",
+        "x": "",
+        "678": "",
+    }.items():
+        assert await ids(pool, search=text) == list(expected), text
+    assert await ids(pool, CallFilter(blocked=True), search="bakery") == ["c"]
+
+
+async def test_directions_and_refusals_are_told_apart(pool: Pool) -> None:
+    await record(
+        pool,
+        new_call("in", type="inboundPhoneCall", details=CallDetails(connected=True)),
+        new_call("out", type="outboundPhoneCall", allowed=False, organization_id=uuid4()),
+        new_call(
+            "cut", allowed=False, organization_id=uuid4(), details=CallDetails(connected=True)
+        ),
+        new_call(
+            "asked",
+            type="webCall",
+            allowed=False,
+            gate="request",
+            organization_id=uuid4(),
+            details=CallDetails(connected=True),
+        ),
+    )
+    await pool.execute("UPDATE callgate.calls SET connected = NULL WHERE vapi_call_id = 'cut'")
+    found = (await search.find_page(pool, CallFilter(), limit=9)).calls
+    for wanted, expected in {
+        CallFilter(direction="inbound"): ["in"],
+        CallFilter(direction="outbound"): ["out"],
+        CallFilter(direction="web"): ["asked"],
+        CallFilter(refused=True): ["asked", "out"],
+        CallFilter(refused=False): ["cut", "in"],
+    }.items():
         assert await ids(pool, wanted) == expected
         assert [call.vapi_call_id for call in found if wanted.matches(call)] == expected
