@@ -37,7 +37,7 @@ organizations     x       x      x      x    x      x
 phone_numbers     x       x      x      x    x      x
 unknown_numbers   .       x      x      x    x      .
 reconcile         x       x      x      x    x      x
-calls             x       x      x      x    x      .
+calls             x       x      x      x    x      x
 relay             x       x      x      x    x      .
 usage             x       x      x      x    x      x
 policies          .       .      .      x    x      x

@@ -18,6 +18,20 @@ UP = (
         ADD COLUMN assistant_id text COLLATE "C", ADD COLUMN cost_parts jsonb,
         ADD COLUMN connected boolean, ADD COLUMN doubts text[] NOT NULL DEFAULT '{}'
     """,
+    """
+    CREATE TABLE callgate.call_transcripts (
+        vapi_call_id text COLLATE "C" PRIMARY KEY,
+        organization_id uuid NOT NULL REFERENCES callgate.organizations (id) ON DELETE CASCADE,
+        transcript text,
+        recording_url text,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        expires_at timestamptz NOT NULL)
+    """,
+    "CREATE INDEX call_transcripts_expiry_idx ON callgate.call_transcripts (expires_at)",
+    # For the deletion of an organization.
+    """
+    CREATE INDEX call_transcripts_organization_idx ON callgate.call_transcripts (organization_id)
+    """,
     # The last digits that a caller is searched by; the rest of them is compared in the rows.
     """
     CREATE INDEX calls_customer_idx
@@ -26,6 +40,7 @@ UP = (
     """,
 )
 DOWN = (
+    "DROP TABLE callgate.call_transcripts",
     "DROP INDEX callgate.calls_customer_idx",
     """
     ALTER TABLE callgate.calls DROP COLUMN doubts, DROP COLUMN connected, DROP COLUMN cost_parts,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
 
+from service.admin.calls.callers import Callers
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
 from service.admin.changes import Freshen
@@ -207,6 +208,10 @@ class UseCases:
         return Tokens(self.core.pool, self.core.settings.callgate_admin_token.get_secret_value())
 
     @cached_property
+    def callers(self) -> Callers:
+        return Callers(self.core.pool, self.core.settings.webhook_secrets[0])
+
+    @cached_property
     def timeline(self) -> Timeline:
         return Timeline(self.core.pool)
 
@@ -247,7 +252,7 @@ class UseCases:
             settings.callgate_keep_steps,
             settings.callgate_keep_history,
         )
-        return Retention(self.core.pool, kept)
+        return Retention(self.core.pool, kept, on_deleted=self.callers.record_expired)
 
     @cached_property
     def usage_folding(self) -> UsageFolding:

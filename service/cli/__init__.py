@@ -19,6 +19,7 @@ class Commands(LazyGroup):
         "doctor": "service.cli.doctor",
         "reconcile": "service.cli.reconcile",
         "secrets": "service.cli.secrets",
+        "calls": "service.cli.calls",
         "numbers": "service.cli.phone_numbers",
         "organizations": "service.cli.organizations",
         "usage": "service.cli.usage",

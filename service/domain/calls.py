@@ -148,13 +148,13 @@ class Call:
     def caller_number(self) -> str | None:
         """The number that called: the agency's if it called."""
         known = self.details
-        return known.line_number if self.direction == "outbound" else known.customer_number
+        return known.line_number if self.direction == "outbound" else known.customer_number or None
 
     @property
     def called_number(self) -> str | None:
         """The number that was called."""
         known = self.details
-        return known.customer_number if self.direction == "outbound" else known.line_number
+        return known.customer_number or None if self.direction == "outbound" else known.line_number
 
     @property
     def is_refused(self) -> bool:

@@ -5,7 +5,7 @@ recorded meanwhile. Nothing is partitioned: the one row a call needs a unique ke
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ SHORTEST_PAUSE_SECONDS = 0.05
 EVERY_SECONDS = 3600.0
 POLL_SECONDS = 10.0
 JOBS_KEPT = timedelta(days=1)
+AT_THEIR_END = timedelta(seconds=1)
 
 # No call lasts for a day. A row without an end that was touched lately may still get one, and a
 # hang-up that waits needs its row.
@@ -35,6 +36,8 @@ WITH old AS MATERIALIZED (
     ORDER BY c.created_at, c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED),
 claims AS (
     DELETE FROM callgate.call_claims k USING old WHERE k.vapi_call_id = old.vapi_call_id),
+transcripts AS (
+    DELETE FROM callgate.call_transcripts t USING old WHERE t.vapi_call_id = old.vapi_call_id),
 steps AS (
     DELETE FROM callgate.call_events e USING old WHERE e.vapi_call_id = old.vapi_call_id)
 DELETE FROM callgate.calls c USING old WHERE c.id = old.id
@@ -55,6 +58,13 @@ WHERE k.vapi_call_id = old.vapi_call_id AND k.organization_id = old.organization
 DELETE_STEPS = """
 DELETE FROM callgate.call_events WHERE at < now() - make_interval(secs => $1) AND id IN (
     SELECT id FROM callgate.call_events ORDER BY id LIMIT $2)
+"""
+
+# Each has its own end, by its organization's wish; $1 is no part of it.
+DELETE_TRANSCRIPTS = """
+DELETE FROM callgate.call_transcripts WHERE $1::float8 IS NOT NULL AND vapi_call_id IN (
+    SELECT vapi_call_id FROM callgate.call_transcripts WHERE expires_at <= now()
+    ORDER BY expires_at LIMIT $2)
 """
 
 DELETE_JOBS = """
@@ -138,6 +148,7 @@ def kept_rows(calls: timedelta, steps: timedelta, history: timedelta) -> list[Ke
     rows = [
         KeptRows("calls", DELETE_CALLS, calls, MARK_CALLS),
         KeptRows("call_claims", DELETE_CLAIMS, calls),
+        KeptRows("transcripts", DELETE_TRANSCRIPTS, AT_THEIR_END),
         KeptRows("call_steps", DELETE_STEPS, steps),
         KeptRows("finished_jobs", DELETE_JOBS, JOBS_KEPT),
         KeptRows("entitlement_history", DELETE_ENTITLEMENTS, history),
@@ -149,10 +160,20 @@ def kept_rows(calls: timedelta, steps: timedelta, history: timedelta) -> list[Ke
 
 
 class Retention:
-    """Deletes rows past their age once an hour; replicas take turns."""
+    """Deletes rows past their age once an hour; replicas take turns. `on_deleted` takes the kind and
+    the number of rows that were deleted."""
 
-    def __init__(self, pool: Pool, kept: Sequence[KeptRows], *, bite: int = BITE) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        kept: Sequence[KeptRows],
+        *,
+        bite: int = BITE,
+        on_deleted: Callable[[str, int], Awaitable[None]] | None = None,
+    ) -> None:
         self.pool = pool
+        self.on_deleted = on_deleted or ignore_deleted
+
         self.kept = kept
         self.bite = bite
 
@@ -200,3 +221,8 @@ class Retention:
             await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, loop.time() - began))
         if deleted:
             log.info("retention.deleted", kind=rows.kind, rows=deleted)
+            await self.on_deleted(rows.kind, deleted)
+
+
+async def ignore_deleted(_kind: str, _count: int) -> None:
+    """For who needs no notice."""

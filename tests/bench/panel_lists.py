@@ -109,9 +109,8 @@ class Lone:
 CURRENT: list[object] = []
 
 
-async def run(dsn: str, organizations: int, calls: int) -> None:
-    """Fill, then read."""
-    pool = await create_pool(dsn, 4)
+async def fill(pool: Pool, organizations: int, calls: int) -> None:
+    """Insert the rows."""
     async with pool.acquire() as connection:
         began = time.perf_counter()
         await connection.execute(FILL[0], organizations, timeout=600)
@@ -120,6 +119,12 @@ async def run(dsn: str, organizations: int, calls: int) -> None:
         await connection.execute(CALLS, calls, timeout=1800)
         await connection.execute("VACUUM ANALYZE", timeout=600)
         print(f"{calls:,} calls in {time.perf_counter() - began:.0f} s", flush=True)
+
+
+async def run(dsn: str, organizations: int, calls: int) -> None:
+    """Fill, then read."""
+    pool = await create_pool(dsn, 4)
+    await fill(pool, organizations, calls)
     number = await pool.fetchrow("SELECT id, organization_id FROM callgate.phone_numbers LIMIT 1")
     assert number is not None
     current = Proxy(pool)

@@ -40,6 +40,7 @@ class CallRules(RoundRules):
         now, row = self.tables.now(), self.row_of(call)
         self.update(
             row,
+            customer_number="" if old.customer_number == "" else row.customer_number,
             type=old.type,
             started_at=old.started_at,
             created_at=old.created_at,

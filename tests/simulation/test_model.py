@@ -75,7 +75,7 @@ PARTS = None, {"llm": 0.1}, {"llm": 0.2, "stt": 0.05}
 def new_details(chance: random.Random) -> CallDetails:
     """Details of which each may be known, and two messages may differ in."""
     return CallDetails(
-        chance.choice((None, "+4930111", "+4930222")),
+        chance.choice((None, "+4930111", "+4930222", "")),
         chance.choice((None, "+4930999")),
         chance.choice((None, "assistant-1", "assistant-2")),
         chance.choice((True, False)),

@@ -133,5 +133,11 @@ async def test_two_replicas_take_turns_and_one_that_is_killed_is_followed(
 def test_zero_keeps_rows_permanently() -> None:
     never = timedelta()
     kinds = [rows.kind for rows in kept_rows(never, DAYS, never)]
-    assert kinds == ["call_steps", "finished_jobs", "idempotency_keys", "relay_messages"]
+    assert kinds == [
+        "transcripts",
+        "call_steps",
+        "finished_jobs",
+        "idempotency_keys",
+        "relay_messages",
+    ]
     assert KeptRows("calls", "", never) not in kept_rows(never, never, never)

@@ -31,7 +31,8 @@ SHOWN_BEFORE, SHOWN_AFTER = 3, 4
 
 @dataclass(frozen=True, slots=True)
 class CallDetails:
-    """`customer_number` is the caller's, or the called one's if we called; `line_number` is the
+    """`customer_number` is the caller's, or the called one's if we called; an empty one was forgotten
+    and stays so. `line_number` is the
     number of the agency. `connected`: whether two sides were connected, by what arrived; None: not
     known. `doubts` are sorted."""
 
@@ -93,8 +94,8 @@ def masked_details(details: CallDetails) -> CallDetails:
 
 def mask_number(number: str | None) -> str | None:
     """A number as people see it who may not know it; short texts and addresses hide wholly."""
-    if number is None:
-        return None
+    if not number:
+        return number
     hidden = len(number) - SHOWN_BEFORE - SHOWN_AFTER
     if hidden < 1 or not number.removeprefix("+").isdigit():
         return HIDDEN * 3

@@ -29,6 +29,14 @@ def describe_fields(name: str, before: Values, after: Values) -> str:
     return f"changed the {listed or 'fields'} of {name}"
 
 
+def describe_forgotten_caller(_name: str, _before: Values, after: Values) -> str:
+    return f"removed a caller's number from {after.get('calls', 0)} calls"
+
+
+def describe_expired_calls(_name: str, _before: Values, after: Values) -> str:
+    return f"deleted {after.get('rows', 0)} calls past their age"
+
+
 def describe_plan(name: str, before: Values, after: Values) -> str:
     old, plan = before.get("plan"), after.get("plan") or {}
     if old is None:

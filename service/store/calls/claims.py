@@ -65,7 +65,8 @@ UPDATE callgate.calls SET
     hangup_claimed_until = NULL, ended_at = $12, ended_reason = $13,
     duration_seconds = $14, cost = $15, goodbye = NULL, quiet_until = NULL, cut_at = NULL,
     cut_reason = NULL, lived_seconds = NULL, end_proved = $16, duration_claimed = false,
-    cost_claimed = false, owner_checked_at = now(), cost_parts = $17, customer_number = $18,
+    cost_claimed = false, owner_checked_at = now(), cost_parts = $17,
+    customer_number = CASE WHEN customer_number = '' THEN '' ELSE $18 END,
     line_number = $19, assistant_id = $20, connected = $21, doubts = $22, updated_at = now()
 WHERE vapi_call_id = $1
 """

@@ -161,13 +161,19 @@ def split_by_key(calls: Sequence[NewCall]) -> list[list[NewCall]]:
 
 
 def without_url(entry: Entry) -> Entry:
-    """A record without its control URL: a rejected one outlives its call."""
+    """A record without its control URL and its caller's number: a rejected one outlives its call."""
     call, end = entry.call, entry.end
     if call is not None:
-        call = replace(call, control_url=None)
-    if end is not None and end.call is not None:
-        end = replace(end, call=replace(end.call, control_url=None))
+        call = bare(call)
+    if end is not None:
+        details = replace(end.details, customer_number=None)
+        end = replace(end, call=None if end.call is None else bare(end.call), details=details)
     return Entry(call, end)
+
+
+def bare(call: NewCall) -> NewCall:
+    """A call without what an operator's file must not hold."""
+    return replace(call, control_url=None, details=replace(call.details, customer_number=None))
 
 
 def encode(entry: Entry) -> bytes:

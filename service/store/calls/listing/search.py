@@ -22,6 +22,7 @@ from service.store.pool import Pool
 
 MOST_LOOKED_AT = 10_000
 """The most calls that a page scans along its index; the page says how far it came."""
+LEAST_LOOKED_AT = 500
 
 FIND = COLUMNS + "WHERE id = $1"
 
@@ -70,6 +71,11 @@ async def find_page(
         if named.kind == "call":
             return await page_of_one(pool, wanted, named.ids[0], after)
         statement, lead = statement_of(named, search)
+        if named.kind == "named":
+            # Each of them is scanned as far.
+            most_looked_at = max(
+                most_looked_at // len(named.ids), min(most_looked_at, LEAST_LOOKED_AT)
+            )
     place = (*(after or (None, None)), wanted.since, wanted.until, most_looked_at, lead)
     others = wanted.others
     rows = await pool.fetch(LOOKED + statement + OTHERS, *place, *others, limit + 1)
