@@ -9,6 +9,7 @@ from datetime import datetime
 
 from service.access.directory import Registration
 from service.domain.call_records.details import CallDetails, canonical_number, merge_doubts
+from service.domain.call_records.transcripts import Transcript
 from service.domain.calls import SLACK
 from service.vapi.messages import ServerMessage
 
@@ -53,6 +54,14 @@ def read_record(
         merge_doubts(doubts, ()),
     )
     return CallRecord(began_at, ended_at, details)
+
+
+def read_said(message: ServerMessage, registration: Registration | None) -> Transcript | None:
+    """What was said in a call, if its organization keeps it."""
+    days = registration.organization.handling.keep_transcripts_days if registration else None
+    if days is None or (message.transcript is None and message.recording_url is None):
+        return None
+    return Transcript(message.transcript, message.recording_url, days)
 
 
 def is_possible(instant: datetime, earliest: datetime | None, now: datetime) -> bool:

@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 import structlog
 
 from policies.contract import Effect
-from service.access.call_records import read_record
+from service.access.call_records import read_record, read_said
 from service.access.directory import Registration
 from service.access.known_calls import KnownCall, decision_of
 from service.domain.call_records.details import CallDetails, merge_doubts
-from service.domain.calls import GateName, NewCall, plausible_cost, plausible_duration
+from service.domain.calls import CallEnd, GateName, NewCall, plausible_cost, plausible_duration
 from service.domain.decisions import Basis, Decision
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.vapi.message_types import ASSISTANT_REQUEST
@@ -82,6 +82,7 @@ def new_call(
         goodbye=spoken,
         cost_parts=message.cost_parts if ended_at and cost is not None else None,
         details=replace(read.details, doubts=merge_doubts(read.details.doubts, doubts)),
+        transcript=read_said(message, registration) if ended_at else None,
     )
 
 
@@ -110,6 +111,30 @@ def remembered_call(
         hangup_after_seconds=0.0 if known.hung_up else None,
         number=message.number if known.organization_id is None else None,
         details=read.details,
+    )
+
+
+def reported_end(
+    call_id: str,
+    message: ServerMessage,
+    registration: Registration | None,
+    known: KnownCall,
+    now: datetime,
+) -> CallEnd:
+    """The end that a later message of a call reports."""
+    call = remembered_call(call_id, message, registration, known, now)
+    return CallEnd(
+        call_id,
+        read_record(message, registration, now).ended_at or now,
+        message.ended_reason,
+        message.duration_seconds,
+        message.cost,
+        known.organization_id,
+        reported_at=now,
+        call=call,
+        cost_parts=message.cost_parts,
+        details=call.details,
+        transcript=read_said(message, registration),
     )
 
 

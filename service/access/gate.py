@@ -13,14 +13,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from service.access.call_recorder import CallRecorder
-from service.access.call_records import read_record
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
-from service.access.first_message import new_call, remembered_call, remembered_owner
+from service.access.first_message import (
+    new_call,
+    remembered_call,
+    remembered_owner,
+    reported_end,
+)
 from service.access.judgement import CallJudge, Judgement, lines_of
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
-from service.domain.calls import CallEnd, CallKey, NewCall
+from service.domain.calls import CallKey, NewCall
 from service.domain.decisions import Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.calls.writer import RecordsUnavailableError
@@ -235,7 +239,7 @@ class AccessGate:
             # Memory may lag behind whose call it is: PostgreSQL refuses the end of another organization.
             claimed = contested and known.organization_id != named
             if not claimed and not names_other_number(known, message):
-                end = self.build_end(call_id, known, message, registration)
+                end = reported_end(call_id, message, registration, known, self.directory.now())
                 await self.recorder.record_end(end)
         elif contested:
             return
@@ -273,28 +277,6 @@ class AccessGate:
             now = self.directory.now()
             claim = remembered_call(call_id, message, registration, known, now)
             self.recorder.start(self.recorder.ask_owner(remembered_owner(claim, main), claim))
-
-    def build_end(
-        self,
-        call_id: str,
-        known: KnownCall,
-        message: ServerMessage,
-        registration: Registration | None,
-    ) -> CallEnd:
-        now = self.directory.now()
-        call = remembered_call(call_id, message, registration, known, now)
-        return CallEnd(
-            call_id,
-            read_record(message, registration, now).ended_at or now,
-            message.ended_reason,
-            message.duration_seconds,
-            message.cost,
-            known.organization_id,
-            reported_at=now,
-            call=call,
-            cost_parts=message.cost_parts,
-            details=call.details,
-        )
 
 
 def names_other_number(known: KnownCall, message: ServerMessage) -> bool:

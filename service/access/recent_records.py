@@ -47,12 +47,14 @@ class RecentRecords:
 
     def note_call(self, call: NewCall) -> None:
         """A call was recorded, or spooled."""
-        self.note(call.vapi_call_id, RecentRecord(call, None))
+        self.note(call.vapi_call_id, RecentRecord(replace(call, transcript=None), None))
 
     def note_end(self, end: CallEnd) -> None:
         """An end was recorded, or spooled."""
         earlier = self.recent.get(end.vapi_call_id)
-        self.note(end.vapi_call_id, RecentRecord(earlier.call if earlier else None, end))
+        # Not what was said: thousands of ends are kept in memory.
+        bare = replace(end, transcript=None)
+        self.note(end.vapi_call_id, RecentRecord(earlier.call if earlier else None, bare))
 
     def note(self, call_id: str, record: RecentRecord) -> None:
         self.recent.pop(call_id, None)

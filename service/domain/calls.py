@@ -13,6 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 from service.domain.call_records.details import CallDetails, CostParts, Direction, direction_of
+from service.domain.call_records.transcripts import Transcript
 from service.domain.decisions import Decision
 
 CallStatus = Literal["in-progress", "ended", "failed"]
@@ -92,6 +93,7 @@ class NewCall:
     acted: bool = False
     cost_parts: CostParts | None = None
     details: CallDetails = field(default_factory=CallDetails)
+    transcript: Transcript | None = None
 
     @property
     def key(self) -> "CallKey":
@@ -194,6 +196,12 @@ class CallEnd:
     call: NewCall | None = None
     cost_parts: CostParts | None = None
     details: CallDetails = field(default_factory=CallDetails)
+    transcript: Transcript | None = None
+
+    @property
+    def key(self) -> "CallKey":
+        """The call, and the organization whose end it is."""
+        return self.vapi_call_id, self.organization_id
 
 
 def plausible_duration(seconds: float | None, age: timedelta) -> float | None:

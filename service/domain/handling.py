@@ -20,7 +20,8 @@ class Handling:
     E.164 number that Vapi transfers callers to when we do not answer; None: nothing is set.
     `relay_fallback`: what answers a call, in Vapi's words, where the organization's own server does
     not; a `destination` also where a transfer asks for one. `language`: of blocked messages where
-    there are several (BCP 47).
+    there are several (BCP 47). `keep_transcripts_days`: how long transcripts and the addresses of
+    recordings are kept (1 to 365); None: they are not stored.
     """
 
     ring_gate: bool | None = None
@@ -32,6 +33,7 @@ class Handling:
     transfer_when_down: str | None = None
     language: str | None = None
     relay_fallback: Mapping[str, Any] | None = None
+    keep_transcripts_days: int | None = None
 
     @classmethod
     def parse(cls, stored: Mapping[str, Any]) -> "Handling":

@@ -12,7 +12,7 @@ read and ignored elsewhere.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,14 @@ import msgspec
 
 from service.domain.call_records.details import CostParts
 from service.inputs.ids import canonical_id
-from service.vapi.calls.figures import read_cost, read_cost_parts, read_duration, within
+from service.vapi.calls.figures import (
+    instant,
+    is_impossible,
+    read_cost,
+    read_cost_parts,
+    read_duration,
+)
+from service.vapi.calls.transcripts import read_transcript
 from service.vapi.hooks import is_refusal
 from service.vapi.message_types import (
     CONNECTED,
@@ -38,8 +45,6 @@ UNSAFE = re.compile(
 )
 MAX_URL = 2048
 MOST_OF_NUMBER = 40
-EARLIEST = datetime(2015, 1, 1, tzinfo=UTC).timestamp()
-LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 
 class MalformedMessageError(Exception):
@@ -94,6 +99,9 @@ class RawMessage(msgspec.Struct, rename="camel"):
     cost: Any = None
     cost_breakdown: Any = None
     costs: Any = None
+    transcript: Any = None
+    recording_url: Any = None
+    artifact: msgspec.Raw = msgspec.Raw()
 
 
 class RawBody(msgspec.Struct):
@@ -133,6 +141,8 @@ class ServerMessage:
     cost: Decimal | None = None
     cost_parts: CostParts | None = None
     doubts: tuple[str, ...] = ()
+    transcript: str | None = None
+    recording_url: str | None = None
 
     @property
     def ends_call(self) -> bool:
@@ -175,6 +185,9 @@ def parse_message(body: bytes) -> ServerMessage:
     )
     cost, cost_doubted = read_cost(raw.cost, call.cost)
     parts, parts_doubted = read_cost_parts(raw.cost_breakdown, raw.costs, cost)
+    said: tuple[str | None, str | None] = (None, None)
+    if kind == END_OF_CALL_REPORT:
+        said = read_transcript(raw.transcript, raw.recording_url, raw.artifact)
     doubted = {
         "cost": cost_doubted,
         "cost_parts": parts_doubted,
@@ -210,6 +223,8 @@ def parse_message(body: bytes) -> ServerMessage:
         cost=cost,
         cost_parts=parts,
         doubts=tuple(name for name, doubtful in doubted.items() if doubtful),
+        transcript=said[0],
+        recording_url=said[1],
     )
 
 
@@ -279,23 +294,3 @@ def control_url(monitor: object) -> str | None:
 
 def caller_number(customer: object) -> str | None:
     return plain(customer.get("number"), MOST_OF_NUMBER) if isinstance(customer, dict) else None
-
-
-def instant(value: object) -> datetime | None:
-    """Milliseconds since 1970 (since 2024-12) or an ISO text (before); None outside 2015–2100."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            parsed = datetime.fromisoformat(value[:40])
-            moment = parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None
-        return moment if EARLIEST <= moment.timestamp() < LATEST else None
-    milliseconds = within(value, EARLIEST * 1000, LATEST * 1000)
-    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds is not None else None
-
-
-def is_impossible(value: object) -> bool:
-    """Whether an instant is there and cannot be one."""
-    return value is not None and instant(value) is None

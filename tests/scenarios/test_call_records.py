@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from service.sandbox.server import SandboxVapi
+from service.store.retention import Retention, kept_rows
 from tests.support.service import Replica
+from tests.support.visiting import visiting
 
+NEVER = timedelta()
 PLAN = {"code": "pro", "status": "active"}
 CALLER = "+4915112345678"
 
@@ -190,3 +193,45 @@ async def test_only_admins_see_the_whole_number_of_a_caller(
             out, inbound = (await response.json())["items"]
         assert (inbound["caller_number"], inbound["called_number"]) == (shown, "+4930123456")
         assert (out["caller_number"], out["called_number"]) == ("+4930123456", shown)
+
+
+async def test_transcripts_are_kept_only_where_an_organization_asks(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    organization_id, number = await paying_number(callgate, vapi)
+    said = {"transcript": "AI: Hello?", "artifact": {"recordingUrl": "https://vapi.test/1.wav"}}
+
+    async def tell() -> str:
+        first = message_of(vapi, number)
+        await callgate.post(first)
+        assert (await callgate.post(report_of(first, **said))).status == 200
+        return str((await callgate.call(first["message"]["call"]["id"]))["id"])
+
+    before = await tell()
+    handling = {"handling": {"keep_transcripts_days": 7}}
+    changed = await callgate.api("PATCH", f"/organizations/{organization_id}", handling)
+    assert changed.json["handling"]["keep_transcripts_days"] == 7
+    after = await tell()
+    alone = report_of(message_of(vapi, number), **said)
+    await callgate.post(alone)
+    only = (await callgate.call(alone["message"]["call"]["id"]))["id"]
+    async with visiting(callgate, "admin", "Ada") as ada:
+        assert "Hello?" not in (await ada.get(f"/calls/{before}")).body
+        for call in (after, only):
+            page = await ada.get(f"/calls/{call}")
+            assert "AI: Hello?" in page.text
+            assert "https://vapi.test/1.wav" in page.links
+    async with visiting(callgate, "support", "Sue") as sue:
+        assert "Hello?" not in (await sue.get(f"/calls/{after}")).body
+    for days in (0, 366, -1, "x"):
+        bad = {"handling": {"keep_transcripts_days": days}}
+        answer = await callgate.api("PATCH", f"/organizations/{organization_id}", bad)
+        assert answer.status == 422
+    pool = callgate.service.pool
+    assert await pool.fetchval("SELECT count(*) FROM callgate.call_transcripts") == 2
+    await pool.execute("UPDATE callgate.call_transcripts SET expires_at = now()")
+    async with visiting(callgate, "admin", "Eve") as eve:
+        assert "Hello?" not in (await eve.get(f"/calls/{after}")).body
+    (rows,) = [one for one in kept_rows(NEVER, NEVER, NEVER) if one.kind == "transcripts"]
+    await Retention(pool, [rows]).delete_rows(rows)
+    assert await pool.fetchval("SELECT count(*) FROM callgate.call_transcripts") == 0

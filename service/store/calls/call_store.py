@@ -17,6 +17,7 @@ from service.store.calls.closing import EndResult
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.hangups import HangupTarget, Reopened, RoundResult
 from service.store.calls.live import CutCall
+from service.store.calls.privacy.transcripts import keep_transcripts
 from service.store.calls.watch import WatchedCall
 from service.store.pool import Pool
 
@@ -33,7 +34,9 @@ class CallStore:
     ) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
         """Insert new calls: the keys that were first, and the stored decisions of the others."""
         async with self.pool.acquire() as connection:
-            return await records.record_calls(connection, calls)
+            recorded = await records.record_calls(connection, calls)
+        await keep_transcripts(self.pool, calls)
+        return recorded
 
     async def record_calls_within(
         self, calls: Sequence[NewCall], seconds: float
@@ -42,12 +45,14 @@ class CallStore:
         async with at_most(seconds):
             connection = await self.pool.acquire()
             try:
-                return await records.record_calls(connection, calls)
+                recorded = await records.record_calls(connection, calls)
             finally:
                 # Beside the answer: resetting a connection takes another round trip.
                 releasing = asyncio.create_task(self.pool.release(connection))
                 self.releasing.add(releasing)
                 releasing.add_done_callback(self.releasing.discard)
+            await keep_transcripts(self.pool, calls)
+        return recorded
 
     async def list_corrected(self, since: datetime | None) -> tuple[datetime, list[str]]:
         """Now, and the calls whose decision was exchanged since an instant; None: no calls."""
@@ -55,7 +60,10 @@ class CallStore:
 
     async def record_end(self, end: CallEnd) -> EndResult:
         """Close a call, or have Vapi asked whether it has ended."""
-        return await ends.record_end(self.pool, end)
+        result = await ends.record_end(self.pool, end)
+        if result in ("closed", "claimed"):
+            await keep_transcripts(self.pool, [end])
+        return result
 
     async def find_decisions(self, vapi_call_ids: Sequence[str]) -> dict[str, StoredDecision]:
         """The stored decisions of these calls, by their id at Vapi."""

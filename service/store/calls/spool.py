@@ -167,13 +167,17 @@ def without_url(entry: Entry) -> Entry:
         call = bare(call)
     if end is not None:
         details = replace(end.details, customer_number=None)
-        end = replace(end, call=None if end.call is None else bare(end.call), details=details)
+        end = replace(
+            end, call=None if end.call is None else bare(end.call), details=details, transcript=None
+        )
     return Entry(call, end)
 
 
 def bare(call: NewCall) -> NewCall:
     """A call without what an operator's file must not hold."""
-    return replace(call, control_url=None, details=replace(call.details, customer_number=None))
+    return replace(
+        call, control_url=None, transcript=None, details=replace(call.details, customer_number=None)
+    )
 
 
 def encode(entry: Entry) -> bytes:

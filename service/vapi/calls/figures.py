@@ -1,11 +1,11 @@
-"""Durations and costs as Vapi tells them, each with whether it is to be doubted. Pure.
+"""Instants, durations and costs as Vapi tells them, each with whether it is to be doubted. Pure.
 
 An absent figure is unknown; an impossible one is doubted. Durations follow Vapi's instants:
 a figure that contradicts them is doubted, and the time between them counts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,8 @@ from service.domain.calls import SLACK
 MAX_SECONDS = 10_000_000
 MAX_COST = 10**9
 NUMBERS = (int, float)
+EARLIEST = datetime(2015, 1, 1, tzinfo=UTC).timestamp()
+LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 TOLERANCE_SECONDS = 30.0
 """How far a duration may lie from the time between the instants: carriers round up."""
 MOST_PARTS = 20
@@ -34,6 +36,26 @@ def within(value: object, least: float, limit: float) -> float | None:
     if not isinstance(value, NUMBERS) or isinstance(value, bool) or not least <= value < limit:
         return None
     return float(value)
+
+
+def instant(value: object) -> datetime | None:
+    """Milliseconds since 1970 (since 2024-12) or an ISO text (before); None outside 2015–2100."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value[:40])
+            moment = parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+        return moment if EARLIEST <= moment.timestamp() < LATEST else None
+    milliseconds = within(value, EARLIEST * 1000, LATEST * 1000)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds is not None else None
+
+
+def is_impossible(value: object) -> bool:
+    """Whether an instant is there and cannot be one."""
+    return value is not None and instant(value) is None
 
 
 def read_duration(

@@ -32,6 +32,7 @@ HANDLING: Json = {
     "transfer_when_down": None,
     "language": None,
     "relay_fallback": None,
+    "keep_transcripts_days": None,
 }
 ORGANIZATION: Json = {
     "id": ORGANIZATION_ID,

@@ -41,6 +41,7 @@ from service.web.shapes.paging import (
     write_cursor,
 )
 
+KeptDays = Annotated[int, Field(ge=1, le=365), BeforeValidator(whole)]
 MaxDuration = Annotated[int, Field(ge=10, le=43_200), BeforeValidator(whole)]
 
 
@@ -59,6 +60,7 @@ class HandlingBody(RequestBody):
     transfer_when_down: E164 | None = None
     language: Language | None = None
     relay_fallback: Fallback | None = None
+    keep_transcripts_days: KeptDays | None = None
 
 
 class BlockedMessageBody(RequestBody):
@@ -185,6 +187,7 @@ class Handling(ResponseBody):
     transfer_when_down: str | None
     language: str | None
     relay_fallback: dict[str, Any] | None
+    keep_transcripts_days: int | None
 
 
 class BlockedMessage(ResponseBody):

@@ -14,6 +14,7 @@ from service.domain.wording.labels import label_slug
 from service.store.calls.feed import CallSummary
 from service.store.calls.listing import search
 from service.store.calls.listing.rows import CallNames, find_names
+from service.store.calls.privacy.transcripts import find_transcript
 from service.store.pool import Pool
 from service.web.exports.calls import export_calls
 from service.web.exports.export import send_export
@@ -132,8 +133,11 @@ class CallPages:
 
     async def show(self, visit: Visit, template: str) -> web.Response:
         story = await self.stories.get(visit.id("call_id"))
+        call, said = story.call, None
+        if visit.may("admin"):
+            said = await find_transcript(self.pool, call.vapi_call_id, call.organization_id)
         return await visit.show(
-            template, call=story.call, view=call_view(story, whole=visit.may("admin"))
+            template, call=call, view=call_view(story, whole=visit.may("admin")), said=said
         )
 
 

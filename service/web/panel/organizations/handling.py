@@ -181,8 +181,9 @@ def handling_values(form: Form) -> dict[str, object]:
     values: dict[str, object] = {name: name in form for name in BOXES}
     values["ring_gate"] = {"true": True, "false": False, "": None}.get(ring, ring)
     values["when_access_ends"] = text_of(form, "when_access_ends")
-    for name in ("max_duration_seconds", "transfer_when_down", "language"):
+    for name in ("transfer_when_down", "language"):
         values[name] = text_of(form, name) or None
-    if isinstance(seconds := values["max_duration_seconds"], str):
-        values["max_duration_seconds"] = whole_number(seconds)
+    for name in ("max_duration_seconds", "keep_transcripts_days"):
+        text = text_of(form, name)
+        values[name] = whole_number(text) if text else None
     return values
