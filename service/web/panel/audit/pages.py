@@ -34,7 +34,7 @@ class AuditPages:
     def pages(self) -> list[PanelPage]:
         return [
             PanelPage("GET", "/audit", self.list_page),
-            PanelPage("GET", "/audit.csv", self.download),
+            PanelPage("GET", "/audit.csv", self.download, is_long=True),
             PanelPage("GET", "/audit/{audit_id}", self.page),
         ]
 

@@ -60,7 +60,7 @@ class CallPages:
     def pages(self) -> list[PanelPage]:
         return [
             PanelPage("GET", "/calls", self.list_page),
-            PanelPage("GET", "/calls.csv", self.download),
+            PanelPage("GET", "/calls.csv", self.download, is_long=True),
             PanelPage("GET", "/calls/{call_id}", self.page),
             PanelPage("GET", "/calls/{call_id}/story", self.story),
         ]
