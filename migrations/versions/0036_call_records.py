@@ -7,7 +7,7 @@ Texts compare byte by byte (collation "C"), as the merging of records does outsi
 from alembic import op
 
 revision = "0036"
-down_revision = "0034"
+down_revision = "0035b"
 branch_labels = None
 depends_on = None
 
@@ -32,16 +32,9 @@ UP = (
     """
     CREATE INDEX call_transcripts_organization_idx ON callgate.call_transcripts (organization_id)
     """,
-    # The last digits that a caller is searched by; the rest of them is compared in the rows.
-    """
-    CREATE INDEX calls_customer_idx
-        ON callgate.calls (right(customer_number, 4), created_at DESC, id DESC)
-        WHERE customer_number IS NOT NULL
-    """,
 )
 DOWN = (
     "DROP TABLE callgate.call_transcripts",
-    "DROP INDEX callgate.calls_customer_idx",
     """
     ALTER TABLE callgate.calls DROP COLUMN doubts, DROP COLUMN connected, DROP COLUMN cost_parts,
         DROP COLUMN assistant_id, DROP COLUMN line_number, DROP COLUMN customer_number

@@ -20,8 +20,6 @@ RETURNING vapi_call_id
 
 DELETE_TRANSCRIPTS = "DELETE FROM callgate.call_transcripts WHERE vapi_call_id = ANY($1::text[])"
 
-HAS_RELAYED = "SELECT to_regclass('callgate.relay_messages') IS NOT NULL"
-
 DELETE_RELAYED = "DELETE FROM callgate.relay_messages WHERE vapi_call_id = ANY($1::text[])"
 
 
@@ -36,7 +34,6 @@ class ForgottenCaller:
 
 async def forget_number(connection: Connection, number: str) -> ForgottenCaller:
     """Remove a number in the canonical form, within the transaction of `connection`."""
-    relayed = bool(await connection.fetchval(HAS_RELAYED))
     calls = transcripts = messages = 0
     while True:
         rows = await connection.fetch(FORGET, number, BITE)
@@ -44,8 +41,7 @@ async def forget_number(connection: Connection, number: str) -> ForgottenCaller:
         if ids:
             calls += len(ids)
             transcripts += deleted(await connection.execute(DELETE_TRANSCRIPTS, ids))
-            if relayed:
-                messages += deleted(await connection.execute(DELETE_RELAYED, ids))
+            messages += deleted(await connection.execute(DELETE_RELAYED, ids))
         if len(ids) < BITE:
             return ForgottenCaller(calls, transcripts, messages)
 

@@ -21,6 +21,13 @@ VALUES ($1, $2, 'Hello?', now() + interval '1 day')
 """
 
 
+RELAYED = """
+INSERT INTO callgate.relay_messages (organization_id, webhook_id, vapi_call_id, type, content_type,
+    body, size, received_at, due_at)
+VALUES ($2, 'msg_' || $1, $1, 'hang', 'application/json', '{}', 2, now(), now())
+"""
+
+
 async def forget(pool: Pool, number: str) -> ForgottenCaller:
     async with pool.acquire() as connection, connection.transaction():
         return await forget_number(connection, number)
@@ -39,7 +46,10 @@ async def test_a_forgotten_number_is_in_no_call_and_the_figures_stay(pool: Pool)
         new_call("c", details=replace(told, customer_number="+4915112345679")),
     )
     await pool.execute(TRANSCRIPT, "a", owner)
-    assert await forget(pool, NUMBER) == ForgottenCaller(2, 1, 0)
+    for call_id in ("b", "c"):
+        await pool.execute(RELAYED, call_id, owner)
+    assert await forget(pool, NUMBER) == ForgottenCaller(2, 1, 1)
+    assert await pool.fetchval("SELECT vapi_call_id FROM callgate.relay_messages") == "c"
     assert await forget(pool, NUMBER) == ForgottenCaller(0, 0, 0)
     # A report that waited in a spool, and a copy of the first message.
     end = CallEnd("b", AT + timedelta(seconds=5), organization_id=owner, details=told)
