@@ -209,7 +209,9 @@ class UseCases:
 
     @cached_property
     def callers(self) -> Callers:
-        return Callers(self.core.pool, self.core.settings.webhook_secrets[0])
+        settings = self.core.settings
+        folder = settings.callgate_data_dir / "spool"
+        return Callers(self.core.pool, open_vault(settings).keys[0], folder)
 
     @cached_property
     def timeline(self) -> Timeline:

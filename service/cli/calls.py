@@ -11,8 +11,15 @@ if TYPE_CHECKING:
     from service.admin.use_cases import UseCases
     from service.store.calls.privacy.forgetting import ForgottenCaller
 
-
 app = typer.Typer(help="Calls.", no_args_is_help=True, add_completion=False)
+
+NAMES = {
+    "calls": "calls with the number",
+    "transcripts": "transcripts",
+    "messages": "messages kept for a server",
+    "rejected": "rejected records on this machine",
+    "waiting": "records on this machine on their way to PostgreSQL",
+}
 
 
 @app.callback()
@@ -22,24 +29,27 @@ def calls() -> None:
 
 @app.command("forget")
 def forget(
-    number: Annotated[str, typer.Argument(help="The caller's number, such as +15551234567.")],
-    *,
+    number: Annotated[str, typer.Argument(help="The caller's number, such as +15550100100.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it only count.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Remove a caller's number from all calls, with transcripts and with messages that wait for
-    clients' servers. Durations and costs stay. It cannot be undone.
+    """Remove a caller from all records; the calls stay with their figures.
 
-    Ends with 0, also if no call has the number.
+    Ends with 1 while records of the caller wait on this machine for PostgreSQL.
     """
 
     async def work(cases: "UseCases") -> "ForgottenCaller":
-        return await cases.callers.forget(ACTOR, number)
+        case = cases.callers.forget if yes else cases.callers.count
+        return await case(ACTOR, number)
 
     found = run(settings_for(), work)
     if as_json:
-        print_json(asdict(found))
+        print_json({"dry_run": not yes, **asdict(found)})
     else:
-        typer.echo(
-            f"Removed the number from {found.calls} calls, with {found.transcripts} transcripts and "
-            f"{found.messages} kept messages."
-        )
+        typer.echo("Removed:" if yes else "Nothing was changed. --yes removes:")
+        for name, count in asdict(found).items():
+            if count or name == "calls":
+                typer.echo(f"  {NAMES[name]}: {count}")
+    if yes and found.waiting:
+        typer.echo("Run the command again once PostgreSQL has taken all records.", err=True)
+        raise typer.Exit(1)

@@ -1,41 +1,71 @@
 """What admins do with the data of callers: forget a number on request."""
 
+import asyncio
 import hashlib
 import hmac
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.domain.call_records.details import canonical_number
 from service.domain.errors import InvalidError
-from service.store.calls.privacy.forgetting import ForgottenCaller, forget_number
+from service.store.calls.privacy import spool_files
+from service.store.calls.privacy.forgetting import (
+    ForgottenCaller,
+    count_number,
+    forget_number,
+)
 from service.store.pool import Pool
 
 PURPOSE = "callgate:caller:"
 DIGITS = 16
 LONGEST = 100
+WAIT_SECONDS = 5.0
+"""How long records on this machine's disk have to reach PostgreSQL."""
+PAUSE_SECONDS = 0.2
 SYSTEM = Actor("system", "admin", "system")
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """`key` names numbers in the audit log, where they must not stand themselves."""
+    """`key` names numbers in the audit log, where they must not stand themselves. `folder` is the spool
+    of this machine, if it has one."""
 
     pool: Pool
     key: str
+    folder: Path | None = None
+
+    async def count(self, actor: Actor, text: str) -> ForgottenCaller:
+        """How many records `forget` would change. Raises its errors."""
+        actor.require_admin()
+        number = parse_caller(text)
+        async with self.pool.acquire() as connection:
+            found = await count_number(connection, number)
+        return replace(
+            found,
+            rejected=await self.on_disk(spool_files.count_rejected, number),
+            waiting=await self.on_disk(spool_files.count_waiting, number),
+        )
 
     async def forget(self, actor: Actor, text: str) -> ForgottenCaller:
         """Remove a number from all calls, with transcripts and with messages that are kept for clients'
         servers; durations and costs stay. Audited, even if nothing was found.
 
-        Raises `InvalidError` for an empty text; one that is no phone number counts as written.
+        `waiting` is more than zero if PostgreSQL has not taken all records of this machine's disk: to
+        be repeated then. Raises `InvalidError` for an empty text; one that is no phone number counts as
+        written.
         """
         actor.require_admin()
-        number = canonical_number(text.strip()[:LONGEST])
-        if not number:
-            raise InvalidError("Enter the number of the caller.")
+        number = parse_caller(text)
+        waiting = await self.wait_for_disk(number)
         async with transaction(self.pool) as connection:
-            forgotten = await forget_number(connection, number)
+            forgotten = replace(
+                await forget_number(connection, number),
+                rejected=await self.on_disk(spool_files.forget_rejected, number),
+                waiting=waiting,
+            )
             name = self.fingerprint(number)
             await record(connection, actor, "caller.forgotten", name, after=asdict(forgotten))
         return forgotten
@@ -48,7 +78,27 @@ class Callers:
                     connection, SYSTEM, "calls.expired", "retention", after={"rows": count}
                 )
 
+    async def wait_for_disk(self, number: str) -> int:
+        """Wait until no record on its way to PostgreSQL names the caller; how many still do."""
+        ends_at = time.monotonic() + WAIT_SECONDS
+        while waiting := await self.on_disk(spool_files.count_waiting, number):
+            if time.monotonic() > ends_at:
+                return waiting
+            await asyncio.sleep(PAUSE_SECONDS)
+        return 0
+
+    async def on_disk(self, work: spool_files.Work, number: str) -> int:
+        return 0 if self.folder is None else await asyncio.to_thread(work, self.folder, number)
+
     def fingerprint(self, number: str) -> str:
         """A name of a number that does not reveal it without the key: there are few numbers to try."""
         made = hmac.new(self.key.encode(), (PURPOSE + number).encode(), hashlib.sha256)
         return made.hexdigest()[:DIGITS]
+
+
+def parse_caller(text: str) -> str:
+    """A caller's number as the records have it: in E.164, or as it is. Raises `InvalidError`."""
+    number = canonical_number(text.strip()[:LONGEST])
+    if not number:
+        raise InvalidError("Enter the number of the caller.", field="number")
+    return number

@@ -7,6 +7,7 @@ writes, records stay in memory: one record at risk is better than rejecting a ca
 """
 
 import asyncio
+import fcntl
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from service.domain.calls import CallEnd, CallKey, NewCall
 from service.spool_files import SpoolFiles
 from service.store.calls.call_store import CallStore
 from service.store.calls.decisions import StoredDecision
+from service.store.calls.privacy.spool_files import REJECTED
 from service.store.calls.spool_notes import Notes, NotesFile
 from service.store.failures import REFUSED
 from service.store.pool import UNAVAILABLE
@@ -137,8 +139,9 @@ class Spool(SpoolFiles):
     def quarantine(self, line: bytes) -> None:
         """Keep a rejected record for an operator, in a private file."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        file = os.open(self.folder / "refused", flags, 0o600)
+        file = os.open(self.folder / REJECTED, flags, 0o600)
         try:
+            fcntl.flock(file, fcntl.LOCK_EX)
             os.write(file, line)
         finally:
             os.close(file)

@@ -48,7 +48,7 @@ def operations(cases: UseCases, access: Access) -> Iterator[Operation]:
     yield from ImportOperations(cases.import_jobs, cases.undo).operations()
     yield from ReconcileOperations(cases.reconcile, cases.webhooks).operations()
     yield from UsageOperations(cases.usage).operations()
-    yield from CallOperations(pool, cases.call_stories).operations()
+    yield from CallOperations(pool, cases.call_stories, cases.callers).operations()
     yield from PolicyOperations(policies.chain.describe, lambda: policies.problems).operations()
     yield from AuditOperations(pool).operations()
     yield from TokenOperations(cases.tokens).operations()

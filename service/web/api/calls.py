@@ -1,11 +1,12 @@
 """The API's operations on calls."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from service.admin.calls.callers import Callers
 from service.admin.calls.relayed import find_relayed
 from service.admin.calls.story import CallStories
 from service.admin.errors import CallNotFoundError
@@ -26,6 +27,7 @@ class CallOperations:
 
     pool: Pool
     stories: CallStories
+    callers: Callers
 
     async def list_calls(self, request: ApiRequest) -> BaseModel:
         """Calls with their decisions. `search` is an exact id or a phone number, the last digits of a
@@ -86,6 +88,15 @@ class CallOperations:
         items = [shapes.CallEvent.model_validate(step) for step in story.steps]
         return ListPage[shapes.CallEvent](items=items, next_cursor=None)
 
+    async def forget_caller(self, request: ApiRequest) -> BaseModel:
+        """Remove a caller from all records: the number, transcripts, messages that are kept for a
+        server. The calls stay with their figures. Other machines keep records of their own on disk that
+        PostgreSQL rejected, and Vapi keeps its own records of the calls."""
+        body: shapes.ForgetBody = request.body
+        run = self.callers.count if body.dry_run else self.callers.forget
+        found = await run(request.actor, body.number)
+        return shapes.ForgottenRecords(dry_run=body.dry_run, **asdict(found))
+
     def operations(self) -> list[Operation]:
         return [
             Operation(
@@ -105,6 +116,14 @@ class CallOperations:
                 query=CallsExportQuery,
                 exports=True,
                 seconds=EXPORT_SECONDS,
+            ),
+            Operation(
+                "POST",
+                "/calls/forget",
+                "Remove a caller from all records",
+                self.forget_caller,
+                shapes.ForgottenRecords,
+                body=shapes.ForgetBody,
             ),
             Operation("GET", "/calls/{call_id}", "Get a call", self.get_call, shapes.Call),
             Operation(

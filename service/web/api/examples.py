@@ -100,6 +100,13 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         },
     },
     calls.Call: CALL,
+    calls.ForgetBody: {"number": "+15550100100", "dry_run": True},
+    calls.ForgottenRecords: {
+        "dry_run": True,
+        "calls": 3,
+        "transcripts": 1,
+        **dict.fromkeys(("messages", "rejected", "waiting"), 0),
+    },
     calls.CallEvent: {"at": NOON, "kind": "hangup.sent", "detail": {"attempt": 1}},
     reconcile.ReconcileBody: {"dry_run": True},
     reconcile.PauseBody: {"reason": "Moving the numbers to another account", "until": PERIOD_END},

@@ -14,6 +14,7 @@ from service.web.panel.audit.pages import AuditPages
 from service.web.panel.audit.undo import UndoPages
 from service.web.panel.audit.updates import ObjectUpdates
 from service.web.panel.calls.feed import CallFeedPages
+from service.web.panel.calls.forgetting import CallerForgettingPages
 from service.web.panel.calls.pages import CallPages
 from service.web.panel.doctor import DoctorPages
 from service.web.panel.imports.kinds import NUMBERS, ORGANIZATIONS
@@ -125,6 +126,7 @@ def call_pages(cases: UseCases) -> Iterable[PageGroup]:
     yield OverviewPages(cases.overview)
     yield CallPages(cases.core.pool, cases.call_stories, cases.call_feed)
     yield UsagePages(cases.usage, cases.conditions.stored.limits)
+    yield CallerForgettingPages(cases.call_stories, cases.callers)
     yield CallFeedPages(cases.call_feed, cases.sessions)
 
 

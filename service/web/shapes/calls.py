@@ -12,9 +12,9 @@ from service.domain.calls import Call as StoredCall
 from service.domain.people import Role
 from service.domain.relay.messages import CallRelay as RelayedCall
 from service.store.calls.listing.filters import CallFilter
-from service.web.shapes.bodies import ResponseBody
+from service.web.shapes.bodies import RequestBody, ResponseBody
 from service.web.shapes.decisions import Decision, decision_values
-from service.web.shapes.fields import Id, Instant, Searched, SearchedId, Truth
+from service.web.shapes.fields import Id, Instant, Name, Searched, SearchedId, Truth
 from service.web.shapes.paging import ExportQuery, PageQuery, QueryParameters
 from service.web.shapes.relay import CallRelay
 
@@ -66,6 +66,25 @@ class CallEvent(ResponseBody):
     at: Instant
     kind: str
     detail: dict[str, Any]
+
+
+class ForgetBody(RequestBody):
+    """The number as the calls show it to admins. `dry_run` only counts."""
+
+    number: Name
+    dry_run: bool = False
+
+
+class ForgottenRecords(ResponseBody):
+    """How many records named the caller. `rejected`: on the machine's disk, as PostgreSQL did not take
+    them. `waiting`: still on their way to PostgreSQL; repeat the request until there are none."""
+
+    dry_run: bool
+    calls: int
+    transcripts: int
+    messages: int
+    rejected: int
+    waiting: int
 
 
 class CallFilterQuery(QueryParameters):

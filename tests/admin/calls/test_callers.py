@@ -21,7 +21,13 @@ async def test_a_number_is_forgotten_and_the_audit_names_a_fingerprint(pool: Poo
     assert (await callers.forget(ADMIN, "+4915112345678")).calls == 0
     later, first = await list_audit(pool, limit=5, action="caller.forgotten")
     assert first.object_id == later.object_id == callers.fingerprint("+4915112345678")
-    assert first.after == {"calls": 1, "transcripts": 0, "messages": 0}
+    assert first.after == {
+        "calls": 1,
+        "transcripts": 0,
+        "messages": 0,
+        "rejected": 0,
+        "waiting": 0,
+    }
     assert "5678" not in str(first)
     assert Callers(pool, "another key").fingerprint("+4915112345678") != first.object_id
 
