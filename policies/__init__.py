@@ -27,6 +27,7 @@ from policies.contract import (
     allow,
     deny,
 )
+from policies.events import CallDecision, CallEvent, CallEventKind
 from policies.functions import FunctionPolicy, policy
 from policies.hookspecs import GROUP, hookimpl, hookspec
 
@@ -36,6 +37,9 @@ __all__ = [
     "AccessPolicy",
     "AccessRequest",
     "AppliesTo",
+    "CallDecision",
+    "CallEvent",
+    "CallEventKind",
     "CallFacts",
     "Direction",
     "Effect",

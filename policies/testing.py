@@ -1,4 +1,5 @@
-"""For authors of policies: a request builder with a fixed clock, and checks that every policy passes.
+"""For authors of plugins: builders of requests and events with a fixed clock, and checks that every
+policy passes.
 
 Standard library and `policies` only, so that it works in any test runner.
 """
@@ -28,6 +29,7 @@ from policies.contract import (
     UsageFacts,
     Verdict,
 )
+from policies.events import CallDecision, CallEvent, CallEventKind
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 """The instant of every request that is built without another."""
@@ -48,6 +50,13 @@ def request(**changes: Any) -> AccessRequest:
         UUID(int=1), "Example", "example", MappingProxyType(dict(attributes))
     )
     return replace(AccessRequest(at=NOW, organization=organization), **changes)
+
+
+def call_event(kind: CallEventKind = "decided", **changes: Any) -> CallEvent:
+    """An event of an allowed call of the organization of `request()`, with these changes."""
+    decision = CallDecision(UUID(int=3), True, "plan_active", "plan")
+    event = CallEvent(kind, NOW, "vapi-call", UUID(int=1), "Example", decision, started_at=NOW)
+    return replace(event, **changes)
 
 
 def samples() -> list[AccessRequest]:

@@ -17,6 +17,9 @@ from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed import DirectoryFeed
 from service.access.gate import AccessGate
+from service.access.known_calls import KnownCalls
+from service.access.observers.call_observer import CallObserver
+from service.access.observers.call_observers import CallObservers
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import LoadedPolicies, PluginProblem
 from service.access.policies.preview import ChainPreview
@@ -84,6 +87,7 @@ class Access:
     usage: UsageFeed
     watch: CallWatch
     watchdog: LoopWatchdog
+    observers: CallObservers
 
     def background(self) -> list[BackgroundLoop]:
         """The loops of this room."""
@@ -111,6 +115,7 @@ class Access:
         await self.snapshots.close()
         self.spool.close()
         await self.control.close()
+        await self.observers.stop()
         await self.policies.chain.stop()
 
 
@@ -129,22 +134,33 @@ def build_policies(core: Core, loaded: LoadedPolicies) -> Policies:
 def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     """Build the room; nothing runs yet."""
     settings, pool, policies = core.settings, core.pool, build_policies(core, loaded)
-    calls, directory = CallStore(core.calls), AccessDirectory()
+    calls, directory, known = CallStore(core.calls), AccessDirectory(), KnownCalls()
+    observers = CallObservers([CallObserver(one) for one in loaded.observers], directory, known)
     feed = DirectoryFeed(FeedSource(core.dsn), pool, directory)
     snapshots = build_snapshots(settings, directory)
     events = CallEventWriter(pool)
     lookups = Lookups(settings.callgate_name_servers, keep_last=True)
     control = ControlClient(settings.vapi_control_hosts, lookups)
     stop_unknown = settings.callgate_unknown_calls == "hang_up"
-    owners = CallOwners(calls, core.client, directory, policies.chain, stop_unknown, events.record)
+    owners = CallOwners(
+        calls, core.client, directory, policies.chain, stop_unknown, events.record, observers
+    )
     hangups = StoredHangups(calls, owners)
-    ladder = HangupLadder(core.client, control, hangups, events.record, directory.clock)
+    ladder = HangupLadder(core.client, control, hangups, events.record, directory.clock, observers)
     spool = Spool(settings.callgate_data_dir / "spool", calls)
     attempts = FirstAttempts(ladder)
     usage = UsageMemory()
     policies.chain.usage = usage
-    recorder = CallRecorder(calls, CallWriter(calls), spool, attempts, events.record, usage=usage)
-    known = recorder.known
+    recorder = CallRecorder(
+        calls,
+        CallWriter(calls),
+        spool,
+        attempts,
+        events.record,
+        known=known,
+        observers=observers,
+        usage=usage,
+    )
     corrected = CorrectedCalls(calls, known)
     spool.on_stored = corrected.take
     longest = settings.callgate_max_call_seconds
@@ -155,6 +171,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         attempts=attempts,
         known=known,
         max_seconds=longest,
+        observers=observers,
     )
     blocked_message = settings.callgate_blocked_message
     feed.followers += [cutter.wake, snapshots.note_change]
@@ -182,8 +199,10 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
             owners,
             attempts=attempts,
             known=known,
+            observers=observers,
         ),
         watchdog=LoopWatchdog(policies.chain.evaluators),
+        observers=observers,
     )
 
 

@@ -16,6 +16,7 @@ import structlog
 from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
+from service.access.observers.call_observers import CallObservers
 from service.access.recent_records import RecentRecords
 from service.access.usage.memory import UsageMemory
 from service.domain.call_events import StepRecorder, ignore_step
@@ -50,6 +51,7 @@ class CallRecorder:
     attempts: FirstAttempts
     record_step: StepRecorder = ignore_step
     known: KnownCalls = field(default_factory=KnownCalls)
+    observers: CallObservers = field(default_factory=CallObservers)
     recording: dict[CallKey, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
     usage: UsageMemory = field(default_factory=UsageMemory)
@@ -84,6 +86,7 @@ class CallRecorder:
         if recorded.first:
             self.recent.note_call(call)
             announce(call)
+            self.observers.tell_decided(call)
             if call.hangup_after_seconds == 0:
                 self.attempts.start(blocked_call(call, recorded=True))
             if call.guessed:
@@ -104,6 +107,7 @@ class CallRecorder:
             announce_claim(call, main.organization_id)
         else:
             announce(call)
+            self.observers.tell_decided(call)
         if call.hangup_after_seconds == 0:
             # Of a contested call Vapi alone may give the control URL, with whose call it is.
             own = replace(call, control_url=None) if contested else call
@@ -168,6 +172,7 @@ class CallRecorder:
         key = end.vapi_call_id, end.organization_id
         version = self.usage.note_end(end, end.reported_at or end.ended_at)
         await self.wait_until_recorded(key)
+        hung_up = end.call is not None and end.call.hangup_after_seconds is not None
         # While records wait in the spool the call may be one of them: its end goes behind it.
         if self.writer.available and not self.spool.waiting:
             try:
@@ -182,9 +187,12 @@ class CallRecorder:
                 self.usage.note_stored(key, version)
                 if result == "closed":
                     self.recent.note_end(end)
+                    self.observers.tell_ended(end, end.organization_id, hung_up=hung_up)
                 return
         await self.spool.keep(Entry(end=end))
         self.recent.note_end(end)
+        if not hung_up:
+            self.observers.tell_ended(end, end.organization_id)
 
     async def restart_hangup(self, call: NewCall) -> None:
         """Start the ladder of a call that still talks again; the queue keeps it to one job a call.

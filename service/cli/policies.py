@@ -35,7 +35,7 @@ LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 def policies(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the access policies in the order of the chain.
+    """List the access policies in the order of the chain, then the observers of calls.
 
     Ends with 1 when a plugin could not be loaded.
     """
@@ -45,6 +45,8 @@ def policies(
         print_json([{name: getattr(one, name) for name in names} for one in loaded.policies])
     else:
         show_policies(loaded.policies)
+        for one in loaded.observers:
+            typer.echo(f"observer: {one.name} ({one.plugin} {one.version})")
     for fault in loaded.problems:
         typer.echo(f"not loaded: {fault.plugin} {fault.version}: {fault.message}", err=True)
     if loaded.problems:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from service.access.build import Access
+from service.access.observers.conditions import list_ailing_observers
 from service.access.policies.conditions import list_ailing, list_blockages, list_unloaded
 from service.access.snapshot import age_of, format_age
 from service.background import Background
@@ -79,11 +80,13 @@ class ReplicaConditions:
             yield condition("background_loops_down", loops=loops)
 
     def of_policies(self) -> Iterator[Condition]:
-        """Plugins that were not loaded, policies that fail or are slow, and what blocked the loop."""
+        """Plugins that were not loaded, policies and observers that fail or are slow, and what blocked
+        the loop."""
         access = self.access
         yield from list_unloaded(access.policies.problems, access.policies.missing)
         yield from list_ailing(access.policies.chain)
         yield from list_blockages(access.watchdog)
+        yield from list_ailing_observers(access.observers.describe())
 
     def of_relay(self) -> Iterator[Condition]:
         """Servers of organizations that do not take their messages, and messages on the disk."""

@@ -90,6 +90,7 @@ class Replica:
         if snapshot is not None:
             self.access.snapshots.restore(snapshot)
         await self.access.policies.chain.start()
+        self.access.observers.start()
         check_required(self.access.policies.missing, self.access.policies.problems)
         self.background.start()
         try:

@@ -29,6 +29,7 @@ from service.web.connections.limits import limits_from
 from service.web.metrics.background import BackgroundCollector
 from service.web.metrics.conditions import ConditionMetrics
 from service.web.metrics.metrics import Metrics
+from service.web.metrics.observers import ObserverCollector
 from service.web.metrics.policies import PolicyCollector
 from service.web.metrics.reconcile import ReconcileCollector
 from service.web.metrics.relay import RelayCollector
@@ -165,6 +166,7 @@ def build_webhook(
 def add_metrics(metrics: Metrics, access: Access) -> None:
     """The metrics of access: directory, spool, hang-ups, policies."""
     metrics.add(PolicyCollector(access.policies.chain.describe))
+    metrics.add(ObserverCollector(access.observers.describe))
     metrics.gauge(
         "callgate_event_loop_blocked_seconds",
         "Seconds for which the event loop was blocked, since the start.",

@@ -22,6 +22,20 @@ def write_plugin(folder: Path, name: str, module: str, version: str = "1.0") -> 
     (metadata / "entry_points.txt").write_text(f"[callgate]\n{name} = {name}\n")
 
 
+def observer_module(observe: str, before: str = "") -> str:
+    """A module that only observes calls; its hook has this body."""
+    return f"""
+import threading, time
+from policies import hookimpl
+
+{before}
+
+@hookimpl
+def on_call_event(event):
+    {observe}
+"""
+
+
 def policy_module(name: str, evaluate: str, attributes: str = "pure = True") -> str:
     """A module with one policy, whose `evaluate` has this body."""
     return f"""

@@ -13,6 +13,7 @@ import structlog
 from service.access.directory import AccessDirectory
 from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.known_calls import KnownCalls
+from service.access.observers.call_observers import CallObservers
 from service.access.standings import AccessStandings
 from service.background import BackgroundLoop
 from service.domain.access_times import next_change_at
@@ -40,7 +41,9 @@ class CallCutter:
         attempts: FirstAttempts,
         known: KnownCalls,
         max_seconds: float | None = None,
+        observers: CallObservers | None = None,
     ) -> None:
+        self.observers = observers or CallObservers()
         self.calls = calls
         self.max_seconds = max_seconds
         self.directory = directory
@@ -82,6 +85,7 @@ class CallCutter:
             call_id, owner = call.vapi_call_id, call.organization_id
             log.warning("call.cut", call_id=call_id, organization_id=owner, reason=reason)
             self.attempts.start(BlockedCall(call_id, owner, call.control_url, recorded=True))
+            self.observers.tell_cut(call_id, owner, reason)
 
     def seconds_to_change(self) -> float:
         """Seconds until the access of an organization that wants its calls cut may change.

@@ -15,6 +15,7 @@ from service.access.beginnings import earliest_of
 from service.access.directory import AccessDirectory, Registration
 from service.access.first_message import announce
 from service.access.judgement import CallJudge, Lines
+from service.access.observers.call_observers import CallObservers
 from service.access.policies.chain import DecisionChain
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import NewCall
@@ -45,6 +46,7 @@ class CallOwners:
     chain: DecisionChain
     stop_unknown: bool = False
     record_step: StepRecorder = ignore_step
+    observers: CallObservers = field(default_factory=CallObservers)
     asking: dict[str, asyncio.Task[CallView | None]] = field(default_factory=dict)
 
     async def ask(self, vapi_call_id: str) -> CallView | None:
@@ -103,6 +105,7 @@ class CallOwners:
         }
         self.record_step(vapi_call_id, "owner.corrected", detail)
         announce(call)
+        self.observers.tell_decided(call)
         return True
 
     def find_owner(self, view: CallView, contest: Contest) -> UUID | None:

@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from service.access.database_clock import DatabaseClock
+from service.access.observers.call_observers import CallObservers
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, HangupState
 from service.domain.priority import Priority
@@ -93,6 +94,7 @@ class HangupLadder:
     records: Records
     record_step: StepRecorder = ignore_step
     clock: DatabaseClock = field(default_factory=DatabaseClock)
+    observers: CallObservers = field(default_factory=CallObservers)
 
     async def climb(
         self, vapi_call_id: str, *, claimed: bool = False, asked_before: int = 0
@@ -158,6 +160,7 @@ class HangupLadder:
         if target.hangup_state is not None:
             log.info("call.hangup_confirmed", call_id=call_id, attempts=attempts)
             self.record_step(call_id, "hangup.confirmed", {"attempts": attempts})
+            self.observers.tell_ended(end, target.organization_id, hung_up=True)
         return Round(HangupState.CONFIRMED)
 
     async def ask_later(self, target: HangupTarget) -> Round:

@@ -16,6 +16,7 @@ from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
 from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.known_calls import KnownCalls, decision_of
+from service.access.observers.call_observers import CallObservers
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, GateName, NewCall
 from service.domain.decisions import Decision
@@ -58,7 +59,9 @@ class CallWatch:
         attempts: FirstAttempts,
         known: KnownCalls,
         grace: timedelta = GRACE,
+        observers: CallObservers | None = None,
     ) -> None:
+        self.observers = observers or CallObservers()
         self.owners = owners
         self.attempts = attempts
         self.known = known
@@ -129,7 +132,7 @@ class CallWatch:
             await self.owners.settle(call_id, view)
         elif view.is_over:
             if not known.end_proved or view.cost not in (None, 0, known.cost):
-                await self.record_found_end(call_id, view, log_it=not known.ended)
+                await self.record_found_end(known, view)
         elif known.hung_up and not known.end_proved and not known.job:
             if await self.calls.reopen_hangup(call_id) == "reopened":
                 log.warning("call.hangup_restarted", call_id=call_id)
@@ -146,6 +149,8 @@ class CallWatch:
             except VapiNotFoundError:
                 end = CallEnd(call_id, self.directory.now(), "not-found", proof="missing")
                 await self.calls.record_end(end)
+                for known in (await self.calls.find_watched([call_id])).values():
+                    self.observers.tell_ended(end, known.organization_id, hung_up=known.hung_up)
                 continue
             except VapiError as exc:
                 # The others come first next time: one call must not hold them up.
@@ -157,10 +162,10 @@ class CallWatch:
             if not view.is_over:
                 await self.calls.record_check(call_id)
 
-    async def record_found_end(self, call_id: str, view: CallView, *, log_it: bool = True) -> None:
+    async def record_found_end(self, known: WatchedCall, view: CallView) -> None:
         """Close a call by Vapi's record, and take its figures over."""
         end = CallEnd(
-            call_id,
+            known.vapi_call_id,
             view.ended_at or self.directory.now(),
             view.ended_reason,
             view.duration_seconds,
@@ -170,8 +175,9 @@ class CallWatch:
             details=view.details,
         )
         await self.calls.record_end(end)
-        if log_it:
-            log.info("call.end_found", call_id=call_id)
+        if not known.ended:
+            log.info("call.end_found", call_id=known.vapi_call_id)
+        self.observers.tell_ended(end, known.organization_id, hung_up=known.hung_up)
 
     async def record_missed(self, call_id: str, view: CallView) -> None:
         """Record a call that no message reported, if its number or assistant is registered."""
@@ -196,6 +202,7 @@ class CallWatch:
                 blocked=call.blocked,
                 reason=decision.reason,
             )
+            self.observers.tell_decided(call)
             if call.hangup_after_seconds is not None:
                 owner, url = call.organization_id, call.control_url
                 self.attempts.start(BlockedCall(call_id, owner, url, recorded=True))

@@ -1,24 +1,20 @@
-"""Loads the policies, entry point by entry point, so that a broken plugin breaks only itself.
+"""Loads policies and observers, plugin by plugin, so that a broken plugin breaks only itself."""
 
-pluggy is the registry, not the evaluator: it never awaits, and one raising hook stops the rest.
-"""
-
-import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import Distribution, EntryPoint, distributions
-from itertools import islice
 
-import pluggy
 import structlog
 
 from policies import hookspecs
+from service.access.policies.hooks import call_hooks
 from service.access.policies.loading import LOAD_SECONDS, call_within
 from service.access.policies.policy_settings import list_unknown
 from service.access.policies.registration import (
     HOST,
+    RegisteredObserver,
     RegisteredPolicy,
     UnfitPolicyError,
     fit_policy,
@@ -26,9 +22,9 @@ from service.access.policies.registration import (
 from service.settings import PolicySettings
 
 BUILT_IN = ("admin_override", "plan", "trial")
-MAX_POLICIES = 100
-"""The most of one plugin: a generator that never ends must not block the start."""
 
+Found = RegisteredPolicy | RegisteredObserver | BaseException
+"""What a plugin brings, or why a part of it does not fit."""
 
 log = structlog.get_logger()
 
@@ -44,13 +40,14 @@ class PluginProblem:
 
 @dataclass(frozen=True, slots=True)
 class LoadedPolicies:
-    """The policies in order, and the problems of those that are missing."""
+    """The policies in order, the observers, and the problems of those that are missing."""
 
     policies: tuple[RegisteredPolicy, ...]
     problems: tuple[PluginProblem, ...]
     missing: tuple[str, ...] = ()
     """Required policies that are not among them."""
     required: tuple[str, ...] = ()
+    observers: tuple[RegisteredObserver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,27 +96,18 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
     """
     problems: list[PluginProblem] = []
     policies: dict[str, RegisteredPolicy] = {}
+    observers: dict[str, RegisteredObserver] = {}
     for plugin in sorted(find_plugins(problems), key=precedence):
         if not (choice.third_party or plugin.is_own):
             continue
         if not plugin.is_own:
             log.info("plugin.loading", plugin=plugin.distribution, entry=plugin.entry.value)
-        try:
-            found = call_within(seconds, partial(inspect_plugin, plugin))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:
-            found = [exc]
-        for one in found:
+        for one in inspect_within(seconds, plugin):
             try:
-                if isinstance(one, BaseException):
-                    raise one
-                check_name_is_free(one, policies)
+                add(one, policies, observers)
             except BaseException as exc:
                 message = f"{plugin.entry.value}: {readable(exc)}"
                 problems.append(PluginProblem(plugin.distribution, plugin.version, message))
-            else:
-                policies[one.name] = one
     problems.extend(
         PluginProblem(HOST, "", f"the built-in policy {name} is missing: install callgate again")
         for name in BUILT_IN
@@ -135,18 +123,54 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
         )
     )
     chosen = [policy for policy in policies.values() if policy.name not in choice.off]
+    watching = [observer for observer in observers.values() if observer.name not in choice.off]
+    names = {one.name for one in chosen} | {one.name for one in watching}
     return LoadedPolicies(
         tuple(sorted(chosen, key=lambda policy: policy.rank)),
         tuple(problems),
-        tuple(name for name in choice.required if name not in {one.name for one in chosen}),
+        tuple(name for name in choice.required if name not in names),
         choice.required,
+        tuple(watching),
     )
 
 
-def inspect_plugin(plugin: Plugin) -> list[RegisteredPolicy | BaseException]:
-    """The policies of a plugin, each checked, or why one does not fit. Runs its code."""
-    found: list[RegisteredPolicy | BaseException] = []
-    for candidate in register(plugin.entry):
+def inspect_within(seconds: float, plugin: Plugin) -> list[Found]:
+    """What a plugin brings, or why it could not be loaded in time."""
+    try:
+        return call_within(seconds, partial(inspect_plugin, plugin))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:
+        return [exc]
+
+
+def add(
+    one: Found,
+    policies: dict[str, RegisteredPolicy],
+    observers: dict[str, RegisteredObserver],
+) -> None:
+    """Take up what a plugin brings. Raises what was wrong with it; its name may be taken."""
+    if isinstance(one, BaseException):
+        raise one
+    if isinstance(one, RegisteredPolicy):
+        check_name_is_free(one, policies)
+        policies[one.name] = one
+    elif one.name in observers:
+        owner = observers[one.name].plugin
+        raise UnfitPolicyError(f"an observer of the entry point {one.name!r} comes with {owner}")
+    else:
+        observers[one.name] = one
+
+
+def inspect_plugin(plugin: Plugin) -> list[Found]:
+    """The policies of a plugin and its observer, each checked, or why one does not fit. Runs its
+    code."""
+    found: list[Found] = []
+    candidates, observe = call_hooks(plugin.entry)
+    if observe is not None:
+        name = plugin.entry.name
+        found.append(RegisteredObserver(name, observe, plugin.distribution, plugin.version))
+    for candidate in candidates:
         try:
             found.append(fit_policy(candidate, plugin.distribution, plugin.version))
         except BaseException as exc:
@@ -206,28 +230,6 @@ def readable(exc: BaseException) -> str:
             text = "an exception without a readable message"
     text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return text[:300]
-
-
-def register(entry: EntryPoint) -> list[object]:
-    """Import one plugin and call its hook, isolated from the others."""
-    manager = pluggy.PluginManager(hookspecs.GROUP)
-    manager.add_hookspecs(hookspecs)
-    manager.register(entry.load(), name=entry.name)
-    manager.check_pending()
-    hook = manager.hook.register_access_policies
-    if not hook.get_hookimpls():
-        raise UnfitPolicyError("it has no register_access_policies marked with @hookimpl")
-    given: list[object] = []
-    for result in hook():
-        if inspect.iscoroutine(result):
-            result.close()
-            raise UnfitPolicyError("register_access_policies must be a plain function, not async")
-        given.extend(islice(result, MAX_POLICIES + 1))
-    if not given:
-        raise UnfitPolicyError("register_access_policies returned no policy")
-    if len(given) > MAX_POLICIES:
-        raise UnfitPolicyError(f"register_access_policies returned over {MAX_POLICIES} policies")
-    return given
 
 
 def check_name_is_free(policy: RegisteredPolicy, taken: dict[str, RegisteredPolicy]) -> None:

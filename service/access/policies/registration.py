@@ -8,6 +8,7 @@ from typing import cast
 from pydantic import BaseModel
 
 from policies.contract import API_VERSION, AccessRequest, AppliesTo, OnFailure, PolicyContext
+from policies.events import CallEvent
 from service.access.policies.policy_settings import (
     PolicySettingsModel,
     UnfitSettingsError,
@@ -45,6 +46,16 @@ class RegisteredPolicy:
     def rank(self) -> tuple[bool, int, str]:
         """The place in the chain: vetoes first, then by order, ties by name."""
         return (not self.veto, self.order, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredObserver:
+    """A plugin's `on_call_event`. `name` is the name of its entry point."""
+
+    name: str
+    observe: Callable[[CallEvent], object] = field(repr=False)
+    plugin: str
+    version: str
 
 
 class UnfitPolicyError(Exception):

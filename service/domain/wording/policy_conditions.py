@@ -57,4 +57,28 @@ POLICY_KINDS = (
         "policies",
         check="event_loop",
     ),
+    ConditionKind(
+        "observer_failing",
+        "warning",
+        "The observer {observer} keeps failing: {error}.",
+        "The plugin does not learn what happens to calls. Calls are not affected.",
+        "See the service's log, and fix the plugin or the service that it tells.",
+        "policies",
+    ),
+    ConditionKind(
+        "observer_stuck",
+        "warning",
+        "The observer {observer} has been busy with one event for {seconds} s.",
+        "Further events wait, and are dropped once 1,000 wait. Calls are not affected.",
+        "Give the plugin's requests time limits, then restart.",
+        "policies",
+    ),
+    ConditionKind(
+        "observer_behind",
+        "warning",
+        "The observer {observer} is too slow. Events dropped: {dropped}.",
+        "The plugin does not learn all that happens to calls. Calls are not affected.",
+        "Let the plugin only note events, and handle them in batches.",
+        "policies",
+    ),
 )

@@ -133,5 +133,8 @@ def call_pages(cases: UseCases) -> Iterable[PageGroup]:
 def operation_pages(cases: UseCases, access: Access, background: Background) -> Iterable[PageGroup]:
     """The pages for operators."""
     policies = access.policies
-    yield PolicyPages(cases.core.pool, policies.chain.describe, lambda: policies.problems)
+    observers = access.observers.describe
+    yield PolicyPages(
+        cases.core.pool, policies.chain.describe, lambda: policies.problems, observers
+    )
     yield DoctorPages(cases.examinations, background.states)

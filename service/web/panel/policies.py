@@ -1,4 +1,5 @@
-"""The policies in the panel: what decided the calls of a day, and each one's health in this replica."""
+"""The policies in the panel: what decided the calls of a day, and the health of policies and observers
+here, in this replica."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from service.access.observers.call_observer import ObserverHealth
+from service.access.observers.conditions import FAILURES, STUCK_SECONDS
 from service.access.policies.chain import PolicyInfo
 from service.access.policies.plugins import PluginProblem
 from service.domain.decisions import DEFAULT
@@ -56,6 +59,26 @@ def millis(value: float | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ObserverRow:
+    """An observer as the page prints it."""
+
+    observer: ObserverHealth
+    badge: Badge
+
+
+def observer_row(observer: ObserverHealth) -> ObserverRow:
+    if observer.busy_seconds >= STUCK_SECONDS:
+        badge = Badge("Stuck", "bad")
+    elif observer.failing >= FAILURES:
+        badge = Badge("Keeps failing", "bad")
+    elif observer.failed or observer.dropped:
+        badge = Badge("Has failed", "wait")
+    else:
+        badge = Badge("OK", "good")
+    return ObserverRow(observer, badge)
+
+
+@dataclass(frozen=True, slots=True)
 class DecidedRow:
     """What decided calls, how many, and the addresses of the lists with these calls."""
 
@@ -86,11 +109,13 @@ def decided_rows(
 
 @dataclass(frozen=True, slots=True)
 class PolicyPages:
-    """`describe` lists the chain; `read_problems` plugins that could not be loaded into it."""
+    """`describe` lists the chain, `observers` those of calls; `read_problems` plugins that could not be
+    loaded."""
 
     pool: Pool
     describe: Callable[[], Sequence[PolicyInfo]]
     read_problems: Callable[[], Sequence[PluginProblem]]
+    observers: Callable[[], Sequence[ObserverHealth]]
 
     def pages(self) -> list[PanelPage]:
         return [PanelPage("GET", "/policies", self.list_page)]
@@ -105,4 +130,5 @@ class PolicyPages:
             rows=[row_of(policy) for policy in chain],
             decided=decided_rows(found, [policy.name for policy in chain], until - DAY, until),
             problems=self.read_problems(),
+            observers=[observer_row(one) for one in self.observers()],
         )
