@@ -152,14 +152,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     usage = UsageMemory()
     policies.chain.usage = usage
     recorder = CallRecorder(
-        calls,
-        CallWriter(calls),
-        spool,
-        attempts,
-        events.record,
-        known=known,
-        observers=observers,
-        usage=usage,
+        calls, CallWriter(calls), spool, attempts, events.record, known, observers, usage=usage
     )
     corrected = CorrectedCalls(calls, known)
     spool.on_stored = corrected.take

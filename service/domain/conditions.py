@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from service.domain.condition_kinds import ConditionKind, Severity
-from service.domain.wording import answer_conditions as answers
-from service.domain.wording import clock_conditions as clock
-from service.domain.wording import conditions as replica
-from service.domain.wording import doctor_conditions as doctor
-from service.domain.wording import panel_conditions as panel
-from service.domain.wording import policy_conditions as policies
-from service.domain.wording import relay_conditions as relay
-from service.domain.wording import start_conditions as start
-from service.domain.wording import storage_conditions as storage
-from service.domain.wording import usage_conditions as usage
-from service.domain.wording import vapi_conditions as vapi
+from service.domain.wording.conditions import answer as answers
+from service.domain.wording.conditions import (
+    clock,
+    panel,
+    relay,
+    replica,
+    start,
+    storage,
+    usage,
+    vapi,
+)
+from service.domain.wording.conditions import installation as doctor
+from service.domain.wording.conditions import policy as policies
 
 CONDITIONS: Mapping[str, ConditionKind] = {
     kind.slug: kind

@@ -8,17 +8,17 @@ import pytest
 
 from service.domain.condition_kinds import ConditionKind, Severity
 from service.domain.conditions import CONDITIONS, Condition, by_urgency, condition
-from service.domain.wording import answer_conditions as answer_words
-from service.domain.wording import clock_conditions as clock_words
-from service.domain.wording import conditions as words
-from service.domain.wording import doctor_conditions as doctor_words
-from service.domain.wording import panel_conditions as panel_words
-from service.domain.wording import policy_conditions as policy_words
-from service.domain.wording import relay_conditions as relay_words
-from service.domain.wording import start_conditions as start_words
-from service.domain.wording import storage_conditions as storage_words
-from service.domain.wording import usage_conditions as usage_words
-from service.domain.wording import vapi_conditions as vapi_words
+from service.domain.wording.conditions import answer as answer_words
+from service.domain.wording.conditions import clock as clock_words
+from service.domain.wording.conditions import installation as doctor_words
+from service.domain.wording.conditions import panel as panel_words
+from service.domain.wording.conditions import policy as policy_words
+from service.domain.wording.conditions import relay as relay_words
+from service.domain.wording.conditions import replica as words
+from service.domain.wording.conditions import start as start_words
+from service.domain.wording.conditions import storage as storage_words
+from service.domain.wording.conditions import usage as usage_words
+from service.domain.wording.conditions import vapi as vapi_words
 
 WORDINGS = (
     answer_words,

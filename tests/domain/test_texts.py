@@ -89,6 +89,7 @@ BOUNDED_BY = {
     "settings/loading.py": "names and values of the environment",
     "settings/strength.py": "a setting",
     "store/postgres/server.py": "a setting",
+    "store/calls/privacy/forgetting.py": "256 characters",
     "vapi/answers.py": "what is kept of an answer of Vapi's; a header of Vapi's",
     "vapi/authenticity.py": "a header of 8 KiB",
     "vapi/control.py": "2,048 characters",

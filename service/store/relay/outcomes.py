@@ -1,4 +1,4 @@
-"""The outcomes of claimed messages, until they are written. Pure."""
+"""The outcomes of claimed messages, until they are written."""
 
 from dataclasses import dataclass, field
 from uuid import UUID

@@ -236,7 +236,12 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "finished": True,
     },
     usage.Usage: {**USAGE, "organization_id": ORGANIZATION_ID, "intervals": [DAY_USAGE]},
-    usage.UsageItem: {"organization_id": ORGANIZATION_ID, "name": "Corner Bakery", **USAGE},
+    usage.UsageItem: {
+        "organization_id": ORGANIZATION_ID,
+        "name": "Corner Bakery",
+        "external_id": "customer-1042",
+        **USAGE,
+    },
     tokens.TokenBody: {"name": "billing", "role": "admin", "scopes": ["organizations"]},
     tokens.Token: TOKEN,
     tokens.NewToken: {**TOKEN, "token": "cg_shown-in-this-answer-only"},

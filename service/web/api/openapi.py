@@ -271,12 +271,11 @@ def responses(operation: Operation, references: References) -> Json:
     if operation.status == 201:
         headers |= header("Location", "The address of the new object.")
     if operation.method == "POST":
-        replayed = "`true` where this is the first answer again."
-        headers |= header(idempotency.REPLAYED, replayed, required=False)
+        again = "`true` where this is the first answer again."
+        headers |= header(idempotency.REPLAYED, again, required=False)
     if operation.gives is not None and "id" in operation.gives.model_fields:
         headers |= header(preconditions.ETAG, "The version of the object, for `If-Match`.")
-    if headers:
-        success["headers"] = headers
+    success |= {"headers": headers} if headers else {}
     statuses = {400, 401, 403, 413, 422, 503, *operation.problems}
     if operation.parameters:
         statuses.add(404)

@@ -54,10 +54,14 @@ class Export(Generic[Item]):
 
 
 async def send_export(
-    request: web.Request, export: Export[Item], form: ExportFormat
+    request: web.Request, export: Export[Item], form: ExportFormat, *, marked: bool = False
 ) -> web.StreamResponse:
     """Answer with a file. A failure before the first line is raised; a later one cuts the connection,
-    so that no reader takes a part of the file for the whole."""
+    so that no reader takes a part of the file for the whole.
+
+    `marked`: a CSV file begins with a byte order mark, for spreadsheets. A program would take it for a
+    part of the first name.
+    """
     headers = export.headers(form)
     if request.method == "HEAD":
         return web.Response(headers=headers)
@@ -66,7 +70,7 @@ async def send_export(
     await response.prepare(request)
     try:
         if form == "csv":
-            await response.write(MARK + csv_lines([export.heads]))
+            await response.write((MARK if marked else b"") + csv_lines([export.heads]))
         while items is not None:
             if items:
                 await response.write(export.write(items, form))

@@ -12,6 +12,7 @@ from tests.support.api import ApiClient
 from tests.support.settings import TOKEN
 
 READERS = {"viewer", "support", "admin"}
+SUPPORTERS = {"support", "admin"}
 ADMINS = {"admin"}
 
 ALONE = {"Connection": "close"}
@@ -182,6 +183,29 @@ EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     ("GET", "/calls"): (READERS, 200, None),
     ("GET", "/calls/{call_id}"): (READERS, 404, None),
     ("GET", "/calls/{call_id}/events"): (READERS, 404, None),
+    ("GET", "/calls/export"): (READERS, 200, None),
+    ("POST", "/calls/forget"): (ADMINS, 200, {"number": "+15550100", "dry_run": True}),
+    ("GET", "/phone-numbers/export"): (READERS, 200, None),
+    ("GET", "/audit/export"): (READERS, 200, None),
+    ("GET", "/usage"): (READERS, 200, None),
+    ("GET", "/usage/export"): (READERS, 200, None),
+    ("GET", "/organizations/{organization_id}/usage"): (READERS, 200, None),
+    ("GET", "/organizations/{organization_id}/relay"): (READERS, 200, None),
+    ("PUT", "/organizations/{organization_id}/relay/secret"): (ADMINS, 200, None),
+    ("POST", "/organizations/{organization_id}/relay/resume"): (SUPPORTERS, 200, None),
+    ("POST", "/organizations/{organization_id}/relay/replay"): (
+        SUPPORTERS,
+        200,
+        {"since": "2026-01-01T00:00:00Z"},
+    ),
+    ("GET", "/imports"): (READERS, 200, None),
+    ("POST", "/imports"): (ADMINS, 201, {"kind": "organizations", "csv": "name\nBakery\n"}),
+    ("GET", "/imports/{import_id}"): (READERS, 404, None),
+    ("GET", "/imports/{import_id}/rows"): (READERS, 404, None),
+    ("POST", "/imports/{import_id}/apply"): (ADMINS, 404, None),
+    ("POST", "/imports/{import_id}/cancel"): (ADMINS, 404, None),
+    # Its entry of the audit log is looked for first.
+    ("POST", "/imports/{import_id}/undo"): (READERS, 404, None),
     ("GET", "/policies"): (READERS, 200, None),
     ("GET", "/audit"): (READERS, 200, None),
     ("GET", "/tokens"): (ADMINS, 200, None),
@@ -217,6 +241,7 @@ async def test_every_route_lets_in_the_roles_that_it_should(
                 vapi_phone_number_id=unknown,
                 token_id=token,
                 call_id=uuid4(),
+                import_id=uuid4(),
             )
             changes = await api.service.pool.fetchval("SELECT count(*) FROM callgate.audit")
             reply = await client.ask(method, path, sent)

@@ -41,6 +41,11 @@ async def ask_everything(api: ApiClient, organization_id: str) -> None:
         ("POST", "/unknown-numbers/{vapi_phone_number_id}/claim"): {
             "organization_id": organization_id
         },
+        ("POST", "/organizations/{organization_id}/relay/replay"): {
+            "since": "2026-01-01T00:00:00Z"
+        },
+        ("POST", "/calls/forget"): {"number": "+15550100"},
+        ("POST", "/imports"): {"kind": "organizations", "csv": "name\nBakery\n"},
         ("POST", "/tokens"): {"name": "x", "role": "viewer"},
     }
     for method, template in await api.operations():
@@ -50,6 +55,7 @@ async def ask_everything(api: ApiClient, organization_id: str) -> None:
             vapi_phone_number_id=any_id,
             call_id=any_id,
             token_id=any_id,
+            import_id=any_id,
         )
         reply = await api.ask(method, path, bodies.get((method, template)))
         if template == "/policies":

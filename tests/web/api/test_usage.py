@@ -176,7 +176,15 @@ async def test_the_list_has_the_largest_first_in_pages(api: ApiClient) -> None:
     assert [item["seconds"] for item in found] == [30.25, 30.25, 7.0, 5.5, 0.0, 0.0]
     assert [item["name"] for item in found[2:]] == ["Client 4", "Client 0", "Client 1", "Idle"]
     assert len({item["organization_id"] for item in found}) == 6
-    assert set(found[0]) == {"organization_id", "name", "from", "to", "live_calls", *SUMS}
+    assert set(found[0]) == {
+        "organization_id",
+        "name",
+        "external_id",
+        "from",
+        "to",
+        "live_calls",
+        *SUMS,
+    }
     reply = await api.ask("GET", "/usage?cursor=WyJhIl0=")
     assert (reply.status, reply.json["code"]) == (422, "invalid_cursor")
 

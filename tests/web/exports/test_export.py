@@ -26,7 +26,7 @@ async def serve(form: ExportFormat, *, fails_at: int | None = None) -> TestServe
     async def handle(request: web.Request) -> web.StreamResponse:
         export = Export("lines", ["text"], pages(fails_at=fails_at), lambda line: [line.text])
         try:
-            return await send_export(request, export, form)
+            return await send_export(request, export, form, marked=True)
         except TimeoutError:
             return web.Response(status=503)
 

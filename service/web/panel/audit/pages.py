@@ -72,7 +72,7 @@ class AuditPages:
     async def download(self, visit: Visit) -> web.StreamResponse:
         """The entries that match the filters as a CSV file."""
         wanted = read_export(visit, AuditExportQuery).filters
-        return await send_export(visit.request, export_audit(self.pool, wanted), "csv")
+        return await send_export(visit.request, export_audit(self.pool, wanted), "csv", marked=True)
 
     async def page(self, visit: Visit) -> web.Response:
         """One entry, by its permanent address."""

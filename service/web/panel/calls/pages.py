@@ -121,7 +121,7 @@ class CallPages:
         export = export_calls(
             self.pool, query.filter, role=visit.actor.role, search_text=query.search
         )
-        return await send_export(visit.request, export, "csv")
+        return await send_export(visit.request, export, "csv", marked=True)
 
     async def page(self, visit: Visit) -> web.Response:
         """One call with its timeline. Until the call is over the page asks for it again."""

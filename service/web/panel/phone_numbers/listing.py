@@ -131,7 +131,7 @@ class PhoneNumberListPages:
         """All numbers of the list in its order, page by page."""
         wanted, sort = wanted_of(visit)
         export = export_phone_numbers(self.numbers, wanted, sort)
-        return await send_export(visit.request, export, "csv")
+        return await send_export(visit.request, export, "csv", marked=True)
 
 
 def columns_of(visit: Visit, sort: str) -> list[Column]:
