@@ -66,8 +66,8 @@ BESIDE = {
         "use_cases",
     },
     "api": {
-        "application", "build", "example_objects", "examples", "idempotency", "json_body", "openapi",
-        "operations", "preconditions", "static",
+        "access", "application", "build", "example_objects", "examples", "idempotency", "json_body",
+        "openapi", "operations", "preconditions", "static",
     },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
     "cli": {"errors", "lazy", "running", "secrets", "serve"},

@@ -20,7 +20,7 @@ from service.admin.imports.jobs import ImportJobs
 from service.admin.imports.kinds import ImportKind, NumberImportKind, OrganizationImportKind
 from service.admin.imports.organization_imports import OrganizationImports
 from service.admin.organizations.access import ExplainChain, OrganizationAccess
-from service.admin.organizations.organizations import AccessPreview, Organizations
+from service.admin.organizations.organizations import Organizations
 from service.admin.organizations.search import ListPreview, OrganizationList
 from service.admin.overview import Overview
 from service.admin.people.known_browsers import KnownBrowsers
@@ -54,7 +54,7 @@ from service.store.usage.folding import UsageFolding
 from service.store.vault import open_vault
 
 
-class Preview(AccessPreview, ListPreview, ExplainChain, Protocol):
+class Preview(ExplainChain, ListPreview, Protocol):
     """The chain of policies, asked without a call."""
 
 
@@ -101,7 +101,7 @@ class UseCases:
 
     @cached_property
     def organizations(self) -> Organizations:
-        return Organizations(self.core.pool, self.rooms.refresh, self.rooms.preview)
+        return Organizations(self.core.pool, self.rooms.refresh)
 
     @cached_property
     def organization_list(self) -> OrganizationList:

@@ -73,11 +73,11 @@ class Cases:
 
 
 @pytest.fixture
-def cases(pool: Pool, preview: ChainPreview, admin: Actor) -> Cases:
+def cases(pool: Pool, admin: Actor) -> Cases:
     numbers = PhoneNumbers(pool, freshen, VapiAway())
     undo = Undo(
         pool,
-        Organizations(pool, freshen, preview),
+        Organizations(pool, freshen),
         numbers,
         NumberWebhooks(pool, cast("Any", None)),
         UnknownNumbers(pool, numbers),

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from service.admin.organizations.what_if import WhatIf
 from service.sandbox.server import SandboxVapi
 from service.serve.use_cases import open_use_cases
 from service.store.pool import Pool
@@ -54,5 +55,5 @@ async def test_commands_judge_access_by_the_databases_clock(
     )
     await shift_clock(pool, BEHIND_SECONDS)
     async with open_use_cases(settings_for(tmp_path, vapi.base_url), dsn) as cases:
-        decision = await cases.organizations.access(owner, at=None, phone_number_id=None)
+        decision = await cases.organization_access.decide(owner, WhatIf())
     assert decision.reason == "trial_expired"

@@ -1,15 +1,15 @@
 """Evaluates the chain without a call, for lists and explanations. No side effects."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from policies.contract import Purpose
+from policies.contract import CallFacts, Purpose
 from service.access.directory import AccessDirectory
 from service.access.policies.chain import AccessChain
-from service.access.policies.request import build_request
+from service.access.policies.request import build_request, complete_call
 from service.domain.access_times import next_change_at
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
@@ -47,12 +47,18 @@ class ChainPreview:
         *,
         at: datetime | None = None,
         phone_number: PhoneNumber | None = None,
+        call: CallFacts | None = None,
         purpose: Purpose = "preview",
     ) -> Decision:
-        """The decision on a call at `at`, by default now by the database's clock."""
+        """The decision on a call at `at`, by default now by the database's clock.
+
+        `call` is a supposed one, with its numbers on their sides.
+        """
         await self.chain.start()  # a command's chain; that of a replica has been started
         at = at or self.directory.now()
         request = build_request(organization, at, phone_number, purpose=purpose)
+        if call is not None:
+            request = replace(request, call=complete_call(call, phone_number))
         return await self.chain.decide(request, basis=self.directory.basis)
 
     async def find_matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:

@@ -68,6 +68,19 @@ def describe_call(given: CallFacts, phone_number: PhoneNumber | None) -> CallFac
     return replace(given, caller_number=caller, called_number=called, direction=direction)
 
 
+def complete_call(given: CallFacts, phone_number: PhoneNumber | None) -> CallFacts:
+    """A supposed call with its direction; its numbers stand already on their sides. Where the one on
+    the organization's side is absent, it is the registered number."""
+    direction = DIRECTIONS.get(given.type or "")
+    ours = phone_number.number if phone_number else None
+    caller, called = given.caller_number, given.called_number
+    if direction == "outbound":
+        caller = caller or ours
+    else:
+        called = called or ours
+    return replace(given, caller_number=caller, called_number=called, direction=direction)
+
+
 def freeze(value: object) -> object:
     """The same value, deeply immutable."""
     if isinstance(value, Mapping):

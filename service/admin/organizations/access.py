@@ -1,13 +1,17 @@
-"""An organization's access at a time: the decision, its reason, and the upcoming changes."""
+"""An organization's access at a time, with supposed facts if wanted: the decision, its reason, and the
+upcoming changes. Nothing is changed or recorded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
+from policies.contract import CallFacts
+from service.admin.organizations.what_if import SupposedTrial, WhatIf, begin_trial, check_override
 from service.domain.access_times import next_change_at
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
+from service.domain.phone_numbers import PhoneNumber
 from service.domain.wording.access import AccessStory, describe_access
 
 MOST = 6
@@ -15,13 +19,18 @@ MOST = 6
 
 
 class ExplainChain(Protocol):
-    """The chain, asked without a call and without side effects."""
+    """The chain, asked without side effects; `call` is a supposed one."""
 
     @property
     def renewal_grace(self) -> timedelta: ...
 
     async def decide(
-        self, organization: Organization, *, at: datetime | None = None
+        self,
+        organization: Organization,
+        *,
+        at: datetime | None = None,
+        phone_number: PhoneNumber | None = None,
+        call: CallFacts | None = None,
     ) -> Decision: ...
 
 
@@ -30,7 +39,13 @@ class OrganizationReader(Protocol):
 
     async def get(self, organization_id: UUID) -> Organization: ...
 
+    async def now(self) -> datetime: ...
+
     async def at_time(self, organization: Organization, at: datetime | None) -> Organization: ...
+
+    async def find_number(
+        self, organization_id: UUID, phone_number_id: UUID, at: datetime | None
+    ) -> PhoneNumber: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +85,64 @@ class OrganizationAccess:
     async def explain_stored(
         self, organization: Organization, at: datetime | None = None
     ) -> Explained:
-        """The same for an organization that was read already.
+        """The same for an organization that was read already."""
+        return await self.explain_what_if(organization, WhatIf(at))
 
-        A past instant is explained with the entitlements of that time. Changes that only a plugin's
-        policy knows are included as far as its verdict says until when it holds.
+    async def decide(self, organization_id: UUID, what_if: WhatIf) -> Decision:
+        """The decision on a supposition. Raises `NotFoundError` and `BadPeriodError`."""
+        organization, number = await self.suppose(
+            await self.organizations.get(organization_id), what_if
+        )
+        return await self.preview.decide(
+            organization, at=what_if.at, phone_number=number, call=what_if.call
+        )
+
+    async def explain_what_if(self, organization: Organization, what_if: WhatIf) -> Explained:
+        """The access under a supposition. Raises `NotFoundError` and `BadPeriodError`.
+
+        A past instant is explained with the facts of that time. Changes that only a plugin's policy
+        knows are included as far as its verdict says until when it holds.
         """
-        organization = await self.organizations.at_time(organization, at)
-        decision = await self.preview.decide(organization, at=at)
+        organization, number = await self.suppose(organization, what_if)
+
+        async def decide(at: datetime | None) -> Decision:
+            return await self.preview.decide(
+                organization, at=at, phone_number=number, call=what_if.call
+            )
+
+        decision = await decide(what_if.at)
         turns: list[Turn] = []
         grace = self.preview.renewal_grace
         last, instant = decision, find_next(organization, decision, grace)
         for _ in range(MOST):
             if instant is None:
                 break
-            then = await self.preview.decide(organization, at=instant)
+            then = await decide(instant)
             if (then.allowed, then.reason) != (last.allowed, last.reason):
                 turns.append(Turn(instant, then, describe_access(organization, then, grace)))
                 last = then
             instant = find_next(organization, then, grace)
         return Explained(decision, describe_access(organization, decision, grace), tuple(turns))
+
+    async def suppose(
+        self, organization: Organization, what_if: WhatIf
+    ) -> tuple[Organization, PhoneNumber | None]:
+        """The organization and its number with the facts of the time and those that are supposed."""
+        then = await self.organizations.at_time(organization, what_if.at)
+        facts: dict[str, Any] = dict(what_if.facts)
+        if isinstance(trial := facts.get("trial"), SupposedTrial):
+            began = what_if.at or await self.organizations.now()
+            facts["trial"] = begin_trial(trial, then.trial, began)
+        if (override := facts.get("override")) is not None:
+            check_override(override)
+        if "attributes" in facts:
+            facts["attributes"] = facts["attributes"] or {}
+        number = None
+        if what_if.phone_number_id is not None:
+            number = await self.organizations.find_number(
+                organization.id, what_if.phone_number_id, what_if.at
+            )
+        return replace(then, **facts), number
 
 
 def find_next(

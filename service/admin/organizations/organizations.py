@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan, Trial
@@ -14,7 +14,6 @@ from service.admin.organizations import support
 from service.admin.organizations.stale import check_as_of
 from service.admin.organizations.transfers import check_transfer
 from service.admin.requests.versions import check_version, version_of
-from service.domain.decisions import Decision
 from service.domain.errors import OrganizationNotFoundError, PhoneNumberNotFoundError
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
@@ -41,18 +40,6 @@ CHOICES: Mapping[str, Any] = {"handling": {}, "blocked_messages": [], "time_zone
 """The choices of a new organization."""
 
 Entitlement = Literal["plan", "trial", "override"]
-
-
-class AccessPreview(Protocol):
-    """The chain, asked without a call and without side effects."""
-
-    async def decide(
-        self,
-        organization: Organization,
-        *,
-        at: datetime | None = None,
-        phone_number: PhoneNumber | None = None,
-    ) -> Decision: ...
 
 
 @dataclass(slots=True)
@@ -108,7 +95,6 @@ class Organizations:
 
     pool: Pool
     freshen: Freshen
-    preview: AccessPreview
     freshen_seconds: float = FRESHEN_SECONDS
 
     async def get(self, organization_id: UUID) -> Organization:
@@ -128,7 +114,7 @@ class Organizations:
         return await get_now(self.pool)
 
     async def at_time(self, organization: Organization, at: datetime | None) -> Organization:
-        """An organization with the plan, trial and override that it had at a past instant.
+        """An organization with the facts that policies saw of it at a past instant.
 
         For the present and the future, its present ones.
         """
@@ -136,17 +122,21 @@ class Organizations:
             return organization
         return replace(organization, **await history.find_at(self.pool, organization.id, at))
 
-    async def access(
-        self, organization_id: UUID, *, at: datetime | None, phone_number_id: UUID | None
-    ) -> Decision:
-        """The chain's decision about an organization, now or at another time."""
-        organization = await self.at_time(await self.get(organization_id), at)
-        number = None
-        if phone_number_id is not None:
-            number = await phone_numbers.find(self.pool, phone_number_id)
-            if number is None or number.organization_id != organization_id:
-                raise PhoneNumberNotFoundError("The organization has no such phone number.")
-        return await self.preview.decide(organization, at=at, phone_number=number)
+    async def find_number(
+        self, organization_id: UUID, phone_number_id: UUID, at: datetime | None
+    ) -> PhoneNumber:
+        """A number of the organization as it was at an instant, else as it is.
+
+        Raises `PhoneNumberNotFoundError`.
+        """
+        if at is not None and at < await self.now():
+            then = await history.find_number_at(self.pool, organization_id, phone_number_id, at)
+            if then is not None:
+                return then
+        number = await phone_numbers.find(self.pool, phone_number_id)
+        if number is None or number.organization_id != organization_id:
+            raise PhoneNumberNotFoundError("The organization has no such phone number.")
+        return number
 
     async def create(self, actor: Actor, values: Mapping[str, Any]) -> Organization:
         """Add an organization; raises `ConflictError`, `TransferInCircleError`."""

@@ -1,10 +1,12 @@
-"""Plans, trials and overrides as they were at an instant; triggers of the database record them."""
+"""The facts that decide calls as they were at an instant; triggers of the database record them."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from service.domain.phone_numbers import PhoneNumber
 from service.store.organizations.directory import entitlements_of
+from service.store.organizations.past_entries import number_of
 from service.store.pool import Connection, Pool
 
 # Records of a missing kind are NULL in every column.
@@ -30,14 +32,42 @@ CROSS JOIN jsonb_populate_record(NULL::callgate.trials, h.trial) t
 CROSS JOIN jsonb_populate_record(NULL::callgate.overrides, h.override) v
 """
 
+# What the first change after an instant replaced was in force at it.
+FIND_OWN_FIELDS = """
+SELECT e.before FROM callgate.entitlement_history e
+WHERE e.organization_id = $1 AND e.kind = 'organizations' AND e.undoes AND e.at > $2
+ORDER BY e.at, e.id LIMIT 1
+"""
+
+FIND_NUMBER = """
+SELECT e.before FROM callgate.entitlement_history e
+WHERE e.organization_id = $1 AND e.kind = 'phone_numbers' AND e.undoes AND e.at > $2
+    AND $3 IN (e.before ->> 'id', e.value ->> 'id')
+ORDER BY e.at, e.id LIMIT 1
+"""
+
 DELETE = "DELETE FROM callgate.entitlement_history WHERE organization_id = $1"
 
 
 async def find_at(pool: Pool, organization_id: UUID, at: datetime) -> dict[str, Any]:
-    """The organization's `plan`, `trial` and `override` at `at`; None where it had none."""
+    """The organization's `plan`, `trial` and `override` at `at`, None where it had none; and its name,
+    external id and attributes, where they have changed since."""
     row = await pool.fetchrow(FIND, organization_id, at)
     found = (None, None, None) if row is None else entitlements_of(row)
-    return dict(zip(("plan", "trial", "override"), found, strict=True))
+    own = await pool.fetchval(FIND_OWN_FIELDS, organization_id, at) or {}
+    return {
+        **{name: own[name] for name in ("name", "external_id", "attributes") if name in own},
+        **dict(zip(("plan", "trial", "override"), found, strict=True)),
+    }
+
+
+async def find_number_at(
+    pool: Pool, organization_id: UUID, phone_number_id: UUID, at: datetime
+) -> PhoneNumber | None:
+    """A number of the organization as it was before its first change since `at`; None: it has not
+    changed since, or was not the organization's."""
+    row = await pool.fetchval(FIND_NUMBER, organization_id, at, str(phone_number_id))
+    return None if row is None else number_of(organization_id, row)
 
 
 async def delete(connection: Connection, organization_id: UUID) -> None:

@@ -7,6 +7,7 @@ from aiohttp import web
 from service.access.build import Access
 from service.admin.use_cases import UseCases
 from service.domain.network.forward_urls import ForwardUrls
+from service.web.api.access import AccessOperations
 from service.web.api.application import build_application
 from service.web.api.audit import AuditOperations
 from service.web.api.calls import CallOperations
@@ -42,6 +43,7 @@ def operations(cases: UseCases, access: Access) -> Iterator[Operation]:
         cases.organizations, cases.organization_list, access.preview, forward_urls
     ).operations()
     yield from RelayOperations(cases.relay).operations()
+    yield from AccessOperations(cases.organizations, cases.organization_access).operations()
     yield from PhoneNumberOperations(cases.phone_numbers).operations()
     yield from UnknownNumberOperations(cases.unknown_numbers).operations()
     yield from CoverageOperations(cases.coverages).operations()

@@ -45,6 +45,7 @@ from service.web.shapes import (
     tokens,
     unknown_numbers,
     usage,
+    what_if,
 )
 from service.web.shapes.paging import ListPage
 
@@ -71,6 +72,13 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "allowed": False,
         "policy": None,
         "decided_at": NOON,
+        "default": {"effect": "deny", "reason": "no_plan_or_trial"},
+    },
+    what_if.WhatIfBody: {
+        "at": NOON,
+        "plan": None,
+        "trial": {"ends_at": PERIOD_END},
+        "call": {"type": "inboundPhoneCall", "caller_number": "+15551234567"},
     },
     phone_numbers.PhoneNumberBody: {
         "organization_id": ORGANIZATION_ID,

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from policies.contract import Override
-from service.admin.organizations.organizations import AccessPreview, Entitlement, Organizations
-from service.admin.organizations.search import OrganizationList
+from service.admin.organizations.organizations import Entitlement, Organizations
+from service.admin.organizations.search import ListPreview, OrganizationList
 from service.domain.network.forward_urls import ForwardUrls
 from service.domain.organizations import Organization
 from service.web.api.operations import ApiRequest, Operation, Run
 from service.web.shapes import organizations as shapes
-from service.web.shapes.decisions import AccessExplained, decision_values
-from service.web.shapes.history import History, HistoryQuery
 from service.web.shapes.organizations import (
-    AccessQuery,
     OrganizationsQuery,
     organization_shape,
     read_position,
@@ -29,7 +26,7 @@ class OrganizationOperations:
 
     organizations: Organizations
     listed: OrganizationList
-    preview: AccessPreview
+    preview: ListPreview
     forward_urls: ForwardUrls
 
     async def shaped(self, organization: Organization) -> shapes.Organization:
@@ -84,39 +81,6 @@ class OrganizationOperations:
         Its calls and its audit entries stay.
         """
         await self.organizations.delete(request.actor, request.ids["organization_id"])
-
-    async def explain_access(self, request: ApiRequest) -> BaseModel:
-        """The decision on a call now, or at another time, with what each policy answered.
-
-        It has no side effects.
-        """
-        query: AccessQuery = request.query
-        decision = await self.organizations.access(
-            request.ids["organization_id"], at=query.at, phone_number_id=query.phone_number_id
-        )
-        return AccessExplained.model_validate(
-            {
-                **decision_values(decision),
-                "allowed": decision.allowed,
-                "policy": decision.determined_by,
-                "decided_at": decision.decided_at,
-            }
-        )
-
-    async def get_history(self, request: ApiRequest) -> BaseModel:
-        """Plan, trial and override as they were at an instant; now without one."""
-        query: HistoryQuery = request.query
-        now = await self.organizations.get(request.ids["organization_id"])
-        then = await self.organizations.at_time(now, query.at)
-        return History.model_validate(
-            {
-                "organization_id": now.id,
-                "at": query.at or await self.organizations.now(),
-                "plan": then.plan,
-                "trial": then.trial,
-                "override": then.override,
-            }
-        )
 
     async def put_plan(self, request: ApiRequest) -> BaseModel:
         """Set the plan that a billing system knows, in Stripe's words.
@@ -246,20 +210,4 @@ class OrganizationOperations:
                 problems=(409,),
             ),
             *self.entitlement_operations(),
-            Operation(
-                "GET",
-                f"{one}/history",
-                "Read plan, trial and override as they were at an instant",
-                self.get_history,
-                History,
-                query=HistoryQuery,
-            ),
-            Operation(
-                "GET",
-                f"{one}/access",
-                "Explain an organization's access",
-                self.explain_access,
-                AccessExplained,
-                query=AccessQuery,
-            ),
         ]

@@ -1,9 +1,10 @@
 """The shapes of decisions and their traces."""
 
+from dataclasses import replace
 from typing import Literal
 from uuid import UUID
 
-from service.domain.decisions import Basis
+from service.domain.decisions import DEFAULT, Basis, decider_of
 from service.domain.decisions import Decision as AccessDecision
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import Instant
@@ -28,10 +29,20 @@ class Decision(ResponseBody):
     trace: list[TraceEntry]
 
 
+class DefaultStep(ResponseBody):
+    """The last step of the chain: calls that no policy decides are denied. `skipped`: one decided."""
+
+    effect: Literal["deny", "skipped"]
+    reason: str | None
+
+
 class AccessExplained(Decision):
+    """A decision that nothing keeps. Of a policy that was not asked, `reason` is why."""
+
     allowed: bool
     policy: str | None
     decided_at: Instant
+    default: DefaultStep
 
 
 def decision_values(decision: AccessDecision) -> dict[str, object]:
@@ -44,3 +55,33 @@ def decision_values(decision: AccessDecision) -> dict[str, object]:
         "basis": decision.basis,
         "trace": [TraceEntry.model_validate(entry) for entry in decision.trace],
     }
+
+
+ALREADY_DECIDED = "already_decided"
+"""Why a policy that an answer before it made needless was not asked."""
+
+
+def explained_shape(decision: AccessDecision) -> AccessExplained:
+    """A decision with all that explains it: what each policy answered or why it was not asked, and
+    the default."""
+    by_default = decider_of(decision) == DEFAULT
+    values = decision_values(decision)
+    trace = [
+        replace(entry, reason=entry.reason or ALREADY_DECIDED)
+        if entry.effect == "skipped"
+        else entry
+        for entry in decision.trace
+    ]
+    return AccessExplained.model_validate(
+        {
+            **values,
+            "trace": [TraceEntry.model_validate(entry) for entry in trace],
+            "allowed": decision.allowed,
+            "policy": decision.determined_by,
+            "decided_at": decision.decided_at,
+            "default": DefaultStep(
+                effect="deny" if by_default else "skipped",
+                reason=decision.reason if by_default else None,
+            ),
+        }
+    )

@@ -18,7 +18,6 @@ from service.web.shapes.fields import (
     E164,
     Attributes,
     Fallback,
-    Id,
     Instant,
     Language,
     Name,
@@ -255,13 +254,6 @@ class OrganizationsQuery(PageQuery):
             self.sort,
             self.external_id,
         )
-
-
-class AccessQuery(QueryParameters):
-    """The question: for a phone number of the organization, at another time."""
-
-    phone_number_id: Id | None = None
-    at: Instant | None = None
 
 
 def read_position(cursor: str | None, sort: Sort) -> Position | None:

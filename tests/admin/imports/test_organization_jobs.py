@@ -5,7 +5,6 @@ from uuid import UUID
 
 import pytest
 
-from service.access.policies.preview import ChainPreview
 from service.admin.actor import Actor
 from service.admin.imports.imports import leave_to_notifications
 from service.admin.imports.jobs import ImportJobs
@@ -26,8 +25,8 @@ LEFT JOIN callgate.trials t ON t.organization_id = o.id ORDER BY o.name, o.exter
 
 
 @pytest.fixture
-def organizations(pool: Pool, preview: ChainPreview) -> Organizations:
-    return Organizations(pool, leave_to_notifications, preview)
+def organizations(pool: Pool) -> Organizations:
+    return Organizations(pool, leave_to_notifications)
 
 
 @pytest.fixture

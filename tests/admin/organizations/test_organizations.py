@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 
 from policies.contract import Override, SubscriptionPlan
-from service.access.policies.preview import ChainPreview
 from service.admin.actor import Actor
 from service.admin.organizations.organizations import Organizations
 from service.domain.audit import AuditEntry
@@ -42,8 +41,8 @@ def freshened() -> Freshened:
 
 
 @pytest.fixture
-def use_cases(pool: Pool, preview: ChainPreview, freshened: Freshened) -> Organizations:
-    return Organizations(pool, freshened, preview)
+def use_cases(pool: Pool, freshened: Freshened) -> Organizations:
+    return Organizations(pool, freshened)
 
 
 async def audit(pool: Pool) -> list[AuditEntry]:
@@ -86,7 +85,7 @@ async def test_when_the_audit_cannot_be_written_nothing_is_changed(
 
 
 async def test_a_directory_that_fails_or_hangs_does_not_fail_the_change(
-    pool: Pool, preview: ChainPreview, admin: Actor
+    pool: Pool, admin: Actor
 ) -> None:
     async def fail(_: UUID) -> None:
         raise RuntimeError("broken")
@@ -95,7 +94,7 @@ async def test_a_directory_that_fails_or_hangs_does_not_fail_the_change(
         await asyncio.sleep(60)
 
     for freshen in (fail, hang):
-        use_cases = Organizations(pool, freshen, preview, freshen_seconds=0.1)
+        use_cases = Organizations(pool, freshen, freshen_seconds=0.1)
         made = await use_cases.create(admin, {**BLANK, "name": "Acme"})
         assert (await use_cases.put_plan(admin, made.id, PLAN)).plan == PLAN
 

@@ -158,6 +158,7 @@ EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     ),
     ("DELETE", "/organizations/{organization_id}/override"): ({"support", "admin"}, 200, None),
     ("GET", "/organizations/{organization_id}/access"): (READERS, 200, None),
+    ("POST", "/organizations/{organization_id}/access"): (READERS, 200, {"plan": None}),
     ("GET", "/organizations/{organization_id}/history"): (READERS, 200, None),
     ("GET", "/phone-numbers"): (READERS, 200, None),
     ("POST", "/phone-numbers"): (ADMINS, 201, {}),

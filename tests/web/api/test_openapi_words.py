@@ -16,6 +16,7 @@ from tests.support.api import ApiClient
 NAMES = """
 apply_import cancel_import change_organization change_phone_number claim_unknown_number
 create_import create_organization create_phone_number create_relay_secret create_token
+decide_what_if
 delete_organization delete_override delete_phone_number delete_plan delete_trial explain_access
 export_audit export_calls export_phone_numbers export_usage forget_caller get_call get_coverage
 get_history get_import get_organization get_phone_number get_reconcile_status get_relay get_route

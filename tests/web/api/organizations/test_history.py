@@ -2,7 +2,9 @@
 
 from datetime import datetime
 from urllib.parse import quote
+from uuid import UUID
 
+from service.sandbox.server import SandboxVapi
 from service.store.pool import Pool
 from tests.support.api import ApiClient
 
@@ -61,3 +63,25 @@ async def test_the_history_goes_with_its_organization(api: ApiClient, pool: Pool
     await api.ask("PUT", f"{path}/plan", {"code": "pro", "status": "active"})
     assert (await api.ask("DELETE", path)).status == 204
     assert await pool.fetchval("SELECT count(*) FROM callgate.entitlement_history") == 0
+
+
+async def test_a_past_decision_is_told_with_the_name_number_and_attributes_of_that_time(
+    api: ApiClient, pool: Pool, vapi: SandboxVapi
+) -> None:
+    made = await api.organization(attributes={"seats": 1})
+    path, organization_id = f"/organizations/{made['id']}", UUID(made["id"])
+    line = {"organization_id": made["id"], "vapi_phone_number_id": vapi.add_numbers(1)[0]}
+    number = (await api.ask("POST", "/phone-numbers", {**line, "label": "Desk"})).json["id"]
+    then: datetime = await pool.fetchval("SELECT clock_timestamp()")
+    await api.ask("PATCH", path, {"name": "Mill", "attributes": {"seats": 2}})
+    await api.ask("PATCH", path, {"attributes": {"seats": 3}})
+    await api.ask("PATCH", f"/phone-numbers/{number}", {"label": "Shop"})
+    cases = api.service.use_cases.organizations
+    past = await cases.at_time(await cases.get(organization_id), then)
+    assert (past.name, past.attributes) == ("Acme", {"seats": 1})
+    assert (await cases.find_number(organization_id, UUID(number), then)).label == "Desk"
+    assert (await cases.find_number(organization_id, UUID(number), None)).label == "Shop"
+    assert (await api.ask("DELETE", f"/phone-numbers/{number}")).status == 204
+    asked = f"{path}/access?phone_number_id={number}"
+    assert (await api.ask("GET", asked)).code == "phone_number_not_found"
+    assert (await api.ask("GET", f"{asked}&at={quote(then.isoformat())}")).status == 200
