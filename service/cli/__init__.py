@@ -24,7 +24,7 @@ class Commands(LazyGroup):
         "organizations": "service.cli.organizations",
         "usage": "service.cli.usage",
         "policies": "service.cli.policies",
-        "explain": "service.cli.policies",
+        "explain": "service.cli.explain",
         "token": "service.cli.tokens",
         "admin": "service.cli.people",
     }

@@ -1,0 +1,220 @@
+"""`callgate explain`: an organization's access, now, at another time or with supposed facts, and the
+stored decision of a call."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from uuid import UUID
+
+import orjson
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from service.cli.running import ACTOR, print_json, run, settings_for
+from service.domain.decisions import DEFAULT, Decision
+from service.domain.instants import parse_instant
+from service.domain.texts import is_all
+from service.inputs.ids import parse_id_query
+from service.store.calls import search
+from service.store.organizations import organizations
+from service.web.api.json_body import read_json
+from service.web.shapes.decisions import explained_shape
+from service.web.shapes.errors import InputError, faults
+from service.web.shapes.what_if import WhatIfBody
+
+if TYPE_CHECKING:
+    from service.admin.use_cases import UseCases
+
+app = typer.Typer(add_completion=False)
+
+DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+OPTIONS = {
+    "phone_number_id": "--number",
+    "call.type": "--call-type",
+    "call.caller_number": "--caller",
+    "call.called_number": "--called",
+    "call.assistant_id": "--assistant",
+}
+"""The options whose names differ from the fields of a what-if."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision with what it is about; `subject` as a line names it, `facts` as JSON has them."""
+
+    subject: str
+    facts: dict[str, object]
+    decision: Decision
+
+
+class Missing(NamedTuple):
+    """The sentence about what does not exist."""
+
+    sentence: str
+
+
+def time_of(text: str) -> datetime:
+    """A date, a time in UTC, or an instant with an offset. Raises `typer.BadParameter`."""
+    if is_all(DATE, text):
+        text += "T00:00:00Z"
+    elif is_all(LOCAL, text):
+        text += "Z"
+    try:
+        return parse_instant(text)
+    except ValueError as exc:
+        raise typer.BadParameter(f"{text!r} {exc}.") from None
+
+
+def json_of(text: str) -> Any:
+    """A fact as JSON. Raises `typer.BadParameter`."""
+    try:
+        return NULL if (value := read_json(text.encode("utf-8", "replace"))) is None else value
+    except InputError as exc:
+        raise typer.BadParameter(exc.detail) from None
+
+
+NULL = object()
+"""What an option with the JSON text null gives: there is to be none. None: it was not given."""
+
+
+def fact(meaning: str) -> Any:
+    """An option for a fact of the organization."""
+    return typer.Option(parser=json_of, metavar="JSON", help=f"Suppose {meaning}; null: none.")
+
+
+@app.command()
+def explain(
+    organization: Annotated[str, typer.Argument(help="Its id or external id.")] = "",
+    *,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=time_of, metavar="INSTANT", help="Another time, such as 2026-12-01, in UTC."
+        ),
+    ] = None,
+    plan: Annotated[Any, fact("this plan")] = None,
+    trial: Annotated[Any, fact("this trial")] = None,
+    override: Annotated[Any, fact("this override")] = None,
+    attributes: Annotated[Any, fact("these attributes")] = None,
+    number: Annotated[str, typer.Option(help="The id of a phone number of it.")] = "",
+    call_type: Annotated[str, typer.Option(help="Suppose a call, such as webCall.")] = "",
+    caller: Annotated[str, typer.Option(help="The number that calls.")] = "",
+    called: Annotated[str, typer.Option(help="The number that is called.")] = "",
+    assistant: Annotated[str, typer.Option(help="The id of the assistant at Vapi.")] = "",
+    call: Annotated[
+        str, typer.Option(metavar="VAPI_CALL_ID", help="Explain this call from its record.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Explain whether an organization has access, and why; or why a call was decided as it was.
+
+    Facts that are not given are the present ones, or those of a past --at. Nothing is changed.
+    """
+    facts = {"plan": plan, "trial": trial, "override": override, "attributes": attributes}
+    values = {name: value for name, value in facts.items() if value is not None}
+    supposed = {
+        "type": call_type,
+        "caller_number": caller,
+        "called_number": called,
+        "assistant_id": assistant,
+    }
+    named = {"call": {name: text for name, text in supposed.items() if text}}
+    given = {**values, "at": at, "phone_number_id": number, **named}
+    given = {name: value for name, value in given.items() if value not in (None, "", {})}
+    if bool(call) == bool(organization) or (call and given):
+        raise typer.BadParameter("name an organization, or a call with --call and nothing else")
+    what_if = judge_what_if(given)
+
+    async def work(cases: "UseCases") -> Explanation | Missing:
+        if call:
+            return await explain_call(cases, call)
+        return await explain_organization(cases, organization, what_if)
+
+    explained = run(settings_for(), work)
+    if isinstance(explained, Missing):
+        typer.echo(explained.sentence, err=True)
+        raise typer.Exit(1)
+    show(explained, as_json=as_json)
+
+
+def judge_what_if(given: dict[str, Any]) -> WhatIfBody:
+    """The given facts, checked as the API checks them. Raises `typer.BadParameter`."""
+    values = {name: None if value is NULL else value for name, value in given.items()}
+    try:
+        return WhatIfBody.model_validate_json(orjson.dumps(values))
+    except ValidationError as exc:
+        first = faults(exc)[0]
+        name, message = first["field"], first["message"]
+        raise typer.BadParameter(f"{name}: {message}", param_hint=option_of(name)) from None
+
+
+def option_of(field: str) -> str:
+    return OPTIONS.get(field) or f"--{field.partition('.')[0]}"
+
+
+async def explain_organization(
+    cases: "UseCases", name: str, body: WhatIfBody
+) -> Explanation | Missing:
+    """The decision on an organization under a supposition."""
+    pool = cases.core.pool
+    try:
+        found = await organizations.find(pool, UUID(name))
+    except ValueError:
+        found = await organizations.find_by_external_id(pool, name)
+    if found is None:
+        return Missing(f"There is no organization {name!r}.")
+    decision = await cases.organization_access.decide(found.id, body.asked_by(ACTOR.name))
+    facts: dict[str, object] = {"organization_id": found.id, "name": found.name}
+    return Explanation(found.name, facts, decision)
+
+
+async def explain_call(cases: "UseCases", vapi_call_id: str) -> Explanation | Missing:
+    """The decision on a call as it is stored: also of policies that are not installed any more."""
+    pool = cases.core.pool
+    call = await search.find_by_vapi_id(pool, parse_id_query(vapi_call_id))
+    if call is None:
+        return Missing(f"There is no record of a call {vapi_call_id!r}.")
+    names = (await search.find_names(pool, [call.id])).get(call.id, search.CallNames())
+    facts: dict[str, object] = {
+        "vapi_call_id": call.vapi_call_id,
+        "organization_id": call.organization_id,
+        "name": names.organization_name,
+        "gate": call.gate,
+        "basis": call.decision.basis,
+    }
+    whose = names.organization_name or "an unknown number"
+    return Explanation(f"Call {call.vapi_call_id} of {whose}", facts, call.decision)
+
+
+def show(explained: Explanation, *, as_json: bool) -> None:
+    """The decision in a line, then each policy's answer and the default; or the same as JSON."""
+    decision = explained.decision
+    shape = explained_shape(decision)
+    if as_json:
+        print_json(
+            {
+                **explained.facts,
+                "allowed": shape.allowed,
+                "reason": shape.reason,
+                "policy": shape.policy,
+                "at": decision.decided_at,
+                "trace": [entry.model_dump() for entry in shape.trace],
+                "default": shape.default.model_dump(),
+            }
+        )
+        return
+    effect = "allowed" if decision.allowed else "denied"
+    by = f" by {decision.determined_by}" if decision.determined_by else ""
+    at = decision.decided_at.isoformat()
+    typer.echo(f"{explained.subject}: {effect}, {decision.reason}{by} (at {at})")
+    table = Table("policy", "verdict", "reason", "ms", "remarks", box=None)
+    for entry in shape.trace:
+        counted = f"counts as {entry.counted_as}" if entry.counted_as else None
+        remarks = "; ".join(filter(None, (counted, entry.warning, entry.note)))
+        duration = f"{entry.duration_ms:.2f}" if entry.duration_ms else ""
+        table.add_row(entry.policy, entry.effect, entry.reason or "", duration, remarks)
+    table.add_row(DEFAULT, shape.default.effect, shape.default.reason or "", "", "")
+    Console().print(table)
