@@ -43,6 +43,7 @@ async def test_pages_are_accessible_and_fit(
             *PAGES,
             f"/organizations/{organization}",
             f"/organizations/{organization}/relay",
+            f"/organizations/{organization}/what-if?plan=active",
             f"/organizations/import/{made}",
             f"/numbers/{number['id']}",
         ):

@@ -107,3 +107,27 @@ async def test_the_way_to_the_next_page_outlives_a_search(
         await page.get_by_role("button", name="Show more").click()
         await expect(page.locator("#rows tr")).to_have_count(shown)
     await expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+
+
+async def test_a_viewer_supposes_a_plan_and_a_caller(
+    open_page: OpenPage, callgate: Replica
+) -> None:
+    await callgate.add_organization("Acme")
+    page = await open_page("viewer", "/organizations")
+    await page.get_by_role("link", name="Acme").click()
+    await page.get_by_text("What if", exact=True).click()
+    form = page.locator("form[action$='/what-if']")
+    await form.get_by_label("Plan", exact=True).select_option("unpaid")
+    await form.get_by_label("Type of the call").select_option(label="Inbound")
+    await form.get_by_label("Caller").fill("+1 555 123 4567")
+    await form.get_by_role("button", name="Decide").click()
+    await expect(page.get_by_text("Calls are blocked. The plan supposed is unpaid")).to_be_visible()
+    await expect(page.locator("ol.chain li")).to_have_count(4)
+    await expect(page.locator("ol.chain li").last).to_contain_text("Default")
+    # The form keeps what was supposed, for the next question.
+    await page.get_by_label("Override").select_option(label="Allow all calls")
+    await page.get_by_role("textbox", name=re.compile("^At")).fill("2031-01-01T12:00")
+    await page.get_by_role("button", name="Decide").click()
+    await expect(page.get_by_text("Calls are allowed. An override by")).to_be_visible()
+    await expect(page.get_by_label("Plan", exact=True)).to_have_value("unpaid")
+    assert await callgate.service.pool.fetchval("SELECT count(*) FROM callgate.plans") == 0

@@ -4,29 +4,35 @@ A sentence repeats a policy's verdict and the facts behind it; it never decides.
 described by its reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from policies.contract import Override, Trial
-from service.domain.decisions import Decision, TraceEffect, TraceEntry
+from service.domain.decisions import DEFAULT, Decision, TraceEffect, TraceEntry, decider_of
 from service.domain.organizations import Organization
 from service.domain.wording.dates import format_day
 from service.domain.wording.labels import spaced
 from service.domain.wording.plans import describe_plan
 
 ENTITLING = ("plan", "trial")
+NOT_ASKED: Mapping[str, str] = {
+    "not_applicable": "it is not about this kind of call",
+    "not_configured": "its settings are missing",
+}
+"""Why a policy was not asked, by its reason in the trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyStep:
-    """One policy's part of a decision."""
+    """One policy's part of a decision. `entry` is its verdict as recorded; the default has none."""
 
     policy: str
     effect: TraceEffect
     sentence: str
     reason: str | None
     decisive: bool
+    entry: TraceEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class AccessStory:
     allowed: bool
     sentence: str
     steps: tuple[PolicyStep, ...]
+    default: PolicyStep
 
 
 def describe_access(
@@ -52,11 +59,24 @@ def describe_access(
             describe_step(entry, organization, decision, renewal_grace),
             entry.reason,
             entry.policy == decision.determined_by,
+            entry,
         )
         for entry in decision.trace
     )
     verdict = "Calls are allowed." if decision.allowed else "Calls are blocked."
-    return AccessStory(decision.allowed, f"{verdict} {describe_reason(decision, steps)}", steps)
+    sentence = f"{verdict} {describe_reason(decision, steps)}"
+    return AccessStory(decision.allowed, sentence, steps, describe_default(decision))
+
+
+def describe_default(decision: Decision) -> PolicyStep:
+    """The last step of the chain: calls that no policy decides are blocked."""
+    decider = decider_of(decision)
+    if decider != DEFAULT:
+        return PolicyStep(
+            DEFAULT, "skipped", f"Not needed: {spaced(decider)} had decided.", None, decisive=False
+        )
+    sentence = "No policy decided, so calls are blocked."
+    return PolicyStep(DEFAULT, "deny", sentence, decision.reason, decisive=True)
 
 
 def describe_reason(decision: Decision, steps: Sequence[PolicyStep]) -> str:
@@ -88,6 +108,8 @@ def describe_step(
     """One policy's verdict and its reason."""
     at = decision.decided_at
     if entry.effect == "skipped":
+        if entry.reason is not None:
+            return f"Not asked: {NOT_ASKED.get(entry.reason, spaced(entry.reason))}."
         decider = spaced(decision.determined_by or "another policy")
         return f"Not evaluated: {decider} had decided."
     if entry.effect == "failed":

@@ -28,6 +28,7 @@ from service.web.panel.organizations.entitlements import EntitlementPages
 from service.web.panel.organizations.export import OrganizationExportPages
 from service.web.panel.organizations.handling import HandlingPages
 from service.web.panel.organizations.pages import OrganizationPages
+from service.web.panel.organizations.what_if import WhatIfPages
 from service.web.panel.overview import OverviewPages
 from service.web.panel.people.account import AccountPages
 from service.web.panel.people.pages import PeoplePages
@@ -94,6 +95,7 @@ def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
     yield OrganizationEditPages(
         cases.organizations, ForwardUrls(settings.callgate_relay_hosts, settings.own_urls)
     )
+    yield WhatIfPages(cases.organizations, cases.organization_access, cases.phone_numbers)
     yield OrganizationExportPages(cases.organization_list)
     yield ImportPages(cases.import_jobs, ORGANIZATIONS)
     yield EntitlementPages(cases.organizations, settings.callgate_renewal_grace)

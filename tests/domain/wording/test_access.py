@@ -123,3 +123,21 @@ def test_a_policy_of_a_plugin_is_told_by_its_reason() -> None:
         "The policy fair use blocks calls: too many calls.",
         "Not evaluated: fair use had decided.",
     ]
+
+
+def test_a_policy_that_was_not_asked_says_why_and_the_default_comes_last() -> None:
+    trace = (
+        TraceEntry("opening_hours", "skipped", "not_configured"),
+        TraceEntry("outbound_only", "skipped", "not_applicable"),
+        TraceEntry("trial", "abstain", "trial_expired"),
+    )
+    decision = Decision(uuid4(), Effect.DENY, "trial_expired", "trial", "fresh", trace, AT)
+    story = describe_access(Organization(uuid4(), "Acme"), decision, RENEWAL_GRACE)
+    assert [step.sentence for step in story.steps[:2]] == [
+        "Not asked: its settings are missing.",
+        "Not asked: it is not about this kind of call.",
+    ]
+    assert (story.default.effect, story.default.sentence) == (
+        "deny",
+        "No policy decided, so calls are blocked.",
+    )

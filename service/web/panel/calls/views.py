@@ -16,7 +16,7 @@ from service.store.calls.feed import CallSummary
 from service.store.calls.listing.rows import CallNames
 from service.web.panel.kit.badges import Badge, outcome_badge, state_badge
 from service.web.panel.kit.links import NONE, TextLink
-from service.web.panel.kit.traces import TraceStep, trace_steps
+from service.web.panel.kit.traces import TraceStep, decision_steps
 from service.web.panel.kit.visit import ROOT
 
 CUT_OFF = Badge("Cut off", "bad")
@@ -164,7 +164,7 @@ def call_view(story: Story, *, whole: bool) -> CallPageView:
         f"Call of {names.organization_name or 'an unknown number'}",
         f"{describe_call(call, names.organization_name)} {describe_end(call)}",
         [StepView(at, text, tone) for at, text, tone in described],
-        trace_steps(call.decision.trace),
+        decision_steps(call.decision),
         organization_link(call, names) or NONE,
         number_link(call, names),
         label_slug(call.type) if call.type else "—",

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain.decisions import TraceEffect, TraceEntry
-from service.domain.wording.access import PolicyStep
+from service.domain.decisions import Decision, TraceEffect, TraceEntry
+from service.domain.wording.access import PolicyStep, describe_default
 from service.domain.wording.labels import label_slug
 from service.web.panel.kit.badges import Badge
 
@@ -27,6 +27,13 @@ class TraceStep:
     badge: Badge
     text: str
     notes: Sequence[str]
+
+
+def decision_steps(decision: Decision) -> list[TraceStep]:
+    """The steps of a recorded decision, with the default at the end; none if no policy was asked."""
+    if not decision.trace:
+        return []
+    return [*trace_steps(decision.trace), *story_steps([describe_default(decision)])]
 
 
 def trace_steps(entries: Iterable[TraceEntry]) -> list[TraceStep]:
@@ -61,7 +68,15 @@ def story_steps(steps: Iterable[PolicyStep]) -> list[TraceStep]:
             step.effect,
             EFFECTS[step.effect],
             step.sentence,
-            ["decides"] if step.decisive else [],
+            [
+                *([part_of(step)] if step.decisive else []),
+                *(notes_of(step.entry) if step.entry else []),
+            ],
         )
         for step in steps
     ]
+
+
+def part_of(step: PolicyStep) -> str:
+    """What a decisive step did: one that abstained only gave the reason."""
+    return "gives the reason" if step.effect == "abstain" else "decides"

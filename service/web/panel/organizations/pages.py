@@ -37,6 +37,7 @@ from service.web.panel.organizations.views import (
     RecentCall,
     access_view,
 )
+from service.web.panel.organizations.what_if import what_if_choices
 from service.web.panel.relay.card import relay_view
 from service.web.panel.usage.views import usage_view
 from service.web.shapes.fields import instant_of
@@ -173,6 +174,8 @@ class OrganizationPages:
             view=self.view(organization, explained.decision),
             access=access_view(explained),
             other=access_view(other) if other else None,
+            choices=await what_if_choices(self.numbers, organization),
+            supposed={},
             at=visit.asked("at"),
             at_fault=fault,
             numbers=[OrganizationNumber(number) for number in numbers.numbers],

@@ -86,7 +86,10 @@ def access_view(explained: Explained) -> AccessView:
     ]
     story = explained.story
     return AccessView(
-        explained.decision.decided_at, story.sentence, story_steps(story.steps), turns
+        explained.decision.decided_at,
+        story.sentence,
+        story_steps((*story.steps, story.default)),
+        turns,
     )
 
 
