@@ -17,7 +17,7 @@ from service.domain.decisions import DEFAULT, Decision
 from service.domain.instants import parse_instant
 from service.domain.texts import is_all
 from service.inputs.ids import parse_id_query
-from service.store.calls import search
+from service.store.calls.listing import search
 from service.store.organizations import organizations
 from service.web.api.json_body import read_json
 from service.web.shapes.decisions import explained_shape
