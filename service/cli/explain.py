@@ -17,7 +17,7 @@ from service.domain.decisions import DEFAULT, Decision
 from service.domain.instants import parse_instant
 from service.domain.texts import is_all
 from service.inputs.ids import parse_id_query
-from service.store.calls.listing import search
+from service.store.calls.listing import rows, search
 from service.store.organizations import organizations
 from service.web.api.json_body import read_json
 from service.web.shapes.decisions import explained_shape
@@ -177,7 +177,7 @@ async def explain_call(cases: "UseCases", vapi_call_id: str) -> Explanation | Mi
     call = await search.find_by_vapi_id(pool, parse_id_query(vapi_call_id))
     if call is None:
         return Missing(f"There is no record of a call {vapi_call_id!r}.")
-    names = (await search.find_names(pool, [call.id])).get(call.id, search.CallNames())
+    names = (await rows.find_names(pool, [call.id])).get(call.id, rows.CallNames())
     facts: dict[str, object] = {
         "vapi_call_id": call.vapi_call_id,
         "organization_id": call.organization_id,
