@@ -1,25 +1,19 @@
 """For authors of plugins: builders of requests and events with a fixed clock, and checks that every
 policy passes.
 
-Standard library and `policies` only, so that it works in any test runner.
+It runs a policy by the code that the service runs it by (`policies.host`), in any test runner; fixtures
+for pytest come with `policies.pytest_plugin`.
 """
 
-import asyncio
-import inspect
-import re
-import time
-from collections.abc import Awaitable
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from policies.contract import (
-    AccessPolicy,
     AccessRequest,
     CallFacts,
-    Effect,
     OrganizationFacts,
     Override,
     PhoneNumberFacts,
@@ -30,25 +24,50 @@ from policies.contract import (
     Verdict,
 )
 from policies.events import CallDecision, CallEvent, CallEventKind
+from policies.host.facts import freeze_mapping
+from policies.host.harness import HostAnswer, PolicyHarness, PolicyTestError
+from policies.host.hooks import call_hooks
+from policies.host.loading import call_within, readable
+from policies.host.running import BLOCKED_SECONDS, SLOW_SECONDS, SLOW_STRIKES
+
+__all__ = [
+    "NOW",
+    "FixedClock",
+    "HostAnswer",
+    "PolicyHarness",
+    "PolicyTestError",
+    "call_event",
+    "conformance",
+    "evaluate",
+    "plugin_conformance",
+    "request",
+    "samples",
+]
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 """The instant of every request that is built without another."""
 
-SLUG = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
-NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-SLOWEST_SECONDS = 0.5
+
+class FixedClock:
+    """The instant of the requests of a test: it stands still until it is set or moved on."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def advance(self, by: timedelta) -> datetime:
+        """Move on, and return the new instant."""
+        self.now += by
+        return self.now
 
 
 def request(**changes: Any) -> AccessRequest:
     """A request of an organization without plan, trial or override, with these changes.
 
     `attributes={…}` sets the organization's attributes; every other name is a field of
-    `AccessRequest`.
+    `AccessRequest`. Lists among the attributes become tuples, as in the service.
     """
     attributes = changes.pop("attributes", {})
-    organization = OrganizationFacts(
-        UUID(int=1), "Example", "example", MappingProxyType(dict(attributes))
-    )
+    organization = OrganizationFacts(UUID(int=1), "Example", "example", freeze_mapping(attributes))
     return replace(AccessRequest(at=NOW, organization=organization), **changes)
 
 
@@ -81,38 +100,55 @@ def samples() -> list[AccessRequest]:
     ]
 
 
-def evaluate(policy: AccessPolicy, asked: AccessRequest) -> Verdict:
-    """Evaluate a policy, plain or async, and return its verdict."""
-    answer = policy.evaluate(asked)
-    if inspect.isawaitable(answer):
+def evaluate(
+    policy: object, asked: AccessRequest, *, settings: Mapping[str, object] | None = None
+) -> Verdict:
+    """Evaluate a policy as the service does, and return its verdict.
 
-        async def wait(given: Awaitable[Verdict]) -> Verdict:
-            return await given
-
-        return asyncio.run(wait(answer))
-    assert isinstance(answer, Verdict), f"evaluate returned {type(answer).__name__}, not a Verdict"
-    return answer
+    All asks share one event loop. `abstain()` where the service would not ask the policy. Raises
+    `PolicyTestError`, an `AssertionError`, where the service would refuse it or count a failure.
+    """
+    return PolicyHarness(policy, settings=settings).ask(asked)
 
 
-def conformance(policy: AccessPolicy) -> None:
-    """Raise `AssertionError` with the problem unless the host can use this policy."""
-    assert isinstance(policy.name, str), "name is not a string"
-    assert NAME.fullmatch(policy.name), f"name {policy.name!r} is not a slug such as 'fair_use'"
-    assert isinstance(policy.order, int), "order is not a whole number"
-    assert not isinstance(policy.order, bool), "order is not a whole number"
-    assert getattr(policy, "on_failure", "abstain") in ("abstain", "allow", "deny"), (
-        "on_failure is not abstain, allow or deny"
-    )
-    assert 0 < getattr(policy, "timeout_seconds", 0.5) <= 2, "timeout_seconds is not within 0…2"
-    for asked in samples():
-        before = repr(asked)
-        began = time.perf_counter()
-        verdict = evaluate(policy, asked)
-        taken = time.perf_counter() - began
-        assert isinstance(verdict, Verdict), f"returned {type(verdict).__name__}, not a Verdict"
-        if verdict.effect is not Effect.ABSTAIN or verdict.reason is not None:
-            reason = verdict.reason
-            assert isinstance(reason, str), "returned no reason"
-            assert SLUG.fullmatch(reason), f"reason {reason!r} is not a slug such as 'fair_use'"
-        assert taken < SLOWEST_SECONDS, f"took {taken:.2f} s: the host would not wait that long"
-        assert repr(asked) == before, "changed the request"
+def conformance(policy: object, *, settings: Mapping[str, object] | None = None) -> None:
+    """Raise `PolicyTestError` with the problem unless the service can use this policy.
+
+    It is started, asked about `samples()` and stopped. A policy that needs settings needs them here.
+    """
+    with PolicyHarness(policy, settings=settings) as host:
+        name = host.policy.name
+        slow = 0
+        for asked in samples():
+            answer = host.answer(asked)
+            if answer.skipped == "not_configured":
+                raise PolicyTestError(f"{name}: not_configured: give the settings that it requires")
+            if answer.blocked > BLOCKED_SECONDS:
+                answer = host.answer(asked)  # a busy machine can stop any code once
+            if answer.blocked > BLOCKED_SECONDS:
+                raise PolicyTestError(
+                    f"{name}: it blocked the event loop for {answer.blocked:.2f} s: the service "
+                    "would suspend it for an hour"
+                )
+            slow += host.policy.pure and answer.blocked > SLOW_SECONDS
+        if slow >= SLOW_STRIKES:
+            raise PolicyTestError(
+                f"{name}: it is not pure: it takes over {SLOW_SECONDS * 1000:.0f} ms"
+            )
+
+
+def plugin_conformance(
+    plugin: object, name: str = "plugin", *, seconds: float = 10.0
+) -> list[object]:
+    """What the imported module of a plugin registers, each a policy that the service takes.
+
+    Raises `PolicyTestError` with the problem.
+    """
+    try:
+        found = call_within(seconds, lambda: call_hooks(plugin, name)[0])
+    except Exception as exc:
+        raise PolicyTestError(readable(exc)) from exc
+    names = [PolicyHarness(one).policy.name for one in found]
+    if len(set(names)) < len(names):
+        raise PolicyTestError(f"a name is repeated: {', '.join(names)}")
+    return found

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from policies.host.loading import run_beside
 from service.access.policies.conditions import list_unloaded
-from service.access.policies.loading import run_beside
 from service.access.policies.plugins import PolicyChoice, load_policies
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from policies.host.registration import RegisteredPolicy
 from service.access.policies.plugins import PolicyChoice, load_policies
-from service.access.policies.registration import RegisteredPolicy
 from service.cli.running import print_json, settings_for
 
 app = typer.Typer(add_completion=False)

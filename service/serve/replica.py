@@ -10,8 +10,8 @@ from importlib.metadata import version
 import structlog
 from aiohttp.web import Application
 
+from policies.host.loading import run_beside
 from service.access.build import Access, build_access
-from service.access.policies.loading import run_beside
 from service.access.policies.plugins import (
     LoadedPolicies,
     PluginProblem,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from policies import AccessRequest, Effect, Override, SubscriptionPlan, Trial, Verdict, abstain
 from policies.contract import RENEWAL_GRACE, PlanStatus
+from policies.host.registration import RegisteredPolicy
 from policies.testing import NOW, request
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
-from service.access.policies.registration import RegisteredPolicy
 from service.domain.decisions import Decision
 
 BUILT_IN = load_policies().policies

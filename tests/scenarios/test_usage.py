@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from policies import AccessRequest, UsageFacts, Verdict, abstain, deny
+from policies.host.registration import fit_policy
 from service.access.policies.evaluation import Evaluator
-from service.access.policies.registration import fit_policy
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Replica, Start, eventually
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from policies import AccessRequest, UsageFacts, Verdict, abstain
+from policies.host.registration import fit_policy
 from service.access.policies.evaluation import Evaluator
-from service.access.policies.registration import fit_policy
 from service.domain.organizations import Organization
 from service.serve.use_cases import CommandRooms, open_use_cases
 from service.store.pool import Pool

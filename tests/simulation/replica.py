@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from policies.host.registration import RegisteredPolicy
 from service.access.call_recorder import CallRecorder
 from service.access.contested_calls import ContestedCalls
 from service.access.corrected_calls import CorrectedCalls
@@ -25,7 +26,6 @@ from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed import DirectoryFeed
 from service.access.gate import AccessGate, Ruling
 from service.access.policies.chain import AccessChain
-from service.access.policies.registration import RegisteredPolicy
 from service.background import BackgroundLoop
 from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter

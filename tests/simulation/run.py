@@ -13,9 +13,9 @@ from pathlib import Path
 import structlog
 
 from policies.admin_override import AdminOverridePolicy
+from policies.host.registration import fit_policy
 from policies.plan import PlanPolicy
 from policies.trial import TrialPolicy
-from service.access.policies.registration import fit_policy
 from tests.simulation.call_hangups import CallRules
 from tests.simulation.callers import Callers
 from tests.simulation.contested import check_contested

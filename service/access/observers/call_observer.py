@@ -12,8 +12,8 @@ from uuid import UUID
 import structlog
 
 from policies.events import CallDecision, CallEvent
-from service.access.policies.isolation import close, raised
-from service.access.policies.registration import RegisteredObserver
+from policies.host.isolation import close, raised
+from policies.host.registration import RegisteredObserver
 
 MOST_WAITING = 1000
 """Events that wait for one observer."""

@@ -10,14 +10,16 @@ from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 from policies.contract import RENEWAL_GRACE, AccessRequest, Effect, UsageFacts
+from policies.host.facts import copy_request
+from policies.host.isolation import PolicyFailure
+from policies.host.lifecycle import START_SECONDS
+from policies.host.registration import RegisteredPolicy
+from policies.host.running import AwaitableError
 from service.access.policies.combine import PolicyVerdict, combine
-from service.access.policies.evaluation import AwaitableError, Evaluator, PolicyAnswer
-from service.access.policies.facts import copy_request
+from service.access.policies.evaluation import Evaluator, PolicyAnswer
 from service.access.policies.health import PolicyHealth
-from service.access.policies.isolation import PolicyFailure
-from service.access.policies.lifecycle import START_SECONDS, start_policies, stop_policies
+from service.access.policies.lifecycle import start_policies, stop_policies
 from service.access.policies.plugins import PluginProblem
-from service.access.policies.registration import RegisteredPolicy
 from service.domain.decisions import Basis, Decision, TraceEntry
 
 BUDGET_SECONDS = 2.0

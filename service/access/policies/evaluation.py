@@ -1,7 +1,6 @@
 """Evaluates one policy: runs it in the fitting way, checks its answer, keeps its breaker and metrics."""
 
 import contextvars
-import inspect
 import resource
 import time
 from dataclasses import dataclass
@@ -10,20 +9,16 @@ from datetime import datetime
 import structlog
 
 from policies.contract import AccessRequest, Effect, Verdict
+from policies.host.isolation import PolicyFailure
+from policies.host.registration import HOST, RegisteredPolicy
+from policies.host.running import SLOW_SECONDS, SLOW_STRIKES, PolicyRunner
 from service.access.policies.breaker import AFTER_BLOCKING_SECONDS, PolicyBreaker
 from service.access.policies.combine import FAILED_REASON
 from service.access.policies.health import PolicyHealth, PolicyMetrics
-from service.access.policies.isolation import Beside, PolicyFailure, call, raised
-from service.access.policies.registration import HOST, RegisteredPolicy
-from service.access.policies.verdicts import checked
 from service.domain.decisions import TraceEntry
 
-SLOW_SECONDS = 0.02
-SLOW_STRIKES = 3
 FORGIVEN = 0.01
 """How much of a strike each quick call removes: a busy machine can stop any function once."""
-FULL_TIME = 0.9
-"""The part of its timeout that a late policy must have had to be blamed for it."""
 COUNTED_AS = {"allow": Effect.ALLOW, "deny": Effect.DENY, "abstain": Effect.ABSTAIN}
 
 log = structlog.get_logger()
@@ -39,18 +34,14 @@ class PolicyAnswer:
     until: datetime | None = None
 
 
-class Evaluator:
+class Evaluator(PolicyRunner):
     """One policy with its state: slow calls, breaker, stuck evaluations, metrics."""
 
     def __init__(self, policy: RegisteredPolicy) -> None:
-        self.policy = policy
+        super().__init__(policy)
         self.slow = 0.0
         self.breaker = PolicyBreaker()
-        self.beside = Beside(policy.name)
         self.metrics = PolicyMetrics()
-        self.is_async = inspect.iscoroutinefunction(policy.evaluate)
-        self.in_place = policy.pure and not self.is_async
-        """Whether it runs on the event loop: it declares itself pure and has not been slow."""
         self.is_conditional = policy.applies_to is not None or policy.settings is not None
         """Whether there are requests that it is not asked about."""
         self.trusted = policy.plugin == HOST
@@ -70,44 +61,22 @@ class Evaluator:
     def ask_in_place(self, request: AccessRequest, context: contextvars.Context) -> PolicyAnswer:
         """Its answer, on the event loop; `context` keeps it away from our log's bindings.
 
-        An answer that is to be awaited is a failure: only `ask_beside` waits.
+        Raises `AwaitableError` for an answer that is to be awaited: only `ask_beside` waits.
         """
         stops = count_stops() if self.slow else None
         probing = False
         began = time.perf_counter()
         try:
             probing = self.breaker.is_open and self.pass_breaker()
-            given = context.run(call, self.policy.evaluate, request)
-            if type(given) is not Verdict and inspect.isawaitable(given):
-                # From now on it is asked as what it is; this time as well.
-                self.is_async, self.in_place = True, False
-                raise AwaitableError(given)
-            verdict = checked(given)
+            verdict = self.run_in_place(request, context)
         except PolicyFailure as exc:
             return self.fail(exc, began, probing=probing)
-        except AwaitableError:
-            raise
-        except Exception as exc:  # an answer that cannot even be inspected
-            return self.fail(raised(exc), began, probing=probing)
         seconds = time.perf_counter() - began
         if seconds > SLOW_SECONDS:
             self.note_slow(stops)
         elif self.slow:
             self.slow = max(self.slow - FORGIVEN, 0.0)
         return self.succeed(verdict, seconds)
-
-    def skips(self, request: AccessRequest) -> str | None:
-        """Why it is not asked about a request, as a slug; None: it is asked."""
-        applies, call = self.policy.applies_to, request.call
-        if applies is None:
-            return None
-        call_type = "inboundPhoneCall" if request.purpose == "ring_gate" else call and call.type
-        if applies.call_types is not None and call_type and call_type not in applies.call_types:
-            return "not_applicable"
-        message = call and call.message
-        if applies.messages is not None and message and message not in applies.messages:
-            return "not_applicable"
-        return None
 
     async def ask_beside(
         self, request: AccessRequest, ends_at: float, given: object = None
@@ -121,41 +90,12 @@ class Evaluator:
         probing = False
         try:
             probing = given is None and self.pass_breaker()
-            verdict = checked(await self.run_beside(request, ends_at, given, probing=probing))
+            verdict = await self.run_beside(
+                request, ends_at, given, probing=probing, waited=self.metrics.record_wait
+            )
         except PolicyFailure as exc:
             return self.fail(exc, began, probing=probing)
-        except Exception as exc:  # an answer that cannot even be inspected
-            return self.fail(raised(exc), began, probing=probing)
         return self.succeed(verdict, time.perf_counter() - began)
-
-    async def run_beside(
-        self, request: AccessRequest, ends_at: float, given: object, *, probing: bool
-    ) -> object:
-        """What it returns. Raises `PolicyFailure`."""
-        beside, evaluate, timeout = self.beside, self.policy.evaluate, self.policy.timeout_seconds
-        waited_from = time.monotonic()
-        placed = False
-        if given is None and not self.is_async:
-            placed = await beside.take_thread(ends_at, probing=probing)
-        else:
-            beside.check(probing=probing)
-        began = time.monotonic()
-        self.metrics.record_wait((began - waited_from) * 1000)
-        seconds = min(timeout, ends_at - began)
-        try:
-            if given is None and self.is_async:
-                given = call(evaluate, request)
-            elif given is None:
-                if seconds <= 0:
-                    raise PolicyFailure("not_reached", blamed=False)
-                given = await beside.run_thread(evaluate, request, seconds, placed=placed)
-            if type(given) is not Verdict and inspect.isawaitable(given):
-                given = await beside.run_task(given, seconds - (time.monotonic() - began))
-        except PolicyFailure as exc:
-            if str(exc) == "late" and seconds < timeout * FULL_TIME:
-                raise PolicyFailure("late", blamed=False) from None
-            raise
-        return given
 
     def pass_breaker(self) -> bool:
         """Whether this evaluation is the probe of a suspended policy. Raises `PolicyFailure` if it is
@@ -232,11 +172,3 @@ class Evaluator:
 def count_stops() -> int:
     """How often the system took the processor away from this thread."""
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
-
-
-class AwaitableError(Exception):
-    """A policy that declares itself pure returned `given`, which is to be awaited."""
-
-    def __init__(self, given: object) -> None:
-        super().__init__("The policy is not a plain function.")
-        self.given = given

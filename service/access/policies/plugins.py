@@ -1,7 +1,7 @@
 """Loads policies and observers, plugin by plugin, so that a broken plugin breaks only itself."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -9,19 +9,19 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 import structlog
 
 from policies import hookspecs
-from service.access.policies.hooks import call_hooks
-from service.access.policies.loading import LOAD_SECONDS, call_within
-from service.access.policies.policy_settings import list_unknown
-from service.access.policies.registration import (
+from policies.events import CallEvent
+from policies.host.hooks import call_hooks
+from policies.host.loading import LOAD_SECONDS, call_within, readable
+from policies.host.registration import (
+    BUILT_IN,
     HOST,
     RegisteredObserver,
     RegisteredPolicy,
     UnfitPolicyError,
     fit_policy,
 )
+from policies.host.settings import list_unknown
 from service.settings import PolicySettings
-
-BUILT_IN = ("admin_override", "plan", "trial")
 
 Found = RegisteredPolicy | RegisteredObserver | BaseException
 """What a plugin brings, or why a part of it does not fit."""
@@ -166,7 +166,7 @@ def inspect_plugin(plugin: Plugin) -> list[Found]:
     """The policies of a plugin and its observer, each checked, or why one does not fit. Runs its
     code."""
     found: list[Found] = []
-    candidates, observe = call_hooks(plugin.entry)
+    candidates, observe = call_plugin(plugin)
     if observe is not None:
         name = plugin.entry.name
         found.append(RegisteredObserver(name, observe, plugin.distribution, plugin.version))
@@ -219,17 +219,9 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def readable(exc: BaseException) -> str:
-    """A plugin's exception as one line of printable text, at most 300 characters."""
-    if isinstance(exc, UnfitPolicyError):
-        text = str(exc)
-    else:
-        try:
-            text = f"{type(exc).__name__}: {exc}"
-        except BaseException:  # even reading its message raises
-            text = "an exception without a readable message"
-    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return text[:300]
+def call_plugin(plugin: Plugin) -> tuple[list[object], Callable[[CallEvent], object] | None]:
+    """Import one plugin and call its hooks, isolated from the others."""
+    return call_hooks(plugin.entry.load(), plugin.entry.name)
 
 
 def check_name_is_free(policy: RegisteredPolicy, taken: dict[str, RegisteredPolicy]) -> None:

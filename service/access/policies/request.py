@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 
 from policies.contract import (
     AccessRequest,
@@ -13,6 +12,7 @@ from policies.contract import (
     PhoneNumberFacts,
     Purpose,
 )
+from policies.host.facts import freeze_mapping
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 
@@ -79,17 +79,3 @@ def complete_call(given: CallFacts, phone_number: PhoneNumber | None) -> CallFac
     else:
         called = called or ours
     return replace(given, caller_number=caller, called_number=called, direction=direction)
-
-
-def freeze(value: object) -> object:
-    """The same value, deeply immutable."""
-    if isinstance(value, Mapping):
-        return freeze_mapping(value)
-    if isinstance(value, list | tuple):
-        return tuple(freeze(item) for item in value)
-    return value
-
-
-def freeze_mapping(given: Mapping[str, object]) -> Mapping[str, object]:
-    """A read-only copy, deeply immutable."""
-    return MappingProxyType({key: freeze(item) for key, item in given.items()})

@@ -18,11 +18,11 @@ from types import CodeType, FrameType
 
 import structlog
 
+from policies.host.running import BLOCKED_SECONDS
 from service.access.policies.evaluation import Evaluator
 from service.background import BackgroundLoop
 
 BEAT_SECONDS = 0.05
-BLOCKED_SECONDS = 0.2
 RECENT = timedelta(minutes=10)
 MOST_REMEMBERED = 20
 OURS = ("service", "policies")

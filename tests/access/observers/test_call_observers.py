@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from policies import CallEvent, Effect
+from policies.host.registration import RegisteredObserver
 from policies.testing import NOW, call_event
 from service.access.known_calls import KnownCalls, known_from
 from service.access.observers.call_observer import CallObserver
 from service.access.observers.call_observers import CallObservers
 from service.access.observers.conditions import list_ailing_observers
-from service.access.policies.registration import RegisteredObserver
 from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Decision
 from tests.support.service import eventually

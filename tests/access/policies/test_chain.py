@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from policies import AccessRequest, Verdict, abstain, allow, deny
+from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies import breaker
 from service.access.policies.chain import AccessChain
-from service.access.policies.registration import RegisteredPolicy
 from service.domain.decisions import Decision
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from policies import AccessRequest, Verdict, abstain, allow, deny
+from policies.host import isolation
+from policies.host.facts import copy_request
+from policies.host.registration import RegisteredPolicy, fit_policy
 from policies.plan import PlanPolicy
 from policies.testing import samples
-from service.access.policies import isolation
 from service.access.policies.breaker import FAILURES
 from service.access.policies.chain import AccessChain
-from service.access.policies.facts import copy_request
-from service.access.policies.registration import RegisteredPolicy, fit_policy
 
 FULL = samples()[1]
 

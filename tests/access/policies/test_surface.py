@@ -26,16 +26,16 @@ from policies import (
     deny,
     policy,
 )
-from policies.testing import NOW, request
-from service.access.directory import AccessDirectory
-from service.access.policies.chain import AccessChain
-from service.access.policies.policy_settings import (
+from policies.host.registration import RegisteredPolicy, UnfitPolicyError, fit_policy
+from policies.host.settings import (
     UnfitSettingsError,
     list_unknown,
     read_policy_settings,
 )
+from policies.testing import NOW, request
+from service.access.directory import AccessDirectory
+from service.access.policies.chain import AccessChain
 from service.access.policies.preview import ChainPreview
-from service.access.policies.registration import RegisteredPolicy, UnfitPolicyError, fit_policy
 from service.access.policies.request import build_request
 from service.access.standings import AccessStandings
 from service.admin.organizations.access import OrganizationAccess

@@ -7,10 +7,10 @@ from typing import Any
 import structlog
 
 from policies import AccessRequest, Verdict, abstain
+from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies.chain import AccessChain
 from service.access.policies.conditions import list_ailing, list_blockages
-from service.access.policies.registration import RegisteredPolicy
 from service.access.policies.watchdog import LoopWatchdog
 
 

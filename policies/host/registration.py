@@ -1,7 +1,7 @@
 """Checks every attribute of a registered object before it joins the chain."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from policies.contract import API_VERSION, AccessRequest, AppliesTo, OnFailure, PolicyContext
 from policies.events import CallEvent
-from service.access.policies.policy_settings import (
+from policies.host.settings import (
     PolicySettingsModel,
     UnfitSettingsError,
     read_policy_settings,
@@ -17,6 +17,8 @@ from service.access.policies.policy_settings import (
 
 HOST = "callgate"
 """The distribution of the built-in policies."""
+BUILT_IN = ("admin_override", "plan", "trial")
+"""Names that no third-party policy can have."""
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 DEFAULT_TIMEOUT_SECONDS = 0.5
 MAX_TIMEOUT_SECONDS = 2.0
@@ -62,8 +64,13 @@ class UnfitPolicyError(Exception):
     """A plugin or a registered object cannot be used; the message says what is wrong with it."""
 
 
-def fit_policy(candidate: object, plugin: str, version: str) -> RegisteredPolicy:
-    """Check an object against the contract; raises `UnfitPolicyError` with what is wrong."""
+def fit_policy(
+    candidate: object, plugin: str, version: str, environment: Mapping[str, str] | None = None
+) -> RegisteredPolicy:
+    """Check an object against the contract; raises `UnfitPolicyError` with what is wrong.
+
+    Its settings are read from `environment`, by default that of the process.
+    """
     name = getattr(candidate, "name", None)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UnfitPolicyError(f"name {name!r} is not a slug such as 'fair_use'")
@@ -97,7 +104,7 @@ def fit_policy(candidate: object, plugin: str, version: str) -> RegisteredPolicy
         pure=flags["pure"],
         veto=flags["veto"],
         applies_to=fit_applies_to(name, getattr(candidate, "applies_to", None)),
-        settings=fit_settings(name, getattr(candidate, "settings", None)),
+        settings=fit_settings(name, getattr(candidate, "settings", None), environment),
         start=fit_function(name, "start", getattr(candidate, "start", None)),
         stop=fit_function(name, "stop", getattr(candidate, "stop", None)),
     )
@@ -131,14 +138,16 @@ def is_words(value: object) -> bool:
     return isinstance(value, frozenset) and all(isinstance(word, str) for word in value)
 
 
-def fit_settings(name: str, model: object) -> PolicySettingsModel | None:
+def fit_settings(
+    name: str, model: object, environment: Mapping[str, str] | None
+) -> PolicySettingsModel | None:
     """Its model, with the settings that the environment gives."""
     if model is None:
         return None
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise UnfitPolicyError(f"{name}: settings is not a pydantic model")
     try:
-        return read_policy_settings(name, model)
+        return read_policy_settings(name, model, environment)
     except UnfitSettingsError as exc:
         raise UnfitPolicyError(f"{name}: {exc}") from None
 

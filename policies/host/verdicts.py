@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from policies.contract import Effect, Verdict
-from service.access.policies.isolation import PolicyFailure
+from policies.host.isolation import PolicyFailure
 
 REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
 KNOWN_REASONS: set[str] = set()

@@ -4,6 +4,8 @@ A frozen object can still be changed by code that insists. The directory's own o
 the built-in policies only. Pure.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from uuid import UUID
 
 from policies.contract import (
@@ -17,7 +19,6 @@ from policies.contract import (
     Trial,
     UsageFacts,
 )
-from service.access.policies.request import freeze_mapping
 
 
 def copy_request(given: AccessRequest) -> AccessRequest:
@@ -87,3 +88,17 @@ def copy_number(given: PhoneNumberFacts) -> PhoneNumberFacts:
     return PhoneNumberFacts(
         UUID(int=given.id.int), given.vapi_phone_number_id, given.number, given.label
     )
+
+
+def freeze(value: object) -> object:
+    """The same value, deeply immutable."""
+    if isinstance(value, Mapping):
+        return freeze_mapping(value)
+    if isinstance(value, list | tuple):
+        return tuple(freeze(item) for item in value)
+    return value
+
+
+def freeze_mapping(given: Mapping[str, object]) -> Mapping[str, object]:
+    """A read-only copy, deeply immutable."""
+    return MappingProxyType({key: freeze(item) for key, item in given.items()})

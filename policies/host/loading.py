@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from service.access.policies.registration import UnfitPolicyError
+from policies.host.registration import UnfitPolicyError
 
 LOAD_SECONDS = 10.0
 """How long a plugin may take to be imported and to register its policies."""
@@ -70,3 +70,16 @@ async def run_beside(work: Callable[[], Result]) -> Result:
 
     threading.Thread(target=run, name="plugins", daemon=True).start()
     return await done
+
+
+def readable(exc: BaseException) -> str:
+    """A plugin's exception as one line of printable text, at most 300 characters."""
+    if isinstance(exc, UnfitPolicyError):
+        text = str(exc)
+    else:
+        try:
+            text = f"{type(exc).__name__}: {exc}"
+        except BaseException:  # even reading its message raises
+            text = "an exception without a readable message"
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return text[:300]

@@ -6,27 +6,28 @@ pluggy is the registry, not the evaluator: it never awaits, and one raising hook
 import inspect
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import EntryPoint
 from itertools import islice
 
 import pluggy
 
 from policies import hookspecs
 from policies.events import CallEvent
-from service.access.policies.registration import UnfitPolicyError
+from policies.host.registration import UnfitPolicyError
 
 MAX_POLICIES = 100
 """The most of one plugin: a generator that never ends must not block the start."""
 
 
-def call_hooks(entry: EntryPoint) -> tuple[list[object], Callable[[CallEvent], object] | None]:
-    """Import one plugin, isolated from the others: the policies that its hook returns, and its observer.
+def call_hooks(
+    plugin: object, name: str
+) -> tuple[list[object], Callable[[CallEvent], object] | None]:
+    """The policies that an imported plugin's hook returns, not yet checked, and its observer.
 
     Raises `UnfitPolicyError` for a plugin that has neither.
     """
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
-    manager.register(entry.load(), name=entry.name)
+    manager.register(plugin, name=name)
     manager.check_pending()
     observed = manager.hook.on_call_event
     observe = None

@@ -1,0 +1,45 @@
+"""Runs a policy's `start` and `stop`, each with a deadline."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import cast
+
+from policies.contract import PolicyContext
+from policies.host.isolation import contained
+from policies.host.loading import readable, run_beside
+from policies.host.registration import RegisteredPolicy
+
+START_SECONDS = 10.0
+STOP_SECONDS = 3.0
+
+
+async def start_policy(policy: RegisteredPolicy, seconds: float = START_SECONDS) -> str | None:
+    """Start one policy; what went wrong, as a line."""
+    if policy.start is None:
+        return None
+    settings = policy.settings and policy.settings.default
+    work = partial(policy.start, PolicyContext(policy.name, settings))
+    return await run(work, seconds, is_async=inspect.iscoroutinefunction(policy.start))
+
+
+async def stop_policy(policy: RegisteredPolicy, seconds: float = STOP_SECONDS) -> str | None:
+    """Stop one policy; what went wrong, as a line."""
+    if policy.stop is None:
+        return None
+    return await run(policy.stop, seconds, is_async=inspect.iscoroutinefunction(policy.stop))
+
+
+async def run(work: Callable[[], object], seconds: float, *, is_async: bool) -> str | None:
+    """Call a plugin's function, in a thread unless it is a coroutine function, for so many seconds."""
+    call = contained(cast("Awaitable[object]", work())) if is_async else run_beside(work)
+    task = asyncio.ensure_future(call)
+    await asyncio.wait({task}, timeout=seconds)
+    if not task.done():
+        task.cancel()
+        return f"it took over {seconds:g} s"
+    if task.cancelled():
+        return "it was cancelled"
+    error = task.exception()
+    return None if error is None else readable(error)
