@@ -22,6 +22,11 @@ MAX_PROBES = 8
 CLASS_NAME = re.compile(r"[A-Za-z_]\w{0,59}", re.ASCII)
 
 
+LEFT_BEHIND: set[asyncio.Task[object]] = set()
+"""Tasks that run on past their deadline. They are kept: when Python drops one whose code catches
+everything, closing it may never return."""
+
+
 class PolicyFailure(Exception):  # noqa: N818 - an outcome that is caught, not an error that escapes
     """A policy gave no usable answer; the text is a slug for the trace.
 
@@ -156,10 +161,12 @@ class Beside:
 
         def count_out(ended: asyncio.Task[object]) -> None:
             self.stuck -= 1
+            LEFT_BEHIND.discard(ended)
             if not ended.cancelled():
                 ended.exception()
 
         self.stuck += 1
+        LEFT_BEHIND.add(task)
         task.add_done_callback(count_out)
         task.cancel()
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as gather does

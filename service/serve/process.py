@@ -5,6 +5,7 @@ import ctypes
 import gc
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 import structlog
 import uvloop
 
+from policies.host.isolation import LEFT_BEHIND
 from service.domain.conditions import Condition
 from service.sandbox import samples
 from service.sandbox.printed_calls import PrintedCalls
@@ -73,6 +75,17 @@ def serve(
         close(sockets)
         if guard is not None:
             guard.server.stop()
+    end_with_tasks_left_behind()
+
+
+def end_with_tasks_left_behind() -> None:
+    """End the process at once if tasks of policies still run: dropping them, as Python does at its end,
+    may never return."""
+    if LEFT_BEHIND:
+        log.warning("service.left_policies_behind", tasks=len(LEFT_BEHIND))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 @dataclass(frozen=True, slots=True)

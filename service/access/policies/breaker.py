@@ -14,6 +14,7 @@ class PolicyBreaker:
 
     def __init__(self) -> None:
         self.failures = 0
+        self.damages = 0
         self.pause = FIRST_PAUSE_SECONDS
         self.open_until: float | None = None
 
@@ -50,3 +51,14 @@ class PolicyBreaker:
         """Open for so long, whatever came before."""
         self.failures = max(self.failures, FAILURES)
         self.open_until = max(self.open_until or now, now + seconds)
+
+    def count_damage(self, now: float) -> bool:
+        """Count a change of the facts; True if it opens the breaker. Answers in between do not help:
+        such a policy answers, and makes the chain ask all others a second time."""
+        self.damages += 1
+        if self.open_until is not None or self.damages < FAILURES:
+            return False
+        doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(self.damages - FAILURES, 10)
+        self.pause = min(doubled, LONGEST_PAUSE_SECONDS)
+        self.suspend(now, self.pause)
+        return True

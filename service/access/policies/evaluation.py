@@ -125,7 +125,9 @@ class Evaluator(PolicyRunner):
         self.metrics.record_failure(slug, took)
         if slug != "breaker_open":
             opened = False
-            if failure.blamed:
+            if slug == "changed_facts":
+                opened = self.breaker.count_damage(time.monotonic())
+            elif failure.blamed:
                 opened = self.breaker.fail(time.monotonic(), probing=probing)
             log.warning(
                 "policy.failed",
