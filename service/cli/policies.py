@@ -1,4 +1,4 @@
-"""`callgate policies`."""
+"""`callgate policies …`."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,19 +9,30 @@ from rich.table import Table
 
 from policies.host.registration import RegisteredPolicy
 from service.access.policies.plugins import PolicyChoice, load_policies
+from service.cli.policy_kit import commands
 from service.cli.running import print_json, settings_for
+
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+group = typer.Typer(add_completion=False)
+app.add_typer(group, name="policies")
+group.command("new")(commands.new)
+group.command("test")(commands.test)
+
+
+@group.callback(invoke_without_command=True)
 def policies(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the access policies in the order of the chain, then the observers of calls.
+    """List the access policies in the order of the chain and the observers of calls, or help to write one.
 
     Ends with 1 when a plugin could not be loaded.
     """
+    if context.invoked_subcommand is not None:
+        return
     loaded = load_policies(PolicyChoice.of(settings_for()))
     if as_json:
         names = ("name", "order", "plugin", "version", "on_failure")
