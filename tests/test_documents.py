@@ -10,6 +10,8 @@ import pytest
 import typer
 
 from policies import hookspecs
+from policies.host.settings import variable_of
+from service.access.policies.external import ExternalSettings
 from service.cli import app
 from service.domain.audit import ACTIONS
 from service.domain.conditions import CONDITIONS
@@ -235,6 +237,7 @@ def test_hooks_and_the_surface_are_in_the_page_for_authors() -> None:
 def test_no_document_names_what_does_not_exist(document: Path) -> None:
     text = document.read_text()
     known = settings() | {f"{name}_FILE" for name in secret_names()} | {"CALLGATE_POLICY"}
+    known |= {variable_of("external", one) for one in ExternalSettings.model_fields}
     assert set(SETTING.findall(text)) <= known
     known = {*commands(), *(name.rpartition(" ")[0] for name in commands())}
     for words in COMMAND.findall("\n".join((*code(text), *FENCE.findall(text)))):

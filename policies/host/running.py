@@ -50,10 +50,12 @@ class PolicyRunner:
         Raises `AwaitableError` if the answer is to be awaited: from then on it is asked as such.
         """
         given = context.run(call, self.policy.evaluate, request)
-        if type(given) is not Verdict and is_awaitable(given):
+        if type(given) is Verdict:
+            return checked(given)
+        if is_awaitable(given):
             self.is_async, self.in_place = True, False
             raise AwaitableError(given)
-        return verdict_of(given)
+        raise PolicyFailure("no_verdict")
 
     async def run_beside(
         self,
@@ -88,7 +90,7 @@ class PolicyRunner:
             if str(exc) == "late" and seconds < timeout * FULL_TIME:
                 raise PolicyFailure("late", blamed=False) from None
             raise
-        return verdict_of(given)
+        return checked(given)
 
     async def start(
         self, request: AccessRequest, given: object, seconds: float, *, placed: bool
@@ -109,16 +111,6 @@ def is_awaitable(given: object) -> TypeGuard[Awaitable[object]]:
     """Whether it is to be awaited; code of the policy may run, and raise."""
     try:
         return inspect.isawaitable(given)
-    except BaseException as exc:
-        raise raised(exc) from exc
-
-
-def verdict_of(given: object) -> Verdict:
-    """The checked verdict. Raises `PolicyFailure`, also for an answer that cannot be inspected."""
-    try:
-        return checked(given)
-    except PolicyFailure:
-        raise
     except BaseException as exc:
         raise raised(exc) from exc
 

@@ -3,9 +3,10 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeGuard
 
 from policies.contract import Effect, Verdict
-from policies.host.isolation import PolicyFailure
+from policies.host.isolation import PolicyFailure, raised
 
 REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
 KNOWN_REASONS: set[str] = set()
@@ -19,20 +20,25 @@ def checked(answer: object) -> Verdict:
 
     Only the contract's own types pass: a subclass could answer differently each time it is read.
     """
-    if type(answer) is not Verdict or type(answer.effect) is not Effect:
-        raise PolicyFailure("no_verdict")
-    if answer.until is not None or answer.note is not None or answer.warning is not None:
-        answer = check_extras(answer)
-    reason = answer.reason
-    if reason is None and answer.effect is Effect.ABSTAIN:
-        return answer
-    if type(reason) is str and reason in KNOWN_REASONS:
-        return answer
-    if not isinstance(reason, str) or not REASON.fullmatch(reason):
-        raise PolicyFailure("bad_reason")
-    if len(KNOWN_REASONS) < MOST_KNOWN:
-        KNOWN_REASONS.add(str.__str__(reason))
-    return answer if type(reason) is str else replace(answer, reason=str.__str__(reason))
+    try:
+        if type(answer) is not Verdict or type(answer.effect) is not Effect:
+            raise PolicyFailure("no_verdict")
+        if answer.until is not None or answer.note is not None or answer.warning is not None:
+            answer = check_extras(answer)
+        reason = answer.reason
+        if reason is None and answer.effect is Effect.ABSTAIN:
+            return answer
+        if type(reason) is str and reason in KNOWN_REASONS:
+            return answer
+        if not is_text(reason) or not REASON.fullmatch(reason):
+            raise PolicyFailure("bad_reason")
+        if len(KNOWN_REASONS) < MOST_KNOWN:
+            KNOWN_REASONS.add(str.__str__(reason))
+        return answer if type(reason) is str else replace(answer, reason=str.__str__(reason))
+    except PolicyFailure:
+        raise
+    except BaseException as exc:  # an answer that cannot even be inspected
+        raise raised(exc) from exc
 
 
 def check_extras(verdict: Verdict) -> Verdict:
@@ -51,3 +57,8 @@ def check_extras(verdict: Verdict) -> Verdict:
 def is_line(text: object) -> bool:
     """Whether it is one short line of printable text."""
     return type(text) is str and text.isprintable() and len(text) <= MOST_CHARACTERS
+
+
+def is_text(given: object) -> TypeGuard[str]:
+    """Whether it is a text; asked of its type, since an object may claim any class, or raise."""
+    return issubclass(type(given), str)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -40,6 +40,7 @@ from policies.trial import TrialPolicy
 from service.access.policies.chain import AccessChain
 
 FULL = samples()[1]
+FAR_WEST = timezone(timedelta(hours=-12))
 
 
 class Lookalike(Verdict):
@@ -94,6 +95,8 @@ ODD: dict[str, Callable[[AccessRequest], Any]] = {
     "lines": lambda _: deny("x", note="a\nb"),
     "long_warning": lambda _: deny("x", warning="w" * 201),
     "naive_until": lambda _: deny("x", until=datetime(2026, 1, 1)),  # noqa: DTZ001
+    "last_until": lambda _: deny("x", until=datetime.max.replace(tzinfo=FAR_WEST)),
+    "empty": lambda _: object.__new__(Verdict),
     "raises": lambda _: 1 / 0,
     "leaves": leave,
     "hangs": hang,

@@ -49,6 +49,15 @@ class Evaluator(PolicyRunner):
         the event loop."""
 
     @property
+    def is_predictable(self) -> bool:
+        """Whether its verdict changes with the facts only: a built-in policy that computes, or one
+        that sleeps because it has no settings."""
+        settings = self.policy.settings
+        return self.trusted and (
+            self.policy.pure or (settings is not None and settings.default is None)
+        )
+
+    @property
     def health(self) -> PolicyHealth:
         """Its metrics and its state as of now."""
         return self.metrics.read(

@@ -70,7 +70,7 @@ class ChainPreview:
         """
         if not self.directory.loaded or self.directory.basis != "fresh":
             return None
-        if not all(one.trusted for one in self.chain.evaluators):
+        if not all(one.is_predictable for one in self.chain.evaluators):
             return None
         entries = list(self.directory.entries.values())
         now = self.directory.now()
