@@ -5,10 +5,7 @@ is one of the host: deadline, breaker and `on_failure` apply as to any policy. T
 verdict is documented in `policies/README.md`.
 """
 
-import base64
 import binascii
-import hashlib
-import hmac
 import json
 import time
 from typing import Annotated, Any
@@ -29,8 +26,8 @@ from policies import (
     hookimpl,
 )
 from policies.host.documents import dump, load_verdict
+from service.domain.relay import signing
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - how Standard Webhooks writes a secret
 MIN_SECRET_BYTES = 24
 LARGEST_ANSWER = 64 * 1024
 CONNECTIONS = 32
@@ -59,7 +56,7 @@ def check_secret(given: SecretStr) -> SecretStr:
 def key_of(secret: SecretStr) -> bytes:
     """The bytes that sign. Raises `ValueError`."""
     try:
-        key = base64.b64decode(secret.get_secret_value().removeprefix(SECRET_PREFIX), validate=True)
+        key = signing.key_of(secret.get_secret_value())
     except binascii.Error:
         key = b""
     if len(key) < MIN_SECRET_BYTES:
@@ -119,14 +116,7 @@ class ExternalPolicy:
 
 def sign(body: bytes, key: bytes) -> dict[str, str]:
     """The headers of Standard Webhooks for a body."""
-    message_id, stamp = f"msg_{uuid4().hex}", str(int(time.time()))
-    signed = f"{message_id}.{stamp}.".encode() + body
-    digest = hmac.new(key, signed, hashlib.sha256).digest()
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-    }
+    return signing.signed_headers(f"msg_{uuid4().hex}", int(time.time()), body, [key])
 
 
 async def read_at_most(stream: Any, most: int) -> bytes:
