@@ -27,7 +27,7 @@ def policies(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the access policies in the order of the chain and the observers of calls, or help to write one.
+    """List the access policies in the order of the chain, then the observers; or help to write a policy.
 
     Ends with 1 when a plugin could not be loaded.
     """
