@@ -66,7 +66,7 @@ BESIDE = {
         "use_cases",
     },
     "api": {
-        "access", "application", "build", "example_objects", "examples", "idempotency", "json_body",
+        "access", "application", "build", "examples", "idempotency", "json_body",
         "openapi", "operations", "preconditions", "static",
     },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},

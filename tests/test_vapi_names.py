@@ -30,7 +30,7 @@ NAMES = frozenset(
 SPELLED_ELSEWHERE = {
     "domain/coverage/coverage.py": "below the client, so it cannot import it",
     "domain/wording/calls.py": "a table from Vapi's names to sentences",
-    "web/api/examples.py": "examples of the public API, which takes answers by Vapi's names",
+    "web/api/examples/bodies.py": "examples of the public API, which takes answers by Vapi's names",
     "web/shapes/fields.py": "the public API takes overrides by Vapi's names",
     "admin/phone_numbers/coverage.py": "an example of an answer",
 }

@@ -12,7 +12,6 @@ from service.access.policies.plugins import PolicyChoice, load_policies
 from service.cli.policy_kit import commands
 from service.cli.running import print_json, settings_for
 
-
 app = typer.Typer(add_completion=False)
 
 

@@ -1,5 +1,4 @@
-"""Suppositions about an organization: other facts at another time, for a decision that nothing keeps.
-Pure."""
+"""Suppositions about an organization: other facts at another time, for a decision that nothing keeps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -6,10 +6,10 @@ import pytest
 
 from policies.contract import AccessRequest, AppliesTo, CallFacts, Verdict, abstain, allow
 from policies.functions import policy
+from policies.host.registration import RegisteredPolicy, fit_policy
 from service.access.directory import AccessDirectory
 from service.access.policies.chain import AccessChain
 from service.access.policies.preview import ChainPreview
-from service.access.policies.registration import RegisteredPolicy, fit_policy
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from openapi_schema_validator import OAS31Validator
 
-from service.web.api.examples import EXAMPLES
+from service.web.api.examples.bodies import EXAMPLES
 from service.web.api.openapi import IDS, QUERIES
 from service.web.shapes.bodies import RequestBody
 from tests.support.api import ApiClient

@@ -5,7 +5,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from service.web.api.example_objects import (
+from service.web.api.examples.objects import (
     ASSISTANT_ID,
     CALL,
     DAY_USAGE,

@@ -1,0 +1,1 @@
+"""Examples of the bodies of requests and responses, for the OpenAPI document."""
