@@ -17,7 +17,7 @@ from service.store.organizations.search import SORTS, STATEMENTS, Filters, Sort
 from service.store.pool import Pool
 
 TRIALS = {"apex": 3, "cafe": 30, "eve": -5}
-NO_FILTERS: tuple[object, ...] = (None, [], None, None, None, None, None)
+NO_FILTERS: tuple[object, ...] = (None, [], *([None] * 6))
 
 
 @pytest.fixture
