@@ -90,8 +90,7 @@ def reconcile_conditions(row: Reconciliation, key: str) -> Iterator[Condition]:
 def list_conditions(faults: ListFaults) -> Iterator[Condition]:
     """Lists of Vapi that were incomplete, or contained unreadable elements, when last read."""
     if faults.gap:
-        numbers = format_numbers(faults.unknown)
-        yield condition("list_incomplete", gap=faults.gap, numbers=numbers)
+        yield condition("list_incomplete", gap=faults.gap)
     if faults.malformed:
         yield condition("list_malformed", elements=faults.malformed)
 

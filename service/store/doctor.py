@@ -41,8 +41,11 @@ WHERE n.released_at IS NULL AND s.paused_at IS NOT NULL
 ORDER BY s.paused_at LIMIT $1
 """
 
+# No list shows released numbers: the doctor names each.
 RELEASING = """
-SELECT count(*) FROM callgate.phone_numbers WHERE released_at < now() - interval '10 minutes'
+SELECT coalesce(n.label, n.number, n.vapi_phone_number_id) AS name, s.last_error
+FROM callgate.phone_numbers n LEFT JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+WHERE n.released_at < now() - interval '10 minutes' ORDER BY n.released_at
 """
 
 HANGUPS = """
@@ -141,9 +144,10 @@ async def list_paused(pool: Pool, limit: int) -> list[PausedNumber]:
     return [PausedNumber(**dict(row)) for row in await pool.fetch(LIST_PAUSED, limit)]
 
 
-async def count_releasing(pool: Pool) -> int:
-    """Released numbers whose previous webhook is still not restored."""
-    return int(await pool.fetchval(RELEASING))
+async def list_releasing(pool: Pool) -> list[tuple[str, str | None]]:
+    """Released numbers whose previous webhook is still not restored, the oldest first: their names,
+    and the last error of each."""
+    return [(row["name"], row["last_error"]) for row in await pool.fetch(RELEASING)]
 
 
 DAY_BEGAN = "SELECT date_trunc('hour', now(), 'UTC') - interval '23 hours'"

@@ -59,9 +59,12 @@ async def examine_numbers(pool: Pool) -> AsyncIterator[DoctorFinding]:
         yield DoctorFinding.of("numbers", found)
     async for finding in examine_pauses(pool):
         yield finding
-    if releasing := await store.count_releasing(pool):
-        found = condition("numbers_releasing", numbers=format_numbers(releasing))
+    if releasing := await store.list_releasing(pool):
+        found = condition("numbers_releasing", numbers=format_numbers(len(releasing)))
         yield DoctorFinding.of("numbers", found)
+        for name, error in releasing:
+            text = f"{name} is being released. {error or ''}".rstrip()
+            yield DoctorFinding.of("numbers", found, text)
     for found in await read_concerned(pool, "numbers_silent"):
         yield DoctorFinding.of("numbers", found)
 

@@ -6,7 +6,6 @@ from service.store.pool import Pool
 
 FAULTS = """
 SELECT coalesce(w.figures ->> 'incomplete', '') AS numbers_gap, coalesce(c.gap, '') AS calls_gap,
-    coalesce((w.figures ->> 'unknown')::int, 0) AS unknown,
     coalesce((w.figures ->> 'malformed')::int, 0) + c.malformed AS malformed
 FROM callgate.call_watch c
 LEFT JOIN LATERAL (
@@ -18,11 +17,9 @@ LEFT JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True)
 class ListFaults:
-    """`gap` says why a list is incomplete, "" if none is; `unknown` numbers were not judged; `malformed`
-    elements could not be read."""
+    """`gap` says why a list is incomplete, "" if none is; `malformed` elements could not be read."""
 
     gap: str
-    unknown: int
     malformed: int
 
 
@@ -30,6 +27,6 @@ async def find_list_faults(pool: Pool) -> ListFaults:
     """The faults of the lists as they were last read."""
     row = await pool.fetchrow(FAULTS)
     if row is None:
-        return ListFaults("", 0, 0)
+        return ListFaults("", 0)
     gap = f"{row['numbers_gap']} {row['calls_gap']}".strip()
-    return ListFaults(gap, row["unknown"], row["malformed"])
+    return ListFaults(gap, row["malformed"])

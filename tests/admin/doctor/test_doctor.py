@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -52,6 +53,26 @@ async def test_all_is_well(callgate: Replica, vapi: SandboxVapi) -> None:
     assert {one.level for findings in found.values() for one in findings} == {"ok", "note"}
     assert found["numbers"][0].detail == "1 number is registered: 1 in_sync."
     assert found["webhook"][0].detail == "The webhook URL answers as ours."
+
+
+async def test_numbers_that_are_not_released_yet_are_named(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    """No list shows them, so the doctor names as many as it counts."""
+    owner = await callgate.add_organization()
+    await callgate.service.background.stop("reconcile", "sweeps")
+    for label in ("Old line", "Older line"):
+        number = await callgate.add_number(
+            owner, vapi.add_number(provider="vapi")["id"], label=label
+        )
+        await callgate.service.pool.execute(
+            "UPDATE callgate.phone_numbers SET released_at = now() - interval '1 hour' WHERE id = $1",
+            UUID(number["id"]),
+        )
+    found = await examine(callgate.service.settings, callgate.service.pool)
+    details = [one.detail for one in found["numbers"] if one.kind == "numbers_releasing"]
+    assert "2 numbers" in details[0]
+    assert sorted(detail.split(" is ")[0] for detail in details[1:]) == ["Old line", "Older line"]
 
 
 async def test_a_refused_key_and_a_vapi_that_is_away(callgate: Replica, vapi: SandboxVapi) -> None:

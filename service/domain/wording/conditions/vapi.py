@@ -57,7 +57,7 @@ VAPI_KINDS = (
     ConditionKind(
         "list_incomplete",
         "warning",
-        "A list of Vapi could not be read to its end. {gap} Not judged: {numbers}.",
+        "A list of Vapi could not be read to its end. {gap}",
         "Numbers and calls that an incomplete list does not show keep their state; what it shows is "
         "checked and repaired.",
         "Wait for the next sweep. If it stays, see the service's log, and report it to Vapi.",
