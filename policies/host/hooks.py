@@ -19,11 +19,11 @@ MAX_POLICIES = 100
 
 
 def call_hooks(
-    plugin: object, name: str
+    plugin: object, name: str, *, may_be_empty: bool = False
 ) -> tuple[list[object], Callable[[CallEvent], object] | None]:
     """The policies that an imported plugin's hook returns, not yet checked, and its observer.
 
-    Raises `UnfitPolicyError` for a plugin that has neither.
+    Raises `UnfitPolicyError` for a plugin that has neither, unless it `may_be_empty`.
     """
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
@@ -37,7 +37,7 @@ def call_hooks(
         observe = partial(call_hook, observed)
     hook = manager.hook.register_access_policies
     if hook.get_hookimpls():
-        return list_policies(hook, least=observe is None), observe
+        return list_policies(hook, least=observe is None and not may_be_empty), observe
     if observe is None:
         raise UnfitPolicyError(
             "it has no register_access_policies marked with @hookimpl, and no on_call_event"

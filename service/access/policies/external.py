@@ -1,12 +1,13 @@
 """The external policy: asks a server of the operator over HTTP, in any language, in its own process.
 
-It enters the chain like a third-party plugin and sleeps until its URL and secret are set. Each failure
-is one of the host: deadline, breaker and `on_failure` apply as to any policy. The JSON of request and
-verdict is documented in `policies/README.md`.
+It enters the chain like a third-party plugin once one of its variables is set, and sleeps until its URL
+and secret are. Each failure is one of the host: deadline, breaker and `on_failure` apply as to any
+policy. The JSON of request and verdict is documented in `policies/README.md`.
 """
 
 import binascii
 import json
+import os
 import time
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ from service.domain.relay import signing
 MIN_SECRET_BYTES = 24
 LARGEST_ANSWER = 64 * 1024
 CONNECTIONS = 32
+VARIABLES = "CALLGATE_POLICY_EXTERNAL_"
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -131,5 +133,7 @@ async def read_at_most(stream: Any, most: int) -> bytes:
 
 @hookimpl
 def register_access_policies() -> list[AccessPolicy]:
-    """Enter the chain like any other plugin."""
-    return [ExternalPolicy()]
+    """Enter the chain like any other plugin, once a setting of it is given: where no one uses it, no
+    trace and no list shows it."""
+    configured = any(name.startswith(VARIABLES) for name in os.environ)
+    return [ExternalPolicy()] if configured else []

@@ -221,7 +221,7 @@ def canonical(name: str) -> str:
 
 def call_plugin(plugin: Plugin) -> tuple[list[object], Callable[[CallEvent], object] | None]:
     """Import one plugin and call its hooks, isolated from the others."""
-    return call_hooks(plugin.entry.load(), plugin.entry.name)
+    return call_hooks(plugin.entry.load(), plugin.entry.name, may_be_empty=plugin.is_own)
 
 
 def check_name_is_free(policy: RegisteredPolicy, taken: dict[str, RegisteredPolicy]) -> None:
