@@ -58,7 +58,7 @@ async def test_a_blocked_call_arrives_live_with_its_reason_and_has_a_story(
     await block(callgate, vapi, "Bakery")
     row = page.locator("tr[data-key]", has_text="Bakery")
     await expect(row).to_contain_text("Neither plan nor trial")
-    await expect(row).to_contain_text("Ended")
+    await expect(row).to_contain_text("Hung up")
     await row.get_by_role("link").first.click()
     await expect(page.locator(".lead")).to_contain_text("was blocked at its first event")
     await expect(page.locator(".timeline")).to_contain_text("Vapi accepted hang-up command")

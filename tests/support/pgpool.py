@@ -53,11 +53,7 @@ async def balanced(dsn: str, folder: Path, *, balances: str = "on") -> AsyncIter
             port=port, pcp=unused_port(), folder=folder, server=parts.port, balances=balances
         )
         arguments = write_files(folder, config)
-        process = await asyncio.create_subprocess_exec(
-            *(PROGRAM, "-n", *arguments),
-            stderr=asyncio.subprocess.DEVNULL,
-            user="nobody" if os.geteuid() == 0 else None,
-        )
+        process = await start(arguments)
 
         async def listens() -> bool:
             assert process.returncode is None
@@ -75,6 +71,16 @@ async def balanced(dsn: str, folder: Path, *, balances: str = "on") -> AsyncIter
             with suppress(ProcessLookupError):
                 process.terminate()
             await process.wait()
+
+
+async def start(arguments: list[str]) -> asyncio.subprocess.Process:
+    """Start the pooler as a user that it accepts."""
+    assert PROGRAM is not None
+    return await asyncio.create_subprocess_exec(
+        *(PROGRAM, "-n", *arguments),
+        stderr=asyncio.subprocess.DEVNULL,
+        user="nobody" if os.geteuid() == 0 else None,
+    )
 
 
 def write_files(folder: Path, config: str) -> list[str]:

@@ -133,7 +133,7 @@ async def read_at_most(stream: Any, most: int) -> bytes:
 
 @hookimpl
 def register_access_policies() -> list[AccessPolicy]:
-    """Enter the chain like any other plugin, once a setting of it is given: where no one uses it, no
-    trace and no list shows it."""
+    """Enter the chain like any other plugin, once a setting of it is given. Without one, no trace and
+    no list shows it."""
     configured = any(name.startswith(VARIABLES) for name in os.environ)
     return [ExternalPolicy()] if configured else []

@@ -137,7 +137,11 @@ class CallPages:
         if visit.may("admin"):
             said = await find_transcript(self.pool, call.vapi_call_id, call.organization_id)
         return await visit.show(
-            template, call=call, view=call_view(story, whole=visit.may("admin")), said=said
+            template,
+            call=call,
+            view=call_view(story, whole=visit.may("admin")),
+            said=said,
+            may_forget=visit.may("admin") and bool(call.details.customer_number),
         )
 
 

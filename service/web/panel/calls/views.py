@@ -114,12 +114,12 @@ def outcome_of(call: Call) -> Badge:
 
 
 def state_of(call: Call) -> Badge:
-    """Live, refused or ended; of a hang-up whose end is unconfirmed, its state."""
-    if call.hangup is not None and call.hangup.state is not HangupState.CONFIRMED:
-        return state_badge(call.hangup.state.value)
-    if call.is_refused:
+    """Live, refused or ended; of a hang-up by Callgate, its state."""
+    if call.is_refused and (call.hangup is None or call.hangup.state is HangupState.CONFIRMED):
         return REFUSED
-    if call.ended_at is not None or call.hangup is not None:
+    if call.hangup is not None:
+        return state_badge(call.hangup.state.value)
+    if call.ended_at is not None:
         return ENDED
     return LIVE if call.status == "in-progress" else state_badge(call.status)
 
