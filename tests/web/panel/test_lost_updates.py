@@ -112,6 +112,20 @@ async def stored(callgate: Replica, admin: Admin) -> Admin:
     return found
 
 
+async def test_releasing_a_number_notices(callgate: Replica, vapi: SandboxVapi) -> None:
+    owner = await callgate.add_organization("Bakery")
+    number = await callgate.add_number(owner, vapi.add_number(provider="vapi")["id"], label="Desk")
+    path = f"/numbers/{number['id']}"
+    async with visiting(callgate) as ada:
+        opened = hidden(await ada.get(path))
+        await callgate.api("PATCH", f"/phone-numbers/{number['id']}", {"gate": "request"})
+        refused = await ada.post(f"{path}/release", {"typed": "Desk", **opened})
+        assert refused.status == 412
+        assert "Another admin changed this number" in refused.text
+        done = await ada.post(f"{path}/release", {"typed": "Desk", **hidden(refused)})
+        assert "was released" in done.text
+
+
 @pytest.mark.parametrize("form", ADMIN_FORMS)
 async def test_every_form_of_an_admin_notices(callgate: Replica, form: str) -> None:
     grace = await add_admin(callgate.service.pool, "Grace", "viewer")

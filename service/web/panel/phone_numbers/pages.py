@@ -8,9 +8,11 @@ import orjson
 from aiohttp import web
 
 from service.admin.changes import RecordedChanges
+from service.admin.errors import PreconditionFailedError
 from service.admin.phone_numbers.coverage import Coverages
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.reconcile.numbers import NumberWebhooks
+from service.admin.requests.versions import expecting
 from service.domain.errors import CallgateError, InvalidError
 from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.store import audit
@@ -18,6 +20,7 @@ from service.store.pool import Pool
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, judge, read, text_of
 from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.versions import expected_of
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.phone_numbers.route_views import CoverageView, NumberRouteView
 from service.web.panel.phone_numbers.views import (
@@ -43,6 +46,9 @@ async def result_or_problem(work: Awaitable[Found]) -> tuple[Found | None, str]:
         return await work, ""
     except CallgateError as exc:
         return None, exc.message
+
+
+CHANGED_SINCE = "Another admin changed this number since you opened the page. Read it again first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +198,15 @@ class PhoneNumberPages:
 
     async def release(self, visit: Visit) -> web.Response:
         """Release the number after its name was typed."""
-        number = await self.numbers.get(visit.id("phone_number_id"))
-        if text_of(await visit.form(), "typed") != name_of(number):
+        number, form = await self.numbers.get(visit.id("phone_number_id")), await visit.form()
+        if text_of(form, "typed") != name_of(number):
             fault = f"Type {name_of(number)} to confirm."
             return await self.page(visit, 422, faults={"typed": fault})
-        await self.numbers.delete(visit.actor, number.id)
+        try:
+            with expecting(expected_of(form)):
+                await self.numbers.delete(visit.actor, number.id)
+        except PreconditionFailedError as exc:
+            return await self.page(visit, exc.status, faults={"typed": CHANGED_SINCE})
         text = f"{name_of(number)} was released; its previous webhook is being restored."
         if number.secret_lost:
             text = f"{text} {NOT_RESTORABLE}"
