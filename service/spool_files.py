@@ -9,7 +9,6 @@ import fcntl
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,9 +155,10 @@ class SpoolFiles(ABC):
 
     async def drain_file(self, path: Path) -> None:
         """Empty and delete a file. Two replicas may do it at once: a line is recorded once."""
-        pieces = read_pieces(path)
-        while piece := await asyncio.to_thread(next, pieces, b""):
+        place = 0
+        while piece := await asyncio.to_thread(read_piece, path, place):
             await self.write(piece)
+            place += len(piece)
         await asyncio.to_thread(path.unlink, missing_ok=True)
         self.left.pop(path, None)
 
@@ -175,8 +175,13 @@ class SpoolFiles(ABC):
         self.file = None
 
 
-def read_pieces(path: Path) -> Iterator[bytes]:
-    """The lines of a file, as many at once as fit into a piece, and at least one."""
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece + (b"" if piece.endswith(b"\n") else file.readline())
+def read_piece(path: Path, place: int) -> bytes:
+    """The lines of a file from a place on, as many as fit into a piece, and at least one; none at its
+    end, or if another replica emptied and deleted it. The file is closed while they are written."""
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            piece = file.read(PIECE)
+            return piece + (b"" if piece.endswith(b"\n") else file.readline())
+    except FileNotFoundError:
+        return b""
