@@ -76,14 +76,26 @@ def with_overrides(answered: Mapping[str, object], overrides: Overrides) -> dict
     wanted: dict[str, object] = {}
     if overrides.server is not None:
         wanted["server"] = dict(overrides.server)
-    if overrides.max_duration_seconds is not None:
-        wanted["maxDurationSeconds"] = overrides.max_duration_seconds
     given = answered.get(name) if name else None
     known = dict(given) if isinstance(given, Mapping) else {}
+    if overrides.max_duration_seconds is not None:
+        own = known.get("maxDurationSeconds", duration_of(answered.get("assistant")))
+        wanted["maxDurationSeconds"] = shorter(overrides.max_duration_seconds, own)
     if overrides.decision_id is not None:
-        theirs = known.get("metadata")
-        kept = dict(theirs) if isinstance(theirs, Mapping) else {}
+        metadata = known.get("metadata")
+        kept = dict(metadata) if isinstance(metadata, Mapping) else {}
         wanted["metadata"] = {**kept, "callgate_decision_id": overrides.decision_id}
     if name is None or not wanted or answered.get("error") or answered.get("destination"):
         return dict(answered)
     return {**answered, name: {**known, **wanted}}
+
+
+def duration_of(assistant: object) -> object:
+    """The longest call that an assistant in the answer itself sets."""
+    return assistant.get("maxDurationSeconds") if isinstance(assistant, Mapping) else None
+
+
+def shorter(most: int, own: object) -> object:
+    """The shorter of our limit and the answer's own, if it has one."""
+    has_own = isinstance(own, int | float) and not isinstance(own, bool)
+    return own if has_own and own < most else most

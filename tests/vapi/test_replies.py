@@ -1,5 +1,6 @@
 """Answers are plain values in Vapi's words."""
 
+from collections.abc import Callable
 from importlib import import_module
 from types import MappingProxyType
 
@@ -74,3 +75,21 @@ def test_hostile_answers_pass_and_lose_nothing(answered: dict[str, object]) -> N
     assert made.items() >= kept.items()
     if "workflowId" in answered or not any(answered.values()):
         assert made == answered
+
+
+@pytest.mark.parametrize(("own", "sent"), [(300, 300), (900, 600), (True, 600), ("60", 600)])
+@pytest.mark.parametrize(
+    "answered",
+    [
+        lambda own: {"assistantId": "a", "assistantOverrides": {"maxDurationSeconds": own}},
+        lambda own: {"assistant": {"model": {}, "maxDurationSeconds": own}},
+        lambda own: {"squadId": "s", "squadOverrides": {"maxDurationSeconds": own}},
+    ],
+)
+def test_a_shorter_limit_of_the_answer_stays(
+    answered: Callable[[object], dict[str, object]], own: object, sent: int
+) -> None:
+    found = replies.with_overrides(answered(own), replies.Overrides(max_duration_seconds=600))
+    overrides = found.get("assistantOverrides") or found["squadOverrides"]
+    assert isinstance(overrides, dict)
+    assert overrides["maxDurationSeconds"] == sent

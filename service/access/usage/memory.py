@@ -22,6 +22,8 @@ from service.store.usage.changes import StoredCall, UsageState
 MOST_CALLS = 50_000
 """Calls whose effect waits to be read. While PostgreSQL is away, all calls do."""
 
+EXCEPTIONS = ("override_allow", "trial_active")
+"""Reasons of grants that do not come from the plan."""
 
 Noted = Mapping[tuple[str, UUID], int | None]
 """This replica's calls with their versions, None for one that is not stored."""
@@ -59,10 +61,10 @@ class UsageMemory:
     ) -> int | None:
         """How many seconds a granted call may last: `most`, and what is left of the plan's minutes.
 
-        An override that allows is an exception from the plan, and from its limits.
+        A call that an override or a trial grants is an exception from the plan, and from its limits.
         """
         plan, state = organization.plan, self.states.get(organization.id)
-        if plan is None or state is None or reason == "override_allow":
+        if plan is None or state is None or reason in EXCEPTIONS:
             return most
         if not state.period.since <= at < state.period.until:
             return most

@@ -118,13 +118,16 @@ def billing_period(plan: SubscriptionPlan | None, at: datetime, zone: ZoneInfo) 
     """The period whose usage counts against a plan at an instant.
 
     The month that ends with the plan's `current_period_end`; of a longer period the month of it that
-    `at` lies in. The calendar month of the time zone where the end is unknown or over.
+    `at` lies in. A plan that renews goes on in such months after its end: renewals are reported late,
+    and what was used before the end was paid for. The calendar month of the time zone where the end is
+    unknown, or over for good.
     """
     end = None if plan is None else plan.current_period_end
-    if end is None or end <= at:
+    if plan is None or end is None or (end <= at and not plan.renews):
         return month_of(at, zone)
     end, at = end.astimezone(UTC), at.astimezone(UTC)
-    months = max((end.year - at.year) * 12 + end.month - at.month - 1, 0)
+    # Below 0 after the end.
+    months = (end.year - at.year) * 12 + end.month - at.month - 1
     while months_before(end, months + 1) > at:
         months += 1
     return Period(months_before(end, months + 1), months_before(end, months))

@@ -14,6 +14,8 @@ LimitState = Literal["near", "reached"]
 NEAR = 0.8
 """The share of a limit from which on it counts as near."""
 
+LONGEST_CALL_SECONDS = 43_200
+"""The most that Vapi takes as the length of a call; it ends every call then."""
 SHORTEST_CALL_SECONDS = 10
 """The least that Vapi takes for `maxDurationSeconds`."""
 
@@ -124,4 +126,6 @@ def longest_call(limits: PlanLimits | None, seconds_used: float) -> int | None:
     """How many seconds a new call may last by what is left of a plan's minutes; None: any number."""
     if limits is None or limits.minutes is None:
         return None
-    return max(int(limits.minutes * 60 - seconds_used), SHORTEST_CALL_SECONDS)
+    left = int(limits.minutes * 60 - seconds_used)
+    # No call can use up more than Vapi allows.
+    return None if left >= LONGEST_CALL_SECONDS else max(left, SHORTEST_CALL_SECONDS)

@@ -12,7 +12,13 @@ from service.domain.usage.sums import LimitState, OrganizationUsage, UsageSums
 from service.store.usage.listing import Place
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import Instant, Searched, TimeZone
-from service.web.shapes.paging import PageQuery, QueryParameters, read_cursor, write_cursor
+from service.web.shapes.paging import (
+    PageQuery,
+    QueryParameters,
+    place_in_log,
+    read_cursor,
+    write_cursor,
+)
 
 Figure = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 UsageFormat = Literal["csv", "jsonl"]
@@ -145,8 +151,8 @@ def item_shape(usage: OrganizationUsage) -> UsageItem:
 
 def read_place(cursor: str | None) -> Place | None:
     """The place after which the list goes on."""
-    found = read_cursor(cursor, read_figure, read_figure, UUID)
-    return None if found is None else (found[0], int(found[1]), found[2])
+    found = read_cursor(cursor, read_figure, place_in_log, UUID)
+    return None if found is None else (found[0], found[1], found[2])
 
 
 def read_figure(text: str) -> Decimal:

@@ -96,8 +96,10 @@ def test_a_day_may_have_23_or_25_hours() -> None:
         # A year that is paid: the month of it.
         ("2027-01-31T00:00Z", "2026-03-15T00:00Z", "2026-02-28T00:00Z", "2026-03-31T00:00Z"),
         ("2027-01-31T00:00Z", "2026-02-28T00:00Z", "2026-02-28T00:00Z", "2026-03-31T00:00Z"),
-        # An end that is over, or none: the month of the calendar.
-        ("2026-03-15T00:00Z", "2026-03-15T00:00Z", "2026-02-28T23:00Z", "2026-03-31T22:00Z"),
+        # The renewal is reported late: what was used before the end was paid for.
+        ("2026-03-15T00:00Z", "2026-03-15T00:00Z", "2026-03-15T00:00Z", "2026-04-15T00:00Z"),
+        ("2026-03-15T00:00Z", "2026-04-16T00:00Z", "2026-04-15T00:00Z", "2026-05-15T00:00Z"),
+        # No end: the month of the calendar.
         (None, "2026-03-15T00:00Z", "2026-02-28T23:00Z", "2026-03-31T22:00Z"),
     ],
 )
@@ -107,6 +109,18 @@ def test_the_billing_period_is_the_plans_month(
     plan = SubscriptionPlan("pro", "active", at(end) if end else None)
     found = billing_period(plan, at(now), ZoneInfo("Europe/Berlin"))
     assert found == (at(since), at(until))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        SubscriptionPlan("pro", "canceled", at("2026-03-15T00:00Z")),
+        SubscriptionPlan("pro", "active", at("2026-03-15T00:00Z"), cancel_at_period_end=True),
+    ],
+)
+def test_a_period_that_is_over_for_good_is_the_calendars(plan: SubscriptionPlan) -> None:
+    found = billing_period(plan, at("2026-03-15T00:00Z"), ZoneInfo("Europe/Berlin"))
+    assert found == (at("2026-02-28T23:00Z"), at("2026-03-31T22:00Z"))
 
 
 @given(INSTANTS, st.timedeltas(timedelta(seconds=1), timedelta(days=3000)))

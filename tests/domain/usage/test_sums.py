@@ -37,6 +37,10 @@ def test_a_limit_is_near_at_80_per_cent_and_reached_at_100(
         (None, 0.0, None),
         (PlanLimits(cost=1), 0.0, None),
         (PlanLimits(minutes=10), 0.0, 600),
+        # Vapi takes 43,200 seconds at most.
+        (PlanLimits(minutes=720), 1.0, 43_199),
+        (PlanLimits(minutes=720), 0.0, None),
+        (PlanLimits(minutes=1e12), 0.0, None),
         (PlanLimits(minutes=10), 540.5, 59),
         (PlanLimits(minutes=10), 595.0, 10),
         (PlanLimits(minutes=10), 9000.0, 10),

@@ -14,6 +14,12 @@ from service.web.shapes.errors import InputError
 from tests.support.api import ApiClient
 from tests.support.bad_input import unchanged
 
+TOO_MANY_CALLS = (
+    "WyI1IiwgIjExMTExMTExMTExMTExMTExMTExMTExMTExMTExMSIsICIwMDAw"
+    "MDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiXQ=="
+)
+"""A cursor of the list of usage whose number of calls no column holds."""
+
 ADDRESSES: list[tuple[str, int, str]] = [
     ("/organizations?unknown=1", 422, "invalid_query"),
     ("/organizations?limit=0", 422, "invalid_query"),
@@ -38,6 +44,7 @@ ADDRESSES: list[tuple[str, int, str]] = [
     ("/organizations?cursor=WyIiLCAiIl0=", 422, "invalid_cursor"),
     ("/audit?cursor=WyItMSJd", 422, "invalid_cursor"),
     ("/audit?cursor=WyI5OTk5OTk5OTk5OTk5OTk5OTk5OTkiXQ==", 422, "invalid_cursor"),
+    (f"/usage?cursor={TOO_MANY_CALLS}", 422, "invalid_cursor"),
     ("/calls?blocked=maybe", 422, "invalid_query"),
     ("/calls?organization_id=7", 422, "invalid_query"),
     ("/calls?organization_id={00000000-0000-0000-0000-000000000000}", 422, "invalid_query"),
