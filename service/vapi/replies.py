@@ -95,7 +95,8 @@ def duration_of(assistant: object) -> object:
     return assistant.get("maxDurationSeconds") if isinstance(assistant, Mapping) else None
 
 
-def shorter(most: int, own: object) -> object:
+def shorter(most: int, own: object) -> float:
     """The shorter of our limit and the answer's own, if it has one."""
-    has_own = isinstance(own, int | float) and not isinstance(own, bool)
-    return own if has_own and own < most else most
+    if isinstance(own, int | float) and not isinstance(own, bool) and own < most:
+        return own
+    return most
