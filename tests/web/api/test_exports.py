@@ -15,7 +15,7 @@ from tests.support.api import ApiClient
 from tests.support.calls import new_call, record
 from tests.support.replies import Reply
 
-MANY, PIECE = 200_000, 20_000
+MANY, PIECE = 100_000, 20_000
 WARM = 10_000
 MOST_GROWTH = 16 * 2**20
 FILL = """
