@@ -86,29 +86,33 @@ WHERE m.id = chosen.id AND m.done_at IS NULL AND m.claimed_by IS NULL
 RETURNING {COLUMNS}
 """  # noqa: S608
 
-# One message of each parked server whose pause is over; the pause is moved on so that no other
-# replica probes meanwhile.
+# One head of each parked server whose pause is over, the one that is due first: each failed probe makes
+# its call due later, so no message is always the probe. The pause is moved on so that no other replica
+# probes meanwhile.
 CLAIM_PROBES = f"""
 WITH me AS MATERIALIZED (
     SELECT id FROM callgate.relay_workers
     WHERE id = $1 AND alive_until > clock_timestamp() FOR KEY SHARE),
+heads AS MATERIALIZED (
+    SELECT s.organization_id, h.id FROM callgate.relay_states s
+    JOIN callgate.organizations o ON o.id = s.organization_id AND o.forward_url IS NOT NULL
+    CROSS JOIN LATERAL (
+        SELECT m.id FROM callgate.relay_messages m
+        WHERE m.organization_id = s.organization_id AND m.done_at IS NULL
+            AND m.claimed_by IS NULL
+            AND NOT EXISTS (SELECT FROM callgate.relay_messages e
+                WHERE e.organization_id = m.organization_id AND e.vapi_call_id = m.vapi_call_id
+                    AND e.done_at IS NULL AND (e.received_at, e.id) < (m.received_at, m.id))
+        ORDER BY m.due_at, m.received_at, m.id LIMIT 1) h
+    WHERE s.parked_at IS NOT NULL AND s.probe_at <= now()),
 ready AS (
     UPDATE callgate.relay_states s SET probe_at = now() + make_interval(secs => $2)
-    FROM callgate.organizations o
-    WHERE s.parked_at IS NOT NULL AND s.probe_at <= now()
-        AND o.id = s.organization_id AND o.forward_url IS NOT NULL
-        AND EXISTS (SELECT FROM me)
-        AND EXISTS (SELECT FROM callgate.relay_messages m
-            WHERE m.organization_id = s.organization_id AND m.done_at IS NULL)
-    RETURNING s.organization_id),
-heads AS (
-    SELECT h.id FROM ready r CROSS JOIN LATERAL (
-        SELECT m.id FROM callgate.relay_messages m
-        WHERE m.organization_id = r.organization_id AND m.done_at IS NULL
-            AND m.claimed_by IS NULL
-        ORDER BY m.received_at, m.id LIMIT 1) h)
-UPDATE callgate.relay_messages m SET claimed_by = me.id FROM heads, me
-WHERE m.id = heads.id AND m.done_at IS NULL AND m.claimed_by IS NULL
+    FROM heads, me
+    WHERE s.organization_id = heads.organization_id AND s.parked_at IS NOT NULL
+        AND s.probe_at <= now()
+    RETURNING heads.id)
+UPDATE callgate.relay_messages m SET claimed_by = me.id FROM ready, me
+WHERE m.id = ready.id AND m.done_at IS NULL AND m.claimed_by IS NULL
 RETURNING {COLUMNS}
 """  # noqa: S608
 
@@ -189,8 +193,8 @@ async def claim_due(
 
 
 async def claim_probes(pool: Pool, worker: UUID, seconds: float) -> list[ClaimedMessage]:
-    """Claim the oldest message of each parked server that is to be probed now; the next probe is
-    `seconds` later unless this one ends before."""
+    """Claim one message of each parked server that is to be probed now; the next probe is `seconds`
+    later unless this one ends before."""
     return claimed(await pool.fetch(CLAIM_PROBES, worker, seconds))
 
 

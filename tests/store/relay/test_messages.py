@@ -162,6 +162,37 @@ async def test_a_parked_server_gets_one_probe_after_its_pause(pool: Pool, owner:
     assert await claim(pool, one) == ["2"]
 
 
+async def probe(pool: Pool, worker_id: UUID) -> list[ClaimedMessage]:
+    """The probes that a worker claims once the pause is over."""
+    await pool.execute("UPDATE callgate.relay_states SET probe_at = now()")
+    return await messages.claim_probes(pool, worker_id, 30.0)
+
+
+async def test_a_message_that_is_never_taken_is_not_always_the_probe(
+    pool: Pool, owner: UUID
+) -> None:
+    one = await worker(pool)
+    await put(pool, uuid4(), kept(owner, "1"), kept(owner, "2", "b"), kept(owner, "3"))
+    await states.fail(pool, {owner: (10, "no")})
+    (poison,) = await probe(pool, one)
+    assert poison.webhook_id == "msg_1"
+    await messages.give_back(pool, [ReturnedCall(owner, "a", one, poison.id, 5.0, "no")])
+    assert names(await probe(pool, one)) == ["2"]
+
+
+async def test_a_probe_never_overtakes_an_earlier_message_of_its_call(
+    pool: Pool, owner: UUID
+) -> None:
+    one, other = await worker(pool), await worker(pool)
+    assert await put(pool, one, kept(owner, "1")) == [True]
+    assert await put(pool, other, kept(owner, "2")) == [False]
+    await states.fail(pool, {owner: (10, "no")})
+    assert await probe(pool, other) == []
+    # No probe is under way, so the next one does not wait for it.
+    assert await put(pool, uuid4(), kept(owner, "3", "b")) == [False]
+    assert names(await messages.claim_probes(pool, other, 30.0)) == ["3"]
+
+
 async def test_another_url_starts_without_failures(pool: Pool, owner: UUID) -> None:
     await put(pool, uuid4(), kept(owner, "1"))
     await states.fail(pool, {owner: (10, "no")})
