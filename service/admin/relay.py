@@ -23,6 +23,8 @@ from service.store.relay import replays, search, secrets, states
 from service.store.vault import Vault
 
 SHOWN_PARKED = 5
+MOST_FORMER = 3
+"""Former secrets that sign beside the newest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +57,32 @@ class RelayCases:
     async def create_secret(self, actor: Actor, organization_id: UUID) -> str:
         """Set a new signing secret and return it: it is shown nowhere else.
 
-        The former one signs beside it for a day. Raises `NotFoundError`.
+        The former one signs beside it for a day, and so do those that sign now, the newest ones.
+        Raises `NotFoundError`.
         """
         actor.require_admin()
         secret = create_secret()
         async with self.changing(organization_id) as (connection, organization):
             check_version(organization_version(organization))
-            former = organization.relay_secret or self.vault.seal(
-                default_secret(self.master, organization_id)
-            )
+            former = await self.list_signing(connection, organization)
             await secrets.put(
-                connection, organization_id, secret=self.vault.seal(secret), former=former
+                connection,
+                organization_id,
+                secret=self.vault.seal(secret),
+                former=self.vault.seal(" ".join(former[:MOST_FORMER])),
             )
             await organizations.mark_updated(connection, organization_id)
             await record(connection, actor, "relay.secret_created", organization_id)
         await freshen_all(self.freshen, [organization_id], self.freshen_seconds)
         return secret
+
+    async def list_signing(self, connection: Connection, organization: Organization) -> list[str]:
+        """The secrets that sign now, the newest first; the derived one, which no client knows, only
+        if there is no other."""
+        derived = default_secret(self.master, organization.id)
+        former = self.vault.open(await secrets.find_former(connection, organization.id)) or ""
+        signing = [self.vault.open(organization.relay_secret) or derived, *former.split()]
+        return [one for one in signing if one != derived] or [derived]
 
     async def resume(self, actor: Actor, organization_id: UUID) -> RelayStatus:
         """Try a parked server again at once, with all that waits. Raises `NotFoundError`."""

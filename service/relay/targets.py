@@ -37,7 +37,7 @@ class RelayTargets:
         self.vault = vault
         self.master = master
         self.now = now
-        self.opened: dict[str, bytes | None] = {}
+        self.opened: dict[str, tuple[bytes, ...]] = {}
 
     def find(self, organization_id: UUID) -> RelayTarget | None:
         """The organization's server now; None if it has none."""
@@ -48,20 +48,20 @@ class RelayTargets:
 
     def keys_of(self, organization: Organization) -> tuple[bytes, ...]:
         """The keys that are valid now. One that cannot be decrypted any more is left out."""
-        key = self.open(organization.relay_secret)
-        keys = [key or key_of(default_secret(self.master, organization.id))]
+        keys = self.open(organization.relay_secret)
+        keys = keys or (key_of(default_secret(self.master, organization.id)),)
         until = organization.former_relay_secret_until
         if until is not None and self.now() < until.timestamp():
-            keys += filter(None, [self.open(organization.former_relay_secret)])
-        return tuple(keys)
+            keys += self.open(organization.former_relay_secret)
+        return keys
 
-    def open(self, sealed: str | None) -> bytes | None:
-        """The key of a sealed secret."""
+    def open(self, sealed: str | None) -> tuple[bytes, ...]:
+        """The keys of sealed secrets, which are separated by spaces."""
         if sealed is None:
-            return None
+            return ()
         if sealed not in self.opened:
             if len(self.opened) >= MOST_OPENED:
                 self.opened.clear()
-            secret = self.vault.open(sealed)
-            self.opened[sealed] = None if secret is None else key_of(secret)
+            secrets = self.vault.open(sealed) or ""
+            self.opened[sealed] = tuple(key_of(secret) for secret in secrets.split())
         return self.opened[sealed]

@@ -37,6 +37,16 @@ def test_a_former_secret_signs_until_its_end() -> None:
     assert "sealed" not in repr(Organization(OWNER, "Bakery", **fields))
 
 
+def test_each_of_several_former_secrets_signs() -> None:
+    new, *former = (create_secret() for _ in range(4))
+    fields: dict[str, Any] = {
+        "relay_secret": VAULT.seal(new),
+        "former_relay_secret": VAULT.seal(" ".join(former)),
+        "former_relay_secret_until": datetime.fromtimestamp(100, UTC),
+    }
+    assert keys(99, **fields) == (key_of(new), *map(key_of, former))
+
+
 def test_a_secret_whose_key_is_lost_gives_way_to_the_derived_one() -> None:
     sealed = VAULT.seal(create_secret())
     other = Vault(["another-encryption-key-of-a-test"])

@@ -6,12 +6,17 @@ from service.store.pool import Connection, Pool
 from service.store.vault import Vault
 
 OVERLAP_SECONDS = 24 * 3600.0
-"""How long a former secret signs beside the new one."""
+"""How long former secrets sign beside the newest one."""
 
 PUT = """
 UPDATE callgate.organizations SET relay_secret = $2, relay_secret_before = $3,
     relay_secret_before_until = now() + make_interval(secs => $4)
 WHERE id = $1
+"""
+
+FIND_FORMER = """
+SELECT relay_secret_before FROM callgate.organizations
+WHERE id = $1 AND relay_secret_before_until > now()
 """
 
 LIST = """
@@ -27,10 +32,16 @@ WHERE id = $1 AND relay_secret = $2
 """
 
 
+async def find_former(connection: Connection, organization_id: UUID) -> str | None:
+    """The former secrets that sign now, sealed as one text, separated by spaces."""
+    former: str | None = await connection.fetchval(FIND_FORMER, organization_id)
+    return former
+
+
 async def put(
     connection: Connection, organization_id: UUID, *, secret: object, former: object
 ) -> None:
-    """Set a secret; the former one signs beside it for a day. Both are sealed."""
+    """Set a secret; the former ones sign beside it for a day. Both are sealed."""
     await connection.execute(PUT, organization_id, secret, former, OVERLAP_SECONDS)
 
 

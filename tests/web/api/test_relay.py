@@ -75,6 +75,37 @@ async def test_a_new_secret_is_shown_once_and_signs_beside_the_former_one(
         assert actions.count("relay.secret_created") == 2
 
 
+async def test_each_secret_of_the_last_day_signs(
+    start_replica: Start, vapi: SandboxVapi, pool: Pool
+) -> None:
+    callgate = await start(start_replica)
+    own = OwnServer()
+    async with own.running():
+        owner, number_id = await connect(callgate, vapi, own)
+        call = vapi.live_call(number_id)
+
+        async def create() -> str:
+            answer = await callgate.api("PUT", f"/organizations/{owner}/relay/secret")
+            return str(answer.json["secret"])
+
+        async def check(number: int, secrets: list[str]) -> None:
+            """A message is signed with these secrets and no other one."""
+            await callgate.post(report(call, number))
+            await eventually(lambda: asyncio.sleep(0, len(own.taken) > number))
+            body, headers = own.taken[-1].body, own.taken[-1].headers
+            for secret in secrets:
+                Webhook(secret).verify(body, headers)
+            assert len(headers["webhook-signature"].split(" ")) == len(secrets)
+
+        made = [await create() for _ in range(3)]
+        await check(0, made)
+        made += [await create() for _ in range(2)]
+        await check(1, made[-4:])
+        await pool.execute("UPDATE callgate.organizations SET relay_secret_before_until = now()")
+        made.append(await create())
+        await check(2, made[-2:])
+
+
 async def test_messages_are_delivered_again_with_their_former_names(
     start_replica: Start, vapi: SandboxVapi
 ) -> None:
