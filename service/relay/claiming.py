@@ -15,9 +15,11 @@ EVERY_SECONDS = 1.0
 CLAIM_SECONDS = 3.0
 CALLS = 50
 """Calls of one organization in one turn."""
-MOST_CALLS = 1000
-BEHIND = 50
+MOST_CALLS = 200
+BEHIND = 20
 """Messages of one call in one turn."""
+AT_ONCE = 100
+"""Messages that are handed over before other tasks run."""
 PROBE_SECONDS = 30.0
 """How long a probe may take, until another replica probes."""
 
@@ -59,12 +61,14 @@ class RelayClaims:
             pool, worker, busy=busy, calls=CALLS, most=MOST_CALLS, behind=BEHIND
         )
         probes = await messages.claim_probes(pool, worker, PROBE_SECONDS)
-        if worker != self.lasting.worker:
-            return 0
-        for message in due:
-            self.lasting.take(message, None)
-        for message in probes:
-            self.lasting.take(message, None, is_probe=True)
+        given = [(one, False) for one in due] + [(one, True) for one in probes]
+        for index, (message, is_probe) in enumerate(given):
+            if index % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if worker != self.lasting.worker:
+                # What was handed over is forgotten, and the claims of the rest end with the worker.
+                return 0
+            self.lasting.take(message, None, is_probe=is_probe)
         return len(due)
 
     def note_parked(self, parked: set[UUID]) -> None:
