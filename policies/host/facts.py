@@ -39,6 +39,14 @@ def copy_request(given: AccessRequest) -> AccessRequest:
     )
 
 
+def differs(copied: AccessRequest, true: AccessRequest) -> bool:
+    """Whether a policy changed the copy that it saw; what cannot even be compared was changed."""
+    try:
+        return copied != true
+    except BaseException:  # a fact is missing, or code of the policy raised
+        return True
+
+
 def copy_usage(given: UsageFacts) -> UsageFacts:
     return UsageFacts(
         given.live_calls,

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from policies.contract import AccessRequest, Verdict, abstain
-from policies.host.facts import copy_request
+from policies.host.facts import copy_request, differs
 from policies.host.isolation import PolicyFailure
 from policies.host.lifecycle import start_policy, stop_policy
 from policies.host.loop_thread import TESTS
@@ -111,7 +111,7 @@ class PolicyHarness:
         seen = copy_request(true)
         try:
             answer = TESTS.run(self.run(seen))
-            if seen != true:
+            if differs(seen, true):
                 raise PolicyFailure("changed_facts")
         except PolicyFailure as exc:
             slug = str(exc)

@@ -70,6 +70,25 @@ def change(asked: AccessRequest) -> Verdict:
     return abstain()
 
 
+def forget(asked: AccessRequest) -> Verdict:
+    object.__delattr__(asked, "plan")
+    return abstain()
+
+
+class Incomparable:
+    """What cannot be compared."""
+
+    def __eq__(self, other: object) -> bool:
+        raise SystemExit(3)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def confuse(asked: AccessRequest) -> Verdict:
+    object.__setattr__(asked.organization, "name", Incomparable())
+    return abstain()
+
+
 def append(asked: AccessRequest) -> Verdict:
     asked.organization.attributes["tags"].append("seen")  # type: ignore[attr-defined]
     return abstain()
@@ -102,6 +121,8 @@ ODD: dict[str, Callable[[AccessRequest], Any]] = {
     "hangs": hang,
     "cancelled": cancelled,
     "changes": change,
+    "forgets": forget,
+    "confuses": confuse,
     "nested": append,
     "late": sleepy,
 }

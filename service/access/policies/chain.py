@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 from policies.contract import RENEWAL_GRACE, AccessRequest, Effect, UsageFacts
-from policies.host.facts import copy_request
+from policies.host.facts import copy_request, differs
 from policies.host.isolation import PolicyFailure
 from policies.host.lifecycle import START_SECONDS
 from policies.host.registration import RegisteredPolicy
@@ -75,11 +75,11 @@ class Facts:
     @property
     def changed(self) -> bool:
         """Whether a policy changed what it was given."""
-        return any(copied != true for copied, true in self.given)
+        return any(differs(copied, true) for copied, true in self.given)
 
     def was_changed(self, seen: AccessRequest) -> bool:
         """Whether the one policy that saw it changed it."""
-        return any(copied is seen and copied != true for copied, true in self.given)
+        return any(copied is seen and differs(copied, true) for copied, true in self.given)
 
 
 class Asked(NamedTuple):
