@@ -2,9 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import cast
 
 from policies.contract import PolicyContext
 from policies.host.isolation import contained
@@ -32,9 +31,8 @@ async def stop_policy(policy: RegisteredPolicy, seconds: float = STOP_SECONDS) -
 
 
 async def run(work: Callable[[], object], seconds: float, *, is_async: bool) -> str | None:
-    """Call a plugin's function, in a thread unless it is a coroutine function, for so many seconds."""
-    call = contained(cast("Awaitable[object]", work())) if is_async else run_beside(work)
-    task = asyncio.ensure_future(call)
+    """Call a plugin's function for so many seconds; what went wrong, as a line."""
+    task = asyncio.create_task(contained(called(work, is_async=is_async)))
     await asyncio.wait({task}, timeout=seconds)
     if not task.done():
         task.cancel()
@@ -43,3 +41,10 @@ async def run(work: Callable[[], object], seconds: float, *, is_async: bool) -> 
         return "it was cancelled"
     error = task.exception()
     return None if error is None else readable(error)
+
+
+async def called(work: Callable[[], object], *, is_async: bool) -> object:
+    """Call it, in a thread unless it is a coroutine function, and await what is to be awaited: a plain
+    function may wrap one that is async. Raises what it raises."""
+    given = work() if is_async else await run_beside(work)
+    return await given if inspect.isawaitable(given) else given

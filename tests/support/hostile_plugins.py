@@ -42,6 +42,13 @@ class Policy:
     async def start(self, context): raise RuntimeError({SECRET_TEXT!r})
     def evaluate(self, request): return abstain()
 {REGISTER}""",
+    "start_takes_nothing": f"""
+from policies import abstain
+class Policy:
+    name, order = "start_takes_nothing", 50
+    async def start(self): return None
+    def evaluate(self, request): return abstain()
+{REGISTER}""",
 }
 """By the plugin's name: modules that bring no policy into the chain."""
 
