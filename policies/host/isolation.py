@@ -157,20 +157,29 @@ class Beside:
         return task.result()
 
     def abandon(self, task: asyncio.Task[object]) -> None:
-        """Cancel and unregister it: a closing event loop waits for every task it knows."""
+        """Leave it behind; it is stuck until it ends."""
 
-        def count_out(ended: asyncio.Task[object]) -> None:
+        def count_out(_ended: asyncio.Task[object]) -> None:
             self.stuck -= 1
-            LEFT_BEHIND.discard(ended)
-            if not ended.cancelled():
-                ended.exception()
 
         self.stuck += 1
-        LEFT_BEHIND.add(task)
         task.add_done_callback(count_out)
-        task.cancel()
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as gather does
-        asyncio.tasks._unregister_task(task)  # noqa: SLF001 - documented for third-party event loops
+        leave_behind(task)
+
+
+def leave_behind(task: asyncio.Task[object]) -> None:
+    """Cancel and unregister it: a closing event loop waits for every task it knows."""
+
+    def forget(ended: asyncio.Task[object]) -> None:
+        LEFT_BEHIND.discard(ended)
+        if not ended.cancelled():
+            ended.exception()
+
+    LEFT_BEHIND.add(task)
+    task.add_done_callback(forget)
+    task.cancel()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as gather does
+    asyncio.tasks._unregister_task(task)  # noqa: SLF001 - documented for third-party event loops
 
 
 async def contained(answer: Awaitable[object]) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from policies.contract import PolicyContext
-from policies.host.isolation import contained
+from policies.host.isolation import contained, leave_behind
 from policies.host.loading import readable, run_beside
 from policies.host.registration import RegisteredPolicy
 
@@ -33,9 +33,12 @@ async def stop_policy(policy: RegisteredPolicy, seconds: float = STOP_SECONDS) -
 async def run(work: Callable[[], object], seconds: float, *, is_async: bool) -> str | None:
     """Call a plugin's function for so many seconds; what went wrong, as a line."""
     task = asyncio.create_task(contained(called(work, is_async=is_async)))
-    await asyncio.wait({task}, timeout=seconds)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            leave_behind(task)
     if not task.done():
-        task.cancel()
         return f"it took over {seconds:g} s"
     if task.cancelled():
         return "it was cancelled"

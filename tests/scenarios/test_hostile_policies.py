@@ -13,7 +13,14 @@ import aiohttp
 import pytest
 
 from service.sandbox.server import SandboxVapi
-from tests.support.hostile_plugins import BLOCKING, CROWD, FAILING, SECRET_TEXT, UNLOADABLE
+from tests.support.hostile_plugins import (
+    BLOCKING,
+    CROWD,
+    FAILING,
+    NEVER_STOPS,
+    SECRET_TEXT,
+    UNLOADABLE,
+)
 from tests.support.plugins import write_plugin
 from tests.support.process import ServiceProcess
 from tests.support.service import Replica, eventually
@@ -141,6 +148,14 @@ async def test_what_blocks_the_event_loop_is_named_and_suspended(
         assert time.monotonic() - began < 5
         assert "event_loop.blocked" in process.log.read_text()
         assert await check_decisions(client, vapi, numbers, 50) < 1
+
+
+async def test_what_never_stops_is_named_and_holds_up_no_end(
+    dsn: str, vapi: SandboxVapi, tmp_path: Path
+) -> None:
+    async with serving({"never_stops": NEVER_STOPS}, dsn, vapi, tmp_path) as (process, client):
+        await check_decisions(client, vapi, await add_numbers(client, vapi), 1)
+    assert "policy.not_stopped" in process.log.read_text()
 
 
 async def test_two_hundred_slow_policies_are_suspended_and_change_no_decision(

@@ -112,6 +112,24 @@ BLOCKING = {
 }
 """By the policy's name: policies that block the event loop."""
 
+NEVER_STOPS = f"""
+import asyncio
+from policies import abstain
+
+
+class Policy:
+    name, order = "never_stops", 50
+
+    async def stop(self):
+        while True:
+            try: await asyncio.sleep(1)
+            except BaseException: pass
+
+    def evaluate(self, request): return abstain()
+
+{REGISTER}"""
+"""A policy whose stop swallows its cancellation."""
+
 CROWD = f"""
 import time
 from policies import abstain

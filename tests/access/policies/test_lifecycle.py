@@ -50,6 +50,25 @@ async def test_a_stop_that_cannot_be_called_is_its_own_failure(
     assert await stop_policy(fit(stop=function)) is not None
 
 
+async def swallow(*_given: object) -> None:
+    for _ in range(20):
+        try:
+            await asyncio.sleep(0.1)
+        except asyncio.CancelledError:
+            continue
+
+
+async def test_what_swallows_its_cancellation_is_left_behind() -> None:
+    """A closing event loop would wait for it."""
+    odd = fit(start=swallow, stop=swallow)
+    assert await start_policy(odd, 0.1) == await stop_policy(odd, 0.1) == "it took over 0.1 s"
+    starting = asyncio.create_task(start_policy(odd))
+    await asyncio.sleep(0.05)
+    starting.cancel()
+    await asyncio.wait({starting})
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_plain_function_around_an_async_one_is_awaited() -> None:
     loops: list[object] = []
 
