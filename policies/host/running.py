@@ -116,8 +116,12 @@ def is_awaitable(given: object) -> TypeGuard[Awaitable[object]]:
 
 
 class AwaitableError(Exception):
-    """A policy that declares itself pure returned `given`, which is to be awaited."""
+    """A policy that declares itself pure returned `given`, which is to be awaited.
 
-    def __init__(self, given: object) -> None:
+    `probing`: it was asked as the probe of its suspension.
+    """
+
+    def __init__(self, given: object, *, probing: bool = False) -> None:
         super().__init__("The policy is not a plain function.")
         self.given = given
+        self.probing = probing

@@ -17,6 +17,8 @@ class PolicyBreaker:
         self.damages = 0
         self.pause = FIRST_PAUSE_SECONDS
         self.open_until: float | None = None
+        self.probed = False
+        """Whether a probe of this suspension was let through."""
 
     @property
     def is_open(self) -> bool:
@@ -28,10 +30,14 @@ class PolicyBreaker:
         if self.open_until is None or now < self.open_until:
             return False
         self.open_until = now + self.pause
+        self.probed = True
         return True
 
-    def succeed(self) -> None:
-        """Close: the policy answered."""
+    def succeed(self, *, probing: bool) -> None:
+        """The policy answered: close. An open breaker closes for its probe only; what began before the
+        suspension says nothing about it."""
+        if self.is_open and not (probing and self.probed):
+            return
         self.failures = 0
         self.pause = FIRST_PAUSE_SECONDS
         self.open_until = None
@@ -44,12 +50,14 @@ class PolicyBreaker:
             self.open_until = now + self.pause
         elif self.open_until is None and self.failures >= FAILURES:
             self.open_until = now + self.pause
+            self.probed = False
             return True
         return False
 
     def suspend(self, now: float, seconds: float) -> None:
         """Open for so long, whatever came before."""
         self.failures = max(self.failures, FAILURES)
+        self.probed = False
         self.open_until = max(self.open_until or now, now + seconds)
 
     def count_damage(self, now: float) -> bool:

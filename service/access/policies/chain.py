@@ -185,15 +185,18 @@ class AccessChain:
                 answer = self.leave_out(evaluator, facts.request)
             if answer is None and (not decided or evaluator.policy.veto):
                 given: object = None
+                probing = False
                 if evaluator.in_place:
                     try:
                         answer = self.ask_in_place(evaluator, facts, context)
                         decided = decided or decides(answer)
                     except AwaitableError as exc:
-                        given = exc.given
+                        given, probing = exc.given, exc.probing
                 if answer is None:
                     seen = facts.of(evaluator, self.settings_of(evaluator))
-                    asking = asyncio.create_task(evaluator.ask_beside(seen, ends_at, given))
+                    asking = asyncio.create_task(
+                        evaluator.ask_beside(seen, ends_at, given, probing=probing)
+                    )
                     beside.append(Asked(len(answers), seen, asking))
             answers.append(answer)
         if beside:

@@ -11,7 +11,7 @@ import structlog
 from policies.contract import AccessRequest, Effect, Verdict
 from policies.host.isolation import PolicyFailure
 from policies.host.registration import HOST, RegisteredPolicy
-from policies.host.running import SLOW_SECONDS, SLOW_STRIKES, PolicyRunner
+from policies.host.running import SLOW_SECONDS, SLOW_STRIKES, AwaitableError, PolicyRunner
 from service.access.policies.breaker import AFTER_BLOCKING_SECONDS, PolicyBreaker
 from service.access.policies.combine import FAILED_REASON
 from service.access.policies.health import PolicyHealth, PolicyMetrics
@@ -80,31 +80,38 @@ class Evaluator(PolicyRunner):
             verdict = self.run_in_place(request, context)
         except PolicyFailure as exc:
             return self.fail(exc, began, probing=probing)
+        except AwaitableError as exc:
+            raise AwaitableError(exc.given, probing=probing) from None
         seconds = time.perf_counter() - began
         if seconds > SLOW_SECONDS:
             self.note_slow(stops)
         elif self.slow:
             self.slow = max(self.slow - FORGIVEN, 0.0)
-        return self.succeed(verdict, seconds)
+        return self.succeed(verdict, seconds, probing=probing)
 
     async def ask_beside(
-        self, request: AccessRequest, ends_at: float, given: object = None
+        self,
+        request: AccessRequest,
+        ends_at: float,
+        given: object = None,
+        *,
+        probing: bool = False,
     ) -> PolicyAnswer:
         """Its answer, from a thread or a task, until `ends_at` on the monotonic clock at the latest.
 
         Its own time begins when it runs: waiting for a free thread is measured apart. `given` is
-        what it already returned, to be awaited.
+        what it already returned, to be awaited, and `probing` whether it was the probe that did.
         """
         began = time.perf_counter()
-        probing = False
         try:
-            probing = given is None and self.pass_breaker()
+            if given is None:
+                probing = self.pass_breaker()
             verdict = await self.run_beside(
                 request, ends_at, given, probing=probing, waited=self.metrics.record_wait
             )
         except PolicyFailure as exc:
             return self.fail(exc, began, probing=probing)
-        return self.succeed(verdict, time.perf_counter() - began)
+        return self.succeed(verdict, time.perf_counter() - began, probing=probing)
 
     def pass_breaker(self) -> bool:
         """Whether this evaluation is the probe of a suspended policy. Raises `PolicyFailure` if it is
@@ -115,10 +122,10 @@ class Evaluator(PolicyRunner):
             raise PolicyFailure("breaker_open", blamed=False)
         return True
 
-    def succeed(self, verdict: Verdict, seconds: float) -> PolicyAnswer:
+    def succeed(self, verdict: Verdict, seconds: float, *, probing: bool) -> PolicyAnswer:
         """Record a verdict."""
         if self.breaker.failures:
-            self.breaker.succeed()
+            self.breaker.succeed(probing=probing)
         took = int(seconds * 1_000_000) / 1000
         effect, reason = verdict.effect, verdict.reason
         self.metrics.record_verdict(effect, took)

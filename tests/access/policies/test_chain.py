@@ -202,6 +202,37 @@ async def test_the_breaker_opens_and_tries_again() -> None:
     assert (await chain.decide(request(), basis="fresh")).reason == "well_again"
 
 
+async def test_a_probe_that_is_to_be_awaited_ends_the_suspension() -> None:
+    broken = True
+
+    async def answer() -> Verdict:
+        return allow("well_again")
+
+    def sometimes(_request: AccessRequest) -> Any:
+        return None if broken else answer()
+
+    chain = AccessChain([policy(sometimes, pure=True)])
+    for _ in range(breaker.FAILURES):
+        await chain.decide(request(), basis="fresh")
+    broken = False
+    suspension = chain.evaluators[0].breaker
+    suspension.open_until = time.monotonic()
+    assert (await chain.decide(request(), basis="fresh")).reason == "well_again"
+    assert not suspension.is_open
+
+
+def test_a_probe_ends_its_own_suspension_only() -> None:
+    suspension = breaker.PolicyBreaker()
+    suspension.suspend(0.0, 10.0)
+    assert suspension.may_probe(10.0)
+    suspension.suspend(11.0, breaker.AFTER_BLOCKING_SECONDS)
+    suspension.succeed(probing=True)
+    assert suspension.is_open
+    assert suspension.may_probe(11.0 + breaker.AFTER_BLOCKING_SECONDS)
+    suspension.succeed(probing=True)
+    assert not suspension.is_open
+
+
 async def test_stuck_threads_are_bounded() -> None:
     chain = AccessChain([policy(hang, timeout_seconds=0.05), granting()])
     decisions = await asyncio.gather(*(chain.decide(request(), basis="fresh") for _ in range(30)))

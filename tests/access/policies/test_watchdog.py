@@ -26,14 +26,16 @@ async def spin(_request: AccessRequest) -> Verdict:
     return abstain()
 
 
-async def watched(evaluate: Any, **given: Any) -> tuple[AccessChain, LoopWatchdog, list[Any]]:
-    """One decision with a policy, under the watchdog."""
+async def watched(
+    evaluate: Any, calls: int = 1, **given: Any
+) -> tuple[AccessChain, LoopWatchdog, list[Any]]:
+    """So many decisions at once with a policy, under the watchdog."""
     chain = AccessChain([RegisteredPolicy("odd", 50, evaluate, "stranger", "1", **given)])
     watchdog = LoopWatchdog(chain.evaluators)
     session = asyncio.create_task(watchdog.session())
     with structlog.testing.capture_logs() as logs:
         await asyncio.sleep(0.2)
-        await chain.decide(request(), basis="fresh")
+        await asyncio.gather(*(chain.decide(request(), basis="fresh") for _ in range(calls)))
         await asyncio.sleep(0.3)
     session.cancel()
     return chain, watchdog, logs
@@ -53,6 +55,22 @@ async def test_a_sleep_in_an_async_policy_is_named_and_suspended() -> None:
         assert [one.kind for one in list_ailing(chain)] == ["policy_suspended"]
         (found,) = list_blockages(watchdog)
         assert "the policy odd" in found.text
+
+
+async def test_an_answer_that_was_under_way_ends_no_suspension() -> None:
+    asked: list[AccessRequest] = []
+
+    async def block_once(given: AccessRequest) -> Verdict:
+        asked.append(given)
+        if len(asked) == 1:
+            time.sleep(0.7)  # noqa: ASYNC251
+        await asyncio.sleep(0.5)
+        return abstain()
+
+    chain, watchdog, _ = await watched(block_once, calls=2, timeout_seconds=2.0)
+    assert (watchdog.count, len(asked)) == (1, 2)
+    health = chain.describe()[0].health
+    assert (health.suspended, health.abstained) == (True, 2)
 
 
 async def test_what_is_no_policy_is_named_by_its_module() -> None:
