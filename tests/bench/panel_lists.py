@@ -132,7 +132,7 @@ async def run(dsn: str, organizations: int, calls: int) -> None:
 
     def page(wanted: CallFilter, search: str | None = None) -> Read:
         async def read() -> object:
-            found = await call_list.find_page(current, wanted, search=search, limit=50)  # type: ignore[arg-type]
+            found = await call_list.find_page(current, wanted, search=search, whole=True, limit=50)  # type: ignore[arg-type]
             ids: list[UUID] = [call.id for call in found.calls]
             return await find_names(current, ids)  # type: ignore[arg-type]
 

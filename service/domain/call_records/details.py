@@ -27,6 +27,8 @@ DIRECTIONS: Mapping[str, Direction] = {
 HIDDEN = "•"
 SHOWN_BEFORE, SHOWN_AFTER = 3, 4
 """Characters of a masked number that stay: about the country, and what a caller is searched by."""
+LEAST_HIDDEN = 4
+"""Characters that a mask hides: a shorter number hides wholly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,10 @@ def masked_details(details: CallDetails) -> CallDetails:
 
 
 def mask_number(number: str | None) -> str | None:
-    """A number as people see it who may not know it; short texts and addresses hide wholly."""
+    """A number as people see it who may not know it; short numbers and addresses hide wholly."""
     if not number:
         return number
     hidden = len(number) - SHOWN_BEFORE - SHOWN_AFTER
-    if hidden < 1 or not number.removeprefix("+").isdigit():
+    if hidden < LEAST_HIDDEN or not number.removeprefix("+").isdigit():
         return HIDDEN * 3
     return number[:SHOWN_BEFORE] + HIDDEN * hidden + number[-SHOWN_AFTER:]

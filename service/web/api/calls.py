@@ -31,7 +31,9 @@ class CallOperations:
 
     async def list_calls(self, request: ApiRequest) -> BaseModel:
         """Calls with their decisions. `search` is an exact id or a phone number, the last digits of a
-        caller's number, or a part of an organization's name or of a number's label.
+        caller's number, or a part of an organization's name or of a number's label. Who sees callers'
+        numbers masked finds a caller by exactly the last digits that the mask shows, or by the whole
+        number.
 
         A page may hold fewer calls than its limit and still have a successor.
         """
@@ -50,6 +52,7 @@ class CallOperations:
             self.pool,
             wanted,
             search=query.search,
+            whole=whole,
             after=(after[0], after[1]) if after else None,
             limit=query.limit,
         )

@@ -52,7 +52,7 @@ def export_calls(
     search_text: str | None = None,
     vapi_call_id: str | None = None,
 ) -> Export[Call]:
-    """The calls that a list with these filters shows, with the numbers that `role` may see."""
+    """The calls that a list with these filters shows to `role`, with the numbers that it may see."""
     whole, names = sees_whole_numbers(role), dict[UUID, CallNames]()
 
     async def pages() -> AsyncIterator[Sequence[Call]]:
@@ -60,7 +60,9 @@ def export_calls(
             one = await search.find_by_vapi_id(pool, vapi_call_id)
             found = search.CallPage([one] if one and wanted.matches(one) else [], None)
         else:
-            found = await search.find_page(pool, wanted, search=search_text, limit=AT_ONCE)
+            found = await search.find_page(
+                pool, wanted, search=search_text, whole=whole, limit=AT_ONCE
+            )
         while True:
             names.clear()
             names.update(await find_names(pool, [call.id for call in found.calls]))
@@ -69,7 +71,7 @@ def export_calls(
             if found.next is None:
                 return
             found = await search.find_page(
-                pool, wanted, search=search_text, after=found.next, limit=AT_ONCE
+                pool, wanted, search=search_text, whole=whole, after=found.next, limit=AT_ONCE
             )
 
     return Export("calls", HEADS, pages(), lambda call: cells(call, names))

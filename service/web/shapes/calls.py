@@ -89,7 +89,8 @@ class ForgottenRecords(ResponseBody):
 
 class CallFilterQuery(QueryParameters):
     """Filters. `search` is an exact id (of a call, an organization, a phone number) or a phone number;
-    else the last digits of callers, at least four, or a part of an organization's name or a label.
+    else the last digits of callers, at least four, or a part of an organization's name or a label. Who
+    sees callers' numbers masked finds them by exactly the last four digits, or by the whole number.
     `since` and `until` (exclusive) limit the time of a call's first message.
     `unanswered`: allowed, and ended by Vapi because nothing answered. `policy` decided the call;
     `default`: no policy did. `claimed_since`: messages since then named two organizations."""

@@ -37,6 +37,8 @@ def test_details_merge_in_any_order(one: CallDetails, two: CallDetails, three: C
     [
         ("+4915112345678", "+49•••••••5678"),
         ("+15551234567", "+15•••••4567"),
+        ("+4930123456", "+49••••3456"),
+        ("+493012345", "•••"),
         ("+4930", "•••"),
         ("anonymous", "•••"),
         ("sip:alice@example.com", "•••"),

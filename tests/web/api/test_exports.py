@@ -77,6 +77,17 @@ async def test_calls_are_exported_with_the_filters_of_the_list(api: ApiClient) -
     assert [line["caller_number"] for line in lines] == ["'+49•••••••0007"]
 
 
+async def test_who_sees_masked_numbers_searches_by_what_the_mask_shows(api: ApiClient) -> None:
+    details = CallDetails("+4915112345678", "+4930123456", None)
+    await record(api.service.pool, new_call("call-1", details=details))
+    for role, finds in (("viewer", False), ("support", False), ("admin", True)):
+        client = await api.as_role(role)
+        for digits, found in (("5678", True), ("45678", finds), ("%2B4915112345678", True)):
+            listed = (await client.get(f"/calls?search={digits}"))["items"]
+            lines = lines_of(await client.ask("GET", f"/calls/export?search={digits}"))
+            assert [len(listed), len(lines)] == [found, found], (role, digits)
+
+
 @pytest.mark.parametrize("name", ["calls", "phone-numbers", "audit"])
 async def test_an_export_of_nothing_has_its_header(api: ApiClient, name: str) -> None:
     query = "?actor=unknown" if name == "audit" else ""

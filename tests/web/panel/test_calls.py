@@ -4,7 +4,9 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import pytest
 
+from service.domain.people import Role
 from service.sandbox.server import SandboxVapi
 from service.web.panel.kit.guard import COOKIE
 from tests.support.service import Replica, eventually
@@ -74,6 +76,23 @@ async def test_the_list_is_one_link_away_from_a_file(callgate: Replica, vapi: Sa
         assert (await ada.get("/calls.csv?blocked=maybe")).status == 422
         (link,) = [one for one in (await ada.get("/audit")).links if ".csv" in one]
         assert "organization.created" in (await ada.get(link.removeprefix("/admin"))).body
+
+
+@pytest.mark.parametrize(
+    ("role", "finds"), [("viewer", False), ("support", False), ("admin", True)]
+)
+async def test_a_search_finds_callers_by_the_digits_that_are_shown(
+    callgate: Replica, vapi: SandboxVapi, role: Role, finds: bool
+) -> None:
+    number = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(await callgate.add_organization(), number)
+    await callgate.post(vapi.live_call(number, caller="+4915112345678"))
+    async with visiting(callgate, role, "Vic") as vic:
+        for digits, found in (("5678", True), ("45678", finds), ("%2B4915112345678", True)):
+            page = await vic.get(f"/calls?search={digits}")
+            assert ("No matches" not in page.text) is found, digits
+            lines = (await vic.get(f"/calls.csv?search={digits}")).body.splitlines()
+            assert (len(lines) == 2) is found, digits
 
 
 async def event(response: aiohttp.ClientResponse, kind: str) -> dict[str, str]:

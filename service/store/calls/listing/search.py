@@ -58,14 +58,15 @@ async def find_page(
     wanted: CallFilter,
     *,
     search: str | None = None,
+    whole: bool = False,
     after: Place | None = None,
     limit: int,
     most_looked_at: int = MOST_LOOKED_AT,
 ) -> CallPage:
-    """Calls, newest first. `search`: see `resolve_search`."""
+    """Calls, newest first. `search` and `whole`: see `resolve_search`."""
     statement, lead = choose_statement(wanted)
     if search is not None:
-        named = await resolve_search(pool, search)
+        named = await resolve_search(pool, search, whole=whole)
         if named is None:
             return CallPage((), None)
         if named.kind == "call":

@@ -1,10 +1,15 @@
 """What a search text names: a call, a number or an organization exactly, a caller by the last digits, or
-organizations and numbers by a part of their names."""
+organizations and numbers by a part of their names.
 
-from collections.abc import Sequence
+Who sees callers' numbers masked finds them by what the mask shows, or by the whole number: a search by
+more last digits would tell the hidden ones, one after another.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from service.domain.call_records.details import LEAST_HIDDEN, SHOWN_AFTER, SHOWN_BEFORE
 from service.domain.ids import find_uuid
 from service.inputs.ids import parse_id_query
 from service.inputs.names import parse_query
@@ -30,10 +35,15 @@ UNION ALL SELECT 'unregistered', id FROM (SELECT id FROM callgate.calls
     WHERE vapi_phone_number_id = $1 AND phone_number_id IS NULL LIMIT 1) AS strangers
 """
 
-HAS_CALLER = """
-SELECT EXISTS (SELECT FROM callgate.calls
-    WHERE right(customer_number, 4) = right($1, 4) AND right(customer_number, length($1)) = $1)
-"""
+ENDS_SO = "right(customer_number, 4) = right({0}::text, 4) AND "
+IS_CALLER: Mapping[str, str] = {
+    "caller": ENDS_SO + "right(customer_number, length({0}::text)) = {0}::text",
+    # As `mask_number` shows the last digits.
+    "masked_caller": f"{ENDS_SO}customer_number ~ '^[+]?[0-9]+$' "
+    f"AND length(customer_number) >= {SHOWN_BEFORE + LEAST_HIDDEN + SHOWN_AFTER}",
+    "whole_caller": ENDS_SO + "customer_number IN ({0}::text, '+' || {0}::text)",
+}
+"""Whether a call's caller is the one of these digits, a statement's parameter, by the kind of match."""
 
 # Scanned as a whole: there are thousands of them. The whole name comes first.
 NAMED = """
@@ -54,9 +64,13 @@ class SearchMatch:
     digits: str = ""
 
 
-async def resolve_search(pool: Pool, search: str) -> SearchMatch | None:
+async def resolve_search(pool: Pool, search: str, *, whole: bool) -> SearchMatch | None:
     """What a text names: a call before a number before an organization, then what names them in part:
-    a caller before organizations and numbers; None if nothing."""
+    a caller before organizations and numbers; None if nothing.
+
+    `whole`: for one who sees the whole numbers of callers, whom any last digits name, at least four.
+    For others they are exactly those that the mask shows; more digits are a whole number.
+    """
     text = parse_id_query(search)
     digits = search_digits(search)
     number = None if digits is None else f"+{digits}"
@@ -65,10 +79,19 @@ async def resolve_search(pool: Pool, search: str) -> SearchMatch | None:
         ids = [row["id"] for row in rows if row["kind"] == kind]
         if ids:
             return SearchMatch(kind, ids)
-    if digits is not None and await pool.fetchval(HAS_CALLER, digits):
-        return SearchMatch("caller", digits=digits)
+    if digits is not None and (caller := await find_caller(pool, digits, whole=whole)):
+        return caller
     name = parse_query(search)
     if len(name) < FEWEST_LETTERS:
         return None
     named = await pool.fetch(NAMED, pattern_of(name), name, MOST_NAMED)
     return SearchMatch("named", [row["id"] for row in named]) if named else None
+
+
+async def find_caller(pool: Pool, digits: str, *, whole: bool) -> SearchMatch | None:
+    """The callers that digits name, if there is a call of one."""
+    masked = "masked_caller" if len(digits) == SHOWN_AFTER else "whole_caller"
+    kind = "caller" if whole else masked
+    condition = IS_CALLER[kind].format("$1")
+    has_calls = f"SELECT EXISTS (SELECT FROM callgate.calls WHERE {condition})"  # noqa: S608 - constants
+    return SearchMatch(kind, digits=digits) if await pool.fetchval(has_calls, digits) else None

@@ -3,7 +3,7 @@
 from service.store.calls.decisions import DECIDED_BY
 from service.store.calls.listing.filters import CallFilter
 from service.store.calls.listing.rows import COLUMNS
-from service.store.calls.listing.search_terms import SearchMatch
+from service.store.calls.listing.search_terms import IS_CALLER, SearchMatch
 from service.store.calls.unanswered import IS_UNANSWERED
 
 # One statement a leading filter, each along its own index; the other filters apply to its rows. Any
@@ -32,12 +32,10 @@ RECENTLY_CLAIMED = """WHERE vapi_call_id IN (
 CLAIMED = COLUMNS + RECENTLY_CLAIMED + PLACE
 AT_GATE = COLUMNS + "WHERE gate = $6 AND " + PLACE
 UNREGISTERED = COLUMNS + "WHERE vapi_phone_number_id = $6 AND phone_number_id IS NULL AND " + PLACE
-OF_CALLER = (
-    COLUMNS
-    + """WHERE right(customer_number, 4) = right($6::text, 4)
-    AND right(customer_number, length($6::text)) = $6::text AND """
-    + PLACE
-)
+OF_CALLER = {
+    kind: COLUMNS + "WHERE " + condition.format("$6") + " AND " + PLACE
+    for kind, condition in IS_CALLER.items()
+}
 OF_NAMED = f"""
 SELECT DISTINCT ON (created_at, id) c.* FROM unnest($6::uuid[]) AS n (named_id)
 CROSS JOIN LATERAL (({COLUMNS} WHERE organization_id = n.named_id AND {PLACE})
@@ -89,8 +87,8 @@ def statement_of(named: SearchMatch, search: str) -> tuple[str, object]:
         return OF_ORGANIZATION, named.ids[0]
     if named.kind == "number":
         return OF_NUMBERS, list(named.ids)
-    if named.kind == "caller":
-        return OF_CALLER, named.digits
+    if named.kind in OF_CALLER:
+        return OF_CALLER[named.kind], named.digits
     if named.kind == "named":
         return OF_NAMED, list(named.ids)
     return UNREGISTERED, search.strip()

@@ -76,6 +76,7 @@ class CallPages:
             self.pool,
             query.filter,
             search=query.search,
+            whole=visit.may("admin"),
             after=(after[0], after[1]) if after else None,
             limit=query.limit,
         )

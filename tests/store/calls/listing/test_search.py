@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from service.domain.call_records.details import CallDetails
+from service.domain.calls import NewCall
 from service.store.calls.listing import search
 from service.store.calls.listing.filters import CallFilter
 from service.store.pool import Pool
@@ -139,8 +140,28 @@ async def test_names_labels_and_last_digits_find_calls(pool: Pool) -> None:
         "x": "",
         "678": "",
     }.items():
-        assert await ids(pool, search=text) == list(expected), text
+        assert await ids(pool, search=text, whole=True) == list(expected), text
     assert await ids(pool, CallFilter(blocked=True), search="bakery") == ["c"]
+
+
+async def test_a_search_tells_no_digit_that_the_mask_hides(pool: Pool) -> None:
+    def told(customer: str) -> NewCall:
+        return new_call(customer, details=CallDetails(customer_number=customer))
+
+    numbers = "+4915112345678", "+39065678", "495678", "sip:1@5678", "495115678x5678"
+    await record(pool, *map(told, numbers))
+    for text, expected in {
+        "5678": ["+4915112345678"],
+        "45678": [],
+        "15112345678": [],
+        "+49 151 1234-5678": ["+4915112345678"],
+        "004915112345678": ["+4915112345678"],
+        "+39065678": ["+39065678"],
+        "495678": ["495678"],
+        "95678": [],
+    }.items():
+        assert await ids(pool, search=text) == expected, text
+    assert await ids(pool, search="45678", whole=True) == ["+4915112345678"]
 
 
 async def test_directions_and_refusals_are_told_apart(pool: Pool) -> None:

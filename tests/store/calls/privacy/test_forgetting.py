@@ -65,4 +65,6 @@ async def test_a_forgotten_number_is_in_no_call_and_the_figures_stay(pool: Pool)
     assert (first.duration_seconds, first.cost) == (9.0, Decimal("0.1"))
     assert first.called_number == "+4930123456"
     assert await pool.fetchval("SELECT count(*) FROM callgate.call_transcripts") == 0
-    assert not (await search.find_page(pool, CallFilter(), search="12345678", limit=9)).calls
+    assert not (
+        await search.find_page(pool, CallFilter(), search="12345678", whole=True, limit=9)
+    ).calls
