@@ -7,17 +7,22 @@ from uuid import UUID
 from service.domain.calls import CallEnd, NewCall
 from service.store.pool import Pool
 
-# A call of a forgotten caller, or of a deleted organization, keeps nothing.
+# A call of a forgotten caller, or of a deleted organization, keeps nothing; nor does one that another
+# organization only claims. What a former owner said of a call gives way to its true owner's words.
 KEEP = """
 INSERT INTO callgate.call_transcripts AS t (
     vapi_call_id, organization_id, transcript, recording_url, expires_at)
 SELECT $1, o.id, $3, $4, now() + make_interval(days => $5) FROM callgate.organizations o
-WHERE o.id = $2 AND NOT EXISTS (SELECT FROM callgate.calls
-    WHERE vapi_call_id = $1 AND customer_number = '')
+    JOIN callgate.calls c ON c.organization_id = o.id
+WHERE o.id = $2 AND c.vapi_call_id = $1 AND c.customer_number IS DISTINCT FROM ''
 ON CONFLICT (vapi_call_id) DO UPDATE SET
-    transcript = coalesce(excluded.transcript, t.transcript),
-    recording_url = coalesce(excluded.recording_url, t.recording_url)
-WHERE t.organization_id = excluded.organization_id
+    organization_id = excluded.organization_id,
+    transcript = CASE WHEN t.organization_id = excluded.organization_id
+        THEN coalesce(excluded.transcript, t.transcript) ELSE excluded.transcript END,
+    recording_url = CASE WHEN t.organization_id = excluded.organization_id
+        THEN coalesce(excluded.recording_url, t.recording_url) ELSE excluded.recording_url END,
+    expires_at = CASE WHEN t.organization_id = excluded.organization_id
+        THEN t.expires_at ELSE excluded.expires_at END
 """
 
 FIND = """
@@ -35,7 +40,8 @@ class KeptTranscript:
 
 
 async def keep_transcripts(pool: Pool, records: Sequence[NewCall | CallEnd]) -> None:
-    """Keep what was said in these calls, as far as their organizations want it; safe to repeat."""
+    """Keep what was said in these calls, as far as their organizations want it; safe to repeat. A
+    claim on another organization's call keeps nothing."""
     for one in records:
         said = one.transcript
         if said is not None and one.organization_id is not None:
