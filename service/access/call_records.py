@@ -1,17 +1,21 @@
 """What the record of a call takes from a message: only what is possible, and what was doubted.
 
-Instants are Vapi's. One that lies in the future, before the call was created or, of an end, before its
-beginning is doubted, and the next best counts instead. Never used to decide whether a call passes.
+Instants are Vapi's. One that lies in the future, before the call was created, further back than a call
+lasts or, of an end, before its beginning is doubted, and the next best counts instead: no wrong clock
+moves a call out of its month's usage. Never used to decide whether a call passes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service.access.directory import Registration
 from service.domain.call_records.details import CallDetails, canonical_number, merge_doubts
 from service.domain.call_records.transcripts import Transcript
-from service.domain.calls import SLACK
+from service.domain.calls import LONGEST_CALL, SLACK
 from service.vapi.messages import ServerMessage
+
+INSTANTS = ("started_at", "ended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class CallRecord:
 
     started_at: datetime
     ended_at: datetime | None
+    duration_seconds: float | None
     details: CallDetails
 
 
@@ -28,23 +33,27 @@ def read_record(
 ) -> CallRecord:
     """The facts of a message that arrived `now`, by the database's clock."""
     doubts = set(message.doubts)
-    started_at = message.started_at
-    if started_at is not None and not is_possible(started_at, message.created_at, now):
+    oldest = now - LONGEST_CALL
+    earliest = max(message.created_at or oldest, oldest) - SLACK
+    began_at, doubted = choose_instant((message.started_at, message.at), earliest, now)
+    if doubted:
         doubts.add("started_at")
-        started_at = None
-    began_at = min(started_at or message.at or now, now)
     ended_at = None
     if message.ends_call:
-        believed = [
-            instant
-            for instant in (message.ended_at, message.at)
-            if instant is not None
-            and is_possible(instant, message.created_at, now)
-            and (started_at is None or instant >= started_at)
-        ]
-        if message.ended_at is not None and message.ended_at not in believed[:1]:
+        if message.started_at is not None and not doubted:
+            earliest = max(message.started_at, earliest)
+        ended_at, doubted = choose_instant((message.ended_at, message.at), earliest, now)
+        if doubted:
             doubts.add("ended_at")
-        ended_at = believed[0] if believed else now
+        ended_at = ended_at or now
+    duration = message.duration_seconds
+    if message.told_seconds is not None and not doubts.isdisjoint(INSTANTS):
+        # A wrong instant contradicts no figure, and the figure tells a start that is not believed.
+        if duration != message.told_seconds:
+            doubts.discard("duration")
+        duration = message.told_seconds
+        if ended_at is not None and "started_at" in doubts:
+            began_at = max(ended_at - timedelta(seconds=duration), earliest)
     number = registration.phone_number if registration else None
     details = CallDetails(
         canonical_number(message.caller_number),
@@ -53,7 +62,7 @@ def read_record(
         message.shows_connection,
         merge_doubts(doubts, ()),
     )
-    return CallRecord(began_at, ended_at, details)
+    return CallRecord(min(began_at or now, ended_at or now, now), ended_at, duration, details)
 
 
 def read_said(message: ServerMessage, registration: Registration | None) -> Transcript | None:
@@ -64,6 +73,11 @@ def read_said(message: ServerMessage, registration: Registration | None) -> Tran
     return Transcript(message.transcript, message.recording_url, days)
 
 
-def is_possible(instant: datetime, earliest: datetime | None, now: datetime) -> bool:
-    """Whether an instant of a call can be true; two clocks may differ by a little."""
-    return instant <= now + SLACK and (earliest is None or instant >= earliest - SLACK)
+def choose_instant(
+    told: Iterable[datetime | None], earliest: datetime, now: datetime
+) -> tuple[datetime | None, bool]:
+    """The first of these instants that can be true, and whether one before it is doubted. Two clocks
+    may differ by a little."""
+    given = [instant for instant in told if instant is not None]
+    possible = [instant for instant in given if earliest <= instant <= now + SLACK]
+    return next(iter(possible), None), given[:1] != possible[:1]

@@ -55,9 +55,9 @@ def new_call(
     read = read_record(message, registration, now)
     ended_at = read.ended_at if ends else None
     age = now - read.started_at
-    duration = plausible_duration(message.duration_seconds, age)
+    duration = plausible_duration(read.duration_seconds, age)
     cost = plausible_cost(message.cost, duration, age)
-    refused = {"duration": duration != message.duration_seconds, "cost": cost != message.cost}
+    refused = {"duration": duration != read.duration_seconds, "cost": cost != message.cost}
     doubts = [name for name, wrong in refused.items() if wrong]
     spoken = None
     if hangup_after == 0.0 and not message.ends_call:
@@ -123,11 +123,12 @@ def reported_end(
 ) -> CallEnd:
     """The end that a later message of a call reports."""
     call = remembered_call(call_id, message, registration, known, now)
+    read = read_record(message, registration, now)
     return CallEnd(
         call_id,
-        read_record(message, registration, now).ended_at or now,
+        read.ended_at or now,
         message.ended_reason,
-        message.duration_seconds,
+        read.duration_seconds,
         message.cost,
         known.organization_id,
         reported_at=now,

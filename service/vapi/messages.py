@@ -26,6 +26,7 @@ from service.vapi.calls.figures import (
     read_cost,
     read_cost_parts,
     read_duration,
+    read_told,
 )
 from service.vapi.calls.transcripts import read_transcript
 from service.vapi.hooks import is_refusal
@@ -119,7 +120,8 @@ NO_CALL = RawCall()
 @dataclass(frozen=True, slots=True)
 class ServerMessage:
     """The facts of one message. Ids are printable ASCII; `control_url` is a capability, unchecked.
-    `doubts` names the figures and instants that were there and impossible."""
+    `told_seconds` is the duration as a figure, which `duration_seconds` is not where the instants
+    contradict it. `doubts` names the figures and instants that were there and impossible."""
 
     type: str
     has_call: bool = False
@@ -138,6 +140,7 @@ class ServerMessage:
     ended_at: datetime | None = None
     ended_reason: str | None = None
     duration_seconds: float | None = None
+    told_seconds: float | None = None
     cost: Decimal | None = None
     cost_parts: CostParts | None = None
     doubts: tuple[str, ...] = ()
@@ -220,6 +223,7 @@ def parse_message(body: bytes) -> ServerMessage:
         ended_at=ended_at,
         ended_reason=plain(raw.ended_reason, 200) or plain(call.ended_reason, 200),
         duration_seconds=seconds,
+        told_seconds=read_told(raw.duration_seconds, raw.duration_ms),
         cost=cost,
         cost_parts=parts,
         doubts=tuple(name for name, doubtful in doubted.items() if doubtful),

@@ -113,6 +113,64 @@ async def test_what_is_impossible_is_doubted_and_not_believed(
     assert call["started_at"] <= call["ended_at"] <= stamp(datetime.now(UTC))
 
 
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("told", "doubts", "seconds"),
+    [
+        ({"endedAt": stamp(datetime.now(UTC) + timedelta(hours=2))}, ["ended_at"], 61.0),
+        ({"startedAt": stamp(datetime.now(UTC) - timedelta(days=3))}, ["started_at"], 61.0),
+        ({"startedAt": "2016-04-07T03:33:20Z", "durationSeconds": 1200}, ["started_at"], 1200.0),
+    ],
+)
+async def test_a_wrong_instant_takes_no_duration_away(
+    callgate: Replica,
+    vapi: SandboxVapi,
+    told: dict[str, Any],
+    doubts: list[str],
+    seconds: float,
+    *,
+    first: bool,
+) -> None:
+    _, number = await paying_number(callgate, vapi)
+    message = message_of(vapi, number)
+    if first:
+        message["message"]["timestamp"] -= 1_200_000
+        del message["message"]["call"]["createdAt"]
+        assert (await callgate.post(message)).status == 200
+    report = report_of(message, **told)
+    report["message"]["call"].pop("createdAt")
+    assert (await callgate.post(report)).status == 200
+    call = await callgate.call(message["message"]["call"]["id"])
+    assert (call["duration_seconds"], call["doubts"]) == (seconds, doubts)
+
+
+@pytest.mark.parametrize("created", [True, False])
+@pytest.mark.parametrize(
+    ("told", "doubts"),
+    [
+        (
+            {"timestamp": 1_460_000_000_000, "startedAt": None, "endedAt": None},
+            "ended_at started_at",
+        ),
+        ({"startedAt": "2016-04-07T03:33:20Z"}, "started_at"),
+    ],
+)
+async def test_a_wrong_clock_moves_no_call_out_of_this_month(
+    callgate: Replica, vapi: SandboxVapi, told: dict[str, Any], doubts: str, *, created: bool
+) -> None:
+    owner, number = await paying_number(callgate, vapi)
+    report = report_of(message_of(vapi, number), **told)
+    if not created:
+        del report["message"]["call"]["createdAt"]
+    assert (await callgate.post(report)).status == 200
+    call = await callgate.call(report["message"]["call"]["id"])
+    assert call["doubts"] == doubts.split()
+    lately = stamp(datetime.now(UTC) - timedelta(hours=1))
+    assert lately < call["started_at"] <= call["ended_at"]
+    usage = (await callgate.api("GET", f"/organizations/{owner}/usage")).json
+    assert (usage["calls"], usage["seconds"]) == (1, 61), usage
+
+
 async def test_a_call_that_only_its_report_tells_of_is_recorded_with_its_doubts(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:

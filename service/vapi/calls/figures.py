@@ -69,9 +69,7 @@ def read_duration(
 
     Instants that contradict each other, or lie before the call's creation, contradict no figure.
     """
-    told = within(seconds, 0, MAX_SECONDS)
-    if told is None and (in_ms := within(milliseconds, 0, MAX_SECONDS * 1000)) is not None:
-        told = in_ms / 1000
+    told = read_told(seconds, milliseconds)
     doubted = any(
         value is not None and within(value, 0, most) is None
         for value, most in ((seconds, MAX_SECONDS), (milliseconds, MAX_SECONDS * 1000))
@@ -84,6 +82,14 @@ def read_duration(
         return span if told is None else told, doubted
     agree = abs(told - span) <= TOLERANCE_SECONDS
     return (told, doubted) if agree else (span, True)
+
+
+def read_told(seconds: object, milliseconds: object) -> float | None:
+    """The duration that is told in one of two figures, in seconds, whatever the instants say."""
+    told = within(seconds, 0, MAX_SECONDS)
+    if told is None and (in_ms := within(milliseconds, 0, MAX_SECONDS * 1000)) is not None:
+        return in_ms / 1000
+    return told
 
 
 def read_cost(*candidates: object) -> tuple[Decimal | None, bool]:
