@@ -86,6 +86,15 @@ def waiting_at_most(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
+def waiting_at_least(seconds: float) -> Iterator[None]:
+    """Let the end of a request wait for so long, even if its work has used up the allowance."""
+    allowance = ALLOWANCE.get()
+    if allowance is not None:
+        allowance.seconds = max(allowance.seconds, seconds)
+    yield
+
+
+@contextmanager
 def without_allowance() -> Iterator[None]:
     """Let long work within a request wait as long as its pool's limits say."""
     token = ALLOWANCE.set(None)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.store.limits import waiting_at_most, without_allowance
+from service.store.limits import waiting_at_least, waiting_at_most, without_allowance
 from service.store.pool import Pool, create_pool
 from tests.support.tcp_proxy import TcpProxy, proxied
 
@@ -62,6 +62,18 @@ async def test_neither_a_connection_nor_a_transaction_is_waited_for_longer(
         found = await asyncio.gather(*(work() for _ in range(6)), return_exceptions=True)
         assert time.monotonic() - began < SOON
         assert all(isinstance(one, OSError) for one in found), found
+
+
+async def test_the_end_of_a_request_has_a_time_of_its_own_and_no_more(pool: Pool) -> None:
+    with waiting_at_most(ALLOWED):
+        with pytest.raises(TimeoutError):
+            await sleep_in(pool, 60)
+        with waiting_at_least(ALLOWED):
+            assert await pool.fetchval("SELECT 1") == 1
+            began = time.monotonic()
+            with pytest.raises(TimeoutError):
+                await sleep_in(pool, 60)
+            assert time.monotonic() - began < SOON
 
 
 async def test_many_short_waits_count_together(pool: Pool) -> None:

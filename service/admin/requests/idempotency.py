@@ -21,12 +21,16 @@ from service.admin.errors import (
 )
 from service.store import idempotency_keys as store
 from service.store.idempotency_keys import KeptAnswer, KeyClaim
+from service.store.limits import waiting_at_least
 from service.store.pool import UNAVAILABLE, Connection, Pool
 from service.store.vault import Vault
 
 SERVICE_FAILED = 500
 SLACK_SECONDS = 10.0
 """How much longer than its limit a request may hold its key."""
+END_SECONDS = 0.4
+"""How long the end of a request with a key may take where its allowance is used up: an answer still
+comes within three seconds."""
 
 log = structlog.get_logger()
 
@@ -78,23 +82,30 @@ class Idempotency:
             await self.end(held, run.answer, is_secret=is_secret)
 
     async def end(self, held: KeyClaim, answer: KeptAnswer | None, *, is_secret: bool) -> None:
-        """Keep the answer. Without PostgreSQL it is lost, and the sender gets it all the same.
+        """Keep the answer, or free the key. Without PostgreSQL it is lost, and the sender gets it all
+        the same.
 
         One that blames the service is kept only if the request changed something: else a retry may do
-        better.
+        better. It has a time of its own: the work may have waited for all of the request's.
         """
         try:
-            blames_service = answer is None or answer.status >= SERVICE_FAILED
-            if blames_service and await store.release(self.pool, held):
-                return
-            if answer is None:
-                await store.end(self.pool, held)
-            else:
-                body = self.vault.seal(answer.body) if is_secret else answer.body
-                text = None if body is None else str(body)
-                await store.keep_answer(self.pool, held, replace(answer, body=text))
+            with waiting_at_least(END_SECONDS):
+                await self.end_in_time(held, answer, is_secret=is_secret)
         except UNAVAILABLE as exc:
             log.warning("idempotency.answer_lost", error=type(exc).__name__)
+
+    async def end_in_time(
+        self, held: KeyClaim, answer: KeptAnswer | None, *, is_secret: bool
+    ) -> None:
+        blames_service = answer is None or answer.status >= SERVICE_FAILED
+        if blames_service and await store.release(self.pool, held):
+            return
+        if answer is None:
+            await store.end(self.pool, held)
+        else:
+            body = self.vault.seal(answer.body) if is_secret else answer.body
+            text = None if body is None else str(body)
+            await store.keep_answer(self.pool, held, replace(answer, body=text))
 
     async def find_earlier(self, owner: str, key: str, request: bytes) -> KeptAnswer:
         """The answer that the key got first."""

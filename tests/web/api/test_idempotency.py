@@ -1,6 +1,7 @@
 """A POST with an `Idempotency-Key` is carried out once and answered alike, whatever happens."""
 
 import asyncio
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ from service.admin.actor import Actor
 from service.admin.changes import transaction
 from service.admin.errors import IdempotencyInProgressError
 from service.sandbox.server import SandboxVapi
+from service.store.idempotency_keys import KeptAnswer
+from service.store.limits import REQUEST_SECONDS, waiting_at_most
 from tests.support.api import ApiClient
 from tests.support.replies import Reply
 from tests.support.service import Start
@@ -155,6 +158,37 @@ async def test_a_burst_over_two_replicas_makes_one_object(start_replica: Start) 
     assert {reply.json["id"] for reply in replies if reply.status == 201} == {last.json["id"]}
     found = await one.api("GET", "/organizations")
     assert len(found.json["items"]) == 1
+
+
+SLOWEST_ANSWER = 4.0
+"""Three seconds, and one for a loaded machine."""
+
+
+async def test_a_failure_by_the_allowance_of_the_request_frees_the_key(api: ApiClient) -> None:
+    async with api.service.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE callgate.organizations IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        refused = await post(api, "k-1")
+        took = time.monotonic() - began
+        assert (refused.status, refused.code) == (503, "unavailable")
+        assert REQUEST_SECONDS < took < SLOWEST_ANSWER
+    again = await post(api, "k-1")
+    assert (again.status, again.headers.get("Idempotency-Replayed")) == (201, None)
+    assert await count(api) == 1
+
+
+async def test_a_change_that_used_up_the_allowance_keeps_its_answer(api: ApiClient) -> None:
+    use_cases, pool = api.service.use_cases, api.service.pool
+    keys = use_cases.idempotency
+    allowed = 1.0
+    with waiting_at_most(allowed):
+        async with keys.running(ACTOR, "k-9", b"d", seconds=30, is_secret=False) as run:
+            await use_cases.organizations.create(ACTOR, {**BLANK, "name": "Bakery"})
+            with pytest.raises(TimeoutError):
+                await pool.execute("SELECT pg_sleep($1)", 2 * allowed)
+            run.answer = KeptAnswer(201, {}, "made")
+    async with keys.running(ACTOR, "k-9", b"d", seconds=30, is_secret=False) as run:
+        assert run.earlier == KeptAnswer(201, {}, "made")
 
 
 ACTOR = Actor("admin-token", "admin", "api")
