@@ -127,6 +127,7 @@ class CallOperations:
                 self.forget_caller,
                 shapes.ForgottenRecords,
                 body=shapes.ForgetBody,
+                is_long=True,
             ),
             Operation("GET", "/calls/{call_id}", "Get a call", self.get_call, shapes.Call),
             Operation(

@@ -70,5 +70,6 @@ class RelayOperations:
                 self.replay_relay,
                 shapes.Replayed,
                 body=shapes.ReplayBody,
+                is_long=True,
             ),
         ]

@@ -1,6 +1,10 @@
 """An import is one entry of the audit, with its rows behind it, and one undo."""
 
+import asyncio
+
 from service.sandbox.server import SandboxVapi
+from service.store.limits import REQUEST_SECONDS, REQUESTS
+from service.store.pool import Pool
 from tests.support.service import Replica, eventually
 from tests.support.visiting import visiting
 from tests.web.panel.test_imports import upload
@@ -58,3 +62,45 @@ async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
         "phone_number.changed",
         *["phone_number.released"] * 2,
     ]
+
+
+WAIT_SECONDS = 0.6 * REQUEST_SECONDS
+"""One wait of two that exceed the allowance of a request together."""
+
+HOLD = "SELECT FROM callgate.organizations WHERE name = $1 FOR UPDATE"
+
+
+async def import_organizations(callgate: Replica, *names: str) -> int:
+    """Import organizations; returns the audit entry."""
+    text = "\n".join(("name", *names))
+    made = await callgate.api("POST", "/imports", {"kind": "organizations", "csv": text})
+    path = f"/imports/{made.json['id']}"
+    await callgate.api("POST", f"{path}/apply")
+
+    async def over() -> bool:
+        return bool((await callgate.api("GET", path)).json["state"] == "applied")
+
+    await eventually(over)
+    return int((await callgate.api("GET", path)).json["audit_id"])
+
+
+async def hold(pool: Pool, name: str, seconds: float, held: asyncio.Event) -> None:
+    """Let changes of an organization wait."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(HOLD, name)
+        held.set()
+        await asyncio.sleep(seconds)
+
+
+async def test_an_undo_may_wait_longer_than_an_ordinary_request(callgate: Replica) -> None:
+    """The newest row is undone first: it waits once, then the older one does."""
+    assert REQUESTS.lock_seconds > WAIT_SECONDS
+    entry = await import_organizations(callgate, "Bakery", "Florist")
+    async with visiting(callgate) as ada, asyncio.TaskGroup() as holding:
+        for name, seconds in (("Florist", WAIT_SECONDS), ("Bakery", 2 * WAIT_SECONDS)):
+            held = asyncio.Event()
+            holding.create_task(hold(callgate.service.pool, name, seconds, held))
+            await held.wait()
+        undone = await ada.post(f"/undo/{entry}")
+    assert "Rows undone: 2." in undone.text
+    assert (await callgate.api("GET", "/organizations")).json["items"] == []

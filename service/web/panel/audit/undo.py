@@ -39,7 +39,7 @@ class UndoPages:
     undoing: Undo
 
     def pages(self) -> list[PanelPage]:
-        return [PanelPage("POST", "/undo/{audit_id}", self.undo, "support")]
+        return [PanelPage("POST", "/undo/{audit_id}", self.undo, "support", is_long=True)]
 
     async def undo(self, visit: Visit) -> web.Response:
         undone = await self.undoing.undo(visit.actor, entry_id(visit))

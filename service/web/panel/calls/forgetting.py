@@ -22,8 +22,8 @@ class CallerForgettingPages:
     def pages(self) -> list[PanelPage]:
         address = "/calls/{call_id}/forget"
         return [
-            PanelPage("GET", address, self.page, "admin"),
-            PanelPage("POST", address, self.forget, "admin"),
+            PanelPage("GET", address, self.page, "admin", is_long=True),
+            PanelPage("POST", address, self.forget, "admin", is_long=True),
         ]
 
     async def page(self, visit: Visit) -> web.Response:
