@@ -21,7 +21,9 @@ from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.admin.reconcile.numbers import NumberWebhooks
 from service.admin.reconcile.sweeps import ReconcileCases
 from service.domain.audit import ACTIONS, AuditEntry, can_undo
+from service.domain.errors import ConflictError
 from service.store.audit import find_entry
+from service.store.imports.imports import is_under_way
 from service.store.pool import Pool
 
 Values = Mapping[str, Any]
@@ -52,8 +54,8 @@ class Undo:
     async def undo(self, actor: Actor, audit_id: int) -> Undone:
         """Undo one change; the new audit entry names the one it undoes.
 
-        Raises `AuditEntryNotFoundError`, `NotUndoableError`, `ChangedSinceError`, and the errors of
-        the opposite change.
+        Raises `AuditEntryNotFoundError`, `NotUndoableError`, `ChangedSinceError`, `ConflictError` for
+        an import that is still being applied, and the errors of the opposite change.
         """
         actor.require_support()
         entry = await find_entry(self.pool, audit_id)
@@ -62,13 +64,19 @@ class Undo:
         if not can_undo(entry):
             raise NotUndoableError
         if ACTIONS[entry.action].undo == "undo_import":
-            rows = await undo_import(self.pool, actor, entry, self.patient().reverse_row)
-            return Undone(entry, rows.audit_id, rows)
+            return await self.undo_import(actor, entry)
         recorded = RecordedChanges.of(actor, entry)
         await self.reverse(entry)(recorded)
         if not recorded.entries:
             raise ChangedSinceError
         return Undone(entry, recorded.entries[-1])
+
+    async def undo_import(self, actor: Actor, entry: AuditEntry) -> Undone:
+        """Undo the rows of an import. While rows are applied, some would come after their undo."""
+        if await is_under_way(self.pool, UUID(entry.object_id)):
+            raise ConflictError("This import is still being applied. Cancel it first, or wait.")
+        rows = await undo_import(self.pool, actor, entry, self.patient().reverse_row)
+        return Undone(entry, rows.audit_id, rows)
 
     def patient(self) -> "Undo":
         """One for many changes, which waits neither for Vapi nor for directories."""

@@ -109,9 +109,12 @@ class ImportJobs:
         return found
 
     async def applied_entry(self, import_id: UUID) -> int:
-        """The audit entry of the application, which an undo takes. Raises `ConflictError`."""
+        """The audit entry of the application, which an undo takes; it refuses one under way.
+
+        Raises `ConflictError` for an import that was never applied.
+        """
         job = await self.get(import_id)
-        if job.audit_id is None or job.state == "applying":
+        if job.audit_id is None:
             raise ConflictError("Only an import that is applied can be undone.")
         return job.audit_id
 

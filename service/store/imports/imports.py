@@ -45,6 +45,12 @@ DELETE FROM callgate.imports
 WHERE created_at < now() - make_interval(days => $1) AND state <> 'applying'
 """
 
+# A canceled one has its claim until the row that was being applied is recorded.
+IS_UNDER_WAY = """
+SELECT state = 'applying' OR (state = 'canceled' AND coalesce(claimed_until > now(), false))
+FROM callgate.imports WHERE id = $1
+"""
+
 START = """
 UPDATE callgate.imports SET state = 'applying', applied_by = $2, applied_at = now(), audit_id = $3
 WHERE id = $1
@@ -115,6 +121,11 @@ async def find_locked(connection: Connection, import_id: UUID) -> ImportJob | No
     """One import, locked until the transaction ends."""
     row = await connection.fetchrow(FIND_LOCKED, import_id)
     return None if row is None else ImportJob(**dict(row))
+
+
+async def is_under_way(pool: Pool, import_id: UUID) -> bool:
+    """Whether a row of an import may still be applied; False for one that is no longer kept."""
+    return bool(await pool.fetchval(IS_UNDER_WAY, import_id))
 
 
 async def list_page(

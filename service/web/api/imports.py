@@ -107,7 +107,7 @@ class ImportOperations:
         """Take back what the rows did, newest first. Rows whose object has changed since stay.
 
         While `finished` is false more rows are to be undone: send it again, with another
-        `Idempotency-Key`. An import that is not applied yet answers 409.
+        `Idempotency-Key`. An import that is not applied yet, or still being applied, answers 409.
         """
         entry = await self.imports.applied_entry(request.ids[NAME])
         rows = (await self.undo.undo(request.actor, entry)).rows

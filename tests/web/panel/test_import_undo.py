@@ -64,6 +64,31 @@ async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
     ]
 
 
+UNDER_WAY = """
+UPDATE callgate.imports
+SET state = $1, claim = claim + 1, claimed_until = now() + interval '1 minute'
+"""
+
+
+async def test_an_import_that_is_still_being_applied_is_not_undone(callgate: Replica) -> None:
+    """A row that is applied after its undo would stay. Nor after a cancel, while one is applied."""
+    entry = await import_organizations(callgate, "Bakery")
+    pool = callgate.service.pool
+    job = await pool.fetchval("SELECT id FROM callgate.imports")
+    async with visiting(callgate) as ada:
+        for state in ("applying", "canceled"):
+            await pool.execute(UNDER_WAY, state)
+            shown = await ada.post(f"/undo/{entry}")
+            assert shown.status == 409
+            assert "still being applied" in shown.text
+            refused = await callgate.api("POST", f"/imports/{job}/undo")
+            assert (refused.status, refused.code) == (409, "conflict")
+            assert len((await callgate.api("GET", "/organizations")).json["items"]) == 1
+        await pool.execute("UPDATE callgate.imports SET claimed_until = NULL")
+        assert "Rows undone: 1." in (await ada.post(f"/undo/{entry}")).text
+    assert (await callgate.api("GET", "/organizations")).json["items"] == []
+
+
 WAIT_SECONDS = 0.6 * REQUEST_SECONDS
 """One wait of two that exceed the allowance of a request together."""
 
