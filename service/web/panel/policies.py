@@ -14,15 +14,18 @@ from service.access.policies.chain import PolicyInfo
 from service.access.policies.plugins import PluginProblem
 from service.domain.decisions import DEFAULT
 from service.domain.wording.labels import label_slug
+from service.store.bounded import at_most
 from service.store.calls.metrics import DecidedCalls, count_decided
 from service.store.clock import get_now
-from service.store.pool import Pool
+from service.store.pool import UNAVAILABLE, Pool
 from service.web.panel.kit.badges import Badge
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.shapes.fields import in_utc
 
 DAY = timedelta(hours=24)
+COUNT_SECONDS = 1.0
+"""How long the page waits for its figures, which need the decision of each call of the day."""
 NO_POLICY = "No policy: the default"
 COUNTS_AS: Mapping[str, str] = {"abstain": "no opinion", "allow": "allowed", "deny": "blocked"}
 
@@ -124,11 +127,21 @@ class PolicyPages:
         """What decided the calls of the last 24 hours, then the chain as this replica evaluated it."""
         chain = self.describe()
         until = await get_now(self.pool)
-        found = await count_decided(self.pool, until - DAY, until)
+        found = await self.count(until - DAY, until)
+        names = [policy.name for policy in chain]
         return await visit.show(
             "policies/list.html",
             rows=[row_of(policy) for policy in chain],
-            decided=decided_rows(found, [policy.name for policy in chain], until - DAY, until),
+            decided=None if found is None else decided_rows(found, names, until - DAY, until),
             problems=self.read_problems(),
             observers=[observer_row(one) for one in self.observers()],
         )
+
+    async def count(self, since: datetime, until: datetime) -> Mapping[str, DecidedCalls] | None:
+        """What decided the calls of a period; None if they cannot be counted in time: many calls must
+        not keep the chain from who looks for a failure."""
+        try:
+            async with at_most(COUNT_SECONDS):
+                return await count_decided(self.pool, since, until)
+        except UNAVAILABLE:
+            return None
