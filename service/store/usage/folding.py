@@ -47,9 +47,10 @@ SELECT count(*) FROM folded
 """
 
 # From the first whole day whose calls are all there. A call is deleted by when it was recorded, which
-# is never before it began.
+# is never before it began. A second day's margin: deletion notes how far it goes when it begins, and
+# goes further by as long as it lasts, perhaps over a midnight.
 BEGINNING = """
-SELECT date_trunc('day', calls_deleted_before, 'UTC') + interval '1 day' FROM callgate.retention
+SELECT date_trunc('day', calls_deleted_before, 'UTC') + interval '2 days' FROM callgate.retention
 """
 
 # One snapshot for calls and differences: those that it includes go, later ones are folded as ever.

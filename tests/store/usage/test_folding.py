@@ -223,3 +223,24 @@ async def test_a_rebuild_repairs_sums_and_keeps_those_of_deleted_calls(pool: Poo
     assert (done.calls, done.organizations, done.corrected) == (1, 1, 1)
     assert await read(pool, KEPT) == expected
     assert await pool.fetchval("SELECT count(*) FROM callgate.usage_days") == 2
+
+
+async def test_a_rebuild_after_a_deletion_over_midnight_keeps_that_day(pool: Pool) -> None:
+    """The deletion noted how far it goes before midnight, and went on after it."""
+    owner = UUID(int=7)
+    midnight = AT.replace(hour=0, minute=0, second=0, microsecond=0)
+    first, later = midnight + timedelta(minutes=10), midnight + timedelta(hours=12)
+    for name, at in (("first", first), ("later", later)):
+        call = new_call(
+            name, organization_id=owner, started_at=at, duration_seconds=5.0, ended_at=at
+        )
+        await record(pool, call)
+    await UsageFolding(pool, after=0.0).fold()
+    expected = await read(pool, KEPT)
+    await pool.execute(
+        "UPDATE callgate.retention SET calls_deleted_before = $1", midnight - timedelta(minutes=1)
+    )
+    await pool.execute("DELETE FROM callgate.calls WHERE vapi_call_id = 'first'")
+    await rebuilt(pool)
+    assert await read(pool, KEPT) == expected
+    assert await pool.fetchval("SELECT sum(calls) FROM callgate.usage_days") == 2
