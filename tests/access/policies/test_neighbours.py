@@ -63,6 +63,25 @@ async def test_slow_neighbours_do_not_use_up_the_time_of_a_fail_closed_policy() 
     assert [entry.effect for entry in decision.trace] == ["failed", "failed", "abstain", "allow"]
 
 
+async def test_a_stall_of_the_event_loop_is_not_lateness() -> None:
+    """Five calls in flight while something else blocks the loop do not suspend a good policy."""
+
+    async def ask(_request: AccessRequest) -> Verdict:
+        for _ in range(4):
+            await asyncio.sleep(0.02)
+        return abstain()
+
+    careful = policy(ask, "careful", 90, on_failure="deny", timeout_seconds=0.2)
+    chain = AccessChain([careful, plan()])
+    calls = [asyncio.create_task(chain.decide(FULL, basis="fresh")) for _ in range(FAILURES)]
+    await asyncio.sleep(0.03)
+    time.sleep(0.7)  # noqa: ASYNC251 - the stall
+    await asyncio.gather(*calls)
+    health = chain.describe()[0].health
+    assert (health.late, health.suspended) == (FAILURES, False)
+    assert (await chain.decide(FULL, basis="fresh")).reason == "plan_active"
+
+
 async def test_what_is_never_reached_is_not_the_policys_failure() -> None:
     """Without a free thread in time the policy counts as it declares, and is not suspended."""
 
