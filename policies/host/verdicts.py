@@ -13,6 +13,8 @@ KNOWN_REASONS: set[str] = set()
 """Reasons that were found fit: policies give the same few again and again."""
 MOST_KNOWN = 1000
 MOST_CHARACTERS = 200
+LAST_YEAR = 2999
+"""An `until` beyond it stands for "never": nothing is to be asked again then."""
 
 
 def checked(answer: object) -> Verdict:
@@ -42,7 +44,10 @@ def checked(answer: object) -> Verdict:
 
 
 def check_extras(verdict: Verdict) -> Verdict:
-    """The verdict with `until` in UTC. Raises `PolicyFailure` for unfit texts and instants."""
+    """The verdict with `until` in UTC, or without one that stands for "never".
+
+    Raises `PolicyFailure` for unfit texts and instants.
+    """
     for text in (verdict.note, verdict.warning):
         if text is not None and not is_line(text):
             raise PolicyFailure("bad_text")
@@ -51,7 +56,9 @@ def check_extras(verdict: Verdict) -> Verdict:
         return verdict
     if type(until) is not datetime or until.tzinfo is None:
         raise PolicyFailure("bad_until")
-    return replace(verdict, until=until.astimezone(UTC))
+    # Checked first: in UTC the last instants of another zone do not exist.
+    fit = None if until.year > LAST_YEAR else until.astimezone(UTC)
+    return replace(verdict, until=fit)
 
 
 def is_line(text: object) -> bool:

@@ -163,6 +163,18 @@ async def test_a_verdict_carries_words_and_an_end() -> None:
     assert stored == replace(decision, until=None)
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Pacific/Auckland"])
+async def test_an_end_in_the_far_future_is_none(zone: str) -> None:
+    """Policies write "never" as the last instant there is, which need not exist in UTC."""
+
+    @policy(order=50, pure=True)
+    def for_ever(_asked: AccessRequest) -> Verdict:
+        return allow("open", until=datetime.max.replace(tzinfo=ZoneInfo(zone)))
+
+    decision = await decide(for_ever)
+    assert (decision.allowed, decision.until) == (True, None)
+
+
 @pytest.mark.parametrize(
     "verdict",
     [
