@@ -155,10 +155,11 @@ class AccessChain:
         usage = None if self.usage is None else self.usage.read(request)
         request = replace(request, renewal_grace=self.renewal_grace, usage=usage)
         facts = Facts(request)
-        answers = await self.ask_all(facts)
+        ends_at = time.monotonic() + self.budget_seconds
+        answers = await self.ask_all(facts, ends_at)
         if facts.changed:
             # Which one it was, only facts of its own can tell; what it changed counts for none.
-            answers = await self.ask_all(Facts(request, apart=True))
+            answers = await self.ask_all(Facts(request, apart=True), ends_at)
         verdicts, trace = self.read(answers)
         outcome = combine(verdicts)
         return Decision(
@@ -172,9 +173,11 @@ class AccessChain:
             until=find_until(answers, request.at),
         )
 
-    async def ask_all(self, facts: Facts) -> list[PolicyAnswer | None]:
-        """The answers in the order of the chain; None: not asked, or no longer needed."""
-        ends_at = time.monotonic() + self.budget_seconds
+    async def ask_all(self, facts: Facts, ends_at: float) -> list[PolicyAnswer | None]:
+        """The answers in the order of the chain; None: not asked, or no longer needed.
+
+        `ends_at`, on the monotonic clock, is when an answer comes too late.
+        """
         answers: list[PolicyAnswer | None] = []
         beside: list[Asked] = []
         context = contextvars.copy_context()

@@ -178,6 +178,23 @@ async def test_a_policy_that_changes_facts_harms_no_one(pure: bool) -> None:
     ]
 
 
+async def test_asking_again_after_changed_facts_has_what_is_left_of_the_time() -> None:
+    """Vapi waits for one answer, however often the policies are asked for it."""
+
+    def change(asked: AccessRequest) -> Verdict:
+        time.sleep(0.8)
+        damage(asked)
+        return abstain()
+
+    chain = AccessChain([policy(change, "changing", 10, timeout_seconds=1.0), plan()])
+    chain.budget_seconds = 1.0
+    began = time.monotonic()
+    decision = await chain.decide(FULL, basis="fresh")
+    assert time.monotonic() - began < 1.4
+    assert decision.reason == "plan_active"
+    assert (decision.trace[0].effect, decision.trace[0].reason) == ("failed", "late")
+
+
 def test_a_copy_shares_no_object_that_code_could_change() -> None:
     copied = copy_request(FULL)
     assert copied == FULL
