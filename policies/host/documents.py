@@ -1,16 +1,21 @@
 """Requests and verdicts as JSON, for cases in files and for policies outside of the process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from policies.contract import AccessRequest, Verdict
 from policies.host.facts import freeze_mapping
+
+ADAPTERS: dict[type[object], TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (AccessRequest, Verdict)
+}
+"""Built once: that takes longer than to use it."""
 
 
 class UnfitDocumentError(ValueError):
@@ -68,21 +73,41 @@ def load_verdict(document: object) -> Verdict:
     return verdict
 
 
-def load(document: object, kind: type[Any]) -> Any:
+def load(document: object, kind: type[object]) -> Any:
     """The document as a dataclass of the contract. Raises `UnfitDocumentError`."""
     try:
-        return TypeAdapter(kind).validate_python(document)
+        return ADAPTERS[kind].validate_python(document)
     except ValidationError as exc:
         fault = exc.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in fault["loc"]) or "all"
         raise UnfitDocumentError(f"{place}: {fault['msg']}") from None
 
 
-def check_names(document: object, kind: type[Any]) -> None:
+def check_names(document: object, kind: type[object]) -> None:
     """Raise `UnfitDocumentError` for a field that does not exist: misspelt, it would have no effect."""
     if not isinstance(document, Mapping):
         raise UnfitDocumentError("it is not an object")
-    known = {one.name for one in fields(kind)}
-    unknown = sorted(str(name) for name in document if name not in known)
+    unknown = sorted(list_unknown(document, kind))
     if unknown:
         raise UnfitDocumentError(f"{', '.join(unknown)}: no such field")
+
+
+def list_unknown(
+    document: Mapping[Any, object], kind: type[object], place: str = ""
+) -> Iterator[str]:
+    """The fields that do not exist, nested ones with their place."""
+    known = fields_of(kind)
+    for name, value in document.items():
+        if name not in known:
+            yield f"{place}{name}"
+        elif (nested := known[name]) is not None and isinstance(value, Mapping):
+            yield from list_unknown(value, nested, f"{place}{name}.")
+
+
+def fields_of(kind: type[object]) -> dict[str, type[object] | None]:
+    """The fields of a dataclass of the contract, and the dataclass that one holds, if any."""
+    found: dict[str, type[object] | None] = {}
+    for name, hint in get_type_hints(kind).items():
+        kinds = (one for one in (hint, *get_args(hint)) if isinstance(one, type))
+        found[name] = next(filter(is_dataclass, kinds), None)
+    return found

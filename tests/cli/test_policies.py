@@ -78,7 +78,13 @@ def test_cases_are_decided_by_the_chain(project: Path) -> None:
         ("cases: [{name: a, expect: {allowd: true}}]", "allowd"),
         ("cases: [{name: a, facts: {plan: {code: x, status: gone}}, expect: {}}]", "plan.status"),
         ("cases: [{name: a, facts: {plam: 1}, expect: {}}]", "plam: no such field"),
+        ("cases: [{name: a, facts: {call: {tipe: x}}, expect: {}}]", "call.tipe: no such field"),
+        (
+            "cases: [{name: a, expect: {}, facts: {plan: {code: x, limits: {minuts: 1}}}}]",
+            "plan.limits.minuts: no such field",
+        ),
         ("policies: [no_such_module]\ncases: []", "no_such_module"),
+        ("policies: ['json:no_such_plugin']\ncases: []", "no_such_plugin"),
         ("policies: []\nsettings: {fair_use: {most: 1}}\ncases: []", "fair_use"),
     ],
 )
