@@ -9,8 +9,21 @@ import pytest
 
 from policies.testing import PolicyTestError
 from service.cli.policy_kit.cases import CasesError, read_cases, run_cases
+from tests.support.plugins import REGISTER, policy_module, write_plugin
 
 ROOT = Path(__file__).parents[2]
+HOLDER = """
+from policies import hookimpl
+
+
+class Plugin:
+    @hookimpl
+    def register_access_policies(self):
+        return [Policy()]
+
+
+plugin = Plugin()
+"""
 
 
 def run(*command: str, folder: Path, path: str = "") -> subprocess.CompletedProcess[str]:
@@ -92,6 +105,23 @@ def test_what_is_wrong_with_a_file_is_a_sentence(text: str, problem: str, tmp_pa
     (tmp_path / "cases.yaml").write_text(text)
     with pytest.raises((CasesError, PolicyTestError), match=problem):
         list(run_cases(read_cases(tmp_path / "cases.yaml")))
+
+
+@pytest.mark.parametrize("policies", ["", "policies: ['stranger_object:plugin']\n"])
+def test_a_plugin_may_be_an_attribute_of_its_module(
+    policies: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an entry point may name it: installed, or written in the file."""
+    module = policy_module("stranger_policy", "return allow('fine')").removesuffix(REGISTER)
+    write_plugin(tmp_path / "plugins", "stranger_object", module + HOLDER, attribute="plugin")
+    monkeypatch.syspath_prepend(str(tmp_path / "plugins"))
+    text = f"{policies}cases: [{{name: a, expect: {{policy: stranger_policy}}}}]"
+    (tmp_path / "cases.yaml").write_text(text)
+    try:
+        (done,) = run_cases(read_cases(tmp_path / "cases.yaml"))
+    finally:
+        sys.modules.pop("stranger_object", None)
+    assert done.problem is None
 
 
 def test_a_project_replaces_nothing(project: Path) -> None:

@@ -12,14 +12,18 @@ def register_access_policies():
 """
 
 
-def write_plugin(folder: Path, name: str, module: str, version: str = "1.0") -> None:
-    """Put a distribution into a folder that is on the path: its module and its entry point."""
+def write_plugin(
+    folder: Path, name: str, module: str, version: str = "1.0", attribute: str = ""
+) -> None:
+    """Put a distribution into a folder that is on the path: its module and its entry point, which
+    names the module or an attribute of it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(module)
     metadata = folder / f"{name}-{version}.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (metadata / "entry_points.txt").write_text(f"[callgate]\n{name} = {name}\n")
+    value = f"{name}:{attribute}" if attribute else name
+    (metadata / "entry_points.txt").write_text(f"[callgate]\n{name} = {value}\n")
 
 
 def observer_module(observe: str, before: str = "") -> str:

@@ -5,11 +5,13 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from policies import hookspecs
 from policies.host.documents import UnfitDocumentError, load_request
 from policies.testing import plugin_conformance, request
 from service.access.policies.kit import ChainUnderTest
@@ -44,8 +46,8 @@ class Case(Strict):
 
 
 class Cases(Strict):
-    """A file: `policies` are modules of plugins (default: all that are installed), `settings` values by
-    the policy's name."""
+    """A file: `policies` are plugins as entry points name them, `module` or `module:attribute` (default:
+    all that are installed), `settings` values by the policy's name."""
 
     policies: list[str] | None = None
     settings: dict[str, dict[str, Any]] = {}
@@ -101,19 +103,21 @@ def run_cases(cases: Cases) -> Iterator[CaseResult]:
             yield CaseResult(case.name, decision, compare(case.expect, decision))
 
 
-def find_policies(modules: list[str] | None) -> list[object]:
-    """The policies of these modules, which may lie in the current folder."""
-    if modules is None:
-        modules = [one.entry.module for one in find_plugins([]) if not one.is_own]
+def find_policies(plugins: list[str] | None) -> list[object]:
+    """The policies of these plugins, which may lie in the current folder."""
+    if plugins is None:
+        entries = [one.entry for one in find_plugins([]) if not one.is_own]
+    else:
+        entries = [EntryPoint(one, one, hookspecs.GROUP) for one in plugins]
     if "" not in sys.path:
         sys.path.insert(0, "")
     found: list[object] = []
-    for name in modules:
+    for entry in entries:
         try:
-            module = importlib.import_module(name)
-        except ImportError as exc:
-            raise CasesError(f"The module {name} cannot be imported: {exc}.") from exc
-        found.extend(plugin_conformance(module, name))
+            plugin = entry.load()
+        except (ImportError, AttributeError) as exc:
+            raise CasesError(f"The plugin {entry.value} cannot be imported: {exc}.") from exc
+        found.extend(plugin_conformance(plugin, entry.name))
     return found
 
 
