@@ -30,6 +30,15 @@ def test_a_usable_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.webhook_url == GOOD["VAPI_WEBHOOK_URL"]
 
 
+@pytest.mark.parametrize("name", ["fair_use", "call-log", "Call.Log2"])
+def test_an_observer_is_named_as_its_entry_point(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given, value in {**GOOD, "CALLGATE_POLICIES_OFF": f"trial, {name}"}.items():
+        monkeypatch.setenv(given, value)
+    assert load_settings().callgate_policies_off == ("trial", name)
+
+
 def test_the_app_url_makes_the_webhook_url(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)

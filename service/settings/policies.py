@@ -6,7 +6,8 @@ from pydantic import field_validator
 
 from service.settings.group import SettingsGroup, Words
 
-NAME = "[a-z][a-z0-9_]{0,62}"
+NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+"""A policy's name, or that of an observer's entry point, in which packages like dashes and dots."""
 
 
 class PolicySettings(SettingsGroup):
@@ -22,7 +23,9 @@ class PolicySettings(SettingsGroup):
         """A name with a typing error would require, or skip, nothing."""
         for name in names:
             if not re.fullmatch(NAME, name, re.ASCII):
-                raise ValueError(f"{name!r} is not the name of a policy, such as fair_use.")
+                raise ValueError(
+                    f"{name!r} is no name of a policy or an observer, such as fair_use."
+                )
         return names
 
     def policy_faults(self) -> list[str]:
