@@ -14,7 +14,7 @@ def reason_of(exc: Exception) -> UnansweredReason:
     return "timeout" if isinstance(exc, TimeoutError) else "failed"
 
 
-def describe_failure(exc: Exception) -> str:
+def describe_failure(exc: BaseException) -> str:
     """What went wrong, as a sentence without any text of the server."""
     if isinstance(exc, ServerStatusError):
         return f"It answered with status {exc.status}."

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
+import structlog
+
 from service.relay.answers import AnswerReader, RelayAnswer
 from service.relay.asking import AskedServer
 from service.relay.breaker import Breaker
@@ -19,6 +21,8 @@ from service.relay.shares import RelayShares
 from service.relay.targets import RelayTarget, RelayTargets
 
 RECENT_SECONDS = 60.0
+
+log = structlog.get_logger()
 
 
 class DeliveryFates:
@@ -176,32 +180,47 @@ class OrganizationServer:
             self.connections.give()
 
     async def attempt(self, message: RelayMessage) -> None:
-        """Deliver a message."""
+        """Deliver a message. After an error of ours it waits for another try as well: left as it is,
+        it would hold up the rest of its call."""
+        self.deliveries.enter()
+        try:
+            is_sent = await self.send(message)
+        except (Exception, asyncio.CancelledError) as exc:
+            if isinstance(exc, asyncio.CancelledError) and is_ending():
+                self.deliveries.leave()
+                raise
+            if not isinstance(exc, FAILURES):
+                log.exception("relay.attempt_failed", organization_id=str(self.organization_id))
+            await self.note_failure(message, exc)
+            return
+        if not is_sent:
+            self.deliveries.leave()
+            self.leave(message)
+            return
+        self.deliveries.succeed()
+        self.report.delivered += 1
+        self.queue.finish(message)
+        if message.is_lasting:
+            self.fates.note_delivered(message)
+
+    async def send(self, message: RelayMessage) -> bool:
+        """Send a message; False if it is not to be sent from here."""
         target = self.aim()
         body = await self.fates.load(message) if message.is_lasting else message.body
         if target is None or body is None:
-            self.leave(message)
-            return
-        self.deliveries.enter()
-        try:
-            await self.sender.deliver(message, body, target, self.limits.delivery_seconds)
-        except FAILURES as exc:
-            if isinstance(exc, ServerStatusError) and exc.status < 500:
-                self.deliveries.succeed()
-            else:
-                self.deliveries.fail()
-            self.note_error(describe_failure(exc))
-            self.report.note_failed(self.organization_id, type(exc).__name__)
-            await self.retry(message, describe_failure(exc))
-        except BaseException:
-            self.deliveries.leave()
-            raise
-        else:
+            return False
+        await self.sender.deliver(message, body, target, self.limits.delivery_seconds)
+        return True
+
+    async def note_failure(self, message: RelayMessage, exc: BaseException) -> None:
+        """Count a failed attempt, and try again later."""
+        if isinstance(exc, ServerStatusError) and exc.status < 500:
             self.deliveries.succeed()
-            self.report.delivered += 1
-            self.queue.finish(message)
-            if message.is_lasting:
-                self.fates.note_delivered(message)
+        else:
+            self.deliveries.fail()
+        self.note_error(describe_failure(exc))
+        self.report.note_failed(self.organization_id, type(exc).__name__)
+        await self.retry(message, describe_failure(exc))
 
     def leave(self, message: RelayMessage) -> None:
         """End a message that is not to be sent from here."""
@@ -232,3 +251,9 @@ class OrganizationServer:
         passing = [one for one in self.queue.under_way.values() if not one.is_lasting]
         self.drop(passing, "stopped")
         self.drop(self.queue.expire(float("inf")), "stopped")
+
+
+def is_ending() -> bool:
+    """Whether this task was cancelled, and not something that it waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
