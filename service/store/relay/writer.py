@@ -122,8 +122,7 @@ class RelayWriter:
             except Exception:
                 # A bug of ours, or a value that PostgreSQL rejects: the others must not fail with it.
                 if len(batch) > 1:
-                    for waiting in batch:
-                        await self.write_alone(waiting)
+                    await self.write_each(batch)
                 else:
                     log.exception("relay.refused")
                     fail(batch)
@@ -136,14 +135,20 @@ class RelayWriter:
         log.warning("relay.not_recorded", error=type(exc).__name__, messages=len(batch))
         fail(batch)
 
-    async def write_alone(self, waiting: WaitingMessage) -> None:
-        try:
-            async with self.turn:
-                await self.write([waiting])
-        except Exception as exc:
-            if classify(exc) == "bug":
-                log.exception("relay.refused")
-            fail([waiting])
+    async def write_each(self, batch: list[WaitingMessage]) -> None:
+        """Write messages one after the other. If PostgreSQL is away, those that are left go elsewhere
+        together: one of them must not overtake another of its call."""
+        for place, waiting in enumerate(batch):
+            try:
+                async with self.turn:
+                    await self.write([waiting])
+            except UNAVAILABLE as exc:
+                self.give_up(batch[place:], exc)
+                return
+            except Exception as exc:
+                if classify(exc) == "bug":
+                    log.exception("relay.refused")
+                fail([waiting])
 
     def next_batch(self) -> list[WaitingMessage]:
         """The next messages, of so many bytes as one statement takes well, and at least one."""

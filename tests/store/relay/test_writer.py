@@ -1,0 +1,97 @@
+"""Group commit of lasting messages: a batch that PostgreSQL rejects, and an outage within it."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+
+from service.domain.relay.messages import CallLine, ClaimedMessage, KeptMessage
+from service.store.pool import Pool
+from service.store.relay import workers
+from service.store.relay.writer import ClaimKeeper, MessagesUnavailableError, RelayWriter
+
+FAIL = """
+CREATE SEQUENCE callgate.statements;
+CREATE FUNCTION callgate.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE code text := ('{{{codes}}}'::text[])[nextval('callgate.statements')];
+BEGIN
+    IF code <> '' THEN RAISE EXCEPTION 'out of order' USING ERRCODE = code; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER fail BEFORE INSERT ON callgate.relay_messages EXECUTE FUNCTION callgate.fail()
+"""
+REFUSED, FULL = "22000", "53100"
+
+
+class Claims(ClaimKeeper):
+    """Wants every message. A doubt ends its worker, as it does in a replica."""
+
+    def __init__(self) -> None:
+        self.id = uuid4()
+        self.taken: list[str] = []
+        self.doubts = 0
+
+    @property
+    def worker(self) -> UUID:
+        return self.id
+
+    def wants(self, line: CallLine) -> bool:
+        return True
+
+    def take(self, message: ClaimedMessage, body: bytes | None) -> None:
+        self.taken.append(message.webhook_id)
+
+    def confirm(self, line: CallLine) -> None:
+        raise AssertionError(f"No call was given back: {line}.")
+
+    def park(self, owner: UUID) -> None:
+        raise AssertionError(f"No server failed: {owner}.")
+
+    def doubt(self) -> None:
+        self.doubts += 1
+        self.id = uuid4()
+
+
+async def record_three(pool: Pool, claims: Claims, *codes: str) -> list[bool]:
+    """Record three messages of a call in one batch; which ones were kept. `codes` are the errors that
+    the statements raise, one after the other; "": none."""
+    writer = RelayWriter(pool, claims)
+    assert await workers.renew(pool, claims.id)
+    given = ",".join(f'"{code}"' for code in codes)
+    await pool.execute(FAIL.format(codes=given))
+    waiting = [
+        writer.record(
+            KeptMessage(UUID(int=1), f"msg_{number}", "a", "hang", "application/json", b"{}"), 2.0
+        )
+        for number in range(3)
+    ]
+    async with asyncio.timeout(1):
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert writer.available is (FULL not in codes)
+    assert {type(one) for one in found} <= {type(None), MessagesUnavailableError}
+    return [one is None for one in found]
+
+
+async def rows(pool: Pool) -> list[str]:
+    found = await pool.fetch("SELECT webhook_id FROM callgate.relay_messages ORDER BY id")
+    return [row["webhook_id"] for row in found]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_a_message_that_postgresql_rejects_fails_alone(pool: Pool, at: int) -> None:
+    claims, codes = Claims(), [REFUSED, "", "", ""]
+    codes[at + 1] = REFUSED
+    kept = [number != at for number in range(3)]
+    assert await record_three(pool, claims, *codes) == kept
+    assert await rows(pool) == [f"msg_{number}" for number in range(3) if number != at]
+    assert claims.doubts == 0
+
+
+async def test_an_outage_after_a_rejection_fails_what_is_left_of_the_batch_at_once(
+    pool: Pool,
+) -> None:
+    """What goes elsewhere stays in its order, and a claim that may be committed ends."""
+    claims = Claims()
+    assert await record_three(pool, claims, REFUSED, "", FULL, "") == [True, False, False]
+    assert await rows(pool) == claims.taken == ["msg_0"]
+    assert claims.doubts == 1
