@@ -12,7 +12,7 @@ from service.admin.errors import RelayMessageNotFoundError, ReplayTooLargeError
 from service.admin.organizations.organizations import organization_version
 from service.admin.requests.versions import check_version
 from service.domain.conditions import Condition, condition
-from service.domain.errors import OrganizationNotFoundError
+from service.domain.errors import BadPeriodError, OrganizationNotFoundError
 from service.domain.organizations import Organization
 from service.domain.relay.messages import RelayedMessage, RelayStatus
 from service.domain.relay.signing import create_secret, default_secret
@@ -96,8 +96,10 @@ class RelayCases:
         self, actor: Actor, organization_id: UUID, since: datetime, until: datetime | None
     ) -> int:
         """Deliver the kept messages again that were received from `since` to before `until` (None:
-        now); how many. Raises `NotFoundError`, or `ReplayTooLargeError` if some would be dropped."""
+        now); how many. Raises `NotFoundError`, `BadPeriodError`, or `ReplayTooLargeError` if some
+        would be dropped."""
         actor.require_support()
+        check_period(since, until)
         async with self.changing(organization_id) as (connection, _):
             self.check_room(*await search.measure_replay(connection, organization_id, since, until))
             count = await replays.replay(connection, organization_id, since, until)
@@ -144,6 +146,12 @@ class RelayCases:
             if organization is None:
                 raise OrganizationNotFoundError
             yield connection, organization
+
+
+def check_period(since: datetime, until: datetime | None) -> None:
+    """Raises `BadPeriodError` for a replay that would end before it begins."""
+    if until is not None and until < since:
+        raise BadPeriodError("The period must not end before it begins.", field="until")
 
 
 async def read_parked(pool: Pool) -> list[Condition]:

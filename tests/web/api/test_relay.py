@@ -130,8 +130,14 @@ async def test_messages_are_delivered_again_with_their_former_names(
         assert names[:3] == names[3:]
         nothing = {"since": began.isoformat(), "until": began.isoformat()}
         assert (await callgate.api("POST", path, nothing)).json == {"messages": 0}
+        before = {"since": began.isoformat(), "until": (began - timedelta(seconds=1)).isoformat()}
+        refused = await callgate.api("POST", path, before)
+        assert (refused.status, refused.json["code"]) == (422, "bad_period")
+        assert refused.json["field"] == "until"
         audit = (await callgate.api("GET", "/audit")).json["items"]
-        assert "relay.replayed" in {entry["action"] for entry in audit}
+        replays = [one["after"] for one in audit if one["action"] == "relay.replayed"]
+        assert replays
+        assert all(one["until"] in (None, one["since"]) for one in replays)
         for body in ({}, {"since": "yesterday"}, {"since": began.isoformat(), "all": True}):
             assert (await callgate.api("POST", path, body)).status == 422
 

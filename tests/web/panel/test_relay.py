@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,7 @@ URL = "https://bakery.example.com/hook"
 FACT = re.compile(r'<dt>([^<]*)</dt><dd><a href="/admin([^"]*)">([\d,]+)</a>')
 LINK = re.compile(r'<a href="/admin([^"]*)">(\d+) ([a-z ]+)</a>')
 RETURNED = "SELECT count(*) FROM callgate.relay_messages WHERE done_at IS NULL"
+BEFORE = "The period must not end before it begins."
 
 
 @pytest.fixture
@@ -177,6 +179,15 @@ async def test_messages_are_replayed_once_each_and_audited(
         assert "No message of this period can be delivered again." in shown.text
         assert (await ada.post(f"{path}/replay", {"since": "yesterday"})).status == 422
         assert (await ada.get(f"{path}/replay?since=yesterday")).status == 422
+        before = {"since": since, "until": "2026-01-01T00:00"}
+        query = urlencode(before)
+        for shown in (
+            await ada.post(f"{path}/replay", before),
+            await ada.get(f"{path}/replay?{query}"),
+        ):
+            assert shown.status == 422
+            assert f'-fault" class="fault">{BEFORE}' in shown.body
+            assert "No message of this period" not in shown.text
         audit = (await callgate.api("GET", "/audit")).json["items"]
         counts = [one["after"]["messages"] for one in audit if one["action"] == "relay.replayed"]
         assert counts == [0, 59, 1]

@@ -8,7 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from service.admin.organizations.organizations import Organizations
-from service.admin.relay import RelayCases
+from service.admin.relay import RelayCases, check_period
+from service.domain.errors import BadPeriodError
 from service.domain.organizations import Organization
 from service.domain.relay.messages import RelayState
 from service.domain.wording.labels import format_count
@@ -74,9 +75,13 @@ class RelayChangePages:
         values: dict[str, Any] = {"since": since, "until": until}
         if since is None:
             values["since"] = await self.organizations.now() - SUGGESTED
+        faults, status = faults_of(since, until), filters.status
+        if faults:
+            since, status = None, 422
         return await visit.show(
             "relay/replay.html",
-            filters.status,
+            status,
+            faults=faults,
             organization=organization,
             fault=filters.fault("messages") and "Enter a date and a time in both fields.",
             values=values,
@@ -139,6 +144,16 @@ class RelayChangePages:
             )
 
         return await fill_in(visit, "relay/secret.html", act, **around_secret(organization))
+
+
+def faults_of(since: datetime | None, until: datetime | None) -> dict[str, str]:
+    """What is wrong with a period, by field of the form."""
+    try:
+        if since is not None:
+            check_period(since, until)
+    except BadPeriodError as exc:
+        return {str(exc.facts["field"]): exc.message}
+    return {}
 
 
 def around_secret(organization: Organization) -> dict[str, Any]:
