@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
 
+import structlog
+
 from service.relay.answers import AnswerReader, RelayAnswer
 from service.relay.breaker import Breaker
 from service.relay.connections import OpenConnections
@@ -20,6 +22,8 @@ from service.relay.sender import FAILURES, AnswerBudget, Sender, ServerStatusErr
 from service.relay.targets import RelayTarget
 
 Result = TypeVar("Result")
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -77,7 +81,8 @@ class AskedServer:
     async def within_limits(
         self, exchange: Callable[[], Awaitable[Result]], seconds: float
     ) -> Result | None:
-        """Run an exchange within the limits. Raises `UnusableAnswerError`."""
+        """Run an exchange within the limits; None after any error, of ours as well: Vapi's message is
+        answered without the server. Raises `UnusableAnswerError`."""
         if self.asking >= self.limits.answers or not self.connections.allows():
             self.unanswered("busy")
             return None
@@ -90,7 +95,13 @@ class AskedServer:
         try:
             async with asyncio.timeout(seconds):
                 result = await exchange()
-        except FAILURES as exc:
+        except UnusableAnswerError:
+            self.breaker.succeed()
+            self.note_error("Its answer is no JSON object, or has too many values.")
+            raise
+        except Exception as exc:
+            if not isinstance(exc, FAILURES):
+                log.exception("relay.request_failed", organization_id=str(self.owner))
             if isinstance(exc, ServerStatusError):
                 self.breaker.succeed()
             else:
@@ -98,10 +109,6 @@ class AskedServer:
             self.note_error(describe_failure(exc))
             self.unanswered(reason_of(exc))
             return None
-        except UnusableAnswerError:
-            self.breaker.succeed()
-            self.note_error("Its answer is no JSON object, or has too many values.")
-            raise
         else:
             self.breaker.succeed()
             self.report.answered += 1

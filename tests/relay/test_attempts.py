@@ -64,6 +64,22 @@ async def test_an_error_of_ours_is_logged_and_the_call_goes_on(
     assert [body for _, body in own.requests] == [b"0", b"1", b"2"]
 
 
+async def test_vapi_gets_no_answer_of_the_server_after_an_error_of_ours(
+    relay: RelayServers, own: ClientServer
+) -> None:
+    session = relay.sender.session
+    relay.sender.session = aiohttp.ClientSession()
+    await relay.sender.session.close()
+    try:
+        assert await relay.ask(message("{}"), 5.0) is None
+    finally:
+        relay.sender.session = session
+    assert relay.report.unanswered["failed"] == 1
+    answer = await relay.ask(message("{}"), 5.0)
+    assert answer is not None
+    assert answer.status == 200
+
+
 class FaultyFates(DeliveryFates):
     """The body of the first message cannot be loaded, by an error of ours."""
 
