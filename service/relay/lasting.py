@@ -5,7 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 from uuid import UUID
 
+import structlog
+
 from service.domain.relay.messages import CallLine, ClaimedMessage, KeptMessage
+from service.relay.failures import describe_failure
 from service.relay.queues import RelayMessage
 from service.relay.servers import DeliveryFates, OrganizationServer
 from service.relay.worker import RelayWorker
@@ -21,6 +24,8 @@ LOAD_SECONDS = 3.0
 BACKOFF_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
 """The pause after each attempt; the last one goes on."""
 JITTER = 0.2
+
+log = structlog.get_logger()
 
 FindServer = Callable[[UUID], OrganizationServer]
 
@@ -80,8 +85,13 @@ class LastingMessages(DeliveryFates):
         given = relayed(message, body, is_probe=is_probe)
         if message.line in self.returning or (server.is_parked and not is_probe):
             self.give_back(given)
-        else:
+            return
+        try:
             server.deliver(given)
+        except Exception as exc:
+            # A claim that is in no queue would be held as long as this replica lives.
+            log.exception("relay.attempt_failed", organization_id=str(message.organization_id))
+            self.note_failed(given, describe_failure(exc))
 
     def confirm(self, line: CallLine) -> None:
         """A call that was given back may be claimed anew."""

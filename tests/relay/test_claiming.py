@@ -9,8 +9,10 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import structlog
 
 from service.domain.network.forward_urls import ForwardUrls
+from service.domain.organizations import Organization
 from service.relay.claiming import RelayClaims
 from service.relay.delivery import RelayServers
 from service.relay.lasting import LastingMessages
@@ -32,6 +34,12 @@ INSERT INTO callgate.relay_messages (organization_id, webhook_id, vapi_call_id, 
     body, size, received_at, due_at)
 SELECT o.id, call || ' ' || number, call, 'hang', 'application/json', '{}', 2, now(), now()
 FROM callgate.organizations o, generate_series(1, $1) AS call, generate_series(1, $2) AS number
+"""
+
+WAITING = """
+SELECT count(claimed_by) AS claimed, count(*) FILTER (WHERE due_at > now()) AS later,
+    count(*) FILTER (WHERE attempts = 1) AS failed
+FROM callgate.relay_messages WHERE organization_id = $1
 """
 
 
@@ -88,3 +96,29 @@ async def test_claims_that_are_lost_while_they_are_handed_over_leave_nothing_beh
     claims.lasting.lease.begin_anew()
     assert await claiming == 0
     assert waiting(claims) == 0
+
+
+async def test_a_claim_that_cannot_be_handed_over_waits_for_another_try(
+    claims: RelayClaims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The targets of one organization cannot be read, by an error of ours."""
+    pool = claims.lasting.pool
+    owner = await pool.fetchval("SELECT organization_id FROM callgate.relay_messages LIMIT 1")
+    targets = claims.lasting.find_server(owner).targets
+    find = targets.find_organization
+
+    def faulty(asked: UUID) -> Organization | None:
+        if asked == owner:
+            raise ZeroDivisionError
+        return find(asked)
+
+    monkeypatch.setattr(targets, "find_organization", faulty)
+    with structlog.testing.capture_logs() as logged:
+        await claims.turn()
+    assert {line["event"] for line in logged} == {"relay.attempt_failed"}
+    assert waiting(claims) > 100
+    await claims.lasting.writer.flush()
+    found = await pool.fetchrow(WAITING, owner)
+    assert found is not None
+    assert found["claimed"] == 0
+    assert found["later"] == found["failed"] * 20 > 0

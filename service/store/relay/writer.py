@@ -119,15 +119,17 @@ class RelayWriter:
                 self.give_up(batch, exc)
                 if not self.queue:
                     return
-            except Exception:
+            except Exception as exc:
                 # A bug of ours, or a value that PostgreSQL rejects: the others must not fail with it.
                 if len(batch) > 1:
                     await self.write_each(batch)
                 else:
-                    log.exception("relay.refused")
-                    fail(batch)
+                    self.refuse(batch, exc)
+            except asyncio.CancelledError as exc:
+                self.give_up(batch, exc)
+                raise
 
-    def give_up(self, batch: list[WaitingMessage], exc: Exception) -> None:
+    def give_up(self, batch: list[WaitingMessage], exc: BaseException) -> None:
         """PostgreSQL is away: the messages go elsewhere, the outcomes of others wait."""
         self.rest()
         if not isinstance(exc, CONFLICTS):
@@ -146,9 +148,14 @@ class RelayWriter:
                 self.give_up(batch[place:], exc)
                 return
             except Exception as exc:
-                if classify(exc) == "bug":
-                    log.exception("relay.refused")
-                fail([waiting])
+                self.refuse([waiting], exc)
+
+    def refuse(self, batch: list[WaitingMessage], exc: Exception) -> None:
+        """These messages go elsewhere. After a bug of ours one may be committed and claimed."""
+        if classify(exc) == "bug":
+            log.error("relay.refused", exc_info=exc)
+            self.claims.doubt()
+        fail(batch)
 
     def next_batch(self) -> list[WaitingMessage]:
         """The next messages, of so many bytes as one statement takes well, and at least one."""
@@ -198,6 +205,7 @@ class RelayWriter:
             # Claims that are not given back end with the worker: it is replaced.
             log.exception("relay.outcomes_refused")
             self.claims.doubt()
+            self.confirm(given)
 
     async def write_given(self, given: Outcomes) -> None:
         if given.finished:
@@ -215,9 +223,13 @@ class RelayWriter:
             given.probed = set()
         if given.returned:
             await messages.give_back(self.pool, given.returned)
-            returned, given.returned = given.returned, []
-            for one in returned:
-                self.claims.confirm((one.organization_id, one.vapi_call_id))
+            self.confirm(given)
+
+    def confirm(self, given: Outcomes) -> None:
+        """Let calls that were given back be claimed anew."""
+        returned, given.returned = given.returned, []
+        for one in returned:
+            self.claims.confirm((one.organization_id, one.vapi_call_id))
 
     @asynccontextmanager
     async def claiming(self) -> AsyncIterator[None]:
@@ -226,7 +238,7 @@ class RelayWriter:
             try:
                 await self.write_outcomes()
                 yield
-            except UNAVAILABLE:
+            except (Exception, asyncio.CancelledError):
                 self.claims.doubt()
                 raise
 

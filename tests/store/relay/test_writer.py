@@ -8,6 +8,7 @@ import pytest
 from service.domain.relay.messages import CallLine, ClaimedMessage, KeptMessage
 from service.store.pool import Pool
 from service.store.relay import workers
+from service.store.relay.messages import ReturnedCall
 from service.store.relay.writer import ClaimKeeper, MessagesUnavailableError, RelayWriter
 
 FAIL = """
@@ -30,6 +31,8 @@ class Claims(ClaimKeeper):
         self.id = uuid4()
         self.taken: list[str] = []
         self.doubts = 0
+        self.confirmed: list[CallLine] = []
+        self.error: Exception | None = None
 
     @property
     def worker(self) -> UUID:
@@ -39,10 +42,12 @@ class Claims(ClaimKeeper):
         return True
 
     def take(self, message: ClaimedMessage, body: bytes | None) -> None:
+        if self.error is not None:
+            raise self.error
         self.taken.append(message.webhook_id)
 
     def confirm(self, line: CallLine) -> None:
-        raise AssertionError(f"No call was given back: {line}.")
+        self.confirmed.append(line)
 
     def park(self, owner: UUID) -> None:
         raise AssertionError(f"No server failed: {owner}.")
@@ -52,6 +57,10 @@ class Claims(ClaimKeeper):
         self.id = uuid4()
 
 
+def message(number: int) -> KeptMessage:
+    return KeptMessage(UUID(int=1), f"msg_{number}", "a", "hang", "application/json", b"{}")
+
+
 async def record_three(pool: Pool, claims: Claims, *codes: str) -> list[bool]:
     """Record three messages of a call in one batch; which ones were kept. `codes` are the errors that
     the statements raise, one after the other; "": none."""
@@ -59,12 +68,7 @@ async def record_three(pool: Pool, claims: Claims, *codes: str) -> list[bool]:
     assert await workers.renew(pool, claims.id)
     given = ",".join(f'"{code}"' for code in codes)
     await pool.execute(FAIL.format(codes=given))
-    waiting = [
-        writer.record(
-            KeptMessage(UUID(int=1), f"msg_{number}", "a", "hang", "application/json", b"{}"), 2.0
-        )
-        for number in range(3)
-    ]
+    waiting = [writer.record(message(number), 2.0) for number in range(3)]
     async with asyncio.timeout(1):
         found = await asyncio.gather(*waiting, return_exceptions=True)
     assert writer.available is (FULL not in codes)
@@ -95,3 +99,36 @@ async def test_an_outage_after_a_rejection_fails_what_is_left_of_the_batch_at_on
     assert await record_three(pool, claims, REFUSED, "", FULL, "") == [True, False, False]
     assert await rows(pool) == claims.taken == ["msg_0"]
     assert claims.doubts == 1
+
+
+async def test_an_error_of_ours_after_a_commit_ends_the_claim(pool: Pool) -> None:
+    claims = Claims()
+    claims.error = ZeroDivisionError()
+    writer = RelayWriter(pool, claims)
+    assert await workers.renew(pool, claims.id)
+    with pytest.raises(MessagesUnavailableError):
+        await writer.record(message(0), 2.0)
+    assert (await rows(pool), claims.doubts) == (["msg_0"], 1)
+
+
+async def test_an_error_of_ours_while_claiming_ends_the_claims(pool: Pool) -> None:
+    claims = Claims()
+    writer = RelayWriter(pool, claims)
+    with pytest.raises(ZeroDivisionError):
+        async with writer.claiming():
+            raise ZeroDivisionError
+    assert claims.doubts == 1
+    async with asyncio.timeout(1), writer.claiming():
+        pass
+    assert claims.doubts == 1
+
+
+async def test_calls_whose_return_is_refused_may_be_claimed_anew(pool: Pool) -> None:
+    """Their claims end with the worker; else all that arrives of them would be given back unwritten."""
+    claims = Claims()
+    writer = RelayWriter(pool, claims)
+    await pool.execute("ALTER TABLE callgate.relay_messages RENAME TO elsewhere")
+    writer.outcomes.returned.append(ReturnedCall(UUID(int=1), "a", claims.worker))
+    await writer.flush()
+    assert (claims.doubts, claims.confirmed) == (1, [(UUID(int=1), "a")])
+    assert not writer.outcomes
