@@ -23,6 +23,9 @@ class RelayLimits:
     all_answer_bytes: int = 4 * 2**20
     """Answers that are being read, together."""
     delivery_seconds: float = 10.0
+    first_pause_seconds: float = 1.0
+    longest_pause_seconds: float = 60.0
+    """Pauses between deliveries to a server that fails repeatedly."""
     attempts: int = 3
     longest_wait_seconds: float = 600.0
     """Age at which a message that was not delivered is dropped."""

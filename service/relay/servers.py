@@ -73,7 +73,7 @@ class OrganizationServer:
         )
         self.url = ""
         self.queue = RelayQueue(limits.waiting_messages, limits.waiting_bytes, shares.held)
-        self.deliveries = Breaker(threshold=5, first_pause=1.0, longest_pause=60.0)
+        self.deliveries = Breaker(5, limits.first_pause_seconds, limits.longest_pause_seconds)
         self.is_parked = False
         self.delivering = 0
         self.tasks: set[asyncio.Task[None]] = set()

@@ -12,7 +12,7 @@ from service.sandbox.server import SandboxVapi
 from service.web.panel.kit.guard import COOKIE
 from tests.support import relayed
 from tests.support.browser import in_a_browser
-from tests.support.own_servers import OwnServer, connect, report, start
+from tests.support.own_servers import OwnServer, connect, report, shorten_pauses, start
 from tests.support.service import Replica, Start, eventually
 from tests.support.visiting import Visitor, visiting
 
@@ -62,6 +62,7 @@ async def test_a_parked_server_is_seen_resumed_and_gets_its_messages_again(
     start_replica: Start, vapi: SandboxVapi, browser: Browser
 ) -> None:
     callgate = await start(start_replica)
+    shorten_pauses(callgate)
     own = OwnServer(answer=lambda _received: 503)
     async with own.running(), visiting(callgate) as ada:
         owner, number_id = await park(callgate, vapi, own)

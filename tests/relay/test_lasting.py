@@ -6,7 +6,7 @@ from standardwebhooks import Webhook
 
 from service.sandbox.server import SandboxVapi
 from service.store.pool import Pool
-from tests.support.own_servers import OwnServer, Received, connect, report, start
+from tests.support.own_servers import OwnServer, Received, connect, report, shorten_pauses, start
 from tests.support.service import Start, eventually
 
 ROWS = "SELECT count(*) FROM callgate.relay_messages WHERE done_at IS NULL"
@@ -111,6 +111,7 @@ async def test_a_server_that_keeps_failing_is_parked_and_resumes_by_itself(
     start_replica: Start, vapi: SandboxVapi
 ) -> None:
     callgate = await start(start_replica)
+    shorten_pauses(callgate)
     own = OwnServer(answer=lambda _received: 503)
     async with own.running():
         owner, number_id = await connect(callgate, vapi, own)

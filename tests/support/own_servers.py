@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -108,6 +108,13 @@ async def connect(
 async def start(start_replica: Start, **given: object) -> Replica:
     """A replica that may reach own servers."""
     return await start_replica(callgate_relay_hosts="127.0.0.1", **given)
+
+
+def shorten_pauses(callgate: Replica) -> None:
+    """Let a replica try failing servers again soon. Call it before their first messages."""
+    servers = callgate.service.relay.servers
+    assert not servers.servers
+    servers.limits = replace(servers.limits, first_pause_seconds=0.05, longest_pause_seconds=0.2)
 
 
 def report(call: Any, number: int, kind: str = "status-update") -> Any:
