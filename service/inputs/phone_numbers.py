@@ -58,6 +58,11 @@ def parse_phone_number(text: str) -> str:
     raise BadTextError(f"{shown(text)} is no phone number: write E.164 such as +15551234567.")
 
 
+def is_e164(text: str) -> bool:
+    """Whether a text is a phone number in E.164 as it stands."""
+    return E164.fullmatch(text) is not None
+
+
 def is_phone_like(text: str) -> bool:
     """Whether a text means a phone number and no id of Vapi: it has no letters of its own.
 

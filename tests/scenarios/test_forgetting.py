@@ -166,6 +166,29 @@ async def test_messages_for_a_server_go_too(
     assert [row[0] for row in rows] == [call_id_of(reports[2])]
 
 
+@pytest.mark.parametrize("caller", ["anonymous", "+266696687", "100"])
+async def test_callers_who_withhold_their_number_are_not_forgotten_together(
+    callgate: Replica, vapi: SandboxVapi, reports: list[Any], caller: str
+) -> None:
+    assert reports
+    owner, number = await paying_number(callgate, vapi)
+    body = {"handling": {"keep_transcripts_days": 30}}
+    await callgate.api("PATCH", f"/organizations/{owner}", body)
+    call = await callgate.call(call_id_of(await end_call(callgate, vapi, number, caller)))
+    for dry_run in (True, False):
+        asked = {"number": caller, "dry_run": dry_run}
+        answer = await callgate.api("POST", "/calls/forget", asked)
+        assert (answer.status, answer.json["field"]) == (422, "number"), answer.json
+    async with visiting(callgate) as ada:
+        path = f"/calls/{call['id']}"
+        assert "Forget this caller" not in (await ada.get(path)).text
+        for shown in (await ada.get(f"{path}/forget"), await ada.post(f"{path}/forget")):
+            assert (shown.status, "names no single caller" in shown.text) == (422, True), shown.text
+    pool = callgate.service.pool
+    assert await pool.fetchval("SELECT count(*) FROM callgate.call_transcripts") == 4
+    assert (await callgate.call(call["vapi_call_id"]))["caller_number"] == caller
+
+
 def write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -194,9 +217,9 @@ async def test_rejected_records_on_disk_lose_the_number(
 async def test_the_command_counts_first(callgate: Replica, reports: list[Any], dsn: str) -> None:
     assert reports
 
-    async def run(*options: str) -> tuple[int, str]:
+    async def run(*options: str, number: str = CALLER) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service", "calls", "forget", CALLER, *options),
+            *(sys.executable, "-m", "service", "calls", "forget", number, *options),
             env={
                 **os.environ,
                 "DATABASE_URL": dsn,
@@ -215,3 +238,5 @@ async def test_the_command_counts_first(callgate: Replica, reports: list[Any], d
     assert orjson.loads(text[text.index("{") :])["calls"] == 2
     code, text = await run()
     assert (code, "number: 0" in text) == (0, True)
+    code, text = await run("--yes", number="Restricted")
+    assert (code, "names no single caller" in text) == (1, True), text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
-from service.domain.call_records.details import canonical_number
+from service.domain.call_records.details import canonical_number, is_telling
 from service.domain.errors import InvalidError
 from service.store.calls.privacy import spool_files
 from service.store.calls.privacy.forgetting import (
@@ -54,8 +54,7 @@ class Callers:
         servers; durations and costs stay. Audited, even if nothing was found.
 
         `waiting` is more than zero if PostgreSQL has not taken all records of this machine's disk: to
-        be repeated then. Raises `InvalidError` for an empty text; one that is no phone number counts as
-        written.
+        be repeated then. Raises `InvalidError` for a text that names no single caller.
         """
         actor.require_admin()
         number = parse_caller(text)
@@ -97,8 +96,15 @@ class Callers:
 
 
 def parse_caller(text: str) -> str:
-    """A caller's number as the records have it: in E.164, or as it is. Raises `InvalidError`."""
+    """A caller's number as the records have it: in E.164, or a SIP address. Raises `InvalidError` for
+    any other text: `anonymous` are many callers, of all organizations."""
     number = canonical_number(text.strip()[:LONGEST])
     if not number:
         raise InvalidError("Enter the number of the caller.", field="number")
+    if not is_telling(number):
+        raise InvalidError(
+            "This names no single caller: enter a phone number in E.164, such as +15550100100, or a SIP "
+            "address.",
+            field="number",
+        )
     return number

@@ -5,12 +5,13 @@ that gives the same in every order: a fact that is known stays, of two the small
 doubted once stays doubted.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from service.inputs.marks import BadTextError
-from service.inputs.phone_numbers import parse_phone_number
+from service.inputs.phone_numbers import is_e164, parse_phone_number
 
 Direction = Literal["inbound", "outbound", "web"]
 Doubt = Literal["cost", "cost_parts", "duration", "ended_at", "started_at"]
@@ -29,6 +30,18 @@ SHOWN_BEFORE, SHOWN_AFTER = 3, 4
 """Characters of a masked number that stay: about the country, and what a caller is searched by."""
 LEAST_HIDDEN = 4
 """Characters that a mask hides: a shorter number hides wholly."""
+SIP_ADDRESS = re.compile(
+    r"(?:sips?:)?([^\s@:;<>\"\\]+)@([^\s@:;<>\"\\]+)(?:[:;][^\s@<>\"\\]*)?", re.IGNORECASE
+)
+"""Its user and its host; no sign of it needs an escape in JSON."""
+WITHHELD = frozenset(
+    {
+        *("anonymous", "blocked", "private", "restricted", "unavailable", "unknown", "withheld"),
+        # The same words on a keypad: carriers put them in the place of a number.
+        *("266696687", "2562533", "7378742833", "86282452253", "8656696"),
+    }
+)
+"""Stand for all callers who do not show their number, of all organizations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,17 @@ def canonical_number(text: str | None) -> str | None:
         return parse_phone_number(text)
     except BadTextError:
         return text
+
+
+def is_telling(number: str) -> bool:
+    """Whether it names one caller: a number in E.164 or a SIP address, but none that stands for all who
+    withhold theirs."""
+    address = SIP_ADDRESS.fullmatch(number)
+    if address is not None:
+        user, host = address.group(1, 2)
+        host_names_one = not f".{host}".lower().endswith(".invalid")
+        return host_names_one and user.lower().removeprefix("+") not in WITHHELD
+    return is_e164(number) and number.removeprefix("+") not in WITHHELD
 
 
 def merge_details(one: CallDetails, other: CallDetails) -> CallDetails:

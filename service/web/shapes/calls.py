@@ -69,7 +69,7 @@ class CallEvent(ResponseBody):
 
 
 class ForgetBody(RequestBody):
-    """The number as the calls show it to admins. `dry_run` only counts."""
+    """The number as the calls show it to admins: in E.164, or a SIP address. `dry_run` only counts."""
 
     number: Name
     dry_run: bool = False

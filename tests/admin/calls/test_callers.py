@@ -36,8 +36,9 @@ async def test_only_admins_forget_and_only_a_number(pool: Pool) -> None:
     callers = Callers(pool, "a master secret of the tests")
     with pytest.raises(ForbiddenError):
         await callers.forget(Actor("Sue", "support", "api"), "+4915112345678")
-    with pytest.raises(InvalidError):
-        await callers.forget(ADMIN, "  ")
+    for text in ("  ", "anonymous", "unknown", "Restricted", "sip:anonymous@anonymous.invalid"):
+        with pytest.raises(InvalidError):
+            await callers.forget(ADMIN, text)
 
 
 async def test_retention_leaves_an_entry_of_deleted_calls(pool: Pool) -> None:

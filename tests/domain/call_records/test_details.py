@@ -8,6 +8,7 @@ from service.domain.call_records.details import (
     CallDetails,
     canonical_number,
     direction_of,
+    is_telling,
     mask_number,
     merge_details,
 )
@@ -55,6 +56,33 @@ def test_numbers_are_kept_in_e164_and_other_texts_as_they_are() -> None:
     assert canonical_number("+49 (0)30 123-456") == "+4930123456"
     assert canonical_number("anonymous") == "anonymous"
     assert canonical_number(None) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("+4915112345678", True),
+        ("sip:alice@example.com", True),
+        ("SIPS:alice@example.com", True),
+        ("alice@example.com", True),
+        ("anonymous", False),
+        ("Restricted", False),
+        ("sip:anonymous@example.com", False),
+        ("sip:anonymous@example.com:5060;user=phone", False),
+        ("sip:+266696687@example.com", False),
+        ("sip:a@anonymous.invalid", False),
+        ("sip:a@INVALID:5060", False),
+        ("sip:@example.com", False),
+        ("<sip:anonymous@example.com>", False),
+        ("sip:10.0.0.1", False),
+        ("+266696687", False),
+        ("100", False),
+        ("4915112345678", False),
+        ("", False),
+    ],
+)
+def test_a_withheld_number_names_nobody(number: str, *, expected: bool) -> None:
+    assert is_telling(number) is expected
 
 
 def test_the_direction_follows_vapis_type() -> None:

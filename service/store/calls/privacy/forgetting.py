@@ -4,7 +4,6 @@ The number of a call becomes the empty text, which wins each merge with a record
 repeated report does not bring it back.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,10 +19,7 @@ FORGET_NUMBER = """
 UPDATE callgate.calls SET customer_number = $2, updated_at = now() WHERE vapi_call_id = ANY($1::text[])
 """
 
-TELLING = re.compile(r"\+[0-9]{7,}")
-"""What stands for a caller wherever it is found, unlike `anonymous` or `100`."""
-
-# The notes of a policy may name the caller. A number needs no escape inside of JSON.
+# The notes of a policy may name the caller. A telling number needs no escape inside of JSON.
 FORGET_IN_DECISIONS = (
     """
     UPDATE callgate.calls SET decision = replace(decision::text, $2, $3)::jsonb
@@ -90,9 +86,9 @@ async def count_number(connection: Connection, number: str) -> ForgottenCaller:
 
 
 async def forget_number(connection: Connection, number: str) -> ForgottenCaller:
-    """Remove a caller from the tables, in the caller's open transaction; what was removed."""
+    """Remove a caller from the tables, by a telling number, in an open transaction; what was removed."""
     calls = [row["vapi_call_id"] for row in await connection.fetch(LOCK_CALLS, number)]
-    for statement in (*FORGET_IN_DECISIONS, FORGET_IN_STEPS) if TELLING.fullmatch(number) else ():
+    for statement in (*FORGET_IN_DECISIONS, FORGET_IN_STEPS):
         await connection.execute(statement, calls, number, REPLACEMENT)
     words = await delete(connection, DELETE_TRANSCRIPTS, calls)
     relayed = await delete(connection, DELETE_RELAYED, calls)

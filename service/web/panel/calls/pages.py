@@ -8,6 +8,7 @@ from aiohttp import web
 
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
+from service.domain.call_records.details import is_telling
 from service.domain.calls import HangupState
 from service.domain.decisions import DEFAULT
 from service.domain.wording.labels import label_slug
@@ -142,7 +143,7 @@ class CallPages:
             call=call,
             view=call_view(story, whole=visit.may("admin")),
             said=said,
-            may_forget=visit.may("admin") and bool(call.details.customer_number),
+            may_forget=visit.may("admin") and is_telling(call.details.customer_number or ""),
         )
 
 
