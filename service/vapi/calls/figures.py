@@ -85,7 +85,7 @@ def read_duration(
 
 
 def read_told(seconds: object, milliseconds: object) -> float | None:
-    """The duration that is told in one of two figures, in seconds, whatever the instants say."""
+    """The duration as one of two figures gives it, in seconds, whatever the instants say."""
     told = within(seconds, 0, MAX_SECONDS)
     if told is None and (in_ms := within(milliseconds, 0, MAX_SECONDS * 1000)) is not None:
         return in_ms / 1000
