@@ -210,8 +210,9 @@ class UseCases:
     @cached_property
     def callers(self) -> Callers:
         settings = self.core.settings
-        folder = settings.callgate_data_dir / "spool"
-        return Callers(self.core.pool, open_vault(settings).keys[0], folder)
+        folder = settings.callgate_data_dir
+        key = open_vault(settings).keys[0]
+        return Callers(self.core.pool, key, folder / "spool", folder / "relay-spool")
 
     @cached_property
     def timeline(self) -> Timeline:

@@ -18,7 +18,7 @@ NAMES = {
     "transcripts": "transcripts",
     "messages": "messages kept for a server",
     "rejected": "rejected records on this machine",
-    "waiting": "records on this machine on their way to PostgreSQL",
+    "waiting": "not forgotten yet: records and messages on this machine on their way to PostgreSQL",
 }
 
 
@@ -35,7 +35,7 @@ def forget(
 ) -> None:
     """Remove a caller from all records; the calls stay with their figures.
 
-    Ends with 1 while records of the caller wait on this machine for PostgreSQL.
+    Ends with 1 while records or messages of the caller wait on this machine for PostgreSQL.
     """
 
     async def work(cases: "UseCases") -> "ForgottenCaller":
@@ -51,5 +51,5 @@ def forget(
             if count or name == "calls":
                 typer.echo(f"  {NAMES[name]}: {count}")
     if yes and found.waiting:
-        typer.echo("Run the command again once PostgreSQL has taken all records.", err=True)
+        typer.echo("Run the command again once PostgreSQL has taken them.", err=True)
         raise typer.Exit(1)

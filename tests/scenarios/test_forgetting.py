@@ -3,14 +3,20 @@
 import asyncio
 import os
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 
+from service.admin.actor import Actor
+from service.domain.relay.messages import KeptMessage
 from service.sandbox.server import SandboxVapi
 from service.store.calls.spool import Entry, encode
+from service.store.relay.spool import RelaySpool
 from tests.scenarios.test_call_records import CALLER, message_of, paying_number, report_of
 from tests.store.calls.test_spool import blocked_call
 from tests.support.service import Replica
@@ -212,6 +218,31 @@ async def test_rejected_records_on_disk_lose_the_number(
         "odd",
         "odd",
     ]
+
+
+async def test_messages_that_wait_on_disk_are_named_as_not_forgotten(
+    callgate: Replica, reports: list[Any]
+) -> None:
+    folder: Path = callgate.service.settings.callgate_data_dir / "relay-spool"
+    owner = UUID((await callgate.call(call_id_of(reports[0])))["organization_id"])
+    other = RelaySpool(folder, callgate.service.pool, 10**6, lambda: datetime.now(UTC))
+    for place, report in enumerate((reports[0], reports[2])):
+        body = orjson.dumps(report)
+        kind = "application/json"
+        await other.keep(KeptMessage(owner, f"m{place}", call_id_of(report), "hang", kind, body))
+    callers = replace(callgate.service.use_cases.callers, wait_seconds=0.1)
+    forgotten = await callers.forget(Actor("Ada", "admin", "cli"), CALLER)
+    assert (forgotten.calls, forgotten.messages, forgotten.waiting) == (2, 0, 1)
+    (entry,) = (await callgate.api("GET", "/audit?action=caller.forgotten")).json["items"]
+    assert entry["after"]["waiting"] == 1
+    async with visiting(callgate) as ada:
+        assert "1 on the way to PostgreSQL not forgotten yet" in (await ada.get("/audit")).text
+    await other.drain()
+    other.close()
+    kept = await callgate.service.pool.fetch("SELECT vapi_call_id FROM callgate.relay_messages")
+    assert [row[0] for row in kept] == [call_id_of(reports[2])]
+    again = await callgate.api("POST", "/calls/forget", {"number": CALLER})
+    assert (again.json["calls"], again.json["waiting"]) == (0, 0)
 
 
 async def test_the_command_counts_first(callgate: Replica, reports: list[Any], dsn: str) -> None:

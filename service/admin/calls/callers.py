@@ -23,7 +23,6 @@ PURPOSE = "callgate:caller:"
 DIGITS = 16
 LONGEST = 100
 WAIT_SECONDS = 5.0
-"""How long records on this machine's disk have to reach PostgreSQL."""
 PAUSE_SECONDS = 0.2
 SYSTEM = Actor("system", "admin", "system")
 
@@ -31,11 +30,14 @@ SYSTEM = Actor("system", "admin", "system")
 @dataclass(frozen=True, slots=True)
 class Callers:
     """`key` names numbers in the audit log, where they must not stand themselves. `folder` is the spool
-    of this machine, if it has one."""
+    of this machine, `relay_folder` that of its relay, if it has one: their lines
+    have `wait_seconds` to reach PostgreSQL."""
 
     pool: Pool
     key: str
     folder: Path | None = None
+    relay_folder: Path | None = None
+    wait_seconds: float = WAIT_SECONDS
 
     async def count(self, actor: Actor, text: str) -> ForgottenCaller:
         """How many records `forget` would change. Raises its errors."""
@@ -46,15 +48,15 @@ class Callers:
         return replace(
             found,
             rejected=await self.on_disk(spool_files.count_rejected, number),
-            waiting=await self.on_disk(spool_files.count_waiting, number),
+            waiting=await self.count_waiting(number),
         )
 
     async def forget(self, actor: Actor, text: str) -> ForgottenCaller:
         """Remove a number from all calls, with transcripts and with messages that are kept for clients'
         servers; durations and costs stay. Audited, even if nothing was found.
 
-        `waiting` is more than zero if PostgreSQL has not taken all records of this machine's disk: to
-        be repeated then. Raises `InvalidError` for a text that names no single caller.
+        `waiting` is more than zero if PostgreSQL has not taken all that is on this machine's disk: not
+        forgotten yet, and to be repeated then. Raises `InvalidError` for a text that names no single caller.
         """
         actor.require_admin()
         number = parse_caller(text)
@@ -78,21 +80,29 @@ class Callers:
                 )
 
     async def wait_for_disk(self, number: str) -> int:
-        """Wait until no record on its way to PostgreSQL names the caller; how many still do."""
-        ends_at = time.monotonic() + WAIT_SECONDS
-        while waiting := await self.on_disk(spool_files.count_waiting, number):
+        """Wait until no record or message on its way to PostgreSQL names the caller; how many do."""
+        ends_at = time.monotonic() + self.wait_seconds
+        while waiting := await self.count_waiting(number):
             if time.monotonic() > ends_at:
                 return waiting
             await asyncio.sleep(PAUSE_SECONDS)
         return 0
 
+    async def count_waiting(self, number: str) -> int:
+        records = await self.on_disk(spool_files.count_waiting, number)
+        return records + await on_disk(self.relay_folder, spool_files.count_messages, number)
+
     async def on_disk(self, work: spool_files.Work, number: str) -> int:
-        return 0 if self.folder is None else await asyncio.to_thread(work, self.folder, number)
+        return await on_disk(self.folder, work, number)
 
     def fingerprint(self, number: str) -> str:
         """A name of a number that does not reveal it without the key: there are few numbers to try."""
         made = hmac.new(self.key.encode(), (PURPOSE + number).encode(), hashlib.sha256)
         return made.hexdigest()[:DIGITS]
+
+
+async def on_disk(folder: Path | None, work: spool_files.Work, number: str) -> int:
+    return 0 if folder is None else await asyncio.to_thread(work, folder, number)
 
 
 def parse_caller(text: str) -> str:

@@ -30,7 +30,10 @@ def describe_fields(name: str, before: Values, after: Values) -> str:
 
 
 def describe_forgotten_caller(_name: str, _before: Values, after: Values) -> str:
-    return f"removed a caller's number from {after.get('calls', 0)} calls"
+    removed = f"removed a caller's number from {after.get('calls', 0)} calls"
+    if waiting := after.get("waiting"):
+        return f"{removed}; {waiting} on the way to PostgreSQL not forgotten yet"
+    return removed
 
 
 def describe_expired_calls(_name: str, _before: Values, after: Values) -> str:

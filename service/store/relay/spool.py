@@ -18,6 +18,7 @@ import structlog
 from service.background import BackgroundLoop
 from service.domain.relay.messages import CallLine, KeptMessage
 from service.spool_files import SpoolFiles
+from service.store.calls.privacy.forgetting import find_forgotten
 from service.store.failures import REFUSED
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.relay import messages
@@ -134,9 +135,7 @@ class RelaySpool(SpoolFiles):
     async def insert(self, batch: list[KeptMessage]) -> None:
         """Keep messages unclaimed. One that PostgreSQL rejects blocks no other."""
         try:
-            distinct = {(one.organization_id, one.webhook_id): one for one in batch}
-            given = [(one, False) for one in distinct.values()]
-            await messages.insert(self.pool, NO_WORKER, given)
+            await self.insert_unforgotten(batch)
         except REFUSED as exc:
             if len(batch) > 1:
                 for one in batch:
@@ -144,3 +143,13 @@ class RelaySpool(SpoolFiles):
                 return
             log.error("relay_spool.refused", call_id=batch[0].vapi_call_id, error=str(exc)[:200])
         self.drained.update(one.line for one in batch)
+
+    async def insert_unforgotten(self, batch: list[KeptMessage]) -> None:
+        """Keep messages, except those of calls whose caller was forgotten while they were on the disk."""
+        distinct = {(one.organization_id, one.webhook_id): one for one in batch}
+        async with self.pool.acquire() as connection, connection.transaction():
+            forgotten = await find_forgotten(connection, (one.vapi_call_id for one in batch))
+            given = [(one, False) for one in distinct.values() if one.line not in forgotten]
+            await messages.insert(connection, NO_WORKER, given)
+        if dropped := len(distinct) - len(given):
+            log.info("relay_spool.forgotten", messages=dropped)

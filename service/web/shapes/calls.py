@@ -77,7 +77,8 @@ class ForgetBody(RequestBody):
 
 class ForgottenRecords(ResponseBody):
     """How many records named the caller. `rejected`: on the machine's disk, as PostgreSQL did not take
-    them. `waiting`: still on their way to PostgreSQL; repeat the request until there are none."""
+    them. `waiting`: records and messages on the machine's disk, still on their way to PostgreSQL and not
+    forgotten yet; repeat the request until there are none."""
 
     dry_run: bool
     calls: int

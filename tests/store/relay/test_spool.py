@@ -1,17 +1,26 @@
 """The relay's spool: order, bounds, and files of processes that are gone."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from service.domain.call_records.details import CallDetails
 from service.domain.relay.messages import KeptMessage
+from service.store.calls.privacy.forgetting import forget_number
 from service.store.pool import Pool
 from service.store.relay.spool import RelaySpool, RelaySpoolFullError
+from tests.support.calls import new_call, record
+from tests.support.service import eventually
 
 OWNER = UUID(int=1)
 BODIES = "SELECT body FROM callgate.relay_messages ORDER BY received_at, id"
+BLOCKED = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 def spool(pool: Pool, folder: Path, most_bytes: int = 10**6) -> RelaySpool:
@@ -93,5 +102,23 @@ async def test_a_message_that_postgresql_refuses_blocks_no_other(
         await found.keep(kept(text))
     await found.drain()
     assert await bodies(pool) == ["1", "2"]
+    assert not found.calls
+    found.close()
+
+
+async def test_messages_of_a_caller_who_was_forgotten_meanwhile_do_not_arrive(
+    pool: Pool, tmp_path: Path
+) -> None:
+    for call, number in (("a", "+4915112345678"), ("b", "+4915112345679")):
+        await record(pool, new_call(call, organization_id=OWNER, details=CallDetails(number)))
+    found = spool(pool, tmp_path)
+    for text, call in (("1", "a"), ("2", "b"), ("3", ""), ("4", "not recorded")):
+        await found.keep(kept(text, call))
+    async with pool.acquire() as connection, connection.transaction():
+        await forget_number(connection, "+4915112345678")
+        draining = asyncio.create_task(found.drain())
+        await eventually(lambda: pool.fetchval(BLOCKED))
+    await draining
+    assert await bodies(pool) == ["2", "3", "4"]
     assert not found.calls
     found.close()

@@ -4,9 +4,10 @@ The number of a call becomes the empty text, which wins each merge with a record
 repeated report does not bring it back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from service.domain.relay.messages import CallLine
 from service.store.pool import Connection
 
 LOCK_CALLS = """
@@ -57,6 +58,12 @@ SELECT count(*) FROM callgate.relay_messages m JOIN callgate.calls c
 WHERE right(c.customer_number, 4) = right($1, 4) AND c.customer_number = $1
 """
 
+# Forgetting a caller takes turns with those who ask whether one was forgotten.
+LOCK_ASKED = """
+SELECT vapi_call_id, organization_id, customer_number FROM callgate.calls
+WHERE vapi_call_id = ANY($1::text[]) ORDER BY vapi_call_id FOR KEY SHARE
+"""
+
 FORGOTTEN = ""
 REPLACEMENT = "(forgotten)"
 
@@ -66,7 +73,7 @@ class ForgottenCaller:
     """How many records name a caller: their calls, transcripts of these, messages of these that are kept
     for a client's server, and records that PostgreSQL rejected, on this machine's disk.
 
-    `waiting` are records on this machine's disk that PostgreSQL is about to take.
+    `waiting` are records and messages on this machine's disk that PostgreSQL is about to take.
     """
 
     calls: int = 0
@@ -99,3 +106,14 @@ async def forget_number(connection: Connection, number: str) -> ForgottenCaller:
 async def delete(connection: Connection, statement: str, calls: Sequence[str]) -> int:
     """How many rows of these calls were deleted."""
     return int((await connection.execute(statement, list(calls))).rpartition(" ")[2])
+
+
+async def find_forgotten(connection: Connection, calls: Iterable[str]) -> set[CallLine]:
+    """Those of these calls whose caller was forgotten, each with its organization. Until the caller's
+    transaction ends, no caller of the others is."""
+    rows = await connection.fetch(LOCK_ASKED, sorted(set(calls)))
+    return {
+        (row["organization_id"], row["vapi_call_id"])
+        for row in rows
+        if row["customer_number"] == FORGOTTEN
+    }

@@ -1,7 +1,7 @@
-"""A caller's number in the files of the spool on this machine.
+"""A caller's number in the files of the spools on this machine.
 
-Records on their way to PostgreSQL are there for moments, or while it is down; a file that a process
-writes is never changed by another. Rejected records stay for an operator, without the number.
+Records and messages on their way to PostgreSQL are there for moments, or while it is down; a file that
+a process writes is never changed by another. Rejected records stay for an operator, without the number.
 """
 
 import fcntl
@@ -11,6 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from service.domain.relay.messages import KeptMessage
+
+DECODER = msgspec.json.Decoder(KeptMessage)
 
 Work = Callable[[Path, str], int]
 """Counts or changes records in a folder that have a number."""
@@ -30,6 +34,18 @@ def count_waiting(folder: Path, number: str) -> int:
     for path in folder.glob("*.jsonl"):
         with suppress(FileNotFoundError):
             found += sum(text in line for line in path.read_bytes().splitlines())
+    return found
+
+
+def count_messages(folder: Path, number: str) -> int:
+    """How many messages on their way to PostgreSQL have the number, however it is written: of one in
+    E.164 the digits. A line cut short by a crash is no message."""
+    found, text = 0, number.removeprefix("+").encode()
+    for path in folder.glob("*.jsonl"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            for line in file:
+                with suppress(msgspec.MsgspecError):
+                    found += text in DECODER.decode(line).body
     return found
 
 

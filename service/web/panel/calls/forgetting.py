@@ -36,7 +36,9 @@ class CallerForgettingPages:
         call, number = await self.find(visit)
         removed = await self.callers.forget(visit.actor, number)
         calls = f"{removed.calls} {'call' if removed.calls == 1 else 'calls'}"
-        again = " Records still wait for PostgreSQL: repeat it later." if removed.waiting else ""
+        again = ""
+        if removed.waiting:
+            again = f" Not forgotten yet: {removed.waiting} on the way to PostgreSQL. Repeat it later."
         notice = f"The caller was removed from {calls}.{again}"
         return await visit.go(f"{ROOT}/calls/{call.id}", notice=notice)
 
