@@ -1,5 +1,6 @@
 """Builds the room of access: policies, directory, gate, and what enforces decisions."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -37,6 +38,7 @@ from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter
 from service.store.organizations.feed_source import FeedSource
 from service.store.organizations.snapshot import SnapshotFile, name_database
+from service.store.pool import UNAVAILABLE
 from service.store.vault import open_vault
 from service.vapi.control import ControlClient
 from service.vapi.lookups import Lookups
@@ -103,6 +105,7 @@ class Access:
             self.corrected.background(),
             self.usage.background(),
             self.gate.recorder.recent.background(),
+            self.gate.recorder.connected.background(),
             *self.watch.background(),
             self.watchdog.background(),
         ]
@@ -111,6 +114,8 @@ class Access:
         """Finish what is being recorded; close files and connections."""
         await self.gate.recorder.drain(DRAIN_SECONDS)
         await self.sweep.drain(DRAIN_SECONDS)
+        with suppress(*UNAVAILABLE):
+            await self.gate.recorder.connected.write()
         await self.events.close()
         await self.snapshots.close()
         self.spool.close()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from service.access.connected_calls import ConnectedCalls
 from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
@@ -56,9 +57,11 @@ class CallRecorder:
     background: set[asyncio.Task[object]] = field(default_factory=set)
     usage: UsageMemory = field(default_factory=UsageMemory)
     recent: RecentRecords = field(init=False)
+    connected: ConnectedCalls = field(init=False)
 
     def __post_init__(self) -> None:
         self.recent = RecentRecords(self.calls, self.spool)
+        self.connected = ConnectedCalls(self.calls, self.spool)
 
     async def record(
         self, call: NewCall, decide_alone: Callable[[], Awaitable[NewCall]] | None = None

@@ -241,10 +241,18 @@ class AccessGate:
             if not claimed and not names_other_number(known, message):
                 end = reported_end(call_id, message, registration, known, self.directory.now())
                 await self.recorder.record_end(end)
-        elif contested:
+        elif not contested:
+            self.note_connected(call_id, known, message)
+            if (not known.allowed and known.hung_up) or call_id in self.recorder.known.cut:
+                self.restart(call_id, known, message, registration)
+
+    def note_connected(self, call_id: str, known: KnownCall, message: ServerMessage) -> None:
+        """Have the first later message that shows the call connected recorded, beside the reply."""
+        if known.connected or not message.shows_connection or names_other_number(known, message):
             return
-        elif (not known.allowed and known.hung_up) or call_id in self.recorder.known.cut:
-            self.restart(call_id, known, message, registration)
+        known.connected = True
+        assistant = next(iter(message.assistant_ids), None)
+        self.recorder.connected.note(call_id, known.organization_id, assistant)
 
     def restart(
         self,

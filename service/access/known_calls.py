@@ -21,6 +21,7 @@ class KnownCall(msgspec.Struct, gc=False):
 
     `number` is Vapi's id of the number that named the organization. `owner_checked`: Vapi has told
     whose call it is. `claims`: decisions for other organizations that messages of this call named.
+    `connected`: its record says so, or will within a moment.
     `basis`, `determined_by` and `decided_at` are the decision's.
 
     A replica holds tens of thousands of these. The garbage collector skips them, because traversing
@@ -37,6 +38,7 @@ class KnownCall(msgspec.Struct, gc=False):
     owner_checked: bool = False
     hung_up_at: float = 0.0
     had_control_url: bool = False
+    connected: bool = False
     claims: dict[UUID, "KnownCall"] | None = None
     basis: Basis = "fresh"
     determined_by: str | None = None
@@ -85,6 +87,7 @@ class KnownCalls:
         """Cache a call as PostgreSQL has it; the deeds of a decision that stays are kept."""
         earlier = self.calls.get(call_id)
         if earlier is not None:
+            fresh.connected = fresh.connected or earlier.connected
             keep_deeds(earlier, fresh)
             for organization_id, claim in (fresh.claims or {}).items():
                 if (known := (earlier.claims or {}).get(organization_id)) is not None:
@@ -125,6 +128,7 @@ def known_from(call: NewCall) -> KnownCall:
         hung_up=call.hangup_after_seconds is not None and not call.guessed,
         hung_up_at=time.monotonic(),
         had_control_url=call.control_url is not None,
+        connected=bool(call.details.connected),
         basis=call.decision.basis,
         determined_by=call.decision.determined_by,
         decided_at=call.decision.decided_at,

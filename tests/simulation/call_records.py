@@ -13,6 +13,7 @@ from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
 from service.store.calls.closing import EndResult, end_of
 from service.store.calls.corrections import guess_seconds, rank
 from service.store.calls.decisions import StoredDecision
+from service.store.calls.details import ConnectedCall
 from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from tests.simulation.call_claims import ClaimRules
 from tests.simulation.call_closing import columns, details_of, least
@@ -214,6 +215,15 @@ class RecordRules(ClaimRules):
         for end in map(end_of, calls):
             if end is not None:
                 self.close_call(end)
+
+    def record_connected(self, connected: Sequence[ConnectedCall]) -> None:
+        for one in connected:
+            row = self.tables.calls.get(one.vapi_call_id)
+            if row is None or one.organization_id not in (None, row.organization_id):
+                continue
+            if not row.connected:
+                assistant = least(row.assistant_id, one.assistant_id)
+                self.update(row, connected=True, assistant_id=assistant)
 
     def find_decisions(self, vapi_call_ids: Sequence[str]) -> dict[str, StoredDecision]:
         return {one: self.stored(one) for one in vapi_call_ids if one in self.tables.calls}

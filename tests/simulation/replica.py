@@ -138,6 +138,7 @@ class SimReplica:
             ContestedCalls(store, known).background(),
             corrected.background(),
             recorder.recent.background(),
+            recorder.connected.background(),
             *watch.background(),
             *self.reconcilers.build(standings, self.links["pool"], self.links["worker"]),
         ]

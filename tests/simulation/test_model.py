@@ -18,6 +18,7 @@ from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.store.calls.call_store import CallStore
 from service.store.calls.decisions import load_decision
+from service.store.calls.details import ConnectedCall
 from service.store.calls.hangups import HangupTarget, RoundResult
 from service.store.calls.watch import CallListFindings
 from service.store.organizations.directory import DirectoryEntry
@@ -158,6 +159,9 @@ def arguments(chance: random.Random, name: str, model: CallRules) -> tuple[Any, 
             return (chance.choice((None, now() - timedelta(hours=1))),)
         case "find_decisions" | "find_watched":
             return (list(CALLS),)
+        case "record_connected":
+            told = {one: chance.choice((None, owner)) for one in chance.sample(CALLS, 2)}
+            return ([ConnectedCall(*one, new_details(chance).assistant_id) for one in told.items()],)
         case "record_hangup":
             state, attempts = chance.choice(list(HangupState)), chance.randint(0, 3)
             due_in = chance.choice((None, -5.0, 60.0))
@@ -208,7 +212,7 @@ def comparable(value: Any) -> Any:
         quiet = round(value.quiet_seconds, -1)
         return replace(value, age=0.0, quiet_seconds=quiet, claimed_seconds=0.0)
     if isinstance(value, tuple):
-        return [one for one in value if not isinstance(one, datetime)]
+        return [comparable(one) for one in value if not isinstance(one, datetime)]
     if isinstance(value, list):
         return sorted(value, key=str)
     if value == "busy":

@@ -11,10 +11,21 @@ from uuid import UUID
 
 from service.domain.calls import CallEnd, CallKey, NewCall
 from service.store.bounded import at_most
-from service.store.calls import claims, corrections, decisions, ends, hangups, live, records, watch
+from service.store.calls import (
+    claims,
+    corrections,
+    decisions,
+    details,
+    ends,
+    hangups,
+    live,
+    records,
+    watch,
+)
 from service.store.calls.claims import Contest
 from service.store.calls.closing import EndResult
 from service.store.calls.decisions import StoredDecision
+from service.store.calls.details import ConnectedCall
 from service.store.calls.hangups import HangupTarget, Reopened, RoundResult
 from service.store.calls.live import CutCall
 from service.store.calls.privacy.transcripts import keep_transcripts
@@ -64,6 +75,10 @@ class CallStore:
         if result in ("closed", "claimed"):
             await keep_transcripts(self.pool, [end])
         return result
+
+    async def record_connected(self, connected: Sequence[ConnectedCall]) -> None:
+        """Note that both sides of calls, each given once, were connected."""
+        await details.record_connected(self.pool, connected)
 
     async def find_decisions(self, vapi_call_ids: Sequence[str]) -> dict[str, StoredDecision]:
         """The stored decisions of these calls, by their id at Vapi."""
