@@ -21,6 +21,7 @@ from service.domain.people import ROLES, SCOPES
 from service.domain.phone_numbers import SyncState
 from service.settings import Settings
 from service.settings.secret_files import secret_names
+from service.web.shapes.calls import CallFilterQuery
 from tests.domain.test_errors import ALL as ERRORS
 from tests.support.documents import (
     AUTHORS,
@@ -154,6 +155,11 @@ def test_states_of_numbers_and_choices_of_handling_are_explained() -> None:
     )
     gates = code(section(OPERATORS, "Gates and coverage"))
     assert set(Handling.__dataclass_fields__) <= gates
+
+
+def test_filters_of_calls_are_listed() -> None:
+    (told,) = re.findall(r"`GET /calls` finds by (.*?) per page", OPERATORS.read_text())
+    assert set(CallFilterQuery.model_fields) <= code(told)
 
 
 def test_roles_and_scopes_are_explained() -> None:

@@ -9,6 +9,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from policies.events import CallDecision, CallEvent, CallEventKind
@@ -22,6 +24,16 @@ MOST_TOLD = 10_000
 STOP_SECONDS = 1.0
 """How long the observers may take for the events that wait when the service stops."""
 
+Figure = TypeVar("Figure")
+
+
+class ToldEnd(NamedTuple):
+    """The figures of an end, as the observers have them."""
+
+    ended_reason: str | None
+    duration_seconds: float | None
+    cost: Decimal | None
+
 
 @dataclass(slots=True)
 class CallObservers:
@@ -33,7 +45,7 @@ class CallObservers:
     observers: Sequence[CallObserver] = ()
     directory: AccessDirectory = field(default_factory=AccessDirectory)
     known: KnownCalls = field(default_factory=KnownCalls)
-    told: OrderedDict[tuple[str, str], tuple[object, ...]] = field(default_factory=OrderedDict)
+    told: OrderedDict[tuple[str, str], ToldEnd] = field(default_factory=OrderedDict)
 
     def start(self) -> None:
         """Start the threads of the observers, once."""
@@ -105,11 +117,18 @@ class CallObservers:
         )
 
     def tell_figures(self, event: CallEvent) -> None:
-        """Tell an end, unless it brings nothing new."""
+        """Tell an end with all that is known of it, unless this brings nothing new."""
         key = event.vapi_call_id, event.kind
-        figures = event.ended_reason, event.duration_seconds, event.cost
         before = self.told.get(key)
-        if before and all(new in (None, old) for new, old in zip(figures, before, strict=True)):
+        if before is not None:
+            event = replace(
+                event,
+                ended_reason=event.ended_reason or before.ended_reason,
+                duration_seconds=first_known(event.duration_seconds, before.duration_seconds),
+                cost=first_known(event.cost, before.cost),
+            )
+        figures = ToldEnd(event.ended_reason, event.duration_seconds, event.cost)
+        if figures == before:
             return
         self.told[key] = figures
         while len(self.told) > MOST_TOLD:
@@ -137,6 +156,10 @@ class CallObservers:
             None if entry is None else entry.organization.name,
             decision,
         )
+
+
+def first_known(one: Figure | None, other: Figure | None) -> Figure | None:
+    return other if one is None else one
 
 
 def decision_of_event(given: Decision) -> CallDecision:

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -188,6 +189,20 @@ async def test_an_end_is_told_again_only_with_better_figures() -> None:
     await observers.stop()
     figures = [(event.vapi_call_id, event.duration_seconds) for event in seen]
     assert figures == [("one", None), ("one", 61.5), ("two", None)]
+
+
+async def test_an_end_keeps_the_figures_that_were_told_before() -> None:
+    seen = list[CallEvent]()
+    observers = CallObservers([observer(seen.append)])
+    observers.start()
+    report = CallEnd("one", NOW, None, 61.5, Decimal("0.1"), proof="vapi")
+    status = CallEnd("one", NOW, "customer-ended-call")
+    for end in (report, status, report, status):
+        observers.tell_ended(end, UUID(int=1))
+    await observers.stop()
+    figures = [(event.ended_reason, event.duration_seconds, event.cost) for event in seen]
+    cost = Decimal("0.1")
+    assert figures == [(None, 61.5, cost), ("customer-ended-call", 61.5, cost)]
 
 
 def test_a_service_without_a_free_thread_drops_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
