@@ -120,7 +120,7 @@ def billing_period(plan: SubscriptionPlan | None, at: datetime, zone: ZoneInfo) 
     The month that ends with the plan's `current_period_end`; of a longer period the month of it that
     `at` lies in. A plan that renews goes on in such months after its end: renewals are reported late,
     and what was used before the end was paid for. The calendar month of the time zone where the end is
-    unknown, or over for good.
+    unknown, or over without a renewal.
     """
     end = None if plan is None else plan.current_period_end
     if plan is None or end is None or (end <= at and not plan.renews):
