@@ -17,8 +17,8 @@ from dataclasses import dataclass
 ANSWER_SECONDS = 0.5
 REQUEST_SECONDS = 2.5
 """How long an ordinary request of the API or the panel waits for PostgreSQL, in all its statements: in
-an outage a person has an answer within three seconds. A long one (`is_long`: sweeps, imports,
-exports, streams) waits so long to be authenticated; then the limits of each statement hold."""
+an outage a person has an answer within three seconds. A long one (`is_long`: sweeps, imports, undos,
+replays, exports, streams) waits so long to be authenticated; then the limits of each statement hold."""
 
 
 @dataclass(frozen=True, slots=True)
