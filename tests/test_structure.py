@@ -70,7 +70,7 @@ BESIDE = {
         "openapi", "operations", "preconditions", "static",
     },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
-    "cli": {"errors", "explain", "lazy", "policy_kit", "running", "secrets", "serve"},
+    "cli": {"errors", "explain", "lazy", "migrate", "policy_kit", "running", "secrets", "serve"},
 }  # fmt: skip
 """What stands in a row beside the nouns: what several of them share."""
 

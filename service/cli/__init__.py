@@ -15,7 +15,7 @@ class Commands(LazyGroup):
 
     modules: ClassVar[Mapping[str, str]] = {
         "serve": "service.cli.serve",
-        "migrate": "service.cli.serve",
+        "migrate": "service.cli.migrate",
         "doctor": "service.cli.doctor",
         "reconcile": "service.cli.reconcile",
         "secrets": "service.cli.secrets",

@@ -1,19 +1,16 @@
-"""`callgate serve` and `callgate migrate`."""
+"""`callgate serve`."""
 
-import asyncio
 import os
 from typing import Annotated
 
 import typer
 
-from service.cli.running import opened_database, set_up_logging, settings_for
+from service.cli.running import set_up_logging
 from service.sandbox.profile import token_of
-from service.serve.database import Database, check_addresses, grant_privileges
 from service.serve.process import serve as serve_settings
 from service.settings import Settings, SettingsError, load_settings, read_settings
 from service.store.installation import Mode
 from service.store.postgres.guard_state import SharedState
-from service.store.schema import migrate as migrate_schema
 
 TRY_IT = "To try Callgate without a Vapi account: callgate serve --sandbox"
 
@@ -65,19 +62,3 @@ def serving_settings(
         raise SettingsError(f"{exc}\n{TRY_IT}") from None
     set_up_logging(settings)
     return settings
-
-
-@app.command()
-def migrate() -> None:
-    """Migrate the database to the schema of this version."""
-    settings = settings_for()
-    with opened_database(settings) as found:
-        asyncio.run(migrate_and_grant(found))
-    typer.echo("The schema is up to date.")
-
-
-async def migrate_and_grant(database: Database) -> None:
-    """Migrate as the owner, and give the service's role what it needs."""
-    await check_addresses(database)
-    await migrate_schema(database.owner or database.session_dsn)
-    await grant_privileges(database)

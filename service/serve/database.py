@@ -11,7 +11,7 @@ from service.store.installation import Mode, WrongModeError, claim_for
 from service.store.pool import UNAVAILABLE, create_pool
 from service.store.pooling import PoolingError, verify_direct, verify_same, verify_unsplit
 from service.store.roles import app_dsn, create_app_role, grant
-from service.store.schema import SchemaError, check_schema, is_empty, migrate
+from service.store.schema import SchemaError, check_schema, is_current, is_empty, migrate
 
 START_SECONDS = 30.0
 AGAIN_SECONDS = 0.5
@@ -92,7 +92,7 @@ async def check_database(database: Database, mode: Mode) -> None:
     """One attempt. Raises `SchemaError`, `WrongModeError`, `PoolingError` or one of `UNAVAILABLE`."""
     await check_addresses(database)
     owner = database.owner or database.session_dsn
-    if database.embedded or await is_empty(owner):
+    if not await is_current(owner) if database.embedded else await is_empty(owner):
         await migrate(owner)
     await grant_privileges(database)
     pool = await create_pool(database.session_dsn, 2)

@@ -14,3 +14,10 @@ def test_the_module_of_a_light_command_loads_no_heavy_library(module: str) -> No
     code = LOADED.format(module=f"service.cli.{module}", heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_only_a_migration_loads_alembic() -> None:
+    """Every command with a database, and every worker, would wait for it."""
+    code = LOADED.format(module="service.cli.serve", heavy=("alembic", "sqlalchemy"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from service.store.pool import UNAVAILABLE, Connection, Pool, connect
 from service.store.postgres.binaries import find_binaries
@@ -13,6 +14,7 @@ from service.store.queue import queries_on
 from service.store.schema import (
     LOCK,
     SchemaError,
+    alembic_config,
     check_known,
     check_schema,
     downgrade,
@@ -76,6 +78,11 @@ async def test_the_queues_tables_are_those_that_pgqueuer_declares(pool: Pool) ->
         # The comparison works: a missing object is reported.
         await connection.execute("DROP INDEX callgate.pgqueuer_log_created")
         assert await plan_of_pgqueuer(connection) != ()
+
+
+def test_the_revisions_are_read_in_the_order_that_alembic_gives_them() -> None:
+    walked = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    assert revisions() == tuple(revision.revision for revision in walked)
 
 
 async def test_an_empty_database_is_refused_until_it_is_migrated(empty_dsn: str) -> None:
