@@ -27,6 +27,7 @@ class Passwords:
     """One per process: it bounds the concurrent work."""
 
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
+    unknown_hash: str = UNKNOWN_HASH
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     @asynccontextmanager
@@ -56,7 +57,9 @@ class Passwords:
             return False
         async with self.place():
             try:
-                await asyncio.to_thread(self.hasher.verify, password_hash or UNKNOWN_HASH, given)
+                await asyncio.to_thread(
+                    self.hasher.verify, password_hash or self.unknown_hash, given
+                )
             except (VerificationError, InvalidHashError):
                 return False
         return password_hash is not None

@@ -223,10 +223,12 @@ async def ending(pool: Pool, many: int) -> None:
 LATE: dict[str, object] = {"name": "org 015000", "-name": "org 005000"}
 
 
-@pytest.mark.parametrize("sort", SORTS)
-async def test_a_late_page_of_many_is_read_by_the_index(
-    pool: Pool, ending: None, sort: Sort
-) -> None:
+async def test_a_late_page_of_many_is_read_by_the_index(pool: Pool, ending: None) -> None:
+    for sort in SORTS:
+        await check_index(pool, sort)
+
+
+async def check_index(pool: Pool, sort: Sort) -> None:
     late = LATE.get(sort) or await pool.fetchval("SELECT now()")
     first, later = STATEMENTS[sort]
     for statement, place in ((first, ()), (later, (late, UUID(int=0)))):
@@ -235,9 +237,9 @@ async def test_a_late_page_of_many_is_read_by_the_index(
         )
         index = {"name": "organizations_name", "created_at": "organizations_created"}
         index |= {"trial_ends_at": "trials_end", "plan_ends_at": "plans_end"}
-        assert f"{index[sort.lstrip('-')]}_idx" in str(plan)
-        assert "Seq Scan on organizations" not in str(plan)
-        assert "'Node Type': 'Sort'" not in str(plan)
+        assert f"{index[sort.lstrip('-')]}_idx" in str(plan), sort
+        assert "Seq Scan on organizations" not in str(plan), sort
+        assert "'Node Type': 'Sort'" not in str(plan), sort
 
 
 @pytest.mark.alone

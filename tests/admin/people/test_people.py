@@ -6,14 +6,13 @@ import pytest
 
 from service.admin.actor import Actor
 from service.admin.people.passwords import UNKNOWN_HASH, Passwords
-from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from service.domain.people import Role, SignInRefusedError, TooManyAttemptsError
 from service.domain.wording.audit import describe_change
 from service.store.audit import list_audit
 from service.store.pool import Pool
-from tests.support.people import CLIENT, MAKER, PASSWORD, add_admin, sign_in
+from tests.support.people import CLIENT, MAKER, PASSWORD, add_admin, people_on, sign_in
 
 CODE = "the-token-of-the-environment"
 
@@ -26,7 +25,7 @@ async def actions(pool: Pool) -> list[tuple[str, str]]:
 
 
 async def test_the_first_admin_is_made_with_the_token_of_the_environment(pool: Pool) -> None:
-    people = People(pool, CODE)
+    people = people_on(pool, CODE)
     assert await people.is_first_run()
     token = await people.create_first(name=" Ada ", password=PASSWORD, code=CODE, client=CLIENT)
     assert not await people.is_first_run()
@@ -40,7 +39,7 @@ async def test_the_first_admin_is_made_with_the_token_of_the_environment(pool: P
 
 
 async def test_each_replica_has_a_code_and_all_are_gone_with_the_first_admin(pool: Pool) -> None:
-    people = People(pool, "")
+    people = people_on(pool)
     codes = [await people.issue_setup_code() for _ in range(3)]
     assert codes[1] is not None
     await people.create_first(name="Ada", password=PASSWORD, code=codes[1], client=CLIENT)
@@ -50,7 +49,7 @@ async def test_each_replica_has_a_code_and_all_are_gone_with_the_first_admin(poo
 
 async def test_of_many_first_admins_at_once_one_wins(pool: Pool) -> None:
     async def attempt(name: str) -> str:
-        return await People(pool, CODE).create_first(
+        return await people_on(pool, CODE).create_first(
             name=name, password=PASSWORD, code=CODE, client=CLIENT
         )
 
@@ -62,7 +61,7 @@ async def test_of_many_first_admins_at_once_one_wins(pool: Pool) -> None:
 
 @pytest.mark.parametrize("setup_token", ["", CODE])
 async def test_without_the_code_nobody_becomes_the_first(pool: Pool, setup_token: str) -> None:
-    people = People(pool, setup_token)
+    people = people_on(pool, setup_token)
     for code in ("", "guess", CODE + "x"):
         with pytest.raises(SignInRefusedError):
             await people.create_first(name="Eve", password=PASSWORD, code=code, client=CLIENT)
@@ -90,7 +89,7 @@ async def test_without_the_code_nobody_becomes_the_first(pool: Pool, setup_token
 )
 async def test_a_name_or_password_that_will_not_do(pool: Pool, name: str, password: str) -> None:
     with pytest.raises(InvalidError):
-        await People(pool, "").create(MAKER, name=name, role="viewer", password=password)
+        await people_on(pool).create(MAKER, name=name, role="viewer", password=password)
     assert await pool.fetchval("SELECT count(*) FROM callgate.admins") == 0
 
 
@@ -103,7 +102,7 @@ async def test_a_name_is_taken_in_any_letter_case_and_spelling(pool: Pool) -> No
 
 
 async def test_only_admins_change_people(pool: Pool) -> None:
-    people = People(pool, "")
+    people = people_on(pool)
     ada = await add_admin(pool)
     before = await actions(pool)
     roles: tuple[Role, ...] = ("viewer", "support")
@@ -127,7 +126,7 @@ async def test_only_admins_change_people(pool: Pool) -> None:
 
 
 async def test_the_last_admin_stays(pool: Pool) -> None:
-    people = People(pool, "")
+    people = people_on(pool)
     ada = await add_admin(pool)
     await add_admin(pool, "Vic", "viewer")
     for attempt in (people.disable(MAKER, ada.id), people.change_role(MAKER, ada.id, "support")):
@@ -143,7 +142,7 @@ async def test_the_last_admin_stays(pool: Pool) -> None:
 
 
 async def test_two_last_admins_do_not_disable_each_other_at_once(pool: Pool) -> None:
-    people = People(pool, "")
+    people = people_on(pool)
     for turn in range(5):
         ada, bob = await add_admin(pool, f"a{turn}"), await add_admin(pool, f"b{turn}")
         left = "SELECT count(*) FROM callgate.admins WHERE role = 'admin' AND disabled_at IS NULL"
@@ -163,7 +162,7 @@ async def test_a_new_role_counts_at_once_in_sessions_that_run(pool: Pool) -> Non
     await add_admin(pool)
     bob = await add_admin(pool, "Bob")
     token = await sign_in(pool, "bob")
-    await People(pool, "").change_role(MAKER, bob.id, "viewer")
+    await people_on(pool).change_role(MAKER, bob.id, "viewer")
     session = await Sessions(pool).find(token)
     assert session is not None
     assert session.role == "viewer"
@@ -173,17 +172,17 @@ async def test_disabling_ends_all_sessions_and_keeps_out(pool: Pool) -> None:
     await add_admin(pool)
     bob = await add_admin(pool, "Bob")
     tokens = [await sign_in(pool, "Bob") for _ in range(2)]
-    await People(pool, "").disable(MAKER, bob.id)
+    await people_on(pool).disable(MAKER, bob.id)
     assert [await Sessions(pool).find(token) for token in tokens] == [None, None]
     with pytest.raises(SignInRefusedError):
         await sign_in(pool, "Bob")
-    await People(pool, "").enable(MAKER, bob.id)
+    await people_on(pool).enable(MAKER, bob.id)
     assert [await Sessions(pool).find(token) for token in tokens] == [None, None]
     assert await sign_in(pool, "Bob")
 
 
 async def test_a_changed_password_ends_the_other_sessions(pool: Pool) -> None:
-    people, sessions = People(pool, ""), Sessions(pool)
+    people, sessions = people_on(pool), Sessions(pool)
     ada = await add_admin(pool)
     here, there = await sign_in(pool), await sign_in(pool)
     own = await sessions.find(here)
@@ -206,7 +205,7 @@ async def test_a_changed_password_ends_the_other_sessions(pool: Pool) -> None:
 async def test_admins_come_in_pages_by_name(pool: Pool) -> None:
     for name in ("eve", "Ada", "Bob", "Çelik", "dora"):
         await add_admin(pool, name)
-    people, found = People(pool, ""), []
+    people, found = people_on(pool), []
     after = None
     while page := await people.list_page(MAKER, after=after, limit=2):
         found += [admin.name for admin in page]
@@ -221,7 +220,7 @@ def test_what_is_verified_for_nobody_takes_as_long_as_todays_hashes() -> None:
 
 
 async def test_the_audit_tells_what_was_done_to_people(pool: Pool) -> None:
-    people, ada = People(pool, ""), await add_admin(pool)
+    people, ada = people_on(pool), await add_admin(pool)
     bob = await add_admin(pool, "Bob")
     await people.change_role(MAKER, bob.id, "viewer")
     await people.set_password(MAKER, bob.id, PASSWORD)

@@ -10,7 +10,6 @@ from argon2 import PasswordHasher
 
 from service.admin.actor import Actor
 from service.admin.people.passwords import Passwords
-from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.admin.people.sign_in import SignIn
 from service.admin.people.throttle import network_of
@@ -18,16 +17,22 @@ from service.domain.errors import ForbiddenError, NotFoundError
 from service.domain.people import Client, SignInRefusedError, TooManyAttemptsError
 from service.store.audit import list_audit
 from service.store.pool import Pool
-from tests.support.people import CLIENT, MAKER, PASSWORD, add_admin, sign_in
-
-QUICK = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+from tests.support.people import (
+    CLIENT,
+    MAKER,
+    PASSWORD,
+    add_admin,
+    people_on,
+    quick_passwords,
+    sign_in,
+)
 
 
 @pytest.fixture
 async def quick(pool: Pool) -> SignIn:
-    """Signing in Ada without the work that makes guessing expensive."""
-    await People(pool, "", QUICK).create(MAKER, name="Ada", role="admin", password=PASSWORD)
-    return SignIn(pool, QUICK)
+    """Signing in Ada."""
+    await add_admin(pool)
+    return SignIn(pool, quick_passwords())
 
 
 async def age(pool: Pool, seconds: float) -> None:
@@ -59,7 +64,7 @@ async def test_a_password_lets_in_whatever_the_letter_case_of_the_name(pool: Poo
     assert kept is not None
     assert kept["token_hash"] == hashlib.sha256(token.encode()).digest()
     assert token not in str(await list_audit(pool, limit=10))
-    (ada,) = await People(pool, "").list_page(MAKER, after=None, limit=5)
+    (ada,) = await people_on(pool).list_page(MAKER, after=None, limit=5)
     assert ada.last_sign_in_at is not None
 
 
@@ -120,7 +125,7 @@ async def test_another_replica_knows_and_old_failures_are_forgotten(
 ) -> None:
     for _ in range(5):
         await guess(quick)
-    assert await guess(SignIn(pool, QUICK)) > 0
+    assert await guess(SignIn(pool, quick_passwords())) > 0
     await age(pool, 901)
     assert await guess(quick) == 0
     assert await pool.fetchval("SELECT count(*) FROM callgate.sign_in_failures") == 1
@@ -191,7 +196,7 @@ async def test_what_is_no_token_of_ours_is_nobody(pool: Pool) -> None:
 
 async def test_sessions_are_seen_and_revoked(pool: Pool, quick: SignIn) -> None:
     sessions = Sessions(pool)
-    people = People(pool, "", QUICK)
+    people = people_on(pool)
     vic = await people.create(MAKER, name="Vic", role="viewer", password=PASSWORD)
     mine, other = Actor("Vic", "viewer", "web"), Actor("Bob", "viewer", "web")
     tokens = [await quick.sign_in("Vic", PASSWORD, CLIENT) for _ in range(3)]
