@@ -161,7 +161,9 @@ def arguments(chance: random.Random, name: str, model: CallRules) -> tuple[Any, 
             return (list(CALLS),)
         case "record_connected":
             told = {one: chance.choice((None, owner)) for one in chance.sample(CALLS, 2)}
-            return ([ConnectedCall(*one, new_details(chance).assistant_id) for one in told.items()],)
+            return (
+                [ConnectedCall(*one, new_details(chance).assistant_id) for one in told.items()],
+            )
         case "record_hangup":
             state, attempts = chance.choice(list(HangupState)), chance.randint(0, 3)
             due_in = chance.choice((None, -5.0, 60.0))

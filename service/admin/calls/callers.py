@@ -56,7 +56,8 @@ class Callers:
         servers; durations and costs stay. Audited, even if nothing was found.
 
         `waiting` is more than zero if PostgreSQL has not taken all that is on this machine's disk: not
-        forgotten yet, and to be repeated then. Raises `InvalidError` for a text that names no single caller.
+        forgotten yet, and to be repeated then. Raises `InvalidError` for a text that names no single
+        caller.
         """
         actor.require_admin()
         number = parse_caller(text)

@@ -145,7 +145,7 @@ class RelaySpool(SpoolFiles):
         self.drained.update(one.line for one in batch)
 
     async def insert_unforgotten(self, batch: list[KeptMessage]) -> None:
-        """Keep messages, except those of calls whose caller was forgotten while they were on the disk."""
+        """Keep messages, except those of calls whose caller was forgotten meanwhile."""
         distinct = {(one.organization_id, one.webhook_id): one for one in batch}
         async with self.pool.acquire() as connection, connection.transaction():
             forgotten = await find_forgotten(connection, (one.vapi_call_id for one in batch))

@@ -38,7 +38,9 @@ class CallerForgettingPages:
         calls = f"{removed.calls} {'call' if removed.calls == 1 else 'calls'}"
         again = ""
         if removed.waiting:
-            again = f" Not forgotten yet: {removed.waiting} on the way to PostgreSQL. Repeat it later."
+            again = (
+                f" Not forgotten yet: {removed.waiting} on the way to PostgreSQL. Repeat it later."
+            )
         notice = f"The caller was removed from {calls}.{again}"
         return await visit.go(f"{ROOT}/calls/{call.id}", notice=notice)
 
