@@ -25,7 +25,7 @@ def import_organizations(
         typer.Argument(
             metavar="FILE.csv",
             help="Columns name, external_id, plan, status, current_period_end, trial_ends_at, "
-            "blocked_message. A - reads standard input.",
+            "blocked_message, time_zone. A - reads standard input.",
         ),
     ],
     *,

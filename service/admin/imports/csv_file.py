@@ -239,11 +239,12 @@ def parse_line(
             parts = [unescape_cell(part) for part in parts]
         cells = dict(zip(header.columns, parts, strict=False))
         extra = without_blank_end(parts[len(header.columns) :])
-        given = given_cells(shape, cells, extra)
+        is_whole = len(parts) >= len(header.columns)
+        given = given_cells(shape, cells, extra, is_whole=is_whole)
         if LOST in text:
             message = "A character of the line is lost: save the file as CSV in UTF-8."
             raise CellError("csv_encoding", message)
-        if len(parts) < len(header.columns) or extra:
+        if extra or not is_whole:
             message = f"{len(parts)} cells where the header has {len(header.columns)} columns."
             raise CellError("wrong_cell_count", message)
         return parse_row(Line(line, given), cells)
@@ -251,10 +252,13 @@ def parse_line(
         return RowFault(line, exc.code, exc.message, cells, given)
 
 
-def given_cells(shape: CsvShape, cells: Mapping[str, str], extra: Sequence[str]) -> tuple[str, ...]:
-    """A line's cells in the order of the shape; without those that it lacks at its end."""
+def given_cells(
+    shape: CsvShape, cells: Mapping[str, str], extra: Sequence[str], *, is_whole: bool
+) -> tuple[str, ...]:
+    """A line's cells in the order of the shape; one that is not whole without those that it lacks at
+    its end."""
     here = [place for place, name in enumerate(shape.columns, 1) if name in cells]
-    end = len(shape.columns) if extra else max(here, default=0)
+    end = len(shape.columns) if is_whole else max(here, default=0)
     own = (cells.get(name, "") for name in shape.columns[:end])
     return tuple(storable(cell) for cell in (*own, *extra))
 

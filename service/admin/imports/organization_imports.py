@@ -21,7 +21,7 @@ from service.store.phone_numbers import lookups
 from service.store.pool import Pool
 
 NEW: Mapping[str, Any] = {"forward_url": None, "attributes": {}, "assistant_ids": []}
-OWN = ("name", "external_id", "blocked_message")
+OWN = ("name", "external_id", "blocked_message", "time_zone")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from service.domain.instants import parse_instant
 from service.inputs.marks import BadTextError
 from service.inputs.names import parse_text
 from service.inputs.spoken import check_placeholders
+from service.inputs.time_zones import parse_time_zone
 
 COLUMNS = (
     "name",
@@ -29,13 +30,14 @@ COLUMNS = (
     "current_period_end",
     "trial_ends_at",
     "blocked_message",
+    "time_zone",
 )
 SHAPE = CsvShape(
     COLUMNS,
     ("name",),
     {"plan_code": "plan", "plan_status": "status", "plan_ends_at": "current_period_end"},
-    "Known columns: name; external_id, plan, status, current_period_end, trial_ends_at and "
-    "blocked_message may be left out.",
+    "Known columns: name; external_id, plan, status, current_period_end, trial_ends_at, "
+    "blocked_message and time_zone may be left out.",
 )
 STATUSES: Mapping[str, PlanStatus] = {status: status for status in get_args(PlanStatus)}
 LONGEST_MESSAGE = 1000
@@ -54,6 +56,7 @@ class ImportedOrganization:
     current_period_end: datetime | None = None
     trial_ends_at: datetime | None = None
     blocked_message: str | None = None
+    time_zone: str | None = None
     given: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -99,6 +102,7 @@ def parse_row(line: Line, cells: Mapping[str, str]) -> ImportedOrganization:
         ends,
         parse_time(cells.get("trial_ends_at", ""), "trial_ends_at"),
         parse_message(cells.get("blocked_message", "")),
+        parse_zone(cells.get("time_zone", "")),
         line.given,
     )
 
@@ -126,3 +130,13 @@ def parse_message(cell: str) -> str | None:
     except BadTextError as exc:
         message = f"The blocked_message {exc}"
         raise CellError("invalid_blocked_message", message) from None
+
+
+def parse_zone(cell: str) -> str | None:
+    """The name of a time zone. Raises `CellError`."""
+    if not cell:
+        return None
+    try:
+        return parse_time_zone(cell)
+    except BadTextError as exc:
+        raise CellError("invalid_time_zone", f"The time_zone {exc}") from None

@@ -65,6 +65,24 @@ async def test_organizations_are_imported_once_and_changed_by_the_next_file(
     ]
 
 
+async def test_a_time_zone_is_imported_and_a_wrong_one_fails_its_row(run: Run, pool: Pool) -> None:
+    run = partial(run, command=("organizations", "import"))
+    text = "name,time_zone\nBakery,europe/berlin\nButcher,\nKiosk,Mars/Olympus\n"
+    done = await run("-", "--yes", "--json", stdin=text.encode())
+    assert (done.code, done.json["created"], done.json["errors"]) == (1, 2, 1), done.err
+    failed = done.json["rows"][2]
+    assert failed["code"] == "invalid_time_zone"
+    assert failed["message"].startswith(
+        "The time_zone “Mars/Olympus” is no time zone: write a name"
+    )
+    zones = "SELECT name, time_zone FROM callgate.organizations ORDER BY name"
+    first = [("Bakery", "Europe/Berlin"), ("Butcher", None)]
+    assert [tuple(row) for row in await pool.fetch(zones)] == first
+    kept = await run("-", "--json", stdin=b"name,time_zone\nBakery,\nButcher,UTC\n")
+    assert (kept.json["unchanged"], kept.json["updated"]) == (1, 1)
+    assert [tuple(row) for row in await pool.fetch(zones)] == [first[0], ("Butcher", "UTC")]
+
+
 async def test_an_import_of_organizations_is_undone_as_one(
     run: Run, pool: Pool, callgate: Replica
 ) -> None:

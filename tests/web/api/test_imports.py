@@ -7,8 +7,11 @@ from service.sandbox.server import SandboxVapi
 from tests.support.api import ApiClient
 from tests.support.service import Replica, eventually
 
-HEADER = "name,external_id,plan,status,current_period_end,trial_ends_at,blocked_message\n"
-FILE = HEADER + "Bakery,b-1,pro,active,2030-01-31,,\nFlorist,f-1,,,,2030-02-28,\n,x,pro,,,,\n"
+HEADER = "name,external_id,plan,status,current_period_end,trial_ends_at,blocked_message"
+HEADER += ",time_zone\n"
+FILE = HEADER + (
+    "Bakery,b-1,pro,active,2030-01-31,,,Europe/Berlin\nFlorist,f-1,,,,2030-02-28,,\n,x,pro,,,,,\n"
+)
 BODY = {"kind": "organizations", "csv": FILE, "name": "customers.csv"}
 
 
@@ -50,7 +53,11 @@ async def test_organizations_are_checked_applied_and_undone(callgate: Replica) -
         (2, "done", None),
         (3, "done", None),
     ]
-    assert rows[0]["cells"] == ["", "x", "pro", "", "", "", ""]
+    assert rows[0]["cells"] == ["", "x", "pro", "", "", "", "", ""]
+    assert {one["name"]: one["time_zone"] for one in items} == {
+        "Bakery": "Europe/Berlin",
+        "Florist": None,
+    }
     assert {row["organization_id"] for row in rows[1:]} == {one["id"] for one in items}
     entries = (await callgate.api("GET", "/audit")).json["items"]
     assert [one["action"] for one in entries][:2] == ["import.applied", "import.created"]
@@ -95,7 +102,7 @@ async def test_a_key_checks_a_file_once(api: ApiClient) -> None:
     assert first.json == again.json
     assert again.headers["Idempotency-Replayed"] == "true"
     assert len((await api.get("/imports"))["items"]) == 1
-    other = {**BODY, "csv": HEADER + "Butcher,,,,,,\n"}
+    other = {**BODY, "csv": HEADER + "Butcher,,,,,,,\n"}
     reply = await api.ask("POST", "/imports", other, headers=headers)
     assert (reply.status, reply.code) == (409, "idempotency_key_reused")
 

@@ -54,8 +54,8 @@ async def test_a_file_is_checked_applied_and_taken_back(callgate: Replica) -> No
         for one in items:
             assert f'href="/admin/organizations/{one["id"]}"' in page.body
         failed = (await ada.get(f"{shown.url}/failed.csv")).body
-        assert f"problem,{HEADER}\r\n" in failed
-        assert ",'=1+1,x-1,pro,,,,Sorry.\r\n" in failed
+        assert f"problem,{HEADER},time_zone\r\n" in failed
+        assert ",'=1+1,x-1,pro,,,,Sorry.,\r\n" in failed
         assert "customers.csv" in (await ada.get(START)).text
         assert "1 import" in (await ada.get(START)).text
         again = await upload(ada, file_of("Bakery,b-1,pro,active,2030-01-31,,"))

@@ -105,6 +105,7 @@ ORGANIZATIONS = ImportWords(
         ColumnHelp("current_period_end", "When the plan's period ends, such as 2030-01-31."),
         ColumnHelp("trial_ends_at", "When its trial ends, such as 2030-01-31."),
         ColumnHelp("blocked_message", "What its blocked callers hear."),
+        ColumnHelp("time_zone", "The time zone of its days and months, such as Europe/Berlin."),
     ),
     (
         ColumnHead("Name"),
@@ -114,8 +115,8 @@ ORGANIZATIONS = ImportWords(
     ),
     (
         ORGANIZATION_COLUMNS,
-        ("Bakery", "customer-42", "pro", "active", "2030-01-31", "", ""),
-        ("Florist", "customer-43", "", "", "", "2030-01-31", ""),
+        ("Bakery", "customer-42", "pro", "active", "2030-01-31", "", "", "Europe/Berlin"),
+        ("Florist", "customer-43", "", "", "", "2030-01-31", "", ""),
     ),
 )
 WORDS: Mapping[Kind, ImportWords] = {words.kind: words for words in (NUMBERS, ORGANIZATIONS)}
