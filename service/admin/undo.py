@@ -22,6 +22,7 @@ from service.admin.reconcile.numbers import NumberWebhooks
 from service.admin.reconcile.sweeps import ReconcileCases
 from service.domain.audit import ACTIONS, AuditEntry, can_undo
 from service.domain.errors import ConflictError
+from service.inputs.ids import is_uuid
 from service.store.audit import find_entry
 from service.store.imports.imports import is_under_way
 from service.store.pool import Pool
@@ -72,8 +73,10 @@ class Undo:
         return Undone(entry, recorded.entries[-1])
 
     async def undo_import(self, actor: Actor, entry: AuditEntry) -> Undone:
-        """Undo the rows of an import. While rows are applied, some would come after their undo."""
-        if await is_under_way(self.pool, UUID(entry.object_id)):
+        """Undo the rows of an import. While rows are applied, some would come after their undo.
+        The entry of a command's import names its file instead."""
+        name = entry.object_id
+        if is_uuid(name) and await is_under_way(self.pool, UUID(name)):
             raise ConflictError("This import is still being applied. Cancel it first, or wait.")
         rows = await undo_import(self.pool, actor, entry, self.patient().reverse_row)
         return Undone(entry, rows.audit_id, rows)
