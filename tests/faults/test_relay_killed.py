@@ -43,8 +43,9 @@ async def test_every_acknowledged_report_arrives_in_the_order_of_its_call(
     own.answer = slowly
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(own.running())
-        doomed, one = await started(stack, vapi, dsn, tmp_path / "one")
-        _, other = await started(stack, vapi, dsn, tmp_path / "other")
+        (doomed, one), (_, other) = await asyncio.gather(
+            *(started(stack, vapi, dsn, tmp_path / name) for name in ("one", "other"))
+        )
         _, number_id = await connect(one, vapi, own)
         await asyncio.sleep(1)
         calls = [vapi.live_call(number_id) for _ in range(CALLS)]
