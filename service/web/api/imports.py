@@ -41,8 +41,8 @@ class ImportOperations:
         `csv` is the text of the file, with the columns that the command of the same kind takes:
         `name`, `external_id`, `plan`, `status`, `current_period_end`, `trial_ends_at`,
         `blocked_message` and `time_zone` for organizations, `phone_number`, `organization`, `label` and
-        `gate` for phone numbers. A file that cannot be used as a whole answers 422 `csv_unusable`; it has at most
-        10,000 rows. Imports are kept for 30 days.
+        `gate` for phone numbers. A file that cannot be used as a whole answers 422 `csv_unusable`; it
+        has at most 10,000 rows. Imports are kept for 30 days.
         """
         body: shapes.ImportBody = request.body
         return await self.shaped(
