@@ -8,8 +8,11 @@ own that may be repeated.
 from alembic import op
 
 
-def create_concurrently(name: str, definition: str) -> None:
+def create_concurrently(name: str, definition: str, *, unique: bool = False) -> None:
     """Build an index; `definition` is all that follows its name.
+
+    PostgreSQL refuses this for a partitioned table, which `calls` is since revision 0043c: there each
+    partition's index is built by itself, before that of the whole table takes it over.
 
     An index that an interrupted build left is invalid: it is dropped first. The build waits for the
     transactions that are open, without a limit, because no other session waits for the build. The
@@ -19,7 +22,8 @@ def create_concurrently(name: str, definition: str) -> None:
         limit = op.get_bind().exec_driver_sql("SHOW lock_timeout").scalar()
         op.execute("SET lock_timeout = 0")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS callgate.{name}")
-        op.execute(f"CREATE INDEX CONCURRENTLY {name} {definition}")
+        kind = "UNIQUE INDEX" if unique else "INDEX"
+        op.execute(f"CREATE {kind} CONCURRENTLY {name} {definition}")
         op.execute(f"SET lock_timeout = '{limit}'")
 
 

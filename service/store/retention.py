@@ -1,7 +1,8 @@
 """Retention: rows past their age are deleted in small bites, by one replica at a time.
 
 A bite is one short transaction; the pause after it is as long as the bite took, so that calls are
-recorded meanwhile. Nothing is partitioned: the one row a call needs a unique key over all of time.
+recorded meanwhile. Calls go by whole months (`calls.months`), and by bites where a month's partition
+cannot be dropped, such as the one of calls from before there were months.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from datetime import timedelta
 import structlog
 
 from service.background import BackgroundLoop
+from service.store.calls import months
 from service.store.idempotency_keys import KEPT
 from service.store.leases import LEASE_SECONDS, holding
 from service.store.pool import UNAVAILABLE, Pool
@@ -28,8 +30,8 @@ AT_THEIR_END = timedelta(seconds=1)
 # hang-up that waits needs its row.
 DELETE_CALLS = """
 WITH old AS MATERIALIZED (
-    SELECT c.id, c.vapi_call_id FROM callgate.calls c
-    WHERE c.created_at < now() - make_interval(secs => $1)
+    SELECT c.id, c.month, c.vapi_call_id FROM callgate.calls c
+    WHERE c.created_at < date_trunc('month', now() - make_interval(secs => $1), 'UTC')
         AND (c.ended_at IS NOT NULL OR c.updated_at < now() - interval '3 days')
         AND NOT EXISTS (SELECT FROM callgate.pgqueuer q
             WHERE q.dedupe_key = 'hangup:' || c.vapi_call_id AND q.status IN ('queued', 'picked'))
@@ -40,7 +42,7 @@ transcripts AS (
     DELETE FROM callgate.call_transcripts t USING old WHERE t.vapi_call_id = old.vapi_call_id),
 steps AS (
     DELETE FROM callgate.call_events e USING old WHERE e.vapi_call_id = old.vapi_call_id)
-DELETE FROM callgate.calls c USING old WHERE c.id = old.id
+DELETE FROM callgate.calls c USING old WHERE c.id = old.id AND c.month = old.month
 """
 
 # A claim whose call was never recorded, or is gone.
@@ -52,6 +54,22 @@ WITH old AS (
     ORDER BY k.created_at LIMIT $2)
 DELETE FROM callgate.call_claims k USING old
 WHERE k.vapi_call_id = old.vapi_call_id AND k.organization_id = old.organization_id
+"""
+
+# What a dropped month leaves behind.
+DELETE_STEPS_OF_CALLS = """
+DELETE FROM callgate.call_events WHERE id IN (
+    SELECT e.id FROM callgate.call_events e
+    WHERE e.at < date_trunc('month', now() - make_interval(secs => $1), 'UTC')
+        AND NOT EXISTS (SELECT FROM callgate.calls c WHERE c.vapi_call_id = e.vapi_call_id)
+    ORDER BY e.id LIMIT $2)
+"""
+DELETE_TRANSCRIPTS_OF_CALLS = """
+DELETE FROM callgate.call_transcripts WHERE vapi_call_id IN (
+    SELECT t.vapi_call_id FROM callgate.call_transcripts t
+    WHERE t.created_at < date_trunc('month', now() - make_interval(secs => $1), 'UTC')
+        AND NOT EXISTS (SELECT FROM callgate.calls c WHERE c.vapi_call_id = t.vapi_call_id)
+    LIMIT $2)
 """
 
 # Ids are in the order of time, so no index on instants is needed, which would slow the writing.
@@ -124,7 +142,7 @@ FROM callgate.retention
 # A rebuild of usage must not take deleted calls for calls that never were.
 MARK_CALLS = """
 UPDATE callgate.retention SET calls_deleted_before =
-    greatest(calls_deleted_before, now() - make_interval(secs => $1))
+    greatest(calls_deleted_before, date_trunc('month', now() - make_interval(secs => $1), 'UTC'))
 """
 
 log = structlog.get_logger()
@@ -134,20 +152,25 @@ log = structlog.get_logger()
 class KeptRows:
     """Rows of one kind and how long they are kept; `delete` takes seconds and the size of a bite.
 
-    `mark` notes beforehand how far rows are deleted; it takes the seconds alone.
+    `mark` notes beforehand how far rows are deleted; it takes the seconds alone. With `by_month` the
+    partitions of months that are past their age are dropped first.
     """
 
     kind: str
     delete: str
     keep: timedelta
     mark: str = ""
+    by_month: bool = False
 
 
 def kept_rows(calls: timedelta, steps: timedelta, history: timedelta) -> list[KeptRows]:
     """What is deleted by age; a duration of zero keeps its rows permanently."""
     rows = [
-        KeptRows("calls", DELETE_CALLS, calls, MARK_CALLS),
+        KeptRows("calls", DELETE_CALLS, calls, MARK_CALLS, by_month=True),
         KeptRows("call_claims", DELETE_CLAIMS, calls),
+        KeptRows("call_steps", DELETE_STEPS_OF_CALLS, calls),
+        KeptRows("transcripts", DELETE_TRANSCRIPTS_OF_CALLS, calls),
+        KeptRows("call_keys", months.DELETE_KEYS, months.KEYS_KEPT),
         KeptRows("transcripts", DELETE_TRANSCRIPTS, AT_THEIR_END),
         KeptRows("call_steps", DELETE_STEPS, steps),
         KeptRows("finished_jobs", DELETE_JOBS, JOBS_KEPT),
@@ -199,6 +222,7 @@ class Retention:
         next_in = None
         try:
             async with holding(renew, began):
+                await months.add_months(self.pool)
                 for rows in self.kept:
                     await self.delete_rows(rows)
             next_in = EVERY_SECONDS
@@ -207,10 +231,12 @@ class Retention:
         return True
 
     async def delete_rows(self, rows: KeptRows) -> None:
-        """Delete the old rows of one kind, bite by bite."""
+        """Delete the old rows of one kind: whole months, then bite by bite."""
         loop, deleted = asyncio.get_running_loop(), 0
         if rows.mark:
             await self.pool.execute(rows.mark, rows.keep.total_seconds())
+        if rows.by_month:
+            deleted += await months.drop_months(self.pool, rows.keep)
         while True:
             began = loop.time()
             status = await self.pool.execute(rows.delete, rows.keep.total_seconds(), self.bite)

@@ -55,11 +55,11 @@ def retention(pool: Pool) -> Retention:
 
 
 async def test_old_rows_go_and_new_ones_stay(pool: Pool, retention: Retention) -> None:
-    await add_calls(pool, "old-", 50, days=101)
+    await add_calls(pool, "old-", 50, days=140)
     await add_calls(pool, "new-", 5, days=99)
-    await add_calls(pool, "unended-", 1, days=101, ended=False)
-    await add_calls(pool, "lively-", 1, days=101, touched=1, ended=False)
-    await add_calls(pool, "hunted-", 1, days=101)
+    await add_calls(pool, "unended-", 1, days=140, ended=False)
+    await add_calls(pool, "lively-", 1, days=140, touched=1, ended=False)
+    await add_calls(pool, "hunted-", 1, days=140)
     await pool.execute(
         "INSERT INTO callgate.pgqueuer (priority, status, entrypoint, dedupe_key) "
         "VALUES (0, 'queued', 'hangup', 'hangup:hunted-1')"
@@ -67,7 +67,7 @@ async def test_old_rows_go_and_new_ones_stay(pool: Pool, retention: Retention) -
     await pool.execute("DELETE FROM callgate.calls WHERE vapi_call_id = 'old-7'")
     await pool.execute(
         "INSERT INTO callgate.call_events (vapi_call_id, at, kind) "
-        "VALUES ('old-step', now() - interval '101 days', 'message')"
+        "VALUES ('old-step', now() - interval '140 days', 'message')"
     )
     assert not await retention.delete_if_due()
     await pool.execute(MAKE_DUE)
@@ -112,7 +112,7 @@ async def test_the_state_at_the_beginning_of_the_history_stays(
 async def test_two_replicas_take_turns_and_one_that_is_killed_is_followed(
     pool: Pool, retention: Retention
 ) -> None:
-    await add_calls(pool, "old-", 200, days=101)
+    await add_calls(pool, "old-", 200, days=140)
     await pool.execute(MAKE_DUE)
     working = asyncio.create_task(retention.delete_if_due())
     async with asyncio.timeout(10):
@@ -134,6 +134,7 @@ def test_zero_keeps_rows_permanently() -> None:
     never = timedelta()
     kinds = [rows.kind for rows in kept_rows(never, DAYS, never)]
     assert kinds == [
+        "call_keys",
         "transcripts",
         "call_steps",
         "finished_jobs",

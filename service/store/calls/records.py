@@ -20,18 +20,26 @@ from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
 # A call without an organization is taken over by a later message that identifies one, unless Vapi
-# has told that the call has none.
+# has told that the call has none. `key` finds the month in whose partition the one row of the call
+# stands; a rival that records the same call waits for it there.
 INSERT = """
+WITH known AS (SELECT month FROM callgate.calls WHERE vapi_call_id = $1),
+key AS (
+    INSERT INTO callgate.call_keys AS k (vapi_call_id, month)
+    VALUES ($1, coalesce((SELECT month FROM known),
+        date_trunc('month', now() AT TIME ZONE 'UTC')::date))
+    ON CONFLICT ON CONSTRAINT call_keys_pkey DO UPDATE SET month = k.month
+    RETURNING month, k.xmax = 0 AND NOT EXISTS (SELECT FROM known) AS is_first)
 INSERT INTO callgate.calls AS c (
     vapi_call_id, organization_id, phone_number_id, vapi_phone_number_id, type, status, blocked,
     reason, gate, decision, control_url, hangup_state, started_at, ended_at, ended_reason,
     duration_seconds, cost, goodbye, missed, number, end_proved, duration_claimed, cost_claimed,
     hangup_due_at, hangup_claimed_until, cost_parts, customer_number, line_number, assistant_id,
-    connected, doubts)
+    connected, doubts, month)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
     $20, $21, NOT $21 AND $16::float8 IS NOT NULL, NOT $21 AND $17::numeric IS NOT NULL,
     now() + make_interval(secs => $22), now() + make_interval(secs => $23),
-    $24, $25, $26, $27, $28, $29)
+    $24, $25, $26, $27, $28, $29, (SELECT month FROM key))
 ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     organization_id = excluded.organization_id, phone_number_id = excluded.phone_number_id,
     vapi_phone_number_id = excluded.vapi_phone_number_id,
@@ -51,7 +59,7 @@ ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     doubts = array(SELECT DISTINCT unnest(c.doubts || excluded.doubts) ORDER BY 1), updated_at = now()
 WHERE c.organization_id IS NULL AND excluded.organization_id IS NOT NULL
     AND c.owner_checked_at IS NULL
-RETURNING vapi_call_id, organization_id, c.xmax = 0 AS inserted
+RETURNING vapi_call_id, organization_id, (SELECT is_first FROM key) AS inserted
 """
 
 # The first stored decision holds; one that was recorded from memory, at the call's end, gets its trace.
