@@ -11,7 +11,7 @@ from alembic import op
 def create_concurrently(name: str, definition: str, *, unique: bool = False) -> None:
     """Build an index; `definition` is all that follows its name.
 
-    PostgreSQL refuses this for a partitioned table, which `calls` is since revision 0043c: there each
+    PostgreSQL refuses this for a partitioned table, which `calls` is since revision 0037c: there each
     partition's index is built by itself, before that of the whole table takes it over.
 
     An index that an interrupted build left is invalid: it is dropped first. The build waits for the

@@ -15,8 +15,8 @@ way around that: a month is dropped only when it ended 35 days ago, the least th
 
 from alembic import op
 
-revision = "0043c"
-down_revision = "0043b"
+revision = "0037c"
+down_revision = "0037b"
 branch_labels = None
 depends_on = None
 

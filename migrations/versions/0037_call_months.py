@@ -7,7 +7,7 @@ the next revision beside the writers, spares the switch a scan of the table unde
 
 from alembic import op
 
-revision = "0043"
+revision = "0037"
 down_revision = "0036b"
 branch_labels = None
 depends_on = None

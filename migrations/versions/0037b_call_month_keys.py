@@ -4,8 +4,8 @@ from alembic import op
 
 from migrations.indexes import create_concurrently, drop_concurrently
 
-revision = "0043b"
-down_revision = "0043"
+revision = "0037b"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 
