@@ -1,6 +1,7 @@
 """What every test can use: the fixtures of `tests.support`, registered once."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,19 @@ SLOW = (
 
 MOST_WORKERS = 8
 """Each has a PostgreSQL of its own; beyond this they wait for each other's memory and disk."""
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 1024**3
+"""Free bytes of memory for the temporary folders of all workers; those of passed tests are deleted."""
+
+
+def pytest_configure() -> None:
+    """Keep temporary folders in memory where it is large enough; workers take over the place.
+
+    A service with a database of its own makes 1,000 files, which a disk writes for many seconds.
+    """
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
