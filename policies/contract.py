@@ -280,7 +280,10 @@ class AccessPolicy(Protocol):
       `order`, and a denial among the vetoes wins over every grant.
     - `applies_to` (everything): an `AppliesTo`; the policy is skipped for all else.
     - `settings` (none): a pydantic model. Its values come from the environment, as
-      CALLGATE_POLICY_<NAME>_<FIELD>, and reach `evaluate` as `request.settings`.
+      CALLGATE_POLICY_<NAME>_<FIELD>, and under them from the organization's own; they reach
+      `evaluate` as `request.settings`. While a required value is missing, the policy sleeps.
+    - `opt_in` (`False`): the policy sleeps until an organization has a choice of its own for it, a mode
+      or settings, and is asked for such organizations only.
     - `start(context)` and `stop()`, plain or `async`: called once around the service's life, within
       ten and three seconds. A policy whose `start` fails is left out of the chain.
     - `api_version` (the present one): the `API_VERSION` that it was written for.

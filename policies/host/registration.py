@@ -38,6 +38,7 @@ class RegisteredPolicy:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     pure: bool = False
     veto: bool = False
+    opt_in: bool = False
     applies_to: AppliesTo | None = None
     settings: PolicySettingsModel | None = None
     """Its model and what the environment gives; None: it has no settings."""
@@ -89,7 +90,7 @@ def fit_policy(
         raise UnfitPolicyError(f"{name}: timeout_seconds {timeout!r} is not a number")
     if not 0 < timeout <= MAX_TIMEOUT_SECONDS:
         raise UnfitPolicyError(f"{name}: timeout_seconds must be over 0 and at most 2")
-    flags = {flag: getattr(candidate, flag, False) for flag in ("pure", "veto")}
+    flags = {flag: getattr(candidate, flag, False) for flag in ("pure", "veto", "opt_in")}
     for flag, value in flags.items():
         if not isinstance(value, bool):
             raise UnfitPolicyError(f"{name}: {flag} {value!r} is not True or False")
@@ -103,6 +104,7 @@ def fit_policy(
         timeout_seconds=float(timeout),
         pure=flags["pure"],
         veto=flags["veto"],
+        opt_in=flags["opt_in"],
         applies_to=fit_applies_to(name, getattr(candidate, "applies_to", None)),
         settings=fit_settings(name, getattr(candidate, "settings", None), environment),
         start=fit_function(name, "start", getattr(candidate, "start", None)),

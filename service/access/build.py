@@ -22,6 +22,7 @@ from service.access.known_calls import KnownCalls
 from service.access.observers.call_observer import CallObserver
 from service.access.observers.call_observers import CallObservers
 from service.access.policies.chain import AccessChain
+from service.access.policies.choices import ChoicesInForce
 from service.access.policies.plugins import LoadedPolicies, PluginProblem
 from service.access.policies.preview import ChainPreview
 from service.access.policies.watchdog import LoopWatchdog
@@ -141,8 +142,9 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     settings, pool, policies = core.settings, core.pool, build_policies(core, loaded)
     calls, directory, known = CallStore(core.calls), AccessDirectory(), KnownCalls()
     observers = CallObservers([CallObserver(one) for one in loaded.observers], directory, known)
-    feed = DirectoryFeed(FeedSource(core.dsn), pool, directory)
-    snapshots = build_snapshots(settings, directory)
+    choices = policies.chain.choices
+    feed = DirectoryFeed(FeedSource(core.dsn), pool, directory, choices)
+    snapshots = build_snapshots(settings, directory, choices)
     events = CallEventWriter(pool)
     lookups = Lookups(settings.callgate_name_servers, keep_last=True)
     control = ControlClient(settings.vapi_control_hosts, lookups)
@@ -204,10 +206,12 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     )
 
 
-def build_snapshots(settings: Settings, directory: AccessDirectory) -> SnapshotKeeper:
+def build_snapshots(
+    settings: Settings, directory: AccessDirectory, choices: ChoicesInForce
+) -> SnapshotKeeper:
     """What keeps the directory on disk; a replica that may never start from a snapshot writes none."""
     writes = bool(settings.callgate_snapshot_max_age)
-    return SnapshotKeeper(directory, snapshot_file(settings), writes)
+    return SnapshotKeeper(directory, snapshot_file(settings), writes, choices)
 
 
 def snapshot_file(settings: Settings) -> SnapshotFile:

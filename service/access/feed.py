@@ -17,6 +17,7 @@ import structlog
 
 from service.access.directory import AccessDirectory
 from service.access.feed_notices import BEAT, FeedNotices
+from service.access.policies.choices import ChoicesInForce
 from service.background import BackgroundLoop, wait_for
 from service.store.organizations.directory import BATCH, DirectoryEntry, read_some
 from service.store.organizations.feed_source import FeedSource
@@ -41,13 +42,21 @@ class FeedLostError(Exception):
 class DirectoryFeed:
     """Fills the directory and keeps it fresh. `notices` are those of the running session."""
 
-    def __init__(self, source: FeedSource, pool: Pool, directory: AccessDirectory) -> None:
+    def __init__(
+        self,
+        source: FeedSource,
+        pool: Pool,
+        directory: AccessDirectory,
+        choices: ChoicesInForce | None = None,
+    ) -> None:
+        self.followers: list[Callable[[], None]] = []
         self.source = source
         self.pool = pool
         self.directory = directory
+        self.choices = choices or ChoicesInForce()
+        self.choices.followers.append(self.notify_followers)
         self.notices: FeedNotices | None = None
         self.touched: set[UUID] = set()
-        self.followers: list[Callable[[], None]] = []
 
     def background(self) -> BackgroundLoop:
         """Sessions, one after the other; each reads everything again."""
@@ -87,9 +96,10 @@ class DirectoryFeed:
         token = f"{BEAT}{uuid4()}"
         patience = self.source.listener.patience.seconds
         asked_at = time.monotonic()
-        database_time = await self.source.beat(token)
+        beat = await self.source.beat(token)
         answered_at = time.monotonic()
-        self.directory.clock.set(database_time, asked_at, answered_at)
+        self.directory.clock.set(beat.at, asked_at, answered_at)
+        self.choices.take(beat.choices, asked_at)
         left = max(patience - (answered_at - asked_at), LEAST_SECONDS)
         if not await notices.wait_for_beat(token, left):
             raise FeedLostError
@@ -107,7 +117,9 @@ class DirectoryFeed:
                 self.directory.record_heartbeat(proof)
 
     async def apply(self, notices: FeedNotices) -> bool:
-        """Read the organizations named so far; False if that failed, and they are still named."""
+        """Read what was named so far; False if that failed, and it is still named."""
+        if notices.policies and not await self.apply_choices(notices):
+            return False
         named, notices.changed = notices.changed, {}
         while named:
             batch = list(islice(named, BATCH))
@@ -122,6 +134,22 @@ class DirectoryFeed:
                     if not waiting.done():
                         waiting.set_result(None)
         return True
+
+    async def apply_choices(self, notices: FeedNotices) -> bool:
+        """Read the choices about policies for all organizations; False if that failed."""
+        notices.policies = False
+        try:
+            await self.read_choices()
+        except UNAVAILABLE as exc:
+            log.warning("directory.read_failed", error=type(exc).__name__)
+            notices.name_policies()
+            return False
+        return True
+
+    async def read_choices(self) -> None:
+        """Put the choices about policies for all organizations into force."""
+        read_at = time.monotonic()
+        self.choices.take(await self.source.read_choices(), read_at)
 
     def put(self, organization_ids: Iterable[UUID], found: Mapping[UUID, DirectoryEntry]) -> None:
         """Put what was read into the directory; what was not found is removed."""
@@ -152,6 +180,7 @@ class DirectoryFeed:
         What was read by itself meanwhile is newer than the snapshot of the full read, and stays. What
         is unchanged stays as an object, or each full read would make work for the garbage collector.
         """
+        await self.read_choices()
         known = self.directory.entries
         self.touched = set()
         fresh = AccessDirectory()

@@ -4,6 +4,8 @@ import asyncio
 from uuid import UUID
 
 BEAT = "beat:"
+POLICIES = "policies"
+"""Names the choices about policies for all organizations."""
 
 Waiting = asyncio.Future[None]
 
@@ -12,12 +14,13 @@ class FeedNotices:
     """Begins with a gap: what changed before the session listened is only found by a full read.
 
     `changed` are the organizations to read again, each with the requests that wait for it. `whole`:
-    nothing but `changed` is missing in the directory. `proof` is the monotonic instant before which
-    every change has been notified.
+    nothing but `changed` is missing in the directory. `policies`: the choices
+    for all changed. `proof` is the monotonic instant before which every change has been notified.
     """
 
     def __init__(self) -> None:
         self.changed: dict[UUID, list[Waiting]] = {}
+        self.policies = False
         self.woken = asyncio.Event()
         self.gap = asyncio.Event()
         self.gap.set()
@@ -28,10 +31,13 @@ class FeedNotices:
         self.proof: float | None = None
 
     def take(self, payload: str) -> None:
-        """Note a notification: a beat, an organization that changed, or "" for all of them."""
+        """Note a notification: a beat, an organization that changed, the policies, or "" for all."""
         if payload.startswith(BEAT):
             self.beats.add(payload)
             self.beaten.set()
+            return
+        if payload == POLICIES:
+            self.name_policies()
             return
         try:
             self.name(UUID(payload))
@@ -44,6 +50,11 @@ class FeedNotices:
         found = self.changed.setdefault(organization_id, [])
         if waiting is not None:
             found.append(waiting)
+        self.woken.set()
+
+    def name_policies(self) -> None:
+        """Note that the choices for all organizations changed."""
+        self.policies = True
         self.woken.set()
 
     def put_back(self, named: dict[UUID, list[Waiting]]) -> None:

@@ -6,6 +6,8 @@ from uuid import UUID
 from service.store.organizations.directory import DirectoryEntry
 from service.vapi.bindings import assistant_of
 
+KINDS = ("phone_numbers", "assistants")
+
 
 class FormerOwners:
     """By Vapi's id of a number or an assistant: who lost it, or answered with it, lately."""
@@ -35,7 +37,7 @@ class FormerOwners:
 def ids_of(entry: DirectoryEntry) -> Iterator[str]:
     """The ids that the organization had before a change."""
     for change in entry.changes:
-        if change.before is None or change.key is None:
+        if change.before is None or change.key is None or change.kind not in KINDS:
             continue
         yield change.key
         if change.kind == "phone_numbers" and (

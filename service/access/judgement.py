@@ -190,7 +190,7 @@ class CallJudge:
             return deny_unknown(at, basis)
         organization, number = registration.organization, registration.phone_number
         request = build_request(organization, at, number, lines.facts, lines.purpose)
-        return await self.chain.decide(request, basis=basis)
+        return await self.chain.decide(request, basis=basis, own=organization.policies)
 
 
 def instants_of(organization: Organization) -> set[datetime]:

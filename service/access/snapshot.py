@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from service.access.directory import FRESH_SECONDS, AccessDirectory
+from service.access.policies.choices import ChoicesInForce
 from service.background import BackgroundLoop
 from service.store.organizations.snapshot import DirectorySnapshot, SnapshotError, SnapshotFile
 
@@ -34,6 +35,7 @@ class SnapshotKeeper:
     directory: AccessDirectory
     file: SnapshotFile
     writes: bool = True
+    choices: ChoicesInForce = field(default_factory=ChoicesInForce)
     restored: datetime | None = None
     """What the directory was restored from; None once it is read from PostgreSQL."""
     changed: bool = True
@@ -79,9 +81,10 @@ class SnapshotKeeper:
             self.restored = None
             as_of = directory.now() - timedelta(seconds=directory.age_seconds)
             entries = tuple(directory.entries.values())
+            found = DirectorySnapshot(as_of, entries, self.choices.value)
             self.changed = False
             try:
-                await asyncio.to_thread(self.file.write, DirectorySnapshot(as_of, entries))
+                await asyncio.to_thread(self.file.write, found)
             except BaseException:
                 self.changed = True
                 raise
@@ -95,6 +98,7 @@ class SnapshotKeeper:
         directory, age = self.directory, age_of(found.as_of)
         directory.clock.assume_after(found.as_of)
         directory.replace(fresh)
+        self.choices.take(found.choices, float("-inf"))
         directory.heartbeat_at = time.monotonic() - max(age.total_seconds(), FRESH_SECONDS)
         self.restored = found.as_of
         log.warning(

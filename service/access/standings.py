@@ -3,6 +3,7 @@
 The desired state at Vapi depends on it, so a cache in memory that may be stale is not enough.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from service.domain.standing import AccessStanding
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.store.clock import get_now
 from service.store.organizations import organizations
+from service.store.policies.choices import read_choices
 from service.store.pool import Pool
 
 
@@ -30,6 +32,8 @@ class AccessStandings:
 
     async def read(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]:
         """The standing of each of these organizations that exists."""
+        read_at = time.monotonic()
+        self.chain.choices.take(await read_choices(self.pool), read_at)
         found = await organizations.find_many(self.pool, organization_ids)
         now = await get_now(self.pool)
         return {one.id: await self.evaluate(one, now) for one in found}
@@ -37,7 +41,7 @@ class AccessStandings:
     async def evaluate(self, organization: Organization, now: datetime) -> AccessStanding:
         """Decide as for a call that begins now, by the database's clock."""
         request = build_request(organization, now, purpose="ring_gate")
-        decision = await self.chain.decide(request, basis="fresh")
+        decision = await self.chain.decide(request, basis="fresh", own=organization.policies)
         handling = organization.handling
         ends_at = next_change_at(organization, now, self.chain.renewal_grace)
         changes_at = min(filter(None, (ends_at, decision.until)), default=None)

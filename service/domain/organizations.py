@@ -7,6 +7,7 @@ from uuid import UUID
 
 from policies.contract import Override, SubscriptionPlan, Trial
 from service.domain.handling import BlockedMessage, Handling
+from service.domain.policies.choices import OwnChoices
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Organization:
     """One tenant as stored. `assistant_ids` are its own Vapi assistants, for calls without
     a phone number id (web calls). `relay_secret` signs what its server gets, with the former one
     beside it until an instant; both are sealed, and no text shows them.
+    `policies` are its own choices, by the name of the policy.
     `time_zone` is the IANA name of the one whose days and months its usage is counted by; None: UTC."""
 
     id: UUID
@@ -29,6 +31,7 @@ class Organization:
     trial: Trial | None = None
     override: Override | None = None
     time_zone: str | None = None
+    policies: OwnChoices = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
     relay_secret: str | None = field(default=None, repr=False)

@@ -24,20 +24,27 @@ from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep import Sweeper
 from service.settings import Settings
 from service.store.clock import get_now
+from service.store.policies.choices import read_choices
+from service.store.pool import Pool
 
 POOL_SIZE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class CommandPreview(ChainPreview):
-    """The chain in a command: no loop keeps usage in memory, so it is read for each question."""
+    """The chain in a command: no loop keeps usage and the choices for all organizations in memory, so
+    they are read for each question."""
 
     feed: UsageFeed | None = None
+    pool: Pool | None = None
 
     async def decide(self, organization: Organization, **given: Any) -> Decision:
         """Like that of a replica."""
         if self.feed is not None:
             await self.feed.read([organization])
+        if self.pool is not None:
+            read_at = time.monotonic()
+            self.chain.choices.take(await read_choices(self.pool), read_at)
         return await ChainPreview.decide(self, organization, **given)
 
 
@@ -63,7 +70,7 @@ class CommandRooms:
         memory = UsageMemory()
         self.policies.chain.usage = memory
         feed = UsageFeed(self.core.pool, self.directory, memory)
-        return CommandPreview(self.policies.chain, self.directory, feed=feed)
+        return CommandPreview(self.policies.chain, self.directory, feed=feed, pool=self.core.pool)
 
     @property
     def reconciler(self) -> Reconciler:

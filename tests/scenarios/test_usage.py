@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from policies import AccessRequest, UsageFacts, Verdict, abstain, deny
-from policies.host.registration import fit_policy
-from service.access.policies.evaluation import Evaluator
 from service.sandbox.server import SandboxVapi
+from tests.support.chains import put_policy
 from tests.support.service import Replica, Start, eventually
 
 AT_ONCE = 12
@@ -46,7 +45,7 @@ class ConcurrentCalls:
 def add_policy(callgate: Replica, *, waits: bool = False) -> ConcurrentCalls:
     policy = ConcurrentCalls(waits=waits)
     chain = callgate.service.access.policies.chain
-    chain.evaluators.insert(0, Evaluator(fit_policy(policy, "tests", "1")))
+    put_policy(chain, policy)
     return policy
 
 

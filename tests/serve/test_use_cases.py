@@ -4,12 +4,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from policies import AccessRequest, UsageFacts, Verdict, abstain
-from policies.host.registration import fit_policy
-from service.access.policies.evaluation import Evaluator
 from service.domain.organizations import Organization
 from service.serve.use_cases import CommandRooms, open_use_cases
 from service.store.pool import Pool
 from tests.support.calls import new_call, record
+from tests.support.chains import put_policy
 from tests.support.settings import settings_for
 
 
@@ -35,8 +34,7 @@ async def test_a_command_knows_the_usage_as_of_its_question(
     async with open_use_cases(settings_for(tmp_path, "http://127.0.0.1:9"), dsn) as cases:
         assert isinstance(cases.rooms, CommandRooms)
         policy = Watching()
-        evaluators = cases.rooms.policies.chain.evaluators
-        evaluators.insert(0, Evaluator(fit_policy(policy, "tests", "1")))
+        put_policy(cases.rooms.policies.chain, policy)
         for calls in range(2):
             await cases.rooms.preview.decide(acme)
             facts = policy.seen[-1]

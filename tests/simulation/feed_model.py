@@ -1,11 +1,11 @@
 """What a replica's feed hears and reads of organizations, over its link."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from service.store.organizations.directory import DirectoryEntry
+from service.domain.policies.choices import GeneralChoices
+from service.store.organizations.directory import Beat, DirectoryEntry
 from service.store.organizations.feed_source import FeedSource
 from service.store.own_connections import OwnConnection
 from tests.simulation.links import Link
@@ -54,12 +54,16 @@ class ModelSource(FeedSource):
         self.tables.listeners.append(hear)
         link.on_cut.append(on_loss)
 
-    async def beat(self, token: str) -> datetime:
-        def at_server() -> datetime:
+    async def beat(self, token: str) -> Beat:
+        def at_server() -> Beat:
             self.tables.notify(DIRECTORY + token)
-            return self.tables.now()
+            return Beat(self.tables.now(), {})
 
-        found: datetime = await self.ask(LISTENER, at_server)
+        found: Beat = await self.ask(LISTENER, at_server)
+        return found
+
+    async def read_choices(self) -> GeneralChoices:
+        found: GeneralChoices = await self.ask(READER, dict)
         return found
 
     async def read_some(self, organization_ids: Sequence[UUID]) -> dict[UUID, DirectoryEntry]:

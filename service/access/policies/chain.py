@@ -10,17 +10,21 @@ from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 from policies.contract import RENEWAL_GRACE, AccessRequest, Effect, UsageFacts
-from policies.host.facts import copy_request, differs
 from policies.host.isolation import PolicyFailure
 from policies.host.lifecycle import START_SECONDS
 from policies.host.registration import RegisteredPolicy
 from policies.host.running import AwaitableError
+from policies.host.settings import UnfitSettingsError
+from service.access.policies.choices import ChoicesInForce
 from service.access.policies.combine import PolicyVerdict, combine
 from service.access.policies.evaluation import Evaluator, PolicyAnswer
+from service.access.policies.given_facts import Facts
 from service.access.policies.health import PolicyHealth
 from service.access.policies.lifecycle import start_policies, stop_policies
+from service.access.policies.line_up import AS_DECLARED, Arrangement
 from service.access.policies.plugins import PluginProblem
 from service.domain.decisions import Basis, Decision, TraceEntry
+from service.domain.policies.choices import NONE_CHOSEN, OwnChoices, PolicyMode
 
 BUDGET_SECONDS = 2.0
 """For all policies together; an assistant-request has to be answered within 2.5 s."""
@@ -38,54 +42,23 @@ class PolicyInfo:
     on_failure: str
     timeout_seconds: float
     health: PolicyHealth
-    mode: str = "enforce"
+    mode: PolicyMode = "enforce"
+    share: float | None = None
 
 
 class DecisionChain(Protocol):
     """A chain that decides access requests, as the gate and the call watch use it."""
 
-    async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision: ...
-
-
-class Facts:
-    """What the policies of one decision see. Third-party ones share a copy; `apart`: one each."""
-
-    def __init__(self, request: AccessRequest, *, apart: bool = False) -> None:
-        self.request = request
-        self.apart = apart
-        self.shared: AccessRequest | None = None
-        self.given: list[tuple[AccessRequest, AccessRequest]] = []
-
-    def of(self, evaluator: Evaluator, settings: object = None) -> AccessRequest:
-        """The facts for one policy; with settings they are its own."""
-        if settings is None and not self.apart:
-            if evaluator.trusted:
-                return self.request
-            if self.shared is None:
-                self.shared = self.copy(self.request)
-            return self.shared
-        return self.copy(replace(self.request, settings=settings))
-
-    def copy(self, true: AccessRequest) -> AccessRequest:
-        """A copy that a policy may see; `true` tells later whether it was changed."""
-        copied = copy_request(true)
-        self.given.append((copied, true))
-        return copied
-
-    @property
-    def changed(self) -> bool:
-        """Whether a policy changed what it was given."""
-        return any(differs(copied, true) for copied, true in self.given)
-
-    def was_changed(self, seen: AccessRequest) -> bool:
-        """Whether the one policy that saw it changed it."""
-        return any(copied is seen and differs(copied, true) for copied, true in self.given)
+    async def decide(
+        self, request: AccessRequest, *, basis: Basis, own: OwnChoices = NONE_CHOSEN
+    ) -> Decision: ...
 
 
 class Asked(NamedTuple):
     """A policy that is asked beside the others: its place in the chain, and the facts that it sees."""
 
     place: int
+    evaluator: Evaluator
     seen: AccessRequest
     task: asyncio.Task[PolicyAnswer]
 
@@ -100,6 +73,7 @@ class AccessChain:
     """Decides access requests. Built once; `decide` may run many times at once.
 
     It states the operator's `renewal_grace` and the `usage` in each request, for all policies alike.
+    `choices` are those for all organizations; they are applied when the next decision begins.
     """
 
     usage: UsageReader | None = None
@@ -113,12 +87,25 @@ class AccessChain:
         self.started = False
         self.problems: list[PluginProblem] = []
         """Why policies left the chain at the start."""
-        ordered = sorted(policies, key=lambda policy: policy.rank)
-        self.evaluators = [Evaluator(policy) for policy in ordered]
+        self.choices = ChoicesInForce()
+        self.arranged = Arrangement([Evaluator(policy) for policy in policies], {})
         self.left: set[asyncio.Task[PolicyAnswer]] = set()
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """The policies as the choices for all organizations arrange them now."""
+        if self.arranged.choices is not self.choices.value:
+            self.arranged = Arrangement(self.arranged.evaluators, self.choices.value)
+        return self.arranged
+
+    @property
+    def evaluators(self) -> Sequence[Evaluator]:
+        """The policies in order."""
+        return self.arrangement.evaluators
 
     def describe(self) -> list[PolicyInfo]:
         """The policies in the order of evaluation."""
+        arranged = self.arrangement
         return [
             PolicyInfo(
                 policy.name,
@@ -129,8 +116,11 @@ class AccessChain:
                 policy.on_failure,
                 policy.timeout_seconds,
                 evaluator.health,
+                general.mode,
+                general.share,
             )
-            for evaluator, policy in ((one, one.policy) for one in self.evaluators)
+            for evaluator, policy in ((one, one.policy) for one in arranged.evaluators)
+            for general in (arranged.modes.get(policy.name, AS_DECLARED),)
         ]
 
     async def start(self) -> None:
@@ -139,28 +129,37 @@ class AccessChain:
             return
         self.started = True
         for evaluator, problem in await start_policies(self.evaluators, seconds=self.start_seconds):
-            self.evaluators.remove(evaluator)
+            left = [one for one in self.evaluators if one is not evaluator]
+            self.arranged = Arrangement(left, self.choices.value)
             self.problems.append(problem)
 
     async def stop(self) -> None:
         """Stop the policies."""
         await stop_policies(self.evaluators)
 
-    async def decide(self, request: AccessRequest, *, basis: Basis) -> Decision:
+    async def decide(
+        self, request: AccessRequest, *, basis: Basis, own: OwnChoices = NONE_CHOSEN
+    ) -> Decision:
         """Evaluate all vetoes, then the others in order until one allows or denies.
 
         Policies that only compute are asked first, in place. The others whose answer may still count
-        run at the same time, so that none uses up the time of the next.
+        run at the same time, so that none uses up the time of the next. `own` are the choices of the
+        organization; those for all count where it has none.
         """
+        arranged = self.arrangement
+        line = arranged.general
+        if own or arranged.differs:
+            line = arranged.line_up(own, request.organization.id)
         usage = None if self.usage is None else self.usage.read(request)
         request = replace(request, renewal_grace=self.renewal_grace, usage=usage)
-        facts = Facts(request)
+        facts = Facts(request, own)
         ends_at = time.monotonic() + self.budget_seconds
-        answers = await self.ask_all(facts, ends_at)
+        answers = await self.ask_all(facts, line.enforced, ends_at)
         if facts.changed:
             # Which one it was, only facts of its own can tell; what it changed counts for none.
-            answers = await self.ask_all(Facts(request, apart=True), ends_at)
-        verdicts, trace = self.read(answers)
+            facts = Facts(request, own, apart=True)
+            answers = await self.ask_all(facts, line.enforced, ends_at)
+        verdicts, trace = self.read(answers, line.enforced)
         outcome = combine(verdicts)
         return Decision(
             id=uuid4(),
@@ -168,13 +167,15 @@ class AccessChain:
             reason=outcome.reason,
             determined_by=outcome.determined_by,
             basis=basis,
-            trace=tuple(trace),
+            trace=tuple(line.complete(trace)),
             decided_at=request.at,
             until=find_until(answers, request.at),
         )
 
-    async def ask_all(self, facts: Facts, ends_at: float) -> list[PolicyAnswer | None]:
-        """The answers in the order of the chain; None: not asked, or no longer needed.
+    async def ask_all(
+        self, facts: Facts, evaluators: Sequence[Evaluator], ends_at: float
+    ) -> list[PolicyAnswer | None]:
+        """The answers in the order of the policies; None: not asked, or no longer needed.
 
         `ends_at`, on the monotonic clock, is when an answer comes too late.
         """
@@ -182,51 +183,54 @@ class AccessChain:
         beside: list[Asked] = []
         context = contextvars.copy_context()
         decided = False
-        for evaluator in self.evaluators:
-            answer = None
+        for evaluator in evaluators:
+            answer, settings = None, None
             if evaluator.is_conditional and (not decided or evaluator.policy.veto):
-                answer = self.leave_out(evaluator, facts.request)
+                answer, settings = self.prepare(evaluator, facts)
             if answer is None and (not decided or evaluator.policy.veto):
                 given: object = None
                 probing = False
                 if evaluator.in_place:
                     try:
-                        answer = self.ask_in_place(evaluator, facts, context)
+                        answer = self.ask_in_place(evaluator, facts, settings, context)
                         decided = decided or decides(answer)
                     except AwaitableError as exc:
                         given, probing = exc.given, exc.probing
                 if answer is None:
-                    seen = facts.of(evaluator, self.settings_of(evaluator))
+                    seen = facts.of(evaluator, settings)
                     asking = asyncio.create_task(
                         evaluator.ask_beside(seen, ends_at, given, probing=probing)
                     )
-                    beside.append(Asked(len(answers), seen, asking))
+                    beside.append(Asked(len(answers), evaluator, seen, asking))
             answers.append(answer)
         if beside:
             await self.wait_for(beside, answers, facts)
         return answers
 
     def ask_in_place(
-        self, evaluator: Evaluator, facts: Facts, context: contextvars.Context
+        self,
+        evaluator: Evaluator,
+        facts: Facts,
+        settings: object,
+        context: contextvars.Context,
     ) -> PolicyAnswer:
-        seen = facts.of(evaluator, self.settings_of(evaluator))
+        seen = facts.of(evaluator, settings)
         answer = evaluator.ask_in_place(seen, context)
         return self.unless_changed(evaluator, answer, seen, facts) if facts.apart else answer
 
-    def leave_out(self, evaluator: Evaluator, request: AccessRequest) -> PolicyAnswer | None:
-        """The answer of a policy that is not asked about this request; None: it is to be asked."""
-        policy = evaluator.policy
-        reason = evaluator.skips(request)
-        if policy.settings is not None and policy.settings.default is None:
-            reason = "not_configured"
-        if reason is None:
-            return None
-        return PolicyAnswer(Effect.ABSTAIN, None, TraceEntry(policy.name, "skipped", reason))
-
-    def settings_of(self, evaluator: Evaluator) -> object:
-        """The settings that a policy sees; None: it has none."""
-        settings = evaluator.policy.settings
-        return None if settings is None else settings.default
+    def prepare(self, evaluator: Evaluator, facts: Facts) -> tuple[PolicyAnswer | None, object]:
+        """The answer of a policy that is not asked about this request, or the settings that it sees."""
+        name, organization_id = evaluator.policy.name, facts.request.organization.id
+        own = facts.own.get(name)
+        reason = "not_configured" if evaluator.sleeps(own) else evaluator.skips(facts.request)
+        if reason is not None:
+            entry = TraceEntry(name, "skipped", reason)
+            return PolicyAnswer(Effect.ABSTAIN, None, entry), None
+        try:
+            return None, evaluator.settings_for(organization_id, own)
+        except UnfitSettingsError:
+            failure = PolicyFailure("settings_refused", blamed=False)
+            return evaluator.fail(failure, time.perf_counter()), None
 
     async def wait_for(
         self, beside: Sequence[Asked], answers: list[PolicyAnswer | None], facts: Facts
@@ -236,7 +240,7 @@ class AccessChain:
             self.left.add(asked.task)
             asked.task.add_done_callback(self.left.discard)
         for asked in beside:
-            evaluator = self.evaluators[asked.place]
+            evaluator = asked.evaluator
             if not evaluator.policy.veto and any(map(decides, answers[: asked.place])):
                 break
             answer = await asyncio.shield(asked.task)
@@ -251,13 +255,13 @@ class AccessChain:
         return evaluator.fail(PolicyFailure("changed_facts"), time.perf_counter())
 
     def read(
-        self, answers: Sequence[PolicyAnswer | None]
+        self, answers: Sequence[PolicyAnswer | None], evaluators: Sequence[Evaluator]
     ) -> tuple[list[PolicyVerdict], list[TraceEntry]]:
         """The verdicts that count, and the trace: what comes after the one that decided is skipped."""
         verdicts: list[PolicyVerdict] = []
         trace: list[TraceEntry] = []
         decided = False
-        for evaluator, answer in zip(self.evaluators, answers, strict=True):
+        for evaluator, answer in zip(evaluators, answers, strict=True):
             policy = evaluator.policy
             if answer is None or (decided and not policy.veto):
                 trace.append(TraceEntry(policy.name, "skipped"))

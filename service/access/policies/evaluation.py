@@ -5,6 +5,7 @@ import resource
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 
@@ -15,7 +16,9 @@ from policies.host.running import SLOW_SECONDS, SLOW_STRIKES, AwaitableError, Po
 from service.access.policies.breaker import AFTER_BLOCKING_SECONDS, PolicyBreaker
 from service.access.policies.combine import FAILED_REASON
 from service.access.policies.health import PolicyHealth, PolicyMetrics
+from service.access.policies.own_settings import OwnSettings
 from service.domain.decisions import TraceEntry
+from service.domain.policies.choices import OwnChoice
 
 FORGIVEN = 0.01
 """How much of a strike each quick call removes: a busy machine can stop any function once."""
@@ -39,23 +42,44 @@ class Evaluator(PolicyRunner):
 
     def __init__(self, policy: RegisteredPolicy) -> None:
         super().__init__(policy)
+        self.registered = policy
+        """As its plugin declares it; in `policy` the operator's choices replace the plugin's."""
+        self.own_settings = None if policy.settings is None else OwnSettings(policy.settings)
         self.slow = 0.0
         self.breaker = PolicyBreaker()
         self.metrics = PolicyMetrics()
-        self.is_conditional = policy.applies_to is not None or policy.settings is not None
+        self.is_conditional = (
+            policy.opt_in or policy.applies_to is not None or policy.settings is not None
+        )
         """Whether there are requests that it is not asked about."""
         self.trusted = policy.plugin == HOST
         """A built-in policy sees the directory's own facts, and a busy machine does not move it off
         the event loop."""
+        self.may_rest = not (self.trusted and policy.veto)
+        """Whether it may be switched off or into shadow: the override of an admin always counts."""
 
     @property
     def is_predictable(self) -> bool:
-        """Whether its verdict changes with the facts only: a built-in policy that computes, or one
-        that sleeps because it has no settings."""
+        """Whether its verdict changes with the organization's facts only: a built-in policy that
+        computes from them alone."""
+        return self.trusted and self.policy.pure and self.own_settings is None
+
+    def sleeps(self, own: OwnChoice | None) -> bool:
+        """Whether it is not asked for an organization with this choice: it has no settings."""
+        if own is None and self.policy.opt_in:
+            return True
         settings = self.policy.settings
-        return self.trusted and (
-            self.policy.pure or (settings is not None and settings.default is None)
+        return (
+            settings is not None
+            and settings.default is None
+            and (own is None or own.settings is None)
         )
+
+    def settings_for(self, organization_id: UUID, own: OwnChoice | None) -> object:
+        """The settings that it sees; None: it has none. Raises `UnfitSettingsError`."""
+        if self.own_settings is None:
+            return None
+        return self.own_settings.read(organization_id, own)
 
     @property
     def health(self) -> PolicyHealth:

@@ -9,6 +9,7 @@ from uuid import UUID
 from policies.contract import CallFacts, Purpose
 from service.access.directory import AccessDirectory
 from service.access.policies.chain import AccessChain
+from service.access.policies.line_up import Arrangement
 from service.access.policies.request import build_request, complete_call
 from service.domain.access_times import next_change_at
 from service.domain.decisions import Decision
@@ -20,12 +21,19 @@ AT_ONCE = 100
 
 
 class KnownAccess(NamedTuple):
-    """The chain's decision on an organization as read; valid until `until` (None: no end)."""
+    """The chain's decision on an organization as read, by the policies as arranged; valid until `until`
+    (None: no end)."""
 
     organization: Organization
+    arrangement: Arrangement
     until: datetime | None
     allowed: bool
     reason: str
+
+    def is_outdated(self, organization: Organization, arranged: Arrangement, now: datetime) -> bool:
+        """Whether it has to be decided again."""
+        expired = self.until is not None and now >= self.until
+        return expired or self.organization is not organization or self.arrangement is not arranged
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +67,34 @@ class ChainPreview:
         request = build_request(organization, at, phone_number, purpose=purpose)
         if call is not None:
             request = replace(request, call=complete_call(call, phone_number))
-        return await self.chain.decide(request, basis=self.directory.basis)
+        return await self.chain.decide(
+            request, basis=self.directory.basis, own=organization.policies
+        )
 
     async def find_matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:
         """Organizations with this access now; None where memory alone cannot answer.
 
         The built-in policies change their verdict only when the organization changes or an
         entitlement ends, so a decision is cached in between. A third-party policy may change its
-        verdict at any moment.
+        verdict at any moment, and so may a built-in one that organizations opt into: theirs are decided
+        each time.
         """
         if not self.directory.loaded or self.directory.basis != "fresh":
             return None
-        if not all(one.is_predictable for one in self.chain.evaluators):
+        arranged = self.chain.arrangement
+        if arranged.general.list_varying():
             return None
         entries = list(self.directory.entries.values())
         now = self.directory.now()
         found = []
         for count, entry in enumerate(entries):
             organization = entry.organization
+            own = organization.policies
+            varying = arranged.line_up(own, organization.id).list_varying(own) if own else ()
+            if not all(one.in_place for one in varying):
+                return None
             known = self.known.get(organization.id)
-            if known is None or known.organization is not organization or expired(known, now):
+            if varying or known is None or known.is_outdated(organization, arranged, now):
                 known = await self.evaluate(organization, now)
                 if count % AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -93,10 +109,8 @@ class ChainPreview:
         """Evaluate the chain and cache the decision for as long as it holds."""
         decision = await self.decide(organization, at=now, purpose="list")
         until = next_change_at(organization, now, self.renewal_grace)
-        known = KnownAccess(organization, until, decision.allowed, decision.reason)
+        known = KnownAccess(
+            organization, self.chain.arrangement, until, decision.allowed, decision.reason
+        )
         self.known[organization.id] = known
         return known
-
-
-def expired(known: KnownAccess, now: datetime) -> bool:
-    return known.until is not None and now >= known.until

@@ -120,7 +120,9 @@ class Organizations:
         """
         if at is None or at >= await self.now():
             return organization
-        return replace(organization, **await history.find_at(self.pool, organization.id, at))
+        pool, owner = self.pool, organization.id
+        policies = await history.find_policies_at(pool, owner, organization.policies, at)
+        return replace(organization, **await history.find_at(pool, owner, at), policies=policies)
 
     async def find_number(
         self, organization_id: UUID, phone_number_id: UUID, at: datetime | None

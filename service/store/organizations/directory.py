@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from policies.contract import Override, PlanLimits, SubscriptionPlan, Trial
@@ -10,7 +11,9 @@ from service.domain.handling import BlockedMessage, Handling
 from service.domain.instants import find_within, within
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
+from service.domain.policies.choices import GeneralChoices
 from service.store.organizations.past_changes import PastChange, parse_changes
+from service.store.policies.choices import choice_of, own_choices_of
 from service.store.pool import Connection, Pool
 
 CHANNEL = "callgate_directory"
@@ -31,6 +34,8 @@ SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attribut
             n.id, n.vapi_phone_number_id, n.number, n.label, n.gate, n.answer_with))
         FROM callgate.phone_numbers n
         WHERE n.organization_id = o.id AND n.released_at IS NULL) AS numbers,
+    (SELECT jsonb_object_agg(c.name, jsonb_build_object('mode', c.mode, 'settings', c.settings))
+        FROM callgate.organization_policies c WHERE c.organization_id = o.id) AS policies,
     (SELECT jsonb_agg(jsonb_build_array(h.at, h.kind, h.key, h.before) ORDER BY h.at, h.id)
         FROM (
             SELECT id, at, kind, key, before,
@@ -46,7 +51,19 @@ LEFT JOIN callgate.overrides v ON v.organization_id = o.id
 
 SOME_ENTRIES = ENTRIES + "WHERE o.id = ANY($1::uuid[])"
 
-BEAT = "SELECT clock_timestamp(), pg_notify('callgate_directory', $1)"
+# A beat brings the choices for all organizations as well: they are few, and must not depend on a
+# notification of their own.
+BEAT = """
+SELECT clock_timestamp() AS at, pg_notify('callgate_directory', $1),
+    (SELECT jsonb_object_agg(c.name, to_jsonb(c)) FROM callgate.policy_choices c) AS choices
+"""
+
+
+class Beat(NamedTuple):
+    """The answer to a beat: the database's time, and the choices for all organizations."""
+
+    at: datetime
+    choices: GeneralChoices
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +98,7 @@ def entry_of(row: Any) -> DirectoryEntry:
         former_relay_secret=row["relay_secret_before"],
         former_relay_secret_until=row["relay_secret_before_until"],
         time_zone=row["time_zone"],
+        policies=own_choices_of(row["policies"]),
     )
     numbers = tuple(
         PhoneNumber(UUID(number[0]), row["id"], *number[1:]) for number in row["numbers"] or ()
@@ -117,6 +135,12 @@ def plan_of(row: Any) -> SubscriptionPlan:
         None if row["limits"] is None else PlanLimits(**row["limits"]),
         find_within(row["plan_as_of"]),
     )
+
+
+def beat_of(row: Any) -> Beat:
+    """A beat from the row of `BEAT`."""
+    choices = {name: choice_of(one) for name, one in (row["choices"] or {}).items()}
+    return Beat(row["at"], choices)
 
 
 async def read_some(

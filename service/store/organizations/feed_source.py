@@ -5,12 +5,20 @@ arrive: one connection listens and beats, one reads changes, and a full read ope
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from datetime import datetime
 from uuid import UUID
 
+from service.domain.policies.choices import GeneralChoices
 from service.store.organizations import directory
-from service.store.organizations.directory import BATCH, BEAT, CHANNEL, ENTRIES, DirectoryEntry
+from service.store.organizations.directory import (
+    BATCH,
+    BEAT,
+    CHANNEL,
+    ENTRIES,
+    Beat,
+    DirectoryEntry,
+)
 from service.store.own_connections import OwnConnection
+from service.store.policies import choices
 from service.store.pool import Connection
 
 LISTENER, READER, FULL_READER = "callgate-listener", "callgate-reader", "callgate-full-read"
@@ -37,10 +45,13 @@ class FeedSource:
 
         await self.listener.ask(start)
 
-    async def beat(self, token: str) -> datetime:
-        """Send a notification to every listener, ourselves included; return the database's time."""
-        found: datetime = await self.listener.ask(lambda one: one.fetchval(BEAT, token))
-        return found
+    async def beat(self, token: str) -> Beat:
+        """Send a notification to every listener, ourselves included; return what comes with it."""
+        return directory.beat_of(await self.listener.ask(lambda one: one.fetchrow(BEAT, token)))
+
+    async def read_choices(self) -> GeneralChoices:
+        """The choices about policies for all organizations."""
+        return await self.reader.ask(choices.read_choices)
 
     async def read_some(self, organization_ids: Sequence[UUID]) -> dict[UUID, DirectoryEntry]:
         """The entries of these organizations; removed ones are missing."""

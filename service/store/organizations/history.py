@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.phone_numbers import PhoneNumber
+from service.domain.policies.choices import OwnChoice, OwnChoices
 from service.store.organizations.directory import entitlements_of
 from service.store.organizations.past_entries import number_of
 from service.store.pool import Connection, Pool
@@ -39,6 +40,12 @@ WHERE e.organization_id = $1 AND e.kind = 'organizations' AND e.undoes AND e.at 
 ORDER BY e.at, e.id LIMIT 1
 """
 
+FIND_POLICIES = """
+SELECT DISTINCT ON (e.key) e.key, e.before FROM callgate.entitlement_history e
+WHERE e.organization_id = $1 AND e.kind = 'organization_policies' AND e.undoes AND e.at > $2
+ORDER BY e.key, e.at, e.id
+"""
+
 FIND_NUMBER = """
 SELECT e.before FROM callgate.entitlement_history e
 WHERE e.organization_id = $1 AND e.kind = 'phone_numbers' AND e.undoes AND e.at > $2
@@ -59,6 +66,18 @@ async def find_at(pool: Pool, organization_id: UUID, at: datetime) -> dict[str, 
         **{name: own[name] for name in ("name", "external_id", "attributes") if name in own},
         **dict(zip(("plan", "trial", "override"), found, strict=True)),
     }
+
+
+async def find_policies_at(
+    pool: Pool, organization_id: UUID, present: OwnChoices, at: datetime
+) -> OwnChoices:
+    """An organization's choices about policies at `at`, from the present ones."""
+    found = dict(present)
+    for row in await pool.fetch(FIND_POLICIES, organization_id, at):
+        found.pop(row["key"], None)
+        if row["before"] is not None:
+            found[row["key"]] = OwnChoice(**row["before"])
+    return found
 
 
 async def find_number_at(

@@ -30,6 +30,8 @@ SELECT o.id, o.name, o.external_id, o.blocked_message, o.forward_url, o.attribut
     v.effect, v.reason, v.author, v.starts_at, v.expires_at,
     (SELECT array_agg(a.vapi_assistant_id ORDER BY a.vapi_assistant_id)
         FROM callgate.assistants a WHERE a.organization_id = o.id) AS assistant_ids,
+    (SELECT jsonb_object_agg(c.name, jsonb_build_object('mode', c.mode, 'settings', c.settings))
+        FROM callgate.organization_policies c WHERE c.organization_id = o.id) AS policies,
     NULL AS numbers
 FROM callgate.organizations o
 LEFT JOIN callgate.plans p ON p.organization_id = o.id

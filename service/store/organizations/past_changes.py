@@ -19,7 +19,7 @@ KEPT = timedelta(hours=13)
 class PastChange:
     """A change of `kind`, a table. `before` is what the row said until `at`; None: there was no row.
 
-    `key` is Vapi's id of a number or an assistant.
+    `key` is Vapi's id of a number or an assistant, or the name of a policy.
     """
 
     at: datetime

@@ -9,6 +9,7 @@ from uuid import UUID
 from policies.contract import Override, PlanLimits, SubscriptionPlan, Trial
 from service.domain.handling import Handling
 from service.domain.phone_numbers import PhoneNumber
+from service.domain.policies.choices import OwnChoice
 from service.store.organizations.directory import DirectoryEntry
 from service.store.organizations.past_changes import PastChange, find_stored, parse_stored
 
@@ -24,6 +25,7 @@ def find_entry_at(entry: DirectoryEntry, at: datetime) -> DirectoryEntry | None:
         {n.vapi_phone_number_id: n for n in entry.phone_numbers},
     )
     assistants = dict.fromkeys(organization.assistant_ids)
+    policies = dict(organization.policies)
     for change in reversed(undone):
         if change.kind == "organizations" and change.before is None:
             return None
@@ -35,11 +37,15 @@ def find_entry_at(entry: DirectoryEntry, at: datetime) -> DirectoryEntry | None:
             assistants.pop(change.key, None)
             if change.before is not None:
                 assistants[change.key] = None
+        elif change.kind == "organization_policies" and change.key is not None:
+            policies.pop(change.key, None)
+            if change.before is not None:
+                policies[change.key] = OwnChoice(**change.before)
         else:
             organization = replace(organization, **undo(change))
     if not undone:
         return entry
-    organization = replace(organization, assistant_ids=tuple(sorted(assistants)))
+    organization = replace(organization, assistant_ids=tuple(sorted(assistants)), policies=policies)
     return DirectoryEntry(organization, tuple(numbers.values()), entry.changes)
 
 

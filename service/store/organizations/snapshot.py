@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from service.domain.fingerprint import fingerprint
+from service.domain.policies.choices import GeneralChoice, GeneralChoices
 from service.store.organizations.directory import DirectoryEntry
 
 FORMAT = 1
@@ -35,14 +36,17 @@ class Head(msgspec.Struct):
     database: str
     as_of: datetime
     entries: int
+    choices: dict[str, GeneralChoice] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class DirectorySnapshot:
-    """What decided calls at `as_of`, by the database's clock."""
+    """What decided calls at `as_of`, by the database's clock; `choices` are those about policies for
+    all organizations."""
 
     as_of: datetime
     entries: tuple[DirectoryEntry, ...]
+    choices: GeneralChoices = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +105,13 @@ class SnapshotFile:
             entries = tuple(entry for line in lines for entry in decoder.decode(line))
         except msgspec.DecodeError as exc:
             raise SnapshotError(f"another version of Callgate wrote it: {exc}") from None
-        return DirectorySnapshot(head.as_of, entries)
+        return DirectorySnapshot(head.as_of, entries, head.choices)
 
 
 def dump_lines(database: str, snapshot: DirectorySnapshot) -> Iterator[bytes]:
     """The lines to sign. Batches keep each hold of the interpreter's lock short."""
-    head = Head(FORMAT, database, snapshot.as_of, len(snapshot.entries))
+    choices = dict(snapshot.choices)
+    head = Head(FORMAT, database, snapshot.as_of, len(snapshot.entries), choices)
     yield msgspec.json.encode(head) + b"\n"
     for batch in batches(snapshot.entries):
         yield msgspec.json.encode(batch) + b"\n"

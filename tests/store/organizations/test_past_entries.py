@@ -40,6 +40,12 @@ UPDATE callgate.organizations SET name = 'Mill', attributes = '{"seats": [1, {"a
     handling = '{"when_access_ends": "hang_up"}' WHERE id = $1
 """
 
+CHOOSE = """
+INSERT INTO callgate.organization_policies (organization_id, name, mode, settings)
+VALUES ($1, 'quota', $2, $3)
+ON CONFLICT (organization_id, name) DO UPDATE SET mode = $2, settings = $3
+"""
+
 
 async def add(pool: Pool, name: str) -> UUID:
     found: UUID = await pool.fetchval(
@@ -71,7 +77,10 @@ async def test_each_change_can_be_taken_back(pool: Pool, dsn: str) -> None:
             run(NUMBER, one),
             run(ASSISTANT, one),
             run(RENAME, one),
+            run(CHOOSE, one, "shadow", None),
+            run(CHOOSE, one, None, '{"minutes": 5}'),
             run(MOVE, one, two),
+            run("DELETE FROM callgate.organization_policies"),
             run("DELETE FROM callgate.plans WHERE organization_id = $1", one),
             run("DELETE FROM callgate.overrides WHERE organization_id = $1", one),
             run("UPDATE callgate.assistants SET organization_id = $1", two),

@@ -12,6 +12,7 @@ from policies.contract import Override, PlanLimits, SubscriptionPlan, Trial
 from service.domain.handling import BlockedMessage, Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
+from service.domain.policies.choices import GeneralChoice, OwnChoice
 from service.store.organizations import snapshot as module
 from service.store.organizations.directory import DirectoryEntry
 from service.store.organizations.past_changes import PastChange
@@ -38,6 +39,7 @@ def make_entry() -> DirectoryEntry:
         blocked_messages=(BlockedMessage("Nein {date}", language="de"),),
         plan=SubscriptionPlan("pro", "active", NOW, limits=PlanLimits(minutes=1.5)),
         trial=Trial(NOW, NOW),
+        policies={"quota": OwnChoice("shadow", {"minutes": [1.5, {"a": None}]})},
         override=Override("deny", "fraud", "Ada", expires_at=NOW),
     )
     number = PhoneNumber(uuid4(), owner, "n-1", answer_with={"assistantId": "a-1"})
@@ -55,7 +57,8 @@ def file(tmp_path: Path) -> SnapshotFile:
 
 def test_it_comes_back_as_written(file: SnapshotFile) -> None:
     assert file.read() is None
-    written = DirectorySnapshot(NOW, tuple(make_entry() for _ in range(module.BATCH + 1)))
+    entries = tuple(make_entry() for _ in range(module.BATCH + 1))
+    written = DirectorySnapshot(NOW, entries, {"quota": GeneralChoice("shadow", 0.5, 3)})
     file.write(written)
     assert file.read() == written
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600

@@ -1,0 +1,97 @@
+"""The policies in order, with the mode of each for one organization. No I/O."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+from uuid import UUID
+
+from service.access.policies.evaluation import Evaluator
+from service.domain.decisions import TraceEntry
+from service.domain.policies.choices import (
+    NONE_CHOSEN,
+    GeneralChoice,
+    GeneralChoices,
+    OwnChoices,
+    PolicyMode,
+)
+
+AS_DECLARED = GeneralChoice()
+
+
+class LineUp(NamedTuple):
+    """`enforced` are the policies that decide, in order. `places` are all, with their modes; empty if
+    all are enforced."""
+
+    enforced: Sequence[Evaluator]
+    places: Sequence[tuple[Evaluator, PolicyMode]] = ()
+
+    @property
+    def shadowed(self) -> list[Evaluator]:
+        """The policies that are asked beside, in order."""
+        return [evaluator for evaluator, mode in self.places if mode == "shadow"]
+
+    def list_varying(self, own: OwnChoices = NONE_CHOSEN) -> list[Evaluator]:
+        """The policies that may change their verdict at any moment for an organization."""
+        return [
+            one
+            for one in self.enforced
+            if not one.is_predictable and not one.sleeps(own.get(one.policy.name))
+        ]
+
+    def complete(self, trace: Sequence[TraceEntry]) -> list[TraceEntry]:
+        """The trace of the enforced policies with the others at their places."""
+        if not self.places:
+            return list(trace)
+        entries = iter(trace)
+        return [
+            next(entries)
+            if mode == "enforce"
+            else TraceEntry(evaluator.policy.name, "skipped", mode)
+            for evaluator, mode in self.places
+        ]
+
+
+class Arrangement:
+    """The policies as the choices for all organizations arrange them."""
+
+    def __init__(self, evaluators: Sequence[Evaluator], choices: GeneralChoices) -> None:
+        self.choices = choices
+        for evaluator in evaluators:
+            arrange(evaluator, choices.get(evaluator.registered.name, AS_DECLARED))
+        self.evaluators = sorted(evaluators, key=lambda one: one.policy.rank)
+        modes = {name: one for name, one in choices.items() if one.mode != "enforce"}
+        self.modes = {
+            one.policy.name: modes[one.policy.name]
+            for one in self.evaluators
+            if one.policy.name in modes and one.may_rest
+        }
+        self.differs = any(one.share is not None for one in self.modes.values())
+        self.general = self.line_up({}, UUID(int=0))
+
+    def line_up(self, own: OwnChoices, organization_id: UUID) -> LineUp:
+        """The policies for an organization with these choices of its own."""
+        places = [(one, self.mode_of(one, own, organization_id)) for one in self.evaluators]
+        if all(mode == "enforce" for _, mode in places):
+            return LineUp(self.evaluators)
+        return LineUp([one for one, mode in places if mode == "enforce"], places)
+
+    def mode_of(self, evaluator: Evaluator, own: OwnChoices, organization_id: UUID) -> PolicyMode:
+        """The mode of a policy: the organization's own choice, else that for all."""
+        name = evaluator.policy.name
+        chosen = own.get(name)
+        if chosen is not None and chosen.mode is not None and evaluator.may_rest:
+            return chosen.mode
+        general = self.modes.get(name)
+        return "enforce" if general is None else general.mode_for(name, organization_id)
+
+
+def arrange(evaluator: Evaluator, choice: GeneralChoice) -> None:
+    """Put the operator's order, effect of a failure and timeout in place of the policy's own."""
+    policy = evaluator.registered
+    if choice.order is not None:
+        policy = replace(policy, order=choice.order)
+    if choice.on_failure is not None:
+        policy = replace(policy, on_failure=choice.on_failure)
+    if choice.timeout_seconds is not None:
+        policy = replace(policy, timeout_seconds=choice.timeout_seconds)
+    evaluator.policy = policy

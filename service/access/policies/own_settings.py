@@ -1,0 +1,45 @@
+"""The settings of organizations for one policy, each merged over the environment's and checked once."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from policies.host.settings import PolicySettingsModel, UnfitSettingsError
+from service.domain.policies.choices import OwnChoice
+
+MOST_KNOWN = 50_000
+
+Fitted = BaseModel | UnfitSettingsError
+
+
+class OwnSettings:
+    """Remembers what each organization's settings are as the policy's model has them."""
+
+    def __init__(self, model: PolicySettingsModel) -> None:
+        self.model = model
+        self.known: dict[UUID, tuple[Mapping[str, object], Fitted]] = {}
+
+    def read(self, organization_id: UUID, own: OwnChoice | None) -> BaseModel | None:
+        """The settings for an organization; None while a value is missing. Raises
+        `UnfitSettingsError` for stored ones that the model refuses, as after an upgrade."""
+        if own is None or own.settings is None:
+            return self.model.default
+        known = self.known.get(organization_id)
+        if known is None or (known[0] is not own.settings and known[0] != own.settings):
+            known = own.settings, self.fit(own.settings)
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            self.known[organization_id] = known
+        fitted = known[1]
+        if isinstance(fitted, UnfitSettingsError):
+            raise fitted
+        return fitted
+
+    def fit(self, settings: Mapping[str, object]) -> Fitted:
+        try:
+            return self.model.merged(settings)
+        except UnfitSettingsError as exc:
+            return exc
+        except Exception as exc:  # a validator of the policy's own
+            return UnfitSettingsError(f"all: {type(exc).__name__}")

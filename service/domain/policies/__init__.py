@@ -1,0 +1,1 @@
+"""Policies as operators choose them. No I/O."""

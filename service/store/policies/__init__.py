@@ -1,0 +1,1 @@
+"""Rows about policies: what is chosen for all organizations and for one, and shadow verdicts."""
