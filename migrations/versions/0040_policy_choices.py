@@ -7,7 +7,7 @@ name of the policy as `key`. Only additions: a replica of the version before enf
 from alembic import op
 
 revision = "0040"
-down_revision = "0036b"
+down_revision = "0037c"
 branch_labels = None
 depends_on = None
 
