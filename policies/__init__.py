@@ -14,19 +14,16 @@ from policies.contract import (
     Effect,
     OnFailure,
     OrganizationFacts,
-    Override,
     PhoneNumberFacts,
-    PlanLimits,
     PolicyContext,
     Purpose,
-    SubscriptionPlan,
-    Trial,
     UsageFacts,
     Verdict,
     abstain,
     allow,
     deny,
 )
+from policies.entitlements import Override, PlanLimits, SubscriptionPlan, Trial
 from policies.events import CallDecision, CallEvent, CallEventKind
 from policies.functions import FunctionPolicy, policy
 from policies.hookspecs import GROUP, hookimpl, hookspec

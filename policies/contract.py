@@ -5,25 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypedDict, Unpack, runtime_checkable
 from uuid import UUID
+
+from policies.entitlements import Override, SubscriptionPlan, Trial
 
 API_VERSION = 1
 """The version of this surface. A policy may say with `api_version` which one it was written for."""
 
 OnFailure = Literal["abstain", "allow", "deny"]
-PlanStatus = Literal[
-    "active",
-    "trialing",
-    "past_due",
-    "unpaid",
-    "canceled",
-    "paused",
-    "incomplete",
-    "incomplete_expired",
-]
-"""Stripe's words for the state of a subscription."""
-
 Purpose = Literal["call", "predial", "preview", "list", "ring_gate"]
 """Why a policy is asked. `call`: a call is decided. `predial`: a campaign asks before it dials.
 `preview`: an admin or a command explains. `list`: organizations are listed with their access.
@@ -45,77 +35,15 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PlanLimits:
-    """What a plan includes in one period; None is unlimited. `cost` is in the currency of Vapi."""
-
-    minutes: float | None = None
-    concurrent_calls: int | None = None
-    cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionPlan:
-    """The plan that an organization pays for. Instants are aware; an end is exclusive.
-
-    `code` is the seller's name of the plan and means nothing to the built-in policies. `as_of` is
-    when the billing system made this state.
-    """
-
-    code: str
-    status: PlanStatus
-    current_period_end: datetime | None = None
-    grace_period_end: datetime | None = None
-    cancel_at_period_end: bool = False
-    limits: PlanLimits | None = None
-    as_of: datetime | None = None
-
-    @property
-    def renews(self) -> bool:
-        """Whether the seller expects another period after this one."""
-        return self.status in ("active", "trialing") and not self.cancel_at_period_end
-
-    def grace_ends_at(self, renewal_grace: timedelta) -> datetime | None:
-        """When the grace ends; None: there is none.
-
-        A given `grace_period_end` wins. Without one, a plan that renews goes on for `renewal_grace`
-        after its period, since billing systems report a renewal late.
-        """
-        paid_until = self.current_period_end
-        if self.grace_period_end is not None or paid_until is None or not self.renews:
-            return self.grace_period_end
-        return paid_until + renewal_grace
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A period in which an organization may call without a plan: `starts_at` until `ends_at`."""
-
-    starts_at: datetime
-    ends_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Override:
-    """An admin's exception, with its author and reason; in force from `starts_at` to `expires_at`.
-
-    An absent instant leaves that side open.
-    """
-
-    effect: Literal["allow", "deny"]
-    reason: str
-    author: str
-    starts_at: datetime | None = None
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class OrganizationFacts:
-    """The tenant of the call. `attributes` are the agency's own and read-only here."""
+    """The tenant of the call. `attributes` are the agency's own and read-only here. `time_zone` is the
+    name of its time zone (IANA), where it has one."""
 
     id: UUID
     name: str
     external_id: str | None = None
     attributes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +64,8 @@ class CallFacts:
     is who calls and `called_number` who is called: of an outbound call the organization's number
     calls. What the network claims of a caller can be forged, so never decide for a tenant by it alone.
     `message` is the type of the message that is judged, such as `assistant-request`.
+    `earlier_calls_hour` and `earlier_calls_today` are the organization's granted inbound calls of this
+    caller within an hour before and on its day, without this one; None for a caller without a number.
     """
 
     vapi_call_id: str
@@ -145,6 +75,8 @@ class CallFacts:
     direction: Direction | None = None
     called_number: str | None = None
     message: str | None = None
+    earlier_calls_hour: int | None = None
+    earlier_calls_today: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +84,9 @@ class UsageFacts:
     """What the organization uses now, whatever the request's `at`.
 
     `live_calls` are granted calls under way, without the one that is asked about. `calls_today` are
-    granted calls of its day. `seconds` and `cost` (in the currency of Vapi) are those of all calls that
-    began in the period from `period_start` to before `period_end`: the plan's month, else the calendar
-    month. Of calls under way they are not known yet.
+    granted calls of its day, and `calls` those of the period. `seconds` and `cost` (in the currency of
+    Vapi) are those of all calls that began in the period from `period_start` to before `period_end`: the
+    plan's month, else the calendar month. Of calls under way they are not known yet.
     """
 
     live_calls: int
@@ -163,6 +95,7 @@ class UsageFacts:
     cost: float
     period_start: datetime
     period_end: datetime
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +129,15 @@ class Verdict:
     for calls under way, and in the upcoming changes that admins see. `warning` is for operators (what
     will soon be refused), `note` for who reads the trace (what was counted). Both are plain text of at
     most 200 characters, kept with the decision; no caller hears them.
+
+    `message` and `divert_to` count where this verdict gives the reason of a denial. `message` is what
+    the caller hears: at most 1,000 characters, with the placeholders of a blocked message. `divert_to`
+    is where the call goes instead of being refused: a phone number in E.164, or `{"assistantId": …}`,
+    `{"squadId": …}`, `{"workflowId": …}` or `{"destination": …}` as Vapi takes them. Only the answer to
+    an `assistant-request` can divert; elsewhere it is an ordinary denial.
+
+    `max_duration_seconds` is how long the call may last: Vapi gets the least that any policy gives, again
+    in the answer to an `assistant-request` only.
     """
 
     effect: Effect
@@ -203,43 +145,39 @@ class Verdict:
     until: datetime | None = None
     warning: str | None = None
     note: str | None = None
+    message: str | None = None
+    divert_to: str | Mapping[str, Any] | None = None
+    max_duration_seconds: float | None = None
 
 
-def allow(
-    reason: str,
-    *,
-    until: datetime | None = None,
-    warning: str | None = None,
-    note: str | None = None,
-) -> Verdict:
+class More(TypedDict, total=False):
+    """What a verdict may carry, see `Verdict`."""
+
+    until: datetime | None
+    warning: str | None
+    note: str | None
+    message: str | None
+    divert_to: str | Mapping[str, Any] | None
+    max_duration_seconds: float | None
+
+
+def allow(reason: str, **more: Unpack[More]) -> Verdict:
     """Grant the call. `reason` is a slug such as `plan_active`, kept with the decision."""
-    return Verdict(Effect.ALLOW, reason, until, warning, note)
+    return Verdict(Effect.ALLOW, reason, **more)
 
 
-def deny(
-    reason: str,
-    *,
-    until: datetime | None = None,
-    warning: str | None = None,
-    note: str | None = None,
-) -> Verdict:
+def deny(reason: str, **more: Unpack[More]) -> Verdict:
     """Refuse the call. `reason` is a slug such as `too_many_calls`, kept with the decision."""
-    return Verdict(Effect.DENY, reason, until, warning, note)
+    return Verdict(Effect.DENY, reason, **more)
 
 
-def abstain(
-    reason: str | None = None,
-    *,
-    until: datetime | None = None,
-    warning: str | None = None,
-    note: str | None = None,
-) -> Verdict:
+def abstain(reason: str | None = None, **more: Unpack[More]) -> Verdict:
     """Leave the decision to the others.
 
     Give a `reason` when you could have granted and could not (`trial_expired`): if no policy decides,
     the first such reason in the chain is the one the call is denied with.
     """
-    return Verdict(Effect.ABSTAIN, reason, until, warning, note)
+    return Verdict(Effect.ABSTAIN, reason, **more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ it lasts too long. `ended`: a call is over. `hung_up`: Vapi confirmed that a den
 
 @dataclass(frozen=True, slots=True)
 class CallDecision:
-    """The decision on a call: allowed or not, the reason, and the policy that gave it."""
+    """The decision on a call: allowed or not, the reason, and the policy that gave it. `diverted`: the
+    call was not refused, but goes on elsewhere."""
 
     id: UUID
     allowed: bool
     reason: str
     determined_by: str | None = None
+    diverted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

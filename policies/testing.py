@@ -15,14 +15,11 @@ from policies.contract import (
     AccessRequest,
     CallFacts,
     OrganizationFacts,
-    Override,
     PhoneNumberFacts,
-    PlanLimits,
-    SubscriptionPlan,
-    Trial,
     UsageFacts,
     Verdict,
 )
+from policies.entitlements import Override, PlanLimits, SubscriptionPlan, Trial
 from policies.events import CallDecision, CallEvent, CallEventKind
 from policies.host.facts import freeze_mapping
 from policies.host.harness import HostAnswer, PolicyHarness, PolicyTestError

@@ -12,13 +12,10 @@ from policies.contract import (
     AccessRequest,
     CallFacts,
     OrganizationFacts,
-    Override,
     PhoneNumberFacts,
-    PlanLimits,
-    SubscriptionPlan,
-    Trial,
     UsageFacts,
 )
+from policies.entitlements import Override, PlanLimits, SubscriptionPlan, Trial
 
 
 def copy_request(given: AccessRequest) -> AccessRequest:
@@ -55,6 +52,7 @@ def copy_usage(given: UsageFacts) -> UsageFacts:
         given.cost,
         given.period_start,
         given.period_end,
+        given.calls,
     )
 
 
@@ -67,12 +65,16 @@ def copy_call(given: CallFacts) -> CallFacts:
         given.direction,
         given.called_number,
         given.message,
+        given.earlier_calls_hour,
+        given.earlier_calls_today,
     )
 
 
 def copy_organization(given: OrganizationFacts) -> OrganizationFacts:
     attributes = freeze_mapping(given.attributes)
-    return OrganizationFacts(UUID(int=given.id.int), given.name, given.external_id, attributes)
+    return OrganizationFacts(
+        UUID(int=given.id.int), given.name, given.external_id, attributes, given.time_zone
+    )
 
 
 def copy_plan(given: SubscriptionPlan) -> SubscriptionPlan:

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import TypeGuard
 
 from policies.contract import Effect, Verdict
+from policies.host.diversions import fit_diversion
 from policies.host.isolation import PolicyFailure, raised
+from policies.host.spoken import fit_spoken
 
 REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
 KNOWN_REASONS: set[str] = set()
@@ -27,6 +29,8 @@ def checked(answer: object) -> Verdict:
             raise PolicyFailure("no_verdict")
         if answer.until is not None or answer.note is not None or answer.warning is not None:
             answer = check_extras(answer)
+        if has_terms(answer):
+            answer = check_terms(answer)
         reason = answer.reason
         if reason is None and answer.effect is Effect.ABSTAIN:
             return answer
@@ -59,6 +63,31 @@ def check_extras(verdict: Verdict) -> Verdict:
     # Checked first: in UTC the last instants of another zone do not exist.
     fit = None if until.year > LAST_YEAR else until.astimezone(UTC)
     return replace(verdict, until=fit)
+
+
+def has_terms(verdict: Verdict) -> bool:
+    """Whether it says how the call goes on, beside whether it may."""
+    return (
+        verdict.max_duration_seconds is not None
+        or verdict.message is not None
+        or verdict.divert_to is not None
+    )
+
+
+def check_terms(verdict: Verdict) -> Verdict:
+    """The verdict with a message on one line and a copy of its diversion. Raises `PolicyFailure`."""
+    message, divert_to, most = verdict.message, verdict.divert_to, verdict.max_duration_seconds
+    if message is not None:
+        message = fit_spoken(message)
+        if message is None:
+            raise PolicyFailure("bad_message")
+    if divert_to is not None:
+        divert_to = fit_diversion(divert_to)
+        if divert_to is None:
+            raise PolicyFailure("bad_divert_to")
+    if most is not None and (type(most) not in (int, float) or not 0 <= most < float("inf")):
+        raise PolicyFailure("bad_max_duration")
+    return replace(verdict, message=message, divert_to=divert_to)
 
 
 def is_line(text: object) -> bool:

@@ -22,6 +22,7 @@ HANGING_UP = "[Webhook] Attempting to hang up call"
 REFUSAL_SECONDS = 8.0
 """How long Vapi may take to speak a refusal before we check that the call has ended."""
 
+INBOUND = "inboundPhoneCall"
 UNKNOWN_REASON = "unknown_phone_number"
 
 log = structlog.get_logger()
@@ -47,9 +48,12 @@ def new_call(
     A blocked call whose first message reports its end is hung up all the same: Vapi is asked first.
     """
     asked = message.type == ASSISTANT_REQUEST
+    if not (asked or was_asked_before(message, registration)):
+        decision = decision.without_diversion()
     gate: GateName = "request" if asked else "event"
     hangup_after = None
-    if not decision.allowed and (registration is not None or stop_unknown):
+    stops = not decision.allowed and not decision.diverts
+    if stops and (registration is not None or stop_unknown):
         hangup_after = REFUSAL_SECONDS if asked else 0.0
     ends = message.ends_call and hangup_after is None
     read = read_record(message, registration, now)
@@ -84,6 +88,13 @@ def new_call(
         details=replace(read.details, doubts=merge_doubts(read.details.doubts, doubts)),
         transcript=read_said(message, registration) if ended_at else None,
     )
+
+
+def was_asked_before(message: ServerMessage, registration: Registration | None) -> bool:
+    """Whether an earlier message asked what answers the call, so that a denial that diverts has done
+    so: all inbound calls of such a number begin with an assistant-request."""
+    number = registration.phone_number if registration else None
+    return number is not None and number.gate == "request" and message.call_type == INBOUND
 
 
 def remembered_call(
@@ -160,7 +171,8 @@ def goodbye(
     if registration is None or not registration.organization.handling.goodbye:
         return None
     organization = registration.organization
-    return format_blocked_message(organization, decision.reason, default_message, now)
+    said = decision.terms.message
+    return format_blocked_message(organization, decision.reason, default_message, now, said)
 
 
 def announce_claim(call: NewCall, owner: UUID | None) -> None:
@@ -190,7 +202,8 @@ def announce(call: NewCall) -> None:
     if call.organization_id is None:
         log.warning("call.unknown_phone_number", **keys)
     elif call.blocked:
-        log.warning(BLOCKED, determined_by=call.decision.determined_by, **keys)
+        diverted = {"diverted": True} if call.decision.diverts else {}
+        log.warning(BLOCKED, determined_by=call.decision.determined_by, **keys, **diverted)
         if call.hangup_after_seconds is not None:
             log.warning(HANGING_UP, **keys)
     else:

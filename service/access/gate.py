@@ -25,7 +25,7 @@ from service.access.judgement import CallJudge, Judgement, lines_of
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
 from service.domain.calls import CallKey, NewCall
-from service.domain.decisions import Decision
+from service.domain.decisions import NO_TERMS, CallTerms, Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 from service.store.calls.writer import RecordsUnavailableError
 from service.store.pool import UNAVAILABLE
@@ -50,6 +50,12 @@ class Ruling:
     reason: str
     decision_id: str
     first: bool = False
+    terms: CallTerms = NO_TERMS
+
+    @property
+    def diverted(self) -> bool:
+        """Whether the call was denied and goes on elsewhere."""
+        return not self.allowed and self.terms.divert_to is not None
 
 
 @dataclass(slots=True)
@@ -76,7 +82,13 @@ class AccessGate:
         if call_id is None or (known is None and message.announces_call):
             # Answered as of now and not kept: a call that waits to be dialled is judged when it begins.
             decision = await self.decide(message, registration)
-            return Ruling(registration, decision.allowed, decision.reason, str(decision.id))
+            return Ruling(
+                registration,
+                decision.allowed,
+                decision.reason,
+                str(decision.id),
+                terms=decision.terms,
+            )
         first = False
         if known is None:
             known, first = await self.handle_first(call_id, message, registration)
@@ -84,7 +96,9 @@ class AccessGate:
             await self.handle_later(call_id, known, message, registration)
         known = await self.weigh(call_id, known)
         registration = self.registration_of(known, registration)
-        return Ruling(registration, known.allowed, known.reason, known.decision_id, first)
+        return Ruling(
+            registration, known.allowed, known.reason, known.decision_id, first, known.terms
+        )
 
     def find_registration(self, message: ServerMessage) -> Registration | None:
         """Whose message it is. A number that moves during a call stays with the call's organization."""

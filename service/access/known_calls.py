@@ -9,7 +9,7 @@ import msgspec
 
 from policies.contract import Effect
 from service.domain.calls import NewCall
-from service.domain.decisions import Basis, Decision
+from service.domain.decisions import NO_TERMS, Basis, CallTerms, Decision
 from service.store.calls.decisions import StoredDecision
 
 MOST_CALLS = 50_000
@@ -22,7 +22,7 @@ class KnownCall(msgspec.Struct, gc=False):
     `number` is Vapi's id of the number that named the organization. `owner_checked`: Vapi has told
     whose call it is. `claims`: decisions for other organizations that messages of this call named.
     `connected`: its record says so, or will within a moment.
-    `basis`, `determined_by` and `decided_at` are the decision's.
+    `basis`, `determined_by`, `decided_at` and `terms` are the decision's.
 
     A replica holds tens of thousands of these. The garbage collector skips them, because traversing
     them would pause every call; for the same reason `decision_id` is text, and a claim does not
@@ -43,6 +43,12 @@ class KnownCall(msgspec.Struct, gc=False):
     basis: Basis = "fresh"
     determined_by: str | None = None
     decided_at: datetime | None = None
+    terms: CallTerms = NO_TERMS
+
+    @property
+    def diverted(self) -> bool:
+        """Whether the call was denied and goes on elsewhere."""
+        return not self.allowed and self.terms.divert_to is not None
 
 
 class KnownCalls:
@@ -132,6 +138,7 @@ def known_from(call: NewCall) -> KnownCall:
         basis=call.decision.basis,
         determined_by=call.decision.determined_by,
         decided_at=call.decision.decided_at,
+        terms=call.decision.terms,
     )
 
 
@@ -150,6 +157,7 @@ def known_from_stored(stored: StoredDecision) -> KnownCall:
         basis=stored.decision.basis,
         determined_by=stored.decision.determined_by,
         decided_at=stored.decision.decided_at,
+        terms=stored.decision.terms,
     )
 
 
@@ -163,4 +171,5 @@ def decision_of(known: KnownCall, otherwise: datetime) -> Decision:
         known.basis,
         (),
         known.decided_at or otherwise,
+        terms=known.terms,
     )

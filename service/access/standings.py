@@ -49,8 +49,13 @@ class AccessStandings:
             allowed=decision.allowed,
             reason=decision.reason,
             message=format_blocked_message(
-                organization, decision.reason, self.blocked_message, now
+                organization,
+                decision.reason,
+                self.blocked_message,
+                now,
+                decision.terms.message,
             ),
+            diverts=decision.diverts,
             ring=self.ring_default if handling.ring_gate is None else handling.ring_gate,
             transfer_to=handling.transfer_when_down,
             changes_at=changes_at,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from policies.contract import Override, PlanLimits, SubscriptionPlan
+from policies.entitlements import Override, PlanLimits, SubscriptionPlan
 from service.admin.actor import Actor
 from service.admin.changes import RecordedChanges
 from service.admin.errors import AuditEntryNotFoundError, ChangedSinceError, NotUndoableError

@@ -159,9 +159,15 @@ class Call:
         return known.customer_number or None if self.direction == "outbound" else known.line_number
 
     @property
+    def is_diverted(self) -> bool:
+        """Whether the call was blocked by being sent elsewhere, where it went on."""
+        return self.blocked and self.decision.diverts
+
+    @property
     def is_refused(self) -> bool:
         """Whether the call was blocked before its sides were connected."""
-        return self.blocked and (self.gate != "event" or self.details.connected is False)
+        refused = self.blocked and not self.is_diverted
+        return refused and (self.gate != "event" or self.details.connected is False)
 
     def is_live(self, now: datetime) -> bool:
         """Whether it is under way; one whose end was never reported counts for a day at most."""

@@ -1,8 +1,9 @@
 """The decision about one call, with all that explains it later."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from policies.contract import Effect
@@ -17,9 +18,26 @@ TraceEffect = Literal["allow", "deny", "abstain", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
+class CallTerms:
+    """How a call goes on, by the policies that were asked.
+
+    `message` is what the caller of a denied call hears, in the words of the policy that denied it.
+    `divert_to` is where a denied call goes instead, as the answer that Vapi takes. A granted or diverted
+    call may last `max_duration_seconds`.
+    """
+
+    message: str | None = None
+    divert_to: Mapping[str, Any] | None = None
+    max_duration_seconds: int | None = None
+
+
+NO_TERMS = CallTerms()
+
+
+@dataclass(frozen=True, slots=True)
 class TraceEntry:
     """One policy's verdict. `counted_as` differs from `effect` only for a failed policy; `note` and
-    `warning` are the policy's own words."""
+    `warning` are the policy's own words, `max_duration_seconds` its limit of the call."""
 
     policy: str
     effect: TraceEffect
@@ -28,6 +46,7 @@ class TraceEntry:
     duration_ms: float = 0.0
     note: str | None = None
     warning: str | None = None
+    max_duration_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +66,22 @@ class Decision:
     trace: tuple[TraceEntry, ...]
     decided_at: datetime
     until: datetime | None = None
+    terms: CallTerms = NO_TERMS
 
     @property
     def allowed(self) -> bool:
         return self.effect is Effect.ALLOW
+
+    @property
+    def diverts(self) -> bool:
+        """Whether it is a denial that sends the call elsewhere instead of refusing it."""
+        return self.effect is Effect.DENY and self.terms.divert_to is not None
+
+    def without_diversion(self) -> "Decision":
+        """The same as an ordinary denial: no `assistant-request` is there to be answered."""
+        if self.terms.divert_to is None:
+            return self
+        return replace(self, terms=replace(self.terms, divert_to=None))
 
 
 DEFAULT = "default"

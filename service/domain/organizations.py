@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from policies.contract import Override, SubscriptionPlan, Trial
+from policies.entitlements import Override, SubscriptionPlan, Trial
 from service.domain.handling import BlockedMessage, Handling
 from service.domain.policies.choices import OwnChoices
 

@@ -9,7 +9,8 @@ class AccessStanding:
     """`ring`: numbers without access get our ringing hook, which speaks `message`.
 
     `changes_in`: seconds until access changes by the stored entitlements; None: never. `transfer_to`:
-    where Vapi transfers the callers of paying organizations while Callgate is down.
+    where Vapi transfers the callers of paying organizations while Callgate is down. `diverts`: denied
+    calls go elsewhere, where their `assistant-request` is answered.
     """
 
     allowed: bool
@@ -19,6 +20,7 @@ class AccessStanding:
     transfer_to: str | None
     changes_at: datetime | None
     changes_in: float | None
+    diverts: bool = False
 
     @property
     def is_watched(self) -> bool:

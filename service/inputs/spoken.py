@@ -1,14 +1,7 @@
 """Texts that a voice speaks, with placeholders that are filled in at the call."""
 
-import re
-
+from policies.host.spoken import NAMES, PLACEHOLDER, STRAY
 from service.inputs.marks import BadTextError, shown
-
-NAMES = ("organization", "reason", "date")
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-UNKNOWN = r"\{(?!(organization|reason|date)\})|(?<!\{organization)(?<!\{reason)(?<!\{date)\}"
-"""Matches a brace that belongs to no known placeholder; a pattern for the OpenAPI document."""
-STRAY = re.compile(UNKNOWN)
 
 
 def check_placeholders(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import NAMESPACE_DNS, uuid5
 
-from policies.contract import PlanStatus
+from policies.entitlements import PlanStatus
 from service.sandbox.account import World
 from service.sandbox.clock import to_iso
 from service.sandbox.collection import Json

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from service.access.gate import AccessGate, Ruling
 from service.domain.organizations import Organization
+from service.domain.usage.sums import LONGEST_CALL_SECONDS, SHORTEST_CALL_SECONDS
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.vapi import message_types, replies
 from service.vapi.messages import ServerMessage
@@ -48,6 +49,14 @@ def seconds_left(began: float, seconds: float = ANSWER_SECONDS) -> float:
     return max(seconds - (time.perf_counter() - began), LEAST_SECONDS)
 
 
+def shortest_of(ours: int | None, said: int | None) -> int | None:
+    """The shorter of the configured length of a call and what policies say, as Vapi takes it."""
+    if said is None:
+        return ours
+    said = min(max(said, SHORTEST_CALL_SECONDS), LONGEST_CALL_SECONDS)
+    return said if ours is None else min(ours, said)
+
+
 @dataclass(slots=True)
 class RuledAnswers:
     """Answers by the contract's table, once the gate has ruled.
@@ -77,6 +86,9 @@ class RuledAnswers:
         """The rows for all messages but an assistant-request of a registered number."""
         if self.is_unknown(ruling):
             return self.answer_unknown(message)
+        if ruling.diverted:
+            # The call goes on, and its messages are refused no more than those of a granted one.
+            return reply(replies.NO_ANSWER)
         if not ruling.allowed:
             return problem(
                 403,
@@ -137,9 +149,11 @@ class RuledAnswers:
         if not ruling.allowed:
             if owner is None:
                 return replies.refusal(self.blocked_message)
-            now = self.gate.directory.now()
+            if ruling.terms.divert_to is not None:
+                return self.overridden(replies.answer(ruling.terms.divert_to), ruling)
+            now, said = self.gate.directory.now(), ruling.terms.message
             return replies.refusal(
-                format_blocked_message(owner, ruling.reason, self.blocked_message, now)
+                format_blocked_message(owner, ruling.reason, self.blocked_message, now, said)
             )
         number = ruling.registration.phone_number if ruling.registration else None
         if number is not None and number.answer_with:
@@ -153,15 +167,23 @@ class RuledAnswers:
         return replies.refusal(UNANSWERED_MESSAGE)
 
     def overridden(self, answer: dict[str, object], ruling: Ruling) -> dict[str, object]:
-        """The answer with the overrides that the organization set for allowed calls."""
+        """The answer with the overrides that the organization set for its calls.
+
+        What is left of the plan's minutes limits granted calls: none is left to a diverted one.
+        """
         if (registration := ruling.registration) is None:
             return answer
         owner, now = registration.organization, self.gate.directory.now()
         handling = owner.handling
-        most = handling.max_duration_seconds or self.max_call_seconds
+        most = shortest_of(
+            handling.max_duration_seconds or self.max_call_seconds,
+            ruling.terms.max_duration_seconds,
+        )
+        if ruling.allowed:
+            most = self.gate.recorder.usage.limit_call(owner, ruling.reason, now, most)
         overrides = replies.Overrides(
             ruling.decision_id if handling.decision_metadata else None,
             self.own_server(owner.id) if handling.take_events else None,
-            self.gate.recorder.usage.limit_call(owner, ruling.reason, now, most),
+            most,
         )
         return replies.with_overrides(answer, overrides)

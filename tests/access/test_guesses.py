@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.contract import Override, SubscriptionPlan, Trial
+from policies.entitlements import Override, SubscriptionPlan, Trial
 from service.access.judgement import AFTER, BEFORE, MOST_INSTANTS, CallJudge
 from service.domain.handling import Handling
 from tests.access.test_judgement import (

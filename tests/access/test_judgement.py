@@ -11,7 +11,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.contract import Effect, Override, SubscriptionPlan, Trial
+from policies.contract import Effect
+from policies.entitlements import Override, SubscriptionPlan, Trial
 from service.access.directory import AccessDirectory
 from service.access.judgement import (
     AFTER,

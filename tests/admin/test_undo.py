@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from policies.contract import Override, SubscriptionPlan
+from policies.entitlements import Override, SubscriptionPlan
 from service.access.policies.preview import ChainPreview
 from service.admin.actor import Actor
 from service.admin.changes import RecordedChanges

@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.contract import Override, PlanStatus, SubscriptionPlan, Trial
+from policies.entitlements import Override, PlanStatus, SubscriptionPlan, Trial
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.access.policies.request import build_request

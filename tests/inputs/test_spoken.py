@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.host.spoken import NAMES, PLACEHOLDER, UNKNOWN
 from service.inputs.marks import BadTextError
-from service.inputs.spoken import NAMES, PLACEHOLDER, UNKNOWN, check_placeholders
+from service.inputs.spoken import check_placeholders
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import AccessRequest, Effect, Override, SubscriptionPlan, Trial, Verdict, abstain
-from policies.contract import RENEWAL_GRACE, PlanStatus
+from policies.contract import RENEWAL_GRACE
+from policies.entitlements import PlanStatus
 from policies.host.registration import RegisteredPolicy
 from policies.testing import NOW, request
 from service.access.policies.chain import AccessChain

@@ -78,7 +78,7 @@ class CloseRules:
             end_proved=row.end_proved or proved,
             hangup_state=None if row.hangup_state is None else HangupState.CONFIRMED.value,
             control_url=None,
-            lived_seconds=first_lived if row.blocked else None,
+            lived_seconds=first_lived if row.blocked and not row.decision.diverts else None,
             **figures,
         )
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from policies.contract import Override, SubscriptionPlan, Trial
+from policies.entitlements import Override, SubscriptionPlan, Trial
 from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber

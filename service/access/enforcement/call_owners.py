@@ -143,7 +143,9 @@ class CallOwners:
         decision = claim.decision if claim else await self.decide(vapi_call_id, view, registration)
         now = self.directory.now()
         over = view.is_over
-        stop = not decision.allowed and (owner is not None or self.stop_unknown)
+        stop = not (decision.allowed or decision.diverts) and (
+            owner is not None or self.stop_unknown
+        )
         phone_number = registration.phone_number if registration else None
         phone_number_id = phone_number.id if phone_number else None
         return NewCall(
@@ -179,8 +181,8 @@ class CallOwners:
         present = await judge.judge_registered(lines, registration)
         began_at = earliest_of(view.created_at, view.started_at, now)
         if began_at is None:
-            return present.decision
+            return present.decision.without_diversion()
         then = await judge.judge_then(lines, began_at)
         if then.agrees(present) or not then.is_of(registration):
-            return present.decision
-        return then.decision
+            return present.decision.without_diversion()
+        return then.decision.without_diversion()

@@ -241,7 +241,7 @@ class CallWatch:
             decision=decision,
             started_at=min(view.started_at or view.created_at or now, now),
             control_url=view.control_url,
-            hangup_after_seconds=None if over or decision.allowed else 0.0,
+            hangup_after_seconds=None if over or decision.allowed or decision.diverts else 0.0,
             ended_at=ended_at,
             ended_reason=view.ended_reason if over else None,
             duration_seconds=view.duration_seconds if over else None,

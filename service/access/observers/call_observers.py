@@ -146,7 +146,11 @@ class CallObservers:
         decision = None
         if known is not None and known.organization_id == organization_id:
             decision = CallDecision(
-                UUID(known.decision_id), known.allowed, known.reason, known.determined_by
+                UUID(known.decision_id),
+                known.allowed,
+                known.reason,
+                known.determined_by,
+                known.diverted,
             )
         return CallEvent(
             kind,
@@ -164,4 +168,4 @@ def first_known(one: Figure | None, other: Figure | None) -> Figure | None:
 
 def decision_of_event(given: Decision) -> CallDecision:
     """A decision as observers see it."""
-    return CallDecision(given.id, given.allowed, given.reason, given.determined_by)
+    return CallDecision(given.id, given.allowed, given.reason, given.determined_by, given.diverts)

@@ -23,6 +23,7 @@ from service.access.policies.health import PolicyHealth
 from service.access.policies.lifecycle import start_policies, stop_policies
 from service.access.policies.line_up import AS_DECLARED, Arrangement
 from service.access.policies.plugins import PluginProblem
+from service.access.policies.terms import find_terms
 from service.domain.decisions import Basis, Decision, TraceEntry
 from service.domain.policies.choices import NONE_CHOSEN, OwnChoices, PolicyMode
 
@@ -170,6 +171,7 @@ class AccessChain:
             trace=tuple(line.complete(trace)),
             decided_at=request.at,
             until=find_until(answers, request.at),
+            terms=find_terms(answers, trace, outcome),
         )
 
     async def ask_all(

@@ -40,6 +40,7 @@ def build_request(
             organization.name,
             organization.external_id,
             freeze_mapping(organization.attributes),
+            organization.time_zone,
         ),
         plan=organization.plan,
         trial=organization.trial,

@@ -85,11 +85,19 @@ class UsageMemory:
         today = state is not None and at < state.day.until
         count, calls = len(live), state.calls_today if state is not None and today else 0
         found = UsageEffect(count - (call_id in live), calls)
+        in_period = 0 if state is None else state.calls
         if state is not None:
             found = found._replace(seconds=state.seconds, cost=state.cost)
         if (local := self.calls.get(owner)) is not None:
             found = found.plus(local.sum_up(state, period.since, call_id))
-        return UsageFacts(found.live, found.calls, float(found.seconds), float(found.cost), *period)
+        return UsageFacts(
+            found.live,
+            found.calls,
+            float(found.seconds),
+            float(found.cost),
+            *period,
+            in_period + found.calls - calls,
+        )
 
     def begin(self, call_id: str, owner: UUID | None) -> None:
         """A call is about to be decided."""

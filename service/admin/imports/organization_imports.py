@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from policies.contract import SubscriptionPlan
+from policies.entitlements import SubscriptionPlan
 from service.admin.actor import Actor
 from service.admin.errors import AddedSinceError, AmbiguousOrganizationError, DuplicateRowError
 from service.admin.imports.applying import apply_rows, refused

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
 
-from policies.contract import PlanStatus
+from policies.entitlements import PlanStatus
 from service.admin.imports.csv_file import (
     MAX_ROWS,
     CellError,

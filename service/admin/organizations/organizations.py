@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from policies.contract import Override, SubscriptionPlan, Trial
+from policies.entitlements import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
 from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
 from service.admin.organizations import support

@@ -3,7 +3,7 @@ admin's denial alone."""
 
 from datetime import datetime, timedelta
 
-from policies.contract import Override
+from policies.entitlements import Override
 from service.admin.actor import SUPPORT_OVERRIDE, Actor
 from service.domain.errors import ForbiddenError
 from service.domain.organizations import Organization

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from policies.contract import CallFacts, Override, Trial
+from policies.contract import CallFacts
+from policies.entitlements import Override, Trial
 from service.domain.errors import BadPeriodError
 
 SUPPOSED_CALL = "what-if"

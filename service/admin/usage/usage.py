@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from policies.contract import PlanLimits
+from policies.entitlements import PlanLimits
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.organizations.organizations import stored

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from policies.contract import SubscriptionPlan
+from policies.entitlements import SubscriptionPlan
 
 Interval = Literal["day", "month"]
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from policies.contract import PlanLimits
+from policies.entitlements import PlanLimits
 from service.domain.usage.periods import Period
 
 LimitState = Literal["near", "reached"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from policies.contract import Override, Trial
+from policies.entitlements import Override, Trial
 from service.domain.decisions import DEFAULT, Decision, TraceEffect, TraceEntry, decider_of
 from service.domain.organizations import Organization
 from service.domain.wording.dates import format_day

@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from policies.host.spoken import MOST_SPOKEN, PLACEHOLDER
 from service.domain.handling import BlockedMessage
 from service.domain.organizations import Organization
 from service.domain.wording.labels import spaced
-from service.inputs.spoken import PLACEHOLDER
 from service.settings import DEFAULT_BLOCKED_MESSAGE
-
-MOST_CHARACTERS = 1000
-"""About a minute of speech; Vapi itself allows 4,000."""
 
 REASONS: Mapping[str, str] = {
     "override_deny": "calls are switched off",
@@ -27,24 +24,25 @@ REASONS: Mapping[str, str] = {
 
 
 def format_blocked_message(
-    organization: Organization, reason: str, default: str, at: datetime
+    organization: Organization, reason: str, default: str, at: datetime, said: str | None = None
 ) -> str:
     """The sentence for a blocked caller of an organization.
 
-    The most specific of its own messages comes first, then its `blocked_message`, then the service's
-    default. It is never empty: Vapi treats an empty error as no refusal.
+    Its own message for this reason comes first, then what the policy that denied says (`said`), then the
+    most specific of its other messages, its `blocked_message`, and the service's default. It is never
+    empty: Vapi treats an empty error as no refusal.
     """
     chosen = choose_message(organization.blocked_messages, reason, organization.handling.language)
-    text = chosen.text if chosen else organization.blocked_message or default
+    if said is not None and (chosen is None or chosen.reason is None):
+        text = said
+    else:
+        text = chosen.text if chosen else organization.blocked_message or default
     values = {
         "organization": organization.name,
         "reason": REASONS.get(reason, spaced(reason)),
         "date": at.date().isoformat(),
     }
-    return (
-        fill_placeholders(text, values).strip()[:MOST_CHARACTERS].rstrip()
-        or DEFAULT_BLOCKED_MESSAGE
-    )
+    return fill_placeholders(text, values).strip()[:MOST_SPOKEN].rstrip() or DEFAULT_BLOCKED_MESSAGE
 
 
 def choose_message(

@@ -33,6 +33,12 @@ BASES: Mapping[str, str] = {
     "reconstructed": " at a later message, as of the beginning of the call",
 }
 
+DIVERTED_TO: Mapping[str, str] = {
+    "assistantId": "assistant",
+    "squadId": "squad",
+    "workflowId": "workflow",
+}
+
 BLOCKED_AT: Mapping[str, str] = {
     "request": "before an assistant joined",
     "ring": "while it rang",
@@ -57,10 +63,23 @@ def describe_call(call: Call, organization: str | None) -> str:
         )
     if not call.blocked:
         return f"This call was allowed: {label_in_sentence(call.reason)}."
+    if call.is_diverted:
+        to = describe_diversion(call.decision.terms.divert_to)
+        return (
+            f"This call was blocked and diverted to {to}: {label_in_sentence(call.reason)} ({who})."
+        )
     blocked = f"This call was blocked {BLOCKED_AT[call.gate]}"
     if call.reason == "ring_gate":
         return f"{blocked}: {who} had no access then."
     return f"{blocked}: {label_in_sentence(call.reason)} ({who})."
+
+
+def describe_diversion(divert_to: Mapping[str, Any] | None) -> str:
+    """Where a call was sent instead of being refused; "" if it was not."""
+    ((name, value),) = (divert_to or {"": ""}).items()
+    if isinstance(value, Mapping):
+        return str(value.get("number") or value.get("sipUri"))
+    return f"the {DIVERTED_TO[name]} {value}" if name in DIVERTED_TO else ""
 
 
 def describe_end(call: Call) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from policies.contract import SubscriptionPlan
+from policies.entitlements import SubscriptionPlan
 from service.domain.wording.dates import format_day
 from service.domain.wording.labels import spaced
 

@@ -58,10 +58,13 @@ def desired_gates(gate: NumberGate, standing: AccessStanding | None) -> DesiredG
     unbound = gate == "request"
     if standing is None:
         return DesiredGateFields(unbound, known=False)
+    # Only the request gate can divert: a ringing hook would stop the call before it.
+    diverts = unbound and standing.diverts
+    rings = standing.ring and not standing.allowed and not diverts
     return DesiredGateFields(
         unbound,
         known=True,
-        ring=standing.message if standing.ring and not standing.allowed else None,
+        ring=standing.message if rings else None,
         transfer_to=standing.transfer_to if standing.allowed else None,
     )
 

@@ -13,6 +13,7 @@ import structlog
 from service.domain.call_records.details import CallDetails, merge_details, merge_doubts
 from service.domain.call_records.figures import CallFigures, merge_figures
 from service.domain.calls import CallEnd, NewCall
+from service.store.calls.decisions import IS_DIVERTED
 from service.store.calls.details import columns_of, details_of_row
 from service.store.pool import Connection
 from service.store.queue import HangupJob, enqueue_hangups
@@ -28,7 +29,7 @@ FROM callgate.calls WHERE vapi_call_id = $1 FOR UPDATE
 """
 
 # `not-found` is our own word for a call that Vapi no longer knows: any other reason says more.
-CLOSE = """
+CLOSE = f"""
 UPDATE callgate.calls SET
     status = CASE WHEN status = 'failed' THEN 'failed' ELSE 'ended' END,
     ended_at = CASE WHEN $8 THEN $2 WHEN end_proved THEN ended_at ELSE least(ended_at, $2) END,
@@ -41,11 +42,11 @@ UPDATE callgate.calls SET
     end_proved = end_proved OR $8,
     hangup_state = CASE WHEN hangup_state IS NULL THEN NULL ELSE 'confirmed' END,
     control_url = NULL,
-    lived_seconds = CASE WHEN blocked THEN coalesce(lived_seconds,
+    lived_seconds = CASE WHEN blocked AND NOT {IS_DIVERTED} THEN coalesce(lived_seconds,
         greatest(extract(epoch FROM $2 - least(started_at, created_at))::float8, 0)) ELSE NULL END,
     updated_at = now()
 WHERE vapi_call_id = $1
-"""
+"""  # noqa: S608 - a constant
 
 NOTE_FIGURES = """
 UPDATE callgate.calls SET ended_reason = least(ended_reason, $2),

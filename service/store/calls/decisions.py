@@ -9,11 +9,14 @@ from uuid import UUID
 from policies.contract import Effect
 from service.domain.call_records.details import CallDetails
 from service.domain.calls import CallKey
-from service.domain.decisions import Basis, Decision, TraceEntry
+from service.domain.decisions import Basis, CallTerms, Decision, TraceEntry
 from service.store.calls.details import details_of_row
 from service.store.pool import Connection, Pool
 
 BASES: Mapping[str, Basis] = {"fresh": "fresh", "reconstructed": "reconstructed"}
+
+# As `Decision.diverts` says it of a blocked call.
+IS_DIVERTED = "(blocked AND decision ? 'divert_to')"
 
 FIND_STORED = """
 SELECT vapi_call_id, organization_id, vapi_phone_number_id, blocked, gate, decision, hangup_state,
@@ -77,14 +80,25 @@ def dump_decision(decision: Decision) -> dict[str, object]:
                 "duration_ms": entry.duration_ms,
                 **({"note": entry.note} if entry.note else {}),
                 **({"warning": entry.warning} if entry.warning else {}),
+                **given(max_duration_seconds=entry.max_duration_seconds),
             }
             for entry in decision.trace
         ],
+        **given(
+            message=decision.terms.message,
+            divert_to=decision.terms.divert_to,
+            max_duration_seconds=decision.terms.max_duration_seconds,
+        ),
         "decided_at": decision.decided_at.isoformat(),
     }
 
 
-def load_decision(raw: dict[str, object]) -> Decision:
+def given(**values: object) -> dict[str, object]:
+    """Those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def load_decision(raw: dict[str, Any]) -> Decision:
     """The inverse of `dump_decision`."""
     trace = raw["trace"]
     assert isinstance(trace, list)
@@ -96,6 +110,7 @@ def load_decision(raw: dict[str, object]) -> Decision:
         basis=BASES.get(str(raw["basis"]), "last_known_good"),
         trace=tuple(TraceEntry(**entry) for entry in trace),
         decided_at=datetime.fromisoformat(str(raw["decided_at"])),
+        terms=CallTerms(raw.get("message"), raw.get("divert_to"), raw.get("max_duration_seconds")),
     )
 
 

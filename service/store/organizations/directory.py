@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from policies.contract import Override, PlanLimits, SubscriptionPlan, Trial
+from policies.entitlements import Override, PlanLimits, SubscriptionPlan, Trial
 from service.domain.handling import BlockedMessage, Handling
 from service.domain.instants import find_within, within
 from service.domain.organizations import Organization

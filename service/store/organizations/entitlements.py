@@ -5,7 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
-from policies.contract import Override, SubscriptionPlan
+from policies.entitlements import Override, SubscriptionPlan
 from service.domain.instants import find_within
 from service.store.organizations.organizations import to_domain_error
 from service.store.pool import Connection

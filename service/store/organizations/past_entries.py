@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from policies.contract import Override, PlanLimits, SubscriptionPlan, Trial
+from policies.entitlements import Override, PlanLimits, SubscriptionPlan, Trial
 from service.domain.handling import Handling
 from service.domain.phone_numbers import PhoneNumber
 from service.domain.policies.choices import OwnChoice

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
-from policies.contract import PlanStatus
+from policies.entitlements import PlanStatus
 from service.domain.ids import find_uuid
 from service.domain.organizations import Organization
 from service.domain.relay.messages import RelayState

@@ -46,7 +46,8 @@ class StoredCall:
 
 @dataclass(frozen=True, slots=True)
 class UsageState:
-    """An organization's usage as read. `calls_today`: granted ones; `live`: their ids at Vapi."""
+    """An organization's usage as read. `calls` of the period and `calls_today` are granted ones; `live`:
+    the ids at Vapi of those under way."""
 
     period: Period
     day: Period
@@ -54,6 +55,7 @@ class UsageState:
     cost: Decimal
     calls_today: int
     live: frozenset[str]
+    calls: int = 0
 
 
 Spans = tuple[Period, Period]
@@ -92,8 +94,8 @@ async def read_states(
 
 
 def state_of(spans: Spans, used: UsageSums, today: UsageSums, live: frozenset[str]) -> UsageState:
-    granted = today.calls - today.blocked_calls
-    return UsageState(*spans, used.seconds, used.cost, granted, live)
+    granted, granted_today = (one.calls - one.blocked_calls for one in (used, today))
+    return UsageState(*spans, used.seconds, used.cost, granted_today, live, granted)
 
 
 async def find_stored_calls(

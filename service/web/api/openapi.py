@@ -72,6 +72,7 @@ QUERIES = {
     "hangup": "Only calls whose hang-up has this state.",
     "direction": "Only calls in this direction.",
     "refused": "Only calls that were blocked before they were connected, or only the others.",
+    "diverted": "Only calls that were blocked and sent elsewhere, or only the others.",
     "gate": "Only calls that were decided at this gate.",
     "format": "The form of the file: CSV with a header, or a line of JSON for each item.",
     "since": "From this instant on.",
@@ -111,7 +112,6 @@ HEADERS = {
 }
 
 Json = dict[str, Any]
-
 
 IDEMPOTENCY_KEY: Json = {
     "name": idempotency.HEADER,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from policies.contract import Override
+from policies.entitlements import Override
 from service.admin.organizations.organizations import Entitlement, Organizations
 from service.admin.organizations.search import ListPreview, OrganizationList
 from service.domain.network.forward_urls import ForwardUrls

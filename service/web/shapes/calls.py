@@ -29,8 +29,9 @@ Dollars = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 
 class Call(ResponseBody):
     """`caller_number` and `called_number`: the middle of the customer's number is hidden from all but
-    admins. `connected`: whether the two sides were connected; null: not recorded. `doubts`: the
-    figures and instants of the call that are impossible, so another one or none is shown."""
+    admins. `diverted`: the call was blocked, and goes on where its decision sends it. `connected`:
+    whether the two sides were connected; null: not recorded. `doubts`: the figures and instants of the
+    call that are impossible, so another one or none is shown."""
 
     id: UUID
     vapi_call_id: str
@@ -43,6 +44,7 @@ class Call(ResponseBody):
     assistant_id: str | None
     status: Literal["in-progress", "ended", "failed"]
     blocked: bool
+    diverted: bool
     reason: str
     gate: Literal["request", "event", "ring"]
     hangup: Hangup | None
@@ -94,7 +96,8 @@ class CallFilterQuery(QueryParameters):
     sees callers' numbers masked finds them by exactly the last four digits, or by the whole number.
     `since` and `until` (exclusive) limit the time of a call's first message.
     `unanswered`: allowed, and ended by Vapi because nothing answered. `policy` decided the call;
-    `default`: no policy did. `claimed_since`: messages since then named two organizations."""
+    `default`: no policy did. `diverted`: blocked, and sent elsewhere. `claimed_since`: messages since
+    then named two organizations."""
 
     vapi_call_id: SearchedId | None = None
     organization_id: Id | None = None
@@ -111,6 +114,7 @@ class CallFilterQuery(QueryParameters):
     claimed_since: Instant | None = None
     direction: Literal["inbound", "outbound", "web"] | None = None
     refused: Truth | None = None
+    diverted: Truth | None = None
     search: Searched | None = None
 
     @property
@@ -131,6 +135,7 @@ class CallFilterQuery(QueryParameters):
             self.claimed_since,
             self.direction,
             self.refused,
+            self.diverted,
         )
 
 
@@ -153,6 +158,7 @@ def call_shape(call: StoredCall, relay: RelayedCall | None = None, *, whole: boo
             **values,
             "caller_number": shown.caller_number,
             "called_number": shown.called_number,
+            "diverted": call.is_diverted,
             "assistant_id": details.assistant_id,
             "connected": details.connected,
             "doubts": list(details.doubts),

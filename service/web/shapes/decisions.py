@@ -1,7 +1,7 @@
 """The shapes of decisions and their traces."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from service.domain.decisions import DEFAULT, Basis, decider_of
@@ -17,16 +17,23 @@ class TraceEntry(ResponseBody):
     counted_as: Literal["allow", "deny", "abstain"] | None
     note: str | None
     warning: str | None
+    max_duration_seconds: float | None
     duration_ms: float
 
 
 class Decision(ResponseBody):
+    """`message` is what the policy that denied says to the caller, `divert_to` where it sends the call:
+    the answer that Vapi gets. `max_duration_seconds` is the shortest that a policy gives the call."""
+
     id: UUID
     effect: Literal["allow", "deny", "abstain"]
     determined_by: str | None
     reason: str
     basis: Basis
     trace: list[TraceEntry]
+    message: str | None
+    divert_to: dict[str, Any] | None
+    max_duration_seconds: int | None
 
 
 class DefaultStep(ResponseBody):
@@ -54,6 +61,9 @@ def decision_values(decision: AccessDecision) -> dict[str, object]:
         "reason": decision.reason,
         "basis": decision.basis,
         "trace": [TraceEntry.model_validate(entry) for entry in decision.trace],
+        "message": decision.terms.message,
+        "divert_to": decision.terms.divert_to,
+        "max_duration_seconds": decision.terms.max_duration_seconds,
     }
 
 

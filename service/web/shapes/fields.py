@@ -15,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from policies.host.spoken import UNKNOWN
 from service.domain.instants import parse_instant, within
 from service.domain.texts import is_all
 from service.inputs.ids import parse_id_query, parse_vapi_id
@@ -22,7 +23,7 @@ from service.inputs.languages import LANGUAGE_TAG, parse_language
 from service.inputs.marks import MARKS, SPACES, UNSAFE
 from service.inputs.names import parse_name, parse_query, parse_text
 from service.inputs.phone_numbers import PASTED_NUMBER, parse_phone_number
-from service.inputs.spoken import UNKNOWN, check_placeholders
+from service.inputs.spoken import check_placeholders
 from service.inputs.time_zones import TIME_ZONE, parse_time_zone
 from service.vapi.bindings import BINDINGS
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
-from policies.contract import PlanLimits, PlanStatus, SubscriptionPlan
+from policies.entitlements import PlanLimits, PlanStatus, SubscriptionPlan
 from service.admin.organizations.organizations import organization_version
 from service.admin.organizations.search import OrganizationQuery
 from service.domain.decisions import Decision

@@ -2,7 +2,8 @@
 
 from typing import Any, Literal
 
-from policies.contract import CallFacts, Override
+from policies.contract import CallFacts
+from policies.entitlements import Override
 from service.admin.organizations.what_if import SUPPOSED_CALL, SupposedTrial, WhatIf
 from service.web.shapes.bodies import RequestBody
 from service.web.shapes.fields import E164, Attributes, Id, Instant, VapiId

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from policies.contract import SubscriptionPlan, UsageFacts
+from policies.contract import UsageFacts
+from policies.entitlements import SubscriptionPlan
 from policies.testing import request
 from service.access.directory import AccessDirectory
 from service.access.usage.feed import UsageFeed

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from policies.contract import PlanLimits, SubscriptionPlan
+from policies.entitlements import PlanLimits, SubscriptionPlan
 from service.access.usage.memory import UsageMemory
 from service.domain.organizations import Organization
 from service.domain.usage.periods import Period

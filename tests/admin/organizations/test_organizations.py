@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from policies.contract import Override, SubscriptionPlan
+from policies.entitlements import Override, SubscriptionPlan
 from service.admin.actor import Actor
 from service.admin.organizations.organizations import Organizations
 from service.domain.audit import AuditEntry

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.contract import SubscriptionPlan
+from policies.entitlements import SubscriptionPlan
 from service.domain.usage.periods import (
     DAY,
     HOUR,

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from policies.contract import PlanLimits
+from policies.entitlements import PlanLimits
 from service.domain.usage.sums import UsageSums, limit_state, limit_uses, longest_call
 
 

@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from policies.contract import RENEWAL_GRACE, Effect, Override, SubscriptionPlan, Trial
+from policies.contract import RENEWAL_GRACE, Effect
+from policies.entitlements import Override, SubscriptionPlan, Trial
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import load_policies
 from service.access.policies.request import build_request

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.host.spoken import MOST_SPOKEN
 from service.domain.handling import BlockedMessage, Handling
 from service.domain.organizations import Organization
 from service.domain.wording.blocked_messages import (
-    MOST_CHARACTERS,
     format_blocked_message,
 )
 
@@ -73,5 +73,5 @@ def test_placeholders_are_filled_in() -> None:
 @given(text=st.text(max_size=3000), reason=st.text(max_size=20))
 def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) -> None:
     said = format_blocked_message(organization(blocked_message=text), reason, "default", AT)
-    assert 0 < len(said) <= MOST_CHARACTERS
+    assert 0 < len(said) <= MOST_SPOKEN
     assert said.strip() == said

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policies.contract import SubscriptionPlan
+from policies.entitlements import SubscriptionPlan
 from service.domain.wording.plans import describe_period_end
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from policies.contract import Override, PlanLimits, SubscriptionPlan, Trial
+from policies.entitlements import Override, PlanLimits, SubscriptionPlan, Trial
 from service.domain.handling import BlockedMessage, Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber

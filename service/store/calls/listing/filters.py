@@ -16,7 +16,8 @@ TYPES: Mapping[str, str] = {direction: call_type for call_type, direction in DIR
 class CallFilter:
     """Filters on calls; None matches all. `since` and `until` compare when a call was recorded; `live`:
     under way, or over. `policy`: its verdict decided, see `decider_of`. `claimed_since`: messages since
-    then named another organization, too. `refused`: see `Call.is_refused`."""
+    then named another organization, too. `refused`: see `Call.is_refused`. `diverted`: see
+    `Call.is_diverted`."""
 
     organization_id: UUID | None = None
     phone_number_id: UUID | None = None
@@ -32,6 +33,7 @@ class CallFilter:
     claimed_since: datetime | None = None
     direction: str | None = None
     refused: bool | None = None
+    diverted: bool | None = None
 
     @property
     def others(self) -> tuple[object, ...]:
@@ -49,6 +51,7 @@ class CallFilter:
             self.claimed_since,
             self.direction and TYPES.get(self.direction, self.direction),
             self.refused,
+            self.diverted,
         )
 
     def matches(self, call: Call) -> bool:
@@ -65,5 +68,6 @@ class CallFilter:
             (self.hangup, call.hangup and call.hangup.state.value),
             (self.direction, call.direction),
             (self.refused, call.is_refused),
+            (self.diverted, call.is_diverted),
         )
         return all(asked is None or asked == has for asked, has in wanted)

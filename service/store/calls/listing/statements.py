@@ -1,6 +1,6 @@
 """The statements that list calls: one a leading filter, each along its own index."""
 
-from service.store.calls.decisions import DECIDED_BY
+from service.store.calls.decisions import DECIDED_BY, IS_DIVERTED
 from service.store.calls.listing.filters import CallFilter
 from service.store.calls.listing.rows import COLUMNS
 from service.store.calls.listing.search_terms import IS_CALLER, SearchMatch
@@ -22,7 +22,7 @@ FOR_REASON = COLUMNS + "WHERE reason = $6 AND " + PLACE
 # A call whose end was never reported counts as under way for one day at most, as in `Call.is_live`.
 IS_LIVE = "status = 'in-progress' AND ended_at IS NULL AND created_at > now() - interval '1 day'"
 # As `Call.is_refused` says it.
-IS_REFUSED = "(blocked AND (gate <> 'event' OR connected IS FALSE))"
+IS_REFUSED = f"(blocked AND NOT {IS_DIVERTED} AND (gate <> 'event' OR connected IS FALSE))"
 NOT_ANSWERED = COLUMNS + f"WHERE $6::text IS NULL AND {IS_UNANSWERED} AND " + PLACE
 LIVE = COLUMNS + f"WHERE $6::text IS NULL AND {IS_LIVE} AND " + PLACE
 IS_CLAIMED = """EXISTS (SELECT FROM callgate.call_claims claim
@@ -54,7 +54,8 @@ WHERE ($7::uuid IS NULL OR organization_id = $7) AND ($8::uuid IS NULL OR phone_
     AND ($15::text IS NULL OR hangup_state = $15)
     AND ($16::timestamptz IS NULL OR {IS_CLAIMED}) AND ($17::text IS NULL OR type = $17)
     AND ($18::boolean IS NULL OR $18 = {IS_REFUSED})
-ORDER BY created_at DESC, id DESC LIMIT $19"""
+    AND ($19::boolean IS NULL OR $19 = {IS_DIVERTED})
+ORDER BY created_at DESC, id DESC LIMIT $20"""
 LOOKED = "SELECT * FROM ("
 COUNT_LOOKED = "SELECT count(*) FROM ("
 FARTHEST = "SELECT created_at, id FROM ("

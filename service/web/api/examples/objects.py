@@ -90,9 +90,13 @@ DECISION: Json = {
             "counted_as": None,
             "note": None,
             "warning": None,
+            "max_duration_seconds": None,
             "duration_ms": 0.01,
         }
     ],
+    "message": None,
+    "divert_to": None,
+    "max_duration_seconds": None,
 }
 CALL: Json = {
     "id": CALL_ID,
@@ -106,6 +110,7 @@ CALL: Json = {
     "assistant_id": ASSISTANT_ID,
     "status": "failed",
     "blocked": True,
+    "diverted": False,
     "reason": "no_plan_or_trial",
     "gate": "event",
     "hangup": {"state": "confirmed", "attempts": 1},

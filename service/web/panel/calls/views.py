@@ -10,7 +10,12 @@ from service.admin.calls.story import Story
 from service.domain.call_records.details import mask_number
 from service.domain.calls import Call, HangupState
 from service.domain.relay.messages import CallRelay
-from service.domain.wording.calls import describe_call, describe_call_step, describe_end
+from service.domain.wording.calls import (
+    describe_call,
+    describe_call_step,
+    describe_diversion,
+    describe_end,
+)
 from service.domain.wording.labels import Tone, format_seconds, label_slug
 from service.store.calls.feed import CallSummary
 from service.store.calls.listing.rows import CallNames
@@ -21,6 +26,7 @@ from service.web.panel.kit.visit import ROOT
 
 CUT_OFF = Badge("Cut off", "bad")
 UNKNOWN = Badge("Unknown", "bad")
+DIVERTED = Badge("Blocked, diverted", "bad")
 NOT_ANSWERED = Badge("Allowed, not answered", "bad")
 LIVE, ENDED, REFUSED = Badge("Live", "good"), Badge("Ended"), Badge("Refused", "bad")
 CENT = Decimal("0.01")
@@ -66,12 +72,18 @@ def call_row(summary: CallSummary, *, whole: bool) -> CallRow:
         names.number_label or names.number or call.details.line_number or "—",
         shown_caller(call, whole=whole),
         DIRECTIONS.get(call.direction or "", "—"),
-        format_seconds(call.lived_seconds if call.blocked else call.duration_seconds),
+        format_seconds(duration_of(call)),
         format_cost(call.cost),
         outcome_of(call),
         (call.cut_reason if call.cut_at else call.reason) or "",
         state_of(call),
     )
+
+
+def duration_of(call: Call) -> float | None:
+    """How long a call lasted; of a refused or hung up one, how long it was on the line."""
+    stopped = call.blocked and not call.is_diverted
+    return call.lived_seconds if stopped else call.duration_seconds
 
 
 def shown_caller(call: Call, *, whole: bool) -> str:
@@ -110,6 +122,8 @@ def outcome_of(call: Call) -> Badge:
         return NOT_ANSWERED
     if not call.blocked and not call.decision.allowed:
         return UNKNOWN
+    if call.is_diverted:
+        return DIVERTED
     return outcome_badge(allowed=not call.blocked)
 
 
@@ -121,7 +135,8 @@ def state_of(call: Call) -> Badge:
         return state_badge(call.hangup.state.value)
     if call.ended_at is not None:
         return ENDED
-    return LIVE if call.status == "in-progress" else state_badge(call.status)
+    goes_on = call.status == "in-progress" or call.is_diverted
+    return LIVE if goes_on else state_badge(call.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +168,7 @@ class CallPageView:
     called: str
     doubts: str
     follow: str
+    diverted_to: str
 
 
 def call_view(story: Story, *, whole: bool) -> CallPageView:
@@ -176,6 +192,7 @@ def call_view(story: Story, *, whole: bool) -> CallPageView:
         call.details.line_number or "—",
         describe_doubts(call),
         "" if is_settled(call) else f"{ROOT}/calls/{call.id}/story",
+        describe_diversion(call.decision.terms.divert_to),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from policies.contract import Override, PlanLimits, SubscriptionPlan
+from policies.entitlements import Override, PlanLimits, SubscriptionPlan
 from service.admin.changes import RecordedChanges
 from service.admin.organizations.organizations import Entitlement, Organizations
 from service.domain.organizations import Organization

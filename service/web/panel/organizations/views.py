@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from policies.contract import PlanLimits
+from policies.entitlements import PlanLimits
 from service.admin.organizations.access import Explained
 from service.domain.calls import Call
 from service.domain.decisions import Decision
