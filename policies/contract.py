@@ -136,8 +136,8 @@ class Verdict:
     `{"squadId": …}`, `{"workflowId": …}` or `{"destination": …}` as Vapi takes them. Only the answer to
     an `assistant-request` can divert; elsewhere it is an ordinary denial.
 
-    `max_duration_seconds` is how long the call may last: Vapi gets the least that any policy gives, again
-    in the answer to an `assistant-request` only.
+    `max_duration_seconds` is how long the call may last: Vapi gets the least that any policy gives,
+    again in the answer to an `assistant-request` only.
     """
 
     effect: Effect

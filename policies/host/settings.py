@@ -50,11 +50,20 @@ def read_policy_settings(
     missing = {
         one for one, info in model.model_fields.items() if info.is_required() and one not in values
     }
-    if missing:
+    if missing or not (values or is_complete(model)):
         return PolicySettingsModel(model, values)
     return PolicySettingsModel(
         model, values, validate(model, values, lambda one: variable_of(name, one))
     )
+
+
+def is_complete(model: type[BaseModel]) -> bool:
+    """Whether a model takes no values at all: it may want any one of several."""
+    try:
+        model.model_validate({})
+    except ValidationError:
+        return False
+    return True
 
 
 def validate(

@@ -1,0 +1,30 @@
+"""Who calls, as networks write it: one form of each number, none for callers that hide theirs. Pure."""
+
+import re
+
+GROUPING = re.compile(r"[ ().\-/]")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+HIDDEN = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"})
+"""What carriers send for callers that hide their number: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and
+UNAVAILABLE on a telephone's keys."""
+
+
+HIDDEN_USERS = ("", "anonymous", "restricted", "unavailable", "unknown")
+
+
+def without_scheme(address: str) -> str:
+    """A SIP address without `sip:` or `sips:`."""
+    return address.removeprefix("sip:").removeprefix("sips:")
+
+
+def canonical_caller(text: str | None) -> str | None:
+    """The caller's number in E.164, or its SIP address; None for an anonymous caller."""
+    if text is None:
+        return None
+    caller = without_scheme(text.strip().lower())
+    if "@" in caller:
+        return None if caller.partition("@")[0] in HIDDEN_USERS else caller
+    number = GROUPING.sub("", caller)
+    if number.startswith("00"):
+        number = f"+{number[2:]}"
+    return number if E164.fullmatch(number) and number not in HIDDEN else None
