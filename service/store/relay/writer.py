@@ -117,8 +117,7 @@ class RelayWriter:
                     await self.write(batch)
             except UNAVAILABLE as exc:
                 self.give_up(batch, exc)
-                if not self.queue:
-                    return
+                return
             except Exception as exc:
                 # A bug of ours, or a value that PostgreSQL rejects: the others must not fail with it.
                 if len(batch) > 1:
@@ -130,12 +129,16 @@ class RelayWriter:
                 raise
 
     def give_up(self, batch: list[WaitingMessage], exc: BaseException) -> None:
-        """PostgreSQL is away: the messages go elsewhere, the outcomes of others wait."""
+        """PostgreSQL is away: the messages go elsewhere, the outcomes of others wait.
+
+        So does what waits behind them: it may be of the same calls, and must not overtake.
+        """
         self.rest()
         if not isinstance(exc, CONFLICTS):
             self.claims.doubt()
         log.warning("relay.not_recorded", error=type(exc).__name__, messages=len(batch))
-        fail(batch)
+        behind, self.queue = self.queue, []
+        fail([*batch, *behind])
 
     async def write_each(self, batch: list[WaitingMessage]) -> None:
         """Write messages one after the other. If PostgreSQL is away, those that are left go elsewhere

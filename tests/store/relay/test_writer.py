@@ -101,6 +101,22 @@ async def test_an_outage_after_a_rejection_fails_what_is_left_of_the_batch_at_on
     assert claims.doubts == 1
 
 
+async def test_what_waits_behind_a_batch_does_not_overtake_it_in_an_outage(pool: Pool) -> None:
+    claims = Claims()
+    writer = RelayWriter(pool, claims)
+    assert await workers.renew(pool, claims.id)
+    await pool.execute(FAIL.format(codes=f'"{FULL}",""'))
+    first = asyncio.create_task(writer.record(message(0), 2.0))
+    while not writer.queue and not first.done():
+        await asyncio.sleep(0)
+    while writer.queue:
+        await asyncio.sleep(0)
+    second = asyncio.create_task(writer.record(message(1), 2.0))
+    found = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(one) for one in found] == [MessagesUnavailableError] * 2
+    assert await rows(pool) == []
+
+
 async def test_an_error_of_ours_after_a_commit_ends_the_claim(pool: Pool) -> None:
     claims = Claims()
     claims.error = ZeroDivisionError()
