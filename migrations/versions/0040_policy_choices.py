@@ -55,8 +55,6 @@ STATEMENTS = (
         at timestamptz NOT NULL,
         duration_ms double precision NOT NULL DEFAULT 0,
         counted_as text,
-        note text,
-        warning text,
         PRIMARY KEY (policy, vapi_call_id, organization_id))
     """,
     "CREATE INDEX shadow_verdicts_report_idx ON callgate.shadow_verdicts (policy, at)",

@@ -39,6 +39,7 @@ from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter
 from service.store.organizations.feed_source import FeedSource
 from service.store.organizations.snapshot import SnapshotFile, name_database
+from service.store.policies.shadow_writer import ShadowWriter
 from service.store.pool import UNAVAILABLE
 from service.store.vault import open_vault
 from service.vapi.control import ControlClient
@@ -81,6 +82,7 @@ class Access:
     gate: AccessGate
     spool: Spool
     events: CallEventWriter
+    shadows: ShadowWriter
     control: ControlClient
     worker: HangupWorker
     sweep: HangupSweep
@@ -99,6 +101,7 @@ class Access:
             *self.snapshots.background(),
             self.spool.background(),
             *self.events.background(),
+            self.shadows.background(),
             *self.worker.background(),
             self.sweep.background(),
             self.cutter.background(),
@@ -118,6 +121,7 @@ class Access:
         with suppress(*UNAVAILABLE):
             await self.gate.recorder.connected.write()
         await self.events.close()
+        await self.shadows.close()
         await self.snapshots.close()
         self.spool.close()
         await self.control.close()
@@ -158,6 +162,8 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     attempts = FirstAttempts(ladder)
     usage = UsageMemory()
     policies.chain.usage = usage
+    shadows = ShadowWriter(pool)
+    policies.chain.shadows.record = shadows.record
     recorder = CallRecorder(
         calls, CallWriter(calls), spool, attempts, events.record, known, observers, usage=usage
     )
@@ -184,6 +190,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         gate=AccessGate(directory, policies.chain, recorder, owners, blocked_message, stop_unknown),
         spool=spool,
         events=events,
+        shadows=shadows,
         control=control,
         worker=HangupWorker(core.dsn, pool, ladder),
         sweep=HangupSweep(calls, ladder),

@@ -213,7 +213,9 @@ def show(explained: Explanation, *, as_json: bool) -> None:
     table = Table("policy", "verdict", "reason", "ms", "remarks", box=None)
     for entry in shape.trace:
         counted = f"counts as {entry.counted_as}" if entry.counted_as else None
-        remarks = "; ".join(filter(None, (counted, entry.warning, entry.note)))
+        in_shadow = entry.mode == "shadow" and entry.effect != "skipped"
+        mode = "in shadow: does not count" if in_shadow else None
+        remarks = "; ".join(filter(None, (mode, counted, entry.warning, entry.note)))
         duration = f"{entry.duration_ms:.2f}" if entry.duration_ms else ""
         table.add_row(entry.policy, entry.effect, entry.reason or "", duration, remarks)
     table.add_row(DEFAULT, shape.default.effect, shape.default.reason or "", "", "")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from policies.contract import Effect
+from service.domain.policies.choices import PolicyMode
 
 Basis = Literal["fresh", "last_known_good", "reconstructed"]
 """`fresh`: the access directory was up to date. `last_known_good`: PostgreSQL or its notifications did
@@ -15,6 +16,7 @@ later message of the call, with the facts of its beginning, because no decision 
 decision from the beginning takes its place. `decided_at` is then the beginning."""
 
 TraceEffect = Literal["allow", "deny", "abstain", "failed", "skipped"]
+CountedAs = Literal["allow", "deny", "abstain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,18 @@ NO_TERMS = CallTerms()
 @dataclass(frozen=True, slots=True)
 class TraceEntry:
     """One policy's verdict. `counted_as` differs from `effect` only for a failed policy; `note` and
-    `warning` are the policy's own words, `max_duration_seconds` its limit of the call."""
+    `warning` are the policy's own words, `max_duration_seconds` its limit of the call. An answer in the
+    mode `shadow` did not count."""
 
     policy: str
     effect: TraceEffect
     reason: str | None = None
-    counted_as: Literal["allow", "deny", "abstain"] | None = None
+    counted_as: CountedAs | None = None
     duration_ms: float = 0.0
     note: str | None = None
     warning: str | None = None
     max_duration_seconds: float | None = None
+    mode: PolicyMode = "enforce"
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,14 @@ DELETE FROM callgate.webhook_changes WHERE at < now() - make_interval(secs => $1
     SELECT id FROM callgate.webhook_changes ORDER BY id LIMIT $2)
 """
 
+DELETE_SHADOW_VERDICTS = """
+DELETE FROM callgate.shadow_verdicts s USING (
+    SELECT policy, vapi_call_id, organization_id FROM callgate.shadow_verdicts
+    WHERE at < now() - make_interval(secs => $1) ORDER BY at LIMIT $2) old
+WHERE s.policy = old.policy AND s.vapi_call_id = old.vapi_call_id
+    AND s.organization_id = old.organization_id
+"""
+
 DELETE_KEYS = """
 DELETE FROM callgate.idempotency_keys k USING (
     SELECT owner, key FROM callgate.idempotency_keys
@@ -173,6 +181,7 @@ def kept_rows(calls: timedelta, steps: timedelta, history: timedelta) -> list[Ke
         KeptRows("call_keys", months.DELETE_KEYS, months.KEYS_KEPT),
         KeptRows("transcripts", DELETE_TRANSCRIPTS, AT_THEIR_END),
         KeptRows("call_steps", DELETE_STEPS, steps),
+        KeptRows("shadow_verdicts", DELETE_SHADOW_VERDICTS, steps),
         KeptRows("finished_jobs", DELETE_JOBS, JOBS_KEPT),
         KeptRows("entitlement_history", DELETE_ENTITLEMENTS, history),
         KeptRows("webhook_changes", DELETE_CHANGES, history),

@@ -165,7 +165,10 @@ def build_webhook(
 
 def add_metrics(metrics: Metrics, access: Access) -> None:
     """The metrics of access: directory, spool, hang-ups, policies."""
-    metrics.add(PolicyCollector(access.policies.chain.describe))
+    chain = access.policies.chain
+    metrics.add(
+        PolicyCollector(chain.describe, lambda: chain.shadows.dropped + access.shadows.dropped)
+    )
     metrics.add(ObserverCollector(access.observers.describe))
     metrics.gauge(
         "callgate_event_loop_blocked_seconds",

@@ -137,6 +137,7 @@ def test_zero_keeps_rows_permanently() -> None:
         "call_keys",
         "transcripts",
         "call_steps",
+        "shadow_verdicts",
         "finished_jobs",
         "idempotency_keys",
         "relay_messages",

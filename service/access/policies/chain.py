@@ -14,15 +14,15 @@ from policies.host.isolation import PolicyFailure
 from policies.host.lifecycle import START_SECONDS
 from policies.host.registration import RegisteredPolicy
 from policies.host.running import AwaitableError
-from policies.host.settings import UnfitSettingsError
 from service.access.policies.choices import ChoicesInForce
 from service.access.policies.combine import PolicyVerdict, combine
 from service.access.policies.evaluation import Evaluator, PolicyAnswer
-from service.access.policies.given_facts import Facts
+from service.access.policies.given_facts import Facts, prepare
 from service.access.policies.health import PolicyHealth
 from service.access.policies.lifecycle import start_policies, stop_policies
 from service.access.policies.line_up import AS_DECLARED, Arrangement
 from service.access.policies.plugins import PluginProblem
+from service.access.policies.shadow import ShadowQuestion, Shadows, add_answers, ask_shadows
 from service.access.policies.terms import find_terms
 from service.domain.decisions import Basis, Decision, TraceEntry
 from service.domain.policies.choices import NONE_CHOSEN, OwnChoices, PolicyMode
@@ -89,6 +89,7 @@ class AccessChain:
         self.problems: list[PluginProblem] = []
         """Why policies left the chain at the start."""
         self.choices = ChoicesInForce()
+        self.shadows = Shadows()
         self.arranged = Arrangement([Evaluator(policy) for policy in policies], {})
         self.left: set[asyncio.Task[PolicyAnswer]] = set()
 
@@ -136,16 +137,23 @@ class AccessChain:
 
     async def stop(self) -> None:
         """Stop the policies."""
+        self.shadows.stop()
         await stop_policies(self.evaluators)
 
     async def decide(
-        self, request: AccessRequest, *, basis: Basis, own: OwnChoices = NONE_CHOSEN
+        self,
+        request: AccessRequest,
+        *,
+        basis: Basis,
+        own: OwnChoices = NONE_CHOSEN,
+        with_shadows: bool = False,
     ) -> Decision:
         """Evaluate all vetoes, then the others in order until one allows or denies.
 
         Policies that only compute are asked first, in place. The others whose answer may still count
         run at the same time, so that none uses up the time of the next. `own` are the choices of the
-        organization; those for all count where it has none.
+        organization; those for all count where it has none. Policies in shadow are asked afterwards: of
+        a call in the background; `with_shadows` waits for them, for an explanation.
         """
         arranged = self.arrangement
         line = arranged.general
@@ -162,7 +170,7 @@ class AccessChain:
             answers = await self.ask_all(facts, line.enforced, ends_at)
         verdicts, trace = self.read(answers, line.enforced)
         outcome = combine(verdicts)
-        return Decision(
+        decision = Decision(
             id=uuid4(),
             effect=outcome.effect,
             reason=outcome.reason,
@@ -173,6 +181,15 @@ class AccessChain:
             until=find_until(answers, request.at),
             terms=find_terms(answers, trace, outcome),
         )
+        if not line.places or not (shadowed := line.shadowed):
+            return decision
+        if with_shadows:
+            return add_answers(decision, await ask_shadows(shadowed, request, own))
+        if request.purpose == "call" and request.call is not None and basis != "reconstructed":
+            ranks = {one.policy.name: one.policy.rank for one in line.enforced}
+            ranked = [(ranks[one.policy], one) for one in verdicts]
+            self.shadows.begin(ShadowQuestion(shadowed, request, own, decision, ranked))
+        return decision
 
     async def ask_all(
         self, facts: Facts, evaluators: Sequence[Evaluator], ends_at: float
@@ -188,7 +205,7 @@ class AccessChain:
         for evaluator in evaluators:
             answer, settings = None, None
             if evaluator.is_conditional and (not decided or evaluator.policy.veto):
-                answer, settings = self.prepare(evaluator, facts)
+                answer, settings = prepare(evaluator, facts)
             if answer is None and (not decided or evaluator.policy.veto):
                 given: object = None
                 probing = False
@@ -219,20 +236,6 @@ class AccessChain:
         seen = facts.of(evaluator, settings)
         answer = evaluator.ask_in_place(seen, context)
         return self.unless_changed(evaluator, answer, seen, facts) if facts.apart else answer
-
-    def prepare(self, evaluator: Evaluator, facts: Facts) -> tuple[PolicyAnswer | None, object]:
-        """The answer of a policy that is not asked about this request, or the settings that it sees."""
-        name, organization_id = evaluator.policy.name, facts.request.organization.id
-        own = facts.own.get(name)
-        reason = "not_configured" if evaluator.sleeps(own) else evaluator.skips(facts.request)
-        if reason is not None:
-            entry = TraceEntry(name, "skipped", reason)
-            return PolicyAnswer(Effect.ABSTAIN, None, entry), None
-        try:
-            return None, evaluator.settings_for(organization_id, own)
-        except UnfitSettingsError:
-            failure = PolicyFailure("settings_refused", blamed=False)
-            return evaluator.fail(failure, time.perf_counter()), None
 
     async def wait_for(
         self, beside: Sequence[Asked], answers: list[PolicyAnswer | None], facts: Facts

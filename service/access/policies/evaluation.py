@@ -58,6 +58,7 @@ class Evaluator(PolicyRunner):
         self.trusted = policy.plugin == HOST
         """A built-in policy sees the directory's own facts, and a busy machine does not move it off
         the event loop."""
+        self.shadow: Evaluator | None = None
         self.may_rest = not (self.trusted and policy.veto)
         """Whether it may be switched off or into shadow: the override of an admin always counts."""
 
@@ -84,12 +85,22 @@ class Evaluator(PolicyRunner):
             return None
         return self.own_settings.read(organization_id, own)
 
+    def apart(self) -> "Evaluator":
+        """The same policy for evaluations in shadow: with threads and a breaker of its own, so that they
+        neither delay nor suspend the enforced ones. Both count in the same metrics."""
+        if self.shadow is None:
+            self.shadow = Evaluator(self.registered)
+            self.shadow.metrics = self.metrics
+        self.shadow.policy = self.policy
+        return self.shadow
+
     @property
     def health(self) -> PolicyHealth:
         """Its metrics and its state as of now."""
+        others = () if self.shadow is None else (self.shadow,)
         return self.metrics.read(
-            suspended=self.breaker.is_open,
-            stuck=self.beside.stuck,
+            suspended=any(one.breaker.is_open for one in (self, *others)),
+            stuck=sum(one.beside.stuck for one in (self, *others)),
             timeout_ms=self.policy.timeout_seconds * 1000,
             moved=self.policy.pure and not self.in_place and not self.is_async,
         )
@@ -190,6 +201,8 @@ class Evaluator(PolicyRunner):
 
     def suspend_for_blocking(self) -> None:
         """Suspend a policy that blocked the event loop: it delayed every call."""
+        if self.shadow is not None:
+            self.shadow.breaker.suspend(time.monotonic(), AFTER_BLOCKING_SECONDS)
         self.metrics.record_failure("blocked_the_event_loop", 0.0)
         self.breaker.suspend(time.monotonic(), AFTER_BLOCKING_SECONDS)
         self.log_suspended(AFTER_BLOCKING_SECONDS)

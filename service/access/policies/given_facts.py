@@ -1,10 +1,14 @@
 """What the policies of one decision are given, and whether one of them changed it. No I/O."""
 
+import time
 from dataclasses import replace
 
-from policies.contract import AccessRequest
+from policies.contract import AccessRequest, Effect
 from policies.host.facts import copy_request, differs
-from service.access.policies.evaluation import Evaluator
+from policies.host.isolation import PolicyFailure
+from policies.host.settings import UnfitSettingsError
+from service.access.policies.evaluation import Evaluator, PolicyAnswer
+from service.domain.decisions import TraceEntry
 from service.domain.policies.choices import NONE_CHOSEN, OwnChoices
 
 
@@ -47,3 +51,18 @@ class Facts:
     def was_changed(self, seen: AccessRequest) -> bool:
         """Whether the one policy that saw it changed it."""
         return any(copied is seen and differs(copied, true) for copied, true in self.given)
+
+
+def prepare(evaluator: Evaluator, facts: Facts) -> tuple[PolicyAnswer | None, object]:
+    """The answer of a policy that is not asked about this request, or the settings that it sees."""
+    name, organization_id = evaluator.policy.name, facts.request.organization.id
+    own = facts.own.get(name)
+    reason = "not_configured" if evaluator.sleeps(own) else evaluator.skips(facts.request)
+    if reason is not None:
+        entry = TraceEntry(name, "skipped", reason)
+        return PolicyAnswer(Effect.ABSTAIN, None, entry), None
+    try:
+        return None, evaluator.settings_for(organization_id, own)
+    except UnfitSettingsError:
+        failure = PolicyFailure("settings_refused", blamed=False)
+        return evaluator.fail(failure, time.perf_counter()), None

@@ -46,7 +46,7 @@ class LineUp(NamedTuple):
         return [
             next(entries)
             if mode == "enforce"
-            else TraceEntry(evaluator.policy.name, "skipped", mode)
+            else TraceEntry(evaluator.policy.name, "skipped", mode, mode=mode)
             for evaluator, mode in self.places
         ]
 

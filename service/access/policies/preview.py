@@ -57,10 +57,12 @@ class ChainPreview:
         phone_number: PhoneNumber | None = None,
         call: CallFacts | None = None,
         purpose: Purpose = "preview",
+        with_shadows: bool = False,
     ) -> Decision:
         """The decision on a call at `at`, by default now by the database's clock.
 
-        `call` is a supposed one, with its numbers on their sides.
+        `call` is a supposed one, with its numbers on their sides. `with_shadows`: its trace has the
+        answers of policies in shadow too.
         """
         await self.chain.start()  # a command's chain; that of a replica has been started
         at = at or self.directory.now()
@@ -68,7 +70,10 @@ class ChainPreview:
         if call is not None:
             request = replace(request, call=complete_call(call, phone_number))
         return await self.chain.decide(
-            request, basis=self.directory.basis, own=organization.policies
+            request,
+            basis=self.directory.basis,
+            own=organization.policies,
+            with_shadows=with_shadows,
         )
 
     async def find_matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:

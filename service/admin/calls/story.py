@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.admin.calls.relayed import find_relayed
+from service.admin.calls.shadows import add_shadows
 from service.admin.errors import CallNotFoundError
 from service.domain.call_events import CallStep
 from service.domain.calls import Call
@@ -81,6 +82,7 @@ class CallStories:
         call = await search.find(self.pool, call_id)
         if call is None:
             raise CallNotFoundError
+        (call,) = await add_shadows(self.pool, [call])
         names = await rows.find_names(self.pool, [call.id])
         noted = await events.list_steps(self.pool, call.vapi_call_id, MOST_STEPS)
         steps = sorted([*noted, *own_steps(call)], key=lambda step: place_of(step, call))

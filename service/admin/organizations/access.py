@@ -31,6 +31,7 @@ class ExplainChain(Protocol):
         at: datetime | None = None,
         phone_number: PhoneNumber | None = None,
         call: CallFacts | None = None,
+        with_shadows: bool = False,
     ) -> Decision: ...
 
 
@@ -94,7 +95,11 @@ class OrganizationAccess:
             await self.organizations.get(organization_id), what_if
         )
         return await self.preview.decide(
-            organization, at=what_if.at, phone_number=number, call=what_if.call
+            organization,
+            at=what_if.at,
+            phone_number=number,
+            call=what_if.call,
+            with_shadows=True,
         )
 
     async def explain_what_if(self, organization: Organization, what_if: WhatIf) -> Explained:
@@ -105,12 +110,16 @@ class OrganizationAccess:
         """
         organization, number = await self.suppose(organization, what_if)
 
-        async def decide(at: datetime | None) -> Decision:
+        async def decide(at: datetime | None, *, with_shadows: bool = False) -> Decision:
             return await self.preview.decide(
-                organization, at=at, phone_number=number, call=what_if.call
+                organization,
+                at=at,
+                phone_number=number,
+                call=what_if.call,
+                with_shadows=with_shadows,
             )
 
-        decision = await decide(what_if.at)
+        decision = await decide(what_if.at, with_shadows=True)
         turns: list[Turn] = []
         grace = self.preview.renewal_grace
         last, instant = decision, find_next(organization, decision, grace)

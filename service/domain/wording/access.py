@@ -5,7 +5,7 @@ described by its reason.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from policies.entitlements import Override, Trial
@@ -19,6 +19,8 @@ ENTITLING = ("plan", "trial")
 NOT_ASKED: Mapping[str, str] = {
     "not_applicable": "it is not about this kind of call",
     "not_configured": "its settings are missing",
+    "off": "it is switched off",
+    "shadow": "it is in shadow, where its answer does not count",
 }
 """Why a policy was not asked, by its reason in the trace."""
 
@@ -106,6 +108,11 @@ def describe_step(
     entry: TraceEntry, organization: Organization, decision: Decision, renewal_grace: timedelta
 ) -> str:
     """One policy's verdict and its reason."""
+    if entry.mode == "shadow" and entry.effect != "skipped":
+        counted = describe_step(
+            replace(entry, mode="enforce"), organization, decision, renewal_grace
+        )
+        return f"In shadow, so it does not count: {counted}"
     at = decision.decided_at
     if entry.effect == "skipped":
         if entry.reason is not None:

@@ -1,7 +1,7 @@
 """Stored decisions of calls: as `jsonb`, and as later messages of a call read them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,11 @@ from policies.contract import Effect
 from service.domain.call_records.details import CallDetails
 from service.domain.calls import CallKey
 from service.domain.decisions import Basis, CallTerms, Decision, TraceEntry
+from service.domain.policies.choices import PolicyMode
 from service.store.calls.details import details_of_row
 from service.store.pool import Connection, Pool
+
+MODES: Mapping[str, PolicyMode] = {"off": "off", "shadow": "shadow"}
 
 BASES: Mapping[str, Basis] = {"fresh": "fresh", "reconstructed": "reconstructed"}
 
@@ -108,10 +111,18 @@ def load_decision(raw: dict[str, Any]) -> Decision:
         reason=str(raw["reason"]),
         determined_by=None if raw["determined_by"] is None else str(raw["determined_by"]),
         basis=BASES.get(str(raw["basis"]), "last_known_good"),
-        trace=tuple(TraceEntry(**entry) for entry in trace),
+        trace=tuple(load_entry(entry) for entry in trace),
         decided_at=datetime.fromisoformat(str(raw["decided_at"])),
         terms=CallTerms(raw.get("message"), raw.get("divert_to"), raw.get("max_duration_seconds")),
     )
+
+
+def load_entry(raw: dict[str, Any]) -> TraceEntry:
+    """An entry of a trace. Its mode is not stored: the reason of one that did not count says it, which
+    the version before can read too."""
+    entry = TraceEntry(**raw)
+    mode = MODES.get(str(entry.reason)) if entry.effect == "skipped" else None
+    return entry if mode is None else replace(entry, mode=mode)
 
 
 def stored_from_row(row: Mapping[str, Any]) -> StoredDecision:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from service.admin.calls.callers import Callers
 from service.admin.calls.relayed import find_relayed
+from service.admin.calls.shadows import add_shadows
 from service.admin.calls.story import CallStories
 from service.admin.errors import CallNotFoundError
 from service.domain.calls import Call
@@ -83,6 +84,7 @@ class CallOperations:
     async def shapes_of(self, calls: Sequence[Call], *, whole: bool) -> list[shapes.Call]:
         """Calls with what was relayed of them, read in one statement."""
         relayed = await find_relayed(self.pool, calls)
+        calls = await add_shadows(self.pool, calls)
         return [call_shape(call, relayed.get(call.id), whole=whole) for call in calls]
 
     async def list_call_events(self, request: ApiRequest) -> BaseModel:

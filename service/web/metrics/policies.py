@@ -13,10 +13,13 @@ from service.access.policies.chain import PolicyInfo
 
 
 class PolicyCollector(Collector):
-    """Read the counts of the policy chain at every scrape."""
+    """Read the counts of the policy chain at every scrape; `dropped` those of verdicts in shadow."""
 
-    def __init__(self, describe: Callable[[], Sequence[PolicyInfo]]) -> None:
+    def __init__(
+        self, describe: Callable[[], Sequence[PolicyInfo]], dropped: Callable[[], int]
+    ) -> None:
         self.read = describe
+        self.dropped = dropped
 
     def collect(self) -> Iterator[Metric]:
         """The metric families."""
@@ -59,4 +62,9 @@ class PolicyCollector(Collector):
             stuck.add_metric([policy.name], health.stuck)
             if health.waited_p95_ms is not None:
                 waits.add_metric([policy.name], health.waited_p95_ms / 1000)
-        yield from (answers, times, suspended, stuck, waits)
+        dropped = GaugeMetricFamily(
+            "callgate_shadow_verdicts_dropped",
+            "Verdicts of policies in shadow that were not asked for or not written, since the start.",
+            value=self.dropped(),
+        )
+        yield from (answers, times, suspended, stuck, waits, dropped)

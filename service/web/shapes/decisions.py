@@ -19,6 +19,7 @@ class TraceEntry(ResponseBody):
     warning: str | None
     max_duration_seconds: float | None
     duration_ms: float
+    mode: Literal["enforce", "shadow", "off"]
 
 
 class Decision(ResponseBody):

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from service.domain.policies.choices import PolicyMode
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import Instant
 from service.web.shapes.paging import ListPage
@@ -29,7 +30,8 @@ class Policy(ResponseBody):
     order: int
     plugin: str
     version: str
-    mode: str
+    mode: PolicyMode
+    share: float | None
     veto: bool
     on_failure: Literal["abstain", "allow", "deny"]
     timeout_seconds: float

@@ -190,6 +190,7 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "plugin": "callgate",
         "version": "0.1.0",
         "mode": "enforce",
+        "share": None,
         "veto": False,
         "on_failure": "abstain",
         "timeout_seconds": 1.0,

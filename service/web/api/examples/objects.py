@@ -92,6 +92,7 @@ DECISION: Json = {
             "warning": None,
             "max_duration_seconds": None,
             "duration_ms": 0.01,
+            "mode": "enforce",
         }
     ],
     "message": None,

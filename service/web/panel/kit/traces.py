@@ -52,6 +52,8 @@ def trace_steps(entries: Iterable[TraceEntry]) -> list[TraceStep]:
 
 def notes_of(entry: TraceEntry) -> list[str]:
     notes = []
+    if entry.mode == "shadow" and entry.effect != "skipped":
+        notes.append("in shadow: does not count")
     if entry.effect == "failed" and entry.counted_as:
         notes.append(f"counted as {COUNTED_AS[entry.counted_as]}")
     notes += [text for text in (entry.warning, entry.note) if text]
