@@ -40,7 +40,7 @@ reconcile         x       x      x      x    x      x
 calls             x       x      x      x    x      x
 relay             x       x      x      x    x      .
 usage             x       x      x      x    x      x
-policies          x       x      .      x    x      x
+policies          x       x      x      x    x      x
 people            x       x      x      .    x      x
 tokens            .       x      x      x    x      x
 audit             x       x      .      x    x      .

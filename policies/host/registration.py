@@ -46,6 +46,11 @@ class RegisteredPolicy:
     stop: Callable[[], object] | None = field(default=None, repr=False)
 
     @property
+    def is_lasting(self) -> bool:
+        """Whether it may be neither off nor in shadow: the override of an admin always counts."""
+        return self.veto and self.plugin == HOST
+
+    @property
     def rank(self) -> tuple[bool, int, str]:
         """The place in the chain: vetoes first, then by order, ties by name."""
         return (not self.veto, self.order, self.name)

@@ -6,7 +6,7 @@ the environment does not give it, the policy has no settings until an organizati
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,12 @@ JSON_STARTS = ("[", "{")
 
 
 class UnfitSettingsError(Exception):
-    """Values that a policy's model refuses; the message names the fields, never a value."""
+    """Values that a policy's model refuses; the message names the fields, never a value. `faults` are
+    the fields, each with what is wrong with it."""
+
+    def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,11 @@ def validate(
         return model.model_validate(values)
     except ValidationError as exc:
         faults = [
-            f"{label('.'.join(map(str, fault['loc'])) or 'all')}: {fault['msg']}"
+            (label(".".join(map(str, fault["loc"])) or "all"), fault["msg"])
             for fault in exc.errors(include_input=False, include_url=False)
         ]
-        raise UnfitSettingsError("; ".join(faults)) from None
+        message = "; ".join(f"{name}: {text}" for name, text in faults)
+        raise UnfitSettingsError(message, faults) from None
 
 
 def variable_of(name: str, one: str) -> str:

@@ -135,6 +135,7 @@ def build_policies(core: Core, loaded: LoadedPolicies) -> Policies:
         log.error("plugin.refused", plugin=fault.plugin, error=fault.message)
     settings = core.settings
     chain = AccessChain(loaded.policies, settings.callgate_renewal_grace)
+    chain.unseal_by(open_vault(settings).open)
     standings = AccessStandings(
         core.pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
     )

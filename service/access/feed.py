@@ -21,6 +21,7 @@ from service.access.policies.choices import ChoicesInForce
 from service.background import BackgroundLoop, wait_for
 from service.store.organizations.directory import BATCH, DirectoryEntry, read_some
 from service.store.organizations.feed_source import FeedSource
+from service.store.policies.choices import read_choices
 from service.store.pool import UNAVAILABLE, Pool
 
 BEAT_SECONDS = 0.75
@@ -218,6 +219,15 @@ class DirectoryFeed:
         await asyncio.wait({applied}, timeout=REFRESH_SECONDS)
         if not applied.done():
             log.warning("directory.refresh_failed", error="TimeoutError")
+
+    async def refresh_choices(self) -> None:
+        """Apply this replica's own change of the choices for all organizations at once; never fails."""
+        read_at = time.monotonic()
+        try:
+            async with asyncio.timeout(REFRESH_SECONDS):
+                self.choices.take(await read_choices(self.pool), read_at)
+        except UNAVAILABLE as exc:
+            log.warning("directory.refresh_failed", error=type(exc).__name__)
 
     async def read_now(self, organization_id: UUID) -> None:
         """Read an organization through the pool, where no session runs."""

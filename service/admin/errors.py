@@ -1,5 +1,7 @@
 """Errors of the use cases: a class per code."""
 
+from collections.abc import Iterable
+
 from service.domain.errors import (
     CallgateError,
     ConflictError,
@@ -36,6 +38,39 @@ class CallNotFoundError(NotFoundError):
 
     code = "call_not_found"
     sentence = "There is no such call."
+
+
+class PolicyNotFoundError(NotFoundError):
+    """No policy of the chain has this name."""
+
+    code = "policy_not_found"
+    sentence = "There is no such policy. Its plugin may not be installed or loaded."
+
+
+class PolicySettingsError(InvalidError):
+    """The policy's model refuses the settings of an organization."""
+
+    code = "policy_settings_invalid"
+    sentence = "The policy refuses these settings."
+
+    def __init__(self, faults: Iterable[tuple[str, str]]) -> None:
+        found = [{"field": field, "message": message} for field, message in faults]
+        text = "; ".join(f"{one['field']}: {one['message']}" for one in found)
+        super().__init__(f"{self.sentence} {text}", errors=found)
+
+
+class PolicyAlwaysEnforcedError(InvalidError):
+    """The overrides of admins cannot be switched off."""
+
+    code = "policy_always_enforced"
+    sentence = "This policy carries the overrides of admins: it is always enforced."
+
+
+class ShareWithoutShadowError(InvalidError):
+    """A share of organizations is chosen for a policy that is not in shadow."""
+
+    code = "share_without_shadow"
+    sentence = "A share of organizations needs the mode shadow."
 
 
 class RelayMessageNotFoundError(NotFoundError):

@@ -18,6 +18,7 @@ from service.admin.imports.undo import ImportUndone, undo_import
 from service.admin.organizations.organizations import Organizations
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
+from service.admin.policies.policies import PolicyCases
 from service.admin.reconcile.numbers import NumberWebhooks
 from service.admin.reconcile.sweeps import ReconcileCases
 from service.domain.audit import ACTIONS, AuditEntry, can_undo
@@ -51,6 +52,7 @@ class Undo:
     webhooks: NumberWebhooks
     unknown: UnknownNumbers
     reconciliation: ReconcileCases
+    policies: PolicyCases
 
     async def undo(self, actor: Actor, audit_id: int) -> Undone:
         """Undo one change; the new audit entry names the one it undoes.
@@ -105,12 +107,8 @@ class Undo:
             case "restore_organization":
                 owner = UUID(entry.object_id)
                 return lambda actor: self.organizations.change(actor, owner, before)
-            case "restore_plan":
-                return self.restore_plan(UUID(entry.object_id), before.get("plan"))
-            case "restore_trial":
-                return self.restore_trial(UUID(entry.object_id), before.get("trial"))
-            case "restore_override":
-                return self.restore_override(UUID(entry.object_id), before.get("override"))
+            case "restore_plan" | "restore_trial" | "restore_override":
+                return self.restore_entitlement(entry, before)
             case "restore_phone_number":
                 number, values = UUID(entry.object_id), number_values(before)
                 return lambda actor: self.numbers.change(actor, number, values)
@@ -129,6 +127,8 @@ class Undo:
                 return lambda actor: self.unknown.unignore(actor, entry.object_id)
             case "ignore_number":
                 return lambda actor: self.unknown.ignore(actor, entry.object_id)
+            case "restore_policy" | "restore_organization_policy":
+                return self.restore_policy(entry, before)
             case "undo_import" | None:
                 raise NotUndoableError
 
@@ -143,6 +143,24 @@ class Undo:
             }
         )
         return lambda actor: self.organizations.put_plan(actor, owner, plan)
+
+    def restore_entitlement(self, entry: AuditEntry, before: Values) -> Change:
+        owner = UUID(entry.object_id)
+        match ACTIONS[entry.action].undo:
+            case "restore_plan":
+                return self.restore_plan(owner, before.get("plan"))
+            case "restore_trial":
+                return self.restore_trial(owner, before.get("trial"))
+        return self.restore_override(owner, before.get("override"))
+
+    def restore_policy(self, entry: AuditEntry, before: Values) -> Change:
+        if "policies" not in before:
+            return lambda actor: self.policies.change(actor, entry.object_id, before)
+        owner = UUID(entry.object_id)
+        ((name, choice),) = before["policies"].items()
+        if choice is None:
+            return lambda actor: self.policies.delete_own(actor, owner, name)
+        return lambda actor: self.policies.change_own(actor, owner, name, choice)
 
     def restore_trial(self, owner: UUID, old: Values | None) -> Change:
         if old is None:

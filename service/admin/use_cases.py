@@ -11,7 +11,6 @@ from typing import Protocol
 from service.admin.calls.callers import Callers
 from service.admin.calls.feed import CallFeed
 from service.admin.calls.story import CallStories
-from service.admin.changes import Freshen
 from service.admin.conditions import ConditionWatch, StoredConditions
 from service.admin.doctor.doctor import Doctor
 from service.admin.doctor.report import Examinations
@@ -36,6 +35,7 @@ from service.admin.phone_numbers.coverage import CoverageReader, Coverages
 from service.admin.phone_numbers.phone_numbers import NumberReconciler, PhoneNumbers
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.admin.phone_numbers.unregistered import Unregistered
+from service.admin.policies.policies import PolicyCases, PolicyRooms
 from service.admin.reconcile.numbers import NumberWebhooks, WebhookReconciler
 from service.admin.reconcile.secrets import SecretRotation
 from service.admin.reconcile.sweeps import ReconcileCases, Sweeps
@@ -62,12 +62,8 @@ class AdminReconciler(NumberReconciler, WebhookReconciler, CoverageReader, Proto
     """Reconciling of one number."""
 
 
-class Rooms(Protocol):
+class Rooms(PolicyRooms, Protocol):
     """What the use cases need of the rooms beside this one."""
-
-    @property
-    def refresh(self) -> Freshen:
-        """Brings an organization in this replica's directory up to date."""
 
     @property
     def preview(self) -> Preview: ...
@@ -215,6 +211,11 @@ class UseCases:
         return Callers(self.core.pool, key, folder / "spool", folder / "relay-spool")
 
     @cached_property
+    def policies(self) -> PolicyCases:
+        rooms, vault = self.rooms, open_vault(self.core.settings)
+        return PolicyCases(self.core.pool, rooms, vault)
+
+    @cached_property
     def timeline(self) -> Timeline:
         return Timeline(self.core.pool)
 
@@ -227,6 +228,7 @@ class UseCases:
             self.webhooks,
             self.unknown_numbers,
             self.reconcile,
+            self.policies,
         )
 
     @cached_property

@@ -21,6 +21,7 @@ ObjectKind = Literal[
     "session",
     "token",
     "usage",
+    "policy",
 ]
 OBJECT_KINDS: tuple[ObjectKind, ...] = get_args(ObjectKind)
 
@@ -37,12 +38,15 @@ Reversal = Literal[
     "unignore_number",
     "ignore_number",
     "undo_import",
+    "restore_policy",
+    "restore_organization_policy",
 ]
 """The use case that undoes a change."""
 
 RESUMES: frozenset[Reversal] = frozenset({"resume_phone_number", "resume_reconciling"})
 
 ORGANIZATION_PAGE = "organizations/{object}"
+POLICY_PAGE = "policies/{object}"
 NUMBER_PAGE = "numbers/{object}"
 UNKNOWN_NUMBERS_PAGE = "unknown-numbers"
 IMPORT_PAGE = "{noun}/import/{object}"
@@ -172,6 +176,16 @@ ACTIONS: Mapping[str, AuditAction] = {
             ORGANIZATION_PAGE,
             undo="restore_override",
             role="support",
+        ),
+        AuditAction(
+            "organization_policy.changed",
+            "organization",
+            phrases.describe_own_policy,
+            ORGANIZATION_PAGE,
+            undo="restore_organization_policy",
+        ),
+        AuditAction(
+            "policy.changed", "policy", phrases.describe_policy, POLICY_PAGE, undo="restore_policy"
         ),
         AuditAction("phone_number.created", "phone_number", "added the number {name}", NUMBER_PAGE),
         AuditAction(

@@ -180,6 +180,8 @@ class ReplicaRooms:
         start: Start,
     ) -> None:
         self.refresh = access.feed.refresh_now
+        self.refresh_policies = access.feed.refresh_choices
+        self.chain = access.policies.chain
         self.preview = access.preview
         self.reconciler = reconciling.reconciler
         self.sweeper = reconciling.sweeper

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.access.build import Policies, build_policies
 from service.access.directory import AccessDirectory
+from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import PolicyChoice, load_policies
 from service.access.policies.preview import ChainPreview
 from service.access.usage.feed import UsageFeed
@@ -71,6 +72,13 @@ class CommandRooms:
         self.policies.chain.usage = memory
         feed = UsageFeed(self.core.pool, self.directory, memory)
         return CommandPreview(self.policies.chain, self.directory, feed=feed, pool=self.core.pool)
+
+    @property
+    def chain(self) -> AccessChain:
+        return self.policies.chain
+
+    async def refresh_policies(self) -> None:
+        """Nothing: the service hears of the change by itself."""
 
     @property
     def reconciler(self) -> Reconciler:

@@ -18,6 +18,8 @@ from service.domain.fingerprint import fingerprint
 from service.settings import Settings
 
 MARK = "sealed.v1."
+MASK = "**********"
+"""What is shown in the place of a sealed value."""
 KEY_FILE = "encryption.key"
 PURPOSE = b"callgate:encryption"
 SECRET_KEYS = ("secret", "serverUrlSecret")
@@ -107,6 +109,15 @@ class Vault:
 def is_sealed(value: object) -> bool:
     """Whether a value is encrypted, with whatever key."""
     return isinstance(value, str) and value.startswith(MARK)
+
+
+def mask_sealed(value: object) -> Any:
+    """The same value, with a mask in the place of each sealed one."""
+    if isinstance(value, Mapping):
+        return {name: mask_sealed(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask_sealed(one) for one in value]
+    return MASK if is_sealed(value) else value
 
 
 def derive(key: str) -> bytes:

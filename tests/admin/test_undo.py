@@ -82,6 +82,7 @@ def cases(pool: Pool, admin: Actor) -> Cases:
         NumberWebhooks(pool, cast("Any", None)),
         UnknownNumbers(pool, numbers),
         ReconcileCases(pool, cast("Any", None), "enforce"),
+        cast("Any", None),
     )
     return Cases(pool, undo, admin)
 

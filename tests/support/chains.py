@@ -10,3 +10,4 @@ def put_policy(chain: AccessChain, policy: object) -> None:
     """Add a policy to a chain that has been built."""
     added = Evaluator(fit_policy(policy, "tests", "1"))
     chain.arranged = Arrangement([*chain.evaluators, added], chain.choices.value)
+    chain.unseal_by(chain.unseal)

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import uuid4
@@ -18,33 +18,18 @@ from service.access.policies.choices import ChoicesInForce
 from service.access.policies.combine import PolicyVerdict, combine
 from service.access.policies.evaluation import Evaluator, PolicyAnswer
 from service.access.policies.given_facts import Facts, prepare
-from service.access.policies.health import PolicyHealth
+from service.access.policies.info import PolicyInfo, describe_policies
 from service.access.policies.lifecycle import start_policies, stop_policies
-from service.access.policies.line_up import AS_DECLARED, Arrangement
+from service.access.policies.line_up import Arrangement
+from service.access.policies.own_settings import Unseal, same
 from service.access.policies.plugins import PluginProblem
 from service.access.policies.shadow import ShadowQuestion, Shadows, add_answers, ask_shadows
 from service.access.policies.terms import find_terms
 from service.domain.decisions import Basis, Decision, TraceEntry
-from service.domain.policies.choices import NONE_CHOSEN, OwnChoices, PolicyMode
+from service.domain.policies.choices import NONE_CHOSEN, OwnChoices
 
 BUDGET_SECONDS = 2.0
 """For all policies together; an assistant-request has to be answered within 2.5 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyInfo:
-    """One policy as operators see it."""
-
-    name: str
-    order: int
-    plugin: str
-    version: str
-    veto: bool
-    on_failure: str
-    timeout_seconds: float
-    health: PolicyHealth
-    mode: PolicyMode = "enforce"
-    share: float | None = None
 
 
 class DecisionChain(Protocol):
@@ -90,6 +75,7 @@ class AccessChain:
         """Why policies left the chain at the start."""
         self.choices = ChoicesInForce()
         self.shadows = Shadows()
+        self.unseal: Unseal = same
         self.arranged = Arrangement([Evaluator(policy) for policy in policies], {})
         self.left: set[asyncio.Task[PolicyAnswer]] = set()
 
@@ -105,25 +91,24 @@ class AccessChain:
         """The policies in order."""
         return self.arrangement.evaluators
 
+    def unseal_by(self, unseal: Unseal) -> None:
+        """Read secrets in the settings of organizations by `unseal`."""
+        self.unseal = unseal
+        for evaluator in self.evaluators:
+            if evaluator.own_settings is not None:
+                evaluator.own_settings.unseal = unseal
+
+    def find(self, name: str) -> RegisteredPolicy | None:
+        """A policy as its plugin declares it."""
+        return next((one for one in self.list_declared() if one.name == name), None)
+
+    def list_declared(self) -> list[RegisteredPolicy]:
+        """All policies as their plugins declare them, in order."""
+        return [one.registered for one in self.evaluators]
+
     def describe(self) -> list[PolicyInfo]:
         """The policies in the order of evaluation."""
-        arranged = self.arrangement
-        return [
-            PolicyInfo(
-                policy.name,
-                policy.order,
-                policy.plugin,
-                policy.version,
-                policy.veto,
-                policy.on_failure,
-                policy.timeout_seconds,
-                evaluator.health,
-                general.mode,
-                general.share,
-            )
-            for evaluator, policy in ((one, one.policy) for one in arranged.evaluators)
-            for general in (arranged.modes.get(policy.name, AS_DECLARED),)
-        ]
+        return describe_policies(self.arrangement)
 
     async def start(self) -> None:
         """Start the policies, once; those whose start fails leave the chain."""

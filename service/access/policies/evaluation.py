@@ -59,8 +59,6 @@ class Evaluator(PolicyRunner):
         """A built-in policy sees the directory's own facts, and a busy machine does not move it off
         the event loop."""
         self.shadow: Evaluator | None = None
-        self.may_rest = not (self.trusted and policy.veto)
-        """Whether it may be switched off or into shadow: the override of an admin always counts."""
 
     @property
     def is_predictable(self) -> bool:
@@ -90,7 +88,7 @@ class Evaluator(PolicyRunner):
         neither delay nor suspend the enforced ones. Both count in the same metrics."""
         if self.shadow is None:
             self.shadow = Evaluator(self.registered)
-            self.shadow.metrics = self.metrics
+            self.shadow.metrics, self.shadow.own_settings = self.metrics, self.own_settings
         self.shadow.policy = self.policy
         return self.shadow
 

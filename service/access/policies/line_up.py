@@ -63,7 +63,7 @@ class Arrangement:
         self.modes = {
             one.policy.name: modes[one.policy.name]
             for one in self.evaluators
-            if one.policy.name in modes and one.may_rest
+            if one.policy.name in modes and not one.policy.is_lasting
         }
         self.differs = any(one.share is not None for one in self.modes.values())
         self.general = self.line_up({}, UUID(int=0))
@@ -79,7 +79,7 @@ class Arrangement:
         """The mode of a policy: the organization's own choice, else that for all."""
         name = evaluator.policy.name
         chosen = own.get(name)
-        if chosen is not None and chosen.mode is not None and evaluator.may_rest:
+        if chosen is not None and chosen.mode is not None and not evaluator.policy.is_lasting:
             return chosen.mode
         general = self.modes.get(name)
         return "enforce" if general is None else general.mode_for(name, organization_id)

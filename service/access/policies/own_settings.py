@@ -1,6 +1,6 @@
 """The settings of organizations for one policy, each merged over the environment's and checked once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -10,14 +10,17 @@ from service.domain.policies.choices import OwnChoice
 
 MOST_KNOWN = 50_000
 
+Unseal = Callable[[object], object]
 Fitted = BaseModel | UnfitSettingsError
 
 
 class OwnSettings:
-    """Remembers what each organization's settings are as the policy's model has them."""
+    """Remembers what each organization's settings are as the policy's model has them. `unseal` gives
+    the stored value of a secret in clear."""
 
     def __init__(self, model: PolicySettingsModel) -> None:
         self.model = model
+        self.unseal: Unseal = same
         self.known: dict[UUID, tuple[Mapping[str, object], Fitted]] = {}
 
     def read(self, organization_id: UUID, own: OwnChoice | None) -> BaseModel | None:
@@ -38,8 +41,12 @@ class OwnSettings:
 
     def fit(self, settings: Mapping[str, object]) -> Fitted:
         try:
-            return self.model.merged(settings)
+            return self.model.merged({name: self.unseal(one) for name, one in settings.items()})
         except UnfitSettingsError as exc:
             return exc
         except Exception as exc:  # a validator of the policy's own
             return UnfitSettingsError(f"all: {type(exc).__name__}")
+
+
+def same(value: object) -> object:
+    return value

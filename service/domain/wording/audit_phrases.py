@@ -64,6 +64,24 @@ def describe_override(name: str, _before: Values, after: Values) -> str:
     return f"{does} all calls of {name} by an override{end}: “{override.get('reason')}”"
 
 
+def describe_own_policy(name: str, before: Values, after: Values) -> str:
+    """Which mode or settings of a policy an organization got."""
+    old, new = before.get("policies") or {}, after.get("policies") or {}
+    (policy,) = {**old, **new} or ("",)
+    was, becomes = old.get(policy), new.get(policy)
+    subject = f"the policy {spaced(policy)} of {name}"
+    if becomes is None:
+        return f"removed the choices for {subject}"
+    if (was or {}).get("settings") != becomes.get("settings"):
+        return f"changed the settings of {subject}"
+    return f"set {subject} to {becomes.get('mode') or 'the mode for all'}"
+
+
+def describe_policy(name: str, before: Values, after: Values) -> str:
+    """What changed of a policy for all organizations."""
+    return describe_fields(f"the policy {spaced(name)}", before, after)
+
+
 def describe_removal(entitlement: str) -> Phrase:
     """The phrase for removing a plan, a trial or an override."""
 

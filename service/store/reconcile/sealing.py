@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from service.background import BackgroundLoop
+from service.store.policies.choices import reseal
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.vault import Vault
 
@@ -99,6 +100,7 @@ class Sealing:
         sealed = 0
         for column in COLUMNS:
             sealed += await self.seal_column(column)
+        sealed += await reseal(self.pool, self.vault)
         if sealed:
             log.info("vault.sealed", rows=sealed)
 

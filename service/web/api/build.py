@@ -51,6 +51,8 @@ def operations(cases: UseCases, access: Access) -> Iterator[Operation]:
     yield from ReconcileOperations(cases.reconcile, cases.webhooks).operations()
     yield from UsageOperations(cases.usage).operations()
     yield from CallOperations(pool, cases.call_stories, cases.callers).operations()
-    yield from PolicyOperations(policies.chain.describe, lambda: policies.problems).operations()
+    yield from PolicyOperations(
+        cases.policies, policies.chain.describe, lambda: policies.problems
+    ).operations()
     yield from AuditOperations(pool).operations()
     yield from TokenOperations(cases.tokens).operations()

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from policies.host.registration import NAME
 from service.web.api import idempotency, preconditions
 from service.web.api.examples.bodies import example_of
-from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, PREFIX, Operation
+from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, POLICY, PREFIX, Operation
 from service.web.exports.export import CSV_TYPE, JSON_LINES_TYPE
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.problems import Problem
@@ -44,6 +45,7 @@ IDS = {
     "call_id": "The call's id in Callgate.",
     "import_id": "The import's id.",
     "token_id": "The token's id.",
+    POLICY: "The name of the policy.",
 }
 QUERIES = {
     "limit": "How many items a page has at most.",
@@ -241,15 +243,13 @@ def id_schema(operation: Operation, name: str) -> Json:
     """Describe an id in the path."""
     if name in operation.vapi_ids:
         return {"type": "string", "pattern": VAPI_ID}
+    if name == POLICY:
+        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
     uuid: Json = {"type": "string", "format": "uuid"}
     if name != OWNER:
         return uuid
-    return {
-        "anyOf": [
-            uuid,
-            {"type": "string", "pattern": f"^{BY_EXTERNAL_ID}[A-Za-z0-9_.-]{{1,200}}$"},
-        ],
-    }
+    external: Json = {"type": "string", "pattern": f"^{BY_EXTERNAL_ID}[A-Za-z0-9_.-]{{1,200}}$"}
+    return {"anyOf": [uuid, external]}
 
 
 def present(schema: Json) -> Json:

@@ -13,7 +13,9 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from policies.host.registration import NAME
 from service.admin.actor import Actor
+from service.admin.errors import PolicyNotFoundError
 from service.admin.requests.versions import check_version
 from service.domain.texts import is_all
 from service.inputs.ids import canonical_id, is_vapi_id
@@ -40,12 +42,15 @@ class ApiRequest:
     body: Any = None
     ids: dict[str, UUID] = field(default_factory=dict)
     vapi_ids: dict[str, str] = field(default_factory=dict)
+    policy: str = ""
 
 
 OWNER = "organization_id"
 
 CHANGES = ("PUT", "PATCH", "DELETE")
-VERSIONED = frozenset({OWNER, "phone_number_id", "token_id"})
+POLICY = "name"
+"""The parameter that is the name of a policy."""
+VERSIONED = frozenset({OWNER, "phone_number_id", "token_id", POLICY})
 """The ids of objects with versions."""
 UNVERSIONED = ""
 """In no ETag: what has no version is in no version that a request can expect."""
@@ -72,9 +77,9 @@ class Operation:
     `gives` is the response, None for an empty 204. An optional body that is absent counts as an empty
     object. `seconds` is the timeout; `is_long`: waits for PostgreSQL end with the limits of each
     statement, for others after `REQUEST_SECONDS`. `vapi_ids` are the path parameters that are ids of
-    Vapi; all others are UUIDs. `makes_at` is the path of a new object, if not below the operation's
-    own. `is_secret`: the answer has a secret, and is kept encrypted where it is kept. `exports`: it
-    answers with a file, in the format that its query asks for.
+    Vapi; all others but the name of a policy are UUIDs. `makes_at` is the path of a new object, if not
+    below the operation's own. `is_secret`: the answer has a secret, and is kept encrypted where it is
+    kept. `exports`: it answers with a file, in the format that its query asks for.
     """
 
     method: str
@@ -143,7 +148,9 @@ class Operation:
         """Read and check the request. Raises `InputError`."""
         parsed = ApiRequest(actor)
         for name in self.parameters:
-            if name in self.vapi_ids:
+            if name == POLICY:
+                parsed.policy = path_policy(request)
+            elif name in self.vapi_ids:
                 parsed.vapi_ids[name] = path_vapi_id(request, name)
             elif name == OWNER and request.match_info[name].startswith(BY_EXTERNAL_ID):
                 parsed.ids[name] = await find_owner(
@@ -186,6 +193,14 @@ def path_id(request: web.Request, name: str) -> UUID:
     if not is_all(CANONICAL_UUID, text):
         raise InputError(404, "not_found", "The address does not exist: the id is not a UUID.")
     return UUID(text)
+
+
+def path_policy(request: web.Request) -> str:
+    """The name of a policy in the path. Raises `InputError` (404) for what cannot be one."""
+    text = request.match_info[POLICY]
+    if not NAME.fullmatch(text):
+        raise InputError(404, PolicyNotFoundError.code, PolicyNotFoundError.sentence)
+    return text
 
 
 def path_vapi_id(request: web.Request, name: str) -> str:

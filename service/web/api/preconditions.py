@@ -32,8 +32,9 @@ def read_if_match(request: web.Request) -> Expected | None:
 
 
 def etag_of(shape: BaseModel) -> str | None:
-    """The tag of an object: of its version, or of all its fields. What has no id has none."""
-    if "id" not in type(shape).model_fields:
-        return None
+    """The tag of an object: of its version, or of all its fields. What has neither a version nor an id
+    has none."""
     version = shape.object_version if isinstance(shape, ResponseBody) else None
+    if version is None and "id" not in type(shape).model_fields:
+        return None
     return f'"{version or version_of(shape.model_dump(mode="json"))}"'

@@ -9,7 +9,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from service.access.policies.chain import PolicyInfo
+from service.access.policies.info import PolicyInfo
 
 
 class PolicyCollector(Collector):

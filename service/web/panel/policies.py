@@ -10,7 +10,7 @@ from aiohttp import web
 
 from service.access.observers.call_observer import ObserverHealth
 from service.access.observers.conditions import FAILURES, STUCK_SECONDS
-from service.access.policies.chain import PolicyInfo
+from service.access.policies.info import PolicyInfo
 from service.access.policies.plugins import PluginProblem
 from service.domain.decisions import DEFAULT
 from service.domain.wording.labels import label_slug

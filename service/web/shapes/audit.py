@@ -5,11 +5,15 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from service.store.audit import AuditFilters
+from service.store.vault import mask_sealed
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import SEARCHABLE, Instant, Searched, digits_of
 from service.web.shapes.paging import ExportQuery, PageQuery, QueryParameters
 
 PartOf = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(digits_of)]
+
+
+Masked = Annotated[dict[str, Any] | None, BeforeValidator(mask_sealed)]
 
 
 class AuditEntry(ResponseBody):
@@ -20,8 +24,8 @@ class AuditEntry(ResponseBody):
     action: str
     object_type: str
     object_id: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: Masked
+    after: Masked
     undoes: int | None
     undone_by: int | None
     part_of: int | None

@@ -7,8 +7,9 @@ from policies import abstain, allow, deny
 from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies import health as policy_health
-from service.access.policies.chain import AccessChain, PolicyInfo
+from service.access.policies.chain import AccessChain
 from service.access.policies.health import PolicyMetrics
+from service.access.policies.info import PolicyInfo
 
 
 async def asked(times: int, *answers: Any, **given: Any) -> PolicyInfo:

@@ -208,6 +208,12 @@ EXAMPLES: dict[tuple[str, str], tuple[set[str], int, Any]] = {
     # Its entry of the audit log is looked for first.
     ("POST", "/imports/{import_id}/undo"): (READERS, 404, None),
     ("GET", "/policies"): (READERS, 200, None),
+    ("GET", "/policies/{name}"): (READERS, 200, None),
+    ("PUT", "/policies/{name}"): (ADMINS, 200, {"mode": "shadow"}),
+    ("GET", "/policies/{name}/shadow"): (READERS, 200, None),
+    ("GET", "/organizations/{organization_id}/policies/{name}"): (READERS, 200, None),
+    ("PUT", "/organizations/{organization_id}/policies/{name}"): (ADMINS, 200, {"mode": "off"}),
+    ("DELETE", "/organizations/{organization_id}/policies/{name}"): (ADMINS, 204, None),
     ("GET", "/audit"): (READERS, 200, None),
     ("GET", "/tokens"): (ADMINS, 200, None),
     ("POST", "/tokens"): (ADMINS, 201, {"name": "x", "role": "viewer"}),
@@ -241,6 +247,7 @@ async def test_every_route_lets_in_the_roles_that_it_should(
                 phone_number_id=number,
                 vapi_phone_number_id=unknown,
                 token_id=token,
+                name="plan",
                 call_id=uuid4(),
                 import_id=uuid4(),
             )

@@ -14,18 +14,17 @@ from tests.support.api import ApiClient
 
 # The ids of operations are a promise: generated clients have them as method names.
 NAMES = """
-apply_import cancel_import change_organization change_phone_number claim_unknown_number
-create_import create_organization create_phone_number create_relay_secret create_token
-decide_what_if delete_organization delete_override delete_phone_number delete_plan delete_trial
-explain_access export_audit export_calls export_phone_numbers export_usage forget_caller get_call
-get_coverage get_history get_import get_organization get_phone_number get_reconcile_status get_relay
-get_route get_usage heed_unknown_number ignore_unknown_number
-list_audit list_call_events list_calls list_changes list_import_rows list_imports
-list_organizations list_phone_numbers list_policies list_tokens list_unknown_numbers list_usage
-pause_phone_number pause_reconcile put_override put_plan put_trial reconcile
-relink_phone_number replay_relay resume_phone_number resume_reconcile resume_relay revoke_token
-roll_back_change sync_phone_number
-undo_import
+apply_import cancel_import change_organization change_phone_number claim_unknown_number create_import
+create_organization create_phone_number create_relay_secret create_token decide_what_if
+delete_organization delete_organization_policy delete_override delete_phone_number delete_plan
+delete_trial explain_access export_audit export_calls export_phone_numbers export_usage forget_caller
+get_call get_coverage get_history get_import get_organization get_organization_policy get_phone_number
+get_policy get_reconcile_status get_relay get_route get_usage heed_unknown_number ignore_unknown_number
+list_audit list_call_events list_calls list_changes list_import_rows list_imports list_organizations
+list_phone_numbers list_policies list_tokens list_unknown_numbers list_usage pause_phone_number
+pause_reconcile put_organization_policy put_override put_plan put_policy put_trial reconcile
+relink_phone_number replay_relay report_shadow resume_phone_number resume_reconcile resume_relay
+revoke_token roll_back_change sync_phone_number undo_import
 """
 
 Found = list[tuple[str, str, dict[str, Any]]]

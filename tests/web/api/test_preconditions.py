@@ -56,6 +56,7 @@ async def test_a_change_in_another_version_changes_nothing(
         "organization_id": organization.rpartition("/")[2],
         "phone_number_id": number.json["id"],
         "token_id": token["id"],
+        "name": "plan",
     }
     bodies = {
         "plan": PLAN,

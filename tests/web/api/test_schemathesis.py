@@ -54,6 +54,7 @@ async def ids(api: ApiClient, vapi: SandboxVapi) -> Ids:
         "phone_number_id": numbers,
         "vapi_phone_number_id": unknown,
         "token_id": tokens,
+        "name": ["plan", "trial", "admin_override"],
         "call_id": [],
     }
 

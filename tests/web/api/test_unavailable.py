@@ -38,6 +38,8 @@ async def ask_everything(api: ApiClient, organization_id: str) -> None:
         ("PUT", "/phone-numbers/{phone_number_id}/pause"): {"reason": "x"},
         ("POST", "/phone-numbers/{phone_number_id}/rollback"): {"change_id": 1},
         ("PUT", "/reconcile/pause"): {"reason": "x"},
+        ("PUT", "/policies/{name}"): {"mode": "off"},
+        ("PUT", "/organizations/{organization_id}/policies/{name}"): {"mode": "off"},
         ("POST", "/unknown-numbers/{vapi_phone_number_id}/claim"): {
             "organization_id": organization_id
         },
@@ -55,6 +57,7 @@ async def ask_everything(api: ApiClient, organization_id: str) -> None:
             vapi_phone_number_id=any_id,
             call_id=any_id,
             token_id=any_id,
+            name="plan",
             import_id=any_id,
         )
         reply = await api.ask(method, path, bodies.get((method, template)))

@@ -30,6 +30,7 @@ from service.web.api.examples.objects import (
     VAPI_NUMBER_ID,
     Json,
 )
+from service.web.api.examples.policies import POLICIES
 from service.web.shapes import (
     audit,
     calls,
@@ -184,29 +185,7 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "ignored_at": None,
         "ignored_by": None,
     },
-    policies.Policy: {
-        "name": "plan",
-        "order": 100,
-        "plugin": "callgate",
-        "version": "0.1.0",
-        "mode": "enforce",
-        "share": None,
-        "veto": False,
-        "on_failure": "abstain",
-        "timeout_seconds": 1.0,
-        "health": {
-            **dict.fromkeys(("asked", "allowed"), 12),
-            **dict.fromkeys(("denied", "abstained", "failed", "late"), 0),
-            "suspended": False,
-            "last_failure": None,
-            "last_failed_at": None,
-            "p50_ms": 0.01,
-            "p95_ms": 0.03,
-            "stuck": 0,
-            "slow": False,
-            "waited_p95_ms": None,
-        },
-    },
+    **POLICIES,
     audit.AuditEntry: {
         "id": 4711,
         "at": NOON,

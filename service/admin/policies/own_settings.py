@@ -1,0 +1,93 @@
+"""Checks an organization's settings of a policy by the policy's model, and seals what the model keeps
+secret. No I/O."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr
+
+from policies.host.registration import RegisteredPolicy
+from policies.host.settings import UnfitSettingsError
+from service.admin.errors import PolicySettingsError
+from service.store.vault import MASK, Vault, is_sealed
+
+Settings = Mapping[str, Any]
+
+
+def fit_settings(
+    policy: RegisteredPolicy, given: Settings, stored: Settings, vault: Vault
+) -> Settings:
+    """The settings to store, with secrets sealed; a masked one keeps the stored value.
+
+    Raises `PolicySettingsError`, which names the fields.
+    """
+    model = policy.settings
+    if model is None:
+        raise PolicySettingsError([("settings", "this policy has no settings")])
+    if model.model.model_config.get("extra") != "allow":
+        known = names_of(model.model)
+        unknown = [(f"settings.{name}", "is not a setting") for name in given if name not in known]
+        if unknown:
+            raise PolicySettingsError(unknown)
+    kept = {
+        name: stored[name] if value == MASK and is_sealed(stored.get(name)) else value
+        for name, value in given.items()
+    }
+    opened = {name: vault.open(value) for name, value in kept.items()}
+    try:
+        fitted = model.merged(opened)
+    except UnfitSettingsError as exc:
+        raise PolicySettingsError(
+            (f"settings.{field}", text) for field, text in exc.faults
+        ) from None
+    except Exception as exc:  # a validator of the policy's own
+        raise PolicySettingsError([("settings", f"raised {type(exc).__name__}")]) from None
+    secret = find_secrets(fitted)
+    return {
+        name: seal(value, stored.get(name), vault) if name in secret else value
+        for name, value in kept.items()
+    }
+
+
+def seal(value: object, stored: object, vault: Vault) -> object:
+    """The value sealed; as it is stored already if it is the same, so that nothing changes."""
+    if is_sealed(value):
+        return value
+    return stored if is_sealed(stored) and vault.open(stored) == value else vault.seal(value)
+
+
+def names_of(model: type[BaseModel]) -> set[str]:
+    """The names under which a model takes its values."""
+    found: set[str] = set()
+    for name, info in model.model_fields.items():
+        found |= {name} | {one for one in (info.alias,) if one is not None}
+        alias = info.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        found |= {one for one in choices if isinstance(one, str)}
+    return found
+
+
+def find_secrets(fitted: BaseModel) -> set[str]:
+    """The names of the values that hold something secret."""
+    found: set[str] = set()
+    for name, info in type(fitted).model_fields.items():
+        if is_secret(getattr(fitted, name)):
+            found |= {name} | {
+                one for one in (info.alias, info.validation_alias) if isinstance(one, str)
+            }
+    return found
+
+
+def is_secret(value: object) -> bool:
+    """Whether a value is secret, or contains one that is."""
+    if isinstance(value, SecretStr | SecretBytes | Secret):
+        return True
+    if isinstance(value, BaseModel):
+        return any(is_secret(one) for _, one in value)
+    if isinstance(value, Mapping):
+        return any(map(is_secret, value.values()))
+    return (
+        isinstance(value, Iterable)
+        and not isinstance(value, str | bytes)
+        and any(map(is_secret, value))
+    )
