@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from service.cli.running import ACTOR, print_json, run, settings_for
-from service.domain.decisions import DEFAULT, Decision
+from service.domain.decisions import DEFAULT, CallTerms, Decision
 from service.domain.instants import parse_instant
 from service.domain.texts import is_all
+from service.domain.wording.calls import describe_terms
 from service.inputs.ids import parse_id_query
 from service.store.calls.listing import rows, search
 from service.store.organizations import organizations
@@ -215,7 +216,9 @@ def show(explained: Explanation, *, as_json: bool) -> None:
         counted = f"counts as {entry.counted_as}" if entry.counted_as else None
         in_shadow = entry.mode == "shadow" and entry.effect != "skipped"
         mode = "in shadow: does not count" if in_shadow else None
-        remarks = "; ".join(filter(None, (mode, counted, entry.warning, entry.note)))
+        terms = CallTerms(entry.message, entry.divert_to, entry.max_duration_seconds)
+        said = (mode, counted, entry.warning, entry.note, *describe_terms(terms))
+        remarks = "; ".join(filter(None, said))
         duration = f"{entry.duration_ms:.2f}" if entry.duration_ms else ""
         table.add_row(entry.policy, entry.effect, entry.reason or "", duration, remarks)
     table.add_row(DEFAULT, shape.default.effect, shape.default.reason or "", "", "")

@@ -39,7 +39,7 @@ NO_TERMS = CallTerms()
 @dataclass(frozen=True, slots=True)
 class TraceEntry:
     """One policy's verdict. `counted_as` differs from `effect` only for a failed policy; `note` and
-    `warning` are the policy's own words, `max_duration_seconds` its limit of the call. An answer in the
+    `warning` are the policy's own words. `terms`: how it says that the call goes on. An answer in the
     mode `shadow` did not count."""
 
     policy: str
@@ -49,7 +49,7 @@ class TraceEntry:
     duration_ms: float = 0.0
     note: str | None = None
     warning: str | None = None
-    max_duration_seconds: float | None = None
+    terms: CallTerms = NO_TERMS
     mode: PolicyMode = "enforce"
 
 

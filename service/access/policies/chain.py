@@ -164,7 +164,7 @@ class AccessChain:
             trace=tuple(line.complete(trace)),
             decided_at=request.at,
             until=find_until(answers, request.at),
-            terms=find_terms(answers, trace, outcome),
+            terms=find_terms(trace, outcome),
         )
         if not line.places or not (shadowed := line.shadowed):
             return decision

@@ -13,11 +13,11 @@ from policies.contract import AccessRequest, Effect, Verdict
 from policies.host.isolation import PolicyFailure
 from policies.host.registration import HOST, RegisteredPolicy
 from policies.host.running import SLOW_SECONDS, SLOW_STRIKES, AwaitableError, PolicyRunner
-from policies.host.verdicts import has_terms
 from service.access.policies.breaker import AFTER_BLOCKING_SECONDS, PolicyBreaker
 from service.access.policies.combine import FAILED_REASON
 from service.access.policies.health import PolicyHealth, PolicyMetrics
 from service.access.policies.own_settings import OwnSettings
+from service.access.policies.terms import terms_of
 from service.domain.decisions import TraceEntry
 from service.domain.policies.choices import OwnChoice
 
@@ -36,8 +36,6 @@ class PolicyAnswer:
     reason: str | None
     entry: TraceEntry
     until: datetime | None = None
-    terms: Verdict | None = None
-    """The verdict, if it says how the call goes on."""
 
 
 class Evaluator(PolicyRunner):
@@ -166,10 +164,9 @@ class Evaluator(PolicyRunner):
         effect, reason = verdict.effect, verdict.reason
         self.metrics.record_verdict(effect, took)
         note, warning = verdict.note, verdict.warning
-        most = verdict.max_duration_seconds
-        entry = TraceEntry(self.policy.name, effect.value, reason, None, took, note, warning, most)
-        terms = verdict if has_terms(verdict) else None
-        return PolicyAnswer(effect, reason, entry, verdict.until, terms)
+        terms = terms_of(verdict)
+        entry = TraceEntry(self.policy.name, effect.value, reason, None, took, note, warning, terms)
+        return PolicyAnswer(effect, reason, entry, verdict.until)
 
     def fail(self, failure: PolicyFailure, began: float, *, probing: bool = False) -> PolicyAnswer:
         """Record a failure: what it counts as is declared by the policy. Failures that are the host's

@@ -5,6 +5,7 @@ from typing import Any
 
 from service.domain.call_events import CallStep
 from service.domain.calls import Call, HangupState
+from service.domain.decisions import CallTerms
 from service.domain.wording.labels import Tone, format_seconds, label_in_sentence, label_slug
 
 Detail = Mapping[str, Any]
@@ -72,6 +73,18 @@ def describe_call(call: Call, organization: str | None) -> str:
     if call.reason == "ring_gate":
         return f"{blocked}: {who} had no access then."
     return f"{blocked}: {label_in_sentence(call.reason)} ({who})."
+
+
+def describe_terms(terms: CallTerms) -> list[str]:
+    """How a policy says that a call goes on."""
+    said = []
+    if terms.divert_to is not None:
+        said.append(f"diverts to {describe_diversion(terms.divert_to)}")
+    if terms.message is not None:
+        said.append(f"says “{terms.message}”")
+    if terms.max_duration_seconds is not None:
+        said.append(f"the call may last {format_seconds(terms.max_duration_seconds)}")
+    return said
 
 
 def describe_diversion(divert_to: Mapping[str, Any] | None) -> str:

@@ -1,7 +1,7 @@
 """Stored decisions of calls: as `jsonb`, and as later messages of a call read them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from policies.contract import Effect
 from service.domain.call_records.details import CallDetails
 from service.domain.calls import CallKey
-from service.domain.decisions import Basis, CallTerms, Decision, TraceEntry
+from service.domain.decisions import NO_TERMS, Basis, CallTerms, Decision, TraceEntry
 from service.domain.policies.choices import PolicyMode
 from service.store.calls.details import details_of_row
 from service.store.pool import Connection, Pool
@@ -17,6 +17,8 @@ from service.store.pool import Connection, Pool
 MODES: Mapping[str, PolicyMode] = {"off": "off", "shadow": "shadow"}
 
 BASES: Mapping[str, Basis] = {"fresh": "fresh", "reconstructed": "reconstructed"}
+
+TERMS = tuple(one.name for one in fields(CallTerms))
 
 # As `Decision.diverts` says it of a blocked call.
 IS_DIVERTED = "(blocked AND decision ? 'divert_to')"
@@ -83,22 +85,32 @@ def dump_decision(decision: Decision) -> dict[str, object]:
                 "duration_ms": entry.duration_ms,
                 **({"note": entry.note} if entry.note else {}),
                 **({"warning": entry.warning} if entry.warning else {}),
-                **given(max_duration_seconds=entry.max_duration_seconds),
+                **dump_terms(entry.terms),
             }
             for entry in decision.trace
         ],
-        **given(
-            message=decision.terms.message,
-            divert_to=decision.terms.divert_to,
-            max_duration_seconds=decision.terms.max_duration_seconds,
-        ),
+        **dump_terms(decision.terms),
         "decided_at": decision.decided_at.isoformat(),
     }
 
 
-def given(**values: object) -> dict[str, object]:
-    """Those that are not None."""
-    return {name: value for name, value in values.items() if value is not None}
+def dump_terms(terms: CallTerms) -> dict[str, object]:
+    """Those that are given, as keys beside others."""
+    return {} if terms is NO_TERMS else {k: v for k, v in asdict(terms).items() if v is not None}
+
+
+def load_terms(raw: Mapping[str, Any]) -> CallTerms:
+    """The inverse of `dump_terms`."""
+    found = {name: raw[name] for name in TERMS if raw.get(name) is not None}
+    return CallTerms(**found) if found else NO_TERMS
+
+
+def load_entry(raw: Mapping[str, Any]) -> TraceEntry:
+    """One policy's verdict, as stored. Its mode is not: the reason of one that did not count says it,
+    which the version before can read too."""
+    plain = {name: value for name, value in raw.items() if name not in TERMS}
+    mode = MODES.get(str(raw["reason"])) if raw["effect"] == "skipped" else None
+    return TraceEntry(**plain, terms=load_terms(raw), mode=mode or "enforce")
 
 
 def load_decision(raw: dict[str, Any]) -> Decision:
@@ -111,18 +123,10 @@ def load_decision(raw: dict[str, Any]) -> Decision:
         reason=str(raw["reason"]),
         determined_by=None if raw["determined_by"] is None else str(raw["determined_by"]),
         basis=BASES.get(str(raw["basis"]), "last_known_good"),
-        trace=tuple(load_entry(entry) for entry in trace),
+        trace=tuple(map(load_entry, trace)),
         decided_at=datetime.fromisoformat(str(raw["decided_at"])),
-        terms=CallTerms(raw.get("message"), raw.get("divert_to"), raw.get("max_duration_seconds")),
+        terms=load_terms(raw),
     )
-
-
-def load_entry(raw: dict[str, Any]) -> TraceEntry:
-    """An entry of a trace. Its mode is not stored: the reason of one that did not count says it, which
-    the version before can read too."""
-    entry = TraceEntry(**raw)
-    mode = MODES.get(str(entry.reason)) if entry.effect == "skipped" else None
-    return entry if mode is None else replace(entry, mode=mode)
 
 
 def stored_from_row(row: Mapping[str, Any]) -> StoredDecision:

@@ -1,11 +1,12 @@
 """The shapes of decisions and their traces."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 from uuid import UUID
 
 from service.domain.decisions import DEFAULT, Basis, decider_of
 from service.domain.decisions import Decision as AccessDecision
+from service.domain.decisions import TraceEntry as PolicyVerdict
 from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import Instant
 
@@ -17,7 +18,9 @@ class TraceEntry(ResponseBody):
     counted_as: Literal["allow", "deny", "abstain"] | None
     note: str | None
     warning: str | None
-    max_duration_seconds: float | None
+    message: str | None
+    divert_to: dict[str, Any] | None
+    max_duration_seconds: int | None
     duration_ms: float
     mode: Literal["enforce", "shadow", "off"]
 
@@ -53,6 +56,13 @@ class AccessExplained(Decision):
     default: DefaultStep
 
 
+def entry_shape(entry: PolicyVerdict) -> TraceEntry:
+    """One policy's verdict, with what it says of the call beside its other fields."""
+    values = asdict(entry)
+    terms = values.pop("terms")
+    return TraceEntry.model_validate({**values, **terms})
+
+
 def decision_values(decision: AccessDecision) -> dict[str, object]:
     """A decision's fields as the API names them."""
     return {
@@ -61,10 +71,8 @@ def decision_values(decision: AccessDecision) -> dict[str, object]:
         "determined_by": decision.determined_by,
         "reason": decision.reason,
         "basis": decision.basis,
-        "trace": [TraceEntry.model_validate(entry) for entry in decision.trace],
-        "message": decision.terms.message,
-        "divert_to": decision.terms.divert_to,
-        "max_duration_seconds": decision.terms.max_duration_seconds,
+        "trace": list(map(entry_shape, decision.trace)),
+        **asdict(decision.terms),
     }
 
 
@@ -86,7 +94,7 @@ def explained_shape(decision: AccessDecision) -> AccessExplained:
     return AccessExplained.model_validate(
         {
             **values,
-            "trace": [TraceEntry.model_validate(entry) for entry in trace],
+            "trace": list(map(entry_shape, trace)),
             "allowed": decision.allowed,
             "policy": decision.determined_by,
             "decided_at": decision.decided_at,

@@ -90,6 +90,8 @@ DECISION: Json = {
             "counted_as": None,
             "note": None,
             "warning": None,
+            "message": None,
+            "divert_to": None,
             "max_duration_seconds": None,
             "duration_ms": 0.01,
             "mode": "enforce",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from service.domain.decisions import Decision, TraceEffect, TraceEntry
 from service.domain.wording.access import PolicyStep, describe_default
-from service.domain.wording.labels import format_seconds, label_slug
+from service.domain.wording.calls import describe_terms
+from service.domain.wording.labels import label_slug
 from service.web.panel.kit.badges import Badge
 
 EFFECTS: Mapping[TraceEffect, Badge] = {
@@ -57,8 +58,7 @@ def notes_of(entry: TraceEntry) -> list[str]:
     if entry.effect == "failed" and entry.counted_as:
         notes.append(f"counted as {COUNTED_AS[entry.counted_as]}")
     notes += [text for text in (entry.warning, entry.note) if text]
-    if entry.max_duration_seconds is not None:
-        notes.append(f"the call may last {format_seconds(entry.max_duration_seconds)}")
+    notes += describe_terms(entry.terms)
     if entry.duration_ms:
         notes.append(f"{entry.duration_ms:.2f} ms")
     return notes
