@@ -28,6 +28,8 @@ from service.access.policies.preview import ChainPreview
 from service.access.policies.watchdog import LoopWatchdog
 from service.access.snapshot import SnapshotKeeper
 from service.access.standings import AccessStandings
+from service.access.usage.caller_feed import CallerFeed
+from service.access.usage.callers import CallerMemory
 from service.access.usage.feed import UsageFeed
 from service.access.usage.memory import UsageMemory
 from service.background import BackgroundLoop
@@ -90,6 +92,7 @@ class Access:
     contested: ContestedCalls
     corrected: CorrectedCalls
     usage: UsageFeed
+    callers: CallerFeed
     watch: CallWatch
     watchdog: LoopWatchdog
     observers: CallObservers
@@ -108,6 +111,7 @@ class Access:
             self.contested.background(),
             self.corrected.background(),
             self.usage.background(),
+            self.callers.background(),
             self.gate.recorder.recent.background(),
             self.gate.recorder.connected.background(),
             *self.watch.background(),
@@ -162,11 +166,20 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     spool = Spool(settings.callgate_data_dir / "spool", calls)
     attempts = FirstAttempts(ladder)
     usage = UsageMemory()
-    policies.chain.usage = usage
+    callers = CallerMemory()
+    policies.chain.usage, policies.chain.callers = usage, callers
     shadows = ShadowWriter(pool)
     policies.chain.shadows.record = shadows.record
     recorder = CallRecorder(
-        calls, CallWriter(calls), spool, attempts, events.record, known, observers, usage=usage
+        calls,
+        CallWriter(calls),
+        spool,
+        attempts,
+        events.record,
+        known,
+        observers,
+        usage=usage,
+        callers=callers,
     )
     corrected = CorrectedCalls(calls, known)
     spool.on_stored = corrected.take
@@ -198,6 +211,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         cutter=cutter,
         contested=ContestedCalls(calls, known),
         corrected=corrected,
+        callers=CallerFeed(core.pool, directory, callers),
         usage=UsageFeed(pool, directory, usage),
         watch=CallWatch(
             calls,

@@ -19,6 +19,7 @@ from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
 from service.access.observers.call_observers import CallObservers
 from service.access.recent_records import RecentRecords
+from service.access.usage.callers import CallerMemory
 from service.access.usage.memory import UsageMemory
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, CallKey, NewCall
@@ -56,6 +57,7 @@ class CallRecorder:
     recording: dict[CallKey, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
     usage: UsageMemory = field(default_factory=UsageMemory)
+    callers: CallerMemory = field(default_factory=CallerMemory)
     recent: RecentRecords = field(init=False)
     connected: ConnectedCalls = field(init=False)
 

@@ -24,9 +24,11 @@ from service.access.first_message import (
 from service.access.judgement import CallJudge, Judgement, lines_of
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
+from service.access.rulings import Ruling
 from service.domain.calls import CallKey, NewCall
-from service.domain.decisions import NO_TERMS, CallTerms, Decision
+from service.domain.decisions import Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
+from service.store.calls.callers import CallerCall
 from service.store.calls.writer import RecordsUnavailableError
 from service.store.pool import UNAVAILABLE
 from service.vapi.message_types import ASSISTANT_REQUEST
@@ -36,26 +38,6 @@ RESTART_SECONDS = 2.0
 """A blocked call that still sends messages this long after a hang-up is hung up again."""
 GUESS_SECONDS = 5.0
 """How long after its record a call is hung up whose denial is a guess: other spools drain meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """How to answer a message. `registration` is None for a number that is not registered.
-
-    `first`: this message brought the decision about.
-    """
-
-    registration: Registration | None
-    allowed: bool
-    reason: str
-    decision_id: str
-    first: bool = False
-    terms: CallTerms = NO_TERMS
-
-    @property
-    def diverted(self) -> bool:
-        """Whether the call was denied and goes on elsewhere."""
-        return not self.allowed and self.terms.divert_to is not None
 
 
 @dataclass(slots=True)
@@ -181,15 +163,20 @@ class AccessGate:
         future: asyncio.Future[KnownCall] = asyncio.get_running_loop().create_future()
         self.deciding[key] = future
         self.recorder.usage.begin(*key)
+        now, callers = self.directory.now(), self.recorder.callers
+        caller = CallerCall(*key, message.caller_number, message.call_type, now)
+        callers.note(caller, now)
         try:
             known, first = await self.decide_and_record(call_id, message, registration)
         except BaseException as exc:
             self.recorder.usage.drop(*key)
+            callers.note(caller, now, granted=False)
             future.set_exception(exc if isinstance(exc, Exception) else RecordsUnavailableError())
             future.exception()
             raise
         finally:
             del self.deciding[key]
+        callers.note(caller, now, granted=known.allowed)
         self.recorder.known.put(call_id, known)
         future.set_result(known)
         if not first or (known.hung_up and message.ends_call):

@@ -24,8 +24,9 @@ from service.access.enforcement.hangup_sweep import HangupSweep
 from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed import DirectoryFeed
-from service.access.gate import AccessGate, Ruling
+from service.access.gate import AccessGate
 from service.access.policies.chain import AccessChain
+from service.access.rulings import Ruling
 from service.background import BackgroundLoop
 from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter

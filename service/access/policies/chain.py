@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import uuid4
 
-from policies.contract import RENEWAL_GRACE, AccessRequest, Effect, UsageFacts
+from policies.contract import RENEWAL_GRACE, AccessRequest, CallFacts, Effect, UsageFacts
 from policies.host.isolation import PolicyFailure
 from policies.host.lifecycle import START_SECONDS
 from policies.host.registration import RegisteredPolicy
@@ -55,14 +55,22 @@ class UsageReader(Protocol):
     def read(self, request: AccessRequest) -> UsageFacts | None: ...
 
 
+class CallerReader(Protocol):
+    """Knows the earlier calls of callers, from memory."""
+
+    def complete(self, request: AccessRequest, call: CallFacts) -> CallFacts: ...
+
+
 class AccessChain:
     """Decides access requests. Built once; `decide` may run many times at once.
 
-    It states the operator's `renewal_grace` and the `usage` in each request, for all policies alike.
+    It states the operator's `renewal_grace`, the `usage` and the caller's earlier calls in each request,
+    for all policies alike.
     `choices` are those for all organizations; they are applied when the next decision begins.
     """
 
     usage: UsageReader | None = None
+    callers: CallerReader | None = None
 
     def __init__(
         self, policies: Sequence[RegisteredPolicy], renewal_grace: timedelta = RENEWAL_GRACE
@@ -145,7 +153,10 @@ class AccessChain:
         if own or arranged.differs:
             line = arranged.line_up(own, request.organization.id)
         usage = None if self.usage is None else self.usage.read(request)
-        request = replace(request, renewal_grace=self.renewal_grace, usage=usage)
+        call = request.call
+        if call is not None and self.callers is not None:
+            call = self.callers.complete(request, call)
+        request = replace(request, renewal_grace=self.renewal_grace, usage=usage, call=call)
         facts = Facts(request, own)
         ends_at = time.monotonic() + self.budget_seconds
         answers = await self.ask_all(facts, line.enforced, ends_at)
@@ -161,7 +172,7 @@ class AccessChain:
             reason=outcome.reason,
             determined_by=outcome.determined_by,
             basis=basis,
-            trace=tuple(line.complete(trace)),
+            trace=tuple(line.complete(trace, whole=request.purpose == "preview")),
             decided_at=request.at,
             until=find_until(answers, request.at),
             terms=find_terms(trace, outcome),

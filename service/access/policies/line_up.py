@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from service.access.policies.evaluation import Evaluator
@@ -16,14 +16,19 @@ from service.domain.policies.choices import (
 )
 
 AS_DECLARED = GeneralChoice()
+Asleep = Literal["not_configured"]
+ASLEEP: Asleep = "not_configured"
+Place = tuple[Evaluator, PolicyMode | Asleep]
 
 
 class LineUp(NamedTuple):
-    """`enforced` are the policies that decide, in order. `places` are all, with their modes; empty if
-    all are enforced."""
+    """`enforced` are the policies that decide, in order. `places` are all that are awake, with their
+    modes; empty if all of these are enforced. `whole` are all, those that Callgate ships and that sleep
+    too: no decision says anything of them, but explanations do."""
 
     enforced: Sequence[Evaluator]
-    places: Sequence[tuple[Evaluator, PolicyMode]] = ()
+    places: Sequence[Place] = ()
+    whole: Sequence[Place] = ()
 
     @property
     def shadowed(self) -> list[Evaluator]:
@@ -38,17 +43,24 @@ class LineUp(NamedTuple):
             if not one.is_predictable and not one.sleeps(own.get(one.policy.name))
         ]
 
-    def complete(self, trace: Sequence[TraceEntry]) -> list[TraceEntry]:
-        """The trace of the enforced policies with the others at their places."""
-        if not self.places:
+    def complete(self, trace: Sequence[TraceEntry], *, whole: bool = False) -> list[TraceEntry]:
+        """The trace of the enforced policies with the others at their places; `whole`: with all."""
+        places = self.whole if whole else self.places
+        if not places:
             return list(trace)
         entries = iter(trace)
         return [
             next(entries)
             if mode == "enforce"
-            else TraceEntry(evaluator.policy.name, "skipped", mode, mode=mode)
-            for evaluator, mode in self.places
+            else entry_of(evaluator, mode)
+            for evaluator, mode in places
         ]
+
+
+def entry_of(evaluator: Evaluator, place: PolicyMode | Asleep) -> TraceEntry:
+    """The entry of a policy that does not count."""
+    mode = "enforce" if place == ASLEEP else place
+    return TraceEntry(evaluator.policy.name, "skipped", place, mode=mode)
 
 
 class Arrangement:
@@ -70,10 +82,19 @@ class Arrangement:
 
     def line_up(self, own: OwnChoices, organization_id: UUID) -> LineUp:
         """The policies for an organization with these choices of its own."""
-        places = [(one, self.mode_of(one, own, organization_id)) for one in self.evaluators]
-        if all(mode == "enforce" for _, mode in places):
-            return LineUp(self.evaluators)
-        return LineUp([one for one, mode in places if mode == "enforce"], places)
+        whole = [(one, self.place_of(one, own, organization_id)) for one in self.evaluators]
+        places = [place for place in whole if place[1] != ASLEEP]
+        enforced = [one for one, mode in places if mode == "enforce"]
+        return LineUp(enforced, () if len(enforced) == len(places) else places, whole)
+
+    def place_of(
+        self, evaluator: Evaluator, own: OwnChoices, organization_id: UUID
+    ) -> PolicyMode | Asleep:
+        """The mode of a policy, unless it is one that Callgate ships and has no settings."""
+        mode = self.mode_of(evaluator, own, organization_id)
+        if mode != "enforce" or not evaluator.trusted:
+            return mode
+        return ASLEEP if evaluator.sleeps(own.get(evaluator.policy.name)) else mode
 
     def mode_of(self, evaluator: Evaluator, own: OwnChoices, organization_id: UUID) -> PolicyMode:
         """The mode of a policy: the organization's own choice, else that for all."""

@@ -1,0 +1,42 @@
+"""Reads inbound calls with their callers, for the memory of earlier calls."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.store.pool import Pool
+
+# The newest first: what is beyond the bound is the oldest. An empty number was forgotten.
+LIST = """
+SELECT vapi_call_id, organization_id, customer_number AS caller_number, type, created_at AS at,
+    NOT blocked AS granted
+FROM callgate.calls
+WHERE created_at > $1 AND type = 'inboundPhoneCall' AND organization_id IS NOT NULL
+    AND customer_number <> ''
+ORDER BY created_at DESC LIMIT $2
+"""
+AT_ONCE = 500
+
+NOW = "SELECT now()"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerCall:
+    """A call as far as it counts for its caller."""
+
+    vapi_call_id: str
+    organization_id: UUID | None
+    caller_number: str | None
+    type: str | None
+    at: datetime
+    granted: bool = True
+
+
+async def list_calls(pool: Pool, since: datetime, most: int) -> AsyncIterator[list[CallerCall]]:
+    """The inbound calls that were recorded since, at most the newest `most`, the oldest first, some at a
+    time."""
+    rows = await pool.fetch(LIST, since, most)
+    rows.reverse()
+    for start in range(0, len(rows), AT_ONCE):
+        yield [CallerCall(**dict(row)) for row in rows[start : start + AT_ONCE]]

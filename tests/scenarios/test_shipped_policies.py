@@ -1,0 +1,167 @@
+"""The policies that Callgate ships, in the whole service: they deny, divert, limit and count calls."""
+
+import json
+from typing import Any
+
+import pytest
+import structlog
+
+from service.access.first_message import BLOCKED, HANGING_UP
+from service.sandbox.server import SandboxVapi
+from service.store.pool import Pool
+from tests.support.service import Replica, Start, eventually
+
+PLAN = {"code": "pro", "status": "active"}
+CLOSED: dict[str, object] = {"weekly": {}, "message": "{organization} is closed today."}
+CHOOSE = """
+INSERT INTO callgate.organization_policies (organization_id, name, settings) VALUES ($1, $2, $3)
+"""
+
+
+async def choose(callgate: Replica, pool: Pool, owner: str, name: str, settings: object) -> None:
+    """Give an organization settings of a policy, and wait until the replica has them."""
+    await pool.execute(CHOOSE, owner, name, settings)
+
+    async def known() -> bool:
+        trace = (await callgate.api("GET", f"/organizations/{owner}/access")).json["trace"]
+        (own,) = (one for one in trace if one["policy"] == name)
+        return own["reason"] != "not_configured" and "unknown" not in (own["note"] or "")
+
+    await eventually(known)
+
+
+async def with_number(callgate: Replica, vapi: SandboxVapi, **fields: object) -> tuple[str, str]:
+    """A paying organization, and a number of it whose calls ask what answers them."""
+    owner = await callgate.add_organization()
+    await callgate.api("PUT", f"/organizations/{owner}/plan", PLAN)
+    number = vapi.add_number(provider="vapi", number="+15550100001")["id"]
+    answer = {"assistantId": vapi.add_assistant(name="A")["id"]}
+    await callgate.add_number(owner, number, gate="request", answer_with=answer, **fields)
+    return owner, number
+
+
+async def test_sleeping_policies_say_nothing_of_a_call_and_are_explained(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    message = vapi.live_call(number, kind="assistant-request")
+    await callgate.post(message)
+    call = await callgate.call(message["message"]["call"]["id"])
+    asked = [one["policy"] for one in call["decision"]["trace"]]
+    assert asked == ["admin_override", "plan", "trial"]
+    explained = (await callgate.api("GET", f"/organizations/{owner}/access")).json["trace"]
+    asleep = {one["policy"] for one in explained if one["reason"] == "not_configured"}
+    assert {"caller_rules", "opening_hours", "quota"} <= asleep
+
+
+async def test_a_caller_outside_of_the_hours_hears_the_words_of_the_policy(
+    callgate: Replica, vapi: SandboxVapi, pool: Pool
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    await choose(callgate, pool, owner, "opening_hours", CLOSED)
+    call = vapi.place_call(number)
+    await vapi.settled([call])
+    assert "Bakery is closed today." in call.heard
+    recorded = await callgate.call(call.id)
+    assert (recorded["blocked"], recorded["diverted"]) == (True, False)
+    assert recorded["reason"] == "outside_opening_hours"
+    assert recorded["decision"]["message"] == CLOSED["message"]
+
+
+async def test_a_denied_call_goes_on_where_the_policy_diverts_it(
+    callgate: Replica, vapi: SandboxVapi, pool: Pool
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    desk = {"assistantId": vapi.add_assistant(name="Takes messages")["id"]}
+    await choose(callgate, pool, owner, "opening_hours", {**CLOSED, "divert_to": desk})
+    with structlog.testing.capture_logs() as logs:
+        call = vapi.place_call(number, duration=4)
+        await vapi.settled([call])
+    assert vapi.hangups == []
+    assert call.ended_reason == "customer-ended-call"
+    assert json.loads(call.deliveries[0].answer) == desk
+    assert {one.http_status for one in call.deliveries} == {200}
+    assert len(call.deliveries) > 2
+
+    async def ended() -> Any:
+        found = await callgate.call(call.id)
+        return found if found["ended_at"] and found["duration_seconds"] else None
+
+    recorded = await eventually(ended)
+    assert (recorded["status"], recorded["blocked"], recorded["diverted"]) == ("failed", True, True)
+    assert recorded["decision"]["divert_to"] == desk
+    assert (recorded["hangup"], recorded["lived_seconds"]) == (None, None)
+    events = [entry["event"] for entry in logs]
+    assert BLOCKED in events
+    assert HANGING_UP not in events
+    found = (await callgate.api("GET", "/calls?diverted=true&refused=false")).json["items"]
+    assert [one["id"] for one in found] == [recorded["id"]]
+    usage = (await callgate.api("GET", f"/organizations/{owner}/usage")).json
+    assert (usage["calls"], usage["blocked_calls"], usage["live_calls"]) == (1, 1, 0)
+    assert usage["seconds"] > 0
+
+
+async def test_a_diverted_call_goes_on_at_every_replica(
+    callgate: Replica, start_replica: Start, vapi: SandboxVapi, pool: Pool
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    other = await start_replica()
+    divert_to = "+15550100200"
+    await choose(callgate, pool, owner, "opening_hours", {**CLOSED, "divert_to": divert_to})
+    message = vapi.live_call(number, kind="assistant-request")
+    answer = (await callgate.post(message)).json
+    assert answer == {"destination": {"type": "number", "number": divert_to}}
+    later = {**message["message"], "type": "status-update", "status": "in-progress"}
+    for one in (other, callgate):
+        assert (await one.post({"message": later})).status == 200
+    assert (await callgate.post(message)).json == answer
+    assert (await callgate.call(later["call"]["id"]))["hangup"] is None
+    assert vapi.hangups == []
+
+
+async def test_elsewhere_a_diverting_denial_is_an_ordinary_one(
+    callgate: Replica, vapi: SandboxVapi, pool: Pool
+) -> None:
+    owner, _ = await with_number(callgate, vapi)
+    assistant = vapi.add_assistant(name="B")["id"]
+    bound = vapi.add_number(provider="vapi", assistantId=assistant)["id"]
+    await callgate.add_number(owner, bound)
+    await choose(callgate, pool, owner, "opening_hours", {**CLOSED, "divert_to": "+15550100200"})
+    message = vapi.live_call(bound)
+    assert (await callgate.post(message)).status == 403
+    call = await callgate.call(message["message"]["call"]["id"])
+    assert (call["blocked"], call["diverted"]) == (True, False)
+    assert call["decision"]["divert_to"] is None
+    assert call["hangup"] is not None
+
+
+@pytest.mark.parametrize(("limits", "most"), [({"minutes": 10}, 600), ({"minutes": 0.05}, 10)])
+async def test_what_is_left_of_a_quota_limits_the_call(
+    callgate: Replica, vapi: SandboxVapi, pool: Pool, limits: dict[str, object], most: int
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    await choose(callgate, pool, owner, "quota", limits)
+    answer = (await callgate.post(vapi.live_call(number, kind="assistant-request"))).json
+    assert answer["assistantOverrides"] == {"maxDurationSeconds": most}
+
+
+async def test_one_caller_can_call_so_often_at_every_replica(
+    callgate: Replica, start_replica: Start, vapi: SandboxVapi, pool: Pool
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    other = await start_replica()
+    await choose(callgate, pool, owner, "caller_rules", {"calls_per_hour": 3})
+
+    async def ring(one: Replica, caller: str | None) -> bool:
+        message = vapi.live_call(number, caller=caller, kind="assistant-request")
+        return "error" not in (await one.post(message)).json
+
+    assert [await ring(callgate, "+15550100200") for _ in range(5)] == [True] * 3 + [False] * 2
+    assert await ring(callgate, "+15550100201")
+    assert await ring(callgate, None)
+
+    async def refused_there() -> bool:
+        message = vapi.live_call(number, caller="+15550100200", kind="assistant-request")
+        return "error" in (await other.post(message)).json
+
+    await eventually(refused_there)
