@@ -21,6 +21,13 @@ from policies.fields import Diversion, Spoken
 from policies.hookspecs import hookimpl
 from policies.host.callers import GROUPING, canonical_caller, without_scheme
 
+REASONS = BLOCKED, ANONYMOUS, NOT_ALLOWED, TOO_OFTEN = (
+    "caller_blocked",
+    "caller_anonymous",
+    "caller_not_allowed",
+    "caller_too_often",
+)
+
 PATTERN = re.compile(r"\+[1-9]([0-9]{6,14}|[0-9]{0,14}\*)|[^\s@*:]{1,100}@[^\s@*]{1,100}")
 MOST_PATTERNS = 5000
 
@@ -112,17 +119,17 @@ def find_reason(caller: str | None, call: CallFacts, settings: CallerRulesSettin
     """Why a caller is denied; None: no rule stops it. `caller` None: an anonymous one."""
     if caller is None:
         hidden = settings.block_anonymous or settings.only_allowed
-        return "caller_anonymous" if hidden else None
+        return ANONYMOUS if hidden else None
     if matches(caller, settings.block):
-        return "caller_blocked"
+        return BLOCKED
     if settings.only_allowed:
-        return "caller_not_allowed"
+        return NOT_ALLOWED
     counted = (
         (call.earlier_calls_hour, settings.calls_per_hour),
         (call.earlier_calls_today, settings.calls_per_day),
     )
     if any(None not in (had, most) and had >= most for had, most in counted):  # type: ignore[operator]
-        return "caller_too_often"
+        return TOO_OFTEN
     return None
 
 

@@ -21,6 +21,8 @@ from policies.host.week import (
     parse_weekly,
 )
 
+REASONS = OUTSIDE, HOLIDAY = "outside_opening_hours", "holiday"
+
 DAY = timedelta(days=1)
 HORIZON = timedelta(days=400)
 """How far ahead the next change is looked for: beyond it there is none that matters."""
@@ -122,7 +124,7 @@ class OpeningHoursPolicy:
         today = request.at.astimezone(ZoneInfo(zone)).date()
         holiday = settings.is_holiday(today) and today not in settings.exceptions
         return deny(
-            "holiday" if holiday else "outside_opening_hours",
+            HOLIDAY if holiday else OUTSIDE,
             until=until,
             message=settings.message,
             divert_to=settings.divert_to,

@@ -13,6 +13,8 @@ from policies.contract import AccessPolicy, AccessRequest, UsageFacts, Verdict, 
 from policies.fields import Diversion, Spoken
 from policies.hookspecs import hookimpl
 
+REASONS = MINUTES, CALLS, COST = "quota_minutes", "quota_calls", "quota_cost"
+
 LONGEST_CALL_SECONDS = 43_200
 """Vapi ends every call then: more needs no limit."""
 
@@ -107,20 +109,18 @@ def list_uses(request: AccessRequest, settings: QuotaSettings, usage: UsageFacts
     cost = plan.cost if plan and settings.cost is None else settings.cost
     end = usage.period_end
     if minutes is not None:
-        yield Use("quota_minutes", usage.seconds / 60, minutes, "minutes", end)
+        yield Use(MINUTES, usage.seconds / 60, minutes, "minutes", end)
     if settings.calls is not None:
-        yield Use("quota_calls", usage.calls, settings.calls, "calls", end)
+        yield Use(CALLS, usage.calls, settings.calls, "calls", end)
     if settings.calls_per_day is not None:
-        yield Use("quota_calls", usage.calls_today, settings.calls_per_day, "calls a day", None)
+        yield Use(CALLS, usage.calls_today, settings.calls_per_day, "calls a day", None)
     if cost is not None:
-        yield Use("quota_cost", usage.cost, cost, "of cost", end)
+        yield Use(COST, usage.cost, cost, "of cost", end)
 
 
 def seconds_left(uses: list[Use]) -> float | None:
     """How long a call may last by what is left of the minutes; None: as long as Vapi lets it."""
-    left = next(
-        ((one.limit - one.used) * 60 for one in uses if one.reason == "quota_minutes"), None
-    )
+    left = next(((one.limit - one.used) * 60 for one in uses if one.reason == MINUTES), None)
     return left if left is not None and left < LONGEST_CALL_SECONDS else None
 
 

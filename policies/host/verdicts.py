@@ -29,7 +29,11 @@ def checked(answer: object) -> Verdict:
             raise PolicyFailure("no_verdict")
         if answer.until is not None or answer.note is not None or answer.warning is not None:
             answer = check_extras(answer)
-        if has_terms(answer):
+        if (
+            answer.max_duration_seconds is not None
+            or answer.message is not None
+            or answer.divert_to is not None
+        ):
             answer = check_terms(answer)
         reason = answer.reason
         if reason is None and answer.effect is Effect.ABSTAIN:
@@ -63,15 +67,6 @@ def check_extras(verdict: Verdict) -> Verdict:
     # Checked first: in UTC the last instants of another zone do not exist.
     fit = None if until.year > LAST_YEAR else until.astimezone(UTC)
     return replace(verdict, until=fit)
-
-
-def has_terms(verdict: Verdict) -> bool:
-    """Whether it says how the call goes on, beside whether it may."""
-    return (
-        verdict.max_duration_seconds is not None
-        or verdict.message is not None
-        or verdict.divert_to is not None
-    )
 
 
 def check_terms(verdict: Verdict) -> Verdict:

@@ -36,11 +36,14 @@ class CallTerms:
 NO_TERMS = CallTerms()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class TraceEntry:
     """One policy's verdict. `counted_as` differs from `effect` only for a failed policy; `note` and
     `warning` are the policy's own words. `terms`: how it says that the call goes on. An answer in the
-    mode `shadow` did not count."""
+    mode `shadow` did not count.
+
+    It is never changed, but not frozen: each verdict builds one, and that takes three times as long.
+    """
 
     policy: str
     effect: TraceEffect

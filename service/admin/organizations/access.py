@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from policies.contract import CallFacts
+from policies.contract import CallFacts, Purpose
 from service.admin.organizations.what_if import SupposedTrial, WhatIf, begin_trial, check_override
 from service.domain.access_times import next_change_at
 from service.domain.decisions import Decision
@@ -32,6 +32,7 @@ class ExplainChain(Protocol):
         phone_number: PhoneNumber | None = None,
         call: CallFacts | None = None,
         with_shadows: bool = False,
+        purpose: Purpose = "preview",
     ) -> Decision: ...
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import UUID
 
+from policies.contract import Purpose
 from service.domain.decisions import Decision
 from service.domain.organizations import Organization
 from service.store.organizations import organizations
@@ -22,7 +23,9 @@ LIST_CHUNK = 200
 class ListPreview(Protocol):
     """The chain, for many organizations."""
 
-    async def decide(self, organization: Organization) -> Decision: ...
+    async def decide(
+        self, organization: Organization, *, purpose: Purpose = "preview"
+    ) -> Decision: ...
 
     async def find_matching(
         self, *, allowed: bool | None, reason: str | None
@@ -88,7 +91,7 @@ class OrganizationList:
                 if late or len(listing.found) == limit:
                     listing.next = after
                     return listing
-                decision = await self.preview.decide(organization)
+                decision = await self.preview.decide(organization, purpose="list")
                 after = (store.value_of(wanted.sort, organization), organization.id)
                 examined += 1
                 if wanted.fits(decision):

@@ -19,6 +19,15 @@ REASONS: Mapping[str, str] = {
     "trial_expired": "the trial has ended",
     "no_plan_or_trial": "there is no plan",
     "policy_failed": "it could not be checked",
+    "outside_opening_hours": "it is outside of the opening hours",
+    "holiday": "it is a holiday",
+    "quota_minutes": "the minutes of this period are used up",
+    "quota_calls": "the calls of this period are used up",
+    "quota_cost": "the budget of this period is used up",
+    "caller_blocked": "this number is blocked",
+    "caller_anonymous": "calls without a number are not taken",
+    "caller_not_allowed": "this number is not on the list of callers",
+    "caller_too_often": "there were too many calls from this number",
 }
 """Reasons within a sentence; a plugin's reason is spoken with spaces for underscores."""
 

@@ -19,6 +19,15 @@ ACCESS_REASONS = (
     "plan_incomplete",
     "plan_paused",
     "no_plan_or_trial",
+    "outside_opening_hours",
+    "holiday",
+    "quota_minutes",
+    "quota_calls",
+    "quota_cost",
+    "caller_blocked",
+    "caller_anonymous",
+    "caller_not_allowed",
+    "caller_too_often",
 )
 """The reasons of the built-in policies."""
 
