@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.store.postgres.server import EmbeddedPostgres
+from tests.support.prepared import give_database
 
 
 @dataclass
 class Server:
-    """A PostgreSQL for one test, stopped and restarted by it."""
+    """A PostgreSQL for one test, with our tables, stopped and restarted by it."""
 
     data_dir: Path
     dsn: str = ""
     embedded: EmbeddedPostgres | None = None
 
     def start(self) -> None:
+        give_database(self.data_dir)
         self.embedded = EmbeddedPostgres(self.data_dir, options={"fsync": "off"})
         self.dsn = self.embedded.start()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from service.sandbox.server import SandboxVapi
+from tests.support.prepared import give_database
 from tests.support.service import unused_port
 from tests.support.settings import SECRET, TOKEN
 
@@ -19,7 +20,7 @@ START_SECONDS = 90.0
 
 @dataclass
 class ServiceProcess:
-    """`callgate serve` with an embedded PostgreSQL, on the sandbox of the test."""
+    """`callgate serve` with an embedded PostgreSQL, migrated before, on the sandbox of the test."""
 
     vapi: SandboxVapi
     data_dir: Path
@@ -42,6 +43,8 @@ class ServiceProcess:
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
+        if "DATABASE_URL" not in self.environment:
+            await asyncio.to_thread(give_database, self.data_dir)
         given = {
             "VAPI_API_KEY": self.vapi.api_key,
             "VAPI_API_URL": self.vapi.base_url,
