@@ -1,8 +1,5 @@
 """`callgate doctor` and `callgate secrets` as processes: what they print and how they end."""
 
-import asyncio
-import os
-import sys
 from pathlib import Path
 
 import orjson
@@ -10,28 +7,15 @@ import pytest
 
 from service.sandbox.server import SandboxVapi
 from service.store.roles import app_dsn
+from tests.support.commands import clean_environment, run_beside
 from tests.support.service import Replica
 
 
 async def run(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
     """One command, with nothing of this machine's own settings."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VAPI_", "CALLGATE_", "DATABASE_", "NEXT_"))
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "service", *arguments),
-        env={**kept, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    assert b"Traceback" not in err
-    return process.returncode, out.decode(), err.decode()
+    done = await run_beside(clean_environment(**environment), *arguments)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
 
 
 def settings_of(callgate: Replica, dsn: str, data_dir: Path) -> dict[str, str]:

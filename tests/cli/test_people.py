@@ -1,6 +1,5 @@
 """`callgate admin …`, and what `callgate serve` says before there is an admin."""
 
-import os
 import re
 import signal
 import subprocess
@@ -13,30 +12,13 @@ from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.admin.people.sign_in import SignIn
 from service.store.pool import Pool
+from tests.support.commands import clean_environment, run_command
 from tests.support.people import CLIENT, MAKER, PASSWORD, sign_in
 from tests.support.service import unused_port
 
 
-def environment(**given: str) -> dict[str, str]:
-    """Nothing of this machine's own settings, and what is given."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VAPI_", "CALLGATE_", "DATABASE_", "NEXT_"))
-    }
-    return {**kept, **given}
-
-
 def run(dsn: str, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "service", "admin", *arguments],
-        env=environment(DATABASE_URL=dsn),
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command(clean_environment(DATABASE_URL=dsn), "admin", *arguments, typed=typed)
 
 
 async def test_admins_from_the_command_line(dsn: str, pool: Pool) -> None:
@@ -78,7 +60,7 @@ def serve_until(words: str, *arguments: str, **given: str) -> list[str]:
             *(sys.executable, "-m", "service", "serve", *arguments),
             *("--port", str(unused_port())),
         ],
-        env=environment(**given),
+        env=clean_environment(**given),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

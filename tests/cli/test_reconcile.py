@@ -1,8 +1,5 @@
 """`callgate reconcile` as an operator uses it: real processes, exit codes, no service running."""
 
-import asyncio
-import os
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ import pytest
 
 from service.sandbox.server import SandboxVapi
 from service.store.pool import Pool
+from tests.support.commands import clean_environment, run_beside
 
 WEBHOOK_URL = "https://calls.agency.net/api/vapi/webhook"
 ELSEWHERE = {"url": "https://elsewhere.example.net/hook"}
@@ -22,13 +20,8 @@ Run = Callable[..., Awaitable[tuple[int, str, str]]]
 @pytest.fixture
 def run(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> Run:
     """Runs `callgate reconcile …`: exit code, output, errors."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VAPI_", "CALLGATE_", "DATABASE_", "NEXT_"))
-    }
     environment = {
-        **kept,
+        **clean_environment(),
         "VAPI_API_KEY": vapi.api_key,
         "VAPI_API_URL": vapi.base_url,
         "VAPI_WEBHOOK_SECRET": "the-webhook-secret-of-the-tests",
@@ -39,20 +32,10 @@ def run(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> Run:
     }
 
     async def once(*arguments: str, **given: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "service", "reconcile", *arguments),
-            env={**environment, **given},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-        assert process.returncode is not None
-        assert b"Traceback" not in err
-        assert b"the-webhook-secret-of-the-tests" not in out + err
-        return process.returncode, out.decode(), err.decode()
+        done = await run_beside({**environment, **given}, "reconcile", *arguments)
+        assert "Traceback" not in done.stderr
+        assert "the-webhook-secret-of-the-tests" not in done.stdout + done.stderr
+        return done.returncode, done.stdout, done.stderr
 
     return once
 

@@ -4,27 +4,20 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.commands import run_command
 from tests.support.sandbox_process import clean_environment, sandbox_process
 from tests.support.waiting import wait_until
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """One command of a second terminal, where nothing is exported."""
-    return subprocess.run(
-        [sys.executable, "-m", "service", *words],
-        env=clean_environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command(clean_environment(folder), *words)
 
 
 def read(url: str, token: str = "") -> Any:

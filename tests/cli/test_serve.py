@@ -1,6 +1,5 @@
 """The command line as an operator uses it: real processes, real database, exit codes."""
 
-import os
 import subprocess
 import sys
 from importlib import metadata
@@ -8,6 +7,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
+from tests.support.commands import clean_environment, run_command
 
 SETTINGS = {
     "VAPI_API_KEY": "private-key",
@@ -19,19 +20,7 @@ SETTINGS = {
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """One command; nothing of this machine's own settings reaches it."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VAPI_", "CALLGATE_", "DATABASE_", "NEXT_"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        env={**kept, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command(clean_environment(**environment), *arguments)
 
 
 def test_policies_lists_the_chain() -> None:
@@ -65,7 +54,9 @@ def test_a_taken_port_of_the_sandbox_is_said(tmp_path: Path) -> None:
 
 
 def test_the_version_is_printed() -> None:
-    assert run("--version").stdout == f"callgate {metadata.version('callgate')}\n"
+    command = [sys.executable, "-m", "service", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"callgate {metadata.version('callgate')}\n"
 
 
 async def test_a_token_and_an_explanation(dsn: str) -> None:

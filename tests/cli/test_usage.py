@@ -1,8 +1,6 @@
 """`callgate usage` as an operator uses it: a real process on the database of the service."""
 
-import asyncio
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,6 +12,7 @@ import pytest
 
 from service.store.pool import Pool
 from tests.support.calls import AT, new_call, record
+from tests.support.commands import run_beside
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 ADD = "INSERT INTO callgate.organizations (name) VALUES ($1) RETURNING id"
@@ -27,18 +26,9 @@ def run(dsn: str, tmp_path: Path) -> Run:
     environment = {**kept, "CALLGATE_DATA_DIR": str(tmp_path), "DATABASE_URL": dsn}
 
     async def once(*arguments: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "service", "usage", *arguments),
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-        assert b"Traceback" not in err
-        return process.returncode or 0, out.decode(), err.decode()
+        done = await run_beside(environment, "usage", *arguments)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout, done.stderr
 
     return once
 

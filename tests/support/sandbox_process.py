@@ -1,6 +1,5 @@
 """`callgate serve --sandbox` as a process of its own, as a newcomer starts it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,17 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support import commands
 from tests.support.service import unused_port
 
 
 def clean_environment(folder: Path) -> dict[str, str]:
     """This machine's environment without its own settings, with a data folder of the test's."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VAPI_", "CALLGATE_", "DATABASE_", "NEXT_"))
-    }
-    return {**kept, "CALLGATE_DATA_DIR": str(folder / "data")}
+    return commands.clean_environment(CALLGATE_DATA_DIR=str(folder / "data"))
 
 
 @contextmanager

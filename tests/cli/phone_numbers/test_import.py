@@ -10,6 +10,7 @@ import pytest
 from service.sandbox.server import SandboxVapi
 from service.store.pool import Pool
 from tests.cli.phone_numbers.helpers import COMMAND, HEADER, Done, Run, count
+from tests.support.commands import run_beside
 
 
 @pytest.fixture
@@ -17,19 +18,10 @@ def run_process(environment: dict[str, str]) -> Run:
     """Runs `callgate numbers import …` as a process; the sandbox answers from this very loop."""
 
     async def once(*arguments: str, stdin: bytes = b"", **given: str) -> Done:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "service", *COMMAND, *arguments),
-            env={**environment, **given},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(60):
-            out, err = await process.communicate(stdin)
-        assert process.returncode is not None
-        assert b"Traceback" not in err
-        return Done(process.returncode, out.decode(), err.decode())
+        typed = stdin.decode()
+        done = await run_beside({**environment, **given}, *COMMAND, *arguments, typed=typed)
+        assert "Traceback" not in done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return once
 
