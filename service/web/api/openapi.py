@@ -13,6 +13,7 @@ from service.web.api.examples.bodies import example_of
 from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, POLICY, PREFIX, Operation
 from service.web.exports.export import CSV_TYPE, JSON_LINES_TYPE
 from service.web.shapes.fields import VAPI_ID
+from service.web.shapes.paging import QueryParameters
 from service.web.shapes.problems import Problem
 
 REF = "#/components/schemas/{model}"
@@ -185,6 +186,13 @@ def build_schemas(
     return {model: schema for (model, _), schema in named.items()}, definitions["$defs"]
 
 
+@cache
+def query_schemas(query: type[QueryParameters]) -> Json:
+    """Build the schema of each query parameter; several replicas in one process share the result."""
+    found: Json = query.model_json_schema()["properties"]
+    return found
+
+
 def describe(operation: Operation, references: References) -> Json:
     """Describe an operation with its parameters, body and responses."""
     found: Json = {
@@ -221,7 +229,6 @@ def parameters(operation: Operation) -> list[Json]:
         for name in operation.parameters
     ]
     if operation.query is not None:
-        properties = operation.query.model_json_schema()["properties"]
         found.extend(
             {
                 "name": name,
@@ -230,7 +237,7 @@ def parameters(operation: Operation) -> list[Json]:
                 "description": QUERIES[name],
                 "schema": present(schema),
             }
-            for name, schema in properties.items()
+            for name, schema in query_schemas(operation.query).items()
         )
     if operation.method == "POST":
         found.append(IDEMPOTENCY_KEY)

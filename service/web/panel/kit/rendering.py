@@ -5,11 +5,13 @@ Templates only loop, include and print; view objects make all decisions.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import CodeType
 
 import aiohttp_jinja2
 import jinja2
 import orjson
 from aiohttp import web
+from jinja2.bccache import Bucket
 
 from service.domain.wording.labels import format_seconds, label_slug
 from service.web.panel.kit.badges import state_badge
@@ -41,6 +43,23 @@ def pretty(value: object) -> str:
     ).decode()
 
 
+class CompiledTemplates(jinja2.BytecodeCache):
+    """The compiled templates of this process: compiling one takes 10 ms, and panels share them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        assert bucket.code is not None
+        self.kept[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = CompiledTemplates()
+
+
 def set_up_rendering(
     app: web.Application, assets: Assets, root: str, banners: Callable[[], Banners]
 ) -> None:
@@ -53,6 +72,7 @@ def set_up_rendering(
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=COMPILED,
     )
     environment.globals.update(
         asset=assets.address,
