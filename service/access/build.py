@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypedDict
 
 import structlog
 
@@ -16,7 +17,8 @@ from service.access.enforcement.hangup_ladder import HangupLadder
 from service.access.enforcement.hangup_sweep import HangupSweep
 from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
-from service.access.feed import DirectoryFeed
+from service.access.feed.directory_feed import DirectoryFeed
+from service.access.feed.snapshot import SnapshotKeeper
 from service.access.gate import AccessGate
 from service.access.known_calls import KnownCalls
 from service.access.observers.call_observer import CallObserver
@@ -26,7 +28,6 @@ from service.access.policies.choices import ChoicesInForce
 from service.access.policies.plugins import LoadedPolicies, PluginProblem
 from service.access.policies.preview import ChainPreview
 from service.access.policies.watchdog import LoopWatchdog
-from service.access.snapshot import SnapshotKeeper
 from service.access.standings import AccessStandings
 from service.access.usage.caller_feed import CallerFeed
 from service.access.usage.callers import CallerMemory
@@ -133,6 +134,14 @@ class Access:
         await self.policies.chain.stop()
 
 
+class Shared(TypedDict):
+    """Parts of the room that enforce decisions together."""
+
+    attempts: FirstAttempts
+    known: KnownCalls
+    observers: CallObservers
+
+
 def build_policies(core: Core, loaded: LoadedPolicies) -> Policies:
     """The chain of the loaded policies. A plugin that could not be loaded is logged."""
     for fault in loaded.problems:
@@ -183,15 +192,13 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     )
     corrected = CorrectedCalls(calls, known)
     spool.on_stored = corrected.take
-    longest = settings.callgate_max_call_seconds
+    shared = Shared(attempts=attempts, known=known, observers=observers)
     cutter = CallCutter(
         calls,
         directory,
         policies.standings,
-        attempts=attempts,
-        known=known,
-        max_seconds=longest,
-        observers=observers,
+        max_seconds=settings.callgate_max_call_seconds,
+        **shared,
     )
     blocked_message = settings.callgate_blocked_message
     feed.followers += [cutter.wake, snapshots.note_change]
@@ -219,9 +226,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
             directory,
             settings.callgate_call_watch_interval,
             owners,
-            attempts=attempts,
-            known=known,
-            observers=observers,
+            **shared,
         ),
         watchdog=LoopWatchdog(policies.chain.evaluators),
         observers=observers,

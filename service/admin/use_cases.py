@@ -49,7 +49,8 @@ from service.core import Core
 from service.domain.conditions import Condition
 from service.domain.fingerprint import fingerprint
 from service.store.imports.imports import Kind
-from service.store.retention import Retention, kept_rows
+from service.store.retention.kept_rows import kept_rows
+from service.store.retention.retention import Retention
 from service.store.usage.folding import UsageFolding
 from service.store.vault import open_vault
 

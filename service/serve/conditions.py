@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from service.access.build import Access
+from service.access.feed.snapshot import age_of, format_age
 from service.access.observers.conditions import list_ailing_observers
 from service.access.policies.conditions import list_ailing, list_blockages, list_unloaded
-from service.access.snapshot import age_of, format_age
 from service.background import Background
 from service.domain.conditions import Condition, clock_condition, condition
 from service.domain.wording.labels import format_seconds, format_utc

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from service.access.build import snapshot_file
-from service.access.snapshot import SnapshotTooOldError, find_snapshot
+from service.access.feed.snapshot import SnapshotTooOldError, find_snapshot
 from service.serve.database import (
     START_SECONDS,
     Database,

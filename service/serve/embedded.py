@@ -3,7 +3,7 @@
 import structlog
 
 from service.access.build import snapshot_file
-from service.access.snapshot import SnapshotTooOldError, find_snapshot
+from service.access.feed.snapshot import SnapshotTooOldError, find_snapshot
 from service.settings import Settings
 from service.store.postgres.data_dir import EmbeddedPostgresError
 from service.store.postgres.guard import PostgresGuard

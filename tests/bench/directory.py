@@ -16,7 +16,7 @@ from pathlib import Path
 import uvloop
 
 from service.access.directory import AccessDirectory
-from service.access.feed import DirectoryFeed
+from service.access.feed.directory_feed import DirectoryFeed
 from service.serve.process import calm_collector
 from service.store.organizations.feed_source import FeedSource
 from service.store.pool import Pool, create_pool

@@ -19,7 +19,8 @@ import uvloop
 from service.log import configure_logging
 from service.store.pool import Pool, create_pool
 from service.store.postgres.server import EmbeddedPostgres
-from service.store.retention import KeptRows, Retention, kept_rows
+from service.store.retention.kept_rows import KeptRows, kept_rows
+from service.store.retention.retention import Retention
 from service.store.schema import migrate
 
 KEEP = timedelta(days=400)

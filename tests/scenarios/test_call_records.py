@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from service.sandbox.server import SandboxVapi
-from service.store.retention import Retention, kept_rows
+from service.store.retention.kept_rows import kept_rows
+from service.store.retention.retention import Retention
 from tests.support.service import Replica, eventually
 from tests.support.visiting import visiting
 

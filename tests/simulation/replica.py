@@ -23,7 +23,7 @@ from service.access.enforcement.hangup_ladder import HangupLadder
 from service.access.enforcement.hangup_sweep import HangupSweep
 from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
-from service.access.feed import DirectoryFeed
+from service.access.feed.directory_feed import DirectoryFeed
 from service.access.gate import AccessGate
 from service.access.policies.chain import AccessChain
 from service.access.rulings import Ruling

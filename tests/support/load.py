@@ -102,7 +102,7 @@ def find_wrk() -> str | None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used so far: processor time, whoever else uses the machine."""
+    """What a process has used so far: processor time, the same under other load."""
     return time.clock_gettime((~pid << 3) | 2)  # Linux's clock of another process
 
 

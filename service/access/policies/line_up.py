@@ -50,9 +50,7 @@ class LineUp(NamedTuple):
             return list(trace)
         entries = iter(trace)
         return [
-            next(entries)
-            if mode == "enforce"
-            else entry_of(evaluator, mode)
+            next(entries) if mode == "enforce" else entry_of(evaluator, mode)
             for evaluator, mode in places
         ]
 

@@ -14,7 +14,8 @@ from service.store.policies.shadow_verdicts import (
 )
 from service.store.policies.shadow_writer import ShadowWriter
 from service.store.pool import Pool, create_pool
-from service.store.retention import Retention, kept_rows
+from service.store.retention.kept_rows import kept_rows
+from service.store.retention.retention import Retention
 from tests.support.service import eventually
 from tests.support.tcp_proxy import proxied
 

@@ -17,7 +17,8 @@ from service.domain.handling import Handling
 from service.store.calls.call_store import CallStore
 from service.store.calls.spool import Entry, Spool
 from service.store.pool import Pool
-from service.store.retention import Retention, kept_rows
+from service.store.retention.kept_rows import kept_rows
+from service.store.retention.retention import Retention
 from service.store.usage.folding import Rebuilt, UsageFolding, rebuild
 from tests.simulation.test_model import (
     ORGANIZATION,

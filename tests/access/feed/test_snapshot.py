@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.access.directory import AccessDirectory
-from service.access.snapshot import SnapshotKeeper, find_snapshot
+from service.access.feed.snapshot import SnapshotKeeper, find_snapshot
 from service.store.organizations.snapshot import DirectorySnapshot, SnapshotFile
 from tests.store.organizations.test_snapshot import make_entry
 

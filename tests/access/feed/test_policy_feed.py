@@ -7,14 +7,14 @@ from uuid import UUID
 import asyncpg
 
 from service.access.directory import AccessDirectory
-from service.access.feed import DirectoryFeed
+from service.access.feed.directory_feed import DirectoryFeed
+from service.access.feed.snapshot import SnapshotKeeper
 from service.access.policies.choices import ChoicesInForce
-from service.access.snapshot import SnapshotKeeper
 from service.domain.policies.choices import GeneralChoice, OwnChoice
 from service.store.organizations.feed_source import LISTENER, FeedSource
 from service.store.organizations.snapshot import SnapshotFile
 from service.store.pool import Pool
-from tests.access.test_feed import ADD, following
+from tests.access.feed.test_directory_feed import ADD, following
 from tests.support.service import eventually
 from tests.support.tcp_proxy import named, proxied
 

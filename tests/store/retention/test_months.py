@@ -9,10 +9,11 @@ import asyncpg
 import pytest
 
 from service.domain.calls import NewCall
-from service.store.calls import months
 from service.store.calls.records import record_calls
 from service.store.pool import Connection, Pool, connect
-from service.store.retention import Retention, kept_rows
+from service.store.retention import months
+from service.store.retention.kept_rows import kept_rows
+from service.store.retention.retention import Retention
 from service.store.roles import app_dsn
 from tests.support.calls import new_call
 

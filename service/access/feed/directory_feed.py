@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from service.access.directory import AccessDirectory
-from service.access.feed_notices import BEAT, FeedNotices
+from service.access.feed.notices import BEAT, FeedNotices
 from service.access.policies.choices import ChoicesInForce
 from service.background import BackgroundLoop, wait_for
 from service.store.organizations.directory import BATCH, DirectoryEntry, read_some

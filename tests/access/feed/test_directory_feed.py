@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from service.access.directory import FRESH_SECONDS, AccessDirectory
-from service.access.feed import DirectoryFeed
+from service.access.feed.directory_feed import DirectoryFeed
 from service.store.organizations.directory import BATCH, DirectoryEntry
 from service.store.organizations.feed_source import LISTENER, READER, FeedSource
 from service.store.pool import Pool

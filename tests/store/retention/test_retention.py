@@ -7,7 +7,8 @@ import pytest
 
 from service.store.leases import LeaseLostError
 from service.store.pool import Pool
-from service.store.retention import KeptRows, Retention, kept_rows
+from service.store.retention.kept_rows import KeptRows, kept_rows
+from service.store.retention.retention import Retention
 
 DAYS = timedelta(days=100)
 
