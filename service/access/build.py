@@ -30,7 +30,6 @@ from service.access.policies.preview import ChainPreview
 from service.access.policies.watchdog import LoopWatchdog
 from service.access.standings import AccessStandings
 from service.access.usage.caller_feed import CallerFeed
-from service.access.usage.callers import CallerMemory
 from service.access.usage.feed import UsageFeed
 from service.access.usage.memory import UsageMemory
 from service.background import BackgroundLoop
@@ -175,21 +174,13 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     spool = Spool(settings.callgate_data_dir / "spool", calls)
     attempts = FirstAttempts(ladder)
     usage = UsageMemory()
-    callers = CallerMemory()
-    policies.chain.usage, policies.chain.callers = usage, callers
+    policies.chain.usage = usage
     shadows = ShadowWriter(pool)
     policies.chain.shadows.record = shadows.record
     recorder = CallRecorder(
-        calls,
-        CallWriter(calls),
-        spool,
-        attempts,
-        events.record,
-        known,
-        observers,
-        usage=usage,
-        callers=callers,
+        calls, CallWriter(calls), spool, attempts, events.record, known, observers, usage=usage
     )
+    policies.chain.callers = recorder.callers
     corrected = CorrectedCalls(calls, known)
     spool.on_stored = corrected.take
     shared = Shared(attempts=attempts, known=known, observers=observers)
@@ -218,7 +209,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         cutter=cutter,
         contested=ContestedCalls(calls, known),
         corrected=corrected,
-        callers=CallerFeed(core.pool, directory, callers),
+        callers=CallerFeed(core.pool, directory, recorder.callers),
         usage=UsageFeed(pool, directory, usage),
         watch=CallWatch(
             calls,

@@ -21,16 +21,15 @@ from service.access.first_message import (
     remembered_owner,
     reported_end,
 )
-from service.access.judgement import CallJudge, Judgement, lines_of
+from service.access.judgement import CallJudge, Judgement, Ruling, lines_of
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
-from service.access.rulings import Ruling
 from service.domain.calls import CallKey, NewCall
 from service.domain.decisions import Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
-from service.store.calls.callers import CallerCall
 from service.store.calls.writer import RecordsUnavailableError
 from service.store.pool import UNAVAILABLE
+from service.store.usage.callers import CallerCall
 from service.vapi.message_types import ASSISTANT_REQUEST
 from service.vapi.messages import ServerMessage
 

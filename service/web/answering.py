@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from service.access.gate import AccessGate
-from service.access.rulings import Ruling
+from service.access.judgement import Ruling
 from service.domain.organizations import Organization
 from service.domain.usage.sums import LONGEST_CALL_SECONDS, SHORTEST_CALL_SECONDS
 from service.domain.wording.blocked_messages import format_blocked_message

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from service.access.gate import AccessGate
-from service.access.rulings import Ruling
+from service.access.judgement import Ruling
 from service.access.senders import WrongOrganizationError, check_sender
 from service.relay.headers import LOOP, RELAY_HEADER
 from service.settings import WEBHOOK_PATH

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from service.access.directory import AccessDirectory
 from service.access.usage.callers import KEPT, CallerMemory
 from service.background import BackgroundLoop
-from service.store.calls.callers import list_calls
 from service.store.pool import UNAVAILABLE, Pool
+from service.store.usage.callers import list_calls
 
 EVERY_SECONDS = 0.5
 LOADING_SECONDS = 0.05

@@ -16,7 +16,7 @@ from uuid import UUID
 from policies.contract import AccessRequest, CallFacts
 from policies.host.callers import canonical_caller
 from service.domain.usage.periods import day_of, zone_of
-from service.store.calls.callers import CallerCall
+from service.store.usage.callers import CallerCall
 
 INBOUND = "inboundPhoneCall"
 KEPT = timedelta(hours=25)

@@ -16,8 +16,8 @@ from service.access.usage.caller_feed import CallerFeed
 from service.access.usage.callers import KEPT, MOST_OF_CALLER, CallerMemory
 from service.domain.call_records.details import CallDetails
 from service.domain.calls import NewCall
-from service.store.calls.callers import CallerCall
 from service.store.pool import Pool
+from service.store.usage.callers import CallerCall
 from tests.support.calls import new_call, record
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)

@@ -75,3 +75,11 @@ def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) ->
     said = format_blocked_message(organization(blocked_message=text), reason, "default", AT)
     assert 0 < len(said) <= MOST_SPOKEN
     assert said.strip() == said
+
+
+def test_the_words_of_a_policy_go_before_all_but_those_for_their_reason() -> None:
+    made = organization(blocked_messages=MESSAGES, blocked_message="own")
+    said = "{organization} is closed."
+    assert format_blocked_message(made, "plan_ended", "default", AT, said) == "Bakery is closed."
+    assert format_blocked_message(made, "trial_expired", "default", AT, said) == "trial over"
+    assert format_blocked_message(organization(), "x", "default", AT, said) == "Bakery is closed."

@@ -4,12 +4,16 @@ ours never stays on a number that has access."""
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.phone_numbers import NumberGate
 from service.domain.reconcile import KeptFields
+from service.domain.standing import AccessStanding
 from service.reconcile.steps.gate_fields import (
     DesiredGateFields,
+    desired_gates,
     gate_changes,
     is_rewording,
     only_unblocking,
@@ -184,3 +188,14 @@ def test_a_hook_that_another_tool_put_before_ours_is_no_rewording_of_ours() -> N
     assert not is_rewording(moved, kept)
     reworded = gate_changes(desired, {"hooks": [ringing_hook("No, yesterday.")]}, kept)
     assert is_rewording(reworded, kept)
+
+
+@pytest.mark.parametrize(
+    ("gate", "diverts", "rings"),
+    [("request", True, False), ("request", False, True), ("event", True, True)],
+)
+def test_no_ringing_hook_stops_a_call_that_is_diverted(
+    gate: NumberGate, diverts: bool, rings: bool
+) -> None:
+    standing = AccessStanding(False, "closed", "We are closed.", True, None, None, None, diverts)
+    assert (desired_gates(gate, standing).ring is not None) == rings
