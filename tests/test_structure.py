@@ -67,7 +67,7 @@ BESIDE = {
     },
     "api": {
         "access", "application", "build", "examples", "idempotency", "json_body",
-        "openapi", "operations", "preconditions", "static",
+        "openapi", "operations", "preconditions", "query_texts", "static",
     },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
     "cli": {"errors", "explain", "lazy", "migrate", "policy_kit", "running", "secrets", "serve"},

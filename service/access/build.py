@@ -174,13 +174,11 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     spool = Spool(settings.callgate_data_dir / "spool", calls)
     attempts = FirstAttempts(ladder)
     usage = UsageMemory()
-    policies.chain.usage = usage
     shadows = ShadowWriter(pool)
-    policies.chain.shadows.record = shadows.record
     recorder = CallRecorder(
         calls, CallWriter(calls), spool, attempts, events.record, known, observers, usage=usage
     )
-    policies.chain.callers = recorder.callers
+    connect_chain(policies.chain, recorder, shadows)
     corrected = CorrectedCalls(calls, known)
     spool.on_stored = corrected.take
     shared = Shared(attempts=attempts, known=known, observers=observers)
@@ -222,6 +220,12 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         watchdog=LoopWatchdog(policies.chain.evaluators),
         observers=observers,
     )
+
+
+def connect_chain(chain: AccessChain, recorder: CallRecorder, shadows: ShadowWriter) -> None:
+    """Let the chain read what is counted of calls, and record what policies in shadow say."""
+    chain.usage, chain.callers = recorder.usage, recorder.callers
+    chain.shadows.record = shadows.record
 
 
 def build_snapshots(

@@ -8,19 +8,17 @@ import structlog
 
 from service.access.first_message import BLOCKED, HANGING_UP
 from service.sandbox.server import SandboxVapi
-from service.store.pool import Pool
 from tests.support.service import Replica, Start, eventually
 
 PLAN = {"code": "pro", "status": "active"}
 CLOSED: dict[str, object] = {"weekly": {}, "message": "{organization} is closed today."}
-CHOOSE = """
-INSERT INTO callgate.organization_policies (organization_id, name, settings) VALUES ($1, $2, $3)
-"""
 
 
-async def choose(callgate: Replica, pool: Pool, owner: str, name: str, settings: object) -> None:
-    """Give an organization settings of a policy, and wait until the replica has them."""
-    await pool.execute(CHOOSE, owner, name, settings)
+async def choose(callgate: Replica, owner: str, name: str, settings: object) -> None:
+    """Give an organization settings of a policy, and wait until its usage is known."""
+    path = f"/organizations/{owner}/policies/{name}"
+    answer = await callgate.api("PUT", path, {"settings": settings})
+    assert answer.status == 200, answer.json
 
     async def known() -> bool:
         trace = (await callgate.api("GET", f"/organizations/{owner}/access")).json["trace"]
@@ -55,10 +53,10 @@ async def test_sleeping_policies_say_nothing_of_a_call_and_are_explained(
 
 
 async def test_a_caller_outside_of_the_hours_hears_the_words_of_the_policy(
-    callgate: Replica, vapi: SandboxVapi, pool: Pool
+    callgate: Replica, vapi: SandboxVapi
 ) -> None:
     owner, number = await with_number(callgate, vapi)
-    await choose(callgate, pool, owner, "opening_hours", CLOSED)
+    await choose(callgate, owner, "opening_hours", CLOSED)
     call = vapi.place_call(number)
     await vapi.settled([call])
     assert "Bakery is closed today." in call.heard
@@ -69,11 +67,11 @@ async def test_a_caller_outside_of_the_hours_hears_the_words_of_the_policy(
 
 
 async def test_a_denied_call_goes_on_where_the_policy_diverts_it(
-    callgate: Replica, vapi: SandboxVapi, pool: Pool
+    callgate: Replica, vapi: SandboxVapi
 ) -> None:
     owner, number = await with_number(callgate, vapi)
     desk = {"assistantId": vapi.add_assistant(name="Takes messages")["id"]}
-    await choose(callgate, pool, owner, "opening_hours", {**CLOSED, "divert_to": desk})
+    await choose(callgate, owner, "opening_hours", {**CLOSED, "divert_to": desk})
     with structlog.testing.capture_logs() as logs:
         call = vapi.place_call(number, duration=4)
         await vapi.settled([call])
@@ -102,12 +100,12 @@ async def test_a_denied_call_goes_on_where_the_policy_diverts_it(
 
 
 async def test_a_diverted_call_goes_on_at_every_replica(
-    callgate: Replica, start_replica: Start, vapi: SandboxVapi, pool: Pool
+    callgate: Replica, start_replica: Start, vapi: SandboxVapi
 ) -> None:
     owner, number = await with_number(callgate, vapi)
     other = await start_replica()
     divert_to = "+15550100200"
-    await choose(callgate, pool, owner, "opening_hours", {**CLOSED, "divert_to": divert_to})
+    await choose(callgate, owner, "opening_hours", {**CLOSED, "divert_to": divert_to})
     message = vapi.live_call(number, kind="assistant-request")
     answer = (await callgate.post(message)).json
     assert answer == {"destination": {"type": "number", "number": divert_to}}
@@ -120,13 +118,13 @@ async def test_a_diverted_call_goes_on_at_every_replica(
 
 
 async def test_elsewhere_a_diverting_denial_is_an_ordinary_one(
-    callgate: Replica, vapi: SandboxVapi, pool: Pool
+    callgate: Replica, vapi: SandboxVapi
 ) -> None:
     owner, _ = await with_number(callgate, vapi)
     assistant = vapi.add_assistant(name="B")["id"]
     bound = vapi.add_number(provider="vapi", assistantId=assistant)["id"]
     await callgate.add_number(owner, bound)
-    await choose(callgate, pool, owner, "opening_hours", {**CLOSED, "divert_to": "+15550100200"})
+    await choose(callgate, owner, "opening_hours", {**CLOSED, "divert_to": "+15550100200"})
     message = vapi.live_call(bound)
     assert (await callgate.post(message)).status == 403
     call = await callgate.call(message["message"]["call"]["id"])
@@ -137,20 +135,20 @@ async def test_elsewhere_a_diverting_denial_is_an_ordinary_one(
 
 @pytest.mark.parametrize(("limits", "most"), [({"minutes": 10}, 600), ({"minutes": 0.05}, 10)])
 async def test_what_is_left_of_a_quota_limits_the_call(
-    callgate: Replica, vapi: SandboxVapi, pool: Pool, limits: dict[str, object], most: int
+    callgate: Replica, vapi: SandboxVapi, limits: dict[str, object], most: int
 ) -> None:
     owner, number = await with_number(callgate, vapi)
-    await choose(callgate, pool, owner, "quota", limits)
+    await choose(callgate, owner, "quota", limits)
     answer = (await callgate.post(vapi.live_call(number, kind="assistant-request"))).json
     assert answer["assistantOverrides"] == {"maxDurationSeconds": most}
 
 
 async def test_one_caller_can_call_so_often_at_every_replica(
-    callgate: Replica, start_replica: Start, vapi: SandboxVapi, pool: Pool
+    callgate: Replica, start_replica: Start, vapi: SandboxVapi
 ) -> None:
     owner, number = await with_number(callgate, vapi)
     other = await start_replica()
-    await choose(callgate, pool, owner, "caller_rules", {"calls_per_hour": 3})
+    await choose(callgate, owner, "caller_rules", {"calls_per_hour": 3})
 
     async def ring(one: Replica, caller: str | None) -> bool:
         message = vapi.live_call(number, caller=caller, kind="assistant-request")
@@ -165,3 +163,16 @@ async def test_one_caller_can_call_so_often_at_every_replica(
         return "error" in (await other.post(message)).json
 
     await eventually(refused_there)
+
+
+async def test_settings_that_do_not_fit_are_refused_by_their_field(callgate: Replica) -> None:
+    owner = await callgate.add_organization()
+    path = f"/organizations/{owner}/policies/opening_hours"
+    for settings, word in (
+        ({"weekly": {"funday": ["09:00-17:00"]}}, "funday"),
+        ({"weekly": {}, "divert_to": "desk"}, "phone number"),
+        ({"weekly": {}, "time_zone": "Mars"}, "time zone"),
+    ):
+        answer = await callgate.api("PUT", path, {"settings": settings})
+        assert answer.status == 422
+        assert word in json.dumps(answer.json)

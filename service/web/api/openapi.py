@@ -11,6 +11,7 @@ from policies.host.registration import NAME
 from service.web.api import idempotency, preconditions
 from service.web.api.examples.bodies import example_of
 from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, POLICY, PREFIX, Operation
+from service.web.api.query_texts import QUERIES
 from service.web.exports.export import CSV_TYPE, JSON_LINES_TYPE
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.paging import QueryParameters
@@ -47,54 +48,6 @@ IDS = {
     "import_id": "The import's id.",
     "token_id": "The token's id.",
     POLICY: "The name of the policy.",
-}
-QUERIES = {
-    "limit": "How many items a page has at most.",
-    "cursor": "The `next_cursor` of the page before.",
-    "query": "A part of the name or the external id, a whole id, or digits of a phone number.",
-    "search": "A text to look for, as people write it.",
-    "external_id": "Exactly this external id.",
-    "allowed": "Only organizations whose calls pass now, or are blocked.",
-    "reason": "Only this reason of a decision.",
-    "trial": "Only organizations whose trial is in this state.",
-    "override": "Only organizations with an override, or without one.",
-    "numbers": "Only organizations with phone numbers, or without any.",
-    "plan_status": "Only organizations whose plan has this status; `none`: no plan.",
-    "relay": "Only organizations whose own server takes its messages, is parked, or is not set (`off`).",
-    "sort": "The order; a minus reverses it.",
-    "organization_id": "Only what belongs to this organization.",
-    "phone_number_id": "Only what belongs to this phone number.",
-    "sync_state": "Only numbers whose webhook is in this state.",
-    "vapi_call_id": "Exactly the call with this id at Vapi.",
-    "blocked": "Only blocked calls, or only allowed ones.",
-    "live": "Only calls under way, or only those that are over.",
-    "unanswered": "Only those where nothing answers allowed calls.",
-    "condition": "Only numbers that this condition counts.",
-    "claimed_since": "Only calls for which messages since this instant named two organizations.",
-    "policy": "Only calls that this policy decided; `default`: that no policy decided.",
-    "hangup": "Only calls whose hang-up has this state.",
-    "direction": "Only calls in this direction.",
-    "refused": "Only calls that were blocked before they were connected, or only the others.",
-    "diverted": "Only calls that were blocked and sent elsewhere, or only the others.",
-    "gate": "Only calls that were decided at this gate.",
-    "format": "The form of the file: CSV with a header, or a line of JSON for each item.",
-    "since": "From this instant on.",
-    "until": "Before this instant.",
-    "part_of": "The id of the entry of an import: the changes that its rows made.",
-    "at": "The instant that the answer is about; now without it.",
-    "as_of": "When the billing system removed it; an older change answers 409.",
-    "kind": "Only imports of this kind.",
-    "show": "Only rows of this outcome.",
-    "from": "The beginning of the period; without it, of the month that the period ends in.",
-    "to": "The end of the period, which is not part of it; without it, of the present month.",
-    "interval": "Sums by day or by month, beside those of the whole period.",
-    "time_zone": "The IANA name of the time zone whose days and months count, such as `Europe/Berlin`.",
-    "ignored": "Ignored numbers instead of open ones.",
-    "object_type": "Only changes of this kind of object.",
-    "object_id": "Only changes of this object.",
-    "actor": "Only changes by this author.",
-    "source": "Only changes from here: `api`, `web`, `cli`, `system`.",
-    "action": "Only this action, such as `plan.set`.",
 }
 EXPORTED = (CSV_TYPE, JSON_LINES_TYPE)
 TAGS = {

@@ -8,7 +8,8 @@ import orjson
 from openapi_schema_validator import OAS31Validator
 
 from service.web.api.examples.bodies import EXAMPLES
-from service.web.api.openapi import IDS, QUERIES
+from service.web.api.openapi import IDS
+from service.web.api.query_texts import QUERIES
 from service.web.shapes.bodies import RequestBody
 from tests.support.api import ApiClient
 
