@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from service.admin.calls.shadows import add_shadows
 from service.cli.running import ACTOR, print_json, run, settings_for
 from service.domain.decisions import DEFAULT, CallTerms, Decision
 from service.domain.instants import parse_instant
@@ -178,6 +179,7 @@ async def explain_call(cases: "UseCases", vapi_call_id: str) -> Explanation | Mi
     call = await search.find_by_vapi_id(pool, parse_id_query(vapi_call_id))
     if call is None:
         return Missing(f"There is no record of a call {vapi_call_id!r}.")
+    (call,) = await add_shadows(pool, [call])
     names = (await rows.find_names(pool, [call.id])).get(call.id, rows.CallNames())
     facts: dict[str, object] = {
         "vapi_call_id": call.vapi_call_id,

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from policies.host.registration import RegisteredPolicy
 from service.access.policies.plugins import PolicyChoice, load_policies
-from service.cli.policy_kit import commands
+from service.cli.policy_kit import choosing, commands
 from service.cli.running import print_json, settings_for
 
 app = typer.Typer(add_completion=False)
@@ -19,6 +19,8 @@ group = typer.Typer(add_completion=False)
 app.add_typer(group, name="policies")
 group.command("new")(commands.new)
 group.command("test")(commands.test)
+group.command("set")(choosing.set_policy)
+group.command("shadow")(choosing.report)
 
 
 @group.callback(invoke_without_command=True)
