@@ -132,7 +132,8 @@ class PolicyPages:
         return await visit.show(
             "policies/list.html",
             rows=[row_of(policy) for policy in chain],
-            decided=None if found is None else decided_rows(found, names, until - DAY, until),
+            uncounted=found is None,
+            decided=decided_rows(found or {}, names, until - DAY, until),
             problems=self.read_problems(),
             observers=[observer_row(one) for one in self.observers()],
         )
