@@ -27,6 +27,7 @@ from policies.entitlements import Override, PlanLimits, SubscriptionPlan, Trial
 from policies.events import CallDecision, CallEvent, CallEventKind
 from policies.functions import FunctionPolicy, policy
 from policies.hookspecs import GROUP, hookimpl, hookspec
+from policies.limits import CallLimit, limit
 
 __all__ = [
     "API_VERSION",
@@ -38,6 +39,7 @@ __all__ = [
     "CallEvent",
     "CallEventKind",
     "CallFacts",
+    "CallLimit",
     "Direction",
     "Effect",
     "FunctionPolicy",
@@ -57,5 +59,6 @@ __all__ = [
     "deny",
     "hookimpl",
     "hookspec",
+    "limit",
     "policy",
 ]

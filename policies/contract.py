@@ -1,6 +1,6 @@
 """The contract of a policy: frozen facts in, a verdict out. No I/O here."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack, runtime_checkable
 from uuid import UUID
 
 from policies.entitlements import Override, SubscriptionPlan, Trial
+from policies.limits import CallLimit
 
 API_VERSION = 1
 """The version of this surface. A policy may say with `api_version` which one it was written for."""
@@ -138,6 +139,9 @@ class Verdict:
 
     `max_duration_seconds` is how long the call may last: Vapi gets the least that any policy gives,
     again in the answer to an `assistant-request` only.
+
+    `limits`: a call that is granted is let in only within all of these; else this verdict gives the
+    reason of its denial. A denial has none.
     """
 
     effect: Effect
@@ -148,6 +152,7 @@ class Verdict:
     message: str | None = None
     divert_to: str | Mapping[str, Any] | None = None
     max_duration_seconds: float | None = None
+    limits: tuple[CallLimit, ...] = ()
 
 
 class More(TypedDict, total=False):
@@ -161,9 +166,9 @@ class More(TypedDict, total=False):
     max_duration_seconds: float | None
 
 
-def allow(reason: str, **more: Unpack[More]) -> Verdict:
+def allow(reason: str, *, limits: Iterable[CallLimit] = (), **more: Unpack[More]) -> Verdict:
     """Grant the call. `reason` is a slug such as `plan_active`, kept with the decision."""
-    return Verdict(Effect.ALLOW, reason, **more)
+    return Verdict(Effect.ALLOW, reason, limits=tuple(limits), **more)
 
 
 def deny(reason: str, **more: Unpack[More]) -> Verdict:
@@ -171,13 +176,15 @@ def deny(reason: str, **more: Unpack[More]) -> Verdict:
     return Verdict(Effect.DENY, reason, **more)
 
 
-def abstain(reason: str | None = None, **more: Unpack[More]) -> Verdict:
+def abstain(
+    reason: str | None = None, *, limits: Iterable[CallLimit] = (), **more: Unpack[More]
+) -> Verdict:
     """Leave the decision to the others.
 
     Give a `reason` when you could have granted and could not (`trial_expired`): if no policy decides,
     the first such reason in the chain is the one the call is denied with.
     """
-    return Verdict(Effect.ABSTAIN, reason, **more)
+    return Verdict(Effect.ABSTAIN, reason, limits=tuple(limits), **more)
 
 
 @dataclass(frozen=True, slots=True)

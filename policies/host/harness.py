@@ -29,6 +29,8 @@ MEANINGS = {
     "bad_divert_to": "its divert_to is no phone number such as '+15550100200' and no answer that Vapi "
     "takes, such as {'assistantId': '…'}",
     "bad_max_duration": "its max_duration_seconds is not a number of 0 or more",
+    "bad_limits": "its limits are no tuple of at most 8, each from limit() and of another name, with "
+    "slugs and a capacity from 0 up, or the verdict denies",
     "bad_until": "its until is not a datetime with an offset",
     "late": "evaluate took longer than timeout_seconds",
     "changed_facts": "evaluate changed the facts of the request",

@@ -9,6 +9,7 @@ from policies.contract import Effect, Verdict
 from policies.host.diversions import fit_diversion
 from policies.host.isolation import PolicyFailure, raised
 from policies.host.spoken import fit_spoken
+from policies.limits import CallLimit
 
 REASON = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,99}")
 KNOWN_REASONS: set[str] = set()
@@ -17,6 +18,8 @@ MOST_KNOWN = 1000
 MOST_CHARACTERS = 200
 LAST_YEAR = 2999
 """An `until` beyond it stands for "never": nothing is to be asked again then."""
+MOST_LIMITS = 8
+LARGEST_CAPACITY = 1_000_000
 
 
 def checked(answer: object) -> Verdict:
@@ -35,6 +38,8 @@ def checked(answer: object) -> Verdict:
             or answer.divert_to is not None
         ):
             answer = check_terms(answer)
+        if answer.limits != ():
+            answer = replace(answer, limits=check_limits(answer))
         reason = answer.reason
         if reason is None and answer.effect is Effect.ABSTAIN:
             return answer
@@ -83,6 +88,30 @@ def check_terms(verdict: Verdict) -> Verdict:
     if most is not None and (type(most) not in (int, float) or not 0 <= most < float("inf")):
         raise PolicyFailure("bad_max_duration")
     return replace(verdict, message=message, divert_to=divert_to)
+
+
+def check_limits(verdict: Verdict) -> tuple[CallLimit, ...]:
+    """The limits in objects of the host's own. Raises `PolicyFailure` for unfit ones, for two of one
+    name, and for those of a denial."""
+    given = verdict.limits
+    if type(given) is not tuple or len(given) > MOST_LIMITS or verdict.effect is Effect.DENY:
+        raise PolicyFailure("bad_limits")
+    if not all(is_limit(one) for one in given):
+        raise PolicyFailure("bad_limits")
+    limits = tuple(CallLimit(one.name, one.capacity, one.reason) for one in given)
+    if len({one.name for one in limits}) < len(limits):
+        raise PolicyFailure("bad_limits")
+    return limits
+
+
+def is_limit(given: object) -> TypeGuard[CallLimit]:
+    """Whether it is a limit with slugs and a whole number from 0 up."""
+    if type(given) is not CallLimit or type(given.capacity) is not int:
+        return False
+    slugs = given.name, given.reason
+    if not all(type(slug) is str and REASON.fullmatch(slug) for slug in slugs):
+        return False
+    return 0 <= given.capacity <= LARGEST_CAPACITY
 
 
 def is_line(text: object) -> bool:

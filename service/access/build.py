@@ -21,6 +21,7 @@ from service.access.feed.directory_feed import DirectoryFeed
 from service.access.feed.snapshot import SnapshotKeeper
 from service.access.gate import AccessGate
 from service.access.known_calls import KnownCalls
+from service.access.limits.feed import LimitFeed
 from service.access.observers.call_observer import CallObserver
 from service.access.observers.call_observers import CallObservers
 from service.access.policies.chain import AccessChain
@@ -93,6 +94,7 @@ class Access:
     corrected: CorrectedCalls
     usage: UsageFeed
     callers: CallerFeed
+    limits: LimitFeed
     watch: CallWatch
     watchdog: LoopWatchdog
     observers: CallObservers
@@ -112,6 +114,7 @@ class Access:
             self.corrected.background(),
             self.usage.background(),
             self.callers.background(),
+            self.limits.background(),
             self.gate.recorder.recent.background(),
             self.gate.recorder.connected.background(),
             *self.watch.background(),
@@ -209,6 +212,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         corrected=corrected,
         callers=CallerFeed(core.pool, directory, recorder.callers),
         usage=UsageFeed(pool, directory, usage),
+        limits=recorder.slots.feed,
         watch=CallWatch(
             calls,
             core.client,
@@ -225,6 +229,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
 def connect_chain(chain: AccessChain, recorder: CallRecorder, shadows: ShadowWriter) -> None:
     """Let the chain read what is counted of calls, and record what policies in shadow say."""
     chain.usage, chain.callers = recorder.usage, recorder.callers
+    chain.limits = recorder.slots.memory
     chain.shadows.record = shadows.record
 
 

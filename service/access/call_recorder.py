@@ -1,9 +1,9 @@
 """Records calls and their ends, in PostgreSQL or else in the spool, before anything acts on them.
 
 An assistant-request is answered from memory. Its record is noted on this machine's disk first, so that a
-killed process loses none, and is written to PostgreSQL beside the answer: waiting for the commit would
-cost most of the time that an answer may take. Only an answer that is alone waits for its record, for a
-moment: the next reader then finds it, and it learns of another replica's decision.
+killed process loses none, and is written to PostgreSQL beside the answer: waiting would cost most of the
+time that an answer may take. Only a lone answer waits for its record, for a moment, so that the next
+reader finds it; and one within limits waits until they are counted.
 """
 
 import asyncio
@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from service.access.connected_calls import ConnectedCalls
-from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
+from service.access.enforcement.first_attempts import FirstAttempts, blocked_call
 from service.access.first_message import announce, announce_claim
 from service.access.known_calls import KnownCall, KnownCalls, known_from, known_from_stored
+from service.access.limits.call_slots import CallSlots
 from service.access.observers.call_observers import CallObservers
 from service.access.recent_records import RecentRecords
 from service.access.usage.callers import CallerMemory
@@ -42,9 +43,8 @@ log = structlog.get_logger()
 @dataclass(slots=True)
 class CallRecorder:
     """Keeps one decision per call and organization: the row in PostgreSQL is the decision of the
-    call's own organization, a claim that of another one; `known` is a cache of both.
-
-    With PostgreSQL away the spool records. The first hang-up is attempted from memory at once.
+    call's own organization, a claim that of another one; `known` is a cache of both. With PostgreSQL
+    away the spool records, and the first hang-up is attempted from memory.
     """
 
     calls: CallStore
@@ -58,12 +58,14 @@ class CallRecorder:
     background: set[asyncio.Task[object]] = field(default_factory=set)
     usage: UsageMemory = field(default_factory=UsageMemory)
     callers: CallerMemory = field(default_factory=CallerMemory)
+    slots: CallSlots = field(init=False)
     recent: RecentRecords = field(init=False)
     connected: ConnectedCalls = field(init=False)
 
     def __post_init__(self) -> None:
         self.recent = RecentRecords(self.calls, self.spool)
         self.connected = ConnectedCalls(self.calls, self.spool)
+        self.slots = CallSlots(self.calls)
 
     async def record(
         self, call: NewCall, decide_alone: Callable[[], Awaitable[NewCall]] | None = None
@@ -82,28 +84,39 @@ class CallRecorder:
         self, call: NewCall, decide_alone: Callable[[], Awaitable[NewCall]] | None
     ) -> tuple[KnownCall, bool]:
         try:
+            if call.wants_slots:
+                counted = await self.slots.count(call, RECORD_SECONDS)
+                if counted is not None and counted.decision.allowed:
+                    return self.note_first(counted), True
+                call, decide_alone = counted or replace(call, refusal=None), None
             recorded = await self.writer.record(call, RECORD_SECONDS)
         except RecordsUnavailableError:
-            alone = call if decide_alone is None else await decide_alone()
+            alone = await self.slots.decide_alone(call, decide_alone)
+            if isinstance(alone, StoredDecision):
+                return known_from_stored(alone), False
             return await self.keep_for_later(alone), True
         if recorded.stored is not None and recorded.stored.owner is not None:
             return self.note_claim(call, recorded.stored, first=recorded.first), recorded.first
         if recorded.first:
-            self.recent.note_call(call)
-            announce(call)
-            self.observers.tell_decided(call)
-            if call.hangup_after_seconds == 0:
-                self.attempts.start(blocked_call(call, recorded=True))
-            if call.guessed:
-                # Read back within a second: later messages restart its hang-up, once that is due.
-                self.known.unconfirmed[call.vapi_call_id] = None
-            return known_from(call), True
+            return self.note_first(call), True
         assert recorded.stored is not None, "a later record carries the stored decision"
         return known_from_stored(recorded.stored), False
 
+    def note_first(self, call: NewCall) -> KnownCall:
+        """Act on the first decision on a call. A guess is read back within a second: later messages
+        restart its hang-up, once that is due."""
+        self.recent.note_call(call)
+        announce(call)
+        self.observers.tell_decided(call)
+        if call.hangup_after_seconds == 0:
+            self.attempts.start(blocked_call(call, recorded=True))
+        if call.guessed:
+            self.known.unconfirmed[call.vapi_call_id] = None
+        return known_from(call)
+
     async def keep_for_later(self, call: NewCall) -> KnownCall:
         """Spool a call while PostgreSQL is away, and hang it up from memory if it is blocked."""
-        await self.spool.keep(Entry(call=replace(call, acted=True)))
+        await self.spool.keep(Entry(call=replace(call, acted=True, refusal=None)))
         self.recent.note_call(call)
         self.known.unconfirmed[call.vapi_call_id] = None
         main = self.known.get(call.vapi_call_id)
@@ -191,12 +204,14 @@ class CallRecorder:
             else:
                 self.usage.note_stored(key, version)
                 if result == "closed":
+                    self.slots.note_end(key[0], self.known.find(*key))
                     self.recent.note_end(end)
                     self.observers.tell_ended(end, end.organization_id, hung_up=hung_up)
                 return
         await self.spool.keep(Entry(end=end))
         self.recent.note_end(end)
         if not hung_up:
+            self.slots.note_end(key[0], self.known.find(*key))
             self.observers.tell_ended(end, end.organization_id)
 
     async def restart_hangup(self, call: NewCall) -> None:
@@ -223,10 +238,8 @@ class CallRecorder:
             self.attempts.start(blocked_call(call, recorded=True))
 
     async def ask_owner(self, owner: NewCall, claim: NewCall) -> None:
-        """Have Vapi asked whose call it is: a message names another organization than the call's.
-
-        Both are recorded if their rows are gone.
-        """
+        """Have Vapi asked whose call it is: a message names another organization than the call's. Both
+        are recorded if their rows are gone."""
         await self.wait_until_recorded(claim.key)
         try:
             async with self.recorded():
@@ -246,10 +259,8 @@ class CallRecorder:
             log.warning("call.recorded_again", call_id=call.vapi_call_id)
 
     async def reload(self, call_id: str) -> None:
-        """Cache the decision of the call's organization afresh, as it stands in PostgreSQL.
-
-        Raises one of `UNAVAILABLE`.
-        """
+        """Cache the decision of the call's organization afresh, as it stands in PostgreSQL. Raises one
+        of `UNAVAILABLE`."""
         async with self.recorded():
             stored = (await self.calls.find_decisions([call_id])).get(call_id)
         if stored is not None:
@@ -271,12 +282,11 @@ class CallRecorder:
     def start(self, work: Awaitable[object]) -> None:
         """Run beside the reply, which never waits for a hang-up."""
 
-        async def run() -> object:
+        async def run() -> None:
             try:
-                return await work
+                await work
             except Exception:
                 log.exception("call.hangup_failed")
-                return None
 
         task: asyncio.Task[object] = asyncio.create_task(run())
         self.background.add(task)
@@ -287,9 +297,3 @@ class CallRecorder:
         if under_way := {*self.background, *self.recording.values()}:
             await asyncio.wait(under_way, timeout=seconds)
         await self.attempts.drain(seconds)
-
-
-def blocked_call(call: NewCall, *, recorded: bool) -> BlockedCall:
-    """A call to be hung up, as its message tells."""
-    call_id, owner = call.key
-    return BlockedCall(call_id, owner, call.control_url, call.goodbye, recorded)

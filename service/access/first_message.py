@@ -7,11 +7,19 @@ from uuid import UUID, uuid4
 import structlog
 
 from policies.contract import Effect
+from service.access.beginnings import may_begin
 from service.access.call_records import read_record, read_said
 from service.access.directory import Registration
 from service.access.known_calls import KnownCall, decision_of
 from service.domain.call_records.details import CallDetails, merge_doubts
-from service.domain.calls import CallEnd, GateName, NewCall, plausible_cost, plausible_duration
+from service.domain.calls import (
+    CallEnd,
+    GateName,
+    NewCall,
+    Refusal,
+    plausible_cost,
+    plausible_duration,
+)
 from service.domain.decisions import Basis, Decision
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.vapi.message_types import ASSISTANT_REQUEST
@@ -21,6 +29,8 @@ BLOCKED = "[Webhook] ⛔⛔⛔ CALL BLOCKED"
 HANGING_UP = "[Webhook] Attempting to hang up call"
 REFUSAL_SECONDS = 8.0
 """How long Vapi may take to speak a refusal before we check that the call has ended."""
+GUESS_SECONDS = 5.0
+"""How long after its record a call is hung up whose denial is a guess: other spools drain meanwhile."""
 
 INBOUND = "inboundPhoneCall"
 UNKNOWN_REASON = "unknown_phone_number"
@@ -87,7 +97,35 @@ def new_call(
         cost_parts=message.cost_parts if ended_at and cost is not None else None,
         details=replace(read.details, doubts=merge_doubts(read.details.doubts, doubts)),
         transcript=read_said(message, registration) if ended_at else None,
+        refusal=refusal_of(message, registration, decision, now, default_message),
     )
+
+
+def refusal_of(
+    message: ServerMessage,
+    registration: Registration | None,
+    decision: Decision,
+    now: datetime,
+    default_message: str,
+) -> Refusal | None:
+    """How a granted call is stopped if its limits are full; None without limits.
+
+    Of a call under way, whose first message another replica may have let in, the denial is a guess.
+    """
+    if registration is None or not decision.allowed or not decision.limits:
+        return None
+    if message.type == ASSISTANT_REQUEST:
+        return Refusal(REFUSAL_SECONDS, may_divert=True)
+    goodbyes: dict[str, str] = {}
+    for entry in decision.trace:
+        for limit in entry.limits:
+            denial = replace(decision, reason=limit.reason, terms=entry.terms)
+            text = goodbye(registration, denial, now, default_message)
+            if text is not None:
+                goodbyes.setdefault(limit.reason, text)
+    guessed = not may_begin(message)
+    may_divert = was_asked_before(message, registration)
+    return Refusal(GUESS_SECONDS if guessed else 0.0, guessed, may_divert, goodbyes)
 
 
 def was_asked_before(message: ServerMessage, registration: Registration | None) -> bool:

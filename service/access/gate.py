@@ -16,6 +16,7 @@ from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
 from service.access.first_message import (
+    GUESS_SECONDS,
     new_call,
     remembered_call,
     remembered_owner,
@@ -35,8 +36,6 @@ from service.vapi.messages import ServerMessage
 
 RESTART_SECONDS = 2.0
 """A blocked call that still sends messages this long after a hang-up is hung up again."""
-GUESS_SECONDS = 5.0
-"""How long after its record a call is hung up whose denial is a guess: other spools drain meanwhile."""
 
 
 @dataclass(slots=True)
@@ -189,7 +188,7 @@ class AccessGate:
         """Make the decision, or read the stored one; True if it is ours and the first."""
         asked, otherwise = await self.judge.judge_first(message, registration)
         call = self.build_call(call_id, message, asked)
-        if message.type == ASSISTANT_REQUEST:
+        if message.type == ASSISTANT_REQUEST and not call.wants_slots:
             return await self.recorder.record_beside_answer(call)
 
         async def decide_alone() -> NewCall:

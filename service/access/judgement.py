@@ -18,6 +18,7 @@ from service.access.policies.chain import DecisionChain
 from service.access.policies.request import build_request
 from service.domain.decisions import NO_TERMS, Basis, CallTerms, Decision
 from service.domain.organizations import Organization
+from service.domain.policies.limits import apply_limits
 from service.store.organizations.directory import DirectoryEntry
 from service.store.organizations.past_changes import KEPT
 from service.store.organizations.past_entries import find_entry_at
@@ -205,12 +206,18 @@ class CallJudge:
     async def decide(
         self, lines: Lines, registration: Registration | None, at: datetime, basis: Basis
     ) -> Decision:
-        """Ask the chain at an instant; what is not registered is denied without it."""
+        """Ask the chain at an instant; what is not registered is denied without it.
+
+        Limits are counted when a call is recorded. A campaign that asks before it dials is answered by
+        what memory counts.
+        """
         if registration is None:
             return deny_unknown(at, basis)
         organization, number = registration.organization, registration.phone_number
         request = build_request(organization, at, number, lines.facts, lines.purpose)
-        return await self.chain.decide(request, basis=basis, own=organization.policies)
+        decision = await self.chain.decide(request, basis=basis, own=organization.policies)
+        counts = lines.purpose == "predial"
+        return apply_limits(decision, lambda limit: limit) if counts else decision
 
 
 def instants_of(organization: Organization) -> set[datetime]:

@@ -22,7 +22,8 @@ class KnownCall(msgspec.Struct, gc=False):
     `number` is Vapi's id of the number that named the organization. `owner_checked`: Vapi has told
     whose call it is. `claims`: decisions for other organizations that messages of this call named.
     `connected`: its record says so, or will within a moment.
-    `basis`, `determined_by`, `decided_at` and `terms` are the decision's.
+    `basis`, `determined_by`, `decided_at` and `terms` are the decision's. `slots` are those of limits
+    that the call held when it was cached.
 
     A replica holds tens of thousands of these. The garbage collector skips them, because traversing
     them would pause every call; for the same reason `decision_id` is text, and a claim does not
@@ -44,6 +45,7 @@ class KnownCall(msgspec.Struct, gc=False):
     determined_by: str | None = None
     decided_at: datetime | None = None
     terms: CallTerms = NO_TERMS
+    slots: tuple[str, ...] = ()
 
     @property
     def diverted(self) -> bool:
@@ -139,6 +141,7 @@ def known_from(call: NewCall) -> KnownCall:
         determined_by=call.decision.determined_by,
         decided_at=call.decision.decided_at,
         terms=call.decision.terms,
+        slots=() if call.ended_at else call.slots,
     )
 
 
@@ -158,6 +161,7 @@ def known_from_stored(stored: StoredDecision) -> KnownCall:
         determined_by=stored.decision.determined_by,
         decided_at=stored.decision.decided_at,
         terms=stored.decision.terms,
+        slots=stored.slots,
     )
 
 

@@ -18,6 +18,7 @@ from service.domain.decisions import DEFAULT, CallTerms, Decision
 from service.domain.instants import parse_instant
 from service.domain.texts import is_all
 from service.domain.wording.calls import describe_terms
+from service.domain.wording.limits import describe_limit
 from service.inputs.ids import parse_id_query
 from service.store.calls.listing import rows, search
 from service.store.organizations import organizations
@@ -214,12 +215,13 @@ def show(explained: Explanation, *, as_json: bool) -> None:
     at = decision.decided_at.isoformat()
     typer.echo(f"{explained.subject}: {effect}, {decision.reason}{by} (at {at})")
     table = Table("policy", "verdict", "reason", "ms", "remarks", box=None)
-    for entry in shape.trace:
+    for entry, asked in zip(shape.trace, decision.trace, strict=True):
         counted = f"counts as {entry.counted_as}" if entry.counted_as else None
         in_shadow = entry.mode == "shadow" and entry.effect != "skipped"
         mode = "in shadow: does not count" if in_shadow else None
         terms = CallTerms(entry.message, entry.divert_to, entry.max_duration_seconds)
-        said = (mode, counted, entry.warning, entry.note, *describe_terms(terms))
+        limits = map(describe_limit, asked.limits)
+        said = (mode, counted, *limits, entry.warning, entry.note, *describe_terms(terms))
         remarks = "; ".join(filter(None, said))
         duration = f"{entry.duration_ms:.2f}" if entry.duration_ms else ""
         table.add_row(entry.policy, entry.effect, entry.reason or "", duration, remarks)

@@ -5,7 +5,8 @@ and loses them. Vapi's own record of the call replaces the figures of reports.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -58,6 +59,20 @@ class Hangup:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a granted call is stopped if its limits let no further one in.
+
+    `goodbyes`: the sentence spoken before the hang-up, by reason. `guessed` as of a `NewCall`.
+    `may_divert`: the denial may send the call elsewhere instead.
+    """
+
+    hangup_after_seconds: float
+    guessed: bool = False
+    may_divert: bool = False
+    goodbyes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class NewCall:
     """A call at its first message, with its decision: the row to insert.
 
@@ -68,7 +83,8 @@ class NewCall:
     `cost_parts` are those of `cost`.
     `end_proved`: Vapi's own record of the call says that it ended. `guessed`: a denial that may be
     wrong, whose call is hung up `hangup_after_seconds` after its record, and no sooner. `acted`:
-    messages were answered by the decision before it could be recorded.
+    messages were answered by the decision before it could be recorded. `refusal`: the grant depends on
+    the free slots of its limits, which are counted when it is recorded.
     """
 
     vapi_call_id: str
@@ -94,6 +110,37 @@ class NewCall:
     cost_parts: CostParts | None = None
     details: CallDetails = field(default_factory=CallDetails)
     transcript: Transcript | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def wants_slots(self) -> bool:
+        """Whether it is let in only if its limits have slots free; one that is over needs none."""
+        asks = self.refusal is not None and self.organization_id is not None
+        return (
+            asks and self.decision.allowed and bool(self.decision.limits) and self.ended_at is None
+        )
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the limits that it holds while it is under way."""
+        if not self.decision.allowed or self.organization_id is None:
+            return ()
+        return tuple(sorted({limit.name for limit in self.decision.limits}))
+
+    def decided(self, decision: Decision) -> "NewCall":
+        """The same call by a decision that counted its limits."""
+        if self.refusal is not None and not self.refusal.may_divert:
+            decision = decision.without_diversion()
+        if decision.allowed or decision.diverts or self.refusal is None:
+            return replace(self, decision=decision, refusal=None)
+        return replace(
+            self,
+            decision=decision,
+            hangup_after_seconds=self.refusal.hangup_after_seconds,
+            guessed=self.refusal.guessed,
+            goodbye=self.refusal.goodbyes.get(decision.reason),
+            refusal=None,
+        )
 
     @property
     def key(self) -> "CallKey":

@@ -36,11 +36,32 @@ class CallTerms:
 NO_TERMS = CallTerms()
 
 
+@dataclass(frozen=True, slots=True)
+class SlotUse:
+    """A limit on calls under way that a policy stated, and how it was used without this call.
+
+    `in_use` is None where nothing counted. `share`: PostgreSQL could not be asked, and up to so many in
+    use this replica let calls in by itself.
+    """
+
+    name: str
+    capacity: int
+    reason: str
+    in_use: int | None = None
+    share: int | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further call is let in."""
+        most = self.capacity if self.share is None else min(self.share, self.capacity)
+        return self.in_use is not None and self.in_use >= most
+
+
 @dataclass(slots=True, unsafe_hash=True)
 class TraceEntry:
     """One policy's verdict. `counted_as` differs from `effect` only for a failed policy; `note` and
     `warning` are the policy's own words. `terms`: how it says that the call goes on. An answer in the
-    mode `shadow` did not count.
+    mode `shadow` did not count. A policy one of whose `limits` was full denied the call.
 
     It is never changed, but not frozen: each verdict builds one, and that takes three times as long.
     """
@@ -54,6 +75,7 @@ class TraceEntry:
     warning: str | None = None
     terms: CallTerms = NO_TERMS
     mode: PolicyMode = "enforce"
+    limits: tuple[SlotUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,12 @@ class Decision:
     @property
     def allowed(self) -> bool:
         return self.effect is Effect.ALLOW
+
+    @property
+    def limits(self) -> list[SlotUse]:
+        """Those that policies stated whose answers counted."""
+        stated = (entry for entry in self.trace if entry.limits and entry.mode == "enforce")
+        return [limit for entry in stated for limit in entry.limits]
 
     @property
     def diverts(self) -> bool:

@@ -87,6 +87,8 @@ class ReplicaConditions:
         yield from list_ailing(access.policies.chain)
         yield from list_blockages(access.watchdog)
         yield from list_ailing_observers(access.observers.describe())
+        if access.limits.memory.by_share:
+            yield condition("limits_by_share")
 
     def of_relay(self) -> Iterator[Condition]:
         """Servers of organizations that do not take their messages, and messages on the disk."""

@@ -143,6 +143,7 @@ async def open_replica(
         reconciling = build_reconciling(settings, core.pool, core.client, access.policies.standings)
         relay = build_relay(core, access.directory.find_organization, access.directory.clock)
         stack.push_async_callback(relay.close)
+        access.limits.find_me = lambda: relay.lasting.worker
         use_cases = UseCases(core, ReplicaRooms(access, reconciling, background, relay, start))
         site = build_web(core, access, reconciling, use_cases, background, relay=relay)
         stack.push_async_callback(site.close)

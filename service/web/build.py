@@ -28,6 +28,7 @@ from service.web.connections.doors import Doors
 from service.web.connections.limits import limits_from
 from service.web.metrics.background import BackgroundCollector
 from service.web.metrics.conditions import ConditionMetrics
+from service.web.metrics.limits import LimitCollector
 from service.web.metrics.metrics import Metrics
 from service.web.metrics.observers import ObserverCollector
 from service.web.metrics.policies import PolicyCollector
@@ -170,6 +171,7 @@ def add_metrics(metrics: Metrics, access: Access) -> None:
         PolicyCollector(chain.describe, lambda: chain.shadows.dropped + access.shadows.dropped)
     )
     metrics.add(ObserverCollector(access.observers.describe))
+    metrics.add(LimitCollector(access.limits.memory))
     metrics.gauge(
         "callgate_event_loop_blocked_seconds",
         "Seconds for which the event loop was blocked, since the start.",

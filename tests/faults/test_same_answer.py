@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.access.gate import GUESS_SECONDS, RESTART_SECONDS
+from service.access.first_message import GUESS_SECONDS
+from service.access.gate import RESTART_SECONDS
 from service.sandbox.server import SandboxVapi
 from service.store.roles import app_dsn
 from tests.support.service import Replica, Start, eventually, replica

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from policies import abstain, limit
 from policies.host.documents import dump, load_request, load_verdict
 from policies.testing import request
 
@@ -43,3 +44,9 @@ def test_the_json_of_the_external_policy_is_what_is_sent_and_taken() -> None:
 def test_every_fact_is_in_the_page() -> None:
     sent = DOCUMENTS[0]["request"]
     assert set(sent) == set(dump(request()))
+
+
+def test_the_json_of_a_verdict_may_have_limits() -> None:
+    given = {"name": "calls", "capacity": 5, "reason": "too_many"}
+    verdict = load_verdict({"effect": "abstain", "limits": [given]})
+    assert verdict == abstain(limits=[limit("calls", 5, reason="too_many")])

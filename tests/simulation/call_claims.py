@@ -46,6 +46,7 @@ class ClaimRules(CloseRules):
             started_at=row.started_at,
             lacks_facts=lacks_facts(row),
             details=details_of(row),
+            slots=() if row.ended_at else row.slots,
         )
 
     def stored_claim(self, claim: ClaimRow, owner: StoredDecision) -> StoredDecision:
@@ -58,6 +59,7 @@ class ClaimRules(CloseRules):
             decision=claim.decision,
             hung_up=False,
             owner=owner,
+            slots=(),
         )
 
     def find_claims(self, owners: Mapping[str, StoredDecision]) -> dict[CallKey, StoredDecision]:

@@ -14,6 +14,7 @@ from tests.simulation.call_rounds import CONFIRMED, PENDING, RoundRules
 from tests.simulation.tables import CallRow, ClaimRow
 
 LOOKED_BACK = timedelta(days=3)
+HELD_BACK = timedelta(days=30)
 
 
 class CallRules(RoundRules):
@@ -181,7 +182,8 @@ class CallRules(RoundRules):
             for row in self.tables.calls.values()
             if row.status != "ended"
             and row.ended_at is None
-            and now - LOOKED_BACK < row.created_at < before
+            and row.created_at < before
+            and now - (HELD_BACK if row.slots else LOOKED_BACK) < row.created_at
             and row.hangup_state != CONFIRMED
         ]
         return [row.vapi_call_id for row in sorted(rows, key=lambda row: row.updated_at)][:limit]

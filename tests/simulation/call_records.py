@@ -3,6 +3,7 @@
 They repeat what the statements in `service.store.calls` do; `test_model.py` compares the two.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -10,11 +11,13 @@ from uuid import UUID
 
 from service.domain.call_records.details import merge_details
 from service.domain.calls import CallEnd, CallKey, HangupState, NewCall
+from service.domain.policies.limits import LimitKey, let_in
 from service.store.calls.closing import EndResult, end_of
 from service.store.calls.corrections import guess_seconds, rank
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.details import ConnectedCall
 from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
+from service.store.calls.limits.slots import SlotReading
 from tests.simulation.call_claims import ClaimRules
 from tests.simulation.call_closing import columns, details_of, least
 from tests.simulation.tables import CallRow
@@ -36,6 +39,35 @@ class RecordRules(ClaimRules):
         lost = [call for call in ordered if call.key not in won]
         claimed, stored = self.find_or_claim(lost)
         return won | claimed, stored
+
+    def let_calls_in(self, calls: Sequence[NewCall]) -> dict[CallKey, NewCall]:
+        """Count calls that want slots, and insert those that are let in."""
+        rows = self.tables.calls
+        recorded = {one for one, row in rows.items() if row.organization_id or row.owner_checked_at}
+        wanting = [one for one in calls if one.vapi_call_id not in recorded]
+        decided = {call.key: call for call in let_in(wanting, self.count_slots())}
+        for call in sorted(decided.values(), key=lambda one: one.vapi_call_id):
+            if call.decision.allowed and self.insert(call) is None:
+                del decided[call.key]
+        return decided
+
+    def count_slots(self) -> dict[LimitKey, int]:
+        """The slots in use."""
+        return Counter(
+            (row.organization_id, name)
+            for row in self.tables.calls.values()
+            if row.ended_at is None and row.organization_id is not None
+            for name in row.slots
+        )
+
+    def read_slots(self, vapi_call_ids: Sequence[str]) -> SlotReading:
+        rows = self.tables.calls
+        found = {
+            one: bool(rows[one].slots) and rows[one].ended_at is None
+            for one in vapi_call_ids
+            if one in rows
+        }
+        return SlotReading(self.count_slots(), list(self.tables.replicas), found)
 
     def insert(self, call: NewCall) -> Literal["inserted", "taken over"] | None:
         """Insert a row, or take over the row of a call without an organization."""
@@ -64,6 +96,7 @@ class RecordRules(ClaimRules):
             hangup_due_at=row.hangup_due_at,
             hangup_claimed_until=row.hangup_claimed_until,
             goodbye=row.goodbye,
+            slots=row.slots,
             started_at=least(old.started_at, row.started_at),
             type=old.type or row.type,
             **columns(merge_details(details_of(old), call.details)),
@@ -107,6 +140,7 @@ class RecordRules(ClaimRules):
             hangup_due_at=due_at,
             hangup_claimed_until=claimed_until,
             cost_parts=call.cost_parts,
+            slots=call.slots,
             **columns(call.details),  # type: ignore[arg-type]
         )
 
@@ -176,6 +210,7 @@ class RecordRules(ClaimRules):
             cut_reason=None if call.blocked else row.cut_reason,
             lived_seconds=row.lived_seconds if call.blocked else None,
             corrected_at=self.tables.now(),
+            slots=call.slots,
         )
 
     def list_corrected(self, since: datetime | None) -> tuple[datetime, list[str]]:
@@ -201,9 +236,10 @@ class RecordRules(ClaimRules):
             "control_url": row.control_url or call.control_url,
             "gate": call.gate if bare else row.gate,
             "decision": call.decision if bare else row.decision,
+            "slots": call.slots if bare else row.slots,
         }
         # The gate follows the decision, and the URL of a call that has ended is of no use.
-        idle = {"gate", *(() if decisive else ("decision",))}
+        idle = {"gate", "slots", *(() if decisive else ("decision",))}
         idle |= set() if row.ended_at is None else {"control_url"}
         if any(fresh[name] != getattr(row, name) for name in set(fresh) - idle):
             row = self.update(row, **fresh)

@@ -70,6 +70,7 @@ class CallRow:
     assistant_id: str | None = None
     connected: bool | None = False
     doubts: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ class Tables:
     numbered: Counter[str] = field(default_factory=Counter)
     """The last id that each sequence gave; no failover takes it back."""
     journal: list[tuple[datetime, dict[Any, Any], Any, Any]] = field(default_factory=list)
+    replicas: tuple[UUID, ...] = ()
+    """Those that are alive, as `callgate.relay_workers` says."""
     listeners: list[Callable[[str], None]] = field(default_factory=list)
     """Called with the channel of each notification."""
 

@@ -12,8 +12,8 @@ import pytest
 
 from policies.contract import Effect
 from service.domain.call_records.details import CallDetails
-from service.domain.calls import CallEnd, HangupState, NewCall
-from service.domain.decisions import Basis, Decision, TraceEntry
+from service.domain.calls import CallEnd, HangupState, NewCall, Refusal
+from service.domain.decisions import Basis, Decision, SlotUse, TraceEntry
 from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.store.calls.call_store import CallStore
@@ -31,18 +31,14 @@ OWNERS = UUID(int=1), UUID(int=2)
 CALLS = "a", "b"
 STEPS = 50
 CHANGES = (
-    "record_calls", "record_end", "record_hangup", "reopen_hangup", "change_owner", "confirm_owner",
+    "record_calls", "let_calls_in", "record_end", "record_hangup", "reopen_hangup", "change_owner",
+    "confirm_owner",
 )  # fmt: skip
 """Drawn more often than the others."""
 TIMES = (
-    "quiet_until",
-    "hangup_due_at",
-    "hangup_claimed_until",
-    "cut_at",
-    "lived_seconds",
-    "owner_checked_at",
-    "corrected_at",
-)
+    "quiet_until", "hangup_due_at", "hangup_claimed_until", "cut_at", "lived_seconds",
+    "owner_checked_at", "corrected_at",
+)  # fmt: skip
 """Columns that depend on the clock: only whether they are set is compared."""
 COLUMNS = (
     "organization_id", "vapi_phone_number_id", "status", "blocked", "reason", "gate", "control_url",
@@ -51,7 +47,8 @@ COLUMNS = (
     "hangup_attempts", "hangup_accepted", "hangup_rounds", "cut_reason", "cost_parts",
     "customer_number", "line_number", "assistant_id", "connected",
 )  # fmt: skip
-ROWS = f"SELECT vapi_call_id, decision, {', '.join((*COLUMNS, *TIMES))}, doubts FROM callgate.calls"
+LISTED = ", ".join((*COLUMNS, *TIMES))
+ROWS = f"SELECT vapi_call_id, decision, {LISTED}, doubts, slots FROM callgate.calls"
 JOBS = """
 SELECT substring(dedupe_key FROM 8) AS call,
     execute_after <= clock_timestamp() + interval '3 seconds' AS due
@@ -94,7 +91,7 @@ def new_call(chance: random.Random) -> NewCall:
     effect = Effect.ALLOW if allowed else Effect.DENY
     decision_id = UUID(int=chance.getrandbits(128), version=4)
     basis: Basis = chance.choice(("fresh", "reconstructed"))
-    trace = (TraceEntry("plan", "allow"),) if chance.random() < 0.5 else ()
+    trace = (new_entry(chance),) if chance.random() < 0.5 else ()
     decided_at = at - timedelta(seconds=chance.choice((0, 5)))
     return NewCall(
         vapi_call_id=chance.choice(CALLS),
@@ -120,7 +117,16 @@ def new_call(chance: random.Random) -> NewCall:
         acted=chance.random() < 0.5,
         cost_parts=chance.choice(PARTS) if ended else None,
         details=new_details(chance),
+        refusal=chance.choice(
+            (None, Refusal(0.0), Refusal(5.0, True, goodbyes={"full": "Goodbye."}))
+        ),
     )
+
+
+def new_entry(chance: random.Random) -> TraceEntry:
+    """A grant, some within limits of which there is little."""
+    limits = tuple(SlotUse(name, chance.randint(0, 2), "full") for name in ("calls", "lines"))
+    return TraceEntry("plan", "allow", limits=limits[: chance.randint(0, 2)])
 
 
 def new_end(chance: random.Random) -> CallEnd:
@@ -147,6 +153,11 @@ def arguments(chance: random.Random, name: str, model: CallRules) -> tuple[Any, 
                 one.key: one for one in (new_call(chance) for _ in range(chance.randint(1, 3)))
             }
             return (list(calls.values()),)
+        case "let_calls_in":
+            wanting = {
+                one.key: one for one in (new_call(chance) for _ in range(20)) if one.wants_slots
+            }
+            return (list(wanting.values()),)
         case "change_owner":
             return (new_call(chance),)
         case "record_end":
@@ -157,7 +168,7 @@ def arguments(chance: random.Random, name: str, model: CallRules) -> tuple[Any, 
             return (chance.randint(0, 3),)
         case "list_contested" | "list_corrected":
             return (chance.choice((None, now() - timedelta(hours=1))),)
-        case "find_decisions" | "find_watched":
+        case "find_decisions" | "find_watched" | "read_slots":
             return (list(CALLS),)
         case "record_connected":
             told = {one: chance.choice((None, owner)) for one in chance.sample(CALLS, 2)}
@@ -230,7 +241,8 @@ async def rows_of(pool: Pool) -> dict[str, Any]:
     for row in await pool.fetch(ROWS):
         told = {name: row[name] for name in COLUMNS}
         told |= {name: row[name] is not None for name in TIMES} | {"doubts": tuple(row["doubts"])}
-        calls[row["vapi_call_id"]] = told | {"decision": load_decision(row["decision"])}
+        told |= {"decision": load_decision(row["decision"]), "slots": tuple(row["slots"] or ())}
+        calls[row["vapi_call_id"]] = told
     jobs = {row["call"]: row["due"] for row in await pool.fetch(JOBS)}
     claims = {
         (row["vapi_call_id"], row["organization_id"]): (
@@ -249,7 +261,7 @@ def rows_of_model(tables: Tables) -> dict[str, Any]:
     for call_id, row in tables.calls.items():
         told = {name: getattr(row, name) for name in COLUMNS}
         told |= {name: getattr(row, name) is not None for name in TIMES} | {"doubts": row.doubts}
-        calls[call_id] = told | {"decision": row.decision}
+        calls[call_id] = told | {"decision": row.decision, "slots": row.slots}
     claims = {
         key: (row.blocked, row.settled_at is not None, row.decision)
         for key, row in tables.claims.items()

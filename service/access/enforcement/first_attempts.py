@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from service.access.enforcement.hangup_ladder import HangupLadder, Records
-from service.domain.calls import CallEnd, HangupState
+from service.domain.calls import CallEnd, HangupState, NewCall
 from service.store.bounded import at_most
 from service.store.calls.hangups import HangupTarget, RoundResult
 from service.store.pool import UNAVAILABLE
@@ -144,3 +144,9 @@ class RememberedRecords(Records):
         """Wait until the owner is settled: the next round finds it so."""
         if self.settling is not None:
             await self.settling
+
+
+def blocked_call(call: NewCall, *, recorded: bool) -> BlockedCall:
+    """A call to be hung up, as its message tells."""
+    call_id, owner = call.key
+    return BlockedCall(call_id, owner, call.control_url, call.goodbye, recorded)

@@ -18,7 +18,7 @@ from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.known_calls import KnownCalls, decision_of
 from service.access.observers.call_observers import CallObservers
 from service.background import BackgroundLoop
-from service.domain.calls import CallEnd, GateName, NewCall
+from service.domain.calls import CallEnd, GateName, NewCall, Refusal
 from service.domain.decisions import Decision
 from service.domain.priority import Priority
 from service.store.calls.call_store import CallStore
@@ -192,15 +192,17 @@ class CallWatch:
             return
         decision = await self.decide(call_id, view, registration)
         call = self.new_call(call_id, view, registration, decision)
-        won, _ = await self.calls.record_calls([call])
-        if won:
+        counted = await self.calls.let_calls_in([call]) if call.wants_slots else {}
+        call = counted.get(call.key, call)
+        won = call.key in counted and call.decision.allowed
+        if won or (await self.calls.record_calls([call]))[0]:
             log.warning(
                 "call.missed",
                 call_id=call_id,
                 organization_id=call.organization_id,
                 gate=call.gate,
                 blocked=call.blocked,
-                reason=decision.reason,
+                reason=call.decision.reason,
             )
             self.observers.tell_decided(call)
             if call.hangup_after_seconds is not None:
@@ -250,4 +252,5 @@ class CallWatch:
             end_proved=over,
             cost_parts=view.cost_parts if over else None,
             details=view.details,
+            refusal=Refusal(0.0),
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from policies.contract import RENEWAL_GRACE, AccessRequest, CallFacts, Effect, UsageFacts
 from policies.host.isolation import PolicyFailure
@@ -61,6 +61,12 @@ class CallerReader(Protocol):
     def complete(self, request: AccessRequest, call: CallFacts) -> CallFacts: ...
 
 
+class LimitReader(Protocol):
+    """Knows how many slots of limits are in use, from memory."""
+
+    def complete(self, owner: UUID, trace: Sequence[TraceEntry]) -> list[TraceEntry]: ...
+
+
 class AccessChain:
     """Decides access requests. Built once; `decide` may run many times at once.
 
@@ -71,6 +77,7 @@ class AccessChain:
 
     usage: UsageReader | None = None
     callers: CallerReader | None = None
+    limits: LimitReader | None = None
 
     def __init__(
         self, policies: Sequence[RegisteredPolicy], renewal_grace: timedelta = RENEWAL_GRACE
@@ -165,6 +172,8 @@ class AccessChain:
             facts = Facts(request, own, apart=True)
             answers = await self.ask_all(facts, line.enforced, ends_at)
         verdicts, trace = self.read(answers, line.enforced)
+        if self.limits is not None and any(entry.limits for entry in trace):
+            trace = self.limits.complete(request.organization.id, trace)
         outcome = combine(verdicts)
         decision = Decision(
             id=uuid4(),

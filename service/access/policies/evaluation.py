@@ -3,7 +3,7 @@
 import contextvars
 import resource
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from service.access.policies.combine import FAILED_REASON
 from service.access.policies.health import PolicyHealth, PolicyMetrics
 from service.access.policies.own_settings import OwnSettings
 from service.access.policies.terms import terms_of
-from service.domain.decisions import TraceEntry
+from service.domain.decisions import SlotUse, TraceEntry
 from service.domain.policies.choices import OwnChoice
 
 FORGIVEN = 0.01
@@ -166,6 +166,9 @@ class Evaluator(PolicyRunner):
         note, warning = verdict.note, verdict.warning
         terms = terms_of(verdict)
         entry = TraceEntry(self.policy.name, effect.value, reason, None, took, note, warning, terms)
+        if verdict.limits:
+            stated = ((one.name, one.capacity, one.reason) for one in verdict.limits)
+            entry = replace(entry, limits=tuple(SlotUse(*one) for one in stated))
         return PolicyAnswer(effect, reason, entry, verdict.until)
 
     def fail(self, failure: PolicyFailure, began: float, *, probing: bool = False) -> PolicyAnswer:

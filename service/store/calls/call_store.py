@@ -27,6 +27,8 @@ from service.store.calls.closing import EndResult
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.details import ConnectedCall
 from service.store.calls.hangups import HangupTarget, Reopened, RoundResult
+from service.store.calls.limits import slots
+from service.store.calls.limits.slots import SlotReading
 from service.store.calls.live import CutCall
 from service.store.calls.privacy.transcripts import keep_transcripts
 from service.store.calls.watch import WatchedCall
@@ -83,6 +85,14 @@ class CallStore:
     async def find_decisions(self, vapi_call_ids: Sequence[str]) -> dict[str, StoredDecision]:
         """The stored decisions of these calls, by their id at Vapi."""
         return await decisions.find_decisions(self.pool, vapi_call_ids)
+
+    async def let_calls_in(self, calls: Sequence[NewCall]) -> dict[CallKey, NewCall]:
+        """Count calls that want slots, and record those that are let in."""
+        return await slots.let_calls_in(self.pool, calls)
+
+    async def read_slots(self, vapi_call_ids: Sequence[str]) -> SlotReading:
+        """The slots of limits in use, and how these calls stand."""
+        return await slots.read_slots(self.pool, vapi_call_ids)
 
     async def find_organizations_of_call(self, vapi_call_id: str) -> set[UUID]:
         """The organizations that a call is recorded for, or that claimed it."""

@@ -67,7 +67,8 @@ UPDATE callgate.calls SET
     cut_reason = NULL, lived_seconds = NULL, end_proved = $16, duration_claimed = false,
     cost_claimed = false, owner_checked_at = now(), cost_parts = $17,
     customer_number = CASE WHEN customer_number = '' THEN '' ELSE $18 END,
-    line_number = $19, assistant_id = $20, connected = $21, doubts = $22, updated_at = now()
+    line_number = $19, assistant_id = $20, connected = $21, doubts = $22, slots = $23,
+    updated_at = now()
 WHERE vapi_call_id = $1
 """
 
@@ -158,6 +159,7 @@ async def find_claims(
             decision=load_decision(row["decision"]),
             hung_up=False,
             owner=owner,
+            slots=(),
         )
         found[claim.key] = claim
     return found
@@ -232,6 +234,7 @@ async def change_owner(pool: Pool, call: NewCall) -> bool:
             call.end_proved,
             call.cost_parts,
             *columns_of(call.details),
+            list(call.slots) or None,
         )
         await connection.execute(DROP_CLAIM, *call.key)
         await connection.execute(CONFIRM, call.vapi_call_id)

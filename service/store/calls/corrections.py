@@ -35,7 +35,7 @@ UPDATE callgate.calls SET
         ELSE hangup_claimed_until END,
     cut_at = CASE WHEN $5 THEN NULL ELSE cut_at END,
     cut_reason = CASE WHEN $5 THEN NULL ELSE cut_reason END,
-    lived_seconds = CASE WHEN $5 THEN lived_seconds END,
+    lived_seconds = CASE WHEN $5 THEN lived_seconds END, slots = $14,
     corrected_at = clock_timestamp(), updated_at = now()
 WHERE vapi_call_id = $1 AND organization_id IS NOT DISTINCT FROM $2
     AND (decision ->> 'basis' = 'reconstructed', (decision ->> 'decided_at')::timestamptz,
@@ -107,6 +107,7 @@ async def correct_decision(connection: Connection, call: NewCall) -> bool:
         decision.decided_at,
         decision.id,
         timedelta(seconds=guess_seconds(call)),
+        list(call.slots) or None,
     )
     if found is not None:
         log.warning(

@@ -9,7 +9,7 @@ from uuid import UUID
 from policies.contract import Effect
 from service.domain.call_records.details import CallDetails
 from service.domain.calls import CallKey
-from service.domain.decisions import NO_TERMS, Basis, CallTerms, Decision, TraceEntry
+from service.domain.decisions import NO_TERMS, Basis, CallTerms, Decision, SlotUse, TraceEntry
 from service.domain.policies.choices import PolicyMode
 from service.store.calls.details import details_of_row
 from service.store.pool import Connection, Pool
@@ -28,7 +28,8 @@ SELECT vapi_call_id, organization_id, vapi_phone_number_id, blocked, gate, decis
     owner_checked_at IS NOT NULL AS owner_checked, started_at,
     ended_at IS NULL AND control_url IS NULL OR type IS NULL OR phone_number_id IS NULL
         OR vapi_phone_number_id IS NULL OR decision->'trace' = '[]' AS lacks_facts,
-    customer_number, line_number, assistant_id, connected, doubts
+    customer_number, line_number, assistant_id, connected, doubts,
+    CASE WHEN ended_at IS NULL THEN slots END AS slots
 FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
 """
 
@@ -39,7 +40,8 @@ class StoredDecision:
 
     `owner` is the decision of the call's own organization where this one is another's claim.
     `owner_checked`: Vapi has told whose call it is. `hung_up`: a hang-up was ordered. `lacks_facts`: the
-    row lacks its type, its number, its trace or, of a call that goes on, its control URL.
+    row lacks its type, its number, its trace or, of a call that goes on, its control URL. `slots` are
+    those of limits that it holds.
     """
 
     vapi_call_id: str
@@ -54,6 +56,7 @@ class StoredDecision:
     lacks_facts: bool = False
     details: CallDetails = field(default_factory=CallDetails)
     owner: "StoredDecision | None" = None
+    slots: tuple[str, ...] = ()
 
     @property
     def key(self) -> CallKey:
@@ -86,6 +89,7 @@ def dump_decision(decision: Decision) -> dict[str, object]:
                 **({"note": entry.note} if entry.note else {}),
                 **({"warning": entry.warning} if entry.warning else {}),
                 **dump_terms(entry.terms),
+                **({"limits": list(map(dump_limit, entry.limits))} if entry.limits else {}),
             }
             for entry in decision.trace
         ],
@@ -108,9 +112,10 @@ def load_terms(raw: Mapping[str, Any]) -> CallTerms:
 def load_entry(raw: Mapping[str, Any]) -> TraceEntry:
     """One policy's verdict, as stored. Its mode is not: the reason of one that did not count says it,
     which the version before can read too."""
-    plain = {name: value for name, value in raw.items() if name not in TERMS}
+    plain = {name: value for name, value in raw.items() if name not in (*TERMS, "limits")}
+    limits = tuple(SlotUse(**one) for one in raw.get("limits", ()))
     mode = MODES.get(str(raw["reason"])) if raw["effect"] == "skipped" else None
-    return TraceEntry(**plain, terms=load_terms(raw), mode=mode or "enforce")
+    return TraceEntry(**plain, terms=load_terms(raw), mode=mode or "enforce", limits=limits)
 
 
 def load_decision(raw: dict[str, Any]) -> Decision:
@@ -129,6 +134,17 @@ def load_decision(raw: dict[str, Any]) -> Decision:
     )
 
 
+def dump_limit(limit: SlotUse) -> dict[str, object]:
+    """A limit as the trace of a stored decision has it."""
+    return {
+        "name": limit.name,
+        "capacity": limit.capacity,
+        "reason": limit.reason,
+        **({} if limit.in_use is None else {"in_use": limit.in_use}),
+        **({} if limit.share is None else {"share": limit.share}),
+    }
+
+
 def stored_from_row(row: Mapping[str, Any]) -> StoredDecision:
     """A row of `FIND_STORED`."""
     return StoredDecision(
@@ -143,6 +159,7 @@ def stored_from_row(row: Mapping[str, Any]) -> StoredDecision:
         started_at=row["started_at"],
         lacks_facts=row["lacks_facts"],
         details=details_of_row(row),
+        slots=tuple(row["slots"] or ()),
     )
 
 

@@ -35,11 +35,11 @@ INSERT INTO callgate.calls AS c (
     reason, gate, decision, control_url, hangup_state, started_at, ended_at, ended_reason,
     duration_seconds, cost, goodbye, missed, number, end_proved, duration_claimed, cost_claimed,
     hangup_due_at, hangup_claimed_until, cost_parts, customer_number, line_number, assistant_id,
-    connected, doubts, month)
+    connected, doubts, month, slots)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
     $20, $21, NOT $21 AND $16::float8 IS NOT NULL, NOT $21 AND $17::numeric IS NOT NULL,
     now() + make_interval(secs => $22), now() + make_interval(secs => $23),
-    $24, $25, $26, $27, $28, $29, (SELECT month FROM key))
+    $24, $25, $26, $27, $28, $29, (SELECT month FROM key), $30)
 ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
     organization_id = excluded.organization_id, phone_number_id = excluded.phone_number_id,
     vapi_phone_number_id = excluded.vapi_phone_number_id,
@@ -47,7 +47,7 @@ ON CONFLICT ON CONSTRAINT calls_vapi_call_id_key DO UPDATE SET
         ELSE 'in-progress' END,
     blocked = excluded.blocked, reason = excluded.reason, gate = excluded.gate,
     decision = excluded.decision, control_url = coalesce(excluded.control_url, c.control_url),
-    hangup_state = excluded.hangup_state, goodbye = excluded.goodbye,
+    hangup_state = excluded.hangup_state, goodbye = excluded.goodbye, slots = excluded.slots,
     hangup_attempts = 0, hangup_rounds = 0, hangup_due_at = excluded.hangup_due_at,
     hangup_claimed_until = excluded.hangup_claimed_until,
     started_at = least(c.started_at, excluded.started_at),
@@ -74,6 +74,8 @@ UPDATE callgate.calls SET
         THEN $9::text ELSE gate END,
     decision = CASE WHEN decision->'trace' = '[]' AND decision->>'id' = $8::jsonb->>'id'
         THEN $8::jsonb ELSE decision END,
+    slots = CASE WHEN decision->'trace' = '[]' AND decision->>'id' = $8::jsonb->>'id'
+        THEN $10::text[] ELSE slots END,
     updated_at = now()
 WHERE vapi_call_id = $1 AND ($2::uuid IS NULL OR organization_id = $2)
     AND (started_at > $3::timestamptz OR type IS NULL AND $4::text IS NOT NULL
@@ -135,6 +137,7 @@ def row_of(call: NewCall) -> tuple[object, ...]:
         claimed,
         call.cost_parts,
         *columns_of(call.details),
+        list(call.slots) or None,
     )
 
 
@@ -215,6 +218,7 @@ async def merge_facts(
                 call.control_url,
                 dump_decision(call.decision),
                 call.gate,
+                list(call.slots) or None,
             )
         if merge_details(row.details, call.details) != row.details:
             await merge_stored_details(connection, call.key, call.details)

@@ -48,12 +48,13 @@ UPDATE callgate.calls SET ended_at = NULL, ended_reason = NULL, updated_at = now
 WHERE vapi_call_id = $1 AND NOT end_proved AND hangup_state IS NULL
 """
 
-# Open for longer than the list reaches back: each is checked individually, the oldest first.
+# Open for longer than the list reaches back: each is checked individually, the oldest first. One that
+# holds slots of limits is checked for longer, since nothing but the proof of its end frees them.
 LIST_OLD_OPEN = """
 SELECT vapi_call_id FROM callgate.calls
 WHERE status <> 'ended' AND ended_at IS NULL AND created_at < $1
     AND (hangup_state IS NULL OR hangup_state <> 'confirmed')
-    AND created_at > now() - interval '3 days'
+    AND created_at > now() - CASE WHEN slots IS NULL THEN interval '3 days' ELSE interval '30 days' END
 ORDER BY updated_at LIMIT $2
 """
 

@@ -11,6 +11,17 @@ from service.web.shapes.bodies import ResponseBody
 from service.web.shapes.fields import Instant
 
 
+class SlotUse(ResponseBody):
+    """A limit on calls under way. `in_use`: without this call; null: not counted. `share`: PostgreSQL
+    was away, and the replica let calls in up to so many in use."""
+
+    name: str
+    capacity: int
+    reason: str
+    in_use: int | None
+    share: int | None
+
+
 class TraceEntry(ResponseBody):
     policy: str
     effect: Literal["allow", "deny", "abstain", "failed", "skipped"]
@@ -21,6 +32,7 @@ class TraceEntry(ResponseBody):
     message: str | None
     divert_to: dict[str, Any] | None
     max_duration_seconds: int | None
+    limits: list[SlotUse]
     duration_ms: float
     mode: Literal["enforce", "shadow", "off"]
 

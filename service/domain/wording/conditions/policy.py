@@ -4,6 +4,16 @@ from service.domain.condition_kinds import ConditionKind
 
 POLICY_KINDS = (
     ConditionKind(
+        "limits_by_share",
+        "warning",
+        "Limits on calls under way are kept by shares: PostgreSQL could not count in the last minute.",
+        "Each replica lets in its share of what was free when it last read the counts, so some calls "
+        "may be blocked while slots are free elsewhere.",
+        "Check PostgreSQL, and whether it is slow or locked.",
+        "health",
+        check="limits",
+    ),
+    ConditionKind(
         "plugin_not_loaded",
         "error",
         "The plugin {plugin} could not be loaded: {message}",

@@ -93,6 +93,7 @@ DECISION: Json = {
             "message": None,
             "divert_to": None,
             "max_duration_seconds": None,
+            "limits": [],
             "duration_ms": 0.01,
             "mode": "enforce",
         }

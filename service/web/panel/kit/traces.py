@@ -7,6 +7,7 @@ from service.domain.decisions import Decision, TraceEffect, TraceEntry
 from service.domain.wording.access import PolicyStep, describe_default
 from service.domain.wording.calls import describe_terms
 from service.domain.wording.labels import label_slug
+from service.domain.wording.limits import describe_limit
 from service.web.panel.kit.badges import Badge
 
 EFFECTS: Mapping[TraceEffect, Badge] = {
@@ -57,6 +58,7 @@ def notes_of(entry: TraceEntry) -> list[str]:
         notes.append("in shadow: does not count")
     if entry.effect == "failed" and entry.counted_as:
         notes.append(f"counted as {COUNTED_AS[entry.counted_as]}")
+    notes += [describe_limit(limit) for limit in entry.limits]
     notes += [text for text in (entry.warning, entry.note) if text]
     notes += describe_terms(entry.terms)
     if entry.duration_ms:

@@ -1,0 +1,1 @@
+"""Limits on calls under way: their slots in memory, and how calls that want one are recorded."""

@@ -1,0 +1,1 @@
+"""Limits on calls under way: counting, and the calls that hold slots of them."""
