@@ -114,7 +114,7 @@ def load_entry(raw: Mapping[str, Any]) -> TraceEntry:
     which the version before can read too."""
     plain = {name: value for name, value in raw.items() if name not in (*TERMS, "limits")}
     limits = tuple(SlotUse(**one) for one in raw.get("limits", ()))
-    mode = MODES.get(str(raw["reason"])) if raw["effect"] == "skipped" else None
+    mode = MODES.get(str(raw.get("reason"))) if raw["effect"] == "skipped" else None
     return TraceEntry(**plain, terms=load_terms(raw), mode=mode or "enforce", limits=limits)
 
 
