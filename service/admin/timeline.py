@@ -1,7 +1,7 @@
 """The timeline of one organization: its changes and its days with stopped calls, newest first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from service.store.audit import find_names, list_audit
 from service.store.organizations import timeline as store
 from service.store.organizations.timeline import Place, StoppedDay
 from service.store.pool import Pool
+from service.store.vault import mask_sealed
 
 END: Place = (datetime(9999, 1, 1, tzinfo=UTC), 2**63 - 1)
 """A place after every possible event."""
@@ -73,7 +74,14 @@ class Timeline:
 async def describe_entries(pool: Pool, entries: Sequence[AuditEntry]) -> list[TimelineEvent]:
     """Describe entries; their names are read in one query."""
     names = await find_names(pool, sorted({one for entry in entries for one in ids_in(entry)}))
-    return [TimelineEvent(entry.at, describe_change(entry, names), entry) for entry in entries]
+    return [
+        TimelineEvent(entry.at, describe_change(masked(entry), names), entry) for entry in entries
+    ]
+
+
+def masked(entry: AuditEntry) -> AuditEntry:
+    """The entry without sealed values: an undo needs them, and no page shows them."""
+    return replace(entry, before=mask_sealed(entry.before), after=mask_sealed(entry.after))
 
 
 def ids_in(entry: AuditEntry) -> list[str]:

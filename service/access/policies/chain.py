@@ -155,10 +155,7 @@ class AccessChain:
         organization; those for all count where it has none. Policies in shadow are asked afterwards: of
         a call in the background; `with_shadows` waits for them, for an explanation.
         """
-        arranged = self.arrangement
-        line = arranged.general
-        if own or arranged.differs:
-            line = arranged.line_up(own, request.organization.id)
+        line = self.arrangement.find(own, request.organization.id)
         usage = None if self.usage is None else self.usage.read(request)
         call = request.call
         if call is not None and self.callers is not None:
@@ -181,12 +178,13 @@ class AccessChain:
             reason=outcome.reason,
             determined_by=outcome.determined_by,
             basis=basis,
-            trace=tuple(line.complete(trace, whole=request.purpose == "preview")),
+            trace=line.complete(trace, whole=request.purpose == "preview"),
             decided_at=request.at,
             until=find_until(answers, request.at),
             terms=find_terms(trace, outcome),
         )
-        if not line.places or not (shadowed := line.shadowed):
+        shadowed = line.shadowed
+        if not shadowed:
             return decision
         if with_shadows:
             return add_answers(decision, await ask_shadows(shadowed, request, own))

@@ -49,9 +49,7 @@ class Evaluator(PolicyRunner):
         self.slow = 0.0
         self.breaker = PolicyBreaker()
         self.metrics = PolicyMetrics()
-        self.is_conditional = (
-            policy.opt_in or policy.applies_to is not None or policy.settings is not None
-        )
+        self.is_conditional = policy.applies_to is not None or policy.settings is not None
         """Whether there are requests that it is not asked about."""
         self.trusted = policy.plugin == HOST
         """A built-in policy sees the directory's own facts, and a busy machine does not move it off

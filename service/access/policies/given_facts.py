@@ -56,13 +56,12 @@ class Facts:
 def prepare(evaluator: Evaluator, facts: Facts) -> tuple[PolicyAnswer | None, object]:
     """The answer of a policy that is not asked about this request, or the settings that it sees."""
     name, organization_id = evaluator.policy.name, facts.request.organization.id
-    own = facts.own.get(name)
-    reason = "not_configured" if evaluator.sleeps(own) else evaluator.skips(facts.request)
+    reason = evaluator.skips(facts.request)
     if reason is not None:
         entry = TraceEntry(name, "skipped", reason)
         return PolicyAnswer(Effect.ABSTAIN, None, entry), None
     try:
-        return None, evaluator.settings_for(organization_id, own)
+        return None, evaluator.settings_for(organization_id, facts.own.get(name))
     except UnfitSettingsError:
         failure = PolicyFailure("settings_refused", blamed=False)
         return evaluator.fail(failure, time.perf_counter()), None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from service.access.policies.evaluation import Evaluator
@@ -16,49 +16,38 @@ from service.domain.policies.choices import (
 )
 
 AS_DECLARED = GeneralChoice()
-Asleep = Literal["not_configured"]
-ASLEEP: Asleep = "not_configured"
-Place = tuple[Evaluator, PolicyMode | Asleep]
+MOST_KNOWN = 50_000
+
+
+Template = Sequence[TraceEntry | None]
+"""A trace with None in the place of each enforced policy; empty: all are enforced."""
 
 
 class LineUp(NamedTuple):
-    """`enforced` are the policies that decide, in order. `places` are all that are awake, with their
-    modes; empty if all of these are enforced. `whole` are all, those that Callgate ships and that sleep
-    too: no decision says anything of them, but explanations do."""
+    """`enforced` are the policies that decide, `shadowed` those that are asked afterwards, in order.
+
+    `recorded` has no policy that Callgate ships and that sleeps: no decision says anything of it.
+    `whole` has all of them, for explanations.
+    """
 
     enforced: Sequence[Evaluator]
-    places: Sequence[Place] = ()
-    whole: Sequence[Place] = ()
+    shadowed: Sequence[Evaluator] = ()
+    recorded: Template = ()
+    whole: Template = ()
 
-    @property
-    def shadowed(self) -> list[Evaluator]:
-        """The policies that are asked beside, in order."""
-        return [evaluator for evaluator, mode in self.places if mode == "shadow"]
+    def list_varying(self) -> list[Evaluator]:
+        """The policies that may change their verdict at any moment."""
+        return [one for one in self.enforced if not one.is_predictable]
 
-    def list_varying(self, own: OwnChoices = NONE_CHOSEN) -> list[Evaluator]:
-        """The policies that may change their verdict at any moment for an organization."""
-        return [
-            one
-            for one in self.enforced
-            if not one.is_predictable and not one.sleeps(own.get(one.policy.name))
-        ]
-
-    def complete(self, trace: Sequence[TraceEntry], *, whole: bool = False) -> list[TraceEntry]:
+    def complete(
+        self, trace: Sequence[TraceEntry], *, whole: bool = False
+    ) -> tuple[TraceEntry, ...]:
         """The trace of the enforced policies with the others at their places; `whole`: with all."""
-        places = self.whole if whole else self.places
-        if not places:
-            return list(trace)
+        template = self.whole if whole else self.recorded
+        if not template:
+            return tuple(trace)
         entries = iter(trace)
-        return [
-            next(entries) if mode == "enforce" else entry_of(evaluator, mode)
-            for evaluator, mode in places
-        ]
-
-
-def entry_of(evaluator: Evaluator, place: PolicyMode | Asleep) -> TraceEntry:
-    """The entry of a policy that does not count."""
-    mode = "enforce" if place == ASLEEP else place
-    return TraceEntry(evaluator.policy.name, "skipped", place, mode=mode)
+        return tuple(next(entries) if one is None else one for one in template)
 
 
 class Arrangement:
@@ -76,23 +65,42 @@ class Arrangement:
             if one.policy.name in modes and not one.policy.is_lasting
         }
         self.differs = any(one.share is not None for one in self.modes.values())
-        self.general = self.line_up({}, UUID(int=0))
+        self.known: dict[UUID, tuple[OwnChoices, LineUp]] = {}
+        self.general = self.line_up(NONE_CHOSEN, UUID(int=0))
+
+    def find(self, own: OwnChoices, organization_id: UUID) -> LineUp:
+        """The policies for an organization with these choices of its own."""
+        if not own and not self.differs:
+            return self.general
+        known = self.known.get(organization_id)
+        if known is not None and known[0] is own:
+            return known[1]
+        found = self.line_up(own, organization_id)
+        if len(self.known) >= MOST_KNOWN:
+            self.known.clear()
+        self.known[organization_id] = own, found
+        return found
 
     def line_up(self, own: OwnChoices, organization_id: UUID) -> LineUp:
-        """The policies for an organization with these choices of its own."""
-        whole = [(one, self.place_of(one, own, organization_id)) for one in self.evaluators]
-        places = [place for place in whole if place[1] != ASLEEP]
-        enforced = [one for one, mode in places if mode == "enforce"]
-        return LineUp(enforced, () if len(enforced) == len(places) else places, whole)
-
-    def place_of(
-        self, evaluator: Evaluator, own: OwnChoices, organization_id: UUID
-    ) -> PolicyMode | Asleep:
-        """The mode of a policy, unless it is one that Callgate ships and has no settings."""
-        mode = self.mode_of(evaluator, own, organization_id)
-        if mode != "enforce" or not evaluator.trusted:
-            return mode
-        return ASLEEP if evaluator.sleeps(own.get(evaluator.policy.name)) else mode
+        """Arrange the policies by the modes for an organization. One that sleeps costs nothing then."""
+        enforced: list[Evaluator] = []
+        shadowed: list[Evaluator] = []
+        whole: list[TraceEntry | None] = []
+        left_out: set[str] = set()
+        for evaluator in self.evaluators:
+            name = evaluator.policy.name
+            mode = self.mode_of(evaluator, own, organization_id)
+            if mode != "off" and evaluator.sleeps(own.get(name)):
+                whole.append(TraceEntry(name, "skipped", "not_configured"))
+                left_out |= {name} if evaluator.trusted else set()
+            elif mode == "enforce":
+                enforced.append(evaluator)
+                whole.append(None)
+            else:
+                whole.append(TraceEntry(name, "skipped", mode, mode=mode))
+                shadowed += [evaluator] if mode == "shadow" else []
+        recorded = [one for one in whole if one is None or one.policy not in left_out]
+        return LineUp(enforced, shadowed, recorded if any(recorded) else (), whole)
 
     def mode_of(self, evaluator: Evaluator, own: OwnChoices, organization_id: UUID) -> PolicyMode:
         """The mode of a policy: the organization's own choice, else that for all."""

@@ -95,7 +95,7 @@ class ChainPreview:
         for count, entry in enumerate(entries):
             organization = entry.organization
             own = organization.policies
-            varying = arranged.line_up(own, organization.id).list_varying(own) if own else ()
+            varying = arranged.find(own, organization.id).list_varying() if own else ()
             if not all(one.in_place for one in varying):
                 return None
             known = self.known.get(organization.id)

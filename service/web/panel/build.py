@@ -28,6 +28,7 @@ from service.web.panel.organizations.entitlements import EntitlementPages
 from service.web.panel.organizations.export import OrganizationExportPages
 from service.web.panel.organizations.handling import HandlingPages
 from service.web.panel.organizations.pages import OrganizationPages
+from service.web.panel.organizations.policies import OrganizationPolicyPages
 from service.web.panel.organizations.what_if import WhatIfPages
 from service.web.panel.overview import OverviewPages
 from service.web.panel.people.account import AccountPages
@@ -36,7 +37,8 @@ from service.web.panel.people.sign_in import SignInPages
 from service.web.panel.phone_numbers.adding import PhoneNumberAddingPages
 from service.web.panel.phone_numbers.listing import PhoneNumberListPages
 from service.web.panel.phone_numbers.pages import PhoneNumberPages
-from service.web.panel.policies import PolicyPages
+from service.web.panel.policies.choosing import PolicyChoicePages
+from service.web.panel.policies.pages import PolicyPages
 from service.web.panel.reconcile.pages import ReconcilePages
 from service.web.panel.relay.changes import RelayChangePages
 from service.web.panel.relay.pages import RelayPages
@@ -100,6 +102,7 @@ def organization_pages(cases: UseCases) -> Iterable[PageGroup]:
     yield ImportPages(cases.import_jobs, ORGANIZATIONS)
     yield EntitlementPages(cases.organizations, settings.callgate_renewal_grace)
     yield HandlingPages(cases.organizations, message)
+    yield OrganizationPolicyPages(cases.organizations, cases.policies)
     yield RelayPages(pool, cases.organizations, cases.relay)
     yield RelayChangePages(pool, cases.organizations, cases.relay)
     yield AuditPages(pool)
@@ -139,4 +142,5 @@ def operation_pages(cases: UseCases, access: Access, background: Background) -> 
     yield PolicyPages(
         cases.core.pool, policies.chain.describe, lambda: policies.problems, observers
     )
+    yield PolicyChoicePages(cases.policies, policies.chain.describe)
     yield DoctorPages(cases.examinations, background.states)

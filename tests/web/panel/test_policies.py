@@ -1,7 +1,12 @@
 """The chain in the panel."""
 
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+from service.domain.policies.shadow import ShadowVerdict
 from tests.support.service import Replica
-from tests.support.visiting import visiting
+from tests.support.visiting import Shown, visiting
 
 
 async def test_the_chain_is_shown_in_order_with_what_each_did(callgate: Replica) -> None:
@@ -39,3 +44,68 @@ async def test_metrics_count_what_policies_answer(callgate: Replica) -> None:
     assert 'callgate_policy_answers_total{answer="abstain",policy="trial"}' in text
     assert 'callgate_policy_seconds{policy="plan",quantile="0.95"}' in text
     assert 'callgate_policy_suspended{policy="admin_override"} 0.0' in text
+
+
+def version_in(shown: Shown) -> str:
+    """The version that the form was opened with."""
+    found = re.search(r'name="version" value="([^"]+)"', shown.body)
+    assert found is not None
+    return found[1]
+
+
+async def test_an_admin_chooses_for_all_and_takes_it_back(callgate: Replica) -> None:
+    async with visiting(callgate, "admin") as ada:
+        page = await ada.get("/policies/plan")
+        assert "In shadow it was not asked." in page.text
+        chosen = {"mode": "shadow", "share": "0.25", "order": "150"}
+        saved = await ada.post("/policies/plan", {**chosen, "version": version_in(page)})
+        assert "Saved." in saved.text
+        assert 'value="0.25"' in saved.body
+        assert "shadow for 25% of organizations" in (await ada.get("/policies")).text
+        wrong = await ada.post("/policies/plan", {"mode": "shadow", "share": "2", "order": "x"})
+        assert (wrong.status, "less than 1" in wrong.text) == (422, True)
+        stale = await ada.post("/policies/plan", {"mode": "off", "version": version_in(page)})
+        assert (stale.status, "Another admin changed this" in stale.text) == (412, True)
+        (undo,) = [one for one in saved.forms if "/undo/" in one]
+        await ada.post(undo.removeprefix("/admin"))
+        assert "shadow" not in (await ada.get("/policies")).text
+        refused = await ada.post("/policies/admin_override", {"mode": "off"})
+        assert (refused.status, "always enforced" in refused.text) == (422, True)
+        assert (await ada.get("/policies/gone")).status == 404
+
+
+async def test_the_report_lists_the_calls_behind_it(callgate: Replica) -> None:
+    owner = await callgate.add_organization("Acme")
+    writer = callgate.service.access.shadows
+    now = datetime.now(UTC)
+    writer.record(
+        ShadowVerdict("plan", "call-7", UUID(owner), "deny", "few_minutes", "allow", "deny", now)
+    )
+    await writer.flush()
+    async with visiting(callgate, "viewer") as vic:
+        shown = await vic.get("/policies/plan")
+    assert "would have blocked 1 calls of 1 organizations" in shown.text
+    assert "call-7" in shown.text
+    assert shown.forms == []
+
+
+async def test_an_organizations_policies_are_chosen_on_its_pages(callgate: Replica) -> None:
+    owner = await callgate.add_organization("Acme")
+    path = f"/organizations/{owner}/policies"
+    async with visiting(callgate, "admin") as ada:
+        listed = await ada.get(path)
+        assert listed.text.count("None: as for all organizations") >= 3
+        assert "Asleep: no settings" in listed.text
+        page = await ada.get(f"{path}/plan")
+        opened = {"version": version_in(page)}
+        saved = await ada.post(f"{path}/plan", {"mode": "shadow", **opened})
+        assert "Saved." in saved.text
+        assert "Shadow" in saved.text
+        stale = await ada.post(f"{path}/plan", {"mode": "off", **opened})
+        assert (stale.status, "Another admin changed this" in stale.text) == (412, True)
+        broken = await ada.post(f"{path}/quota", {"settings": "{"})
+        assert (broken.status, "This is no JSON" in broken.text) == (422, True)
+        unknown = await ada.post(f"{path}/quota", {"settings": '{"no_such": 1}'})
+        assert unknown.status == 422
+        assert "settings.no_such: is not a setting" in unknown.text
+        assert (await ada.get(f"{path}/gone")).status == 404

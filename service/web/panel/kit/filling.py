@@ -17,6 +17,9 @@ from service.web.panel.kit.visit import Visit
 
 FIELDS: Mapping[str, str] = {
     "external_id_taken": "external_id",
+    "policy_settings_invalid": "settings",
+    "share_without_shadow": "share",
+    "policy_always_enforced": "mode",
     "assistant_taken": "assistant_ids",
     "invalid_forward_url": "forward_url",
     "transfer_in_circle": "transfer_when_down",

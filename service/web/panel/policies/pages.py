@@ -21,6 +21,7 @@ from service.store.pool import UNAVAILABLE, Pool
 from service.web.panel.kit.badges import Badge
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.policies.choosing import describe_choice
 from service.web.shapes.fields import in_utc
 
 DAY = timedelta(hours=24)
@@ -36,6 +37,7 @@ class PolicyRow:
 
     policy: PolicyInfo
     badge: Badge
+    mode: str
     counts_as: str
     p50: str
     p95: str
@@ -54,7 +56,8 @@ def row_of(policy: PolicyInfo) -> PolicyRow:
     else:
         badge = Badge("OK", "good")
     counts_as = COUNTS_AS[policy.on_failure]
-    return PolicyRow(policy, badge, counts_as, millis(health.p50_ms), millis(health.p95_ms))
+    mode = describe_choice(policy)
+    return PolicyRow(policy, badge, mode, counts_as, millis(health.p50_ms), millis(health.p95_ms))
 
 
 def millis(value: float | None) -> str:
