@@ -10,6 +10,7 @@ from rich.table import Table
 from policies.host.registration import RegisteredPolicy
 from service.access.policies.plugins import PolicyChoice, load_policies
 from service.cli.policy_kit import choosing, commands
+from service.cli.policy_kit.replay import replay
 from service.cli.running import print_json, settings_for
 
 app = typer.Typer(add_completion=False)
@@ -21,6 +22,7 @@ group.command("new")(commands.new)
 group.command("test")(commands.test)
 group.command("set")(choosing.set_policy)
 group.command("shadow")(choosing.report)
+group.command("replay")(replay)
 
 
 @group.callback(invoke_without_command=True)

@@ -176,24 +176,29 @@ class Evaluator(PolicyRunner):
         took = int((time.perf_counter() - began) * 1_000_000) / 1000
         self.metrics.record_failure(slug, took)
         if slug != "breaker_open":
-            opened = False
-            if slug == "changed_facts":
-                opened = self.breaker.count_damage(time.monotonic())
-            elif failure.blamed:
-                opened = self.breaker.fail(time.monotonic(), probing=probing)
-            log.warning(
-                "policy.failed",
-                policy=policy.name,
-                plugin=policy.plugin,
-                error=slug,
-                failures=self.breaker.failures,
-            )
-            if opened:
-                self.log_suspended(self.breaker.pause)
+            self.count_failure(failure, probing=probing)
         effect = COUNTED_AS[policy.on_failure]
         reason = None if effect is Effect.ABSTAIN else FAILED_REASON
         entry = TraceEntry(policy.name, "failed", slug, policy.on_failure, took)
         return PolicyAnswer(effect, reason, entry)
+
+    def count_failure(self, failure: PolicyFailure, *, probing: bool) -> None:
+        """Log a failure, and count it towards the suspension unless the host is to blame."""
+        policy, slug = self.policy, str(failure)
+        opened = False
+        if slug == "changed_facts":
+            opened = self.breaker.count_damage(time.monotonic())
+        elif failure.blamed:
+            opened = self.breaker.fail(time.monotonic(), probing=probing)
+        log.warning(
+            "policy.failed",
+            policy=policy.name,
+            plugin=policy.plugin,
+            error=slug,
+            failures=self.breaker.failures,
+        )
+        if opened:
+            self.log_suspended(self.breaker.pause)
 
     def suspend_for_blocking(self) -> None:
         """Suspend a policy that blocked the event loop: it delayed every call."""
