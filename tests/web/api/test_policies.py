@@ -12,7 +12,6 @@ from service.domain.policies.shadow import ShadowVerdict
 from tests.support.api import ApiClient
 from tests.support.chains import put_policy
 
-
 SHIPPED = ("caller_rules", "opening_hours", "quota", "concurrency")
 """They sleep until an organization has settings for them."""
 
