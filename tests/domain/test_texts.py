@@ -68,7 +68,7 @@ BOUNDED_BY = {
     "admin/imports/csv_file.py": "10,000 characters a line",
     "admin/imports/vapi_numbers.py": "names at Vapi",
     "cli/policy_kit/commands.py": "the pattern: at most 63 characters",
-    "domain/call_records/details.py": "256 characters",
+    "domain/call_records/details.py": "100 characters, or 40 of a message",
     "domain/calls.py": "200 characters",
     "domain/network/forward_urls.py": "2,000 characters by its field",
     "domain/organization_secret.py": "the pattern: 81 characters",
