@@ -47,23 +47,23 @@ async def record(api: ApiClient, *calls: NewCall) -> None:
         await record_calls(connection, list(calls))
 
 
+HUNG_UP = CallEnd(
+    "call-1",
+    STARTED + timedelta(seconds=9),
+    "hung-up",
+    9.5,
+    Decimal("0.0394"),
+    proof="vapi",
+    cost_parts={"llm": 0.03, "vapi": 0.0094},
+    details=CallDetails(connected=True, doubts=("started_at",)),
+)
+
+
 async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiClient) -> None:
     call = new_call("call-1", str(uuid4()), allowed=False)
     await record(api, call)
     await record_hangup(api.service.pool, "call-1", RoundResult(HangupState.CONFIRMED, 2))
-    await record_end(
-        api.service.pool,
-        CallEnd(
-            "call-1",
-            STARTED + timedelta(seconds=9),
-            "hung-up",
-            9.5,
-            Decimal("0.0394"),
-            proof="vapi",
-            cost_parts={"llm": 0.03, "vapi": 0.0094},
-            details=CallDetails(connected=True, doubts=("started_at",)),
-        ),
-    )
+    await record_end(api.service.pool, HUNG_UP)
     reply = await api.ask("GET", "/calls?vapi_call_id=call-1")
     assert CONTROL_URL.encode() not in reply.body
     assert reply.json["next_cursor"] is None
