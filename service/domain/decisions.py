@@ -11,7 +11,8 @@ from service.domain.policies.choices import PolicyMode
 
 Basis = Literal["fresh", "last_known_good", "reconstructed"]
 """`fresh`: the access directory was up to date. `last_known_good`: PostgreSQL or its notifications did
-not answer, and the last known state decided; expiry dates still counted. `reconstructed`: decided at a
+not answer, and the last known state decided; expiry dates still counted. Also where only the limits of
+the call could not be counted. `reconstructed`: decided at a
 later message of the call, with the facts of its beginning, because no decision on it could be read; a
 decision from the beginning takes its place. `decided_at` is then the beginning."""
 
