@@ -28,6 +28,7 @@ from service.domain.decisions import Decision
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.domain.policies.choices import GeneralChoices
+from service.domain.policies.limits import apply_limits, used_in
 from service.domain.policies.replays import ComparedDecision, Obstacle, ReplayedCall
 from service.store.organizations.past_facts import PastFacts
 from service.store.policies.recorded_decisions import RecordedDecision
@@ -136,6 +137,7 @@ class Replayer:
             decision = await self.chain.decide(asked, basis="reconstructed", own=own)
         finally:
             del self.calls[recorded.vapi_call_id]
+        decision = apply_limits(decision, used_in(recorded.decision))
         return DecidedAgain(
             ComparedDecision.of(decision), find_obstacle(recorded.decision, decision, call)
         )

@@ -42,6 +42,18 @@ def apply_limits(decision: Decision, measure: Callable[[SlotUse], SlotUse]) -> D
     return replace(decision, trace=tuple(trace))
 
 
+def used_in(decision: Decision) -> Callable[[SlotUse], SlotUse]:
+    """Measures limits by what was in use when a decision was made; those that it does not name, by
+    nothing."""
+    known = {limit.name: limit for limit in decision.limits}
+
+    def measure(limit: SlotUse) -> SlotUse:
+        used = known.get(limit.name, limit)
+        return replace(limit, in_use=used.in_use, share=used.share)
+
+    return measure
+
+
 def let_in(calls: Iterable[NewCall], in_use: Mapping[LimitKey, int]) -> list[NewCall]:
     """The calls as they are let in or denied, one after the other, with so many slots in use before."""
     counts, decided = Counter(in_use), []
