@@ -70,7 +70,10 @@ BESIDE = {
         "openapi", "operations", "preconditions", "query_texts", "static",
     },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
-    "cli": {"errors", "explain", "lazy", "migrate", "policy_kit", "running", "secrets", "serve"},
+    "cli": {
+        "errors", "explain", "lazy", "migrate", "policy_kit", "running", "running_service", "secrets",
+        "serve",
+    },
 }  # fmt: skip
 """What stands in a row beside the nouns: what several of them share."""
 

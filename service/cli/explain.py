@@ -3,7 +3,7 @@ stored decision of a call."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -14,7 +14,8 @@ from rich.table import Table
 
 from service.admin.calls.shadows import add_shadows
 from service.cli.running import ACTOR, print_json, run, settings_for
-from service.domain.decisions import DEFAULT, CallTerms, Decision
+from service.cli.running_service import ask_service
+from service.domain.decisions import DEFAULT, CallTerms, SlotUse
 from service.domain.instants import parse_instant
 from service.domain.texts import is_all
 from service.domain.wording.calls import describe_terms
@@ -23,7 +24,7 @@ from service.inputs.ids import parse_id_query
 from service.store.calls.listing import rows, search
 from service.store.organizations import organizations
 from service.web.api.json_body import read_json
-from service.web.shapes.decisions import explained_shape
+from service.web.shapes.decisions import AccessExplained, explained_shape
 from service.web.shapes.errors import InputError, faults
 from service.web.shapes.what_if import WhatIfBody
 
@@ -44,13 +45,20 @@ OPTIONS = {
 """The options whose names differ from the fields of a what-if."""
 
 
+Decider = Literal["service", "command", "record"]
+"""Who decided what is shown: the running service, this command, or a replica when the call began."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision with what it is about; `subject` as a line names it, `facts` as JSON has them."""
+    """A decision with what it is about; `subject` as a line names it, `facts` as JSON has them.
+    `remark` says why the running service did not decide."""
 
     subject: str
     facts: dict[str, object]
-    decision: Decision
+    explained: AccessExplained
+    decided_by: Decider
+    remark: str | None = None
 
 
 class Missing(NamedTuple):
@@ -114,7 +122,8 @@ def explain(
 ) -> None:
     """Explain whether an organization has access, and why; or why a call was decided as it was.
 
-    Facts that are not given are the present ones, or those of a past --at. Nothing is changed.
+    Facts that are not given are the present ones, or those of a past --at. The running service is asked,
+    whose policies are started; without one the command decides by itself. Nothing is changed.
     """
     facts = {"plan": plan, "trial": trial, "override": override, "attributes": attributes}
     values = {name: value for name, value in facts.items() if value is not None}
@@ -169,9 +178,16 @@ async def explain_organization(
         found = await organizations.find_by_external_id(pool, name)
     if found is None:
         return Missing(f"There is no organization {name!r}.")
-    decision = await cases.organization_access.decide(found.id, body.asked_by(ACTOR.name))
     facts: dict[str, object] = {"organization_id": found.id, "name": found.name}
-    return Explanation(found.name, facts, decision)
+    asked = await ask_service(cases, found.id, body.model_dump_json(exclude_unset=True).encode())
+    if asked.explained is not None:
+        return Explanation(found.name, facts, asked.explained, "service")
+    decision = await cases.organization_access.decide(found.id, body.asked_by(ACTOR.name))
+    remark = (
+        f"The service at {asked.address} was not asked: {asked.problem}. This command decided by "
+        "itself: policies that keep counts in memory began anew."
+    )
+    return Explanation(found.name, facts, explained_shape(decision), "command", remark)
 
 
 async def explain_call(cases: "UseCases", vapi_call_id: str) -> Explanation | Missing:
@@ -190,13 +206,14 @@ async def explain_call(cases: "UseCases", vapi_call_id: str) -> Explanation | Mi
         "basis": call.decision.basis,
     }
     whose = names.organization_name or "an unknown number"
-    return Explanation(f"Call {call.vapi_call_id} of {whose}", facts, call.decision)
+    return Explanation(
+        f"Call {call.vapi_call_id} of {whose}", facts, explained_shape(call.decision), "record"
+    )
 
 
 def show(explained: Explanation, *, as_json: bool) -> None:
     """The decision in a line, then each policy's answer and the default; or the same as JSON."""
-    decision = explained.decision
-    shape = explained_shape(decision)
+    shape = explained.explained
     if as_json:
         print_json(
             {
@@ -204,26 +221,30 @@ def show(explained: Explanation, *, as_json: bool) -> None:
                 "allowed": shape.allowed,
                 "reason": shape.reason,
                 "policy": shape.policy,
-                "at": decision.decided_at,
+                "at": shape.decided_at,
                 "trace": [entry.model_dump() for entry in shape.trace],
                 "default": shape.default.model_dump(),
+                "decided_by": explained.decided_by,
+                "remark": explained.remark,
             }
         )
         return
-    effect = "allowed" if decision.allowed else "denied"
-    by = f" by {decision.determined_by}" if decision.determined_by else ""
-    at = decision.decided_at.isoformat()
-    typer.echo(f"{explained.subject}: {effect}, {decision.reason}{by} (at {at})")
+    effect = "allowed" if shape.allowed else "denied"
+    by = f" by {shape.policy}" if shape.policy else ""
+    at = shape.decided_at.isoformat()
+    typer.echo(f"{explained.subject}: {effect}, {shape.reason}{by} (at {at})")
     table = Table("policy", "verdict", "reason", "ms", "remarks", box=None)
-    for entry, asked in zip(shape.trace, decision.trace, strict=True):
+    for entry in shape.trace:
         counted = f"counts as {entry.counted_as}" if entry.counted_as else None
         in_shadow = entry.mode == "shadow" and entry.effect != "skipped"
         mode = "in shadow: does not count" if in_shadow else None
         terms = CallTerms(entry.message, entry.divert_to, entry.max_duration_seconds)
-        limits = map(describe_limit, asked.limits)
+        limits = [describe_limit(SlotUse(**one.model_dump())) for one in entry.limits]
         said = (mode, counted, *limits, entry.warning, entry.note, *describe_terms(terms))
         remarks = "; ".join(filter(None, said))
         duration = f"{entry.duration_ms:.2f}" if entry.duration_ms else ""
         table.add_row(entry.policy, entry.effect, entry.reason or "", duration, remarks)
     table.add_row(DEFAULT, shape.default.effect, shape.default.reason or "", "", "")
     Console().print(table)
+    if explained.remark:
+        typer.echo(explained.remark)

@@ -19,7 +19,8 @@ from service.sandbox import samples
 from service.sandbox.printed_calls import PrintedCalls
 from service.sandbox.profile import SandboxProfile, find_profile, keep_profile
 from service.sandbox.server import SandboxVapi
-from service.serve.announce import admin_url, announce
+from service.serve.addresses import admin_url
+from service.serve.announce import announce
 from service.serve.database import Database, StartError
 from service.serve.degraded import prepare
 from service.serve.embedded import start_embedded

@@ -12,7 +12,7 @@ import aiohttp
 import structlog
 
 from service.background import Background, BackgroundLoop
-from service.serve.announce import admin_url
+from service.serve.addresses import admin_url
 from service.serve.ending import FROM_SUPERVISOR, Ending
 from service.settings import Settings
 from service.store.installation import Mode

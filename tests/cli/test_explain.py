@@ -1,14 +1,20 @@
 """`callgate explain` as an operator uses it: what-if, and calls from what was stored of them."""
 
+import asyncio
 import json
 import subprocess
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import orjson
 import pytest
+from aiohttp import web
 
+from policies import AccessRequest, Verdict, abstain, deny
 from tests.cli.test_serve import run
+from tests.support.chains import put_policy
+from tests.support.service import Replica, unused_port
 
 PLAN = '{"code": "pro", "status": "active"}'
 ADD = "INSERT INTO callgate.organizations (name, external_id) VALUES ('Bakery', 'b-1') RETURNING id"
@@ -19,7 +25,8 @@ VALUES ($1, $2, true, 'fair_use_exceeded', 'event', 'failed', $3::text::jsonb)
 
 
 def ask(dsn: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return run("explain", *words, DATABASE_URL=dsn)
+    """The command where no service listens."""
+    return run("explain", *words, DATABASE_URL=dsn, CALLGATE_PORT=str(unused_port()))
 
 
 async def test_facts_can_be_supposed(dsn: str) -> None:
@@ -37,11 +44,76 @@ async def test_facts_can_be_supposed(dsn: str) -> None:
         assert said in done.stdout, words
     found = json.loads(ask(dsn, "b-1", "--plan", PLAN, "--json").stdout)
     assert (found["allowed"], found["policy"]) == (True, "plan")
-    reasons = [one["reason"] for one in found["trace"] if one["reason"] != "not_configured"]
-    assert reasons == [None, "plan_active", "already_decided"]
+    reasons = {one["policy"]: one["reason"] for one in found["trace"]}
+    assert (reasons["plan"], reasons["trial"]) == ("plan_active", "already_decided")
     assert found["default"] == {"effect": "skipped", "reason": None}
     assert await connection.fetchval("SELECT count(*) FROM callgate.plans") == 0
     assert await connection.fetchval("SELECT count(*) FROM callgate.audit") == 0
+    await connection.close()
+
+
+class Counting:
+    """Denies from the second time on that this process asks it."""
+
+    name = "counting"
+    order = 50
+    asked = 0
+
+    async def evaluate(self, _request: AccessRequest) -> Verdict:
+        self.asked += 1
+        return deny("asked_before") if self.asked > 1 else abstain()
+
+
+async def test_the_running_service_is_asked_if_there_is_one(callgate: Replica, dsn: str) -> None:
+    """Its policies have their counts; the token for the question is gone afterwards."""
+    pool = callgate.service.core.pool
+    await pool.execute(ADD)
+    counting = Counting()
+    put_policy(callgate.service.access.policies.chain, counting)
+    here = {"DATABASE_URL": dsn, "CALLGATE_PORT": callgate.url.rpartition(":")[2]}
+    before = await pool.fetchval("SELECT count(*) FROM callgate.audit")
+
+    async def explain(*words: str, **more: str) -> dict[str, Any]:
+        done = await asyncio.to_thread(run, "explain", "b-1", "--json", *words, **{**here, **more})
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    first = await explain("--plan", PLAN)
+    assert (first["allowed"], first["decided_by"], first["remark"]) == (True, "service", None)
+    second = await explain("--plan", PLAN, "--call-type", "webCall")
+    assert (second["allowed"], second["reason"]) == (False, "asked_before")
+    assert counting.asked == 2
+    alone = await explain("--plan", PLAN, CALLGATE_PORT=str(unused_port()))
+    assert (alone["allowed"], alone["decided_by"]) == (True, "command")
+    assert "no service answers there" in alone["remark"]
+    assert await pool.fetchval("SELECT count(*) FROM callgate.api_tokens") == 0
+    assert await pool.fetchval("SELECT count(*) FROM callgate.audit") == before
+
+
+async def test_a_stranger_at_the_address_is_not_believed(dsn: str) -> None:
+    """And the token that it got is worth nothing any more."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(ADD)
+    tokens = []
+
+    async def answer(request: web.Request) -> web.Response:
+        tokens.append(request.headers["Authorization"].removeprefix("Bearer "))
+        return web.json_response({"allowed": True})
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    here = {"DATABASE_URL": dsn, "CALLGATE_PORT": str(runner.addresses[0][1])}
+    done = await asyncio.to_thread(run, "explain", "b-1", **here)
+    await runner.cleanup()
+    assert done.returncode == 0, done.stderr
+    assert "Bakery: denied" in done.stdout
+    assert "its answer is not Callgate's. This command decided by itself" in done.stdout
+    assert [token[:3] for token in tokens] == ["cg_"]
+    assert await connection.fetchval("SELECT count(*) FROM callgate.api_tokens") == 0
     await connection.close()
 
 

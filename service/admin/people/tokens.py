@@ -3,10 +3,10 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.admin.actor import Actor
@@ -22,6 +22,7 @@ from service.store.pool import UNAVAILABLE, Connection, Pool
 
 PREFIX = "cg_"
 MAX_LENGTH = 256
+LENT_SECONDS = 60
 
 
 def hash_of(token: str) -> bytes:
@@ -125,6 +126,31 @@ class Tokens:
             created = await store.find(connection, token_id)
         assert created is not None
         return created, secret
+
+    @asynccontextmanager
+    async def lent(self, actor: Actor, name: str, scope: Scope) -> AsyncIterator[str]:
+        """A viewer's token for one question to the running service, for `LENT_SECONDS` at most.
+
+        It is deleted with the question and can change nothing, so the audit has no entry of it.
+        """
+        actor.require_admin()
+        secret = PREFIX + secrets.token_urlsafe(32)
+        async with transaction(self.pool) as connection:
+            token_id = await store.insert(
+                connection,
+                name=name,
+                token_hash=hash_of(secret),
+                role="viewer",
+                scopes=[scope],
+                created_by=actor.name,
+                expires_at=await get_now(connection) + timedelta(seconds=LENT_SECONDS),
+                parent_id=actor.token_id,
+                admin_id=actor.admin_id,
+            )
+        try:
+            yield secret
+        finally:
+            await store.delete_lent(self.pool, token_id, actor.name, name)
 
     async def list_page(self, actor: Actor, *, after: UUID | None, limit: int) -> list[ApiToken]:
         """Tokens without their secrets."""

@@ -60,6 +60,12 @@ RETURNING t.id, t.name, t.role, t.scopes, t.created_by, t.created_at, t.expires_
     t.last_used_at
 """
 
+# Gone with the question that it was made for; one of a command that was killed goes with the next.
+DELETE_LENT = """
+DELETE FROM callgate.api_tokens
+WHERE id = $1 OR created_by = $2 AND name = $3 AND expires_at < now()
+"""
+
 RECORD_USE = """
 UPDATE callgate.api_tokens SET last_used_at = now()
 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
@@ -164,3 +170,8 @@ async def revoke(connection: Connection, token_id: UUID) -> list[ApiToken]:
 async def revoke_of_admin(connection: Connection, admin_id: UUID) -> list[ApiToken]:
     """Revoke all that an admin created, likewise."""
     return [token_of(row) for row in await connection.fetch(REVOKE, None, admin_id)]
+
+
+async def delete_lent(pool: Pool, token_id: UUID, created_by: str, name: str) -> None:
+    """Delete a token that was lent for one question, and expired ones like it."""
+    await pool.execute(DELETE_LENT, token_id, created_by, name)
