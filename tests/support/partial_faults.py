@@ -7,7 +7,7 @@ and Vapi's calls are compared: nothing that was acknowledged may be lost or cont
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -17,22 +17,36 @@ from contextlib import (
 )
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol
 
 import asyncpg
+from typing_extensions import TypeVar
 
 from service.sandbox.server import SandboxVapi
 from service.store.roles import app_dsn
+from tests.support.replies import Reply
 from tests.support.service import Replica, eventually, replica
 from tests.support.settings import settings_for
 from tests.support.tcp_proxy import ProxiedConnection, TcpProxy, every, proxied
 
 PLAN = {"code": "pro", "status": "active"}
 ENDED = {"endedReason": "customer-ended-call", "durationSeconds": 1, "cost": 0.25}
-ROWS = "SELECT vapi_call_id, blocked, status, ended_at, cost::float8 AS cost FROM callgate.calls"
+ROWS = """
+SELECT vapi_call_id, blocked, status, ended_at, cost::float8 AS cost FROM callgate.calls
+WHERE vapi_call_id = ANY($1::text[])
+"""
 LASTS_SECONDS = 0.4
 RETRY_SECONDS = 0.3
 CALM_SECONDS = 0.3
+
+
+class Posting(Protocol):
+    """A replica that messages are posted to, in this process or in another one."""
+
+    async def post(self, message: object) -> Reply: ...
+
+
+ReplicaT = TypeVar("ReplicaT", bound=Posting, default=Replica)
 
 Harm = Callable[[TcpProxy], AbstractContextManager[object]]
 
@@ -63,10 +77,10 @@ HARMS: Mapping[str, Harm] = {
 
 
 @dataclass(slots=True)
-class Traffic:
+class Traffic(Generic[ReplicaT]):
     """Calls of a paying and of a blocked organization, and what the replicas answered."""
 
-    replicas: list[Replica]
+    replicas: Sequence[ReplicaT]
     ways: list[TcpProxy]
     vapi: SandboxVapi
     paying: str
@@ -98,7 +112,7 @@ class Traffic:
             self.vapi.hang_up(message["message"]["call"]["id"])
             await self.post(other, changed(message, "end-of-call-report", **ENDED))
 
-    async def post(self, to: Replica, message: dict[str, Any]) -> None:
+    async def post(self, to: Posting, message: dict[str, Any]) -> None:
         """Post a message until it is answered, as Vapi does; a 503 is no answer."""
         call_id = message["message"]["call"]["id"]
         while True:
@@ -134,17 +148,26 @@ class Traffic:
 
     async def find_faults(self) -> list[str]:
         """What contradicts itself: calls, their rows, the answers and Vapi."""
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            rows = {row["vapi_call_id"]: row for row in await connection.fetch(ROWS)}
-        finally:
-            await connection.close()
         counts: Counter[str] = Counter()
-        for call_id, statuses in self.answers.items():
-            counts.update(self.faults_of(call_id, statuses, rows.get(call_id)))
+        for faults in (await self.find_wrong()).values():
+            counts.update(faults)
         if waiting := len(self.tasks):
             counts["calls whose messages are not answered"] += waiting
         return [f"{count} {fault}" for fault, count in sorted(counts.items())]
+
+    async def find_wrong(self) -> dict[str, list[str]]:
+        """The calls with something wrong, each with what it is."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            asked = await connection.fetch(ROWS, list(self.answers))
+        finally:
+            await connection.close()
+        rows = {row["vapi_call_id"]: row for row in asked}
+        found = {
+            call_id: self.faults_of(call_id, statuses, rows.get(call_id))
+            for call_id, statuses in list(self.answers.items())
+        }
+        return {call_id: faults for call_id, faults in found.items() if faults}
 
     def faults_of(self, call_id: str, statuses: list[int], row: Any) -> list[str]:
         """What is wrong with one call."""

@@ -1,0 +1,130 @@
+"""Many numbers: how long a start takes, the size of the directory, pauses of the collector."""
+
+import gc
+import time
+import tracemalloc
+from pathlib import Path
+
+import asyncpg
+
+from service.access.directory import AccessDirectory
+from service.sandbox.server import SandboxVapi
+from service.store.organizations.feed_source import FeedSource
+from service.store.roles import app_dsn
+from tests.bench.directory import FILL
+from tests.bench.parts.replicas import QUIET, end, inside_of, on_server_core
+from tests.bench.parts.report import Goal, Part, Table, format_figure
+from tests.bench.parts.scene import Scene, Sizes
+from tests.support.inside import look, open_up
+from tests.support.load import CALL_ID, Load, Spread, message_of
+from tests.support.measured import WEBHOOK
+from tests.support.paced import run_paced
+from tests.support.process import ServiceProcess
+from tests.support.settings import SECRET
+
+RATE = 300
+"""New calls a second while the collector is watched: they make the most objects."""
+FIND = "SELECT vapi_phone_number_id FROM callgate.phone_numbers LIMIT 1"
+TEXT = f"""*Start* is from the start of the process to its first `/readyz` with 200, on one core.
+*Directory* is what Python allocates for it, counted by `tracemalloc`. *Collector* is the longest pause
+of Python's garbage collector in the serving process, while {RATE} calls a second begin."""
+
+
+async def measure(scene: Scene) -> Part:
+    sizes = scene.sizes
+    part, cells = Part(), []
+    few = await measure_size(scene, 1, 1, part)
+    many = await measure_size(scene, sizes.organizations, sizes.numbers, part)
+    for count, (start, weight, pause) in few, many:
+        texts = format_figure(start), format_figure(weight), format_figure(pause)
+        cells.append((f"{count:,}", *texts))
+    count, (start, weight, pause) = many
+    part.goals += [
+        Goal(f"start with {count:,} numbers", start, 3, "s"),
+        Goal(f"directory of {count:,} numbers, each", weight, 1000, "bytes"),
+        Goal(f"pause of the collector with {count:,} numbers", pause, 10, "ms"),
+    ]
+    part.figures |= {
+        "numbers.start_seconds": start,
+        "numbers.bytes": weight,
+        "numbers.pause_ms": pause,
+    }
+    head = ("numbers", "start s", "directory bytes a number", "collector ms")
+    part.tables.append(Table("Many numbers", TEXT, head, cells))
+    return part
+
+
+async def measure_size(
+    scene: Scene, organizations: int, numbers: int, part: Part
+) -> tuple[int, tuple[float, float, float]]:
+    """How many numbers, and: seconds of a start, bytes a number, longest pause in milliseconds."""
+    count = organizations * numbers
+    async with scene.database() as dsn:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(FILL[0], organizations, timeout=600)
+        await connection.execute(FILL[1], timeout=600)
+        await connection.execute(FILL[2], numbers, timeout=600)
+        await connection.execute("VACUUM ANALYZE", timeout=600)
+        number_id = str(await connection.fetchval(FIND))
+        await connection.close()
+        weight = await weigh(dsn) / count
+        folder = scene.make_folder()
+        start, pause = await watch(folder, dsn, number_id, scene.sizes, part)
+    return count, (start, weight, pause)
+
+
+async def weigh(dsn: str) -> int:
+    """The bytes of a directory with every number."""
+    directory, source = AccessDirectory(), FeedSource(dsn)
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    async for batch in source.read_all():
+        for entry in batch:
+            directory.put(entry)
+    batch = []
+    source.drop()
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return after - before
+
+
+async def watch(
+    folder: Path, dsn: str, number_id: str, sizes: Sizes, part: Part
+) -> tuple[float, float]:
+    """The median of several starts, and the longest pause under traffic after the last one."""
+    vapi = SandboxVapi()
+    await vapi.start()
+    process = ServiceProcess(vapi, folder / "data", environment={"DATABASE_URL": app_dsn(dsn)})
+    # These numbers are not at Vapi, and their reconciliation is not measured here.
+    process.environment |= QUIET | {
+        "CALLGATE_RECONCILE_INTERVAL": "0",
+        "CALLGATE_RECONCILE_MODE": "observe",
+        "CALLGATE_VAPI_REQUESTS_PER_SECOND": "0.1",
+    }
+    open_up(process, inside_of(process))
+    taken = []
+    try:
+        for number in range(sizes.starts):
+            if number:
+                await process.end()
+            with on_server_core():
+                began = time.monotonic()
+                await process.start()
+                taken.append(time.monotonic() - began)
+        known = str(vapi.add_number(provider="vapi")["id"])
+        message = vapi.live_call(known)
+        message["message"]["call"]["id"] = CALL_ID
+        body = message_of(3000, message).replace(known.encode(), number_id.encode())
+        await look(process, inside_of(process))
+        load = Load(f"{process.url}{WEBHOOK}", body, SECRET)
+        result = await run_paced(load, RATE, sizes.traffic_seconds)
+        if result.failures:
+            part.failures.append(f"calls with many numbers: {dict(result.statuses)}")
+        seen = await look(process, inside_of(process))
+        pauses = [seconds for _, seconds in seen.pauses]
+    finally:
+        await end(process)
+        await vapi.stop()
+    return Spread.of(taken).median, 1000 * max(pauses, default=0.0)
