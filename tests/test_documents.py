@@ -95,7 +95,7 @@ def reasons() -> set[str]:
         if isinstance(node.func, ast.Name) and node.func.id in ("allow", "deny", "abstain"):
             found.update(texts(node))
     for path in (ROOT / "policies").glob("*.py"):
-        listed = re.search(r"^REASONS = [A-Z_, ]+ = ([^=]*?)\n\n", path.read_text(), re.MULTILINE)
+        listed = re.search(r"^REASONS = [A-Z_, ()]+ = ([^=]*?)\n\n", path.read_text(), re.MULTILINE)
         found.update(ast.literal_eval(listed[1].strip()) if listed else ())
     for path in (ROOT / "service" / "access").rglob("*.py"):
         found.update(re.findall(r'^[A-Z]+_REASON = "([a-z_]+)"', path.read_text(), re.MULTILINE))

@@ -1,13 +1,17 @@
 """The policies that Callgate ships, in the whole service: they deny, divert, limit and count calls."""
 
 import json
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
 
 from service.access.first_message import BLOCKED, HANGING_UP
 from service.sandbox.server import SandboxVapi
+from tests.support.limits import ended, know, post_all
+from tests.support.replies import Reply
 from tests.support.service import Replica, Start, eventually
 
 PLAN = {"code": "pro", "status": "active"}
@@ -49,7 +53,7 @@ async def test_sleeping_policies_say_nothing_of_a_call_and_are_explained(
     assert asked == ["admin_override", "plan", "trial"]
     explained = (await callgate.api("GET", f"/organizations/{owner}/access")).json["trace"]
     asleep = {one["policy"] for one in explained if one["reason"] == "not_configured"}
-    assert {"caller_rules", "opening_hours", "quota"} <= asleep
+    assert {"caller_rules", "concurrency", "opening_hours", "quota"} <= asleep
 
 
 async def test_a_caller_outside_of_the_hours_hears_the_words_of_the_policy(
@@ -150,13 +154,13 @@ async def test_one_caller_can_call_so_often_at_every_replica(
     other = await start_replica()
     await choose(callgate, owner, "caller_rules", {"calls_per_hour": 3})
 
-    async def ring(one: Replica, caller: str | None) -> bool:
+    async def rings(one: Replica, caller: str | None) -> bool:
         message = vapi.live_call(number, caller=caller, kind="assistant-request")
         return "error" not in (await one.post(message)).json
 
-    assert [await ring(callgate, "+15550100200") for _ in range(5)] == [True] * 3 + [False] * 2
-    assert await ring(callgate, "+15550100201")
-    assert await ring(callgate, None)
+    assert [await rings(callgate, "+15550100200") for _ in range(5)] == [True] * 3 + [False] * 2
+    assert await rings(callgate, "+15550100201")
+    assert await rings(callgate, None)
 
     async def refused_there() -> bool:
         message = vapi.live_call(number, caller="+15550100200", kind="assistant-request")
@@ -176,3 +180,65 @@ async def test_settings_that_do_not_fit_are_refused_by_their_field(callgate: Rep
         answer = await callgate.api("PUT", path, {"settings": settings})
         assert answer.status == 422
         assert word in json.dumps(answer.json)
+
+
+def ring(vapi: SandboxVapi, number: str, call_type: str = "inboundPhoneCall") -> dict[str, Any]:
+    """The first message of a call: an outbound one asks for no assistant."""
+    kind = "assistant-request" if call_type == "inboundPhoneCall" else "status-update"
+    return vapi.live_call(number, type=call_type, kind=kind)
+
+
+def passed(answers: list[Reply]) -> int:
+    return sum(one.status == 200 and "error" not in one.json for one in answers)
+
+
+async def test_so_many_calls_are_under_way_and_some_places_are_for_inbound(
+    callgate: Replica, start_replica: Start, vapi: SandboxVapi
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    other = await start_replica()
+    await choose(callgate, owner, "concurrency", {"calls": 5, "kept_for_inbound": 2})
+    await know([callgate, other], number)
+
+    async def knows() -> bool:
+        entry = other.service.access.directory.entries[UUID(owner)]
+        return "concurrency" in entry.organization.policies
+
+    await eventually(knows)
+    outbound = [ring(vapi, number, "outboundPhoneCall") for _ in range(20)]
+    assert passed(await post_all([callgate, other], outbound)) == 3
+    inbound = [ring(vapi, number) for _ in range(20)]
+    answers = await post_all([other, callgate], inbound)
+    assert passed(answers) == 2
+    calls = (await callgate.api("GET", "/calls?reason=too_many_calls")).json["items"]
+    assert {one["decision"]["determined_by"] for one in calls} == {"concurrency"}
+    let_in = next(
+        message
+        for message, answer in zip(inbound, answers, strict=True)
+        if "error" not in answer.json
+    )
+    assert (await callgate.post(ended(let_in))).status == 200
+    assert passed([await callgate.post(ring(vapi, number, "outboundPhoneCall"))]) == 0
+    assert passed([await other.post(ring(vapi, number))]) == 1
+
+
+@pytest.mark.parametrize("kind", ["assistant-request", "status-update"])
+async def test_a_call_that_finds_no_place_is_diverted_where_it_is_asked_about(
+    callgate: Replica, vapi: SandboxVapi, kind: str
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    divert_to = "+15550100200"
+    await choose(callgate, owner, "concurrency", {"calls": 0, "divert_to": divert_to})
+    await know([callgate], number)
+    call_type = "inboundPhoneCall" if kind == "assistant-request" else "outboundPhoneCall"
+    message = ring(vapi, number, call_type)
+    answer = await callgate.post(message)
+    call = await eventually(partial(callgate.call, message["message"]["call"]["id"]))
+    diverted = kind == "assistant-request"
+    assert (call["blocked"], call["diverted"], call["hangup"] is None) == (True, diverted, diverted)
+    if diverted:
+        assert answer.json == {"destination": {"type": "number", "number": divert_to}}
+        later = {**message["message"], "type": "status-update", "status": "in-progress"}
+        assert (await callgate.post({"message": later})).status == 200
+    else:
+        assert (answer.status, answer.json["reason"]) == (403, "too_many_calls")

@@ -24,6 +24,7 @@ REASONS: Mapping[str, str] = {
     "quota_minutes": "the minutes of this period are used up",
     "quota_calls": "the calls of this period are used up",
     "quota_cost": "the budget of this period is used up",
+    "too_many_calls": "all lines are busy",
     "caller_blocked": "this number is blocked",
     "caller_anonymous": "calls without a number are not taken",
     "caller_not_allowed": "this number is not on the list of callers",

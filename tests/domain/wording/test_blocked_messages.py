@@ -65,9 +65,7 @@ def test_placeholders_are_filled_in() -> None:
     assert format_blocked_message(made, "plan_past_due", "", AT) == (
         "Bakery: the plan is past due (2026-11-23). {else} { } {the plan is past due}"
     )
-    assert format_blocked_message(made, "too_many_calls", "", AT).startswith(
-        "Bakery: too many calls"
-    )
+    assert format_blocked_message(made, "abuse_of_line", "", AT).startswith("Bakery: abuse of line")
 
 
 @given(text=st.text(max_size=3000), reason=st.text(max_size=20))

@@ -30,10 +30,10 @@ async def test_the_chain_is_listed_in_its_order(api: ApiClient) -> None:
     ]
     assert {item["mode"] for item in page["items"]} == {"enforce"}
     assert all(item["version"] for item in page["items"])
-    first = await api.get("/policies?limit=2")
-    assert first["items"] == page["items"][:2]
-    rest = await api.get(f"/policies?cursor={first['next_cursor']}")
-    assert (rest["items"], rest["next_cursor"]) == (page["items"][2:], None)
+    first = await api.get("/policies?limit=4")
+    assert first["items"] == page["items"][:4]
+    rest = await api.get(f"/policies?limit=4&cursor={first['next_cursor']}")
+    assert (rest["items"], rest["next_cursor"]) == (page["items"][4:], None)
 
 
 async def test_policies_tell_how_they_do(api: ApiClient) -> None:

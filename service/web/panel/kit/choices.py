@@ -24,6 +24,7 @@ ACCESS_REASONS = (
     "quota_minutes",
     "quota_calls",
     "quota_cost",
+    "too_many_calls",
     "caller_blocked",
     "caller_anonymous",
     "caller_not_allowed",
