@@ -57,8 +57,8 @@ class ConcurrencyPolicy:
     settings = ConcurrencySettings
 
     def evaluate(self, request: AccessRequest) -> Verdict:
-        """The limit for this call. A campaign is told before it dials that no place is free: it has no
-        call yet that could hold one."""
+        """The limit for this call. A campaign that asks before it dials has no call yet that could hold
+        a place: it is denied while none is free."""
         settings: ConcurrencySettings = request.settings
         capacity = capacity_for(request, settings)
         if capacity is None:

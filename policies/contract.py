@@ -122,7 +122,7 @@ class AccessRequest:
     usage: UsageFacts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
     """One policy's answer. Build it with `allow`, `deny` or `abstain`.
 
@@ -166,14 +166,24 @@ class More(TypedDict, total=False):
     max_duration_seconds: float | None
 
 
+def plain(effect: Effect, reason: str | None) -> Verdict:
+    """A verdict that carries nothing more. Each policy gives one for each call, and setting the fields
+    of a frozen object one by one takes longer than all else; those left out are the defaults."""
+    verdict = object.__new__(Verdict)
+    verdict.__dict__.update(effect=effect, reason=reason)
+    return verdict
+
+
 def allow(reason: str, *, limits: Iterable[CallLimit] = (), **more: Unpack[More]) -> Verdict:
     """Grant the call. `reason` is a slug such as `plan_active`, kept with the decision."""
+    if not (more or limits):
+        return plain(Effect.ALLOW, reason)
     return Verdict(Effect.ALLOW, reason, limits=tuple(limits), **more)
 
 
 def deny(reason: str, **more: Unpack[More]) -> Verdict:
     """Refuse the call. `reason` is a slug such as `too_many_calls`, kept with the decision."""
-    return Verdict(Effect.DENY, reason, **more)
+    return Verdict(Effect.DENY, reason, **more) if more else plain(Effect.DENY, reason)
 
 
 def abstain(
@@ -184,6 +194,8 @@ def abstain(
     Give a `reason` when you could have granted and could not (`trial_expired`): if no policy decides,
     the first such reason in the chain is the one the call is denied with.
     """
+    if not (more or limits):
+        return plain(Effect.ABSTAIN, reason)
     return Verdict(Effect.ABSTAIN, reason, limits=tuple(limits), **more)
 
 

@@ -1,8 +1,10 @@
 """What a verdict says beside yes and no: only what Vapi takes passes."""
 
+from dataclasses import FrozenInstanceError, replace
+
 import pytest
 
-from policies import AccessRequest, Verdict, deny, policy
+from policies import AccessRequest, Effect, Verdict, deny, policy
 from policies.host.diversions import answer_of
 from policies.testing import PolicyTestError, evaluate, request
 
@@ -90,3 +92,15 @@ def test_a_diversion_that_changes_later_is_not_followed() -> None:
     verdict = asked(deny("closed", divert_to=kept))
     kept["assistantId"] = "two"
     assert verdict.divert_to == {"assistantId": "one"}
+
+
+def test_a_plain_verdict_is_like_any_other() -> None:
+    built = deny("closed")
+    assert built == Verdict(Effect.DENY, "closed")
+    assert hash(built) == hash(Verdict(Effect.DENY, "closed"))
+    assert repr(built) == repr(Verdict(Effect.DENY, "closed"))
+    assert replace(built, note="why") == deny("closed", note="why")
+    with pytest.raises(FrozenInstanceError):
+        built.reason = "open"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        deny("closed", mesage="misspelt")  # type: ignore[call-arg]

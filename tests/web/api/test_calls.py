@@ -42,6 +42,9 @@ def new_call(call_id: str, organization_id: str | None, *, allowed: bool) -> New
     )
 
 
+NO_TERMS = {"message": None, "divert_to": None, "max_duration_seconds": None}
+
+
 async def record(api: ApiClient, *calls: NewCall) -> None:
     async with api.service.pool.acquire() as connection:
         await record_calls(connection, list(calls))
@@ -99,16 +102,12 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
                     "counted_as": None,
                     "note": None,
                     "warning": None,
-                    "message": None,
-                    "divert_to": None,
-                    "max_duration_seconds": None,
+                    **NO_TERMS,
                     "duration_ms": 0.25,
                     "mode": "enforce",
                 }
             ],
-            "message": None,
-            "divert_to": None,
-            "max_duration_seconds": None,
+            **NO_TERMS,
         },
         "started_at": "2026-11-01T12:00:00.123456Z",
         "ended_at": "2026-11-01T12:00:09.123456Z",
