@@ -13,8 +13,8 @@ from tests.bench.parts.drawing import Bar, Line, draw_bars, draw_lines
 from tests.bench.parts.model import LIMITS, Assumptions, Costs, curve, reached, simulate_core
 from tests.bench.parts.report import BEGIN, END, Goal, Part, Table, write, write_readme
 from tests.bench.parts.throughput import CEILING, NAIVE, SERVICE, Row, build_part
-from tests.bench.scale import DOCUMENT, tables
 from tests.bench.scale import BEGIN as SCALE_BEGIN
+from tests.bench.scale import DOCUMENT, tables
 from tests.support.documents import README, ROOT
 from tests.support.load import Load, LoadResult
 from tests.support.paced import run_paced
