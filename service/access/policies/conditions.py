@@ -22,6 +22,8 @@ def list_ailing(chain: AccessChain) -> Iterator[Condition]:
         health, name = evaluator.health, evaluator.policy.name
         if health.suspended:
             yield condition("policy_suspended", policy=name)
+        if evaluator.own_settings is not None and (count := evaluator.own_settings.count_refused()):
+            yield condition("policy_settings_refused", policy=name, organizations=count)
         if health.stuck:
             yield condition("policy_stuck", policy=name, evaluations=health.stuck)
         elif health.slow and not health.suspended:

@@ -1,5 +1,6 @@
 """The settings of organizations for one policy, each merged over the environment's and checked once."""
 
+import time
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from policies.host.settings import PolicySettingsModel, UnfitSettingsError
 from service.domain.policies.choices import OwnChoice
 
 MOST_KNOWN = 50_000
+RECENT_SECONDS = 600.0
 
 Unseal = Callable[[object], object]
 Fitted = BaseModel | UnfitSettingsError
@@ -22,6 +24,7 @@ class OwnSettings:
         self.model = model
         self.unseal: Unseal = same
         self.known: dict[UUID, tuple[Mapping[str, object], Fitted]] = {}
+        self.refused: dict[UUID, float] = {}
 
     def read(self, organization_id: UUID, own: OwnChoice | None) -> BaseModel | None:
         """The settings for an organization; None while a value is missing. Raises
@@ -36,8 +39,17 @@ class OwnSettings:
             self.known[organization_id] = known
         fitted = known[1]
         if isinstance(fitted, UnfitSettingsError):
+            self.refused[organization_id] = time.monotonic()
             raise fitted
+        if self.refused:
+            self.refused.pop(organization_id, None)
         return fitted
+
+    def count_refused(self) -> int:
+        """Organizations whose settings were refused when the policy was asked in the last minutes."""
+        since = time.monotonic() - RECENT_SECONDS
+        self.refused = {one: at for one, at in self.refused.items() if at > since}
+        return len(self.refused)
 
     def fit(self, settings: Mapping[str, object]) -> Fitted:
         try:

@@ -10,6 +10,7 @@ from policies import AccessRequest, Verdict, abstain, allow, deny
 from policies.host.registration import RegisteredPolicy, UnfitPolicyError, fit_policy
 from policies.testing import request
 from service.access.policies.chain import AccessChain
+from service.access.policies.conditions import list_ailing
 from service.domain.decisions import Decision, TraceEntry
 from service.domain.policies.choices import NONE_CHOSEN, GeneralChoice, OwnChoice, OwnChoices
 
@@ -168,6 +169,11 @@ async def test_stored_settings_that_the_model_refuses_count_as_a_failure() -> No
     )
     assert decision.reason == "open"
     assert not chain.evaluators[0].health.suspended
+    (found,) = list_ailing(chain)
+    assert found.kind == "policy_settings_refused"
+    assert found.text == "The policy seats refuses the settings of organizations: 1."
+    await decide(chain, {"seats": OwnChoice(settings={"most": 9})})
+    assert not list(list_ailing(chain))
 
 
 async def test_an_opt_in_policy_sleeps_until_an_organization_chooses_it() -> None:

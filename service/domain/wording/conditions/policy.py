@@ -41,6 +41,14 @@ POLICY_KINDS = (
         check="policies",
     ),
     ConditionKind(
+        "policy_settings_refused",
+        "warning",
+        "The policy {policy} refuses the settings of organizations: {organizations}.",
+        "The policy counts as failed for these organizations, as its `on_failure` says.",
+        "Correct the settings on the organizations' pages: the version of the plugin may have changed.",
+        "policies",
+    ),
+    ConditionKind(
         "policy_stuck",
         "warning",
         "Evaluations of the policy {policy} that do not end: {evaluations}.",
