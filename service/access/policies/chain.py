@@ -275,6 +275,8 @@ class AccessChain:
                 trace.append(TraceEntry(policy.name, "skipped"))
                 continue
             trace.append(answer.entry)
+            if answer.effect is Effect.ABSTAIN and answer.reason is None:
+                continue  # it changes nothing
             verdicts.append(PolicyVerdict(policy.name, answer.effect, answer.reason, policy.veto))
             decided = decided or decides(answer)
         return verdicts, trace
