@@ -103,6 +103,7 @@ async def test_a_blocked_call_is_told_in_full_without_its_control_url(api: ApiCl
                     "note": None,
                     "warning": None,
                     **NO_TERMS,
+                    "limits": [],
                     "duration_ms": 0.25,
                     "mode": "enforce",
                 }
