@@ -1,11 +1,15 @@
 """Limits on calls under way, over replicas on one database."""
 
 import asyncio
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from policies import AccessRequest, Verdict, abstain, limit, policy
 from service.sandbox.server import SandboxVapi
+from tests.support.chains import put_policy
 from tests.support.limits import (
     NAME,
     REASON,
@@ -99,22 +103,88 @@ async def test_a_call_that_is_over_takes_none(callgate: Replica, vapi: SandboxVa
     assert granted([other], [await callgate.post(other)])
 
 
-async def test_a_campaign_is_told_before_it_dials(callgate: Replica, vapi: SandboxVapi) -> None:
-    """By what memory counts; the question itself takes no slot."""
+async def test_what_is_only_asked_takes_no_slot(callgate: Replica, vapi: SandboxVapi) -> None:
+    """A campaign is answered by what memory counts, an explanation says how many are in use."""
     add_policy(callgate)
     owner, number = await add_limited(callgate, vapi, 1)
     await know([callgate], number)
+
+    async def explain() -> Any:
+        found = (await callgate.api("GET", f"/organizations/{owner}/access")).json
+        (entry,) = [one for one in found["trace"] if one["policy"] == "calls_at_once"]
+        return found["allowed"], entry["limits"][0]["in_use"]
+
+    async def may_dial() -> Any:
+        message = {"type": "campaign.predial", "phoneNumber": {"id": number}, "customer": {}}
+        return (await callgate.post({"message": message})).json
+
+    assert (await explain(), await may_dial()) == ((True, 0), {"eligible": True})
     first = vapi.live_call(number, kind="assistant-request")
     assert granted([first], [await callgate.post(first)])
+    assert (await explain(), await may_dial()) == ((True, 1), {"eligible": False})
+    feed, since = callgate.service.access.limits, time.monotonic()
+    await eventually(lambda: asyncio.sleep(0, feed.read_at > since))
+    assert await explain() == (True, 1), "a reading has the call: it counts once"
+    await callgate.post(ended(first))
+    assert (await explain(), await may_dial()) == ((True, 0), {"eligible": True})
 
-    async def access() -> Any:
-        answer = await callgate.api("GET", f"/organizations/{owner}/access")
-        return answer.json
 
-    explained = await access()
-    assert explained["allowed"], "an explanation reserves and denies nothing"
-    entry = next(one for one in explained["trace"] if one["policy"] == "calls_at_once")
-    assert entry["limits"][0]["in_use"] == 1
-    await asyncio.sleep(2.5)  # a reading has the call: it counts once
-    entry = next(one for one in (await access())["trace"] if one["policy"] == "calls_at_once")
-    assert entry["limits"][0]["in_use"] == 1
+async def test_a_full_limit_speaks_and_diverts(callgate: Replica, vapi: SandboxVapi) -> None:
+    """In the words of the verdict that stated it; only an assistant-request can be diverted."""
+    desk = {"assistantId": "9f1c5a1e-2f0b-4c1d-8e7f-0a1b2c3d4e5f"}
+
+    @policy(order=50, pure=True)
+    def lines(_request: AccessRequest) -> Verdict:
+        given = [limit("lines", 0, reason="all_lines_busy")]
+        return abstain(limits=given, message="All lines are busy.", divert_to=desk)
+
+    put_policy(callgate.service.access.policies.chain, lines)
+    _, number = await add_limited(callgate, vapi, 1)
+    await know([callgate], number)
+    asked = vapi.live_call(number, kind="assistant-request")
+    answer = await callgate.post(asked)
+    assert answer.json["assistantId"] == desk["assistantId"]
+    recorded = await callgate.call(asked["message"]["call"]["id"])
+    assert (recorded["blocked"], recorded["diverted"], recorded["hangup"]) == (True, True, None)
+    assert recorded["reason"] == "all_lines_busy"
+    call = vapi.live_call(number, type="outboundPhoneCall")
+    answer = await callgate.post(call)
+    assert (answer.status, answer.json["reason"]) == (403, "all_lines_busy")
+    recorded = await callgate.call(call["message"]["call"]["id"])
+    assert (recorded["diverted"], recorded["hangup"]["state"]) in (
+        (False, "pending"),
+        (False, "confirmed"),
+    )
+
+
+async def test_a_call_under_way_is_not_hung_up_at_once(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    """Another replica may have let it in: its record has a few seconds to arrive."""
+    add_policy(callgate)
+    _, number = await add_limited(callgate, vapi, 0)
+    await know([callgate], number)
+    call = vapi.live_call(number)
+    later = {"message": {**call["message"], "type": "conversation-update"}}
+    assert (await callgate.post(later)).status == 403
+    call_id = call["message"]["call"]["id"]
+    await asyncio.sleep(2.0)
+    assert vapi.calls[call_id].live
+    await eventually(lambda: asyncio.sleep(0, not vapi.calls[call_id].live), 20)
+
+
+async def test_a_missed_call_is_counted_too(start_replica: Start, vapi: SandboxVapi) -> None:
+    callgate = await start_replica(callgate_call_watch_interval=1.0)
+    callgate.service.access.watch.grace = timedelta(0)
+    add_policy(callgate)
+    _, number = await add_limited(callgate, vapi, 1)
+    await know([callgate], number)
+    calls = [vapi.live_call(number)["message"]["call"]["id"] for _ in range(2)]
+    await eventually(lambda: both_recorded(callgate, calls), 20)
+    found = [await callgate.call(one) for one in calls]
+    assert sorted(one["blocked"] for one in found) == [False, True]
+    assert await slots(callgate.service.pool) == {NAME: 1}
+
+
+async def both_recorded(callgate: Replica, calls: list[str]) -> bool:
+    return all([await callgate.call(one) for one in calls])

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from service.domain.calls import NewCall
+from service.domain.calls import CallKey, NewCall
 from service.store.bounded import at_most
 from service.store.calls.call_store import CallStore
 from service.store.calls.writer import BATCH, REST_SECONDS, RecordsUnavailableError
@@ -95,13 +95,15 @@ class OrganizationSlots:
         `TimeoutError` before the first of them stops waiting."""
         if not batch:
             return
-        distinct = {one.call.key: one.call for one in reversed(batch)}
+        distinct: dict[CallKey, NewCall] = {}
+        for one in batch:
+            distinct.setdefault(one.call.key, one.call)
         ends_at = min(one.ends_at for one in batch)
         seconds = min(COUNT_SECONDS, ends_at - time.monotonic())
         if seconds < SHORTEST_SECONDS:
             raise TimeoutError
         async with at_most(seconds):
-            counted = await self.calls.let_calls_in(list(reversed(distinct.values())))
+            counted = await self.calls.let_calls_in(list(distinct.values()))
         for one in batch:
             if not one.counted.done():
                 mine = distinct[one.call.key] is one.call
