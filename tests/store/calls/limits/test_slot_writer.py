@@ -59,7 +59,7 @@ async def test_one_organization_does_not_wait_for_another() -> None:
 
 
 async def test_a_call_that_no_message_waits_for_is_not_counted() -> None:
-    """Those that wait behind a transaction that hangs give up; the next ones do not wait at all."""
+    """Those that wait behind a transaction that hangs stop waiting; the next ones do not wait at all."""
     store = GatedStore()
     writer = SlotWriter(store)
     given = [asyncio.create_task(writer.count(call(one), 0.2)) for one in ("a", "b")]
