@@ -13,6 +13,7 @@ from service.sandbox.server import SandboxVapi
 from tests.support.limits import ended, know, post_all
 from tests.support.replies import Reply
 from tests.support.service import Replica, Start, eventually
+from tests.support.visiting import visiting
 
 PLAN = {"code": "pro", "status": "active"}
 CLOSED: dict[str, object] = {"weekly": {}, "message": "{organization} is closed today."}
@@ -98,6 +99,10 @@ async def test_a_denied_call_goes_on_where_the_policy_diverts_it(
     assert HANGING_UP not in events
     found = (await callgate.api("GET", "/calls?diverted=true&refused=false")).json["items"]
     assert [one["id"] for one in found] == [recorded["id"]]
+    async with visiting(callgate, "viewer") as vic:
+        story = (await vic.get(f"/calls/{recorded['id']}")).text
+    assert f"blocked and diverted to the assistant {desk['assistantId']}" in story
+    assert "diverts to the assistant" in story
     usage = (await callgate.api("GET", f"/organizations/{owner}/usage")).json
     assert (usage["calls"], usage["blocked_calls"], usage["live_calls"]) == (1, 1, 0)
     assert usage["seconds"] > 0

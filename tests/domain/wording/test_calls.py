@@ -6,7 +6,13 @@ from typing import Any, get_args
 import pytest
 
 from service.domain.call_events import CallStep, StepKind
-from service.domain.wording.calls import STEPS, describe_call_step
+from service.domain.decisions import CallTerms
+from service.domain.wording.calls import (
+    STEPS,
+    describe_call_step,
+    describe_diversion,
+    describe_terms,
+)
 
 DETAIL: dict[str, Any] = {
     "type": "status-update",
@@ -53,3 +59,31 @@ def test_every_kind_of_step_has_a_sentence() -> None:
 )
 def test_a_step_is_described_with_its_detail(given: CallStep, sentence: str, tone: str) -> None:
     assert describe_call_step(given) == (sentence, tone)
+
+
+@pytest.mark.parametrize(
+    ("divert_to", "text"),
+    [
+        ({"assistantId": "desk"}, "the assistant desk"),
+        ({"squadId": "desk"}, "the squad desk"),
+        ({"workflowId": "desk"}, "the workflow desk"),
+        ({"destination": {"type": "number", "number": "+15550100200"}}, "+15550100200"),
+        (
+            {"destination": {"type": "sip", "sipUri": "sip:desk@example.net"}},
+            "sip:desk@example.net",
+        ),
+        (None, ""),
+    ],
+)
+def test_where_a_call_was_sent_is_named(divert_to: dict[str, Any] | None, text: str) -> None:
+    assert describe_diversion(divert_to) == text
+
+
+def test_what_a_policy_says_of_a_call_is_described() -> None:
+    terms = CallTerms("We are closed.", {"assistantId": "desk"}, 90)
+    assert describe_terms(terms) == [
+        "diverts to the assistant desk",
+        "says “We are closed.”",
+        "the call may last 1 min 30 s",
+    ]
+    assert describe_terms(CallTerms()) == []

@@ -194,8 +194,8 @@ class OrganizationPages:
     def view(self, organization: Organization, decision: Decision) -> OrganizationView:
         """The page's view, with the message for callers who are, or would be, blocked."""
         reason = "trial_expired" if decision.allowed else decision.reason
-        now = datetime.now(UTC)
-        message = format_blocked_message(organization, reason, self.blocked_message, now)
+        now, said = datetime.now(UTC), decision.terms.message
+        message = format_blocked_message(organization, reason, self.blocked_message, now, said)
         return OrganizationView(organization, decision, message)
 
     async def access_at(
