@@ -13,10 +13,10 @@ from service.access.directory import Registration
 from service.access.first_message import new_call, remembered_call
 from service.access.known_calls import decision_of, known_from, known_from_stored
 from service.domain.calls import NewCall
-from service.domain.decisions import CallTerms, Decision
+from service.domain.decisions import CallTerms, Decision, SlotUse, TraceEntry
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import NumberGate, PhoneNumber
-from service.store.calls.decisions import find_decisions
+from service.store.calls.decisions import dump_decision, find_decisions, load_decision
 from service.store.calls.spool import DECODER, Entry
 from service.store.pool import Pool
 from tests.support.calls import record
@@ -83,3 +83,19 @@ async def test_a_diversion_is_read_back(pool: Pool) -> None:
     assert known.terms == TERMS
     assert known.diverted
     assert not known.hung_up
+
+
+def test_the_version_before_can_read_the_trace() -> None:
+    """Replicas of both versions share a database during an upgrade."""
+    limits = (SlotUse("calls", 5, "too_many_calls", 5),)
+    trace = (
+        TraceEntry("quota", "abstain", None, None, 0.1, "90 of 100 minutes", None, TERMS),
+        TraceEntry("concurrency", "deny", "too_many_calls", limits=limits),
+        TraceEntry("plan", "skipped"),
+    )
+    decision = replace(DENIED, trace=trace)
+    stored: Any = dump_decision(decision)
+    known = {"policy", "effect", "reason", "counted_as", "duration_ms", "note", "warning"}
+    assert all(entry.keys() <= known for entry in stored["trace"])
+    assert load_decision(stored) == decision
+    assert "said" not in dump_decision(replace(DENIED, trace=trace[2:]))

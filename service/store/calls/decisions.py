@@ -72,7 +72,12 @@ DECIDED_BY = """coalesce((SELECT entry ->> 'policy'
 
 
 def dump_decision(decision: Decision) -> dict[str, object]:
-    """A decision as its `jsonb` column stores it."""
+    """A decision as its `jsonb` column stores it.
+
+    Terms and limits of policies stand in `said`, beside the trace: the version before, which reads rows
+    of this one during an upgrade, knows no other fields of a trace.
+    """
+    said = {entry.policy: dump_said(entry) for entry in decision.trace}
     return {
         "id": str(decision.id),
         "effect": decision.effect.value,
@@ -88,14 +93,23 @@ def dump_decision(decision: Decision) -> dict[str, object]:
                 "duration_ms": entry.duration_ms,
                 **({"note": entry.note} if entry.note else {}),
                 **({"warning": entry.warning} if entry.warning else {}),
-                **dump_terms(entry.terms),
-                **({"limits": list(map(dump_limit, entry.limits))} if entry.limits else {}),
             }
             for entry in decision.trace
         ],
+        **(
+            {"said": {policy: one for policy, one in said.items() if one}}
+            if any(said.values())
+            else {}
+        ),
         **dump_terms(decision.terms),
         "decided_at": decision.decided_at.isoformat(),
     }
+
+
+def dump_said(entry: TraceEntry) -> dict[str, object]:
+    """What a policy says beside its verdict."""
+    limits = {"limits": list(map(dump_limit, entry.limits))} if entry.limits else {}
+    return {**dump_terms(entry.terms), **limits}
 
 
 def dump_terms(terms: CallTerms) -> dict[str, object]:
@@ -109,26 +123,26 @@ def load_terms(raw: Mapping[str, Any]) -> CallTerms:
     return CallTerms(**found) if found else NO_TERMS
 
 
-def load_entry(raw: Mapping[str, Any]) -> TraceEntry:
+def load_entry(raw: Mapping[str, Any], said: Mapping[str, Any]) -> TraceEntry:
     """One policy's verdict, as stored. Its mode is not: the reason of one that did not count says it,
     which the version before can read too."""
-    plain = {name: value for name, value in raw.items() if name not in (*TERMS, "limits")}
-    limits = tuple(SlotUse(**one) for one in raw.get("limits", ()))
+    limits = tuple(SlotUse(**one) for one in said.get("limits", ()))
     mode = MODES.get(str(raw.get("reason"))) if raw["effect"] == "skipped" else None
-    return TraceEntry(**plain, terms=load_terms(raw), mode=mode or "enforce", limits=limits)
+    return TraceEntry(**raw, terms=load_terms(said), mode=mode or "enforce", limits=limits)
 
 
 def load_decision(raw: dict[str, Any]) -> Decision:
     """The inverse of `dump_decision`."""
     trace = raw["trace"]
     assert isinstance(trace, list)
+    said = raw.get("said", {})
     return Decision(
         id=UUID(str(raw["id"])),
         effect=Effect(str(raw["effect"])),
         reason=str(raw["reason"]),
         determined_by=None if raw["determined_by"] is None else str(raw["determined_by"]),
         basis=BASES.get(str(raw["basis"]), "last_known_good"),
-        trace=tuple(map(load_entry, trace)),
+        trace=tuple(load_entry(one, said.get(one["policy"], {})) for one in trace),
         decided_at=datetime.fromisoformat(str(raw["decided_at"])),
         terms=load_terms(raw),
     )
