@@ -31,6 +31,8 @@ class ServiceProcess:
     """How many files it may open, at most; None: as many as this process."""
     ready_port: int | None = None
     """The port of `/readyz`, where it is not that of the webhook."""
+    python: str = sys.executable
+    """The interpreter of the environment that it runs in."""
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -59,7 +61,7 @@ class ServiceProcess:
         }
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
+                self.python,
                 *("-m", "service", "serve", "--port", str(self.port), *self.options),
                 env={**os.environ, **given, **self.environment},
                 stdout=log,
