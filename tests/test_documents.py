@@ -107,7 +107,7 @@ def error_codes() -> set[str]:
     found = {kind.code for kind in ERRORS}
     for node in calls_in("service/web"):
         name = getattr(node.func, "id", "")
-        if name in ("problem", "InputError") and texts(node):
+        if name in ("problem", "problem_body", "InputError") and texts(node):
             found.add(texts(node)[0])
     return found | {"http_error", "malformed_json", "unfit_value"}
 

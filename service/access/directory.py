@@ -5,9 +5,10 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from service.access.database_clock import DatabaseClock
 from service.access.former_owners import FormerOwners
@@ -21,8 +22,7 @@ FRESH_SECONDS = 2.0
 """How old the last proof that changes arrive may be for decisions to count as fresh."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(msgspec.Struct, frozen=True, gc=False):
     """The organization of a call, and its number unless only an assistant identified it."""
 
     organization: Organization

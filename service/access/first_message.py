@@ -1,5 +1,6 @@
 """Turns a message of a call into its row, and logs the decision with the contract's lines."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -95,7 +96,7 @@ def new_call(
         number=message.number if registration is None else None,
         goodbye=spoken,
         cost_parts=message.cost_parts if ended_at and cost is not None else None,
-        details=replace(read.details, doubts=merge_doubts(read.details.doubts, doubts)),
+        details=doubted(read.details, doubts),
         transcript=read_said(message, registration) if ended_at else None,
         refusal=refusal_of(message, registration, decision, now, default_message),
     )
@@ -133,6 +134,13 @@ def was_asked_before(message: ServerMessage, registration: Registration | None) 
     so: all inbound calls of such a number begin with an assistant-request."""
     number = registration.phone_number if registration else None
     return number is not None and number.gate == "request" and message.call_type == INBOUND
+
+
+def doubted(details: CallDetails, doubts: Sequence[str]) -> CallDetails:
+    """The details with these doubts, too."""
+    if not doubts:
+        return details
+    return replace(details, doubts=merge_doubts(details.doubts, doubts))
 
 
 def remembered_call(

@@ -22,9 +22,15 @@ from service.access.first_message import (
     remembered_owner,
     reported_end,
 )
-from service.access.judgement import CallJudge, Judgement, Ruling, lines_of
+from service.access.judgement import CallJudge, Judgement, lines_of
 from service.access.known_calls import KnownCall
 from service.access.policies.chain import DecisionChain
+from service.access.rulings import (
+    RESTART_SECONDS,
+    Ruling,
+    Rulings,
+    ruling_of,
+)
 from service.domain.calls import CallKey, NewCall
 from service.domain.decisions import Decision
 from service.settings import DEFAULT_BLOCKED_MESSAGE
@@ -33,9 +39,6 @@ from service.store.pool import UNAVAILABLE
 from service.store.usage.callers import CallerCall
 from service.vapi.message_types import ASSISTANT_REQUEST
 from service.vapi.messages import ServerMessage
-
-RESTART_SECONDS = 2.0
-"""A blocked call that still sends messages this long after a hang-up is hung up again."""
 
 
 @dataclass(slots=True)
@@ -50,15 +53,17 @@ class AccessGate:
     stop_unknown: bool = False
     deciding: dict[CallKey, asyncio.Future[KnownCall]] = field(default_factory=dict)
     judge: CallJudge = field(init=False)
+    rulings: Rulings = field(init=False)
 
     def __post_init__(self) -> None:
         self.judge = CallJudge(self.directory, self.chain)
+        self.rulings = Rulings(self.directory, self.recorder.known)
 
     async def handle(self, message: ServerMessage) -> Ruling:
         """Rule on one message of a call and do what follows from it."""
-        registration = self.find_registration(message)
+        registration = self.rulings.find_registration(message)
         call_id = message.call_id
-        known = None if call_id is None else self.find_known(call_id, registration)
+        known = None if call_id is None else self.rulings.find_known(call_id, registration)
         if call_id is None or (known is None and message.announces_call):
             # Answered as of now and not kept: a call that waits to be dialled is judged when it begins.
             decision = await self.decide(message, registration)
@@ -75,52 +80,8 @@ class AccessGate:
         else:
             await self.handle_later(call_id, known, message, registration)
         known = await self.weigh(call_id, known)
-        registration = self.registration_of(known, registration)
-        return Ruling(
-            registration, known.allowed, known.reason, known.decision_id, first, known.terms
-        )
-
-    def find_registration(self, message: ServerMessage) -> Registration | None:
-        """Whose message it is. A number that moves during a call stays with the call's organization."""
-        found = self.directory.find(message.phone_number_ids, message.assistant_ids)
-        if found is None or found.phone_number is None or message.call_id is None:
-            return found
-        main = self.recorder.known.get(message.call_id)
-        if main is None or main.organization_id in (None, found.organization.id):
-            return found
-        if main.number != found.phone_number.vapi_phone_number_id:
-            return found
-        entry = self.directory.entries.get(main.organization_id)
-        return None if entry is None else Registration(entry.organization, None)
-
-    def find_known(self, call_id: str, registration: Registration | None) -> KnownCall | None:
-        """The cached decision that this message belongs to; None: its organization is to be decided.
-
-        A message without a registered number belongs to the call's organization, and so does one
-        that names it by an assistant alone although the call has a number.
-        """
-        main = self.recorder.known.get(call_id)
-        if main is None or registration is None:
-            return main
-        if main.organization_id is None:
-            return main if main.owner_checked else None
-        if registration.phone_number is None and main.number is not None:
-            return main
-        return self.recorder.known.find(call_id, registration.organization.id)
-
-    def registration_of(
-        self, known: KnownCall, registration: Registration | None
-    ) -> Registration | None:
-        """The registration that the reply is for: of the organization that was decided about.
-
-        None where the message named another one: nothing of it is passed on to either's server.
-        """
-        if registration is None or registration.organization.id == known.organization_id:
-            return registration
-        if known.allowed:
-            return None
-        entry = self.directory.entries.get(known.organization_id) if known.organization_id else None
-        return None if entry is None else Registration(entry.organization, None)
+        registration = self.rulings.registration_of(known, registration)
+        return ruling_of(known, registration, first=first)
 
     async def weigh(self, call_id: str, known: KnownCall) -> KnownCall:
         """The decision that counts where two organizations are named for one call: a denial wins.
@@ -242,7 +203,7 @@ class AccessGate:
                 await self.recorder.record_end(end)
         elif not contested:
             self.note_connected(call_id, known, message)
-            if (not known.allowed and known.hung_up) or call_id in self.recorder.known.cut:
+            if self.rulings.is_to_restart(message, known):
                 self.restart(call_id, known, message, registration)
 
     def note_connected(self, call_id: str, known: KnownCall, message: ServerMessage) -> None:
@@ -260,15 +221,12 @@ class AccessGate:
         message: ServerMessage,
         registration: Registration | None,
     ) -> None:
-        """Hang up again a blocked or cut call that still sends messages, at most every few seconds."""
-        fresh_url = message.control_url is not None and not known.had_control_url
-        waited = time.monotonic() - known.hung_up_at
-        if message.type != ASSISTANT_REQUEST and (fresh_url or waited > RESTART_SECONDS):
-            known.hung_up_at = time.monotonic()
-            known.had_control_url = known.had_control_url or message.control_url is not None
-            now = self.directory.now()
-            call = remembered_call(call_id, message, registration, known, now)
-            self.recorder.start(self.recorder.restart_hangup(call))
+        """Hang up a blocked or cut call again that still sends messages."""
+        known.hung_up_at = time.monotonic()
+        known.had_control_url = known.had_control_url or message.control_url is not None
+        now = self.directory.now()
+        call = remembered_call(call_id, message, registration, known, now)
+        self.recorder.start(self.recorder.restart_hangup(call))
 
     def ask_again(
         self,

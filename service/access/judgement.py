@@ -16,7 +16,7 @@ from service.access.first_message import deny_unknown
 from service.access.past_directory import find_registration_at
 from service.access.policies.chain import DecisionChain
 from service.access.policies.request import build_request
-from service.domain.decisions import NO_TERMS, Basis, CallTerms, Decision
+from service.domain.decisions import Basis, Decision
 from service.domain.organizations import Organization
 from service.domain.policies.limits import apply_limits
 from service.store.organizations.directory import DirectoryEntry
@@ -62,26 +62,6 @@ class Judgement:
         """Whether it was made for the organization of a registration."""
         mine = self.registration
         return (mine and mine.organization.id) == (registration and registration.organization.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """How to answer a message. `registration` is None for a number that is not registered.
-
-    `first`: this message brought the decision about.
-    """
-
-    registration: Registration | None
-    allowed: bool
-    reason: str
-    decision_id: str
-    first: bool = False
-    terms: CallTerms = NO_TERMS
-
-    @property
-    def diverted(self) -> bool:
-        """Whether the call was denied and goes on elsewhere."""
-        return not self.allowed and self.terms.divert_to is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class RecentRecords:
 
     def note_call(self, call: NewCall) -> None:
         """A call was recorded, or spooled."""
-        self.note(call.vapi_call_id, RecentRecord(replace(call, transcript=None), None))
+        bare = call if call.transcript is None else replace(call, transcript=None)
+        self.note(call.vapi_call_id, RecentRecord(bare, None))
 
     def note_end(self, end: CallEnd) -> None:
         """An end was recorded, or spooled."""

@@ -35,7 +35,13 @@ def derive_organization_secret(master: str | bytes, organization_id: UUID) -> st
 def named_organization(given: bytes) -> UUID | None:
     """The organization that a secret of this form names, unproved; None for any other form."""
     found = SHAPE.fullmatch(given)
-    return UUID(hex=found[1].decode()) if found else None
+    return parse_digits(found[1]) if found else None
+
+
+@lru_cache(maxsize=KEPT)
+def parse_digits(digits: bytes) -> UUID:
+    """The id that 32 hexadecimal digits are."""
+    return UUID(hex=digits.decode())
 
 
 def verify_organization_secret(

@@ -74,7 +74,7 @@ async def listening(
     apps = [site.app] if len(sockets) == 1 else [site.webhook_app, site.app]
     runners = []
     try:
-        for app, one in zip(apps, sockets, strict=True):
+        for place, (app, one) in enumerate(zip(apps, sockets, strict=True)):
             runner = web.AppRunner(
                 app,
                 access_log=None,
@@ -87,7 +87,8 @@ async def listening(
             )
             await runner.setup()
             runners.append(runner)
-            await GuardedSite(runner, one, site.doors).start()
+            straight = site.straight if place == 0 else None
+            await GuardedSite(runner, one, site.doors, straight).start()
         yield
     finally:
         await finish(runners, hastened or asyncio.Event())

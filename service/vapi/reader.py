@@ -3,7 +3,8 @@
 import pickle
 
 from service.beside import BesideError, WorkProcess
-from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
+from service.vapi.message_heads import MalformedMessageError
+from service.vapi.messages import ServerMessage, parse_message
 
 INLINE_BYTES = 256 * 1024
 """Parsed at once: takes at most about 5 ms, whatever is in it."""

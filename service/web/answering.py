@@ -9,13 +9,14 @@ import orjson
 from aiohttp import web
 
 from service.access.gate import AccessGate
-from service.access.judgement import Ruling
+from service.access.rulings import Ruling
 from service.domain.organizations import Organization
 from service.domain.usage.sums import LONGEST_CALL_SECONDS, SHORTEST_CALL_SECONDS
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.vapi import message_types, replies
 from service.vapi.messages import ServerMessage
-from service.web.problems import problem
+from service.web.plain_answers import JSON, PlainAnswer
+from service.web.problems import PROBLEM, problem, problem_body
 from service.web.relaying import GivenMessage, Relaying
 
 ANSWER_SECONDS = 2.4
@@ -26,6 +27,15 @@ MARGIN_SECONDS = 1.5
 LEAST_SECONDS = 0.2
 UNKNOWN_MESSAGE = "This number is not set up yet. Please try again later."
 UNANSWERED_MESSAGE = "This number has no assistant yet. Please try again later."
+
+
+NO_ANSWER = PlainAnswer(200, JSON, orjson.dumps(replies.NO_ANSWER))
+
+
+def denied_body(reason: str, decision_id: str) -> bytes:
+    """The problem document for a message of a call without access."""
+    detail = "This organization has no access to calls."
+    return problem_body(403, "access_denied", detail, reason=reason, decision_id=decision_id)
 
 
 def given_of(
@@ -76,6 +86,19 @@ class RuledAnswers:
     def is_unknown(self, ruling: Ruling) -> bool:
         return ruling.registration is None and not ruling.allowed
 
+    def is_plain(self, ruling: Ruling) -> bool:
+        """Whether the ruling is the whole answer, except to an assistant-request: it denies, or the
+        organization has no server that gets the message."""
+        owner = ruling.registration.organization if ruling.registration else None
+        return not ruling.allowed or owner is None or owner.forward_url is None
+
+    def answer_plainly(self, ruling: Ruling) -> PlainAnswer:
+        """The answer where the ruling is all of it. A diverted call goes on, and its messages are
+        refused no more than those of a granted one."""
+        if ruling.allowed or ruling.diverted:
+            return NO_ANSWER
+        return PlainAnswer(403, PROBLEM, denied_body(ruling.reason, ruling.decision_id))
+
     async def answer_ruled(
         self,
         message: ServerMessage,
@@ -87,20 +110,10 @@ class RuledAnswers:
         """The rows for all messages but an assistant-request of a registered number."""
         if self.is_unknown(ruling):
             return self.answer_unknown(message)
-        if ruling.diverted:
-            # The call goes on, and its messages are refused no more than those of a granted one.
-            return reply(replies.NO_ANSWER)
-        if not ruling.allowed:
-            return problem(
-                403,
-                "access_denied",
-                "This organization has no access to calls.",
-                reason=ruling.reason,
-                decision_id=ruling.decision_id,
-            )
-        owner = ruling.registration.organization if ruling.registration else None
-        if owner is None or owner.forward_url is None:
-            return reply(replies.NO_ANSWER)
+        if self.is_plain(ruling):
+            return self.answer_plainly(ruling).response()
+        assert ruling.registration is not None, "without an organization nothing is relayed"
+        owner = ruling.registration.organization
         given = given_of(request, message, body, owner, ruling.decision_id)
         if message.is_asked:
             return await self.pass_through(given, began)

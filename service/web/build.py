@@ -26,6 +26,7 @@ from service.web.api.build import build_api
 from service.web.connections.budget import BodyBudgets
 from service.web.connections.doors import Doors
 from service.web.connections.limits import limits_from
+from service.web.message_notes import MessageNotes
 from service.web.metrics.background import BackgroundCollector
 from service.web.metrics.conditions import ConditionMetrics
 from service.web.metrics.limits import LimitCollector
@@ -36,12 +37,14 @@ from service.web.metrics.reconcile import ReconcileCollector
 from service.web.metrics.relay import RelayCollector
 from service.web.metrics.vapi import VapiCollector
 from service.web.panel.build import build_panel
-from service.web.panel.kit.public import add_hsts
+from service.web.panel.kit.public import HSTS, add_hsts
+from service.web.plain_answers import AnswerWriter
 from service.web.probes import Health
 from service.web.relaying import Relaying
 from service.web.replays import Replays
 from service.web.routes import build_application, build_webhook_application
 from service.web.secret_uses import SecretUses
+from service.web.straight_way import StraightWay, most_bytes_of
 from service.web.webhook import Webhook
 
 
@@ -56,6 +59,7 @@ class Web:
     webhook_app: web.Application
     panel: web.Application
     webhook: Webhook
+    straight: StraightWay
     doors: Doors
     health: Health
     collector: ReconcileCollector
@@ -126,7 +130,8 @@ def build_web(
     webhook_app = build_webhook_application(doors=doors, webhook=webhook, health=health)
     for one in (app, webhook_app):
         one.on_response_prepare.append(health.part)
-    return Web(app, webhook_app, panel, webhook, doors, health, collector, uses)
+    straight = build_straight_way(webhook, health, settings=settings)
+    return Web(app, webhook_app, panel, webhook, straight, doors, health, collector, uses)
 
 
 def build_doors(settings: Settings) -> Doors:
@@ -159,8 +164,25 @@ def build_webhook(
         uses,
         Replays(core.pool, rules.replayable_seconds),
         Campaigns(core.client),
-        access.events,
+        MessageNotes(access.events),
         settings.callgate_max_body_bytes,
+    )
+
+
+def build_straight_way(webhook: Webhook, health: Health, *, settings: Settings) -> StraightWay:
+    """The straight way of the main listener, beside the webhook whose parts it takes."""
+    alone = settings.callgate_admin_port is None
+    secure = alone and settings.public_origin.startswith("https:")
+    return StraightWay(
+        webhook.rules,
+        webhook.gate.rulings,
+        webhook.answers,
+        AnswerWriter(HSTS if secure else {}),
+        webhook.uses,
+        webhook.notes,
+        webhook.metrics,
+        most_bytes_of(webhook.max_body_bytes),
+        lambda: health.draining,
     )
 
 

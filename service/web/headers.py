@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from service.web.connections.straight_parser import StraightParser
+
 NAME = "callgate"
 """The value of `Server`: no version, which would name known faults."""
 
@@ -42,8 +44,9 @@ def as_bytes() -> bytes:
     return "".join(lines).encode()
 
 
-class PlainErrors(web.RequestHandler):
-    """A connection of aiohttp whose answers to malformed requests carry the headers, too."""
+class GuardedHandler(web.RequestHandler):
+    """A connection of aiohttp whose answers to malformed requests carry the headers, too, and which
+    tells its parser when a request is answered."""
 
     __slots__ = ()
 
@@ -58,9 +61,18 @@ class PlainErrors(web.RequestHandler):
         add_headers(response)
         return response
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        finished = await super().finish_response(request, resp, start_time)
+        parser: object = self._parser
+        if isinstance(parser, StraightParser):
+            parser.finish(finished[0])
+        return finished
+
 
 def handler_of(server: web.Server) -> web.RequestHandler:
     """A new connection of the server. aiohttp offers no way to give its class."""
     handler = server()
-    handler.__class__ = PlainErrors
+    handler.__class__ = GuardedHandler
     return handler

@@ -8,10 +8,17 @@ from aiohttp import web
 from service.domain.errors import CallgateError
 
 RETRY_SECONDS = "2"
+PROBLEM = "application/problem+json"
 
 
 def problem(status: int, code: str, detail: str = "", **extra: object) -> web.Response:
     """Build a problem document. `code` is stable, `detail` is for people, `extra` is for programs."""
+    body = problem_body(status, code, detail, **extra)
+    return web.Response(status=status, body=body, content_type=PROBLEM)
+
+
+def problem_body(status: int, code: str, detail: str = "", **extra: object) -> bytes:
+    """Build the document alone."""
     body: dict[str, object] = {
         "type": f"urn:callgate:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -20,11 +27,7 @@ def problem(status: int, code: str, detail: str = "", **extra: object) -> web.Re
     }
     if detail:
         body["detail"] = detail
-    return web.Response(
-        status=status,
-        body=orjson.dumps(body | extra, default=str),
-        content_type="application/problem+json",
-    )
+    return orjson.dumps(body | extra, default=str)
 
 
 def from_error(error: CallgateError) -> web.Response:

@@ -23,11 +23,18 @@ class SecretUses:
     pool: Pool
     secrets: tuple[str, ...]
     used: set[str] = field(default_factory=set)
+    names: dict[tuple[int, bool], str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        masters = [(place, False, fingerprint(one)) for place, one in enumerate(self.secrets)]
+        masters += [
+            (place, True, derived_fingerprint(one)) for place, one in enumerate(self.secrets)
+        ]
+        self.names = {(place, derived): name for place, derived, name in masters}
 
     def note(self, place: int, *, derived: bool = False) -> None:
         """Mark the master that a message carried, or that the message's secret derives from."""
-        name = derived_fingerprint if derived else fingerprint
-        self.used.add(name(self.secrets[place]))
+        self.used.add(self.names[place, derived])
 
     def background(self) -> BackgroundLoop:
         """Writes the uses every few seconds."""

@@ -4,27 +4,27 @@ import asyncio
 import io
 import time
 from dataclasses import dataclass
-from uuid import UUID
 
 import structlog
 from aiohttp import web
 
 from service.access.gate import AccessGate
-from service.access.judgement import Ruling
 from service.access.senders import WrongOrganizationError, check_sender
 from service.relay.headers import LOOP, RELAY_HEADER
 from service.settings import WEBHOOK_PATH
-from service.store.calls.event_writer import CallEventWriter
 from service.store.calls.writer import RecordsUnavailableError
 from service.store.relay.spool import RelaySpoolFullError
 from service.vapi import message_types, replies
 from service.vapi.authenticity import AuthenticityError, AuthenticityRules, BodyProof
 from service.vapi.campaigns import Campaigns
-from service.vapi.messages import MalformedMessageError, ServerMessage
+from service.vapi.message_heads import MalformedMessageError
+from service.vapi.messages import ServerMessage
 from service.vapi.reader import MessageReader
 from service.web.answering import RuledAnswers, given_of, reply
 from service.web.connections.budget import BudgetSpentError, Holding
 from service.web.connections.doors import Doors
+from service.web.connections.straight_parser import OpenedMessage
+from service.web.message_notes import MessageNotes
 from service.web.metrics.metrics import Metrics
 from service.web.problems import problem
 from service.web.relaying import UncleanedError
@@ -35,9 +35,6 @@ PREDIAL = message_types.CAMPAIGN_PREDIAL
 CAMPAIGN_SECONDS = 2.0
 
 log = structlog.get_logger()
-
-PROVED_FOR = web.RequestKey("proved_for", UUID)
-"""The only organization whose messages the request proves; absent: those of every organization."""
 
 
 class BodyTooLargeError(Exception):
@@ -76,28 +73,25 @@ class Webhook:
     uses: SecretUses
     replays: Replays
     campaigns: Campaigns
-    events: CallEventWriter
+    notes: MessageNotes
     max_body_bytes: int
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Answer a message. Every case but a broken connection ends in a reply."""
-        began = time.perf_counter()
-        if RELAY_HEADER in request.headers:
-            self.metrics.webhook("none", 400, began)
-            return refuse_loop()
+        opened = self.doors.take_opened(request)
+        began = time.perf_counter() if opened is None else opened.began
         try:
-            now = self.gate.directory.clock.timestamp()
-            proof = BodyProof(request.raw_headers, self.rules, now)
-            if proof.proved:
-                self.doors.prove(request)
             with self.doors.budgets.holding(self.doors.trust(request)) as holding:
-                body = await self.read(request, proof, holding)
-                self.uses.note(proof.finish(), derived=proof.organization_id is not None)
-                if proof.organization_id is not None:
-                    request[PROVED_FOR] = proof.organization_id
-                self.doors.prove(request)
+                if opened is not None:
+                    holding.grow(len(opened.body))
+                    self.doors.prove(request)
+                    return await self.answer_proved(opened, request)
+                if RELAY_HEADER in request.headers:
+                    self.metrics.webhook("none", 400, began)
+                    return refuse_loop()
+                opened, digest = await self.open(request, holding, began)
                 return await self.replays.answer_once(
-                    proof.signed_digest, lambda: self.answer_proved(body, request, began)
+                    digest, lambda: self.answer_proved(opened, request)
                 )
         except (AuthenticityError, WrongOrganizationError) as exc:
             self.metrics.webhook("none", 401, began)
@@ -112,21 +106,34 @@ class Webhook:
             self.metrics.webhook("none", 503, began)
             return self.doors.busy()
 
+    async def open(
+        self, request: web.Request, holding: Holding, began: float
+    ) -> tuple[OpenedMessage, bytes | None]:
+        """Prove a message over its raw bytes; also the digest of what was signed, if it was."""
+        now = self.gate.directory.clock.timestamp()
+        proof = BodyProof(request.raw_headers, self.rules, now)
+        if proof.proved:
+            self.doors.prove(request)
+        body = await self.read(request, proof, holding)
+        self.uses.note(proof.finish(), derived=proof.organization_id is not None)
+        self.doors.prove(request)
+        return OpenedMessage(began, proof.organization_id, body), proof.signed_digest
+
     async def answer_proved(
-        self, body: bytes, request: web.Request, began: float
+        self, opened: OpenedMessage, request: web.Request
     ) -> web.StreamResponse:
         """Answer a message whose sender is proved."""
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return problem(415, "unsupported_encoding", "Send the body without Content-Encoding.")
         try:
-            message = await self.reader.parse(body)
-            if PROVED_FOR in request:
-                await check_sender(self.gate, message, request[PROVED_FOR])
+            message = opened.message or await self.reader.parse(opened.body)
+            if opened.proved is not None:
+                await check_sender(self.gate, message, opened.proved)
         except MalformedMessageError as exc:
-            self.metrics.webhook("none", 400, began)
+            self.metrics.webhook("none", 400, opened.began)
             return problem(400, "malformed_message", str(exc))
-        response = await self.answer(message, body, request, began)
-        self.metrics.webhook(message.type, response.status, began)
+        response = await self.answer(message, opened, request)
+        self.metrics.webhook(message.type, response.status, opened.began)
         return response
 
     async def read(self, request: web.Request, proof: BodyProof, holding: Holding) -> bytes:
@@ -144,44 +151,32 @@ class Webhook:
         return parts.getvalue()
 
     async def answer(
-        self, message: ServerMessage, body: bytes, request: web.Request, began: float
+        self, message: ServerMessage, opened: OpenedMessage, request: web.Request
     ) -> web.Response:
         """The reply by the contract's table, row by row."""
         if message.type == PREDIAL:
-            eligible = await self.may_dial(message, body, request)
+            eligible = await self.may_dial(message, opened, request)
             self.metrics.campaign(eligible=eligible)
             return reply(replies.eligible(eligible))
         wants_answer = message.type == message_types.ASSISTANT_REQUEST
         if not message.has_call and not (wants_answer and message.phone_number_ids):
             return reply(replies.NO_ANSWER)
-        # The decision continues when the sender closes the request: its effects must not be lost.
-        ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))
+        ruling = self.gate.rulings.find_settled(message, opened.proved)
+        if ruling is None:
+            # It continues when the sender closes the request: its effects must not be lost.
+            ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))
+        body, began = opened.body, opened.began
         if wants_answer and not self.answers.is_unknown(ruling):
             answer = await self.answers.answer_request(message, ruling, body, request, began)
-            self.note(message, ruling, 200, replies.kind_of(answer))
+            self.notes.note(message, ruling, 200, replies.kind_of(answer))
             return reply(answer)
         response = await self.answers.answer_ruled(message, ruling, body, request, began)
-        self.note(message, ruling, response.status, "error" if wants_answer else None)
+        self.notes.note(message, ruling, response.status, "error" if wants_answer else None)
         return response
 
-    def note(self, message: ServerMessage, ruling: Ruling, status: int, answer: str | None) -> None:
-        """Record a message of interest for its call, and the reply."""
-        if message.call_id is None or not (
-            ruling.first or message.type in message_types.MILESTONES
-        ):
-            return
-        fields = {
-            "type": message.type,
-            "status": message.status if message.type == message_types.STATUS_UPDATE else None,
-            "ended_reason": message.ended_reason if message.ends_call else None,
-            "first": ruling.first or None,
-            "reply": status,
-            "answer": answer,
-        }
-        detail = {name: value for name, value in fields.items() if value is not None}
-        self.events.record_sent(message.call_id, "message", detail, message.at)
-
-    async def may_dial(self, message: ServerMessage, body: bytes, request: web.Request) -> bool:
+    async def may_dial(
+        self, message: ServerMessage, opened: OpenedMessage, request: web.Request
+    ) -> bool:
         """Whether a campaign may dial. There is no call yet, so nothing is recorded.
 
         An unregistered number may not dial, as its calls are not allowed either. A campaign whose
@@ -190,7 +185,7 @@ class Webhook:
         """
         try:
             async with asyncio.timeout(CAMPAIGN_SECONDS):
-                numbers = await self.campaigns.numbers_of(body)
+                numbers = await self.campaigns.numbers_of(opened.body)
         except TimeoutError:
             numbers = ()
         if not numbers:
@@ -198,7 +193,7 @@ class Webhook:
         registration = self.gate.directory.find(numbers, ())
         if registration is None:
             return False
-        if request.get(PROVED_FOR, registration.organization.id) != registration.organization.id:
+        if opened.proved not in (None, registration.organization.id):
             raise WrongOrganizationError
         decision = await self.gate.decide(message, registration)
         if not decision.allowed:
@@ -211,7 +206,7 @@ class Webhook:
         owner = registration.organization
         if owner.forward_url is None:
             return True
-        given = given_of(request, message, body, owner, None)
+        given = given_of(request, message, opened.body, owner, None)
         answer = await self.answers.ask_for_object(given)
         eligible = (answer or {}).get("eligible")
         return eligible if isinstance(eligible, bool) else True

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from policies.contract import Effect
 from policies.entitlements import Override, SubscriptionPlan, Trial
-from service.access.directory import AccessDirectory
+from service.access.directory import AccessDirectory, Registration
 from service.access.judgement import (
     AFTER,
     BEFORE,
@@ -194,7 +194,7 @@ def has_access(directory: AccessDirectory, owner: UUID | None) -> bool:
     registration = judge(directory, None).registration
     assert registration is not None
     present = asyncio.run(
-        judging.judge_registered(LINES, replace(registration, organization=entry.organization))
+        judging.judge_registered(LINES, Registration(entry.organization, registration.phone_number))
     )
     return present.decision.allowed
 

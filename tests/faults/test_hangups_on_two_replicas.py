@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from service.access.enforcement.hangup_worker import NAME
-from service.access.gate import RESTART_SECONDS
+from service.access.rulings import RESTART_SECONDS
 from service.sandbox.calls import SandboxCall
 from service.sandbox.server import SandboxVapi
 from service.store.calls.hangups import FIRST_CLAIM_SECONDS, OVERDUE_SECONDS

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from service.access.first_message import GUESS_SECONDS
-from service.access.gate import RESTART_SECONDS
+from service.access.rulings import RESTART_SECONDS
 from service.sandbox.server import SandboxVapi
 from service.store.roles import app_dsn
 from tests.support.service import Replica, Start, eventually, replica

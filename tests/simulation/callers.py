@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from service.access.judgement import Ruling
+from service.access.rulings import Ruling
 from service.store.calls.writer import RecordsUnavailableError
 from service.store.pool import UNAVAILABLE
 from service.vapi.message_types import ASSISTANT_REQUEST, END_OF_CALL_REPORT, STATUS_UPDATE

@@ -25,8 +25,8 @@ from service.access.enforcement.hangup_worker import HangupWorker, StoredHangups
 from service.access.enforcement.missed_calls import CallWatch
 from service.access.feed.directory_feed import DirectoryFeed
 from service.access.gate import AccessGate
-from service.access.judgement import Ruling
 from service.access.policies.chain import AccessChain
+from service.access.rulings import Ruling
 from service.background import BackgroundLoop
 from service.store.calls.spool import Spool
 from service.store.calls.writer import CallWriter

@@ -14,8 +14,8 @@ import orjson
 
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORES = CORES[0], CORES[1:] or CORES
-CALL_ID = "CALL-ID"
-"""Stands in a body where each request has a call of its own."""
+CALL_ID, CALLER = "CALL-ID", "+CALLER"
+"""Stand in a body where each request has a call and a caller of its own."""
 
 SCRIPT = r"""
 local file = assert(io.open(os.getenv("BODY"), "rb"))
@@ -27,10 +27,11 @@ wrk.headers["X-Vapi-Secret"] = os.getenv("SECRET")
 local at = body:find("CALL-ID", 1, true)
 local prefix, count = os.getenv("PREFIX"), 0
 if at then
-  local before, after = body:sub(1, at - 1), body:sub(at + 7)
   request = function()
     count = count + 1
-    return wrk.format(nil, nil, nil, before .. prefix .. string.format("%012x", count) .. after)
+    local text = body:gsub("CALL%-ID", prefix .. string.format("%012x", count))
+    text = text:gsub("CALLER", string.format("1555%07d", count % 10000000))
+    return wrk.format(nil, nil, nil, text)
   end
 end
 local wanted = tonumber(os.getenv("STATUS"))

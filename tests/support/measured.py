@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from service.sandbox.server import SandboxVapi
-from tests.support.load import CALL_ID, SERVER_CORE, Load, message_of
+from tests.support.load import CALL_ID, CALLER, SERVER_CORE, Load, message_of
 from tests.support.process import ServiceProcess
 from tests.support.service import eventually, unused_port
 from tests.support.settings import SECRET, TOKEN, secret_of
@@ -51,6 +51,8 @@ class Measured:
         inner["call"].pop("monitor", None)  # nothing to hang up with: the decision is measured
         if call_id:
             inner["call"]["id"] = call_id
+        if call_id and CALL_ID in call_id:
+            inner["customer"] = inner["call"]["customer"] = {"number": CALLER}
         body = message_of(self.size, message)
         return Load(self.urls[server], body, owner.secret, answer), self.pids[server]
 

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
+from service.vapi.message_heads import MalformedMessageError
+from service.vapi.messages import ServerMessage, parse_message
 
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.vapi.messages import MalformedMessageError, ServerMessage, parse_message
+from service.vapi.message_heads import MalformedMessageError
+from service.vapi.messages import ServerMessage, parse_message
 from tests.support.messages import CALLER, parse
 
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from service.vapi.messages import MalformedMessageError, parse_message
+from service.vapi.message_heads import MalformedMessageError
+from service.vapi.messages import parse_message
 from service.vapi.reader import INLINE_BYTES, MessageReader
 
 REPORT = {

@@ -10,8 +10,9 @@ from service.domain.call_records.details import CallDetails, CostParts, canonica
 from service.inputs.ids import id_of
 from service.vapi.calls.figures import read_cost, read_cost_parts
 from service.vapi.hooks import is_refusal
+from service.vapi.message_heads import plain
 from service.vapi.message_types import CONNECTED
-from service.vapi.messages import MOST_OF_NUMBER, plain
+from service.vapi.messages import MOST_OF_NUMBER
 from service.vapi.resources import instant, mapping, text
 
 

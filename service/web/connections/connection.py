@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from aiohttp import web
 
+from service.web.connections.straight_parser import OpenedMessage, Straight, StraightParser
+
 if TYPE_CHECKING:
     from service.web.connections.doors import Doors
 
@@ -22,7 +24,13 @@ class Connection(asyncio.BufferedProtocol):
     """A guest of `Admission`. Reads into a shared buffer: small for unproved senders, so that many
     of them hold little memory."""
 
-    def __init__(self, doors: "Doors", inner: web.RequestHandler, address: str) -> None:
+    def __init__(
+        self,
+        doors: "Doors",
+        inner: web.RequestHandler,
+        address: str,
+        straight: Straight | None = None,
+    ) -> None:
         self.doors = doors
         self.inner = inner
         self.address = address
@@ -38,6 +46,9 @@ class Connection(asyncio.BufferedProtocol):
         self.held: deque[bytes] = deque()
         self.held_until = 0.0
         self.unread, self.unread_since = 0, self.since
+        self.opened: tuple[object, OpenedMessage] | None = None
+        if straight is not None:
+            StraightParser(self, inner, straight)
 
     @property
     def idle_since(self) -> float | None:
@@ -143,6 +154,18 @@ class Connection(asyncio.BufferedProtocol):
         exempt = self.urgent and self.doors.admission.is_known(self.address, self.since)
         if refused and not self.proved and not exempt:
             self.held_until = self.since + PENALTY_SECONDS
+
+    def answered(self, answer: bytes) -> None:
+        """A proved message was answered by the straight way."""
+        assert self.transport is not None
+        self.transport.write(answer)
+        self.phase, self.since, self.received = "idle", time.monotonic(), 0
+        self.doors.admission.prove(self, self.since)
+
+    def take_opened(self, content: object) -> OpenedMessage | None:
+        """What the straight way opened of the request with this body, once."""
+        opened, self.opened = self.opened, None
+        return opened[1] if opened is not None and opened[0] is content else None
 
     def shed(self, reason: str) -> None:
         """Close at once."""

@@ -15,6 +15,7 @@ from service.web.connections.connection import Connection
 from service.web.connections.counts import DoorCounts
 from service.web.connections.limits import ConnectionLimits
 from service.web.connections.refusals import RefusalLog
+from service.web.connections.straight_parser import OpenedMessage
 from service.web.connections.turnstile import Turnstile
 from service.web.problems import problem
 
@@ -97,6 +98,11 @@ class Doors:
             return "connection"
         known = self.admission.is_known(connection.address, time.monotonic())
         return "address" if known else "none"
+
+    def take_opened(self, request: web.BaseRequest) -> OpenedMessage | None:
+        """What the straight way has proved and read of a request already."""
+        connection = self.of(request)
+        return None if connection is None else connection.take_opened(request.content)
 
     def busy(self) -> web.Response:
         """The answer to a body that has no room: Vapi or another sender may try again."""

@@ -13,6 +13,7 @@ from aiohttp import web
 from service.web.connections.admission import address_of
 from service.web.connections.connection import Connection
 from service.web.connections.doors import Doors
+from service.web.connections.straight_parser import Straight
 from service.web.headers import as_bytes, handler_of
 
 BACKLOG = 1024
@@ -34,10 +35,17 @@ log = structlog.get_logger()
 class Listener:
     """Accepts on a bound socket and serves each connection with `server`, aiohttp's."""
 
-    def __init__(self, listening: socket.socket, server: web.Server, doors: Doors) -> None:
+    def __init__(
+        self,
+        listening: socket.socket,
+        server: web.Server,
+        doors: Doors,
+        straight: Straight | None = None,
+    ) -> None:
         self.listening = listening
         self.server = server
         self.doors = doors
+        self.straight = straight
         self.loop = asyncio.get_running_loop()
         self.opening = set[asyncio.Task[object]]()
         self.closed = False
@@ -97,7 +105,7 @@ class Listener:
 
     def open(self, accepted: socket.socket, address: str) -> None:
         accepted.setblocking(False)
-        connection = Connection(self.doors, handler_of(self.server), address)
+        connection = Connection(self.doors, handler_of(self.server), address, self.straight)
         self.doors.admission.add(connection)
         task: asyncio.Task[object] = self.loop.create_task(self.connect(accepted, connection))
         self.opening.add(task)
@@ -114,10 +122,17 @@ class Listener:
 class GuardedSite(web.BaseSite):
     """A site of aiohttp's runner whose connections go through the doors."""
 
-    def __init__(self, runner: web.BaseRunner, listening: socket.socket, doors: Doors) -> None:
+    def __init__(
+        self,
+        runner: web.BaseRunner,
+        listening: socket.socket,
+        doors: Doors,
+        straight: Straight | None = None,
+    ) -> None:
         super().__init__(runner, backlog=BACKLOG)
         self.listening = listening
         self.doors = doors
+        self.straight = straight
         self.listener: Listener | None = None
 
     @property
@@ -129,7 +144,7 @@ class GuardedSite(web.BaseSite):
         await super().start()
         server = self._runner.server
         assert server is not None
-        self.listener = Listener(self.listening, server, self.doors)
+        self.listener = Listener(self.listening, server, self.doors, self.straight)
         self.doors.start()
         self.listener.start()
 

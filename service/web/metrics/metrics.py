@@ -43,6 +43,7 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.bound: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.campaigns = Counter(
             "callgate_campaign_answers",
             "Answers to campaigns that ask before they dial.",
@@ -60,10 +61,20 @@ class Metrics:
 
     def webhook(self, message_type: str, status: int, began: float) -> None:
         """Count a reply. Unknown types share one label."""
+        bound = self.bound.get((message_type, status)) or self.bind(message_type, status)
+        counted, timed = bound
+        counted.inc()
+        timed.observe(time.perf_counter() - began)
+
+    def bind(self, message_type: str, status: int) -> tuple[Counter, Histogram]:
+        """The counter and the times of a kind of reply. Looking up labels takes longer than counting,
+        so those of Vapi's own types are kept."""
         kind = message_type.partition("[")[0]
         label = kind if kind in KNOWN_TYPES or kind == "none" else "other"
-        self.webhooks.labels(label, str(status)).inc()
-        self.seconds.labels(label).observe(time.perf_counter() - began)
+        bound = self.webhooks.labels(label, str(status)), self.seconds.labels(label)
+        if label == message_type:
+            self.bound[message_type, status] = bound
+        return bound
 
     def campaign(self, *, eligible: bool) -> None:
         """Count an answer to a campaign. There is no call yet."""

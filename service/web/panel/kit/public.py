@@ -69,6 +69,9 @@ def noting_host(reach: PanelReach) -> Middleware:
     return middleware
 
 
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}
+
+
 async def add_hsts(_request: web.Request, response: web.StreamResponse) -> None:
     """The signal of an application whose public address is https."""
-    response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    response.headers.update(HSTS)
