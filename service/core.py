@@ -24,6 +24,8 @@ MOST_FOR_CALLS = 8
 """Connections of the pool for calls. Each message of a call uses one for a few milliseconds."""
 MOST_FOR_RELAY = 4
 """Connections of the pool for relayed messages: one writes, the others load and claim."""
+MOST_FOR_LIMITS = 2
+"""Connections of the pool that counts limited calls: one counts, the other reads the counts."""
 
 Pace = Callable[[Priority], Awaitable[None]]
 
@@ -39,6 +41,7 @@ class Core:
     pool: Pool
     calls: Pool
     relay: Pool
+    counting: Pool
     session: aiohttp.ClientSession
     client: VapiClient
 
@@ -64,14 +67,16 @@ async def open_core(
         stack.push_async_callback(close_pool, pool)
         calls = await opening(min(size, MOST_FOR_CALLS), limits=CALLS)
         stack.push_async_callback(close_pool, calls)
-        relay = await create_pool(
-            dsn, min(size, MOST_FOR_RELAY), at_least=0, pooled=bool(direct), limits=CALLS
-        )
-        stack.push_async_callback(close_pool, relay)
+        relay, counting = [
+            await create_pool(dsn, min(size, most), at_least=0, pooled=bool(direct), limits=CALLS)
+            for most in (MOST_FOR_RELAY, MOST_FOR_LIMITS)
+        ]
+        for own in (relay, counting):
+            stack.push_async_callback(close_pool, own)
         budget = Budget(pool, settings.callgate_vapi_requests_per_second)
         session = await stack.enter_async_context(open_session(settings))
         client = build_client(settings, session, budget.pace, budget.back_off)
-        yield Core(settings, direct or dsn, pool, calls, relay, session, client)
+        yield Core(settings, direct or dsn, pool, calls, relay, counting, session, client)
 
 
 @asynccontextmanager

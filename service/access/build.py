@@ -160,7 +160,7 @@ def build_policies(core: Core, loaded: LoadedPolicies) -> Policies:
 def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     """Build the room; nothing runs yet."""
     settings, pool, policies = core.settings, core.pool, build_policies(core, loaded)
-    calls, directory, known = CallStore(core.calls), AccessDirectory(), KnownCalls()
+    calls, directory, known = CallStore(core.calls, core.counting), AccessDirectory(), KnownCalls()
     observers = CallObservers([CallObserver(one) for one in loaded.observers], directory, known)
     choices = policies.chain.choices
     feed = DirectoryFeed(FeedSource(core.dsn), pool, directory, choices)

@@ -31,6 +31,7 @@ class ModelCallStore(CallStore):
     def __init__(self, rules: CallRules, link: Link) -> None:
         self.rules = rules
         self.link = link
+        self.counting = self
 
     async def record_calls_within(
         self, calls: Sequence[NewCall], seconds: float

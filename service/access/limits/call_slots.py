@@ -27,8 +27,8 @@ class CallSlots:
     feed: LimitFeed = field(init=False)
 
     def __post_init__(self) -> None:
-        self.writer = SlotWriter(self.calls)
-        self.feed = LimitFeed(self.calls, self.memory)
+        self.writer = SlotWriter(self.calls.counting)
+        self.feed = LimitFeed(self.calls.counting, self.memory)
 
     async def count(self, call: NewCall, seconds: float) -> NewCall | None:
         """A call with its limits counted: recorded if it is let in. None: it is recorded already.

@@ -36,10 +36,14 @@ from service.store.pool import Pool
 
 
 class CallStore:
-    """The tables of calls. Every method raises one of `UNAVAILABLE` while PostgreSQL is away."""
+    """The tables of calls. Every method raises one of `UNAVAILABLE` while PostgreSQL is away.
 
-    def __init__(self, pool: Pool) -> None:
+    `counting` is the same through the connections that count limited calls, if they have their own.
+    """
+
+    def __init__(self, pool: Pool, counting: Pool | None = None) -> None:
         self.pool = pool
+        self.counting = self if counting is None else CallStore(counting)
         self.releasing: set[asyncio.Task[None]] = set()
 
     async def record_calls(
