@@ -4,12 +4,9 @@ seconds log, metrics and API name the policy."""
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from service.sandbox.server import SandboxVapi
@@ -17,47 +14,15 @@ from tests.support.hostile_plugins import (
     BLOCKING,
     CROWD,
     FAILING,
+    GREEDY,
     NEVER_STOPS,
     SECRET_TEXT,
     UNLOADABLE,
 )
-from tests.support.plugins import write_plugin
-from tests.support.process import ServiceProcess
+from tests.support.hostile_service import add_numbers, read_public, serving
 from tests.support.service import Replica, eventually
 
-PLAN = {"code": "pro", "status": "active"}
 CALLS = 12
-ENDS_SECONDS = 20.0
-
-
-@asynccontextmanager
-async def serving(
-    plugins: Mapping[str, str], dsn: str, vapi: SandboxVapi, folder: Path
-) -> AsyncIterator[tuple[ServiceProcess, Replica]]:
-    """A service with these plugins, by their names, and a client of it."""
-    for name, module in plugins.items():
-        write_plugin(folder / "plugins", f"hostile_{name}", module)
-    environment = {"DATABASE_URL": dsn, "PYTHONPATH": str(folder / "plugins")}
-    process = ServiceProcess(vapi, folder / "data", environment=environment)
-    await process.start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield process, Replica(None, session, process.url)  # type: ignore[arg-type]
-    finally:
-        async with asyncio.timeout(ENDS_SECONDS):
-            assert await process.end() == 0
-
-
-async def add_numbers(client: Replica, vapi: SandboxVapi) -> tuple[str, str]:
-    """A number of an organization that pays, and one of an organization that does not."""
-    ids = []
-    for plan in (PLAN, None):
-        organization_id = await client.add_organization()
-        if plan:
-            await client.api("PUT", f"/organizations/{organization_id}/plan", plan)
-        ids.append(str(vapi.add_number(provider="vapi")["id"]))
-        await client.add_number(organization_id, ids[-1], answer_with={"assistantId": "a-1"})
-    return ids[0], ids[1]
 
 
 async def check_decisions(
@@ -79,15 +44,6 @@ async def check_decisions(
     assert all(answer.get("assistantId") == "a-1" for _, answer in granted), granted
     assert all("error" in answer for _, answer in denied), denied
     return max(seconds for seconds, _ in (*granted, *denied))
-
-
-async def read_public(client: Replica) -> str:
-    """What is served without authentication."""
-    text = ""
-    for path in ("/readyz", "/healthz", "/metrics"):
-        async with client.session.get(f"{client.url}{path}") as response:
-            text += await response.text()
-    return text
 
 
 async def test_what_cannot_be_loaded_is_named_and_changes_no_decision(
@@ -148,6 +104,28 @@ async def test_what_blocks_the_event_loop_is_named_and_suspended(
         assert time.monotonic() - began < 5
         assert "event_loop.blocked" in process.log.read_text()
         assert await check_decisions(client, vapi, numbers, 50) < 1
+
+
+@pytest.mark.parametrize("name", ["spins", "spins_beside", "spins_stubbornly"])
+async def test_what_computes_in_threads_is_named_and_interrupted(
+    name: str, dsn: str, vapi: SandboxVapi, tmp_path: Path
+) -> None:
+    async with serving({name: GREEDY[name]}, dsn, vapi, tmp_path) as (process, client):
+        numbers = await add_numbers(client, vapi)
+        began = time.monotonic()
+        await check_decisions(client, vapi, numbers, 2)
+
+        async def named() -> bool:
+            public = await read_public(client)
+            return (
+                "policy_computing" in public
+                and f'callgate_policy_suspended{{policy="{name}"}} 1.0' in public
+            )
+
+        await eventually(named)
+        assert time.monotonic() - began < 5
+        assert "policy.computing" in process.log.read_text()
+        assert await check_decisions(client, vapi, numbers, 25) < 1
 
 
 async def test_what_never_stops_is_named_and_holds_up_no_end(

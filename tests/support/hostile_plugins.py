@@ -148,3 +148,41 @@ class Policy:
 
 {REGISTER.replace("[Policy()]", "[Policy(number) for number in range(100)]")}"""
 """A hundred policies that each take a second."""
+
+SPINNING = """
+import threading
+def spin():
+    while True: pass
+"""
+GREEDY = {
+    "spins": policy_module("spins", "\n        while True: pass", "timeout_seconds = 0.1"),
+    "spins_beside": policy_module("spins_beside", "return abstain()").replace(
+        "import asyncio, time",
+        f"{SPINNING}\nfor _ in range(2): threading.Thread(target=spin, daemon=True).start()\n",
+    ),
+    "spins_stubbornly": policy_module("spins_stubbornly", "return abstain()").replace(
+        "import asyncio, time",
+        f"""{SPINNING}
+def stay():
+    while True:
+        try: spin()
+        except BaseException: pass
+threading.Thread(target=stay, daemon=True).start()
+""",
+    ),
+    "hoards_threads": policy_module(
+        "hoards_threads",
+        "for _ in range(20): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+        "        return abstain()",
+        "pure = False",
+    ).replace("import asyncio, time", "import threading, time"),
+}
+"""By the policy's name: policies that answer, or are late, and keep processors or threads busy."""
+
+KINDS = {
+    "unloadable": UNLOADABLE,
+    "failing": FAILING,
+    **{name: {name: module} for name, module in (BLOCKING | GREEDY).items()},
+    "crowd": {"crowd": CROWD, "crowd_two": CROWD.replace("crowd_", "mob_")},
+}
+"""What is installed together, by a name."""

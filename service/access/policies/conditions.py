@@ -32,8 +32,11 @@ def list_ailing(chain: AccessChain) -> Iterator[Condition]:
 
 
 def list_blockages(watchdog: LoopWatchdog) -> Iterator[Condition]:
-    """What blocked the event loop in the last minutes."""
+    """What blocked the event loop in the last minutes, or made it wait for its turn."""
     latest = watchdog.latest()
     if latest is not None:
         culprit = f"the policy {latest.policy}" if latest.policy else latest.where
         yield condition("event_loop_blocked", culprit=culprit, seconds=f"{latest.seconds:.1f}")
+    computing = watchdog.latest_computing()
+    if computing is not None:
+        yield condition("policy_computing", policy=computing.policy)

@@ -200,11 +200,12 @@ class Evaluator(PolicyRunner):
         if opened:
             self.log_suspended(self.breaker.pause)
 
-    def suspend_for_blocking(self) -> None:
-        """Suspend a policy that blocked the event loop: it delayed every call."""
+    def suspend_for_blocking(self, failure: str = "blocked_the_event_loop") -> None:
+        """Suspend a policy that delayed every call: it blocked the event loop, or computes without
+        end."""
         if self.shadow is not None:
             self.shadow.breaker.suspend(time.monotonic(), AFTER_BLOCKING_SECONDS)
-        self.metrics.record_failure("blocked_the_event_loop", 0.0)
+        self.metrics.record_failure(failure, 0.0)
         self.breaker.suspend(time.monotonic(), AFTER_BLOCKING_SECONDS)
         self.log_suspended(AFTER_BLOCKING_SECONDS)
 

@@ -1,4 +1,5 @@
 """Watches the event loop from a thread: what blocks it delays every call, and cannot report itself.
+So do threads that compute without end.
 
 The loop beats; when a beat is late, the thread reads the loop's stack and names the policy, or else the
 module, that runs there. It tells the log at once. When the loop is back, a policy that blocked it is
@@ -19,6 +20,7 @@ from types import CodeType, FrameType
 import structlog
 
 from policies.host.running import BLOCKED_SECONDS
+from service.access.policies.busy_threads import EVERY_SECONDS, BusyThreads
 from service.access.policies.evaluation import Evaluator
 from service.background import BackgroundLoop
 
@@ -55,6 +57,9 @@ class LoopWatchdog:
         self.beat = time.monotonic()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.watched = 0
+        self.threads = BusyThreads(self.policies_of)
+        self.computing: deque[Blockage] = deque(maxlen=MOST_REMEMBERED)
+        """When threads of policies computed without end."""
 
     def know(self, evaluator: Evaluator) -> None:
         """Remember the code and the package of a policy, to find both on a stack."""
@@ -91,11 +96,14 @@ class LoopWatchdog:
         looked = time.monotonic()
         found: Blockage | None = None
         culprits: list[Evaluator] = []
-        began = 0.0
+        began, looked_at_threads = 0.0, looked
         while not stopped.wait(BEAT_SECONDS):
             now, beat = time.monotonic(), self.beat
             # If this thread was late as well, the machine is busy, and no code blocks the loop.
             awake, looked = now - looked < BLOCKED_SECONDS, now
+            if now - looked_at_threads >= EVERY_SECONDS:
+                self.look_at_threads(now - looked_at_threads)
+                looked_at_threads = now
             if found is not None and beat > began:
                 self.tell(found, culprits, beat - began)
                 found = None
@@ -103,6 +111,22 @@ class LoopWatchdog:
                 began = beat
                 found, culprits = self.look()
                 log.error("event_loop.blocked", policy=found.policy, where=found.where)
+
+    def look_at_threads(self, seconds: float) -> None:
+        """Interrupt threads of policies that compute without end, and tell the log at once."""
+        spared = {self.watched, threading.get_ident()}
+        for busy in self.threads.look(seconds, spared):
+            name = name_of(busy.evaluators)
+            log.error("policy.computing", policy=name, threads=len(busy.threads))
+            self.threads.interrupt(busy)
+            if self.loop is not None and not self.loop.is_closed():
+                self.loop.call_soon_threadsafe(self.note_computing, name, busy.evaluators)
+
+    def note_computing(self, name: str | None, evaluators: Sequence[Evaluator]) -> None:
+        """Remember it, and suspend the policies."""
+        self.computing.append(Blockage(datetime.now(UTC), "", name))
+        for evaluator in evaluators:
+            evaluator.suspend_for_blocking("computes_without_end")
 
     def look(self) -> tuple[Blockage, list[Evaluator]]:
         """What the loop's thread runs now, from its innermost frame outwards."""
@@ -112,8 +136,7 @@ class LoopWatchdog:
         while frame is not None and not evaluators:
             evaluators = self.policies_of(frame)
             frame = frame.f_back
-        name = ", ".join(one.policy.name for one in evaluators) or None
-        return Blockage(datetime.now(UTC), where, name), evaluators
+        return Blockage(datetime.now(UTC), where, name_of(evaluators)), evaluators
 
     def policies_of(self, frame: FrameType) -> list[Evaluator]:
         """The policy whose `evaluate` a frame runs, or all policies of the frame's package."""
@@ -145,9 +168,22 @@ class LoopWatchdog:
 
     def latest(self) -> Blockage | None:
         """The latest blockage of the last minutes."""
-        if not self.recent or self.recent[-1].at < datetime.now(UTC) - RECENT:
-            return None
-        return self.recent[-1]
+        return latest_of(self.recent)
+
+    def latest_computing(self) -> Blockage | None:
+        """When threads of policies last computed without end in the last minutes."""
+        return latest_of(self.computing)
+
+
+def latest_of(remembered: deque[Blockage]) -> Blockage | None:
+    if not remembered or remembered[-1].at < datetime.now(UTC) - RECENT:
+        return None
+    return remembered[-1]
+
+
+def name_of(evaluators: Sequence[Evaluator]) -> str | None:
+    """The names of policies; None without one."""
+    return ", ".join(one.policy.name for one in evaluators) or None
 
 
 def describe(frame: FrameType | None) -> str:

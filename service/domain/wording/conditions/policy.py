@@ -76,6 +76,15 @@ POLICY_KINDS = (
         check="event_loop",
     ),
     ConditionKind(
+        "policy_computing",
+        "error",
+        "Threads of the policy {policy} computed without end.",
+        "They make every call wait. They were interrupted, and the policy is suspended for an hour.",
+        "Remove the plugin, or let another process compute, then restart.",
+        "policies",
+        check="policies",
+    ),
+    ConditionKind(
         "observer_failing",
         "warning",
         "The observer {observer} keeps failing: {error}.",

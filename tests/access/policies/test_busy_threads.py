@@ -1,0 +1,76 @@
+"""Threads of policies that compute without end are found and interrupted; others are left alone."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from policies import AccessRequest, Verdict, abstain
+from policies.host.isolation import Evaluate
+from policies.host.registration import RegisteredPolicy
+from policies.testing import request
+from service.access.policies.busy_threads import BusyThreads
+from service.access.policies.evaluation import Evaluator
+from service.access.policies.watchdog import LoopWatchdog
+
+LOOK_SECONDS = 0.3
+
+
+def evaluate(_request: AccessRequest) -> Verdict:
+    """Computes until it is interrupted."""
+    while True:
+        pass
+
+
+def sleep(_request: AccessRequest) -> Verdict:
+    time.sleep(5 * LOOK_SECONDS)
+    return abstain()
+
+
+@pytest.fixture(autouse=True)
+def turns() -> Iterator[None]:
+    """The length of turns is put back."""
+    seconds = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(seconds)
+
+
+def run(evaluate: Evaluate, looks: int) -> tuple[list[list[str]], threading.Thread]:
+    """What so many looks find while a thread runs the policy, which they interrupt."""
+    policy = RegisteredPolicy("spinning", 50, evaluate, "third-party", "1")
+    threads = BusyThreads(LoopWatchdog([Evaluator(policy)]).policies_of)
+    spared = {threading.get_ident()}
+
+    def work() -> None:
+        with suppress(SystemExit):
+            evaluate(request())
+
+    thread = threading.Thread(target=work, daemon=True)
+    threads.look(LOOK_SECONDS, spared)
+    thread.start()
+    found = []
+    for _ in range(looks):
+        time.sleep(LOOK_SECONDS)
+        busy = threads.look(LOOK_SECONDS, spared)
+        found.append([one.policy.name for each in busy for one in each.evaluators])
+        for each in busy:
+            threads.interrupt(each)
+    return found, thread
+
+
+@pytest.mark.alone
+def test_a_thread_that_computes_is_interrupted() -> None:
+    found, thread = run(evaluate, 2)
+    assert found == [[], ["spinning"]]
+    thread.join(5)
+    assert not thread.is_alive()
+    assert sys.getswitchinterval() < 0.005
+
+
+def test_a_thread_that_waits_is_left_alone() -> None:
+    found, thread = run(sleep, 3)
+    assert found == [[], [], []]
+    assert thread.is_alive()
