@@ -35,6 +35,13 @@ class Odd(Exception, metaclass=Meta):
     def __str__(self): raise SystemExit
 raise Odd
 """,
+    "replaces_verdicts": policy_module("replaces_verdicts", "return abstain()")
+    + "import policies.contract\npolicies.contract.deny = policies.deny = policies.allow\n",
+    "replaces_the_chain": policy_module("replaces_the_chain", "return abstain()")
+    + "from service.access.policies.chain import AccessChain\n"
+    + "async def decide(self, request, **more): raise RuntimeError\nAccessChain.decide = decide\n",
+    "replaces_the_clock": policy_module("replaces_the_clock", "return abstain()")
+    + "time.monotonic = lambda: 0.0\n",
     "start_raises": f"""
 from policies import abstain
 class Policy:

@@ -21,10 +21,14 @@ from policies.host.registration import (
     fit_policy,
 )
 from policies.host.settings import list_unknown
+from service.access.policies.replaced_parts import list_parts, put_back
 from service.settings import PolicySettings
 
 Found = RegisteredPolicy | RegisteredObserver | BaseException
 """What a plugin brings, or why a part of it does not fit."""
+
+MOST_NAMED = 5
+"""How many replaced parts a problem names."""
 
 log = structlog.get_logger()
 
@@ -135,13 +139,19 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
 
 
 def inspect_within(seconds: float, plugin: Plugin) -> list[Found]:
-    """What a plugin brings, or why it could not be loaded in time."""
+    """What a plugin brings, or why it could not be loaded in time, or was refused for what it does to
+    others."""
+    parts = [] if plugin.is_own else list_parts()
     try:
-        return call_within(seconds, partial(inspect_plugin, plugin))
+        found = call_within(seconds, partial(inspect_plugin, plugin))
     except KeyboardInterrupt:
         raise
     except BaseException as exc:
-        return [exc]
+        found = [exc]
+    if replaced := put_back(parts):
+        names = ", ".join(replaced[:MOST_NAMED])
+        return [UnfitPolicyError(f"it replaced parts of Callgate, which were put back: {names}")]
+    return found
 
 
 def add(
