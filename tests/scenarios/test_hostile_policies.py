@@ -43,6 +43,7 @@ async def check_decisions(
     denied = await asyncio.gather(*(ask(unpaid) for _ in range(calls)))
     assert all(answer.get("assistantId") == "a-1" for _, answer in granted), granted
     assert all("error" in answer for _, answer in denied), denied
+    assert SECRET_TEXT not in f"{granted}{denied}"
     return max(seconds for seconds, _ in (*granted, *denied))
 
 

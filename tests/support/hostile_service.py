@@ -14,6 +14,11 @@ from tests.support.service import Replica
 
 PLAN = {"code": "pro", "status": "active"}
 ENDS_SECONDS = 20.0
+PUBLIC = (
+    *("/readyz", "/healthz", "/metrics", "/", "/admin", "/admin/sign-in", "/admin/policies"),
+    *("/api/openapi.json", "/api/v1/policies", "/api/vapi/webhook"),
+)
+"""Entrances that anyone can reach."""
 
 
 @asynccontextmanager
@@ -49,7 +54,8 @@ async def add_numbers(client: Replica, vapi: SandboxVapi) -> tuple[str, str]:
 async def read_public(client: Replica) -> str:
     """What is served without authentication."""
     text = ""
-    for path in ("/readyz", "/healthz", "/metrics"):
+    for path in PUBLIC:
         async with client.session.get(f"{client.url}{path}") as response:
             text += await response.text()
-    return text
+    async with client.session.post(f"{client.url}/api/vapi/webhook", json={}) as response:
+        return text + await response.text()
