@@ -26,7 +26,8 @@ from tests.bench.parts.replicas import two_replicas
 from tests.support.service import eventually
 from tests.support.soaking import LongTraffic, Soak, Target
 
-SETTLE_SECONDS = 20.0
+SETTLE_SECONDS = 60.0
+"""A hang-up may have a round left, and rounds are up to half a minute apart."""
 LEFT_SECONDS = 60.0
 """Idle connections of the pool and of clients close within this time."""
 

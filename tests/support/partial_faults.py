@@ -32,7 +32,7 @@ from tests.support.tcp_proxy import ProxiedConnection, TcpProxy, every, proxied
 PLAN = {"code": "pro", "status": "active"}
 ENDED = {"endedReason": "customer-ended-call", "durationSeconds": 1, "cost": 0.25}
 ROWS = """
-SELECT vapi_call_id, blocked, status, ended_at, cost::float8 AS cost FROM callgate.calls
+SELECT vapi_call_id, blocked, status, ended_at, cost::float8 AS cost, hangup_state FROM callgate.calls
 WHERE vapi_call_id = ANY($1::text[])
 """
 LASTS_SECONDS = 0.4

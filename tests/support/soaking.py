@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import aiohttp
 import asyncpg
@@ -63,6 +64,13 @@ class LongTraffic(Traffic[Target]):
             self.begun += 1
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
+
+    def faults_of(self, call_id: str, statuses: list[int], row: Any) -> list[str]:
+        """A hang-up is done once its end is confirmed: until then the service works on it."""
+        found = Traffic.faults_of(self, call_id, statuses, row)
+        if row is not None and row["blocked"] and row["hangup_state"] != "confirmed":
+            found.append("hang-ups without a confirmed end")
+        return found
 
     async def forget(self) -> None:
         """Forget the calls that are well; those that are not are judged at the end."""
