@@ -273,8 +273,9 @@ def test_the_readme_is_short_and_says_first_what_was_not_done() -> None:
     text = README.read_text()
     assert len(text.split()) < MOST_WORDS
     assert "**Not yet run against live Vapi.**" in "".join(text.partition("\n## ")[0])
-    (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
-    assert (ROOT / picture).stat().st_size < MOST_PICTURE_BYTES
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    assert [Path(picture).suffix for picture in pictures] == [".png", ".svg"], "panel and speed"
+    assert all((ROOT / picture).stat().st_size < MOST_PICTURE_BYTES for picture in pictures)
 
 
 def test_the_walk_through_the_panel_names_what_is_there() -> None:

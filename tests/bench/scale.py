@@ -13,7 +13,16 @@ import orjson
 
 from tests.bench.parts.costs import LATER_MESSAGES
 from tests.bench.parts.drawing import Line, draw_lines
-from tests.bench.parts.model import Assumptions, Costs, Needs, curve, reached, simulate_core
+from tests.bench.parts.model import (
+    SIZES,
+    Assumptions,
+    Costs,
+    Needs,
+    curve,
+    reached,
+    sharded,
+    simulate_core,
+)
 from tests.bench.parts.report import FIGURES, format_figure, table_lines
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +52,17 @@ def row_of(needs: Needs) -> tuple[str, ...]:
     )
 
 
+def shard_row(live: int, costs: Costs, given: Assumptions) -> tuple[str, ...]:
+    shards, all_of_them = sharded(live, costs, given)
+    return (
+        f"{live:,}",
+        f"{shards:,}",
+        f"{all_of_them.replicas:,}",
+        format_figure(all_of_them.postgres_cores),
+        f"{all_of_them.connections / shards:,.0f}",
+    )
+
+
 def tables(costs: Costs, given: Assumptions, pause: float) -> Iterable[str]:
     """The tables of the document."""
     rate = given.busy / (costs.message + costs.call / given.call_seconds)
@@ -61,6 +81,18 @@ def tables(costs: Costs, given: Assumptions, pause: float) -> Iterable[str]:
     yield ""
     yield from table_lines(HEAD, (row_of(needs) for needs in curve(costs, given)))
     yield ""
+    own = "each with replicas and a PostgreSQL of its own"
+    yield f"In shards of at most {given.shard:,} live calls, {own}:"
+    yield ""
+    head = (
+        "live calls",
+        "shards",
+        "replicas of all",
+        "PostgreSQL cores of all",
+        "connections of one",
+    )
+    yield from table_lines(head, (shard_row(live, costs, given) for live in SIZES[4:]))
+    yield ""
     limits = (
         (f"{live:,}", limit.name, f"{limit.most:,.10g} {limit.unit}", limit.remedy)
         for limit, live in reached(costs, given)
@@ -76,14 +108,18 @@ def tables(costs: Costs, given: Assumptions, pause: float) -> Iterable[str]:
 
 def draw(costs: Costs, given: Assumptions) -> str:
     needs = curve(costs, given)
+    shards = [sharded(one.live, costs, given)[1] for one in needs]
     lines = [
         Line("replicas", [(one.live, one.replicas) for one in needs]),
         Line("PostgreSQL cores", [(one.live, one.postgres_cores) for one in needs]),
+        Line("replicas, sharded", [(one.live, one.replicas) for one in shards]),
+        Line("PostgreSQL cores, sharded", [(one.live, one.postgres_cores) for one in shards]),
         Line("connections", [(one.live, one.connections) for one in needs]),
         Line("log MB/s", [(one.live, one.wal / 1e6) for one in needs]),
-        Line("notifications, cores", [(one.live, one.notify_cores) for one in needs]),
     ]
-    return draw_lines("What live calls need, on one PostgreSQL", "live calls", "", lines)
+    return draw_lines(
+        "What live calls need, with one PostgreSQL and in shards", "live calls", "", lines
+    )
 
 
 def write_scale(figures: Path, document: Path) -> None:

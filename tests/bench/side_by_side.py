@@ -87,8 +87,8 @@ def main() -> None:
     with open_scene(QUICK if given.quick else Sizes()) as scene:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             part = runner.run(run(scene, [name for name in PARTS if name in given.only]))
-    write(part, into, machine(), "python -m tests.bench")
-    if into == RESULTS:
+    write(part, into, machine(), " ".join(("python -m tests.bench", *sys.argv[1:])))
+    if whole and into.resolve() == RESULTS:
         write_readme(part, ROOT / "README.md")
         write_scale(into / FIGURES, DOCUMENT)
     print((into / "README.md").read_text())

@@ -1,4 +1,4 @@
-"""The benchmark's tables, pictures and reckoning are right for figures that are known."""
+"""The benchmark's tables and pictures are right for figures that are known."""
 
 import tomllib
 from pathlib import Path
@@ -10,28 +10,12 @@ from aiohttp import web
 from tests.bench.__main__ import ALL, NAMES
 from tests.bench.baselines.servers import Baseline, NotMeasuredError, prepare
 from tests.bench.parts.drawing import Bar, Line, draw_bars, draw_lines
-from tests.bench.parts.model import LIMITS, Assumptions, Costs, curve, reached, simulate_core
 from tests.bench.parts.report import BEGIN, END, Goal, Part, Table, write, write_readme
 from tests.bench.parts.throughput import CEILING, NAIVE, SERVICE, Row, build_part
-from tests.bench.scale import BEGIN as SCALE_BEGIN
-from tests.bench.scale import DOCUMENT, tables
 from tests.support.documents import README, ROOT
 from tests.support.load import Load, LoadResult
 from tests.support.paced import run_paced
 from tests.support.service import unused_port
-
-COSTS = Costs(
-    message=80e-6,
-    call=2e-3,
-    miss=400e-6,
-    postgres_call=1.5e-3,
-    postgres_miss=200e-6,
-    rows=10,
-    wal=6000,
-    connections=20,
-    notification=60e-6,
-    delivery=10e-6,
-)
 
 
 def result(rate: float, failures: int = 0) -> LoadResult:
@@ -92,9 +76,8 @@ def test_only_the_table_of_the_readme_changes(tmp_path: Path) -> None:
     assert "old" not in text
 
 
-def test_the_documents_have_the_marks() -> None:
+def test_the_readme_has_the_marks() -> None:
     assert BEGIN in README.read_text()
-    assert SCALE_BEGIN in DOCUMENT.read_text()
 
 
 def test_pictures_are_well_formed_and_bars_are_in_proportion() -> None:
@@ -130,29 +113,6 @@ async def test_a_fixed_rate_is_kept_and_every_answer_counted() -> None:
 async def test_answers_that_do_not_come_are_failures() -> None:
     load = Load(f"http://127.0.0.1:{unused_port()}/", b"{}", "secret")
     assert (await run_paced(load, 20, 0.5)).failures == 10
-
-
-def test_needs_grow_with_calls_and_limits_come_in_order() -> None:
-    needs = curve(COSTS, Assumptions())
-    assert [one.replicas for one in needs] == sorted(one.replicas for one in needs)
-    assert needs[0].replicas == 1
-    assert needs[-1].notify_cores > 10 * needs[-4].notify_cores, "they grow with the square"
-    found = list(reached(COSTS, Assumptions()))
-    assert len(found) == len(LIMITS)
-    assert [live for _, live in found] == sorted(live for _, live in found)
-    assert {one.name: live for one, live in found}["calls that a replica remembers"] == 50_000
-
-
-def test_a_busier_core_answers_later() -> None:
-    late = [simulate_core(COSTS, Assumptions(), busy, 0.003, seed=1) for busy in (0.3, 0.7, 0.95)]
-    assert late == sorted(late)
-    assert late[0] < 0.01 < late[-1] < 1
-
-
-def test_the_tables_of_scale_have_every_size_and_limit() -> None:
-    text = "\n".join(tables(COSTS, Assumptions(), 0.003))
-    assert "| 1,000,000 |" in text
-    assert all(limit.remedy in text for limit in LIMITS)
 
 
 def test_every_benchmark_is_listed() -> None:

@@ -19,7 +19,7 @@ FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 def documents() -> list[Path]:
     """Every document of the repository."""
-    found = [*ROOT.glob("*.md"), *ROOT.glob("*/README.md")]
+    found = [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("tests/bench/results/*.md")]
     assert {README, OPERATORS, AUTHORS, DEVELOPERS} <= set(found)
     return sorted(found)
 

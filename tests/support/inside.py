@@ -21,13 +21,13 @@ MODULE = """
 import asyncio, gc, json, os, re, signal, threading, time
 from collections import Counter
 
-PAUSES, BEGAN = [], [0.0]
+PAUSES, BEGAN = [], [0.0, 0.0]
 
 def note(phase, info):
     if phase == "start":
-        BEGAN[0] = time.perf_counter()
+        BEGAN[:] = time.perf_counter(), time.thread_time()
     else:
-        PAUSES.append((info["generation"], time.perf_counter() - BEGAN[0]))
+        PAUSES.append((time.perf_counter() - BEGAN[0], time.thread_time() - BEGAN[1]))
 
 def name_of(task):
     return getattr(task.get_coro(), "__qualname__", "?")
@@ -51,11 +51,11 @@ signal.signal(signal.SIGUSR2, report)
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What was seen. `pauses` are pairs of generation and seconds since the last look."""
+    """What was seen. `pauses` since the last look: seconds of the clock, and of the processor."""
 
     tasks: Mapping[str, int]
     threads: int
-    pauses: list[tuple[int, float]]
+    pauses: list[tuple[float, float]]
     descriptors: int
     resident: int
     """Bytes."""
@@ -79,7 +79,7 @@ async def look(process: ServiceProcess, folder: Path) -> Inside:
         while not report.exists():
             await asyncio.sleep(0.01)
     seen: dict[str, Any] = orjson.loads(report.read_bytes())
-    pauses = [(int(generation), float(seconds)) for generation, seconds in seen["pauses"]]
+    pauses = [(float(clock), float(processor)) for clock, processor in seen["pauses"]]
     return Inside(seen["tasks"], seen["threads"], pauses, count_files(pid), resident_bytes(pid))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
-from tests.support.load import CALL_ID, Load
+from tests.support.load import CALL_ID, CALLER, Load
 
 ANSWER_SECONDS = 10.0
 WARMING_SECONDS = 1.0
@@ -148,26 +148,27 @@ class Pace:
 
 def build_request(load: Load, body: bytes) -> bytes:
     """One request with this body."""
-    return build_head(load, len(body)) + body
-
-
-def build_head(load: Load, length: int) -> bytes:
-    return (
+    head = (
         f"POST {urlsplit(load.url).path} HTTP/1.1\r\nHost: gate\r\n"
         f"Content-Type: application/json\r\nX-Vapi-Secret: {load.secret}\r\n"
-        f"Content-Length: {length}\r\n\r\n"
-    ).encode()
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def builder(load: Load) -> Callable[[int], bytes]:
     """Builds the request of a number; where the body asks for it, each is of a call of its own."""
-    before, found, after = load.body.partition(CALL_ID.encode())
-    if not found:
+    if CALL_ID.encode() not in load.body:
         request = build_request(load, load.body)
         return lambda _count: request
-    prefix = os.urandom(10).hex().encode()
-    head = build_head(load, len(before) + len(prefix) + 12 + len(after))
-    return lambda count: b"%b%b%b%012x%b" % (head, before, prefix, count, after)
+    prefix = os.urandom(10).hex()
+
+    def build(count: int) -> bytes:
+        body = load.body.replace(CALL_ID.encode(), f"{prefix}{count:012x}".encode())
+        caller = f"+1555{count % 10**7:07d}".encode()
+        return build_request(load, body.replace(CALLER.encode(), caller))
+
+    return build
 
 
 async def run_paced(load: Load, rate: float, seconds: float) -> PacedResult:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH = 760.0
-ROW, LABEL, VALUE = 30.0, 250.0, 150.0
+ROW, LABEL, VALUE = 30.0, 230.0, 200.0
 TOP, FOOT = 44.0, 24.0
-PLOT_HEIGHT, LEFT, RIGHT = 320.0, 70.0, 220.0
+PLOT_HEIGHT, LEFT, RIGHT = 320.0, 70.0, 240.0
 COLOURS = ("#1f6feb", "#d1570a", "#1a7f37", "#8250df", "#bf3989", "#57606a")
 GREY, INK, SOFT = "#d0d7de", "#1f2328", "#57606a"
 

@@ -11,8 +11,8 @@ from tests.support.measured import Measured, measured_servers
 from tests.support.paced import Pace, build_request, drive
 from tests.support.service import eventually
 
-RATE = 100
-WARMING = 50
+RATE = 25
+WARMING = 25
 WAIT_SECONDS = 15.0
 SHARES = (0.5, 0.99, 0.999)
 TEXT = f"""{RATE} denied calls a second begin, each with a control URL of its own. Measured from sending

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 BEAT_SECONDS = 0.75
 """Each replica notifies all of them so often (`service.access.feed`)."""
@@ -58,6 +58,7 @@ class Assumptions:
     changes_a_call: float = 0.02
     busy: float = 0.5
     known_calls: int = 50_000
+    shard: int = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,14 @@ def needs_of(live: int, costs: Costs, given: Assumptions) -> Needs:
         calls * costs.wal,
         calls * MONTH_SECONDS,
     )
+
+
+def sharded(live: int, costs: Costs, given: Assumptions) -> tuple[int, Needs]:
+    """How many shards of at most `given.shard` live calls each, and what all of them need together."""
+    shards = -(-live // given.shard)
+    one = needs_of(-(-live // shards), costs, given)
+    together = {name: shards * value for name, value in asdict(one).items()}
+    return shards, Needs(**{**together, "live": live})
 
 
 def reached(costs: Costs, given: Assumptions) -> Iterator[tuple[Limit, int]]:

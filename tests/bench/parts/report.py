@@ -13,7 +13,7 @@ from tests.support.load import CORES, Spread
 FIGURES = "figures.json"
 HOW = """Server on one core; load and PostgreSQL on the others. Servers that are compared were measured
 in turn, round by round; a figure is the median of the rounds, with the smallest and the largest one."""
-BEGIN, END = "<!-- figures of the benchmark -->", "<!-- end of the figures -->"
+BEGIN, END = "<!--figures-->", "<!--/figures-->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,11 @@ def write(part: Part, folder: Path, where: str, command: str) -> None:
     """Write the document, its pictures and the figures into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["# Measured side by side", "", f"Made by `{command}` ({where}). {HOW}", ""]
+    if "--quick" in command:
+        lines += [
+            "**A quick run: it shows that everything runs, and its figures mean nothing.**",
+            "",
+        ]
     if part.goals:
         rows = [goal.row for goal in part.goals]
         lines += ["## Goals", "", *table_lines(("figure", "goal", "measured", "met"), rows), ""]
@@ -144,6 +149,6 @@ def write_readme(part: Part, readme: Path) -> None:
 
 
 def short_rows(part: Part) -> Iterable[Sequence[str]]:
-    yield "one core, 3 kB a message", "messages/s", "p99", "of the ceiling"
+    yield "one core", "messages/s", "p99", "of the ceiling"
     yield ("---",) * 4
     yield from part.readme

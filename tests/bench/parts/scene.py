@@ -24,8 +24,8 @@ class Sizes:
 
     rounds: int = 5
     seconds: int = 2
-    paced_seconds: float = 10.0
-    hangups: int = 1000
+    paced_seconds: float = 8.0
+    hangups: int = 500
     changes: int = 200
     cuts: int = 6
     organizations: int = 1000

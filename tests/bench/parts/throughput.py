@@ -16,7 +16,6 @@ from tests.support.settings import SECRET
 CEILING, NAIVE = "bare aiohttp handler", "aiohttp, asyncpg, call recorded"
 SERVICE = {
     "later": "Callgate: later message",
-    "milestone": "Callgate: status of a call",
     "blocked": "Callgate: later message, denied",
     "assistant-request": "Callgate: assistant-request",
     "first": "Callgate: first message",
@@ -116,7 +115,7 @@ def build_part(rows: Sequence[Row], missing: Mapping[str, str]) -> Part:
         own = name in SERVICE.values()
         bars.append(Bar(name, rate.median, rate.least, rate.most, note, own))
         short = f"{rate.median:,.0f}", f"{late.median:.1f}ms", f"{ratio.median:.2f}"
-        if name != SERVICE["milestone"]:
+        if name not in (SERVICE["first"], SERVICE["blocked"]):
             part.readme = [*part.readme, (name, *short)]
     head = ("server", "messages/s", "of the ceiling", "p50 ms", "p99 ms", "CPU µs", "failures")
     part.tables.append(Table("Messages a second on one core", TEXT, head, cells, CHART))
