@@ -25,7 +25,8 @@ class Sizes:
     rounds: int = 5
     seconds: int = 2
     paced_seconds: float = 8.0
-    hangups: int = 500
+    hangups: int = 250
+    hangups_alone: int = 40
     changes: int = 200
     cuts: int = 6
     organizations: int = 1000
@@ -41,6 +42,7 @@ QUICK = Sizes(
     seconds=1,
     paced_seconds=1.0,
     hangups=30,
+    hangups_alone=5,
     changes=10,
     cuts=1,
     organizations=100,
