@@ -29,7 +29,7 @@ from service.store.clock import get_now
 from service.store.pool import Pool, create_pool
 from service.store.postgres.server import EmbeddedPostgres
 from service.store.schema import migrate
-from tests.bench.many_calls import add_many_calls
+from tests.bench.parts.many_calls import add_many_calls
 
 REPEATS = 15
 
