@@ -28,7 +28,7 @@ from service.access.policies.chain import AccessChain
 from service.access.policies.choices import ChoicesInForce
 from service.access.policies.plugins import LoadedPolicies, PluginProblem
 from service.access.policies.preview import ChainPreview
-from service.access.policies.watchdog import LoopWatchdog
+from service.access.policies.watching.watchdog import LoopWatchdog
 from service.access.standings import AccessStandings
 from service.access.usage.caller_feed import CallerFeed
 from service.access.usage.feed import UsageFeed

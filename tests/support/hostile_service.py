@@ -18,7 +18,7 @@ PUBLIC = (
     *("/readyz", "/healthz", "/metrics", "/", "/admin", "/admin/sign-in", "/admin/policies"),
     *("/api/openapi.json", "/api/v1/policies", "/api/vapi/webhook"),
 )
-"""Entrances that anyone can reach."""
+"""Entrances that need no authentication."""
 
 
 @asynccontextmanager

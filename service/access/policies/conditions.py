@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import PluginProblem
-from service.access.policies.watchdog import LoopWatchdog
+from service.access.policies.watching.watchdog import LoopWatchdog
 from service.domain.conditions import Condition, condition
 
 

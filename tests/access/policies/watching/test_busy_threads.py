@@ -12,9 +12,9 @@ from policies import AccessRequest, Verdict, abstain
 from policies.host.isolation import Evaluate
 from policies.host.registration import RegisteredPolicy
 from policies.testing import request
-from service.access.policies.busy_threads import BusyThreads
 from service.access.policies.evaluation import Evaluator
-from service.access.policies.watchdog import LoopWatchdog
+from service.access.policies.watching.busy_threads import BusyThreads
+from service.access.policies.watching.watchdog import LoopWatchdog
 
 LOOK_SECONDS = 0.3
 

@@ -11,7 +11,7 @@ from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies.chain import AccessChain
 from service.access.policies.conditions import list_ailing, list_blockages
-from service.access.policies.watchdog import LoopWatchdog
+from service.access.policies.watching.watchdog import LoopWatchdog
 
 
 async def block(_request: AccessRequest) -> Verdict:

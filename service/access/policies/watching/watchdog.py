@@ -20,8 +20,8 @@ from types import CodeType, FrameType
 import structlog
 
 from policies.host.running import BLOCKED_SECONDS
-from service.access.policies.busy_threads import EVERY_SECONDS, BusyThreads
 from service.access.policies.evaluation import Evaluator
+from service.access.policies.watching.busy_threads import EVERY_SECONDS, BusyThreads
 from service.background import BackgroundLoop
 
 BEAT_SECONDS = 0.05

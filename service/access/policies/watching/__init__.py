@@ -1,0 +1,1 @@
+"""Finds policies that stop the event loop, or threads that compute without end."""
