@@ -26,7 +26,7 @@ def evaluate(_request: AccessRequest) -> Verdict:
 
 
 def sleep(_request: AccessRequest) -> Verdict:
-    time.sleep(5 * LOOK_SECONDS)
+    time.sleep(60)
     return abstain()
 
 
@@ -39,7 +39,7 @@ def turns() -> Iterator[None]:
 
 
 def run(evaluate: Evaluate, looks: int) -> tuple[list[list[str]], threading.Thread]:
-    """What so many looks find while a thread runs the policy, which they interrupt."""
+    """What at most so many looks find while a thread runs the policy, which they interrupt."""
     policy = RegisteredPolicy("spinning", 50, evaluate, "third-party", "1")
     threads = BusyThreads(LoopWatchdog([Evaluator(policy)]).policies_of)
     spared = {threading.get_ident()}
@@ -58,13 +58,17 @@ def run(evaluate: Evaluate, looks: int) -> tuple[list[list[str]], threading.Thre
         found.append([one.policy.name for each in busy for one in each.evaluators])
         for each in busy:
             threads.interrupt(each)
+        if busy:
+            break
     return found, thread
 
 
 @pytest.mark.alone
 def test_a_thread_that_computes_is_interrupted() -> None:
-    found, thread = run(evaluate, 2)
-    assert found == [[], ["spinning"]]
+    # Other work on the machine may leave the thread less than it takes to be noticed.
+    found, thread = run(evaluate, 60)
+    assert found[0] == []
+    assert found[-1] == ["spinning"]
     thread.join(5)
     assert not thread.is_alive()
     assert sys.getswitchinterval() < 0.005
