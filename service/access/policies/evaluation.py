@@ -1,8 +1,10 @@
 """Evaluates one policy: runs it in the fitting way, checks its answer, keeps its breaker and metrics."""
 
+import asyncio
 import contextvars
 import resource
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -48,6 +50,7 @@ class Evaluator(PolicyRunner):
         self.own_settings = None if policy.settings is None else OwnSettings(policy.settings)
         self.slow = 0.0
         self.breaker = PolicyBreaker()
+        self.probes = set[asyncio.Task[PolicyAnswer]]()
         self.metrics = PolicyMetrics()
         self.is_conditional = policy.applies_to is not None or policy.settings is not None
         """Whether there are requests that it is not asked about."""
@@ -134,10 +137,27 @@ class Evaluator(PolicyRunner):
         Its own time begins when it runs: waiting for a free thread is measured apart. `given` is
         what it already returned, to be awaited, and `probing` whether it was the probe that did.
         """
+        if given is None and self.breaker.is_open:
+            return self.refuse(request, ends_at)
+        return await self.run_and_record(request, ends_at, given, probing=probing)
+
+    def refuse(self, request: AccessRequest, ends_at: float) -> PolicyAnswer:
+        """Its failure while it is suspended. A probe runs by itself: no call waits for a policy that is
+        known to fail, and the next one is asked as ever if the probe succeeds."""
+        began = time.perf_counter()
+        with suppress(PolicyFailure):
+            self.pass_breaker()
+            task = asyncio.create_task(self.run_and_record(request, ends_at, None, probing=True))
+            self.probes.add(task)
+            task.add_done_callback(self.probes.discard)
+        return self.fail(PolicyFailure("breaker_open", blamed=False), began)
+
+    async def run_and_record(
+        self, request: AccessRequest, ends_at: float, given: object, *, probing: bool
+    ) -> PolicyAnswer:
+        """Its answer, counted."""
         began = time.perf_counter()
         try:
-            if given is None:
-                probing = self.pass_breaker()
             verdict = await self.run_beside(
                 request, ends_at, given, probing=probing, waited=self.metrics.record_wait
             )

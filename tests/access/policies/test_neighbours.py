@@ -244,3 +244,26 @@ async def test_a_pure_policy_that_returns_a_coroutine_is_awaited() -> None:
     chain = AccessChain([policy(lambda _request: answer(), pure=True), plan()])
     for _ in range(2):
         assert (await chain.decide(FULL, basis="fresh")).reason == "awaited"
+
+
+async def test_no_call_waits_for_the_probe_of_a_suspended_policy() -> None:
+    """It runs beside: the call is decided as while the policy is suspended, the next as ever."""
+    seconds = [1.0]
+
+    async def answer(_request: AccessRequest) -> Verdict:
+        await asyncio.sleep(seconds[0])
+        return abstain("answered")
+
+    chain = AccessChain([policy(answer, timeout_seconds=0.3), plan()])
+    breaker = chain.evaluators[0].breaker
+    for still_slow in (True, False):
+        breaker.suspend(0.0, 0.0)
+        breaker.open_until = 0.0
+        seconds[0] = 1.0 if still_slow else 0.0
+        began = time.monotonic()
+        decision = await chain.decide(FULL, basis="fresh")
+        assert time.monotonic() - began < 0.25
+        assert (decision.allowed, decision.trace[0].reason) == (True, "breaker_open")
+        await asyncio.sleep(0.5)
+        assert breaker.is_open is still_slow
+    assert (await chain.decide(FULL, basis="fresh")).trace[0].reason == "answered"
