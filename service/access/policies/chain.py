@@ -218,7 +218,10 @@ class AccessChain:
                         decided = decided or decides(answer)
                     except AwaitableError as exc:
                         given, probing = exc.given, exc.probing
-                if answer is None:
+                if answer is None and given is None and evaluator.breaker.is_open:
+                    # Without a task: there may be many such policies.
+                    answer = evaluator.refuse(facts.of(evaluator, settings), ends_at)
+                elif answer is None:
                     seen = facts.of(evaluator, settings)
                     asking = asyncio.create_task(
                         evaluator.ask_beside(seen, ends_at, given, probing=probing)

@@ -20,8 +20,8 @@ from policies.host.registration import (
     UnfitPolicyError,
     fit_policy,
 )
+from policies.host.replaced_parts import list_parts, put_back
 from policies.host.settings import list_unknown
-from service.access.policies.replaced_parts import list_parts, put_back
 from service.settings import PolicySettings
 
 Found = RegisteredPolicy | RegisteredObserver | BaseException

@@ -4,8 +4,8 @@ import time
 
 import policies
 from policies import contract
+from policies.host.replaced_parts import list_parts, put_back
 from service.access.policies.chain import AccessChain
-from service.access.policies.replaced_parts import list_parts, put_back
 
 
 def test_replaced_functions_and_methods_are_put_back() -> None:
