@@ -53,6 +53,7 @@ class CloseRules:
         figures = {name: getattr(merged, name) for name in FIGURES}
         figures |= columns(close_details(end, merged, details_of(row)))
         if end.proof == "message" and row.hangup_state is not None and not row.end_proved:
+            figures["end_claimed_at"] = least(row.end_claimed_at, end.ended_at)
             self.update(row, ended_reason=least(row.ended_reason, end.ended_reason), **figures)
             self.enqueue(end.vapi_call_id)
             return "claimed"

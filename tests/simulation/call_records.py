@@ -185,7 +185,10 @@ class RecordRules(ClaimRules):
 
     def correct(self, row: CallRow, call: NewCall) -> None:
         """What `CORRECT` sets."""
-        open_status = "in-progress" if row.ended_at is None else "ended"
+        ended_at = row.ended_at
+        if not call.blocked and row.cut_at is None:
+            ended_at = row.ended_at or row.end_claimed_at
+        open_status = "in-progress" if ended_at is None else "ended"
         state = row.hangup_state if row.cut_at is not None and not call.blocked else None
         rounds, due_at, claimed_until = row.hangup_rounds, row.hangup_due_at, None
         waits = guess_seconds(call) if row.hangup_state is None else 0.0
@@ -201,6 +204,7 @@ class RecordRules(ClaimRules):
             gate=call.gate,
             goodbye=call.goodbye,
             control_url=row.control_url or call.control_url,
+            ended_at=ended_at,
             status="failed" if call.blocked else open_status,
             hangup_state=state,
             hangup_rounds=rounds,

@@ -63,6 +63,7 @@ class CallRow:
     owner_checked_at: datetime | None = None
     duration_claimed: bool = False
     cost_claimed: bool = False
+    end_claimed_at: datetime | None = None
     corrected_at: datetime | None = None
     cost_parts: CostParts | None = None
     customer_number: str | None = None

@@ -45,7 +45,7 @@ COLUMNS = (
     "hangup_state", "started_at", "ended_at", "ended_reason", "duration_seconds", "cost", "goodbye",
     "missed", "end_proved", "duration_claimed", "cost_claimed", "type",
     "hangup_attempts", "hangup_accepted", "hangup_rounds", "cut_reason", "cost_parts",
-    "customer_number", "line_number", "assistant_id", "connected",
+    "customer_number", "line_number", "assistant_id", "connected", "end_claimed_at",
 )  # fmt: skip
 LISTED = ", ".join((*COLUMNS, *TIMES))
 ROWS = f"SELECT vapi_call_id, decision, {LISTED}, doubts, slots FROM callgate.calls"

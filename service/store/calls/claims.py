@@ -68,7 +68,7 @@ UPDATE callgate.calls SET
     cost_claimed = false, owner_checked_at = now(), cost_parts = $17,
     customer_number = CASE WHEN customer_number = '' THEN '' ELSE $18 END,
     line_number = $19, assistant_id = $20, connected = $21, doubts = $22, slots = $23,
-    updated_at = now()
+    end_claimed_at = NULL, updated_at = now()
 WHERE vapi_call_id = $1
 """
 

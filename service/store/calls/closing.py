@@ -52,7 +52,7 @@ NOTE_FIGURES = """
 UPDATE callgate.calls SET ended_reason = least(ended_reason, $2),
     duration_seconds = $3, duration_claimed = $4, cost = $5, cost_claimed = $6, cost_parts = $7,
     customer_number = $8, line_number = $9, assistant_id = $10, connected = $11, doubts = $12,
-    updated_at = now()
+    end_claimed_at = least(end_claimed_at, $13), updated_at = now()
 WHERE vapi_call_id = $1
 """
 
@@ -94,7 +94,7 @@ async def close_call(connection: Connection, end: CallEnd) -> EndResult:
         if end.proof == "message" and row["hangup_state"] is not None and not row["end_proved"]:
             # Keep what the report says, and bring the next question to Vapi forward.
             await connection.execute(
-                NOTE_FIGURES, call_id, reason, *figure_columns(figures), *known
+                NOTE_FIGURES, call_id, reason, *figure_columns(figures), *known, end.ended_at
             )
             await enqueue_hangups(connection, [HangupJob(call_id)])
             return "claimed"

@@ -19,13 +19,18 @@ from service.store.pool import Connection, Pool
 from service.store.queue import HangupJob, enqueue_hangups
 
 # A hang-up that was ordered by a denial that does not stand is withdrawn: its job finds nothing to do.
-# One that ends a call with its organization's access stays. An end that is proved stays too. No replica
-# runs the first round of a guess before its time, $13.
+# One that ends a call with its organization's access stays. An end that is proved stays too, and one
+# that was claimed counts for a call that is granted after all: nothing asks Vapi about it any more. No
+# replica runs the first round of a guess before its time, $13.
 CORRECT = """
 UPDATE callgate.calls SET
     decision = $3, reason = $4, blocked = $5, gate = $6, goodbye = $7,
     control_url = coalesce(control_url, $8),
-    status = CASE WHEN $5 THEN 'failed' WHEN ended_at IS NOT NULL THEN 'ended' ELSE 'in-progress' END,
+    ended_at = CASE WHEN $5 OR cut_at IS NOT NULL THEN ended_at
+        ELSE coalesce(ended_at, end_claimed_at) END,
+    status = CASE WHEN $5 THEN 'failed'
+        WHEN ended_at IS NOT NULL OR cut_at IS NULL AND end_claimed_at IS NOT NULL THEN 'ended'
+        ELSE 'in-progress' END,
     hangup_state = CASE WHEN $9 THEN CASE WHEN end_proved THEN 'confirmed' ELSE 'pending' END
         WHEN cut_at IS NOT NULL AND NOT $5 THEN hangup_state END,
     hangup_rounds = CASE WHEN $9 THEN 0 ELSE hangup_rounds END,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from policies.contract import Effect
-from service.domain.calls import NewCall
+from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Basis
 from service.store.calls.call_store import CallStore
 from service.store.calls.corrections import rank
@@ -94,6 +95,30 @@ async def test_the_hang_up_follows_the_decision_that_stands(
     assert await pool.fetchval(JOBS) == 1
     assert (await calls.list_corrected(since))[1] == ["c-1"]
     assert (await calls.list_corrected(None))[1] == []
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)], ids=["end first", "grant first"])
+async def test_an_end_that_was_to_be_confirmed_counts_for_a_call_that_is_granted_after_all(
+    pool: Pool, owner: UUID, order: tuple[int, ...]
+) -> None:
+    """Its hang-up is withdrawn, so nothing asks Vapi any more whether it has ended."""
+    calls = CallStore(pool)
+    over = AT + timedelta(seconds=20)
+    denied = decided("c-1", owner, allowed=False, basis="fresh", second=5)
+    granted = decided("c-1", owner, allowed=True, basis="last_known_good", second=0)
+
+    async def end() -> object:
+        return await calls.record_end(
+            CallEnd("c-1", over, "customer-ended-call", 12.5, Decimal("0.1"), owner)
+        )
+
+    steps = (lambda: calls.record_calls([denied]), end, lambda: calls.record_calls([granted]))
+    for step in order:
+        await steps[step]()
+    row = await pool.fetchrow(
+        "SELECT status, ended_at, ended_reason, duration_seconds, hangup_state FROM callgate.calls"
+    )
+    assert tuple(row or ()) == ("ended", over, "customer-ended-call", 12.5, None)
 
 
 async def test_a_decision_that_could_ask_takes_the_stored_one_over(pool: Pool, owner: UUID) -> None:
