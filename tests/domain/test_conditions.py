@@ -42,6 +42,7 @@ READINESS = {
     "vapi_key",
     "reconcile",
     "hangups",
+    "limits",
     "spool",
     "background",
     "plugins",
