@@ -93,7 +93,7 @@ BOUNDED_BY = {
     "vapi/authenticity.py": "a header of 8 KiB",
     "vapi/control.py": "2,048 characters",
     "vapi/elements.py": "an answer of Vapi's of 16 MiB; the pattern: at most 200 characters",
-    "vapi/messages.py": "the pattern: at most 128 characters, or a cut text",
+    "vapi/message_heads.py": "the pattern: at most 128 characters, a cut text, or our own fields",
     "web/api/idempotency.py": "a header of 8 KiB",
     "web/api/preconditions.py": "a header of 8 KiB",
     "web/api/operations.py": "our own paths",
