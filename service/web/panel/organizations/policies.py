@@ -45,9 +45,12 @@ class OwnPolicyRow:
         return BADGES[self.own.mode]
 
     @property
-    def has_own(self) -> bool:
-        """Whether the organization has a choice of its own."""
-        return self.own.choice.mode is not None or self.own.choice.settings is not None
+    def own_choice(self) -> str:
+        """What the organization has chosen itself; empty: nothing."""
+        choice = self.own.choice
+        if choice.settings is None:
+            return choice.mode or ""
+        return f"{choice.mode or 'mode as for all'}, with settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class OrganizationPolicyPages:
             "organization": organization,
             "own": own,
             "row": OwnPolicyRow(own),
+            "may_change": visit.is_admin and own.declared is not None,
             "modes": [("", "As for all organizations"), *MODES.items()],
             "fields": [] if model is None else list_settings(model.model),
             "has_settings": model is not None,

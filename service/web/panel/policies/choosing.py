@@ -12,7 +12,6 @@ from service.access.policies.info import PolicyInfo
 from service.admin.changes import RecordedChanges
 from service.admin.policies.policies import PolicyCases, general_version
 from service.domain.policies.choices import GeneralChoice, PolicyMode
-from service.domain.policies.shadow import ShadowReport
 from service.store.clock import get_now
 from service.web.panel.kit.choices import Pair
 from service.web.panel.kit.filling import fill_in
@@ -20,6 +19,7 @@ from service.web.panel.kit.forms import Form, judge, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import ROOT, Visit
+from service.web.panel.policies.views import describe_report, differing_row
 from service.web.shapes.paging import place_in_time, read_cursor, write_cursor
 from service.web.shapes.policies import PolicyBody, ShadowQuery
 
@@ -93,7 +93,7 @@ class PolicyChoicePages:
             "until": query.until,
             "fault": filters.fault("verdicts"),
             "report": describe_report(await self.cases.report(name, since, query.until)),
-            "calls": shown,
+            "calls": [differing_row(one) for one in shown],
             "more": visit.here(
                 cursor=write_cursor(shown[-1].at.isoformat(), shown[-1].vapi_call_id)
             )
@@ -138,17 +138,6 @@ def hints_of(declared: RegisteredPolicy) -> dict[str, str]:
         "share": "For the mode shadow: the part of the organizations, such as 0.1. The policy is not "
         "asked for the others. Empty: all.",
     }
-
-
-def describe_report(report: ShadowReport) -> str:
-    """A report as a sentence."""
-    if not report.asked:
-        return "In shadow it was not asked."
-    return (
-        f"In shadow it was asked about {report.asked} calls. It would have blocked "
-        f"{report.would_have_blocked} calls of {report.organizations} organizations and allowed "
-        f"{report.would_have_allowed}; {report.failed} times it gave no usable answer."
-    )
 
 
 def describe_choice(chosen: GeneralChoice | PolicyInfo) -> str:

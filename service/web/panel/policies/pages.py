@@ -33,7 +33,8 @@ COUNTS_AS: Mapping[str, str] = {"abstain": "no opinion", "allow": "allowed", "de
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
-    """A policy as the page prints it. Durations are texts in milliseconds."""
+    """A policy as the page prints it. Durations are texts in milliseconds; `mode` is empty where it is
+    the usual one."""
 
     policy: PolicyInfo
     badge: Badge
@@ -56,7 +57,7 @@ def row_of(policy: PolicyInfo) -> PolicyRow:
     else:
         badge = Badge("OK", "good")
     counts_as = COUNTS_AS[policy.on_failure]
-    mode = describe_choice(policy)
+    mode = "" if policy.mode == "enforce" else describe_choice(policy)
     return PolicyRow(policy, badge, mode, counts_as, millis(health.p50_ms), millis(health.p95_ms))
 
 
