@@ -13,19 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from service.admin.calls.shadows import add_shadows
+from service.cli.given import NULL, json_of, time_of
 from service.cli.running import ACTOR, print_json, run, settings_for
 from service.cli.running_service import ask_service
 from service.domain.decisions import DEFAULT, CallTerms, SlotUse
-from service.domain.instants import parse_instant
-from service.domain.texts import is_all
 from service.domain.wording.calls import describe_terms
 from service.domain.wording.limits import describe_limit
 from service.inputs.ids import parse_id_query
 from service.store.calls.listing import rows, search
 from service.store.organizations import organizations
-from service.web.api.json_body import read_json
 from service.web.shapes.decisions import AccessExplained, explained_shape
-from service.web.shapes.errors import InputError, faults
+from service.web.shapes.errors import faults
 from service.web.shapes.what_if import WhatIfBody
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 OPTIONS = {
     "phone_number_id": "--number",
     "call.type": "--call-type",
@@ -65,30 +61,6 @@ class Missing(NamedTuple):
     """The sentence about what does not exist."""
 
     sentence: str
-
-
-def time_of(text: str) -> datetime:
-    """A date, a time in UTC, or an instant with an offset. Raises `typer.BadParameter`."""
-    if is_all(DATE, text):
-        text += "T00:00:00Z"
-    elif is_all(LOCAL, text):
-        text += "Z"
-    try:
-        return parse_instant(text)
-    except ValueError as exc:
-        raise typer.BadParameter(f"{text!r} {exc}.") from None
-
-
-def json_of(text: str) -> Any:
-    """A fact as JSON. Raises `typer.BadParameter`."""
-    try:
-        return NULL if (value := read_json(text.encode("utf-8", "replace"))) is None else value
-    except InputError as exc:
-        raise typer.BadParameter(exc.detail) from None
-
-
-NULL = object()
-"""What an option with the JSON text null gives: there is to be none. None: it was not given."""
 
 
 def fact(meaning: str) -> Any:

@@ -38,6 +38,8 @@ async def test_a_policy_is_shadowed_reported_and_enforced(dsn: str) -> None:
     assert own.stdout == "plan: off\n"
     stored = await connection.fetch("SELECT name, mode FROM callgate.organization_policies")
     assert [tuple(row) for row in stored] == [("plan", "off")]
+    same = ask(dsn, "set", "plan", "--organization", "b-1", "--settings", "null")
+    assert (same.stdout, same.stderr) == ("plan: off\n", ""), "null is no settings"
     await connection.close()
 
 

@@ -8,13 +8,12 @@ import orjson
 import typer
 from pydantic import ValidationError
 
-from service.cli.explain import json_of, time_of
+from service.cli.given import NULL, json_of, time_of
 from service.cli.running import ACTOR, print_json, run, settings_for
-from service.web.shapes.errors import faults
-from service.web.shapes.policies import OwnPolicyBody, PolicyBody, own_policy_shape
 
 if TYPE_CHECKING:
     from service.admin.use_cases import UseCases
+    from service.web.shapes.policies import OwnPolicyBody, PolicyBody
 
 SHOWN = 20
 """How many calls a report lists."""
@@ -41,7 +40,10 @@ def set_policy(
         str, typer.Option(help="Choose for this one: its id or external id.")
     ] = "",
     settings: Annotated[
-        Any, typer.Option(parser=json_of, metavar="JSON", help="The organization's settings.")
+        Any,
+        typer.Option(
+            parser=json_of, metavar="JSON", help="The organization's settings; null: none."
+        ),
     ] = None,
     reset: Annotated[
         bool, typer.Option("--reset", help="Remove the choices first: as declared, or as for all.")
@@ -52,14 +54,16 @@ def set_policy(
 
     Every replica of a running service follows within a second.
     """
+    from service.web.shapes.policies import OwnPolicyBody, PolicyBody, own_policy_shape  # noqa: PLC0415
+
     general = {"share": share, "order": order, "on_failure": on_failure, "timeout_seconds": timeout}
     own = {"settings": settings}
     given = {
-        name: value
+        name: None if value is NULL else value
         for name, value in {"mode": mode, **general, **own}.items()
         if value not in (None, "")
     }
-    kind: type[PolicyBody | OwnPolicyBody] = OwnPolicyBody if organization else PolicyBody
+    kind: type[PolicyBody] | type[OwnPolicyBody] = OwnPolicyBody if organization else PolicyBody
     if foreign := given.keys() - kind.model_fields.keys():
         whom = "for all organizations" if organization else "with --organization"
         raise typer.BadParameter(f"{', '.join(sorted(foreign))}: choose this {whom} only")
@@ -125,9 +129,11 @@ def report(
 
 
 def judge(
-    kind: type[PolicyBody | OwnPolicyBody], given: dict[str, Any]
-) -> PolicyBody | OwnPolicyBody:
+    kind: "type[PolicyBody] | type[OwnPolicyBody]", given: dict[str, Any]
+) -> "PolicyBody | OwnPolicyBody":
     """The choices, checked as the API checks them. Raises `typer.BadParameter`."""
+    from service.web.shapes.errors import faults  # noqa: PLC0415
+
     try:
         return kind.model_validate_json(orjson.dumps(given))
     except ValidationError as exc:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.status import Status
 
 from policies.host.harness import PolicyTestError
-from service.cli.explain import time_of
+from service.cli.given import time_of
 from service.cli.policy_kit.cases import CasesError
 from service.cli.policy_kit.changed_chain import (
     ChangedChain,
