@@ -66,6 +66,10 @@ async def test_the_trace_has_every_policy_and_the_default(api: ApiClient) -> Non
     found = await suppose(api, made["id"], plan=PLAN)
     assert [(one["policy"], one["effect"], one["reason"]) for one in found["trace"]] == [
         ("admin_override", "abstain", None),
+        ("caller_rules", "skipped", "not_configured"),
+        ("opening_hours", "skipped", "not_configured"),
+        ("quota", "skipped", "not_configured"),
+        ("concurrency", "skipped", "not_configured"),
         ("plan", "allow", "plan_active"),
         ("trial", "skipped", "already_decided"),
     ]
