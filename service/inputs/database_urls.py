@@ -3,13 +3,13 @@
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from service.inputs.marks import BadTextError, trim
+from service.inputs.marks import MARKS, SPACES, UNSAFE, BadTextError, trim
 
 MOST = 4096
 SCHEME = re.compile(r"(postgres|postgresql)(\+[a-z0-9_]+)?://", re.ASCII | re.IGNORECASE)
 ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 PARAMETERS = re.compile(r"[A-Za-z_.]+=[^?]*", re.ASCII)
-HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:,/?#@\s]*)(:[0-9]{1,5})?", re.ASCII)
+HOST = re.compile(rf"(\[[0-9A-Fa-f:.]+\]|[^\[\]:,/?#@{SPACES}{MARKS}{UNSAFE}]*)(:[0-9]{{1,5}})?")
 
 IGNORED = frozenset(
     {

@@ -3,7 +3,7 @@
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.inputs.database_urls import parse_database_url
@@ -50,7 +50,8 @@ def test_a_password_may_have_any_sign(tail: str) -> None:
     "pasted",
     ["", "mysql://root:hunter2@db/x", "db.internal", "postgresql://root:hunter2@h:port/x",
      "postgresql://root:hunter2@h:70000/x", "postgresql://root:hunter2@a b/x",
-     "postgresql://root:hunter2@h/x\nsecond"],
+     "postgresql://root:hunter2@h/x\nsecond", "postgresql://root:hunter2@\x85/x",
+     "postgresql://root:hunter2@\u2003:5432/x", "postgresql://root:hunter2@d\u200bb/x"],
 )  # fmt: skip
 def test_other_texts_are_refused_without_a_part_of_the_password(pasted: str) -> None:
     with pytest.raises(BadTextError) as caught:
@@ -69,6 +70,7 @@ def test_the_driver_reads_the_password_that_was_meant(password: str) -> None:
     assert unquote(parts.password or "") == password
 
 
+@example("postgresql://\x85/").via("a space as a host")
 @given(st.text(max_size=80).map(lambda text: f"postgresql://{text}"))
 def test_any_text_is_an_address_or_a_clear_refusal(text: str) -> None:
     found, refusal = attempt(parse_database_url, text)
