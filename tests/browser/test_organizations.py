@@ -122,7 +122,7 @@ async def test_a_viewer_supposes_a_plan_and_a_caller(
     await form.get_by_label("Caller").fill("+1 555 123 4567")
     await form.get_by_role("button", name="Decide").click()
     await expect(page.get_by_text("Calls are blocked. The plan supposed is unpaid")).to_be_visible()
-    await expect(page.locator("ol.chain li")).to_have_count(4)
+    await expect(page.locator("ol.chain li")).to_have_count(8)
     await expect(page.locator("ol.chain li").last).to_contain_text("Default")
     # The form keeps what was supposed, for the next question.
     await page.get_by_label("Override").select_option(label="Allow all calls")

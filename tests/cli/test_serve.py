@@ -27,7 +27,9 @@ def test_policies_lists_the_chain() -> None:
     done = run("policies")
     assert done.returncode == 0
     names = [line.split()[1] for line in done.stdout.splitlines()[1:]]
-    assert [name for name in names if name != "external"] == ["admin_override", "plan", "trial"]
+    shipped = ["caller_rules", "opening_hours", "quota", "concurrency"]
+    expected = ["admin_override", *shipped, "plan", "trial"]
+    assert [name for name in names if name != "external"] == expected
 
 
 def test_serve_says_all_that_is_missing(tmp_path: Path) -> None:
