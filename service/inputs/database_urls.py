@@ -55,11 +55,16 @@ def parse_database_url(text: str) -> str:
 def split_user(text: str) -> tuple[str, str]:
     """The user and password, encoded and with their @, and what follows them.
 
-    The last @ before the parameters ends them: a password may have every other sign unencoded.
+    The last @ before the parameters ends them: a password may have every other sign unencoded, but for
+    what looks like parameters: then another server could be meant. Raises `BadTextError`.
     """
     address, mark, query = text.rpartition("?")
     if not mark or not PARAMETERS.fullmatch(query):
         address = text
+    elif "@" in query:
+        raise BadTextError(
+            "has an @ after the ?: write a ? in the password as %3F, another @ as %40"
+        )
     user, at, _ = address.rpartition("@")
     if not at:
         return "", text
