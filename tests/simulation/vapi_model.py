@@ -43,13 +43,17 @@ class ModelCall:
 
 @dataclass(eq=False)
 class VapiModel:
-    """All calls, and the faults of Vapi's API (`down`) and of its control host (`control_down`)."""
+    """All calls, and the faults of Vapi's API (`down`) and of its control host (`control_down`).
+
+    `silences`: how often in a row the control host did not answer by chance, without a fault.
+    """
 
     loop: VirtualLoop
     chance: random.Random
     calls: dict[str, ModelCall] = field(default_factory=dict)
     down: bool = False
     control_down: bool = False
+    silences: int = 0
 
     def add(
         self, call_id: str, number_id: str, hidden: float, deaf: int, other: str | None = None
@@ -142,7 +146,10 @@ class ModelControl(ControlClient):
     async def command(self, url: str, order: Mapping[str, object]) -> None:
         self.check(url)
         vapi = self.vapi
-        if vapi.control_down or vapi.chance.random() < 1 / 40:
+        # Three times in a row is a fault, and the time in which a call must end begins after faults.
+        unlucky = vapi.chance.random() < 1 / 40 and vapi.silences < 2
+        vapi.silences = vapi.silences + 1 if unlucky else 0
+        if vapi.control_down or unlucky:
             await asyncio.sleep(2.5)
             raise VapiUnavailableError("The control host does not answer.")
         await asyncio.sleep(vapi.chance.uniform(0.03, 0.2))
