@@ -13,6 +13,10 @@ from uuid import UUID
 from service.domain.relay.messages import ClaimedMessage, KeptMessage
 from service.store.pool import Connection, Pool
 
+HELD_SECONDS = 3.0
+"""How long a message waits after an outage, for earlier ones of its call that are in another replica's
+spool: each replica empties its own within this time."""
+
 # A worker whose lease is over gets no claim: its row is locked until the claim is committed.
 INSERT = """
 WITH me AS MATERIALIZED (
@@ -22,7 +26,7 @@ INSERT INTO callgate.relay_messages (organization_id, webhook_id, vapi_call_id, 
     decision_id, body, size, received_at, due_at, claimed_by)
 SELECT g.organization_id, g.webhook_id, g.vapi_call_id, g.type, g.content_type, g.decision_id, g.body,
     octet_length(g.body), coalesce(g.received_at, clock_timestamp()),
-    coalesce(earlier.due_at, now()),
+    greatest(coalesce(earlier.due_at, now()), now() + make_interval(secs => $11)),
     CASE WHEN g.claimed AND NOT coalesce(earlier.others, false) THEN (SELECT id FROM me) END
 FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
     $9::timestamptz[], $10::boolean[])
@@ -159,9 +163,14 @@ class InsertedMessage:
 
 
 async def insert(
-    database: Pool | Connection, worker: UUID, messages: Sequence[tuple[KeptMessage, bool]]
+    database: Pool | Connection,
+    worker: UUID,
+    messages: Sequence[tuple[KeptMessage, bool]],
+    *,
+    held_seconds: float = 0.0,
 ) -> dict[tuple[UUID, str], InsertedMessage]:
-    """Keep messages in their order, each with whether this worker wants to deliver it.
+    """Keep messages in their order, each with whether this worker wants to deliver it; due in
+    `held_seconds` at the earliest.
 
     Returns the new rows by organization and webhook id; a message that was kept before has none.
     """
@@ -177,6 +186,7 @@ async def insert(
         [one.body for one, _ in messages],
         [one.received_at for one, _ in messages],
         [wanted for _, wanted in messages],
+        held_seconds,
     )
     return {
         (row["organization_id"], row["webhook_id"]): InsertedMessage(row["id"], row["claimed"])

@@ -150,6 +150,7 @@ class RelaySpool(SpoolFiles):
         async with self.pool.acquire() as connection, connection.transaction():
             forgotten = await find_forgotten(connection, (one.vapi_call_id for one in batch))
             given = [(one, False) for one in distinct.values() if one.line not in forgotten]
-            await messages.insert(connection, NO_WORKER, given)
+            held = messages.HELD_SECONDS
+            await messages.insert(connection, NO_WORKER, given, held_seconds=held)
         if dropped := len(distinct) - len(given):
             log.info("relay_spool.forgotten", messages=dropped)

@@ -88,6 +88,12 @@ class RelayWriter:
         """Skip PostgreSQL for a moment, so that the next messages do not wait for it."""
         self.resting_until = time.monotonic() + REST_SECONDS
 
+    @property
+    def held_seconds(self) -> float:
+        """How long messages wait for those in the spools of other replicas; 0 but after an outage."""
+        held = messages.HELD_SECONDS
+        return held if time.monotonic() < self.resting_until + held else 0.0
+
     async def record(self, message: KeptMessage, seconds: float) -> None:
         """Keep a message; it is safe when this returns. Raises `MessagesUnavailableError`."""
         if not self.available:
@@ -178,11 +184,15 @@ class RelayWriter:
             given.setdefault(
                 (waiting.message.organization_id, waiting.message.webhook_id), waiting.message
             )
-        wanted = {one.line: self.claims.wants(one.line) for one in given.values()}
+        held = self.held_seconds
+        wanted = {one.line: not held and self.claims.wants(one.line) for one in given.values()}
         worker = self.claims.worker
         async with at_most(COMMIT_SECONDS):
             made = await messages.insert(
-                self.pool, worker, [(one, wanted[one.line]) for one in given.values()]
+                self.pool,
+                worker,
+                [(one, wanted[one.line]) for one in given.values()],
+                held_seconds=held,
             )
         for key, message in given.items():
             row = made.get(key)

@@ -66,6 +66,17 @@ async def test_a_repeated_message_is_kept_once(pool: Pool, owner: UUID) -> None:
     assert await messages.insert(pool, one, [(kept(owner, "1"), True)]) == {}
 
 
+async def test_the_spools_of_two_replicas_keep_the_order_of_a_call(pool: Pool, owner: UUID) -> None:
+    """The one that is emptied first has the later message."""
+    one, held = await worker(pool), messages.HELD_SECONDS
+    for text in ("2", "1"):
+        message = kept(owner, text, at=NOW + timedelta(seconds=int(text)))
+        await messages.insert(pool, uuid4(), [(message, False)], held_seconds=held)
+        assert await claim(pool, one) == []
+    await pool.execute("UPDATE callgate.relay_messages SET due_at = due_at - interval '3 seconds'")
+    assert await claim(pool, one) == ["1", "2"]
+
+
 async def test_a_call_belongs_to_the_worker_that_holds_all_of_it(pool: Pool, owner: UUID) -> None:
     one, other = await worker(pool), await worker(pool)
     assert await put(pool, one, kept(owner, "1"), kept(owner, "2")) == [True, True]

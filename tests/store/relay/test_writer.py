@@ -1,13 +1,14 @@
 """Group commit of lasting messages: a batch that PostgreSQL rejects, and an outage within it."""
 
 import asyncio
+import time
 from uuid import UUID, uuid4
 
 import pytest
 
 from service.domain.relay.messages import CallLine, ClaimedMessage, KeptMessage
 from service.store.pool import Pool
-from service.store.relay import workers
+from service.store.relay import messages, workers
 from service.store.relay.messages import ReturnedCall
 from service.store.relay.writer import ClaimKeeper, MessagesUnavailableError, RelayWriter
 
@@ -115,6 +116,20 @@ async def test_what_waits_behind_a_batch_does_not_overtake_it_in_an_outage(pool:
     found = await asyncio.gather(first, second, return_exceptions=True)
     assert [type(one) for one in found] == [MessagesUnavailableError] * 2
     assert await rows(pool) == []
+
+
+async def test_after_an_outage_messages_wait_for_those_in_other_spools(pool: Pool) -> None:
+    claims = Claims()
+    writer = RelayWriter(pool, claims)
+    assert await workers.renew(pool, claims.id)
+    writer.resting_until = time.monotonic()
+    await writer.record(message(0), 2.0)
+    held = "SELECT due_at > now() + interval '1 second' FROM callgate.relay_messages"
+    assert (claims.taken, await pool.fetchval(held)) == ([], True)
+    writer.resting_until -= messages.HELD_SECONDS
+    await pool.execute("DELETE FROM callgate.relay_messages")
+    await writer.record(message(1), 2.0)
+    assert (claims.taken, await pool.fetchval(held)) == (["msg_1"], False)
 
 
 async def test_an_error_of_ours_after_a_commit_ends_the_claim(pool: Pool) -> None:
