@@ -37,9 +37,11 @@ def failed_result(exc: VapiError, claim: WebhookClaim, jitter: float) -> PassRes
         return PassResult(
             SyncState.FAILED, (), str(exc), problem, failures, permanent, checked=False
         )
-    problem = "throttled" if isinstance(exc, VapiThrottledError) else "unavailable"
     if isinstance(exc, VapiUnsureError):
-        problem = UNSURE
+        # Vapi answers, so what failed before does not delay the second look.
+        pause = retry_after(1, jitter)
+        return PassResult(SyncState.PENDING, (), str(exc), UNSURE, 1, pause, checked=False)
+    problem = "throttled" if isinstance(exc, VapiThrottledError) else "unavailable"
     asked = exc.retry_after if isinstance(exc, VapiUnavailableError) else None
     pause = retry_after(failures, jitter, asked=asked)
     return PassResult(SyncState.PENDING, (), str(exc), problem, failures, pause, checked=False)
