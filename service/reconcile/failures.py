@@ -18,6 +18,9 @@ LONGEST_SECONDS = 300.0
 PERMANENT_SECONDS = 900.0
 """Pause after a failure that only an admin can fix, such as a refused key or a rejected change."""
 
+SECOND_LOOK_SECONDS = 30.0
+"""The longest pause before a second look at a number that holds nothing of ours."""
+
 UNSURE = "unsure"
 """The problem of a number that was once seen to hold nothing of ours: the next pass decides."""
 
@@ -38,9 +41,10 @@ def failed_result(exc: VapiError, claim: WebhookClaim, jitter: float) -> PassRes
             SyncState.FAILED, (), str(exc), problem, failures, permanent, checked=False
         )
     if isinstance(exc, VapiUnsureError):
-        # Vapi answers, so what failed before does not delay the second look.
-        pause = retry_after(1, jitter)
-        return PassResult(SyncState.PENDING, (), str(exc), UNSURE, 1, pause, checked=False)
+        # Vapi answers, so what failed before does not delay the second look for long. It comes after
+        # the end of any request that is still under way.
+        pause = min(retry_after(failures, jitter), SECOND_LOOK_SECONDS)
+        return PassResult(SyncState.PENDING, (), str(exc), UNSURE, failures, pause, checked=False)
     problem = "throttled" if isinstance(exc, VapiThrottledError) else "unavailable"
     asked = exc.retry_after if isinstance(exc, VapiUnavailableError) else None
     pause = retry_after(failures, jitter, asked=asked)

@@ -32,7 +32,8 @@ def list_ailing(chain: AccessChain) -> Iterator[Condition]:
 
 
 def list_blockages(watchdog: LoopWatchdog) -> Iterator[Condition]:
-    """What blocked the event loop in the last minutes, or made it wait for its turn."""
+    """What blocked the event loop in the last minutes, or made it wait for its turn, and whose threads
+    pile up."""
     latest = watchdog.latest()
     if latest is not None:
         culprit = f"the policy {latest.policy}" if latest.policy else latest.where
@@ -40,3 +41,5 @@ def list_blockages(watchdog: LoopWatchdog) -> Iterator[Condition]:
     computing = watchdog.latest_computing()
     if computing is not None:
         yield condition("policy_computing", policy=computing.policy)
+    for name, threads in watchdog.piles.items():
+        yield condition("policy_threads_pile_up", policy=name, threads=threads)

@@ -1,4 +1,4 @@
-"""Finds threads of policies that compute without end, and interrupts them.
+"""Finds threads of policies that compute without end, and interrupts them; and those that pile up.
 
 Python runs one thread at a time: each that computes makes the event loop wait for its turn, again and
 again, though none blocks it. A thread that stands still costs nothing and is left alone. Linux only:
@@ -22,6 +22,10 @@ STRIKES = 2
 """How many times in a row they must have used more."""
 MOST_THREADS = 500
 """How many threads are looked at."""
+MOST_OWN_THREADS = 100
+"""How many threads the policies of a package may have, beside those that the host runs them in."""
+HOST_THREADS = "policy-"
+"""How the names of the threads begin in which the host runs policies: it limits these itself."""
 TICKS_PER_SECOND = 100
 """The unit of the system's figures, on every Linux."""
 SHORTEST_TURN_SECONDS = 0.0005
@@ -72,9 +76,26 @@ class BusyThreads:
             if used > 0:
                 yield thread.ident, used / TICKS_PER_SECOND
 
+    def find_piles(self) -> list[BusyPolicy]:
+        """The policies with more threads than any needs: each that waits keeps memory, and in the end
+        no further one starts."""
+        threads = [one for one in threading.enumerate() if not one.name.startswith(HOST_THREADS)]
+        if len(threads) <= MOST_OWN_THREADS:
+            return []
+        frames = sys._current_frames()  # noqa: SLF001 - the only way to another stack
+        piles: dict[tuple[str, ...], BusyPolicy] = {}
+        for ident in [one.ident for one in threads[-2 * MOST_THREADS :] if one.ident is not None]:
+            if evaluators := self.culprits_on(frames.get(ident)):
+                key = tuple(one.policy.name for one in evaluators)
+                piles.setdefault(key, BusyPolicy(tuple(evaluators), [])).threads.append(ident)
+        return [pile for pile in piles.values() if len(pile.threads) > MOST_OWN_THREADS]
+
     def culprits_of(self, ident: int) -> Sequence[Evaluator]:
         """The policies on the stack of a thread."""
-        frame = sys._current_frames().get(ident)  # noqa: SLF001 - the only way to another stack
+        return self.culprits_on(sys._current_frames().get(ident))  # noqa: SLF001
+
+    def culprits_on(self, frame: FrameType | None) -> Sequence[Evaluator]:
+        """The policies on a stack."""
         while frame is not None:
             if found := self.find(frame):
                 return found

@@ -60,6 +60,8 @@ class LoopWatchdog:
         self.threads = BusyThreads(self.policies_of)
         self.computing: deque[Blockage] = deque(maxlen=MOST_REMEMBERED)
         """When threads of policies computed without end."""
+        self.piles: dict[str, int] = {}
+        """The policies whose threads pile up, and how many they have now."""
 
     def know(self, evaluator: Evaluator) -> None:
         """Remember the code and the package of a policy, to find both on a stack."""
@@ -122,6 +124,17 @@ class LoopWatchdog:
             if self.loop is not None and not self.loop.is_closed():
                 self.loop.call_soon_threadsafe(self.note_computing, name, busy.evaluators)
 
+        self.look_for_piles()
+
+    def look_for_piles(self) -> None:
+        """Tell the log of policies whose threads pile up, and have them suspended, once each."""
+        found = {name_of(one.evaluators) or "": one for one in self.threads.find_piles()}
+        for name in found.keys() - self.piles.keys():
+            log.error("policy.piles_up_threads", policy=name, threads=len(found[name].threads))
+            if self.loop is not None and not self.loop.is_closed():
+                self.loop.call_soon_threadsafe(suspend_for_threads, found[name].evaluators)
+        self.piles = {name: len(one.threads) for name, one in found.items()}
+
     def note_computing(self, name: str | None, evaluators: Sequence[Evaluator]) -> None:
         """Remember it, and suspend the policies."""
         self.computing.append(Blockage(datetime.now(UTC), "", name))
@@ -173,6 +186,11 @@ class LoopWatchdog:
     def latest_computing(self) -> Blockage | None:
         """When threads of policies last computed without end in the last minutes."""
         return latest_of(self.computing)
+
+
+def suspend_for_threads(evaluators: Sequence[Evaluator]) -> None:
+    for evaluator in evaluators:
+        evaluator.suspend_for_blocking("piles_up_threads")
 
 
 def latest_of(remembered: deque[Blockage]) -> Blockage | None:

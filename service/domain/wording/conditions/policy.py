@@ -85,6 +85,15 @@ POLICY_KINDS = (
         check="policies",
     ),
     ConditionKind(
+        "policy_threads_pile_up",
+        "error",
+        "The policy {policy} keeps {threads} threads.",
+        "They take memory, and at last no more can be started. The policy is suspended for an hour.",
+        "Remove the plugin, or let it end its threads, then restart.",
+        "policies",
+        check="policies",
+    ),
+    ConditionKind(
         "observer_failing",
         "warning",
         "The observer {observer} keeps failing: {error}.",

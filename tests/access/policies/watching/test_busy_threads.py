@@ -1,5 +1,6 @@
 """Threads of policies that compute without end are found and interrupted; others are left alone."""
 
+import asyncio
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from policies.host.isolation import Evaluate
 from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies.evaluation import Evaluator
-from service.access.policies.watching.busy_threads import BusyThreads
+from service.access.policies.watching.busy_threads import MOST_OWN_THREADS, BusyThreads
 from service.access.policies.watching.watchdog import LoopWatchdog
 
 LOOK_SECONDS = 0.3
@@ -27,6 +28,15 @@ def evaluate(_request: AccessRequest) -> Verdict:
 
 def sleep(_request: AccessRequest) -> Verdict:
     time.sleep(60)
+    return abstain()
+
+
+GOING = threading.Event()
+
+
+def wait(_request: AccessRequest) -> Verdict:
+    """What the threads of a plugin run that never end by themselves."""
+    GOING.wait(60)
     return abstain()
 
 
@@ -78,3 +88,24 @@ def test_a_thread_that_waits_is_left_alone() -> None:
     found, thread = run(sleep, 3)
     assert found == [[], [], []]
     assert thread.is_alive()
+
+
+def test_threads_that_pile_up_are_named_and_their_policy_is_suspended() -> None:
+    policy = Evaluator(RegisteredPolicy("leaking", 50, wait, "third-party", "1"))
+    watchdog = LoopWatchdog([policy])
+    watchdog.loop = asyncio.new_event_loop()
+    for count, named in ((10, []), (MOST_OWN_THREADS, ["leaking"])):
+        for _ in range(count):
+            threading.Thread(target=wait, args=(request(),), daemon=True).start()
+        watchdog.look_for_piles()
+        assert list(watchdog.piles) == named
+    watchdog.loop.call_soon(watchdog.loop.stop)
+    watchdog.loop.run_forever()
+    assert policy.health.suspended
+    GOING.set()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(0.2)
+    watchdog.look_for_piles()
+    assert watchdog.piles == {}
+    watchdog.loop.close()
