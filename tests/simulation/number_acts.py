@@ -1,6 +1,7 @@
 """Lets the story of the numbers happen: admins register and release them, other tools change them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.number_story import NumberStory, PlannedNumber
@@ -11,13 +12,16 @@ from tests.simulation.vapi_numbers import VapiNumbers
 
 @dataclass(eq=False)
 class NumberActs:
-    """The admins and the other tools of one seed."""
+    """The admins and the other tools of one seed. `registered` and `released`: when each number last
+    was, by admins who see what a failover lost, and may lose it to another one."""
 
     loop: VirtualLoop
     story: NumberStory
     rules: ReconcileRules
     numbers: VapiNumbers
     trace: Trace
+    registered: dict[UUID, float] = field(default_factory=dict)
+    released: dict[UUID, float] = field(default_factory=dict)
 
     def plan(self) -> None:
         """Put the numbers into Vapi, and set a timer for everything that happens."""
@@ -37,18 +41,19 @@ class NumberActs:
         assert planned.organization_id is not None
         given = planned.id, planned.organization_id, planned.vapi_id, planned.gate
         self.rules.register(*given)
+        self.registered[planned.id] = self.loop.time()
         self.trace.note("admin.registered", number=planned.vapi_id)
 
     def release(self, planned: PlannedNumber) -> None:
         """An admin removes a number."""
         self.rules.release(planned.id)
+        self.released[planned.id] = self.loop.time()
         self.trace.note("admin.released", number=planned.vapi_id)
 
     def repeat(self, since: float) -> None:
         """A failover lost what was committed since: the admins see it, and do it again."""
         for one in self.story.numbers:
-            lost = since < one.registered_at <= self.loop.time()
-            if lost and one.organization_id and one.id not in self.rules.numbers:
+            if since < self.registered.get(one.id, since) and one.id not in self.rules.numbers:
                 self.register(one)
-            if one.released_at is not None and since < one.released_at <= self.loop.time():
+            if since < self.released.get(one.id, since):
                 self.release(one)
