@@ -203,9 +203,10 @@ class CallRecorder:
                 log.exception("call.end_refused_by_database", call_id=end.vapi_call_id)
             else:
                 self.usage.note_stored(key, version)
+                if result in ("closed", "refused"):  # a refused call may just change its owner
+                    self.recent.note_end(end)
                 if result == "closed":
                     self.slots.note_end(key[0], self.known.find(*key))
-                    self.recent.note_end(end)
                     self.observers.tell_ended(end, end.organization_id, hung_up=hung_up)
                 return
         await self.spool.keep(Entry(end=end))

@@ -1,15 +1,18 @@
 """What a replica does for a call while PostgreSQL does not answer."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from service.domain.calls import CallEnd
 from service.sandbox.server import SandboxVapi
 from service.store.calls.writer import REST_SECONDS
-from service.store.pool import UNAVAILABLE
+from service.store.pool import UNAVAILABLE, Pool
 from service.store.roles import app_dsn
-from tests.support.service import replica
+from tests.support.calls import AT, new_call, record
+from tests.support.service import Replica, replica
 from tests.support.settings import settings_for
 from tests.support.tcp_proxy import proxied
 
@@ -34,3 +37,26 @@ async def test_after_a_wait_in_vain_the_next_messages_do_not_wait(
                 assert time.monotonic() - began < REST_SECONDS / 2
                 assert recorder.writer.resting_until == until
             proxy.cut()
+
+
+async def test_an_end_that_meets_the_former_owner_of_its_call_is_recorded_for_the_new_one(
+    callgate: Replica, pool: Pool
+) -> None:
+    """Vapi gives the call to the other organization while the report of its end is under way."""
+    first, second = [
+        await pool.fetchval(
+            "INSERT INTO callgate.organizations (name) VALUES ($1) RETURNING id", name
+        )
+        for name in ("First", "Second")
+    ]
+    recorder = callgate.service.access.gate.recorder
+    claim = new_call("a", organization_id=second)
+    await record(pool, new_call("a", organization_id=first), claim)
+    over = AT + timedelta(seconds=9)
+    await recorder.record_end(CallEnd("a", over, "customer-ended-call", organization_id=second))
+    assert await pool.fetchval("SELECT ended_at FROM callgate.calls") is None
+    assert await recorder.calls.change_owner(claim)
+    await recorder.recent.look()
+    await recorder.spool.drain()
+    row = await pool.fetchrow("SELECT organization_id, ended_at, status FROM callgate.calls")
+    assert tuple(row or ()) == (second, over, "ended")

@@ -23,7 +23,8 @@ class SweepRules(PassRules):
         return one_row(id=sweep.id, registered=count)
 
     def advance_sweep(self, sweep_id: int, seen: int) -> Rows:
-        self.tables.put(self.sweeps, sweep_id, replace(self.sweeps[sweep_id], seen=seen))
+        if row := self.sweeps.get(sweep_id):  # a failover may have lost it
+            self.tables.put(self.sweeps, sweep_id, replace(row, seen=seen))
         return []
 
     def end_this_sweep(
