@@ -13,7 +13,9 @@ it, so that nothing is proved or decoded twice.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
+import structlog
 from multidict import istr
 
 from service.access.rulings import Rulings
@@ -36,6 +38,8 @@ UNUSUAL_HEADERS = tuple(
     map(istr, ("Expect", "Content-Encoding", "Transfer-Encoding", RELAY_HEADER))
 )
 ASKING = (ASSISTANT_REQUEST, CAMPAIGN_PREDIAL)
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,15 @@ class StraightWay:
 
         body = content.read_nowait()
         try:
+            return self.answer(began, proved, body)
+        except Exception:
+            # The body is taken out of the request: the general way would read an empty one.
+            log.exception("webhook.straight_way_failed")
+            return OpenedMessage(began, proved, body)
+
+    def answer(self, began: float, proved: UUID | None, body: bytes) -> bytes | OpenedMessage:
+        """The answer to a proved message, or what the general way goes on with."""
+        try:
             raw = decode(body)
             message = read_head(raw)
         except MalformedMessageError:
@@ -75,9 +88,10 @@ class StraightWay:
             return OpenedMessage(began, proved, body, read_message(raw, message))
 
         answer = self.answers.answer_plainly(ruling)
+        written = self.writer.write(answer)
         self.notes.note(message, ruling, answer.status)
         self.metrics.webhook(message.type, answer.status, began)
-        return self.writer.write(answer)
+        return written
 
     def is_plain(self, head: RequestHead, content: RequestContent) -> bool:
         """Whether a request is what Vapi usually sends: a small POST, whole, with no special wishes."""

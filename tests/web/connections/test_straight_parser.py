@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -141,11 +141,17 @@ async def test_a_fault_of_the_straight_way_leaves_the_message_to_the_general_way
     assert (await ask(raw, post(number_id, TALK))).status == 200
 
     class Broken:
-        def take(self, head: object, content: object) -> bytes:
+        def __getattr__(self, name: str) -> object:
             raise RuntimeError
 
-    parser_of(connection_of(callgate)).straight = Broken()
+    parser, straight = parser_of(connection_of(callgate)), callgate.service.web.straight
+    parser.straight = Broken()
     assert (await ask(raw, post(number_id, TALK))).status == 200
+    # The body is read by then.
+    for part in ("rulings", "answers", "writer"):
+        given: Any = {part: Broken()}
+        parser.straight = replace(straight, **given)
+        assert (await ask(raw, post(number_id, TALK))).status == 200
     raw.close()
 
 
