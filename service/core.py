@@ -24,8 +24,9 @@ MOST_FOR_CALLS = 8
 """Connections of the pool for calls. Each message of a call uses one for a few milliseconds."""
 MOST_FOR_RELAY = 4
 """Connections of the pool for relayed messages: one writes, the others load and claim."""
-MOST_FOR_LIMITS = 2
-"""Connections of the pool that counts limited calls: one counts, the other reads the counts."""
+MOST_FOR_LIMITS = 5
+"""Connections of the pool that counts limited calls: `slot_writer.AT_ONCE` count, so that a locked
+organization keeps no other waiting, and one reads the counts. None is opened before it is needed."""
 
 Pace = Callable[[Priority], Awaitable[None]]
 

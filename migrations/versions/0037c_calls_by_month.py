@@ -11,6 +11,7 @@ at once: over the end of a month both find the same partition.
 
 The functions run with their owner's rights, so that the service's role changes rows only. They are no
 way around that: a month is dropped only when it ended 35 days ago, the least that calls are kept for.
+They wait for their lock no longer than 200 ms, since every statement on calls queues behind them.
 """
 
 from alembic import op
@@ -143,7 +144,7 @@ $$
 # TABLE … PARTITION OF would not.
 ADD_MONTHS = """
 CREATE FUNCTION callgate.add_call_months(ahead integer) RETURNS integer LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '1s' AS $$
+SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '200ms' AS $$
 DECLARE
     begins date;
     ends date;
@@ -170,7 +171,7 @@ END $$
 # Null: the month stays, because a call of it may go on, or its hang-up waits.
 DROP_MONTH = """
 CREATE FUNCTION callgate.drop_call_month(partition text) RETURNS bigint LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '1s' AS $$
+SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '200ms' AS $$
 DECLARE
     needed boolean;
     dropped bigint;
@@ -180,15 +181,15 @@ BEGIN
             AND m.ends_on <= (now() AT TIME ZONE 'UTC')::date - 35) THEN
         RETURN NULL;
     END IF;
-    EXECUTE format('SELECT count(*), coalesce(bool_or(
-            c.ended_at IS NULL AND c.updated_at >= now() - interval ''3 days''
-            OR c.hangup_state = ''pending'' AND EXISTS (SELECT FROM callgate.pgqueuer q
-                WHERE q.dedupe_key = ''hangup:'' || c.vapi_call_id
-                    AND q.status IN (''queued'', ''picked''))), false)
-        FROM callgate.%I c', partition) INTO dropped, needed;
+    EXECUTE format('SELECT EXISTS (SELECT FROM callgate.%1$I c
+            WHERE c.updated_at >= now() - interval ''3 days'' AND c.ended_at IS NULL)
+        OR EXISTS (SELECT FROM callgate.%1$I c JOIN callgate.pgqueuer q
+            ON q.dedupe_key = ''hangup:'' || c.vapi_call_id AND q.status IN (''queued'', ''picked'')
+            WHERE c.hangup_state = ''pending'')', partition) INTO needed;
     IF needed THEN
         RETURN NULL;
     END IF;
+    EXECUTE format('SELECT count(*) FROM callgate.%I', partition) INTO dropped;
     EXECUTE format('DROP TABLE callgate.%I', partition);
     RETURN dropped;
 END $$

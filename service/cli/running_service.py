@@ -49,7 +49,11 @@ async def ask_service(cases: "UseCases", organization_id: UUID, body: bytes) -> 
         ):
             if response.status != 200:
                 return ServiceAnswer(address, problem=f"it answered {response.status}")
-            given = await response.content.read(MOST_BYTES)
+            given = b""
+            async for part in response.content.iter_chunked(2**16):
+                given += part
+                if len(given) > MOST_BYTES:
+                    return ServiceAnswer(address, problem="its answer is too long")
             return ServiceAnswer(address, AccessExplained.model_validate_json(given))
     except ValidationError:
         return ServiceAnswer(address, problem="its answer is not Callgate's")

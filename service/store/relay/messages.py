@@ -15,7 +15,7 @@ from service.store.pool import Connection, Pool
 
 HELD_SECONDS = 3.0
 """How long a message waits after an outage, for earlier ones of its call that are in another replica's
-spool: each replica empties its own within this time."""
+spool: a replica empties some 200 MB in this time."""
 
 # A worker whose lease is over gets no claim: its row is locked until the claim is committed.
 INSERT = """

@@ -8,6 +8,7 @@ cannot be dropped, such as the one of calls from before there were months.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import asyncpg
 import structlog
 
 from service.background import BackgroundLoop
@@ -88,12 +89,24 @@ class Retention:
         try:
             async with holding(renew, began):
                 await months.add_months(self.pool)
-                for rows in self.kept:
-                    await self.delete_rows(rows)
+                await self.delete_kinds()
             next_in = EVERY_SECONDS
         finally:
             await self.pool.execute(RELEASE, claim, next_in)
         return True
+
+    async def delete_kinds(self) -> None:
+        """Delete the old rows of every kind. One that takes too long now keeps no other waiting; it is
+        due again at once."""
+        slow: Exception | None = None
+        for rows in self.kept:
+            try:
+                await self.delete_rows(rows)
+            except asyncpg.QueryCanceledError as exc:
+                log.warning("retention.too_slow", kind=rows.kind)
+                slow = exc
+        if slow is not None:
+            raise slow
 
     async def delete_rows(self, rows: KeptRows) -> None:
         """Delete the old rows of one kind: whole months, then bite by bite."""

@@ -1,16 +1,19 @@
 """The table of calls by month: one row a call over the end of a month, and months that are dropped."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from service.domain.calls import NewCall
 from service.store.calls.records import record_calls
-from service.store.pool import Connection, Pool, connect
+from service.store.limits import Limits
+from service.store.pool import Connection, Pool, connect, create_pool
 from service.store.retention import months
 from service.store.retention.kept_rows import kept_rows
 from service.store.retention.retention import Retention
@@ -113,6 +116,43 @@ async def test_a_month_waits_for_a_long_reader(pool: Pool, dsn: str) -> None:
         assert await partitions(pool) == before
     assert await months.drop_months(pool, DAYS) == 5
     await reader.close()
+
+
+async def test_statements_on_calls_wait_for_no_more_than_one_month(pool: Pool, dsn: str) -> None:
+    """They queue behind the lock of a month that goes; the next month would wait for the same."""
+    await pool.execute(EARLIER)
+    reader, other = await connect(dsn), await connect(dsn)
+    waited = [0.0]
+
+    async def read() -> None:
+        while True:
+            began = time.monotonic()
+            await other.fetch("SELECT FROM callgate.calls WHERE vapi_call_id = 'a'")
+            waited.append(time.monotonic() - began)
+
+    async with reader.transaction():
+        await reader.fetch("SELECT FROM callgate.calls")
+        reading, before = asyncio.create_task(read()), await partitions(pool)
+        with capture_logs() as logs:
+            assert await months.drop_months(pool, DAYS) == 0
+        assert await partitions(pool) == before
+        reading.cancel()
+    assert [one["event"] for one in logs] == ["calls.months_wait"]
+    assert max(waited) < 0.9
+    reader.terminate()
+    other.terminate()
+
+
+async def test_a_large_month_has_time_to_be_counted(pool: Pool, dsn: str) -> None:
+    await pool.execute(EARLIER)
+    await pool.execute(
+        "CREATE OR REPLACE FUNCTION callgate.drop_call_month(partition text) RETURNS bigint "
+        "LANGUAGE sql AS $$ SELECT 5 FROM pg_sleep(0.4) $$"
+    )
+    hasty = await create_pool(dsn, 1, limits=Limits(0.2, 1.0, 5.0))
+    old = len(await pool.fetch(months.FIND_OLD, DAYS.total_seconds()))
+    assert await months.drop_months(hasty, DAYS) == 5 * old > 0
+    await hasty.close()
 
 
 async def test_the_services_role_drops_old_months_only(app: Connection, pool: Pool) -> None:

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from service.store.leases import LeaseLostError
-from service.store.pool import Pool
+from service.store.limits import Limits
+from service.store.pool import UNAVAILABLE, Pool, create_pool
+from service.store.retention import kept_rows as kept_sql
 from service.store.retention.kept_rows import KeptRows, kept_rows
 from service.store.retention.retention import Retention
 
@@ -108,6 +110,33 @@ async def test_the_state_at_the_beginning_of_the_history_stays(
     await retention.delete_if_due()
     rows = await pool.fetch("SELECT value FROM callgate.entitlement_history ORDER BY kind, at")
     assert [row["value"] for row in rows] == [150, 50, 1] * 2
+
+
+async def test_a_kind_that_takes_too_long_keeps_no_other_waiting(pool: Pool, dsn: str) -> None:
+    await pool.execute(
+        "INSERT INTO callgate.call_keys VALUES ('a', now(), now() - interval '3 days')"
+    )
+    slow = "DELETE FROM callgate.calls WHERE (SELECT pg_sleep($1::float8 + $2::int)) IS NULL"
+    hasty = await create_pool(dsn, 2, limits=Limits(0.3, 1.0, 5.0))
+    kept = [KeptRows("slow", slow, DAYS), *kept_rows(DAYS, DAYS, DAYS)]
+    await pool.execute(MAKE_DUE)
+    with pytest.raises(UNAVAILABLE):
+        await Retention(hasty, kept).delete_if_due()
+    assert await pool.fetchval("SELECT count(*) FROM callgate.call_keys") == 0
+    # It is due again at once.
+    assert await Retention(pool, kept[1:]).delete_if_due()
+    await hasty.close()
+
+
+async def test_steps_of_dropped_months_are_found_without_reading_all(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO callgate.call_events (vapi_call_id, at, kind) "
+        "SELECT n::text, now(), 'message' FROM generate_series(1, 20000) n"
+    )
+    await pool.execute("ANALYZE callgate.call_events")
+    explain = "EXPLAIN " + kept_sql.DELETE_STEPS_OF_CALLS
+    plan = [row[0] for row in await pool.fetch(explain, DAYS.total_seconds(), 50)]
+    assert not [line for line in plan if "Seq Scan on call_events" in line], plan
 
 
 async def test_two_replicas_take_turns_and_one_that_is_killed_is_followed(

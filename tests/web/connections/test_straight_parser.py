@@ -144,13 +144,13 @@ async def test_a_fault_of_the_straight_way_leaves_the_message_to_the_general_way
         def __getattr__(self, name: str) -> object:
             raise RuntimeError
 
+    broken: Any = Broken()
     parser, straight = parser_of(connection_of(callgate)), callgate.service.web.straight
-    parser.straight = Broken()
+    parser.straight = broken
     assert (await ask(raw, post(number_id, TALK))).status == 200
     # The body is read by then.
     for part in ("rulings", "answers", "writer"):
-        given: Any = {part: Broken()}
-        parser.straight = replace(straight, **given)
+        parser.straight = replace(straight, **{part: broken})
         assert (await ask(raw, post(number_id, TALK))).status == 200
     raw.close()
 

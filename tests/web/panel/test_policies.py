@@ -1,9 +1,13 @@
 """The chain in the panel."""
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+
+from service.admin.policies.policies import PolicyCases
 from service.domain.policies.shadow import ShadowVerdict
 from tests.support.service import Replica
 from tests.support.visiting import Shown, visiting
@@ -87,6 +91,20 @@ async def test_the_report_lists_the_calls_behind_it(callgate: Replica) -> None:
     assert "would have blocked 1 calls of 1 organizations" in shown.text
     assert re.search(r"call-7 .* allowed blocked Few minutes", shown.text)
     assert shown.forms == []
+
+
+async def test_a_report_that_takes_too_long_does_not_hide_the_form(
+    callgate: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def report(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(PolicyCases, "report", report)
+    async with visiting(callgate, "admin") as ada:
+        page = await ada.get("/policies/plan")
+        assert "Choose a shorter period" in page.text
+        saved = await ada.post("/policies/plan", {"mode": "off", "version": version_in(page)})
+        assert "Saved." in saved.text
 
 
 async def test_an_organizations_policies_are_chosen_on_its_pages(callgate: Replica) -> None:

@@ -20,7 +20,7 @@ from service.store.calls.writer import BATCH, REST_SECONDS, RecordsUnavailableEr
 from service.store.pool import UNAVAILABLE
 
 AT_ONCE = 4
-"""Transactions of a replica; each takes a connection of the pool for calls."""
+"""Transactions of a replica; each takes a connection of the pool that counts."""
 COUNT_SECONDS = 1.5
 """A transaction; less than a message waits for it."""
 SHORTEST_SECONDS = 0.05

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +12,9 @@ from service.access.policies.info import PolicyInfo
 from service.admin.changes import RecordedChanges
 from service.admin.policies.policies import PolicyCases, general_version
 from service.domain.policies.choices import GeneralChoice, PolicyMode
+from service.store.bounded import at_most
 from service.store.clock import get_now
+from service.store.pool import UNAVAILABLE
 from service.web.panel.kit.choices import Pair
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, judge, text_of
@@ -25,6 +27,7 @@ from service.web.shapes.policies import PolicyBody, ShadowQuery
 
 RECENT = timedelta(days=7)
 """The period of the report where the address names none."""
+REPORT_SECONDS = 1.0
 MODES: Mapping[PolicyMode, str] = {
     "enforce": "Enforce: its verdict counts",
     "shadow": "Shadow: it is asked and recorded, and does not count",
@@ -92,7 +95,7 @@ class PolicyChoicePages:
             "since": since,
             "until": query.until,
             "fault": filters.fault("verdicts"),
-            "report": describe_report(await self.cases.report(name, since, query.until)),
+            "report": await self.describe_shadow(name, since, query.until),
             "calls": [differing_row(one) for one in shown],
             "more": visit.here(
                 cursor=write_cursor(shown[-1].at.isoformat(), shown[-1].vapi_call_id)
@@ -100,6 +103,14 @@ class PolicyChoicePages:
             if more
             else None,
         }
+
+    async def describe_shadow(self, name: str, since: datetime, until: datetime | None) -> str:
+        """The report in words. It is not waited for: the form beside it switches the shadow off."""
+        try:
+            async with at_most(REPORT_SECONDS):
+                return describe_report(await self.cases.report(name, since, until))
+        except UNAVAILABLE:
+            return "There are too many calls to count them in time. Choose a shorter period."
 
 
 def as_text(value: object) -> object:

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
+from service.core import MOST_FOR_LIMITS
 from service.domain.calls import CallKey, NewCall
 from service.domain.policies.limits import let_in
 from service.store.calls.call_store import CallStore
-from service.store.calls.limits.slot_writer import SlotWriter
+from service.store.calls.limits.slot_writer import AT_ONCE, SlotWriter
 from service.store.calls.writer import RecordsUnavailableError
 from tests.store.calls.limits.test_slots import OWNERS, call
 
@@ -73,3 +74,7 @@ async def test_a_call_that_no_message_waits_for_is_not_counted() -> None:
     store.open(*OWNERS)
     await asyncio.sleep(0.3)
     assert store.batches == []
+
+
+def test_a_locked_organization_leaves_connections_to_others_and_to_the_reading() -> None:
+    assert MOST_FOR_LIMITS > AT_ONCE
