@@ -169,3 +169,25 @@ async def test_a_call_is_explained_from_its_record_without_its_policy(dsn: str) 
     assert [one["policy"] for one in found["trace"]] == ["fair_use", "plan"]
     assert found["default"]["effect"] == "skipped"
     assert ask(dsn, "--call", str(uuid4())).returncode == 1
+
+
+class Talkative(Counting):
+    """One of many whose notes make a long answer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    async def evaluate(self, _request: AccessRequest) -> Verdict:
+        return abstain(note="x" * 200)
+
+
+async def test_a_long_answer_of_the_service_is_read_whole(callgate: Replica, dsn: str) -> None:
+    pool = callgate.service.core.pool
+    await pool.execute(ADD)
+    for number in range(600):
+        put_policy(callgate.service.access.policies.chain, Talkative(f"talkative_{number}"))
+    here = {"DATABASE_URL": dsn, "CALLGATE_PORT": callgate.url.rpartition(":")[2]}
+    done = await asyncio.to_thread(run, "explain", "b-1", "--json", **here)
+    found = json.loads(done.stdout)
+    assert (found["decided_by"], len(found["trace"]) > 600) == ("service", True)
