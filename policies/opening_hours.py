@@ -44,7 +44,7 @@ class OpeningHoursSettings(BaseModel):
         WithJsonSchema({"type": "object"}),
     ] = Field(
         description="Intervals by day: monday … sunday, or days such as monday-friday. Days that are "
-        "not named are closed."
+        'not named are closed. Such as `{"monday-friday": ["09:00-17:30"]}`.'
     )
     holidays: Annotated[
         frozenset[date | YearlyDate],
@@ -63,7 +63,9 @@ class OpeningHoursSettings(BaseModel):
         None, description="The time zone of the hours; without one the organization's, else UTC."
     )
     directions: frozenset[Direction] = Field(
-        frozenset({"inbound", "outbound", "web"}), description="The calls that the hours count for."
+        frozenset({"inbound", "outbound", "web"}),
+        description="The calls that the hours count for: "
+        "`inbound`, `outbound`, `web`. All, if left out.",
     )
     message: Spoken | None = Field(None, description="What a denied caller hears.")
     divert_to: Diversion | None = Field(

@@ -128,3 +128,16 @@ async def test_an_organizations_policies_are_chosen_on_its_pages(callgate: Repli
         assert unknown.status == 422
         assert "settings.no_such: is not a setting" in unknown.text
         assert (await ada.get(f"{path}/gone")).status == 404
+
+
+async def test_settings_are_written_in_a_field_for_code(callgate: Replica) -> None:
+    owner = await callgate.add_organization("Acme")
+    path = f"/organizations/{owner}/policies"
+    async with visiting(callgate, "admin") as ada:
+        hours = await ada.get(f"{path}/opening_hours")
+        places = await ada.get(f"{path}/concurrency")
+    assert re.search(r'<textarea [^>]*rows="16" class="code"', hours.body)
+    assert "<code>{&#34;monday-friday&#34;: [&#34;09:00-17:30&#34;]}</code>" in hours.body
+    assert "<code>outbound</code>" in hours.body
+    assert "Without <code>calls</code>, take" in places.body
+    assert "`" not in hours.text + places.text

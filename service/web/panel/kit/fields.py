@@ -45,6 +45,8 @@ class FormField:
     required: bool
     autocomplete: str
     placeholder: str
+    rows: int
+    is_code: bool
 
     @property
     def is_select(self) -> bool:
@@ -81,8 +83,11 @@ def form_field(
     required: bool = False,
     autocomplete: str = "off",
     placeholder: str = "",
+    rows: int = 3,
+    is_code: bool = False,
 ) -> FormField:
-    """A field of a form. `values` are sent or stored values, `faults` the errors by field.
+    """A field of a form. `values` are sent or stored values, `faults` the errors by field; `rows` and
+    `is_code`, which is monospace, are for a textarea.
 
     A password is never printed again.
     """
@@ -105,4 +110,6 @@ def form_field(
         required,
         autocomplete,
         placeholder,
+        rows,
+        is_code,
     )

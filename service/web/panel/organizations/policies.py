@@ -1,5 +1,6 @@
 """The policies of one organization in the panel: the mode of each, and its settings."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,11 +55,19 @@ class OwnPolicyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TextPart:
+    """A part of a description; `is_code`: it stood between backticks."""
+
+    text: str
+    is_code: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SettingRow:
     """A setting that a policy takes."""
 
     name: str
-    meaning: str
+    meaning: Sequence[TextPart]
     required: bool
 
 
@@ -145,6 +154,12 @@ def read_settings(form: Form) -> object:
 def list_settings(model: type[BaseModel]) -> Sequence[SettingRow]:
     """The settings that a model takes, as its fields describe them."""
     return [
-        SettingRow(name, info.description or "", info.is_required())
+        SettingRow(name, parts_of(info.description or ""), info.is_required())
         for name, info in list(model.model_fields.items())[:MOST_SETTINGS]
     ]
+
+
+def parts_of(description: str) -> list[TextPart]:
+    """A description in parts, code apart; a backtick without a second one stays text."""
+    parts = re.split(r"`([^`]+)`", description)
+    return [TextPart(text, at % 2 == 1) for at, text in enumerate(parts) if text]
