@@ -65,14 +65,18 @@ async def test_an_admin_chooses_for_all_and_takes_it_back(callgate: Replica) -> 
         saved = await ada.post("/policies/plan", {**chosen, "version": version_in(page)})
         assert "Saved." in saved.text
         assert 'value="0.25"' in saved.body
-        assert "shadow for 25% of organizations" in (await ada.get("/policies")).text
+        listed = (await ada.get("/policies")).text
+        assert "shadow for 25% of organizations" in listed
+        assert "Shadow, 25%" in listed
         wrong = await ada.post("/policies/plan", {"mode": "shadow", "share": "2", "order": "x"})
         assert (wrong.status, "less than 1" in wrong.text) == (422, True)
         stale = await ada.post("/policies/plan", {"mode": "off", "version": version_in(page)})
         assert (stale.status, "Another admin changed this" in stale.text) == (412, True)
         (undo,) = [one for one in saved.forms if "/undo/" in one]
         await ada.post(undo.removeprefix("/admin"))
-        assert "shadow" not in (await ada.get("/policies")).text
+        assert "Shadow" not in (await ada.get("/policies")).text
+        await ada.post("/policies/plan", {"mode": "off", "version": version_in(page)})
+        assert re.search(r"<span class=\"badge [^>]*>Off</span>", (await ada.get("/policies")).body)
         refused = await ada.post("/policies/admin_override", {"mode": "off"})
         assert (refused.status, "always enforced" in refused.text) == (422, True)
         assert (await ada.get("/policies/gone")).status == 404

@@ -45,6 +45,7 @@ class PolicyRow:
 
 
 def row_of(policy: PolicyInfo) -> PolicyRow:
+    """What is wrong comes first; else a mode in which the answers do not count."""
     health = policy.health
     if health.suspended:
         badge = Badge("Suspended", "bad")
@@ -54,6 +55,10 @@ def row_of(policy: PolicyInfo) -> PolicyRow:
         badge = Badge("Slow", "wait")
     elif health.failed:
         badge = Badge("Has failed", "wait")
+    elif policy.mode == "shadow":
+        badge = Badge("Shadow" if policy.share is None else f"Shadow, {policy.share:.0%}", "wait")
+    elif policy.mode == "off":
+        badge = Badge("Off")
     else:
         badge = Badge("OK", "good")
     counts_as = COUNTS_AS[policy.on_failure]
