@@ -19,7 +19,7 @@ JSON_STARTS = ("[", "{")
 
 class UnfitSettingsError(Exception):
     """Values that a policy's model refuses; the message names the fields, never a value. `faults` are
-    the fields, each with what is wrong with it."""
+    the fields, each with what is wrong with it; no field where the values together are wrong."""
 
     def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
@@ -79,11 +79,16 @@ def validate(
         return model.model_validate(values)
     except ValidationError as exc:
         faults = [
-            (label(".".join(map(str, fault["loc"])) or "all"), fault["msg"])
+            (label(".".join(map(str, fault["loc"]))) if fault["loc"] else "", plain(fault["msg"]))
             for fault in exc.errors(include_input=False, include_url=False)
         ]
-        message = "; ".join(f"{name}: {text}" for name, text in faults)
+        message = "; ".join(f"{name or 'settings'}: {text}" for name, text in faults)
         raise UnfitSettingsError(message, faults) from None
+
+
+def plain(text: str) -> str:
+    """What a validator says, without what pydantic puts before it."""
+    return text.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 def variable_of(name: str, one: str) -> str:

@@ -1,13 +1,13 @@
 """Checks an organization's settings of a policy by the policy's model, and seals what the model keeps
 secret. No I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr
 
 from policies.host.registration import RegisteredPolicy
-from policies.host.settings import UnfitSettingsError
+from policies.host.settings import PolicySettingsModel, UnfitSettingsError
 from service.admin.errors import PolicySettingsError
 from service.store.vault import MASK, Vault, is_sealed
 
@@ -24,29 +24,41 @@ def fit_settings(
     model = policy.settings
     if model is None:
         raise PolicySettingsError([("settings", "this policy has no settings")])
+    unknown = set[str]()
     if model.model.model_config.get("extra") != "allow":
-        known = names_of(model.model)
-        unknown = [(f"settings.{name}", "is not a setting") for name in given if name not in known]
-        if unknown:
-            raise PolicySettingsError(unknown)
+        unknown = given.keys() - names_of(model.model)
     kept = {
         name: stored[name] if value == MASK and is_sealed(stored.get(name)) else value
         for name, value in given.items()
+        if name not in unknown
     }
-    opened = {name: vault.open(value) for name, value in kept.items()}
-    try:
-        fitted = model.merged(opened)
-    except UnfitSettingsError as exc:
-        raise PolicySettingsError(
-            (f"settings.{field}", text) for field, text in exc.faults
-        ) from None
-    except Exception as exc:  # a validator of the policy's own
-        raise PolicySettingsError([("settings", f"raised {type(exc).__name__}")]) from None
+    fitted = merge(
+        model, {name: vault.open(value) for name, value in kept.items()}, sorted(unknown)
+    )
     secret = find_secrets(fitted)
     return {
         name: seal(value, stored.get(name), vault) if name in secret else value
         for name, value in kept.items()
     }
+
+
+def merge(model: PolicySettingsModel, given: Settings, unknown: Sequence[str]) -> BaseModel:
+    """What the model makes of the values that it knows. Raises `PolicySettingsError` for all that is
+    wrong; where a name is unknown, what the values lack together may be due to that alone."""
+    faults = [(f"settings.{name}", "is not a setting") for name in unknown]
+    try:
+        fitted = model.merged(given)
+    except UnfitSettingsError as exc:
+        faults += [
+            (f"settings.{field}" if field else "settings", text)
+            for field, text in exc.faults
+            if field or not unknown
+        ]
+    except Exception as exc:  # a validator of the policy's own
+        faults = faults or [("settings", f"raised {type(exc).__name__}")]
+    if faults:
+        raise PolicySettingsError(faults)
+    return fitted
 
 
 def seal(value: object, stored: object, vault: Vault) -> object:

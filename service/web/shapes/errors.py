@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 from pydantic import ValidationError
 
+from policies.host.settings import plain
 from service.web.problems import problem
 
 MAX_FAULTS = 20
@@ -29,7 +30,7 @@ def faults(error: ValidationError) -> list[dict[str, str]]:
     return [
         {
             "field": ".".join(str(part) for part in fault["loc"])[:100],
-            "message": fault["msg"].removeprefix("Value error, "),
+            "message": plain(fault["msg"]),
         }
         for fault in found[:MAX_FAULTS]
     ]
