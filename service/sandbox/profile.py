@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -28,6 +29,14 @@ class SandboxProfile:
     def values(self) -> dict[str, str]:
         """The settings that are known."""
         return {name: value for name, value in asdict(self).items() if value}
+
+    @property
+    def port(self) -> int | None:
+        """The port that the sandbox listened on last; None if there was none."""
+        try:
+            return urlsplit(self.vapi_api_url).port or None
+        except ValueError:
+            return None
 
 
 def find_profile(folder: Path) -> SandboxProfile | None:

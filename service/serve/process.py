@@ -166,21 +166,33 @@ def build_start(
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVapi:
-    """Start the local Vapi; its numbers persist over restarts, like the database beside them."""
+    """Start the local Vapi; its numbers persist over restarts, like the database beside them, and so does
+    a port that was chosen for it, while it is free."""
     settings.callgate_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    port = settings.callgate_sandbox_port
+    kept = find_profile(settings.callgate_data_dir)
+    sandbox = None
+    if port == 0 and kept is not None and kept.port is not None:
+        with suppress(OSError):
+            sandbox = await listen_as_vapi(settings, kept.port)
+    try:
+        sandbox = sandbox or await listen_as_vapi(settings, port)
+    except OSError as exc:
+        text = f"The sandbox cannot listen on CALLGATE_SANDBOX_PORT {port}: {exc.strerror}."
+        raise StartError(f"{text} Choose another, or 0 for any free one.") from None
+    stack.push_async_callback(sandbox.stop)
+    return sandbox
+
+
+async def listen_as_vapi(settings: Settings, port: int) -> SandboxVapi:
+    """A sandbox on this port; 0: on any free one. Raises `OSError`."""
     sandbox = SandboxVapi(
         api_key=settings.vapi_api_key.get_secret_value(),
         state_path=settings.callgate_data_dir / "sandbox.json",
         seed=samples.seed,
         appears_after=APPEARS_AFTER_SECONDS,
     )
-    port = settings.callgate_sandbox_port
-    try:
-        await sandbox.start(port=port)
-    except OSError as exc:
-        text = f"The sandbox cannot listen on CALLGATE_SANDBOX_PORT {port}: {exc.strerror}."
-        raise StartError(f"{text} Choose another, or 0 for any free one.") from None
-    stack.push_async_callback(sandbox.stop)
+    await sandbox.start(port=port)
     return sandbox
 
 

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -45,6 +46,20 @@ def test_every_command_works_beside_the_sandbox_as_it_stands(tmp_path: Path) -> 
         done = command(tmp_path, "explain", "sample-blocked-bakery", "--json")
         assert (done.returncode, done.stderr) == (0, "")
         assert json.loads(done.stdout)["reason"] == "no_plan_or_trial"
+
+
+def test_the_address_of_the_sandbox_stays_over_starts_while_it_is_free(tmp_path: Path) -> None:
+    """What was pasted into a second terminal is still true."""
+    with sandbox_process(tmp_path) as printed:
+        first = variables(printed)["SANDBOX"]
+    with sandbox_process(tmp_path) as printed:
+        assert variables(printed)["SANDBOX"] == first
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(first.rpartition(":")[2])))
+        taken.listen()
+        with sandbox_process(tmp_path) as printed:
+            assert variables(printed)["SANDBOX"] != first
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
