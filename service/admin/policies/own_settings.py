@@ -4,7 +4,8 @@ secret. No I/O."""
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr
+from pydantic import AliasChoices, AliasPath, BaseModel, Secret, SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
 
 from policies.host.registration import RegisteredPolicy
 from policies.host.settings import PolicySettingsModel, UnfitSettingsError
@@ -72,21 +73,24 @@ def names_of(model: type[BaseModel]) -> set[str]:
     """The names under which a model takes its values."""
     found: set[str] = set()
     for name, info in model.model_fields.items():
-        found |= {name} | {one for one in (info.alias,) if one is not None}
-        alias = info.validation_alias
-        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        found |= {one for one in choices if isinstance(one, str)}
+        found |= names_of_field(name, info)
     return found
 
 
+def names_of_field(name: str, info: FieldInfo) -> set[str]:
+    """The names under which a model takes the value of a field: of a path, its first part."""
+    validation = info.validation_alias
+    choices = validation.choices if isinstance(validation, AliasChoices) else [validation]
+    firsts = (one.path[0] if isinstance(one, AliasPath) else one for one in choices)
+    return {one for one in (name, info.alias, *firsts) if isinstance(one, str)}
+
+
 def find_secrets(fitted: BaseModel) -> set[str]:
-    """The names of the values that hold something secret."""
-    found: set[str] = set()
+    """The names of the values that hold something secret, extra ones too."""
+    found = {name for name, value in (fitted.model_extra or {}).items() if is_secret(value)}
     for name, info in type(fitted).model_fields.items():
         if is_secret(getattr(fitted, name)):
-            found |= {name} | {
-                one for one in (info.alias, info.validation_alias) if isinstance(one, str)
-            }
+            found |= names_of_field(name, info)
     return found
 
 

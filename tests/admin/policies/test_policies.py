@@ -5,7 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, SecretStr
 
 from policies import AccessRequest, Verdict, abstain
 from service.access.policies.chain import AccessChain
@@ -101,6 +101,52 @@ async def test_a_removed_secret_comes_back_by_an_undo(
     await cases.delete_own(admin, owner, "guarded")
     await undo_last(cases, admin)
     assert (await cases.get_own(owner, "guarded")).choice == sealed
+
+
+class ByAlias(BaseModel):
+    key: SecretStr = Field(alias="token")
+
+
+class ByValidationAlias(BaseModel):
+    key: SecretStr = Field(validation_alias="token")
+
+
+class ByChoices(BaseModel):
+    key: SecretStr = Field(validation_alias=AliasChoices("api_key", "token"))
+
+
+class ByPath(BaseModel):
+    key: SecretStr = Field(validation_alias=AliasChoices("api_key", AliasPath("token", 0)))
+
+
+class ByExtra(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, SecretStr] = Field(init=False)
+
+
+KEPT = """
+SELECT string_agg(found.line, ' ') FROM (
+    SELECT one::text AS line FROM callgate.organization_policies AS one
+    UNION ALL SELECT one::text FROM callgate.entitlement_history AS one
+    UNION ALL SELECT one::text FROM callgate.audit AS one
+) AS found
+"""
+
+
+@pytest.mark.parametrize("model", [ByAlias, ByValidationAlias, ByChoices, ByPath, ByExtra])
+async def test_a_secret_is_stored_in_clear_under_none_of_its_names(
+    model: type[BaseModel], cases: PolicyCases, admin: Actor, pool: Pool
+) -> None:
+    hidden = type("Hidden", (Guarded,), {"name": "hidden", "settings": model})
+    put_policy(cast("Any", cases).rooms.chain, hidden())
+    owner = await pool.fetchval(ADD)
+    given = ["hush-hush"] if model is ByPath else "hush-hush"
+    await cases.change_own(admin, owner, "hidden", {"settings": {"token": given}})
+    kept = await pool.fetchval(KEPT)
+    assert "sealed.v1." in kept
+    assert "hush-hush" not in kept
+    shown = await cases.get_own(owner, "hidden")
+    assert "hush-hush" not in repr(shown)
 
 
 async def test_an_undo_after_a_later_change_is_refused(cases: PolicyCases, admin: Actor) -> None:
