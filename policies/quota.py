@@ -4,8 +4,9 @@ It never grants: below its limits it abstains, says how long the call may last, 
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -57,13 +58,13 @@ class QuotaSettings(BaseModel):
 
 
 class Use(NamedTuple):
-    """How much of one limit is used, and when that begins anew, if it is known."""
+    """How much of one limit is used, and when that begins anew."""
 
     reason: str
     used: float
     limit: float
     unit: str
-    until: datetime | None
+    until: datetime
 
     @property
     def text(self) -> str:
@@ -113,9 +114,21 @@ def list_uses(request: AccessRequest, settings: QuotaSettings, usage: UsageFacts
     if settings.calls is not None:
         yield Use(CALLS, usage.calls, settings.calls, "calls", end)
     if settings.calls_per_day is not None:
-        yield Use(CALLS, usage.calls_today, settings.calls_per_day, "calls a day", None)
+        midnight = next_midnight(request.at, request.organization.time_zone)
+        yield Use(CALLS, usage.calls_today, settings.calls_per_day, "calls a day", midnight)
     if cost is not None:
         yield Use(COST, usage.cost, cost, "of cost", end)
+
+
+def next_midnight(at: datetime, time_zone: str | None) -> datetime:
+    """When the day of a time zone ends that an instant lies in, in UTC; where midnight is skipped, when
+    the next day begins. The days of UTC without a zone, or where this machine lacks it."""
+    try:
+        zone = ZoneInfo(time_zone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = ZoneInfo("UTC")
+    day = at.astimezone(zone).date() + timedelta(days=1)
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 def seconds_left(uses: list[Use]) -> float | None:

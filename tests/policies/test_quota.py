@@ -1,7 +1,7 @@
 """The quota: hard and soft limits, and what is left."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ def test_below_a_limit_it_says_what_is_left() -> None:
     [
         ({"minutes": 90}, "quota_minutes", END),
         ({"calls": 310}, "quota_calls", END),
-        ({"calls_per_day": 40}, "quota_calls", None),
+        ({"calls_per_day": 40}, "quota_calls", datetime(2026, 1, 16, tzinfo=UTC)),
         ({"cost": 12.5}, "quota_cost", END),
         ({"cost": 0}, "quota_cost", END),
         ({"minutes": 500, "cost": 3}, "quota_cost", END),
@@ -45,6 +45,26 @@ def test_a_limit_that_is_used_up_denies(limits: dict[str, Any], reason: str, unt
     assert (verdict.effect, verdict.reason, verdict.until) == (Effect.DENY, reason, until)
     assert verdict.divert_to == {"assistantId": "desk"}
     assert verdict.message == "Later, please."
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "until"),
+    [
+        ("2026-01-15T12:00", None, "2026-01-16T00:00"),
+        ("2026-01-15T23:30", "Europe/Berlin", "2026-01-16T23:00"),
+        ("2026-03-28T23:30", "Europe/Berlin", "2026-03-29T22:00"),  # a day of 23 hours
+        ("2026-10-24T22:30", "Europe/Berlin", "2026-10-25T23:00"),  # a day of 25 hours
+        ("2026-04-23T12:00", "Africa/Cairo", "2026-04-23T22:00"),  # midnight is skipped
+        ("2026-01-15T12:00", "Mars/Olympus", "2026-01-16T00:00"),
+    ],
+)
+def test_the_calls_of_a_day_begin_anew_at_the_local_midnight(
+    at: str, zone: str | None, until: str
+) -> None:
+    asked = request(usage=USAGE, at=datetime.fromisoformat(at).replace(tzinfo=UTC))
+    asked = replace(asked, organization=replace(asked.organization, time_zone=zone))
+    verdict = evaluate(QuotaPolicy(), asked, settings={"calls_per_day": 40})
+    assert verdict.until == datetime.fromisoformat(until).replace(tzinfo=UTC)
 
 
 def test_a_soft_limit_only_warns() -> None:

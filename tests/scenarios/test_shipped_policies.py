@@ -1,6 +1,7 @@
 """The policies that Callgate ships, in the whole service: they deny, divert, limit and count calls."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -8,14 +9,17 @@ from uuid import UUID
 import pytest
 import structlog
 
+from policies.quota import next_midnight
 from service.access.first_message import BLOCKED, HANGING_UP
 from service.sandbox.server import SandboxVapi
+from service.store.pool import Pool
 from tests.support.limits import ended, know, post_all
 from tests.support.replies import Reply
 from tests.support.service import Replica, Start, eventually
 from tests.support.visiting import visiting
 
 PLAN = {"code": "pro", "status": "active"}
+DUE = "SELECT next_attempt_at FROM callgate.webhook_states WHERE phone_number_id = $1"
 CLOSED: dict[str, object] = {"weekly": {}, "message": "{organization} is closed today."}
 
 
@@ -55,6 +59,29 @@ async def test_sleeping_policies_say_nothing_of_a_call_and_are_explained(
     explained = (await callgate.api("GET", f"/organizations/{owner}/access")).json["trace"]
     asleep = {one["policy"] for one in explained if one["reason"] == "not_configured"}
     assert {"caller_rules", "concurrency", "opening_hours", "quota"} <= asleep
+
+
+async def test_a_number_blocked_for_the_day_is_looked_at_again_at_midnight(
+    start_replica: Start, vapi: SandboxVapi, pool: Pool
+) -> None:
+    callgate = await start_replica(callgate_ring_gate=True, callgate_reconcile_interval=0)
+    owner, number = await with_number(callgate, vapi)
+    await choose(callgate, owner, "quota", {"calls_per_day": 0})
+
+    async def blocked() -> bool:
+        return bool((vapi.numbers.find(number) or {}).get("hooks"))
+
+    await eventually(blocked)
+    found = (await callgate.api("GET", f"/phone-numbers?organization_id={owner}")).json["items"][0]
+
+    async def due() -> bool:
+        at = await pool.fetchval(DUE, UUID(found["id"]))
+        return at is not None and timedelta(0) <= at - next_midnight(now, None) < timedelta(
+            minutes=1
+        )
+
+    now = datetime.now(UTC)
+    await eventually(due)
 
 
 async def test_a_caller_outside_of_the_hours_hears_the_words_of_the_policy(
