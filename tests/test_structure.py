@@ -57,7 +57,7 @@ BESIDE = {
         "organization_secret", "priority", "standing", "sweeps", "texts", "wording",
     },
     "store": {
-        "bounded", "clock", "failures", "held_databases", "idempotency_keys", "installation",
+        "beside", "bounded", "clock", "failures", "held_databases", "idempotency_keys", "installation",
         "keepalive", "leases", "limits", "own_connections", "patterns", "pool", "pooling",
         "postgres", "queue", "retention", "roles", "schema", "signatures", "vault",
     },

@@ -105,7 +105,7 @@ class Access:
             self.feed.background(),
             *self.snapshots.background(),
             self.spool.background(),
-            *self.events.background(),
+            self.events.background(),
             self.shadows.background(),
             *self.worker.background(),
             self.sweep.background(),

@@ -166,8 +166,8 @@ def build_start(
 
 
 async def start_sandbox(settings: Settings, stack: AsyncExitStack) -> SandboxVapi:
-    """Start the local Vapi; its numbers persist over restarts, like the database beside them, and so does
-    a port that was chosen for it, while it is free."""
+    """Start the local Vapi; its numbers persist over restarts, like the database beside them, and so
+    does a port that was chosen for it, while it is free."""
     settings.callgate_data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = settings.callgate_sandbox_port
     kept = find_profile(settings.callgate_data_dir)

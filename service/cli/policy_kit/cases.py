@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,6 +17,8 @@ from policies.testing import plugin_conformance, request
 from service.access.policies.kit import ChainUnderTest
 from service.access.policies.plugins import find_plugins
 from service.domain.decisions import Decision
+
+Document = TypeVar("Document", bound=BaseModel)
 
 
 class CasesError(Exception):
@@ -65,8 +67,13 @@ class CaseResult:
 
 def read_cases(path: Path) -> Cases:
     """The cases of a YAML or JSON file. Raises `CasesError`."""
+    return read_document(path, Cases)
+
+
+def read_document(path: Path, model: type[Document]) -> Document:
+    """A YAML or JSON file as a model. Raises `CasesError`."""
     try:
-        return Cases.model_validate(parse(path.read_text(), path))
+        return model.model_validate(parse(path.read_text(), path))
     except OSError as exc:
         raise CasesError(f"{path} cannot be read: {exc.strerror}.") from exc
     except ValidationError as exc:

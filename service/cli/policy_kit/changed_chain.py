@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from policies.contract import OnFailure
 from policies.host.registration import BUILT_IN, RegisteredPolicy, UnfitPolicyError, fit_policy
 from policies.host.settings import UnfitSettingsError
 from service.access.policies.plugins import PolicyChoice, load_policies
-from service.cli.policy_kit.cases import CasesError, Strict, find_policies, parse
+from service.cli.policy_kit.cases import CasesError, Strict, find_policies, read_document
 from service.domain.policies.choices import GeneralChoice, GeneralChoices, PolicyMode
 from service.settings import Settings
 
@@ -58,16 +58,7 @@ class ReplayedChain:
 
 def read_chain(path: Path) -> ChangedChain:
     """The changes in a YAML or JSON file. Raises `CasesError`."""
-    try:
-        return ChangedChain.model_validate(parse(path.read_text(), path))
-    except OSError as exc:
-        raise CasesError(f"{path} cannot be read: {exc.strerror}.") from exc
-    except ValidationError as exc:
-        fault = exc.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        raise CasesError(f"{path}: {place}: {fault['msg']}.") from None
-    except ValueError as exc:
-        raise CasesError(f"{path} cannot be parsed: {exc}") from exc
+    return read_document(path, ChangedChain)
 
 
 def build_chain(settings: Settings, changed: ChangedChain, asked: Sequence[str]) -> ReplayedChain:

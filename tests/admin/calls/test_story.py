@@ -7,7 +7,7 @@ from uuid import UUID
 from service.admin.calls.story import CallStories
 from service.domain.wording.calls import describe_ended, describe_message
 from service.sandbox.server import SandboxVapi
-from service.store.calls import event_writer
+from service.store import beside
 from tests.support.service import Replica, eventually
 
 
@@ -45,7 +45,7 @@ async def test_steps_that_postgresql_does_not_take_wait_and_are_bounded(
     callgate: Replica,
 ) -> None:
     writer = callgate.service.access.events
-    for number in range(event_writer.LIMIT + 5):
+    for number in range(beside.LIMIT + 5):
         writer.record(f"call-{number}", "hangup.sent", {"attempt": 1})
     assert writer.dropped == 5
 
@@ -54,7 +54,7 @@ async def test_steps_that_postgresql_does_not_take_wait_and_are_bounded(
 
     await eventually(written)
     count = await callgate.service.pool.fetchval("SELECT count(*) FROM callgate.call_events")
-    assert count == event_writer.LIMIT
+    assert count == beside.LIMIT
 
 
 async def test_a_late_message_stands_where_it_arrived_and_says_how_late_it_was(

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from policies.testing import NOW
 from service.domain.policies.shadow import ShadowReport, ShadowVerdict
-from service.store.policies import shadow_writer
+from service.store import beside
 from service.store.policies.shadow_verdicts import (
     exist_of,
     find_of_calls,
@@ -74,13 +74,13 @@ async def test_verdicts_wait_for_postgresql_and_are_dropped_beyond_a_limit(
         loop = writer.background()
         with proxy.fault("refuse"):
             loop.start()
-            for number in range(shadow_writer.LIMIT + 5):
+            for number in range(beside.LIMIT + 5):
                 writer.record(verdict(owner, number))
             assert writer.dropped == 5
 
         async def written() -> bool:
             found = await pool.fetchval("SELECT count(*) FROM callgate.shadow_verdicts")
-            return bool(found == shadow_writer.LIMIT)
+            return bool(found == beside.LIMIT)
 
         await eventually(written, 30)
         await loop.stop()
