@@ -7,9 +7,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from policies.host.registration import RegisteredPolicy
 from service.access.policies.plugins import PolicyChoice, load_policies
 from service.cli.policy_kit import choosing, commands
+from service.cli.policy_kit.listing import (
+    UNKNOWN_CHOICES,
+    ListedPolicy,
+    list_policies,
+    read_choices,
+)
 from service.cli.policy_kit.replay import replay
 from service.cli.running import print_json, settings_for
 
@@ -32,29 +37,47 @@ def policies(
 ) -> None:
     """List the access policies in the order of the chain, then the observers; or help to write a policy.
 
+    Modes and orders are those for all organizations, as the database has them.
     Ends with 1 when a plugin could not be loaded.
     """
     if context.invoked_subcommand is not None:
         return
-    loaded = load_policies(PolicyChoice.of(settings_for()))
+    settings = settings_for()
+    loaded = load_policies(PolicyChoice.of(settings))
+    choices = read_choices(settings)
+    listed = list_policies(loaded.policies, choices)
     if as_json:
         names = ("name", "order", "plugin", "version", "on_failure")
-        print_json([{name: getattr(one, name) for name in names} for one in loaded.policies])
+        print_json(
+            [
+                {name: getattr(one.policy, name) for name in names}
+                | {"mode": one.mode, "share": one.share}
+                for one in listed
+            ]
+        )
     else:
-        show_policies(loaded.policies)
+        show_policies(listed)
         for one in loaded.observers:
             typer.echo(f"observer: {one.name} ({one.plugin} {one.version})")
+    if choices is None:
+        typer.echo(UNKNOWN_CHOICES, err=True)
     for fault in loaded.problems:
         typer.echo(f"not loaded: {fault.plugin} {fault.version}: {fault.message}", err=True)
     if loaded.problems:
         raise typer.Exit(1)
 
 
-def show_policies(found: Sequence[RegisteredPolicy]) -> None:
+def show_policies(found: Sequence[ListedPolicy]) -> None:
     """A line a policy."""
-    table = Table("order", "policy", "plugin", "version", "on failure", box=None)
-    for policy in found:
+    table = Table("order", "policy", "mode", "plugin", "version", "on failure", box=None)
+    for one in found:
+        policy = one.policy
         table.add_row(
-            str(policy.order), policy.name, policy.plugin, policy.version, policy.on_failure
+            str(policy.order),
+            policy.name,
+            one.choice,
+            policy.plugin,
+            policy.version,
+            policy.on_failure,
         )
     Console().print(table)

@@ -43,6 +43,24 @@ async def test_a_policy_is_shadowed_reported_and_enforced(dsn: str) -> None:
     await connection.close()
 
 
+async def test_the_list_has_modes_and_orders_in_force(dsn: str) -> None:
+    ask(dsn, "set", "plan", "--mode", "shadow", "--share", "0.5", "--order", "7")
+    listed = ask(dsn, "--json")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    found = {one["name"]: one for one in json.loads(listed.stdout)}
+    assert list(found)[:2] == ["admin_override", "plan"]
+    assert found["plan"] | {"order": 7, "mode": "shadow", "share": 0.5} == found["plan"]
+    assert found["trial"]["mode"] == "enforce"
+    assert "plan shadow 50%" in " ".join(ask(dsn).stdout.split())
+
+
+def test_without_a_database_the_list_is_as_declared() -> None:
+    listed = ask("postgresql://nobody@127.0.0.1:1/none", "--json")
+    assert listed.returncode == 0
+    assert {one["mode"] for one in json.loads(listed.stdout)} == {None}
+    assert listed.stderr.startswith("The database does not answer")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

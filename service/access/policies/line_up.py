@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
+from policies.host.registration import RegisteredPolicy
 from service.access.policies.evaluation import Evaluator
 from service.domain.decisions import TraceEntry
 from service.domain.policies.choices import (
@@ -114,11 +115,15 @@ class Arrangement:
 
 def arrange(evaluator: Evaluator, choice: GeneralChoice) -> None:
     """Put the operator's order, effect of a failure and timeout in place of the policy's own."""
-    policy = evaluator.registered
+    evaluator.policy = arranged(evaluator.registered, choice)
+
+
+def arranged(policy: RegisteredPolicy, choice: GeneralChoice) -> RegisteredPolicy:
+    """A policy as an operator's choice for all organizations has it."""
     if choice.order is not None:
         policy = replace(policy, order=choice.order)
     if choice.on_failure is not None:
         policy = replace(policy, on_failure=choice.on_failure)
     if choice.timeout_seconds is not None:
         policy = replace(policy, timeout_seconds=choice.timeout_seconds)
-    evaluator.policy = policy
+    return policy

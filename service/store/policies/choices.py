@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from service.domain.policies.choices import (
     NONE_CHOSEN,
     GeneralChoice,
@@ -10,7 +12,9 @@ from service.domain.policies.choices import (
     OwnChoice,
     OwnChoices,
 )
-from service.store.pool import Connection, Pool
+from service.store.bounded import at_most
+from service.store.failures import UNAVAILABLE, UNUSABLE
+from service.store.pool import Connection, Pool, connect
 from service.store.vault import Vault, is_sealed
 
 READ = """
@@ -54,6 +58,19 @@ DELETE_OWN = "DELETE FROM callgate.organization_policies WHERE organization_id =
 async def read_choices(database: Pool | Connection) -> GeneralChoices:
     """The choices for all organizations, by the policy's name."""
     return {row["name"]: choice_of(row) for row in await database.fetch(READ)}
+
+
+async def read_choices_at(dsn: str, seconds: float) -> GeneralChoices | None:
+    """The choices in a database that may be away, or without its schema: None then."""
+    try:
+        connection = await connect(dsn, pooled=True)
+        try:
+            async with at_most(seconds):
+                return await read_choices(connection)
+        finally:
+            connection.terminate()
+    except (*UNAVAILABLE, *UNUSABLE, asyncpg.PostgresError, ValueError):
+        return None
 
 
 async def find(database: Pool | Connection, name: str) -> GeneralChoice:
