@@ -28,7 +28,7 @@ async def test_a_policy_is_shadowed_reported_and_enforced(dsn: str) -> None:
     assert shadow.stdout == "plan: shadow, share 0.5, order 7\n"
     await connection.execute(VERDICT, owner)
     told = ask(dsn, "shadow", "plan")
-    assert "would have blocked 1 calls of 1 organizations" in told.stdout
+    assert "would have blocked 1 call of 1 organization and" in told.stdout
     assert "call-1  allowed, plan: few_minutes" in told.stdout
     assert json.loads(ask(dsn, "shadow", "plan", "--json").stdout)["asked"] == 1
     enforced = ask(dsn, "set", "plan", "--reset", "--json")

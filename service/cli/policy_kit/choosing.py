@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from service.cli.given import NULL, json_of, time_of
 from service.cli.running import ACTOR, print_json, run, settings_for
+from service.domain.wording.labels import format_count
 
 if TYPE_CHECKING:
     from service.admin.use_cases import UseCases
@@ -118,10 +119,11 @@ def report(
     if as_json:
         print_json(found)
         return
+    blocked = format_count(found["would_have_blocked"], "call", "calls")
+    owners = format_count(found["organizations"], "organization", "organizations")
     typer.echo(
-        f"{name}: would have blocked {found['would_have_blocked']} calls of "
-        f"{found['organizations']} organizations and allowed {found['would_have_allowed']}, of "
-        f"{found['asked']} asked ({found['failed']} failed)"
+        f"{name}: would have blocked {blocked} of {owners} and allowed "
+        f"{found['would_have_allowed']}, of {found['asked']} asked ({found['failed']} failed)"
     )
     for call in found["items"]:
         was = "allowed" if call["decided"] == "allow" else "blocked"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from service.domain.calls import CallKey
 from service.domain.policies.shadow import ShadowReport, ShadowVerdict
@@ -49,6 +50,10 @@ ORDER BY at DESC, vapi_call_id DESC LIMIT $6
 """
 
 FIND = COLUMNS + "WHERE vapi_call_id = ANY($1::text[]) ORDER BY policy"
+
+CALLS = "SELECT vapi_call_id, id FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])"
+
+ORGANIZATIONS = "SELECT id, name FROM callgate.organizations WHERE id = ANY($1::uuid[])"
 
 EXISTS = "SELECT EXISTS (SELECT FROM callgate.shadow_verdicts WHERE policy = $1)"
 
@@ -105,6 +110,18 @@ async def find_of_calls(
         one = ShadowVerdict(**dict(row))
         found.setdefault((one.vapi_call_id, one.organization_id), []).append(one)
     return found
+
+
+async def find_places(
+    pool: Pool, verdicts: Sequence[ShadowVerdict]
+) -> tuple[dict[str, UUID], dict[UUID, str]]:
+    """The ids of the calls that are recorded, by the ids at Vapi; the names of the organizations."""
+    calls = await pool.fetch(CALLS, [one.vapi_call_id for one in verdicts])
+    owners = await pool.fetch(ORGANIZATIONS, list({one.organization_id for one in verdicts}))
+    return (
+        {row["vapi_call_id"]: row["id"] for row in calls},
+        {row["id"]: row["name"] for row in owners},
+    )
 
 
 async def exist_of(pool: Pool, policy: str) -> bool:

@@ -8,9 +8,12 @@ from uuid import UUID
 import pytest
 
 from service.admin.policies.policies import PolicyCases
-from service.domain.policies.shadow import ShadowVerdict
+from service.domain.policies.shadow import ShadowReport, ShadowVerdict
+from service.sandbox.server import SandboxVapi
+from service.web.panel.policies.views import describe_report
 from tests.support.service import Replica
 from tests.support.visiting import Shown, visiting
+from tests.web.panel.test_calls import block
 
 
 async def test_the_chain_is_shown_in_order_with_what_each_did(callgate: Replica) -> None:
@@ -82,18 +85,23 @@ async def test_an_admin_chooses_for_all_and_takes_it_back(callgate: Replica) -> 
         assert (await ada.get("/policies/gone")).status == 404
 
 
-async def test_the_report_lists_the_calls_behind_it(callgate: Replica) -> None:
-    owner = await callgate.add_organization("Acme")
+async def test_the_report_lists_the_calls_behind_it(callgate: Replica, vapi: SandboxVapi) -> None:
+    """With the way to the page of each call that has a record."""
+    call = await block(callgate, vapi, "Acme")
+    row = await callgate.call(call)
+    owner, now = UUID(row["organization_id"]), datetime.now(UTC)
     writer = callgate.service.access.shadows
-    now = datetime.now(UTC)
-    writer.record(
-        ShadowVerdict("plan", "call-7", UUID(owner), "deny", "few_minutes", "allow", "deny", now)
-    )
+    for one in (call, "call-7"):
+        writer.record(
+            ShadowVerdict("plan", one, owner, "deny", "few_minutes", "allow", "deny", now)
+        )
     await writer.flush()
     async with visiting(callgate, "viewer") as vic:
         shown = await vic.get("/policies/plan")
-    assert "would have blocked 1 calls of 1 organizations" in shown.text
-    assert re.search(r"call-7 .* allowed blocked Few minutes", shown.text)
+    assert "would have blocked 2 calls of 1 organization and allowed 0" in shown.text
+    assert re.search(r"call-7 allowed blocked Few minutes Acme", shown.text)
+    assert re.search(rf'<th scope="row"><a href="/admin/calls/{row["id"]}"><time', shown.body)
+    assert call not in shown.text
     assert shown.forms == []
 
 
@@ -109,6 +117,13 @@ async def test_a_report_that_takes_too_long_does_not_hide_the_form(
         assert "Choose a shorter period" in page.text
         saved = await ada.post("/policies/plan", {"mode": "off", "version": version_in(page)})
         assert "Saved." in saved.text
+
+
+def test_one_call_is_no_calls() -> None:
+    assert describe_report(ShadowReport(1, 1, 0, 1, 1)) == (
+        "In shadow it was asked about 1 call. It would have blocked 1 call of 1 organization and "
+        "allowed 0; it gave no usable answer 1 time."
+    )
 
 
 async def test_an_organizations_policies_are_chosen_on_its_pages(callgate: Replica) -> None:

@@ -14,6 +14,7 @@ from service.admin.policies.policies import PolicyCases, general_version
 from service.domain.policies.choices import GeneralChoice, PolicyMode
 from service.store.bounded import at_most
 from service.store.clock import get_now
+from service.store.policies.shadow_verdicts import find_places
 from service.store.pool import UNAVAILABLE
 from service.web.panel.kit.choices import Pair
 from service.web.panel.kit.filling import fill_in
@@ -84,6 +85,7 @@ class PolicyChoicePages:
             name, since, query.until, after=place, limit=query.limit + 1
         )
         shown, more = calls[: query.limit], len(calls) > query.limit
+        places = await find_places(self.cases.pool, shown)
         chosen = await self.cases.get(name)
         return {
             "policy": next((one for one in self.describe() if one.name == name), None),
@@ -96,7 +98,7 @@ class PolicyChoicePages:
             "until": query.until,
             "fault": filters.fault("verdicts"),
             "report": await self.describe_shadow(name, since, query.until),
-            "calls": [differing_row(one) for one in shown],
+            "calls": [differing_row(one, *places) for one in shown],
             "more": visit.here(
                 cursor=write_cursor(shown[-1].at.isoformat(), shown[-1].vapi_call_id)
             )
