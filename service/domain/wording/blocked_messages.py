@@ -6,6 +6,7 @@ from datetime import datetime
 from policies.host.spoken import MOST_SPOKEN, PLACEHOLDER
 from service.domain.handling import BlockedMessage
 from service.domain.organizations import Organization
+from service.domain.usage.periods import zone_of
 from service.domain.wording.labels import spaced
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 
@@ -39,8 +40,9 @@ def format_blocked_message(
     """The sentence for a blocked caller of an organization.
 
     Its own message for this reason comes first, then what the policy that denied says (`said`), then the
-    most specific of its other messages, its `blocked_message`, and the service's default. It is never
-    empty: Vapi treats an empty error as no refusal.
+    most specific of its other messages, its `blocked_message`, and the service's default. `{date}` is
+    the day of `at` in the organization's time zone. The sentence is never empty: Vapi treats an empty
+    error as no refusal.
     """
     chosen = choose_message(organization.blocked_messages, reason, organization.handling.language)
     if said is not None and (chosen is None or chosen.reason is None):
@@ -50,7 +52,7 @@ def format_blocked_message(
     values = {
         "organization": organization.name,
         "reason": REASONS.get(reason, spaced(reason)),
-        "date": at.date().isoformat(),
+        "date": at.astimezone(zone_of(organization.time_zone)).date().isoformat(),
     }
     return fill_placeholders(text, values).strip()[:MOST_SPOKEN].rstrip() or DEFAULT_BLOCKED_MESSAGE
 

@@ -68,6 +68,20 @@ def test_placeholders_are_filled_in() -> None:
     assert format_blocked_message(made, "abuse_of_line", "", AT).startswith("Bakery: abuse of line")
 
 
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        (None, "2026-11-23"),
+        ("Asia/Tokyo", "2026-11-24"),
+        ("America/Lima", "2026-11-23"),
+        ("No/Where", "2026-11-23"),
+    ],
+)
+def test_the_date_is_that_of_the_organizations_time_zone(zone: str | None, day: str) -> None:
+    made = organization(blocked_message="{date}", time_zone=zone)
+    assert format_blocked_message(made, "x", "", AT.replace(hour=20)) == day
+
+
 @given(text=st.text(max_size=3000), reason=st.text(max_size=20))
 def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) -> None:
     said = format_blocked_message(organization(blocked_message=text), reason, "default", AT)
