@@ -58,15 +58,23 @@ class ConcurrencyPolicy:
 
     def evaluate(self, request: AccessRequest) -> Verdict:
         """The limit for this call. A campaign that asks before it dials has no call yet that could hold
-        a place: it is denied while none is free."""
+        a place: it is denied while none is free.
+
+        A call is not denied by `usage`: a second old, it may still count a call that has ended, and it
+        counts calls that hold no place, as an earlier policy granted them. It only becomes a note.
+        """
         settings: ConcurrencySettings = request.settings
         capacity = capacity_for(request, settings)
         if capacity is None:
             return abstain(note="the plan has no limit")
         usage = request.usage
-        if request.purpose == "predial" and usage is not None and usage.live_calls >= capacity:
-            return deny(TOO_MANY, note=f"{usage.live_calls} of {capacity} calls")
+        note = None
+        if usage is not None and usage.live_calls >= capacity:
+            note = f"{usage.live_calls} of {capacity} calls"
+            if request.purpose == "predial":
+                return deny(TOO_MANY, note=note)
         return abstain(
+            note=note,
             limits=[limit(NAME, capacity, reason=TOO_MANY)],
             message=settings.message,
             divert_to=settings.divert_to,

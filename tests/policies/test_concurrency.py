@@ -68,6 +68,13 @@ def test_a_campaign_learns_that_no_place_is_free() -> None:
     assert answer({"calls": 5}, purpose="predial").effect is Effect.ABSTAIN
 
 
+def test_calls_without_a_place_are_noted_and_deny_none() -> None:
+    """Usage may be a second old, and counts calls that an earlier policy granted: the host decides."""
+    verdict = answer({"calls": 4}, "inbound")
+    assert (verdict.effect, verdict.note, capacity(verdict)) == (Effect.ABSTAIN, "4 of 4 calls", 4)
+    assert answer({"calls": 5}, "inbound").note is None
+
+
 def test_a_call_that_finds_no_place_may_be_diverted() -> None:
     verdict = answer({"calls": 5, "message": "All lines are busy.", "divert_to": "+15550100200"})
     assert (verdict.message, verdict.divert_to) == ("All lines are busy.", "+15550100200")
