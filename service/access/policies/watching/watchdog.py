@@ -7,6 +7,7 @@ suspended.
 """
 
 import asyncio
+import functools
 import inspect
 import sys
 import threading
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import CodeType, FrameType
+from typing import Any
 
 import structlog
 
@@ -27,6 +29,8 @@ from service.background import BackgroundLoop
 BEAT_SECONDS = 0.05
 RECENT = timedelta(minutes=10)
 MOST_REMEMBERED = 20
+MOST_WRAPPED = 20
+"""How many wrappers are taken off a policy's function."""
 OURS = ("service", "policies")
 
 log = structlog.get_logger()
@@ -65,14 +69,12 @@ class LoopWatchdog:
 
     def know(self, evaluator: Evaluator) -> None:
         """Remember the code and the package of a policy, to find both on a stack."""
-        evaluate = inspect.unwrap(
-            getattr(evaluator.policy.evaluate, "__func__", evaluator.policy.evaluate)
-        )
+        evaluate = find_function(evaluator.policy.evaluate)
         code = getattr(evaluate, "__code__", None)
         if isinstance(code, CodeType):
             self.codes[code] = evaluator
         package = str(getattr(evaluate, "__module__", "") or "").partition(".")[0]
-        if package and package not in OURS:
+        if package and package not in OURS and package not in sys.stdlib_module_names:
             self.packages.setdefault(package, []).append(evaluator)
 
     def background(self) -> BackgroundLoop:
@@ -186,6 +188,21 @@ class LoopWatchdog:
     def latest_computing(self) -> Blockage | None:
         """When threads of policies last computed without end in the last minutes."""
         return latest_of(self.computing)
+
+
+def find_function(given: Any) -> Any:
+    """The function that a call of a policy runs, below what wraps it: decorators, methods, partials, and
+    objects that can be called."""
+    for _ in range(MOST_WRAPPED):
+        inner = inspect.unwrap(getattr(given, "__func__", given))
+        if isinstance(inner, functools.partial):
+            inner = inner.func
+        elif callable(inner) and not hasattr(inner, "__code__") and not isinstance(inner, type):
+            inner = type(inner).__call__
+        if inner is given:
+            return given
+        given = inner
+    return given
 
 
 def suspend_for_threads(evaluators: Sequence[Evaluator]) -> None:

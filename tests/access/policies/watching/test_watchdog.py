@@ -1,9 +1,12 @@
 """What blocks the event loop is named at once, and suspended when the loop is back."""
 
 import asyncio
+import functools
 import time
+from types import FunctionType
 from typing import Any
 
+import pytest
 import structlog
 
 from policies import AccessRequest, Verdict, abstain
@@ -55,6 +58,61 @@ async def test_a_sleep_in_an_async_policy_is_named_and_suspended() -> None:
         assert [one.kind for one in list_ailing(chain)] == ["policy_suspended"]
         (found,) = list_blockages(watchdog)
         assert "the policy odd" in found.text
+
+
+async def block_for(seconds: float, _request: AccessRequest) -> Verdict:
+    time.sleep(seconds)  # noqa: ASYNC251
+    return abstain()
+
+
+class Blocking:
+    """A policy's `evaluate` as an object."""
+
+    async def __call__(self, given: AccessRequest) -> Verdict:
+        return await block(given)
+
+
+@functools.singledispatch
+def sleep_for(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@pytest.mark.parametrize(
+    "evaluate",
+    [
+        functools.partial(block_for, 0.7),
+        functools.partial(functools.partial(block_for), 0.7),
+        Blocking(),
+    ],
+)
+async def test_partials_and_objects_that_block_are_named(evaluate: Any) -> None:
+    chain, watchdog, _ = await watched(evaluate)
+    latest = watchdog.latest()
+    assert latest is not None
+    assert latest.policy == "odd"
+    assert chain.describe()[0].health.suspended
+    assert list(watchdog.codes.values()) == list(chain.evaluators)
+
+
+async def test_a_wrapped_policy_is_not_suspended_for_what_others_wrap_alike() -> None:
+    rule = FunctionType(block.__code__, {"__name__": "stranger.rules"})
+    borrowed = FunctionType(block.__code__, {"__name__": "functools"})
+    chain = AccessChain(
+        [
+            RegisteredPolicy(name, 50, evaluate, "stranger", "1")
+            for name, evaluate in (("odd", functools.partial(rule)), ("other", borrowed))
+        ]
+    )
+    watchdog = LoopWatchdog(chain.evaluators)
+    session = asyncio.create_task(watchdog.session())
+    await asyncio.sleep(0.2)
+    sleep_for(0.6)
+    await asyncio.sleep(0.2)
+    session.cancel()
+    latest = watchdog.latest()
+    assert latest is not None
+    assert latest.policy is None
+    assert not any(one.health.suspended for one in chain.describe())
 
 
 async def test_an_answer_that_was_under_way_ends_no_suspension() -> None:
