@@ -143,4 +143,20 @@ def find_other(question: ShadowQuestion, evaluator: Evaluator, answer: PolicyAns
     policy = evaluator.policy
     mine = PolicyVerdict(policy.name, answer.effect, answer.reason, policy.veto)
     ranked = sorted([*question.verdicts, (policy.rank, mine)], key=lambda one: one[0])
-    return "allow" if combine([verdict for _, verdict in ranked]).effect is Effect.ALLOW else "deny"
+    outcome = combine([verdict for _, verdict in ranked])
+    if outcome.effect is not Effect.ALLOW:
+        return "deny"
+    deciding = next(rank for rank, one in ranked if one.policy == outcome.determined_by)
+    return "deny" if policy.rank <= deciding and states_full(question, answer) else "allow"
+
+
+def states_full(question: ShadowQuestion, answer: PolicyAnswer) -> bool:
+    """Whether a limit that the policy states would have been used up.
+
+    No call holds the name of a limit in shadow: all calls under way are counted, which is an upper bound
+    where the policy states the limit for some of them only.
+    """
+    usage = question.request.usage
+    return usage is not None and any(
+        usage.live_calls >= one.capacity for one in answer.entry.limits
+    )

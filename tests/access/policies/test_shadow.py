@@ -4,10 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
 
 import pytest
 
-from policies import AccessRequest, CallFacts, Verdict, abstain, allow, deny
+from policies import AccessRequest, CallFacts, UsageFacts, Verdict, abstain, allow, deny, limit
 from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies.chain import AccessChain
@@ -51,6 +54,15 @@ class ShadowedChain:
 
         await eventually(arrived)
         return self.recorded[0]
+
+
+class LiveCalls(NamedTuple):
+    """So many calls of an organization are under way."""
+
+    count: int
+
+    def read(self, asked: AccessRequest) -> UsageFacts:
+        return UsageFacts(self.count, 0, 0.0, 0.0, asked.at, asked.at + timedelta(days=1))
 
 
 def sleep_in_thread(_request: AccessRequest) -> Verdict:
@@ -141,6 +153,21 @@ async def test_what_would_have_been_decided_follows_the_order_of_the_chain(
     assert found.would == would
     assert (found.vapi_call_id, found.organization_id) == ("call-1", CALL.organization.id)
     assert found.at == decision.decided_at
+
+
+@pytest.mark.parametrize(
+    ("order", "live", "would"), [(10, 4, "allow"), (10, 5, "deny"), (90, 5, "allow")]
+)
+@pytest.mark.parametrize("effect", [abstain, partial(allow, "gift")])
+async def test_a_full_limit_of_a_policy_in_shadow_would_have_blocked(
+    effect: Callable[..., Verdict], order: int, live: int, would: str
+) -> None:
+    stated = effect(limits=[limit("five_at_once", 5, reason="too_many_at_once")])
+    shadowed = ShadowedChain(policy(lambda _request: stated, order=order), granting())
+    shadowed.chain.usage = LiveCalls(live)
+    await shadowed.decide()
+    verdict = await shadowed.verdict()
+    assert (verdict.decided, verdict.would) == ("allow", would)
 
 
 async def test_failures_in_shadow_suspend_no_enforced_evaluation() -> None:
