@@ -19,7 +19,7 @@ from policies.contract import (
 )
 from policies.fields import Diversion, Spoken
 from policies.hookspecs import hookimpl
-from policies.host.callers import GROUPING, canonical_caller, without_scheme
+from policies.host.callers import GROUPING, canonical_caller, number_within, without_scheme
 
 REASONS = BLOCKED, ANONYMOUS, NOT_ALLOWED, TOO_OFTEN = (
     "caller_blocked",
@@ -34,9 +34,8 @@ MOST_PATTERNS = 5000
 
 def parse_pattern(text: str) -> str:
     """A number, a prefix with a star, or a SIP address. Raises `ValueError`."""
-    plain = text.strip().lower()
-    number = GROUPING.sub("", plain)
-    pattern = number if number.startswith("+") else without_scheme(plain)
+    plain = without_scheme(text.strip().lower())
+    pattern = plain if "@" in plain else GROUPING.sub("", plain)
     if not PATTERN.fullmatch(pattern):
         raise ValueError(
             "write a number such as +15550100200, a prefix such as +1900*, or a SIP address"
@@ -120,7 +119,8 @@ def find_reason(caller: str | None, call: CallFacts, settings: CallerRulesSettin
     if caller is None:
         hidden = settings.block_anonymous or settings.only_allowed
         return ANONYMOUS if hidden else None
-    if matches(caller, settings.block):
+    within = number_within(caller)
+    if matches(caller, settings.block) or (within and matches(within, settings.block)):
         return BLOCKED
     if settings.only_allowed:
         return NOT_ALLOWED
@@ -134,9 +134,10 @@ def find_reason(caller: str | None, call: CallFacts, settings: CallerRulesSettin
 
 
 def matches(caller: str, patterns: frozenset[str]) -> bool:
-    """Whether a number or address is on a list, by itself or by one of its prefixes."""
-    if not patterns:
-        return False
+    """Whether a number or address is on a list: a number also by one of its prefixes. Of an address, any
+    caller can choose what comes before the @."""
+    if not patterns or "@" in caller:
+        return caller in patterns
     prefixes = (f"{caller[:length]}*" for length in range(2, len(caller) + 1))
     return caller in patterns or any(one in patterns for one in prefixes)
 

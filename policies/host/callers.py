@@ -13,7 +13,9 @@ HIDDEN_USERS = ("", "anonymous", "restricted", "unavailable", "unknown")
 
 
 def without_scheme(address: str) -> str:
-    """A SIP address without `sip:` or `sips:`."""
+    """A SIP address without `sip:` or `sips:`, or a number without `tel:` and what follows it."""
+    if address.startswith("tel:"):
+        return address.removeprefix("tel:").partition(";")[0]
     return address.removeprefix("sip:").removeprefix("sips:")
 
 
@@ -28,3 +30,9 @@ def canonical_caller(text: str | None) -> str | None:
     if number.startswith("00"):
         number = f"+{number[2:]}"
     return number if E164.fullmatch(number) and number not in HIDDEN else None
+
+
+def number_within(caller: str) -> str | None:
+    """The number that a caller's SIP address claims; None: it claims none, or is no address."""
+    user, at, _ = caller.partition("@")
+    return canonical_caller(user.partition(";")[0]) if at else None

@@ -46,6 +46,32 @@ def test_the_block_list(caller: str | None, blocked: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("listed", "caller", "blocked", "allowed"),
+    [
+        ("+1555*", "sip:+15550100200@evil.example", True, False),
+        ("+15550100200", "sip:+15550100200@carrier.example", True, False),
+        ("+15550100200", "sips:+15550100200;ext=1@carrier.example;user=phone", True, False),
+        ("+15550100200", "0015550100200@carrier.example", True, False),
+        ("+15550100200", "sip:+15550100201@carrier.example", False, False),
+        ("+15550100200", "sip:bot@carrier.example", False, False),
+        ("+15550100200@desk.example", "sip:+15550100200@desk.example", True, True),
+        ("sip:+15550100200@desk.example", "+15550100200@desk.example", True, True),
+        ("+15550100200@desk.example", "sip:+15550100200@evil.example", False, False),
+        ("+15550100200@desk.example", "+15550100200", False, False),
+        ("+15550100200", "tel:+1-555-010-0200", True, True),
+        ("+1555*", "tel:+15550100200;ext=7", True, True),
+        ("tel:+1-555-010-0200", "+15550100200", True, True),
+    ],
+)
+def test_the_number_in_an_address_blocks_a_call_and_allows_none(
+    listed: str, caller: str, blocked: bool, allowed: bool
+) -> None:
+    assert (answer({"block": [listed]}, caller).reason == "caller_blocked") == blocked
+    only = answer({"only_allowed": True, "allow": [listed]}, caller)
+    assert only.reason == (None if allowed else "caller_not_allowed")
+
+
+@pytest.mark.parametrize(
     "caller", [None, "", "Anonymous", "+266696687", "sip:anonymous@x", "withheld"]
 )
 def test_callers_that_hide_their_number(caller: str | None) -> None:
