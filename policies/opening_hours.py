@@ -24,8 +24,11 @@ from policies.host.week import (
 REASONS = OUTSIDE, HOLIDAY = "outside_opening_hours", "holiday"
 
 DAY = timedelta(days=1)
-HORIZON = timedelta(days=400)
-"""How far ahead the next change is looked for: beyond it there is none that matters."""
+HORIZON = timedelta(days=35)
+"""How far ahead the next change is looked for at once: the search runs on the event loop. Where none is
+found, it is looked for again at the horizon."""
+MARGIN_DAYS = 4
+"""How many days more are read, so that all that changes before the horizon is found."""
 MOST_SPANS = 100
 
 Intervals = tuple[tuple[int, int], ...]
@@ -89,12 +92,18 @@ class OpeningHoursSettings(BaseModel):
             return own
         return () if self.is_holiday(day) else self.weekly.get(day.weekday(), ())
 
+    @property
+    def has_dates(self) -> bool:
+        """Whether something may change beyond the horizon: weeks are alike."""
+        return bool(self.holidays or self.exceptions)
+
     def is_holiday(self, day: date) -> bool:
         return day in self.holidays or YearlyDate(day.month, day.day) in self.holidays
 
 
 class Span(NamedTuple):
-    """A time in which the answer does not change. `ends` is False if no change was found."""
+    """A time in which the answer does not change. `ends` is False if no change was found
+    before the horizon."""
 
     is_open: bool
     since: datetime
@@ -120,7 +129,7 @@ class OpeningHoursPolicy:
             return abstain()
         zone = settings.time_zone or request.organization.time_zone or "UTC"
         span = settings.span_at(request.at, zone)
-        until = span.until if span.ends else None
+        until = span.until if span.ends or settings.has_dates else None
         if span.is_open:
             return abstain(until=until)
         today = request.at.astimezone(ZoneInfo(zone)).date()
@@ -159,7 +168,7 @@ def list_candidates(
     second ones too where clocks are set back, and each change of the clocks."""
     first = at.astimezone(zone).date() - DAY
     pending: set[datetime] = set()
-    for ahead in range(HORIZON.days):
+    for ahead in range(HORIZON.days + MARGIN_DAYS):
         day = first + ahead * DAY
         minutes = {edge for one in settings.hours_of(day) for edge in one}
         minutes |= {end for begin, end in settings.hours_of(day - DAY) if end <= begin}

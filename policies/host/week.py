@@ -29,6 +29,10 @@ def parse_weekly(given: object) -> Mapping[int, tuple[tuple[int, int], ...]]:
     for name, intervals in given.items():
         for day in parse_days(name):
             found.setdefault(day, []).extend(parse_intervals(intervals))
+            if len(found[day]) > MOST_INTERVALS:
+                raise ValueError(
+                    f"{DAYS[day]} has {len(found[day])} intervals: write up to {MOST_INTERVALS}"
+                )
     return {day: tuple(sorted(intervals)) for day, intervals in found.items()}
 
 

@@ -1,5 +1,6 @@
 """Opening hours: what the clock on the wall shows decides, and `until` is the next change."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from policies.testing import PolicyTestError, conformance, evaluate, request
 
 OFFICE = {"weekly": {"monday-friday": ["09:00-12:00", "13:00-17:30"]}, "time_zone": "Europe/Berlin"}
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+HOURLY = [f"{hour:02}:00-{hour:02}:30" for hour in range(24)]
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -84,6 +86,35 @@ def test_hours_without_an_end_have_no_until() -> None:
     assert answer(at("2026-01-15T09:30"), never).until is None
 
 
+@pytest.mark.parametrize("ahead", [31, 32, 33, 34, 35, 36, 37, 60, 400])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_a_change_beyond_the_horizon_is_found_on_the_way(ahead: int, zone: str) -> None:
+    when = at("2026-01-15T23:30", zone)
+    opens = at("2026-01-15T09:00", zone) + ahead * DAY
+    day = str(opens.astimezone(ZoneInfo(zone)).date())
+    hours = {"weekly": {}, "exceptions": {day: ["09:00-12:00"]}, "time_zone": zone}
+    looks = 0
+    while when < opens:
+        until = answer(when, hours).until
+        assert until is not None
+        assert when < until <= opens
+        when, looks = until, looks + 1
+    assert looks <= ahead // 35 + 1
+    assert answer(when, hours).effect is Effect.ABSTAIN
+
+
+@pytest.mark.parametrize("hours", [{"weekly": {"monday-sunday": ["00:00-24:00"]}}, {"weekly": {}}])
+def test_hours_that_never_change_take_little_time(hours: dict[str, Any]) -> None:
+    """The search runs on the event loop; the best of several, as a busy machine may stop any."""
+    fitted = OpeningHoursSettings.model_validate(hours)
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        find_span(fitted, at("2026-01-15T09:30"), ZoneInfo("Europe/Berlin"))
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.01
+
+
 def test_only_the_chosen_directions_are_asked_about() -> None:
     hours = {**OFFICE, "directions": ["inbound"]}
     night = at("2026-01-15T03:00")
@@ -110,6 +141,7 @@ def test_a_denial_says_what_it_should() -> None:
         ({"weekly": {"monday": ["09:00-25:00"]}}, "no interval"),
         ({"weekly": {"monday": ["09:60-17:00"]}}, "no interval"),
         ({"weekly": {"monday": ["09:00-09:00"]}}, "no interval"),
+        ({"weekly": {"monday": HOURLY, "monday-tuesday": ["12:15-12:30"]}}, "25 intervals"),
         ({"weekly": ["09:00-17:00"]}, "by day"),
         ({"weekly": {"monday": "09:00-17:00"}}, "list"),
         ({"holidays": ["25.12.2026"]}, "no date"),
