@@ -59,10 +59,10 @@ class ShadowedChain:
 class LiveCalls(NamedTuple):
     """So many calls of an organization are under way."""
 
-    count: int
+    calls: int
 
     def read(self, asked: AccessRequest) -> UsageFacts:
-        return UsageFacts(self.count, 0, 0.0, 0.0, asked.at, asked.at + timedelta(days=1))
+        return UsageFacts(self.calls, 0, 0.0, 0.0, asked.at, asked.at + timedelta(days=1))
 
 
 def sleep_in_thread(_request: AccessRequest) -> Verdict:
