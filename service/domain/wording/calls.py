@@ -6,13 +6,19 @@ from typing import Any
 from service.domain.call_events import CallStep
 from service.domain.calls import Call, HangupState
 from service.domain.decisions import CallTerms
-from service.domain.wording.labels import Tone, format_seconds, label_in_sentence, label_slug
+from service.domain.wording.labels import (
+    Tone,
+    format_count,
+    format_seconds,
+    label_in_sentence,
+    label_slug,
+)
 
 Detail = Mapping[str, Any]
 Described = tuple[str, Tone]
 
 ANSWERS: Mapping[str, str] = {
-    "error": "answered with a sentence for the caller, before the hang-up",
+    "error": "answered with a sentence for the caller",
     "destination": "answered with a transfer",
     "assistantId": "answered with an assistant",
     "assistant": "answered with an assistant",
@@ -81,7 +87,7 @@ def describe_terms(terms: CallTerms) -> list[str]:
     if terms.divert_to is not None:
         said.append(f"diverts to {describe_diversion(terms.divert_to)}")
     if terms.message is not None:
-        said.append(f"says “{terms.message}”")
+        said.append(f"says the message “{terms.message}”")
     if terms.max_duration_seconds is not None:
         said.append(f"the call may last {format_seconds(terms.max_duration_seconds)}")
     return said
@@ -102,10 +108,12 @@ def describe_end(call: Call) -> str:
             return "No end has been reported yet."
         return f"It ended after {format_seconds(call.duration_seconds)}."
     attempts = call.hangup.attempts
-    commands = f"{attempts} hang-up command{'' if attempts == 1 else 's'}"
+    commands = format_count(attempts, "hang-up command", "hang-up commands")
     match call.hangup.state:
         case HangupState.CONFIRMED:
             lived = f" It lasted {format_seconds(call.lived_seconds)}." if call.blocked else ""
+            if not attempts:
+                return f"Vapi confirmed the end; no hang-up was needed.{lived}"
             return f"Vapi confirmed the end after {commands}.{lived}"
         case HangupState.PENDING:
             return f"The hang-up is in progress: {commands} so far."
@@ -186,6 +194,13 @@ def describe_ended(detail: Detail) -> Described:
     return f"Ended: {label_in_sentence(reason) if reason else 'no reason given'}", tone
 
 
+def describe_confirmed(detail: Detail) -> Described:
+    """The end; without a command there was no hang-up, as of a call that was refused."""
+    if detail.get("attempts") == 0:
+        return "Vapi confirmed the end", "good"
+    return "The hang-up is confirmed", "good"
+
+
 def fixed(template: str, tone: Tone) -> Callable[[Detail], Described]:
     """A sentence with placeholders for the step's attempt, error, seconds and state."""
 
@@ -215,7 +230,7 @@ STEPS: Mapping[str, Callable[[Detail], Described]] = {
     "hangup.refused": fixed("The control URL does not belong to Vapi: {error}", "bad"),
     "hangup.looked": describe_hangup_check,
     "hangup.waiting": fixed("Next check in {seconds} s", "calm"),
-    "hangup.confirmed": fixed("The hang-up is confirmed", "good"),
+    "hangup.confirmed": describe_confirmed,
     "hangup.given_up": fixed("The hang-up ended: {state}", "bad"),
     "hangup.restarted": fixed("The call was still active, so the hang-up started again", "bad"),
 }

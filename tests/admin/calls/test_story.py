@@ -8,6 +8,7 @@ from service.admin.calls.story import CallStories
 from service.domain.wording.calls import describe_ended, describe_message
 from service.sandbox.server import SandboxVapi
 from service.store import beside
+from service.web.panel.calls.views import call_view
 from tests.support.service import Replica, eventually
 
 
@@ -104,3 +105,6 @@ async def test_the_end_of_a_refused_call_is_told_as_our_refusal_and_not_as_an_er
     (end,) = [step for step in story.steps if step.kind == "ended"]
     assert "heard the blocked message" in describe_ended(end.detail)[0]
     assert "error" in describe_ended({**end.detail, "refused": False})[0]
+    view = call_view(story, whole=True)
+    assert "Vapi confirmed the end; no hang-up was needed." in view.lead
+    assert (view.hangup.text, view.attempts) == ("Refused", "none needed")

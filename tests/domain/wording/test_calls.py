@@ -47,11 +47,18 @@ def test_every_kind_of_step_has_a_sentence() -> None:
         (step("hangup.failed"), "Hang-up command 2 failed: timeout", "bad"),
         (step("hangup.looked", over=True), "Vapi reports the call as ended", "good"),
         (step("hangup.looked"), "Vapi did not say whether the call has ended: timeout", "wait"),
+        (step("hangup.confirmed", attempts=1), "The hang-up is confirmed", "good"),
+        (step("hangup.confirmed", attempts=0), "Vapi confirmed the end", "good"),
         (step("ended", reason=None), "Ended: no reason given", "calm"),
         (
             step("message", reply=403),
             "Vapi sent status-update and was refused: access denied",
             "bad",
+        ),
+        (
+            step("message", answer="error"),
+            "Vapi sent status-update and was answered with a sentence for the caller",
+            "calm",
         ),
         (step("from.a_newer_version"), "From.a newer version", "calm"),
     ],
@@ -83,7 +90,7 @@ def test_what_a_policy_says_of_a_call_is_described() -> None:
     terms = CallTerms("We are closed.", {"assistantId": "desk"}, 90)
     assert describe_terms(terms) == [
         "diverts to the assistant desk",
-        "says “We are closed.”",
+        "says the message “We are closed.”",
         "the call may last 1 min 30 s",
     ]
     assert describe_terms(CallTerms()) == []

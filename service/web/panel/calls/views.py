@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from service.admin.calls.story import Story
 from service.domain.call_records.details import mask_number
-from service.domain.calls import Call, HangupState
+from service.domain.calls import Call, Hangup, HangupState
 from service.domain.relay.messages import CallRelay
 from service.domain.wording.calls import (
     describe_call,
@@ -16,7 +16,7 @@ from service.domain.wording.calls import (
     describe_diversion,
     describe_end,
 )
-from service.domain.wording.labels import Tone, format_seconds, label_slug
+from service.domain.wording.labels import Tone, format_count, format_seconds, label_slug
 from service.store.calls.feed import CallSummary
 from service.store.calls.listing.rows import CallNames
 from service.web.panel.kit.badges import Badge, outcome_badge, state_badge
@@ -160,6 +160,7 @@ class CallPageView:
     organization: TextLink
     number: TextLink
     type: str
+    hangup: Badge
     attempts: str
     cost: str
     relay: Sequence[TextLink]
@@ -175,7 +176,6 @@ def call_view(story: Story, *, whole: bool) -> CallPageView:
     """The page of a call. `whole`: with the whole number of its caller."""
     call, names = story.call, story.names
     described = [(step.at, *describe_call_step(step)) for step in story.steps]
-    attempts = call.hangup.attempts if call.hangup else 0
     return CallPageView(
         f"Call of {names.organization_name or 'an unknown number'}",
         f"{describe_call(call, names.organization_name)} {describe_end(call)}",
@@ -184,7 +184,8 @@ def call_view(story: Story, *, whole: bool) -> CallPageView:
         organization_link(call, names) or NONE,
         number_link(call, names),
         label_slug(call.type) if call.type else "—",
-        f"{attempts} {'command' if attempts == 1 else 'commands'} sent",
+        state_of(call),
+        describe_commands(call.hangup),
         "—" if call.cost is None else f"${call.cost}",
         relay_links(call, story.relay),
         describe_parts(call),
@@ -194,6 +195,15 @@ def call_view(story: Story, *, whole: bool) -> CallPageView:
         "" if is_settled(call) else f"{ROOT}/calls/{call.id}/story",
         describe_diversion(call.decision.terms.divert_to),
     )
+
+
+def describe_commands(hangup: Hangup | None) -> str:
+    """How many commands it took; "" without a hang-up."""
+    if hangup is None:
+        return ""
+    if hangup.state is HangupState.CONFIRMED and not hangup.attempts:
+        return "none needed"
+    return f"{format_count(hangup.attempts, 'command', 'commands')} sent"
 
 
 def relay_links(call: Call, relay: CallRelay | None) -> list[TextLink]:
