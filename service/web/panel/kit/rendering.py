@@ -14,7 +14,6 @@ from aiohttp import web
 from jinja2.bccache import Bucket
 
 from service.domain.wording.labels import format_seconds, label_slug
-from service.web.panel.kit.badges import state_badge
 from service.web.panel.kit.banners import Banners
 from service.web.panel.kit.charts import counted
 from service.web.panel.kit.fields import form_field, utc_field
@@ -79,7 +78,6 @@ def set_up_rendering(
         root=root,
         banners=banners,
         form_field=form_field,
-        state_badge=state_badge,
     )
     environment.filters.update(
         iso=iso,

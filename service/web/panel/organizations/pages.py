@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -171,7 +170,7 @@ class OrganizationPages:
         return await visit.show(
             "organizations/page.html",
             organization=organization,
-            view=self.view(organization, explained.decision),
+            view=self.view(organization, explained),
             access=access_view(explained),
             other=access_view(other) if other else None,
             choices=await what_if_choices(self.numbers, organization),
@@ -191,12 +190,15 @@ class OrganizationPages:
             ),
         )
 
-    def view(self, organization: Organization, decision: Decision) -> OrganizationView:
-        """The page's view, with the message for callers who are, or would be, blocked."""
-        reason = "trial_expired" if decision.allowed else decision.reason
-        now, said = datetime.now(UTC), decision.terms.message
-        message = format_blocked_message(organization, reason, self.blocked_message, now, said)
-        return OrganizationView(organization, decision, message)
+    def view(self, organization: Organization, explained: Explained) -> OrganizationView:
+        """The page's view, with the message for callers who are, or would next be, blocked."""
+        denial = find_denial(explained)
+        if denial is None:
+            reason, at, said = denial_of(organization), explained.decision.decided_at, None
+        else:
+            reason, at, said = denial.reason, denial.decided_at, denial.terms.message
+        message = format_blocked_message(organization, reason, self.blocked_message, at, said)
+        return OrganizationView(organization, explained.decision, message, reason)
 
     async def access_at(
         self, visit: Visit, organization: Organization
@@ -225,3 +227,16 @@ class OrganizationPages:
             events=[event_view(event, visit) for event in page.found],
             more=visit.here(cursor=cursor) if cursor else None,
         )
+
+
+def find_denial(explained: Explained) -> Decision | None:
+    """The present denial, or the next one among the upcoming changes."""
+    decisions = (explained.decision, *(turn.decision for turn in explained.turns))
+    return next((one for one in decisions if not one.allowed), None)
+
+
+def denial_of(organization: Organization) -> str:
+    """The reason that would block an organization whose access has no known end."""
+    if organization.plan is not None:
+        return "plan_ended"
+    return "trial_expired" if organization.trial is not None else "no_plan_or_trial"

@@ -11,7 +11,7 @@ from service.domain.decisions import Decision
 from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
-from service.domain.wording.labels import Tone
+from service.domain.wording.labels import Tone, label_slug
 from service.web.panel.kit.badges import Badge, access_badge, outcome_badge, state_badge
 from service.web.panel.kit.traces import TraceStep, story_steps
 from service.web.panel.kit.visit import ROOT
@@ -121,11 +121,13 @@ class RecentCall:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
-    """The page of an organization, beside the organization's own fields."""
+    """The page of an organization, beside the organization's own fields. `blocked_message` is what a
+    caller hears who is blocked for `blocked_reason`."""
 
     organization: Organization
     decision: Decision
     blocked_message: str
+    blocked_reason: str
 
     @property
     def address(self) -> str:
@@ -166,8 +168,9 @@ class OrganizationView:
     @property
     def heard_when(self) -> str:
         """The case of which the blocked message is an example."""
-        case = "after the trial has ended" if self.decision.allowed else "now"
-        return f"A blocked caller hears {case}:"
+        if not self.decision.allowed:
+            return "A blocked caller hears now:"
+        return f"A caller who is blocked for the reason “{label_slug(self.blocked_reason)}” hears:"
 
     @property
     def external_id(self) -> str:
