@@ -16,7 +16,7 @@ def parse_spoken(text: str) -> str:
     if fitted is None:
         raise ValueError(
             f"write a sentence of up to {MOST_SPOKEN} characters; of words in braces it may have "
-            "{organization}, {reason} and {date}"
+            "{organization}, {reason}, {date} and {until}"
         )
     return fitted
 

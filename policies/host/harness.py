@@ -25,7 +25,7 @@ MEANINGS = {
     "bad_reason": "its reason is missing or no slug such as 'fair_use', of at most 100 characters",
     "bad_text": "its note or warning is not one line of printable text of at most 200 characters",
     "bad_message": "its message is not up to 1000 printable characters, with no braces but those of "
-    "{organization}, {reason} and {date}",
+    "{organization}, {reason}, {date} and {until}",
     "bad_divert_to": "its divert_to is no phone number such as '+15550100200' and no answer that Vapi "
     "takes, such as {'assistantId': '…'}",
     "bad_max_duration": "its max_duration_seconds is not a number of 0 or more",

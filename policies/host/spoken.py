@@ -1,10 +1,13 @@
-"""Placeholders in texts that a voice speaks: `{organization}`, `{reason}` and `{date}`. Pure."""
+"""Placeholders in texts that a voice speaks: `{organization}`, `{reason}`, `{date}`, `{until}`. Pure."""
 
 import re
 
-NAMES = ("organization", "reason", "date")
+NAMES = ("organization", "reason", "date", "until")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-UNKNOWN = r"\{(?!(organization|reason|date)\})|(?<!\{organization)(?<!\{reason)(?<!\{date)\}"
+UNKNOWN = (
+    r"\{(?!(organization|reason|date|until)\})"
+    r"|(?<!\{organization)(?<!\{reason)(?<!\{date)(?<!\{until)\}"
+)
 """Matches a brace that belongs to no known placeholder; a pattern for the OpenAPI document."""
 STRAY = re.compile(UNKNOWN)
 MOST_SPOKEN = 1000

@@ -217,8 +217,9 @@ def goodbye(
     if registration is None or not registration.organization.handling.goodbye:
         return None
     organization = registration.organization
-    said = decision.terms.message
-    return format_blocked_message(organization, decision.reason, default_message, now, said)
+    return format_blocked_message(
+        organization, decision.reason, default_message, now, decision.terms
+    )
 
 
 def announce_claim(call: NewCall, owner: UUID | None) -> None:

@@ -53,7 +53,7 @@ class AccessStandings:
                 decision.reason,
                 self.blocked_message,
                 now,
-                decision.terms.message,
+                decision.terms,
             ),
             diverts=decision.diverts,
             ring=self.ring_default if handling.ring_gate is None else handling.ring_gate,

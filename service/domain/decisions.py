@@ -26,12 +26,13 @@ class CallTerms:
 
     `message` is what the caller of a denied call hears, in the words of the policy that denied it.
     `divert_to` is where a denied call goes instead, as the answer that Vapi takes. A granted or diverted
-    call may last `max_duration_seconds`.
+    call may last `max_duration_seconds`. `until` is when the policy that denied may answer differently.
     """
 
     message: str | None = None
     divert_to: Mapping[str, Any] | None = None
     max_duration_seconds: int | None = None
+    until: datetime | None = None
 
 
 NO_TERMS = CallTerms()

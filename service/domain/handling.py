@@ -50,7 +50,7 @@ class Handling:
 class BlockedMessage:
     """What a blocked caller hears. `reason` and `language` None: for every reason, every language.
 
-    The text may name {organization}, {reason} and {date}.
+    The text may name {organization}, {reason}, {date} and {until}.
     """
 
     text: str

@@ -165,9 +165,9 @@ class RuledAnswers:
                 return replies.refusal(self.blocked_message)
             if ruling.terms.divert_to is not None:
                 return self.overridden(replies.answer(ruling.terms.divert_to), ruling)
-            now, said = self.gate.directory.now(), ruling.terms.message
+            now, terms = self.gate.directory.now(), ruling.terms
             return replies.refusal(
-                format_blocked_message(owner, ruling.reason, self.blocked_message, now, said)
+                format_blocked_message(owner, ruling.reason, self.blocked_message, now, terms)
             )
         number = ruling.registration.phone_number if ruling.registration else None
         if number is not None and number.answer_with:

@@ -194,4 +194,4 @@ async def test_a_text_that_would_be_spoken_with_braces_is_refused(
     answer = await callgate.api("POST", "/organizations", {"name": "Bakery", **fields})
     assert (answer.status, answer.json["code"]) == (422, "invalid_body")
     if "x" not in str(fields):
-        assert "{organization}, {reason}, {date}" in str(answer.json)
+        assert "{organization}, {reason}, {date}, {until}" in str(answer.json)

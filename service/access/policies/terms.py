@@ -12,18 +12,20 @@ from service.domain.decisions import NO_TERMS, CallTerms, TraceEntry
 def terms_of(verdict: Verdict) -> CallTerms:
     """What one verdict says."""
     most, divert_to = verdict.max_duration_seconds, verdict.divert_to
-    if most is None and divert_to is None and verdict.message is None:
+    until = verdict.until if verdict.effect is Effect.DENY else None
+    if most is None and divert_to is None and verdict.message is None and until is None:
         return NO_TERMS
     return CallTerms(
         verdict.message,
         None if divert_to is None else answer_of(divert_to),
         None if most is None else int(most),
+        until,
     )
 
 
 def find_terms(trace: Sequence[TraceEntry], outcome: Outcome) -> CallTerms:
-    """The terms of a decision: words and diversion of the policy that denied, and the shortest of all
-    lengths."""
+    """The terms of a decision: words, diversion and time of the policy that denied, and the shortest of
+    all lengths."""
     if all(entry.terms is NO_TERMS for entry in trace):
         return NO_TERMS
     lengths = [entry.terms.max_duration_seconds for entry in trace]

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from policies.host.spoken import MOST_SPOKEN, PLACEHOLDER
+from service.domain.decisions import NO_TERMS, CallTerms
 from service.domain.handling import BlockedMessage
 from service.domain.organizations import Organization
 from service.domain.usage.periods import zone_of
+from service.domain.wording.dates import format_until
 from service.domain.wording.labels import spaced
 from service.settings import DEFAULT_BLOCKED_MESSAGE
 
@@ -35,16 +37,21 @@ REASONS: Mapping[str, str] = {
 
 
 def format_blocked_message(
-    organization: Organization, reason: str, default: str, at: datetime, said: str | None = None
+    organization: Organization,
+    reason: str,
+    default: str,
+    at: datetime,
+    terms: CallTerms = NO_TERMS,
 ) -> str:
     """The sentence for a blocked caller of an organization.
 
-    Its own message for this reason comes first, then what the policy that denied says (`said`), then the
-    most specific of its other messages, its `blocked_message`, and the service's default. `{date}` is
-    the day of `at` in the organization's time zone. The sentence is never empty: Vapi treats an empty
-    error as no refusal.
+    Its own message for this reason comes first, then what the policy that denied says (`terms`), then
+    the most specific of its other messages, its `blocked_message`, and the service's default. `{date}`
+    is the day of `at` in the organization's time zone, `{until}` when calls may pass again. The sentence
+    is never empty: Vapi treats an empty error as no refusal.
     """
     chosen = choose_message(organization.blocked_messages, reason, organization.handling.language)
+    said, zone = terms.message, zone_of(organization.time_zone)
     if said is not None and (chosen is None or chosen.reason is None):
         text = said
     else:
@@ -52,7 +59,8 @@ def format_blocked_message(
     values = {
         "organization": organization.name,
         "reason": REASONS.get(reason, spaced(reason)),
-        "date": at.astimezone(zone_of(organization.time_zone)).date().isoformat(),
+        "date": at.astimezone(zone).date().isoformat(),
+        "until": format_until(terms.until, at, zone),
     }
     return fill_placeholders(text, values).strip()[:MOST_SPOKEN].rstrip() or DEFAULT_BLOCKED_MESSAGE
 

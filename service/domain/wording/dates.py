@@ -1,6 +1,7 @@
 """Dates in sentences. Pure."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
@@ -17,3 +18,15 @@ def format_day(instant: datetime, at: datetime) -> str:
     if instant.year != at.year:
         text += f" {instant.year}"
     return f"{text} at {instant:%H:%M} UTC" if abs(instant - at) < NEAR else text
+
+
+def format_until(instant: datetime | None, at: datetime, zone: ZoneInfo) -> str:
+    """When something ends, to follow a word such as "again": by the clock of `zone`; `later` where that
+    is unknown or over."""
+    if instant is None or instant <= at:
+        return "later"
+    instant, at = instant.astimezone(zone), at.astimezone(zone)
+    if instant.date() == at.date():
+        return f"today at {instant:%H:%M}"
+    year = f" {instant.year}" if instant.year != at.year else ""
+    return f"on {instant.day} {MONTHS[instant.month - 1]}{year} at {instant:%H:%M}"

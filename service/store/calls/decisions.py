@@ -114,12 +114,17 @@ def dump_said(entry: TraceEntry) -> dict[str, object]:
 
 def dump_terms(terms: CallTerms) -> dict[str, object]:
     """Those that are given, as keys beside others."""
-    return {} if terms is NO_TERMS else {k: v for k, v in asdict(terms).items() if v is not None}
+    if terms is NO_TERMS:
+        return {}
+    until = terms.until.isoformat() if terms.until else None
+    return {k: v for k, v in {**asdict(terms), "until": until}.items() if v is not None}
 
 
 def load_terms(raw: Mapping[str, Any]) -> CallTerms:
     """The inverse of `dump_terms`."""
     found = {name: raw[name] for name in TERMS if raw.get(name) is not None}
+    if "until" in found:
+        found["until"] = datetime.fromisoformat(found["until"])
     return CallTerms(**found) if found else NO_TERMS
 
 

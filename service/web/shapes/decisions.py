@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from service.domain.decisions import DEFAULT, Basis, decider_of
+from service.domain.decisions import DEFAULT, Basis, CallTerms, decider_of
 from service.domain.decisions import Decision as AccessDecision
 from service.domain.decisions import TraceEntry as PolicyVerdict
 from service.web.shapes.bodies import ResponseBody
@@ -68,11 +68,18 @@ class AccessExplained(Decision):
     default: DefaultStep
 
 
+def terms_values(terms: CallTerms) -> dict[str, Any]:
+    """What is shown of the terms: `until` only fills in what a caller hears."""
+    values = asdict(terms)
+    del values["until"]
+    return values
+
+
 def entry_shape(entry: PolicyVerdict) -> TraceEntry:
     """One policy's verdict, with what it says of the call beside its other fields."""
     values = asdict(entry)
-    terms = values.pop("terms")
-    return TraceEntry.model_validate({**values, **terms})
+    values.pop("terms")
+    return TraceEntry.model_validate({**values, **terms_values(entry.terms)})
 
 
 def decision_values(decision: AccessDecision) -> dict[str, object]:
@@ -84,7 +91,7 @@ def decision_values(decision: AccessDecision) -> dict[str, object]:
         "reason": decision.reason,
         "basis": decision.basis,
         "trace": list(map(entry_shape, decision.trace)),
-        **asdict(decision.terms),
+        **terms_values(decision.terms),
     }
 
 

@@ -1,9 +1,13 @@
 """How a decided call goes on: what of the verdicts counts."""
 
+import json
+from datetime import timedelta
+
 from policies import AccessRequest, SubscriptionPlan, Verdict, abstain, allow, deny, policy
-from policies.testing import request
+from policies.testing import NOW, request
 from service.access.policies.kit import ChainUnderTest
 from service.domain.decisions import NO_TERMS, CallTerms, Decision
+from service.store.calls.decisions import dump_decision, load_decision
 
 PAYING = request(plan=SubscriptionPlan("pro", "active"))
 
@@ -38,6 +42,15 @@ def test_the_words_and_the_diversion_are_those_of_the_policy_that_denied() -> No
     assert found.diverts
     assert not found.without_diversion().diverts
     assert found.without_diversion().terms.message == "We are closed."
+
+
+def test_the_time_is_that_of_the_policy_that_denied_and_is_stored() -> None:
+    soon, late = NOW + timedelta(hours=1), NOW + timedelta(hours=9)
+    found = decided((40, abstain(until=soon)), (50, deny("closed", until=late)))
+    assert (found.until, found.terms) == (soon, CallTerms(until=late))
+    assert load_decision(json.loads(json.dumps(dump_decision(found)))).terms == found.terms
+    granted = decided((40, abstain(until=soon)), (50, allow("mine", until=late)))
+    assert granted.terms is NO_TERMS
 
 
 def test_a_policy_that_gives_the_reason_of_a_denial_by_default_speaks_too() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.host.spoken import MOST_SPOKEN
+from service.domain.decisions import CallTerms
 from service.domain.handling import BlockedMessage, Handling
 from service.domain.organizations import Organization
 from service.domain.wording.blocked_messages import (
@@ -82,6 +83,22 @@ def test_the_date_is_that_of_the_organizations_time_zone(zone: str | None, day: 
     assert format_blocked_message(made, "x", "", AT.replace(hour=20)) == day
 
 
+@pytest.mark.parametrize(
+    ("until", "words"),
+    [
+        (None, "later"),
+        (AT, "later"),
+        (AT.replace(hour=7), "today at 08:00"),
+        (AT.replace(hour=23, minute=30), "on 24 November at 00:30"),
+        (AT.replace(year=2027, month=1, day=1), "on 1 January 2027 at 01:00"),
+    ],
+)
+def test_callers_hear_when_calls_may_pass_again(until: datetime | None, words: str) -> None:
+    made = organization(blocked_message="Call again {until}.", time_zone="Europe/Berlin")
+    heard = format_blocked_message(made, "holiday", "", AT, CallTerms(until=until))
+    assert heard == f"Call again {words}."
+
+
 @given(text=st.text(max_size=3000), reason=st.text(max_size=20))
 def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) -> None:
     said = format_blocked_message(organization(blocked_message=text), reason, "default", AT)
@@ -91,7 +108,7 @@ def test_whatever_is_written_is_said_and_short_enough(text: str, reason: str) ->
 
 def test_the_words_of_a_policy_go_before_all_but_those_for_their_reason() -> None:
     made = organization(blocked_messages=MESSAGES, blocked_message="own")
-    said = "{organization} is closed."
+    said = CallTerms("{organization} is closed.")
     assert format_blocked_message(made, "plan_ended", "default", AT, said) == "Bakery is closed."
     assert format_blocked_message(made, "trial_expired", "default", AT, said) == "trial over"
     assert format_blocked_message(organization(), "x", "default", AT, said) == "Bakery is closed."

@@ -12,7 +12,7 @@ from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.admin.relay import RelayCases
 from service.admin.timeline import Timeline
 from service.admin.usage.usage import UsageReports
-from service.domain.decisions import Decision
+from service.domain.decisions import NO_TERMS, Decision
 from service.domain.organizations import Organization
 from service.domain.texts import is_all
 from service.domain.wording.blocked_messages import format_blocked_message
@@ -194,10 +194,10 @@ class OrganizationPages:
         """The page's view, with the message for callers who are, or would next be, blocked."""
         denial = find_denial(explained)
         if denial is None:
-            reason, at, said = denial_of(organization), explained.decision.decided_at, None
+            reason, at, terms = denial_of(organization), explained.decision.decided_at, NO_TERMS
         else:
-            reason, at, said = denial.reason, denial.decided_at, denial.terms.message
-        message = format_blocked_message(organization, reason, self.blocked_message, at, said)
+            reason, at, terms = denial.reason, denial.decided_at, denial.terms
+        message = format_blocked_message(organization, reason, self.blocked_message, at, terms)
         return OrganizationView(organization, explained.decision, message, reason)
 
     async def access_at(
