@@ -98,6 +98,20 @@ async def test_a_caller_outside_of_the_hours_hears_the_words_of_the_policy(
     assert recorded["decision"]["message"] == CLOSED["message"]
 
 
+async def test_a_caller_hears_when_the_hours_begin_again(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner, number = await with_number(callgate, vapi)
+    day = (datetime.now(UTC) + timedelta(days=2)).date()
+    hours: dict[str, object] = {"exceptions": {day.isoformat(): ["09:00-12:00"]}}
+    message = {"message": "Please call again {until}."}
+    await choose(callgate, owner, "opening_hours", {"weekly": {}, **hours, **message})
+    call = vapi.place_call(number)
+    await vapi.settled([call])
+    year = "" if day.year == datetime.now(UTC).year else f" {day.year}"
+    assert f"Please call again on {day.day} {day:%B}{year} at 09:00." in call.heard
+
+
 async def test_a_denied_call_goes_on_where_the_policy_diverts_it(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:
