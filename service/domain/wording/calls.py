@@ -116,6 +116,8 @@ def describe_end(call: Call) -> str:
                 return f"Vapi confirmed the end; no hang-up was needed.{lived}"
             return f"Vapi confirmed the end after {commands}.{lived}"
         case HangupState.PENDING:
+            if not attempts:
+                return "Its end is not confirmed yet; no hang-up command was sent."
             return f"The hang-up is in progress: {commands} so far."
         case HangupState.UNCONFIRMED:
             return f"Vapi accepted {commands}; the end is unconfirmed."

@@ -122,7 +122,7 @@ async def test_a_report_that_takes_too_long_does_not_hide_the_form(
 def test_one_call_is_no_calls() -> None:
     assert describe_report(ShadowReport(1, 1, 0, 1, 1)) == (
         "In shadow it was asked about 1 call. It would have blocked 1 call of 1 organization and "
-        "allowed 0; it gave no usable answer 1 time."
+        "allowed 0. It gave no usable answer 1 time."
     )
 
 

@@ -51,7 +51,8 @@ def describe_report(report: ShadowReport) -> str:
     blocked = format_count(report.would_have_blocked, "call", "calls")
     owners = format_count(report.organizations, "organization", "organizations")
     failures = format_count(report.failed, "time", "times")
+    failed = f" It gave no usable answer {failures}." if report.failed else ""
     return (
         f"In shadow it was asked about {asked}. It would have blocked {blocked} of {owners} and allowed "
-        f"{report.would_have_allowed:,}; it gave no usable answer {failures}."
+        f"{report.would_have_allowed:,}.{failed}"
     )
