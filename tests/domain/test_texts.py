@@ -98,6 +98,7 @@ BOUNDED_BY = {
     "web/api/preconditions.py": "a header of 8 KiB",
     "web/api/operations.py": "our own paths",
     "web/exports/csv_files.py": "the pattern: at most 16 characters",
+    "web/panel/organizations/policies.py": "2,000 characters of a setting's description",
     "web/panel/people/account.py": "300 characters of a header",
 }
 """Every module that runs regular expressions, and what bounds the text before it does."""

@@ -1,6 +1,9 @@
 """The whole service over real HTTP: real PostgreSQL, the sandbox as Vapi, one replica or several."""
 
 import asyncio
+import contextlib
+import secrets
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -93,12 +96,17 @@ async def replica(
         yield Replica(service, session, url)
 
 
-def unused_port() -> int:
-    import socket
+PORTS = range(20_000, 32_000)
+"""Below the ports that systems give to outgoing connections, so none of those takes one meanwhile."""
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+
+def unused_port() -> int:
+    """A port for a listener that starts later, by chance, so that parallel tests choose others."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ BADGES = {
     "off": Badge("Off"),
 }
 MOST_SETTINGS = 50
+LONGEST_DESCRIPTION = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,9 @@ def read_settings(form: Form) -> object:
 def list_settings(model: type[BaseModel]) -> Sequence[SettingRow]:
     """The settings that a model takes, as its fields describe them."""
     return [
-        SettingRow(name, parts_of(info.description or ""), info.is_required())
+        SettingRow(
+            name, parts_of((info.description or "")[:LONGEST_DESCRIPTION]), info.is_required()
+        )
         for name, info in list(model.model_fields.items())[:MOST_SETTINGS]
     ]
 
