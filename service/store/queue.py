@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import orjson
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
@@ -53,19 +54,31 @@ class HangupJob:
         return f"hangup:{self.vapi_call_id}"
 
 
-def queue_settings() -> DBSettings:
-    """The queue's schema and channel; never read from the operator's environment."""
-    return DBSettings(db_schema="callgate", channel=Channel(CHANNEL))
+class Builders(NamedTuple):
+    """What writes pgqueuer's statements."""
+
+    environment: QueryBuilderEnvironment
+    queue: QueryQueueBuilder
+    scheduler: QuerySchedulerBuilder
+
+
+@cache
+def builders() -> Builders:
+    """For the queue's schema and channel; never read from the operator's environment. Built once:
+    settings read the environment each time, which takes as long as the rest of enqueuing a job."""
+    settings = DBSettings(db_schema="callgate", channel=Channel(CHANNEL))
+    return Builders(
+        QueryBuilderEnvironment(settings),
+        QueryQueueBuilder(settings),
+        QuerySchedulerBuilder(settings),
+    )
 
 
 def queries_on(connection: Any) -> Queries:
     """pgqueuer's statements on one of our connections, inside its transaction if it has one."""
-    settings = queue_settings()
+    built = builders()
     return Queries(
-        AsyncpgDriver(connection),
-        qbe=QueryBuilderEnvironment(settings),
-        qbq=QueryQueueBuilder(settings),
-        qbs=QuerySchedulerBuilder(settings),
+        AsyncpgDriver(connection), qbe=built.environment, qbq=built.queue, qbs=built.scheduler
     )
 
 

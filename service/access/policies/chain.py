@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from policies.contract import RENEWAL_GRACE, AccessRequest, CallFacts, Effect, UsageFacts
+from policies.contract import RENEWAL_GRACE, AccessRequest, Effect
 from policies.host.isolation import PolicyFailure
 from policies.host.lifecycle import START_SECONDS
 from policies.host.registration import RegisteredPolicy
@@ -20,9 +20,10 @@ from service.access.policies.evaluation import Evaluator, PolicyAnswer
 from service.access.policies.given_facts import Facts, prepare
 from service.access.policies.info import PolicyInfo, describe_policies
 from service.access.policies.lifecycle import start_policies, stop_policies
-from service.access.policies.line_up import Arrangement
+from service.access.policies.line_up import Arrangement, LineUp
 from service.access.policies.own_settings import Unseal, same
 from service.access.policies.plugins import PluginProblem
+from service.access.policies.readers import CallerReader, LimitReader, UsageReader
 from service.access.policies.shadow import ShadowQuestion, Shadows, add_answers, ask_shadows
 from service.access.policies.terms import find_terms
 from service.domain.decisions import Basis, Decision, TraceEntry
@@ -47,24 +48,6 @@ class Asked(NamedTuple):
     evaluator: Evaluator
     seen: AccessRequest
     task: asyncio.Task[PolicyAnswer]
-
-
-class UsageReader(Protocol):
-    """Knows the usage of organizations, from memory."""
-
-    def read(self, request: AccessRequest) -> UsageFacts | None: ...
-
-
-class CallerReader(Protocol):
-    """Knows the earlier calls of callers, from memory."""
-
-    def complete(self, request: AccessRequest, call: CallFacts) -> CallFacts: ...
-
-
-class LimitReader(Protocol):
-    """Knows how many slots of limits are in use, from memory."""
-
-    def complete(self, owner: UUID, trace: Sequence[TraceEntry]) -> list[TraceEntry]: ...
 
 
 class AccessChain:
@@ -156,11 +139,7 @@ class AccessChain:
         a call in the background; `with_shadows` waits for them, for an explanation.
         """
         line = self.arrangement.find(own, request.organization.id)
-        usage = None if self.usage is None else self.usage.read(request)
-        call = request.call
-        if call is not None and self.callers is not None:
-            call = self.callers.complete(request, call)
-        request = replace(request, renewal_grace=self.renewal_grace, usage=usage, call=call)
+        request = self.complete(request, line)
         facts = Facts(request, own)
         ends_at = time.monotonic() + self.budget_seconds
         answers = await self.ask_all(facts, line.enforced, ends_at)
@@ -193,6 +172,15 @@ class AccessChain:
             ranked = [(ranks[one.policy], one) for one in verdicts]
             self.shadows.begin(ShadowQuestion(shadowed, request, own, decision, ranked))
         return decision
+
+    def complete(self, request: AccessRequest, line: LineUp) -> AccessRequest:
+        """The request with what memory knows; what no policy of the line reads is not computed."""
+        usage, call = None, request.call
+        if not line.predictable:
+            usage = None if self.usage is None else self.usage.read(request)
+            if call is not None and self.callers is not None:
+                call = self.callers.complete(request, call)
+        return replace(request, renewal_grace=self.renewal_grace, usage=usage, call=call)
 
     async def ask_all(
         self, facts: Facts, evaluators: Sequence[Evaluator], ends_at: float

@@ -35,6 +35,8 @@ class LineUp(NamedTuple):
     shadowed: Sequence[Evaluator] = ()
     recorded: Template = ()
     whole: Template = ()
+    predictable: bool = False
+    """Whether all of them compute from the organization's facts alone."""
 
     def list_varying(self) -> list[Evaluator]:
         """The policies that may change their verdict at any moment."""
@@ -101,7 +103,8 @@ class Arrangement:
                 whole.append(TraceEntry(name, "skipped", mode, mode=mode))
                 shadowed += [evaluator] if mode == "shadow" else []
         recorded = [one for one in whole if one is None or one.policy not in left_out]
-        return LineUp(enforced, shadowed, recorded if any(recorded) else (), whole)
+        predictable = all(one.is_predictable for one in (*enforced, *shadowed))
+        return LineUp(enforced, shadowed, recorded if any(recorded) else (), whole, predictable)
 
     def mode_of(self, evaluator: Evaluator, own: OwnChoices, organization_id: UUID) -> PolicyMode:
         """The mode of a policy: the organization's own choice, else that for all."""

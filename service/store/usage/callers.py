@@ -14,11 +14,12 @@ SELECT vapi_call_id, organization_id, customer_number AS caller_number, type, cr
 FROM callgate.calls
 WHERE created_at > $1 AND type = 'inboundPhoneCall' AND organization_id IS NOT NULL
     AND customer_number <> ''
+    AND ($3::text IS NULL OR age(xmin) <= age($3::text::xid8::xid))
 ORDER BY created_at DESC LIMIT $2
 """
 AT_ONCE = 500
 
-NOW = "SELECT now()"
+MARK = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,18 @@ class CallerCall:
     granted: bool = True
 
 
-async def list_calls(pool: Pool, since: datetime, most: int) -> AsyncIterator[list[CallerCall]]:
+async def read_mark(pool: Pool) -> str:
+    """The oldest transaction that is under way: what a reading from now on finds, and a later one
+    asks for what it did not see."""
+    return str(await pool.fetchval(MARK))
+
+
+async def list_calls(
+    pool: Pool, since: datetime, most: int, mark: str | None = None
+) -> AsyncIterator[list[CallerCall]]:
     """The inbound calls that were recorded since, at most the newest `most`, the oldest first, some at a
-    time."""
-    rows = await pool.fetch(LIST, since, most)
+    time. With a mark only those whose row was written since, however late it was committed."""
+    rows = await pool.fetch(LIST, since, most, mark)
     rows.reverse()
     for start in range(0, len(rows), AT_ONCE):
         yield [CallerCall(**dict(row)) for row in rows[start : start + AT_ONCE]]

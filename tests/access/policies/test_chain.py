@@ -12,7 +12,9 @@ from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies import breaker
 from service.access.policies.chain import AccessChain
+from service.access.policies.plugins import PolicyChoice, load_policies
 from service.domain.decisions import Decision
+from service.domain.policies.choices import OwnChoice
 
 
 def policy(evaluate: Any, name: str = "odd", order: int = 50, **given: Any) -> RegisteredPolicy:
@@ -246,3 +248,27 @@ async def test_our_own_cancellation_passes_through() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+class CountingReader:
+    """Counts how often the usage of an organization is worked out."""
+
+    asked = 0
+
+    def read(self, _request: AccessRequest) -> None:
+        self.asked += 1
+
+
+async def test_usage_is_worked_out_only_for_policies_that_may_read_it() -> None:
+    reader = CountingReader()
+    built_in = AccessChain(load_policies(PolicyChoice(third_party=False)).policies)
+    other = AccessChain([granting()])
+    built_in.usage = other.usage = reader
+    await built_in.decide(request(), basis="fresh")
+    assert reader.asked == 0
+    await built_in.decide(
+        request(), basis="fresh", own={"quota": OwnChoice("shadow", {"calls": 1})}
+    )
+    assert reader.asked == 1
+    await other.decide(request(), basis="fresh")
+    assert reader.asked == 2

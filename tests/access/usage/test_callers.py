@@ -1,6 +1,7 @@
 """The earlier calls of callers: as many as a replay of all calls finds, in bounded memory."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from policies import CallFacts, OrganizationFacts
 from policies.testing import request
 from service.access.directory import AccessDirectory
-from service.access.usage.caller_feed import CallerFeed
+from service.access.usage.caller_feed import TURNS, CallerFeed
 from service.access.usage.callers import KEPT, MOST_OF_CALLER, CallerMemory
 from service.domain.call_records.details import CallDetails
 from service.domain.calls import NewCall
+from service.store.calls.records import record_calls
 from service.store.pool import Pool
 from service.store.usage.callers import CallerCall
 from tests.support.calls import new_call, record
@@ -136,13 +138,65 @@ def test_only_inbound_calls_of_organizations_count() -> None:
     assert not memory.order
 
 
-async def test_calls_of_other_replicas_are_read(pool: Pool) -> None:
-    memory = CallerMemory()
+@dataclass
+class CountingMemory(CallerMemory):
+    """Counts what it is given."""
+
+    given: int = 0
+
+    def put(self, read: Iterable[CallerCall]) -> None:
+        calls = list(read)
+        self.given += len(calls)
+        CallerMemory.put(self, calls)
+
+
+def feed_of(pool: Pool, memory: CallerMemory) -> CallerFeed:
     directory = AccessDirectory()
     directory.loaded = True
     moment = time.monotonic()
     directory.clock.set(datetime.now(UTC), moment, moment)
-    feed = CallerFeed(pool, directory, memory)
+    return CallerFeed(pool, directory, memory)
+
+
+def inbound(owner: UUID, call_id: str) -> NewCall:
+    details = CallDetails(customer_number=CALLERS[0])
+    return new_call(call_id, organization_id=owner, type=INBOUND, details=details)
+
+
+async def test_a_call_is_read_once_however_late_it_is_committed(pool: Pool) -> None:
+    memory = CountingMemory()
+    feed = feed_of(pool, memory)
+    owner = await pool.fetchval(ADD)
+    await feed.turn()
+    async with pool.acquire() as connection, connection.transaction():
+        await record_calls(connection, [inbound(owner, "slow")])
+        await record(pool, inbound(owner, "quick"))
+        await feed.turn()
+        assert memory.given == 1
+    await feed.turn()
+    assert len(memory.order) == 2
+    given = memory.given
+    for _ in range(5):
+        await feed.turn()
+    assert memory.given == given
+
+
+async def test_calls_are_found_after_a_failover_that_sets_transactions_back(pool: Pool) -> None:
+    memory = CountingMemory()
+    feed = feed_of(pool, memory)
+    owner = await pool.fetchval(ADD)
+    await feed.turn()
+    feed.mark = str(int(feed.mark or 0) + 1_000_000)
+    await record(pool, inbound(owner, "after"))
+    for _ in range(TURNS):
+        await feed.turn()
+    assert len(memory.order) == 1
+
+
+async def test_calls_of_other_replicas_are_read(pool: Pool) -> None:
+    memory = CallerMemory()
+    feed = feed_of(pool, memory)
+    directory = feed.directory
     owner = await pool.fetchval(ADD)
 
     def call(call_id: str, *, allowed: bool = True, **given: object) -> NewCall:
