@@ -1,18 +1,18 @@
 """Records calls and their ends, in PostgreSQL or else in the spool, before anything acts on them.
 
-An assistant-request is answered from memory. Its record is noted on this machine's disk first, so that a
-killed process loses none, and is written to PostgreSQL beside the answer: waiting would cost most of the
-time that an answer may take. Only a lone answer waits for its record, for a moment, so that the next
-reader finds it; and one within limits waits until they are counted.
+Only an assistant-request is answered beside its record (`answered_calls`), unless limits are to be
+counted for it.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 
+from service.access.answered_calls import RECORD_SECONDS, AnsweredCalls, FirstRecord
 from service.access.connected_calls import ConnectedCalls
 from service.access.enforcement.first_attempts import FirstAttempts, blocked_call
 from service.access.first_message import announce, announce_claim
@@ -23,19 +23,14 @@ from service.access.recent_records import RecentRecords
 from service.access.usage.callers import CallerMemory
 from service.access.usage.memory import UsageMemory
 from service.domain.call_events import StepRecorder, ignore_step
-from service.domain.calls import CallEnd, CallKey, NewCall
+from service.domain.calls import CallEnd, NewCall
 from service.store.bounded import at_most
 from service.store.calls.call_store import CallStore
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.hangups import Reopened
 from service.store.calls.spool import Entry, Spool
-from service.store.calls.spool_notes import NotesFile
-from service.store.calls.writer import CallWriter, RecordsUnavailableError
+from service.store.calls.writer import CallWriter, Recorded, RecordsUnavailableError
 from service.store.pool import UNAVAILABLE
-
-PROMPT_SECONDS = 0.05
-"""How long the answer to a lone assistant-request waits for its record; too short to be heard."""
-RECORD_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -54,10 +49,10 @@ class CallRecorder:
     record_step: StepRecorder = ignore_step
     known: KnownCalls = field(default_factory=KnownCalls)
     observers: CallObservers = field(default_factory=CallObservers)
-    recording: dict[CallKey, asyncio.Task[tuple[KnownCall, bool]]] = field(default_factory=dict)
     background: set[asyncio.Task[object]] = field(default_factory=set)
     usage: UsageMemory = field(default_factory=UsageMemory)
     callers: CallerMemory = field(default_factory=CallerMemory)
+    answered: AnsweredCalls = field(init=False)
     slots: CallSlots = field(init=False)
     recent: RecentRecords = field(init=False)
     connected: ConnectedCalls = field(init=False)
@@ -66,10 +61,11 @@ class CallRecorder:
         self.recent = RecentRecords(self.calls, self.spool)
         self.connected = ConnectedCalls(self.calls, self.spool)
         self.slots = CallSlots(self.calls)
+        self.answered = AnsweredCalls(self.writer, self.spool, self.known, self.usage, self.finish)
 
     async def record(
         self, call: NewCall, decide_alone: Callable[[], Awaitable[NewCall]] | None = None
-    ) -> tuple[KnownCall, bool]:
+    ) -> FirstRecord:
         """Record a call in PostgreSQL, or else in the spool, as `decide_alone` decides it.
 
         True if this decision is the first one for its organization.
@@ -82,7 +78,8 @@ class CallRecorder:
 
     async def record_or_keep(
         self, call: NewCall, decide_alone: Callable[[], Awaitable[NewCall]] | None
-    ) -> tuple[KnownCall, bool]:
+    ) -> FirstRecord:
+        recorded = None
         try:
             if call.wants_slots:
                 counted = await self.slots.count(call, RECORD_SECONDS)
@@ -94,7 +91,13 @@ class CallRecorder:
             alone = await self.slots.decide_alone(call, decide_alone)
             if isinstance(alone, StoredDecision):
                 return known_from_stored(alone), False
-            return await self.keep_for_later(alone), True
+            call = alone
+        return await self.finish(call, recorded)
+
+    async def finish(self, call: NewCall, recorded: Recorded | None) -> FirstRecord:
+        """Act on how a call was recorded; None: PostgreSQL did not confirm it."""
+        if recorded is None:
+            return await self.keep_for_later(call), True
         if recorded.stored is not None and recorded.stored.owner is not None:
             return self.note_claim(call, recorded.stored, first=recorded.first), recorded.first
         if recorded.first:
@@ -146,50 +149,11 @@ class CallRecorder:
             self.record_step(call.vapi_call_id, "claimed", detail)
         return known_from_stored(stored)
 
-    async def record_beside_answer(self, call: NewCall) -> tuple[KnownCall, bool]:
-        """Record a call while its assistant-request is answered; the answer waits only if alone."""
-        alone = not self.recording
-        self.usage.note_call(call)
-        page = self.spool.note(Entry(call=replace(call, acted=True)))
-        recording = asyncio.create_task(self.record_noted(call, page))
-        self.recording[call.key] = recording
-        if alone:
-            await asyncio.wait({recording}, timeout=PROMPT_SECONDS)
-            if recording.done() and not recording.cancelled():
-                return recording.result()
-        return known_from(call), True
-
-    async def record_noted(self, call: NewCall, page: NotesFile | None) -> tuple[KnownCall, bool]:
-        """Write a record whose answer may already be given.
-
-        If another replica was first after all, its decision holds from the call's next message on.
-        """
-        call_id = call.vapi_call_id
-        try:
-            known, first = await self.record(call)
-        except Exception:
-            # The note stays, for the next process to take over.
-            log.exception("call.not_recorded", call_id=call_id)
-            return known_from(call), True
-        finally:
-            self.recording.pop(call.key, None)
-        if page is not None:
-            self.spool.notes.remove(page)
-        if not first:
-            self.known.put(call_id, known)
-        return known, first
-
-    async def wait_until_recorded(self, key: CallKey) -> None:
-        """Wait until a call's record is in PostgreSQL or in the spool; usually it already is."""
-        recording = self.recording.get(key)
-        if recording is not None:
-            await asyncio.wait({recording}, timeout=RECORD_SECONDS + 0.5)
-
     async def record_end(self, end: CallEnd) -> None:
         """Close a call in PostgreSQL, or else in the spool. It is safe when this returns."""
         key = end.vapi_call_id, end.organization_id
         version = self.usage.note_end(end, end.reported_at or end.ended_at)
-        await self.wait_until_recorded(key)
+        await self.answered.wait_for(key)
         hung_up = end.call is not None and end.call.hangup_after_seconds is not None
         # While records wait in the spool the call may be one of them: its end goes behind it.
         if self.writer.available and not self.spool.waiting:
@@ -221,7 +185,7 @@ class CallRecorder:
         `call` is what this replica knows of it: recorded if its row is gone, as after a failover.
         """
         call_id, organization_id = call.key
-        await self.wait_until_recorded(call.key)
+        await self.answered.wait_for(call.key)
         reopened: Reopened = "unknown"
         try:
             async with self.recorded():
@@ -241,7 +205,7 @@ class CallRecorder:
     async def ask_owner(self, owner: NewCall, claim: NewCall) -> None:
         """Have Vapi asked whose call it is: a message names another organization than the call's. Both
         are recorded if their rows are gone."""
-        await self.wait_until_recorded(claim.key)
+        await self.answered.wait_for(claim.key)
         try:
             async with self.recorded():
                 if not await self.calls.ask_owner(claim.vapi_call_id):
@@ -295,6 +259,7 @@ class CallRecorder:
 
     async def drain(self, seconds: float) -> None:
         """Wait for what was started, at most `seconds`."""
-        if under_way := {*self.background, *self.recording.values()}:
+        under_way: set[asyncio.Future[Any]] = {*self.background, *self.answered.recording.values()}
+        if under_way:
             await asyncio.wait(under_way, timeout=seconds)
         await self.attempts.drain(seconds)

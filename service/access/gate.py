@@ -11,6 +11,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory, Registration
@@ -23,7 +24,7 @@ from service.access.first_message import (
     reported_end,
 )
 from service.access.judgement import CallJudge, Judgement, lines_of
-from service.access.known_calls import KnownCall
+from service.access.known_calls import KnownCall, known_from
 from service.access.policies.chain import DecisionChain
 from service.access.rulings import (
     RESTART_SECONDS,
@@ -82,6 +83,34 @@ class AccessGate:
         known = await self.weigh(call_id, known)
         registration = self.rulings.registration_of(known, registration)
         return ruling_of(known, registration, first=first)
+
+    def rule_at_once(self, message: ServerMessage, proved: UUID | None) -> Ruling | None:
+        """Rule on an assistant-request of a new call without waiting; None: `handle` is to rule.
+
+        Only the plain case: the message names one organization, whose messages the secret proves
+        (`proved`) or which proves all (None); its policies only compute, and none limits calls at once.
+        """
+        call_id, answered = message.call_id, self.recorder.answered
+        if call_id is None or len(message.phone_number_ids) > 1 or answered.answers_wait:
+            return None
+        found = self.directory.find(message.phone_number_ids, message.assistant_ids)
+        if found is None or proved not in (None, found.organization.id):
+            return None
+        key = call_id, found.organization.id
+        if key in self.deciding or self.recorder.known.get(call_id) is not None:
+            return None
+        judged = self.judge.judge_at_once(message, found)
+        call = None if judged is None else self.build_call(call_id, message, judged)
+        if call is None or call.wants_slots:
+            return None
+        if call.decision.allowed:
+            now = self.directory.now()
+            caller = CallerCall(*key, message.caller_number, message.call_type, now)
+            self.recorder.callers.note(caller, now)
+        answered.note(call)
+        known = known_from(call)
+        self.recorder.known.put(call_id, known)
+        return ruling_of(known, found, first=True)
 
     async def weigh(self, call_id: str, known: KnownCall) -> KnownCall:
         """The decision that counts where two organizations are named for one call: a denial wins.
@@ -150,7 +179,7 @@ class AccessGate:
         asked, otherwise = await self.judge.judge_first(message, registration)
         call = self.build_call(call_id, message, asked)
         if message.type == ASSISTANT_REQUEST and not call.wants_slots:
-            return await self.recorder.record_beside_answer(call)
+            return await self.recorder.answered.record(call)
 
         async def decide_alone() -> NewCall:
             judged = await otherwise() if otherwise else asked

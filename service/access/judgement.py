@@ -97,6 +97,15 @@ class CallJudge:
             return replace(present, guessed=then.guessed), judge_alone
         return present if then.agrees(present) else then, judge_alone
 
+    def judge_at_once(self, message: ServerMessage, registration: Registration) -> Judgement | None:
+        """The judgement on an assistant-request, if all policies only compute; None if they are to be
+        awaited."""
+        at, basis, lines = self.directory.now(), self.directory.basis, lines_of(message)
+        organization, number = registration.organization, registration.phone_number
+        request = build_request(organization, at, number, lines.facts, lines.purpose)
+        decision = self.chain.decide_at_once(request, basis=basis, own=organization.policies)
+        return None if decision is None else Judgement(registration, decision)
+
     async def judge_now(self, lines: Lines) -> Judgement:
         """Judge by the present facts: the answer to the first message of a call."""
         found = self.directory.find(lines.phone_number_ids, lines.assistant_ids)

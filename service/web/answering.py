@@ -50,9 +50,14 @@ def given_of(
     return GivenMessage(message, body, content_type, organization, decision_id)
 
 
-def reply(body: object) -> web.Response:
+def plain_reply(body: object) -> PlainAnswer:
     """A 200 with a JSON body."""
-    return web.Response(body=orjson.dumps(body, default=str), content_type="application/json")
+    return PlainAnswer(200, JSON, orjson.dumps(body, default=str))
+
+
+def reply(body: object) -> web.Response:
+    """A 200 with a JSON body, for aiohttp."""
+    return plain_reply(body).response()
 
 
 def seconds_left(began: float, seconds: float = ANSWER_SECONDS) -> float:
@@ -159,6 +164,17 @@ class RuledAnswers:
         began: float,
     ) -> dict[str, object]:
         """The answer to the call: the number's own setting, else that of the organization's server."""
+        if (ours := self.answer_ourselves(ruling)) is not None:
+            return ours
+        assert ruling.registration is not None, "without an organization no server is asked"
+        owner = ruling.registration.organization
+        given = given_of(request, message, body, owner, ruling.decision_id)
+        answer = await self.relaying.ask_for_object(given, seconds_left(began))
+        answer = answer or replies.fallback(message.type, owner.handling.relay_fallback)
+        return self.overridden(answer, ruling) if answer else replies.refusal(UNANSWERED_MESSAGE)
+
+    def answer_ourselves(self, ruling: Ruling) -> dict[str, object] | None:
+        """The answer to the call; None if the organization's server is to be asked."""
         owner = ruling.registration.organization if ruling.registration else None
         if not ruling.allowed:
             if owner is None:
@@ -173,11 +189,7 @@ class RuledAnswers:
         if number is not None and number.answer_with:
             return self.overridden(replies.answer(number.answer_with), ruling)
         if owner is not None and owner.forward_url is not None:
-            given = given_of(request, message, body, owner, ruling.decision_id)
-            answer = await self.relaying.ask_for_object(given, seconds_left(began))
-            answer = answer or replies.fallback(message.type, owner.handling.relay_fallback)
-            if answer:
-                return self.overridden(answer, ruling)
+            return None
         return replies.refusal(UNANSWERED_MESSAGE)
 
     def overridden(self, answer: dict[str, object], ruling: Ruling) -> dict[str, object]:

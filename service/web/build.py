@@ -175,7 +175,7 @@ def build_straight_way(webhook: Webhook, health: Health, *, settings: Settings) 
     secure = alone and settings.public_origin.startswith("https:")
     return StraightWay(
         webhook.rules,
-        webhook.gate.rulings,
+        webhook.gate,
         webhook.answers,
         AnswerWriter(HSTS if secure else {}),
         webhook.uses,

@@ -1,9 +1,12 @@
-"""The straight way: what answers a message about which everything is decided.
+"""The straight way: what answers a message about which everything is decided, or can be at once.
 
 Vapi sends about one message a second for every live call, and the decision on the call is in memory. So
 such a message takes one step while its bytes are read, and no task, lock or await:
 
     proof → one decode → one look-up → one prepared answer
+
+A new call that asks what answers it takes one step as well, where its policies only compute: its record
+is noted on the disk and written beside the answer.
 
 Everything else branches off to the general way, `service.web.webhook`, which gives the same answers
 (`tests/web/test_two_ways.py`): with None before the message was touched, or with what was opened of
@@ -18,15 +21,16 @@ from uuid import UUID
 import structlog
 from multidict import istr
 
-from service.access.rulings import Rulings
+from service.access.gate import AccessGate
 from service.relay.headers import RELAY_HEADER
 from service.settings import WEBHOOK_PATH
+from service.vapi import replies
 from service.vapi.authenticity import AuthenticityError, AuthenticityRules, verify_secret
 from service.vapi.message_heads import MalformedMessageError, decode, read_head
 from service.vapi.message_types import ASSISTANT_REQUEST, CAMPAIGN_PREDIAL
-from service.vapi.messages import read_message
+from service.vapi.messages import ServerMessage, read_message
 from service.vapi.reader import INLINE_BYTES
-from service.web.answering import RuledAnswers
+from service.web.answering import RuledAnswers, plain_reply
 from service.web.connections.straight_parser import OpenedMessage, RequestContent, RequestHead
 from service.web.message_notes import MessageNotes
 from service.web.metrics.metrics import Metrics
@@ -47,7 +51,7 @@ class StraightWay:
     """Takes requests that have arrived as a whole, on connections that are proved."""
 
     rules: AuthenticityRules
-    rulings: Rulings
+    gate: AccessGate
     answers: RuledAnswers
     writer: AnswerWriter
     uses: SecretUses
@@ -83,7 +87,9 @@ class StraightWay:
         except MalformedMessageError:
             return OpenedMessage(began, proved, body)
 
-        ruling = self.rulings.find_settled(message, proved)
+        ruling = self.gate.rulings.find_settled(message, proved)
+        if ruling is None and message.type == ASSISTANT_REQUEST:
+            return self.answer_new(began, proved, body, read_message(raw, message))
         if ruling is None or message.type in ASKING or not self.answers.is_plain(ruling):
             return OpenedMessage(began, proved, body, read_message(raw, message))
 
@@ -91,6 +97,20 @@ class StraightWay:
         written = self.writer.write(answer)
         self.notes.note(message, ruling, answer.status)
         self.metrics.webhook(message.type, answer.status, began)
+        return written
+
+    def answer_new(
+        self, began: float, proved: UUID | None, body: bytes, message: ServerMessage
+    ) -> bytes | OpenedMessage:
+        """The answer to the assistant-request of a new call, or what the general way goes on with."""
+        ruling = self.gate.rule_at_once(message, proved)
+        answer = None if ruling is None else self.answers.answer_ourselves(ruling)
+        if ruling is None or answer is None:
+            return OpenedMessage(began, proved, body, message, ruling)
+
+        written = self.writer.write(plain_reply(answer))
+        self.notes.note(message, ruling, 200, replies.kind_of(answer))
+        self.metrics.webhook(message.type, 200, began)
         return written
 
     def is_plain(self, head: RequestHead, content: RequestContent) -> bool:

@@ -161,7 +161,7 @@ class Webhook:
         wants_answer = message.type == message_types.ASSISTANT_REQUEST
         if not message.has_call and not (wants_answer and message.phone_number_ids):
             return reply(replies.NO_ANSWER)
-        ruling = self.gate.rulings.find_settled(message, opened.proved)
+        ruling = opened.ruling or self.gate.rulings.find_settled(message, opened.proved)
         if ruling is None:
             # It continues when the sender closes the request: its effects must not be lost.
             ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))

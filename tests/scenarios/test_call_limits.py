@@ -34,6 +34,20 @@ async def three(start_replica: Start) -> list[Replica]:
     return replicas
 
 
+async def test_calls_within_limits_are_counted_before_their_answer_while_others_are_recorded_after(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    add_policy(callgate)
+    _, number = await add_limited(callgate, vapi, CAPACITY)
+    await know([callgate], number)
+    recording = callgate.service.access.gate.recorder.answered.recording
+    recording["another", None] = asyncio.get_running_loop().create_future()
+    calls = [vapi.live_call(number, kind="assistant-request") for _ in range(CAPACITY + 3)]
+    answers = [await callgate.post(call) for call in calls]
+    assert [id(call) for call in granted(calls, answers)] == [id(call) for call in calls[:CAPACITY]]
+    assert await slots(callgate.service.pool) == {NAME: CAPACITY}
+
+
 @pytest.mark.parametrize("kind", ["assistant-request", "status-update"])
 async def test_of_calls_at_once_exactly_the_capacity_is_let_in(
     three: list[Replica], vapi: SandboxVapi, kind: str

@@ -4,12 +4,14 @@ Histories of requests go, byte for byte, to two listeners of one replica: one wi
 without it. Each history is about calls of its own.
 """
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import orjson
@@ -134,6 +136,9 @@ def shown(reply: RawReply | None, calls: list[str]) -> Any:
 async def left_behind(ways: Ways, calls: list[str]) -> list[Any]:
     """What the service keeps of the calls: their rows and steps."""
     access = ways.callgate.service.access
+    for call_id in calls:
+        for owner in (None, *map(UUID, ways.senders.owners.values())):
+            await access.gate.recorder.answered.wait_for((call_id, owner))
     await access.events.flush()
     found = []
     for call_id in calls:
@@ -242,3 +247,30 @@ async def test_any_history_is_answered_alike(ways: Ways) -> None:
         await compare(ways, [talk, talk, *steps])
     answered = ways.counted.answered
     assert answered > len(histories) / 3
+
+
+ASKS = {"type": "assistant-request"}
+NEW = [
+    *(Step(ASKS, owner, call=1) for owner in OWNERS),
+    *(Step(ASKS, "paying", secret, call=1) for secret in SECRETS),
+    *(Step(ASKS, owner, place=place, call=1) for owner in OWNERS for place in PLACES),
+    *(Step(ASKS, body=body, call=1) for body in BODIES),
+    *(Step(ASKS, frame=frame, call=1) for frame in FRAMES),
+]
+
+
+async def test_new_calls_are_answered_alike_while_records_are_on_their_way(ways: Ways) -> None:
+    """None is alone, so none waits for its record: the straight way decides them."""
+    recorder = ways.callgate.service.access.gate.recorder
+    recorder.answered.recording["another", None] = asyncio.get_running_loop().create_future()
+    numbers = (await ways.callgate.api("GET", "/phone-numbers")).json["items"]
+    relayed = ways.senders.owners["forwarding"]
+    (asked,) = [one["id"] for one in numbers if one["organization_id"] == relayed]
+    await ways.callgate.api("PATCH", f"/phone-numbers/{asked}", {"answer_with": None})
+    for step in NEW:
+        talk = Step(TALK, step.owner)
+        after = [Step(kind, step.owner, call=1) for kind in (ASKS, TALK, KINDS[-3])]
+        before = ways.counted.answered
+        await compare(ways, [talk, step, *after])
+        usual = step.owner != "forwarding" and replace(step, owner="paying") == NEW[0]
+        assert not usual or ways.counted.answered == before + 2

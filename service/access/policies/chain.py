@@ -1,23 +1,20 @@
-"""The chain: evaluates policies in order, each within its deadline, and traces every verdict."""
+"""The chain: decides by the answers of policies in order, and traces every verdict."""
 
-import asyncio
-import contextvars
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 from policies.contract import RENEWAL_GRACE, AccessRequest, Effect
-from policies.host.isolation import PolicyFailure
 from policies.host.lifecycle import START_SECONDS
 from policies.host.registration import RegisteredPolicy
-from policies.host.running import AwaitableError
+from service.access.policies.asking import PolicyAsker, decides
 from service.access.policies.choices import ChoicesInForce
 from service.access.policies.combine import PolicyVerdict, combine
 from service.access.policies.evaluation import Evaluator, PolicyAnswer
-from service.access.policies.given_facts import Facts, prepare
+from service.access.policies.given_facts import Facts
 from service.access.policies.info import PolicyInfo, describe_policies
 from service.access.policies.lifecycle import start_policies, stop_policies
 from service.access.policies.line_up import Arrangement, LineUp
@@ -40,14 +37,9 @@ class DecisionChain(Protocol):
         self, request: AccessRequest, *, basis: Basis, own: OwnChoices = NONE_CHOSEN
     ) -> Decision: ...
 
-
-class Asked(NamedTuple):
-    """A policy that is asked beside the others: its place in the chain, and the facts that it sees."""
-
-    place: int
-    evaluator: Evaluator
-    seen: AccessRequest
-    task: asyncio.Task[PolicyAnswer]
+    def decide_at_once(
+        self, request: AccessRequest, *, basis: Basis, own: OwnChoices = NONE_CHOSEN
+    ) -> Decision | None: ...
 
 
 class AccessChain:
@@ -75,7 +67,7 @@ class AccessChain:
         self.shadows = Shadows()
         self.unseal: Unseal = same
         self.arranged = Arrangement([Evaluator(policy) for policy in policies], {})
-        self.left: set[asyncio.Task[PolicyAnswer]] = set()
+        self.asker = PolicyAsker()
 
     @property
     def arrangement(self) -> Arrangement:
@@ -142,11 +134,47 @@ class AccessChain:
         request = self.complete(request, line)
         facts = Facts(request, own)
         ends_at = time.monotonic() + self.budget_seconds
-        answers = await self.ask_all(facts, line.enforced, ends_at)
+        answers = await self.asker.ask_all(facts, line.enforced, ends_at)
         if facts.changed:
             # Which one it was, only facts of its own can tell; what it changed counts for none.
             facts = Facts(request, own, apart=True)
-            answers = await self.ask_all(facts, line.enforced, ends_at)
+            answers = await self.asker.ask_all(facts, line.enforced, ends_at)
+        decision, verdicts = self.conclude(request, line, basis, answers)
+        shadowed = line.shadowed
+        if not shadowed:
+            return decision
+        if with_shadows:
+            return add_answers(decision, await ask_shadows(shadowed, request, own))
+        if request.purpose == "call" and request.call is not None and basis != "reconstructed":
+            ranks = {one.policy.name: one.policy.rank for one in line.enforced}
+            ranked = [(ranks[one.policy], one) for one in verdicts]
+            self.shadows.begin(ShadowQuestion(shadowed, request, own, decision, ranked))
+        return decision
+
+    def decide_at_once(
+        self, request: AccessRequest, *, basis: Basis, own: OwnChoices = NONE_CHOSEN
+    ) -> Decision | None:
+        """The decision, if all policies that decide only compute; None: `decide` is to be awaited."""
+        line = self.arrangement.find(own, request.organization.id)
+        if line.shadowed or not all(one.answers_at_once for one in line.enforced):
+            return None
+        request = self.complete(request, line)
+        facts = Facts(request, own)
+        ends_at = time.monotonic() + self.budget_seconds
+        answers, beside = self.asker.ask_here(facts, line.enforced, ends_at)
+        if beside or facts.changed:
+            self.asker.leave(beside)
+            return None
+        return self.conclude(request, line, basis, answers)[0]
+
+    def conclude(
+        self,
+        request: AccessRequest,
+        line: LineUp,
+        basis: Basis,
+        answers: Sequence[PolicyAnswer | None],
+    ) -> tuple[Decision, list[PolicyVerdict]]:
+        """The decision by the answers of the policies, and the verdicts that count."""
         verdicts, trace = self.read(answers, line.enforced)
         if self.limits is not None and any(entry.limits for entry in trace):
             trace = self.limits.complete(request.organization.id, trace)
@@ -162,16 +190,7 @@ class AccessChain:
             until=find_until(answers, request.at),
             terms=find_terms(trace, outcome),
         )
-        shadowed = line.shadowed
-        if not shadowed:
-            return decision
-        if with_shadows:
-            return add_answers(decision, await ask_shadows(shadowed, request, own))
-        if request.purpose == "call" and request.call is not None and basis != "reconstructed":
-            ranks = {one.policy.name: one.policy.rank for one in line.enforced}
-            ranked = [(ranks[one.policy], one) for one in verdicts]
-            self.shadows.begin(ShadowQuestion(shadowed, request, own, decision, ranked))
-        return decision
+        return decision, verdicts
 
     def complete(self, request: AccessRequest, line: LineUp) -> AccessRequest:
         """The request with what memory knows; what no policy of the line reads is not computed."""
@@ -181,77 +200,6 @@ class AccessChain:
             if call is not None and self.callers is not None:
                 call = self.callers.complete(request, call)
         return replace(request, renewal_grace=self.renewal_grace, usage=usage, call=call)
-
-    async def ask_all(
-        self, facts: Facts, evaluators: Sequence[Evaluator], ends_at: float
-    ) -> list[PolicyAnswer | None]:
-        """The answers in the order of the policies; None: not asked, or no longer needed.
-
-        `ends_at`, on the monotonic clock, is when an answer comes too late.
-        """
-        answers: list[PolicyAnswer | None] = []
-        beside: list[Asked] = []
-        context = contextvars.copy_context()
-        decided = False
-        for evaluator in evaluators:
-            answer, settings = None, None
-            if evaluator.is_conditional and (not decided or evaluator.policy.veto):
-                answer, settings = prepare(evaluator, facts)
-            if answer is None and (not decided or evaluator.policy.veto):
-                given: object = None
-                probing = False
-                if evaluator.in_place:
-                    try:
-                        answer = self.ask_in_place(evaluator, facts, settings, context)
-                        decided = decided or decides(answer)
-                    except AwaitableError as exc:
-                        given, probing = exc.given, exc.probing
-                if answer is None and given is None and evaluator.breaker.is_open:
-                    # Without a task: there may be many such policies.
-                    answer = evaluator.refuse(facts.of(evaluator, settings), ends_at)
-                elif answer is None:
-                    seen = facts.of(evaluator, settings)
-                    asking = asyncio.create_task(
-                        evaluator.ask_beside(seen, ends_at, given, probing=probing)
-                    )
-                    beside.append(Asked(len(answers), evaluator, seen, asking))
-            answers.append(answer)
-        if beside:
-            await self.wait_for(beside, answers, facts)
-        return answers
-
-    def ask_in_place(
-        self,
-        evaluator: Evaluator,
-        facts: Facts,
-        settings: object,
-        context: contextvars.Context,
-    ) -> PolicyAnswer:
-        seen = facts.of(evaluator, settings)
-        answer = evaluator.ask_in_place(seen, context)
-        return self.unless_changed(evaluator, answer, seen, facts) if facts.apart else answer
-
-    async def wait_for(
-        self, beside: Sequence[Asked], answers: list[PolicyAnswer | None], facts: Facts
-    ) -> None:
-        """Fill in the answers of tasks in order; one that no longer counts is left to its end."""
-        for asked in beside:
-            self.left.add(asked.task)
-            asked.task.add_done_callback(self.left.discard)
-        for asked in beside:
-            evaluator = asked.evaluator
-            if not evaluator.policy.veto and any(map(decides, answers[: asked.place])):
-                break
-            answer = await asyncio.shield(asked.task)
-            answers[asked.place] = self.unless_changed(evaluator, answer, asked.seen, facts)
-
-    def unless_changed(
-        self, evaluator: Evaluator, answer: PolicyAnswer, seen: AccessRequest, facts: Facts
-    ) -> PolicyAnswer:
-        """The answer; a failure instead if the policy changed the facts of its own."""
-        if not facts.apart or not facts.was_changed(seen):
-            return answer
-        return evaluator.fail(PolicyFailure("changed_facts"), time.perf_counter())
 
     def read(
         self, answers: Sequence[PolicyAnswer | None], evaluators: Sequence[Evaluator]
@@ -277,8 +225,3 @@ def find_until(answers: Sequence[PolicyAnswer | None], at: datetime) -> datetime
     """When the first of the policies that were asked may answer differently."""
     instants = [one.until for one in answers if one is not None and one.until is not None]
     return min((one for one in instants if one > at), default=None) if instants else None
-
-
-def decides(answer: PolicyAnswer | None) -> bool:
-    """Whether an answer allows or denies."""
-    return answer is not None and answer.effect is not Effect.ABSTAIN

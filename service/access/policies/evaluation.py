@@ -65,6 +65,11 @@ class Evaluator(PolicyRunner):
         computes from them alone."""
         return self.trusted and self.policy.pure and self.own_settings is None
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether it may be asked on the event loop: it only computes, and is not suspended."""
+        return self.in_place and not self.breaker.is_open
+
     def sleeps(self, own: OwnChoice | None) -> bool:
         """Whether it is not asked for an organization with this choice: it has no settings."""
         if own is None and self.policy.opt_in:

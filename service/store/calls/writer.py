@@ -6,7 +6,7 @@ A record is acknowledged only after its transaction is committed. When PostgreSQ
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -64,16 +64,31 @@ class CallWriter:
         """Record a call, waiting at most `seconds`. Raises `RecordsUnavailableError`."""
         if not self.available:
             raise RecordsUnavailableError
+        done = self.enqueue(call)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(done)
+        except TimeoutError:
+            self.rest()
+            raise RecordsUnavailableError from None
+
+    async def record_all(self, calls: Sequence[NewCall], seconds: float) -> list[Recorded | None]:
+        """Record calls, waiting at most `seconds` for all; None for each that is not confirmed."""
+        if not self.available:
+            return [None] * len(calls)
+        waiting = [self.enqueue(call) for call in calls]
+        _, late = await asyncio.wait(waiting, timeout=seconds)
+        if late:
+            self.rest()
+        return [None if one in late or one.exception() else one.result() for one in waiting]
+
+    def enqueue(self, call: NewCall) -> asyncio.Future[Recorded]:
+        """Have a call recorded in the next transaction."""
         waiting = Waiting(call)
         self.queue.append(waiting)
         if self.flushing is None or self.flushing.done():
             self.flushing = asyncio.create_task(self.flush())
-        try:
-            async with asyncio.timeout(seconds):
-                return await asyncio.shield(waiting.done)
-        except TimeoutError:
-            self.rest()
-            raise RecordsUnavailableError from None
+        return waiting.done
 
     def rest(self) -> None:
         """Skip PostgreSQL for a moment, so that the next messages do not wait for it."""

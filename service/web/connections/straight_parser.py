@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from service.access.rulings import Ruling
 from service.vapi.messages import ServerMessage
 
 if TYPE_CHECKING:
@@ -45,13 +46,14 @@ class OpenedMessage(NamedTuple):
     """A proved message that is still to be answered. `began` is of `time.perf_counter`.
 
     `proved`: the only organization whose messages the secret proves; None: it proves all.
-    `message` is None where the body is not decoded yet.
+    `message` is None where the body is not decoded yet, `ruling` where none is made.
     """
 
     began: float
     proved: UUID | None
     body: bytes
     message: ServerMessage | None = None
+    ruling: Ruling | None = None
 
 
 class Straight(Protocol):

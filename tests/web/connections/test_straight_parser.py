@@ -149,7 +149,7 @@ async def test_a_fault_of_the_straight_way_leaves_the_message_to_the_general_way
     parser.straight = broken
     assert (await ask(raw, post(number_id, TALK))).status == 200
     # The body is read by then.
-    for part in ("rulings", "answers", "writer"):
+    for part in ("gate", "answers", "writer"):
         parser.straight = replace(straight, **{part: broken})
         assert (await ask(raw, post(number_id, TALK))).status == 200
     raw.close()
