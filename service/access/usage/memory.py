@@ -64,7 +64,9 @@ class UsageMemory:
         A call that an override or a trial grants is an exception from the plan, and from its limits.
         """
         plan, state = organization.plan, self.states.get(organization.id)
-        if plan is None or state is None or reason in EXCEPTIONS:
+        if plan is None or plan.limits is None or plan.limits.minutes is None:
+            return most
+        if state is None or reason in EXCEPTIONS:
             return most
         if not state.period.since <= at < state.period.until:
             return most

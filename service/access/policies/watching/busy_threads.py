@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from service.access.policies.evaluation import Evaluator
+from service.access.policies.watching.thread_starts import ThreadStarts
 
 EVERY_SECONDS = 1.0
 BUSY_SHARE = 0.4
@@ -46,6 +47,7 @@ class BusyThreads:
 
     def __init__(self, find: Culprits) -> None:
         self.find = find
+        self.starts = ThreadStarts(self.culprits_on)
         self.used: dict[int, int] = {}
         self.strikes: dict[tuple[str, ...], int] = {}
 
@@ -84,8 +86,10 @@ class BusyThreads:
             return []
         frames = sys._current_frames()  # noqa: SLF001 - the only way to another stack
         piles: dict[tuple[str, ...], BusyPolicy] = {}
-        for ident in [one.ident for one in threads[-2 * MOST_THREADS :] if one.ident is not None]:
-            if evaluators := self.culprits_on(frames.get(ident)):
+        for thread in threads[-2 * MOST_THREADS :]:
+            ident = thread.ident or 0
+            evaluators = self.culprits_on(frames.get(ident)) or self.starts.of(thread)
+            if evaluators:
                 key = tuple(one.policy.name for one in evaluators)
                 piles.setdefault(key, BusyPolicy(tuple(evaluators), [])).threads.append(ident)
         return [pile for pile in piles.values() if len(pile.threads) > MOST_OWN_THREADS]

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -31,7 +32,7 @@ def sleep(_request: AccessRequest) -> Verdict:
     return abstain()
 
 
-GOING = threading.Event()
+GOING, RELEASED = threading.Event(), threading.Event()
 
 
 def wait(_request: AccessRequest) -> Verdict:
@@ -109,3 +110,38 @@ def test_threads_that_pile_up_are_named_and_their_policy_is_suspended() -> None:
     watchdog.look_for_piles()
     assert watchdog.piles == {}
     watchdog.loop.close()
+
+
+def leave_threads(_request: AccessRequest) -> Verdict:
+    """Starts threads that run nothing of the policy."""
+    for _ in range(MOST_OWN_THREADS):
+        threading.Thread(target=RELEASED.wait, args=(60,), daemon=True).start()
+    return abstain()
+
+
+def leave_pool(_request: AccessRequest) -> Verdict:
+    """Leaves the workers of a pool behind."""
+    pool = ThreadPoolExecutor(MOST_OWN_THREADS)
+    for _ in range(MOST_OWN_THREADS):
+        pool.submit(RELEASED.wait, 60)
+    return abstain()
+
+
+@pytest.mark.parametrize("evaluate", [leave_threads, leave_pool])
+def test_threads_are_named_by_the_policy_that_started_them(evaluate: Evaluate) -> None:
+    RELEASED.clear()
+    policies = [
+        Evaluator(RegisteredPolicy(name, 50, function, "third-party", "1"))
+        for name, function in (("leaking", evaluate), ("other", wait))
+    ]
+    watchdog = LoopWatchdog(policies)
+    try:
+        evaluate(request())
+        threading.Thread(target=RELEASED.wait, args=(60,), daemon=True).start()
+        watchdog.look_for_piles()
+        assert watchdog.piles == {}
+        evaluate(request())
+        watchdog.look_for_piles()
+        assert watchdog.piles == {"leaking": 2 * MOST_OWN_THREADS}
+    finally:
+        RELEASED.set()
