@@ -7,7 +7,7 @@ and one that comes while too many are on their way, so that they do not grow wit
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -47,14 +47,15 @@ class AnsweredCall:
 
 @dataclass(slots=True)
 class AnsweredCalls:
-    """The records on their way; `finish` acts on how each was recorded, None: PostgreSQL did not confirm
-    it."""
+    """The records on their way, beyond `most` of which answers wait. `finish` acts on how each was
+    recorded; None: PostgreSQL did not confirm it."""
 
     writer: CallWriter
     spool: Spool
     known: KnownCalls
     usage: UsageMemory
     finish: Finish
+    most: int = MOST
     recording: dict[CallKey, asyncio.Future[FirstRecord]] = field(default_factory=dict)
     waiting: list[AnsweredCall] = field(default_factory=list)
     writing: asyncio.Task[None] | None = None
@@ -63,7 +64,7 @@ class AnsweredCalls:
     def answers_wait(self) -> bool:
         """Whether the next answer is to wait for its record: it is alone, or too many are on their
         way."""
-        return not 0 < len(self.recording) < MOST
+        return not 0 < len(self.recording) < self.most
 
     async def record(self, call: NewCall) -> FirstRecord:
         """Record a call beside its answer. If another replica was first after all, its decision holds
@@ -90,14 +91,22 @@ class AnsweredCalls:
         """Write until none waits, all that arrived meanwhile at once."""
         while self.waiting:
             batch, self.waiting = self.waiting, []
-            recorded = await self.writer.record_all([one.call for one in batch], RECORD_SECONDS)
             kept = []
-            for answered, one in zip(batch, recorded, strict=True):
+            for answered, one in zip(batch, await self.write_batch(batch), strict=True):
                 if one is None:
                     kept.append(self.end(answered, None))  # lines for the disk share one write
                 else:
                     await self.end(answered, one)
             await asyncio.gather(*kept)
+
+    async def write_batch(self, batch: Sequence[AnsweredCall]) -> Sequence[Recorded | None]:
+        """How each call was recorded; None: PostgreSQL did not confirm it. Never raises."""
+        try:
+            return await self.writer.record_all([one.call for one in batch], RECORD_SECONDS)
+        except Exception:
+            # A bug of ours: the calls are kept on the disk, and no answer waits for them.
+            log.exception("calls.not_recorded_together", calls=len(batch))
+            return [None] * len(batch)
 
     async def end(self, answered: AnsweredCall, recorded: Recorded | None) -> None:
         """Act on how a call was recorded. Never raises."""

@@ -58,6 +58,7 @@ class Evaluator(PolicyRunner):
         """A built-in policy sees the directory's own facts, and a busy machine does not move it off
         the event loop."""
         self.shadow: Evaluator | None = None
+        self.limits_calls = False
 
     @property
     def is_predictable(self) -> bool:
@@ -67,8 +68,9 @@ class Evaluator(PolicyRunner):
 
     @property
     def answers_at_once(self) -> bool:
-        """Whether it may be asked on the event loop: it only computes, and is not suspended."""
-        return self.in_place and not self.breaker.is_open
+        """Whether its verdict is the whole decision, on the event loop: it only computes, is not
+        suspended, and has never stated a limit, which is counted when the call is recorded."""
+        return self.in_place and not self.breaker.is_open and not self.limits_calls
 
     def sleeps(self, own: OwnChoice | None) -> bool:
         """Whether it is not asked for an organization with this choice: it has no settings."""
@@ -190,6 +192,7 @@ class Evaluator(PolicyRunner):
         terms = terms_of(verdict)
         entry = TraceEntry(self.policy.name, effect.value, reason, None, took, note, warning, terms)
         if verdict.limits:
+            self.limits_calls = True
             stated = ((one.name, one.capacity, one.reason) for one in verdict.limits)
             entry = replace(entry, limits=tuple(SlotUse(*one) for one in stated))
         return PolicyAnswer(effect, reason, entry, verdict.until)

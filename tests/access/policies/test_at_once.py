@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from policies import AccessRequest, Verdict, abstain, allow, deny
+from policies import AccessRequest, Verdict, abstain, allow, deny, limit
 from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies.chain import AccessChain
@@ -104,3 +104,18 @@ async def test_an_answer_that_is_to_be_awaited_is_left_to_its_end() -> None:
     chain = AccessChain([policy(partial(answer_later))])
     assert chain.decide_at_once(REQUEST, basis="fresh") is None
     assert (await chain.decide(REQUEST, basis="fresh")).reason == "later"
+
+
+async def test_a_policy_that_limits_calls_is_asked_once_a_call() -> None:
+    asked: list[str] = []
+
+    def count(_request: AccessRequest) -> Verdict:
+        asked.append("one")
+        return allow("gift", limits=[limit("five", 5, reason="full")])
+
+    chain = AccessChain([policy(count)])
+    first = chain.decide_at_once(REQUEST, basis="fresh")
+    assert first is not None
+    assert first.limits
+    assert chain.decide_at_once(REQUEST, basis="fresh") is None
+    assert len(asked) == 1
