@@ -19,7 +19,13 @@ from policies.contract import (
 )
 from policies.fields import Diversion, Spoken
 from policies.hookspecs import hookimpl
-from policies.host.callers import GROUPING, canonical_caller, number_within, without_scheme
+from policies.host.callers import (
+    GROUPING,
+    canonical_address,
+    canonical_caller,
+    number_within,
+    without_scheme,
+)
 
 REASONS = BLOCKED, ANONYMOUS, NOT_ALLOWED, TOO_OFTEN = (
     "caller_blocked",
@@ -35,7 +41,7 @@ MOST_PATTERNS = 5000
 def parse_pattern(text: str) -> str:
     """A number, a prefix with a star, or a SIP address. Raises `ValueError`."""
     plain = without_scheme(text.strip().lower())
-    pattern = plain if "@" in plain else GROUPING.sub("", plain)
+    pattern = canonical_address(plain) if "@" in plain else GROUPING.sub("", plain)
     if not PATTERN.fullmatch(pattern):
         raise ValueError(
             "write a number such as +15550100200, a prefix such as +1900*, or a SIP address"

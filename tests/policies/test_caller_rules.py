@@ -61,6 +61,11 @@ def test_the_block_list(caller: str | None, blocked: bool) -> None:
         ("+15550100200", "tel:+1-555-010-0200", True, True),
         ("+1555*", "tel:+15550100200;ext=7", True, True),
         ("tel:+1-555-010-0200", "+15550100200", True, True),
+        ("bot@example.net", "sip:bot@example.net:5061;transport=tcp?x=1", True, True),
+        ("sip:bot@example.net:5060;user=phone", "bot;tag=1@example.net", True, True),
+        ("bot@[2001:db8::1]", "sip:bot:secret@[2001:db8::1]:5080", True, True),
+        ("bot@example.net", "sip:bot@example.net;maddr=a@b", True, True),
+        ("bot@example.net", "sip:bot@example.network", False, False),
     ],
 )
 def test_the_number_in_an_address_blocks_a_call_and_allows_none(

@@ -58,6 +58,11 @@ async def test_calls_are_exported_with_the_filters_of_the_list(api: ApiClient) -
             for n in range(250)
         ),
     )
+    # One that a policy sent elsewhere.
+    await api.service.pool.execute(
+        """UPDATE callgate.calls SET decision = decision || '{"divert_to": {"assistantId": "a"}}'::jsonb
+        WHERE vapi_call_id = 'call-3'"""
+    )
     for query in ("", "?blocked=true", f"?organization_id={owner['id']}", "?search=call-7"):
         listed = []
         more: str | None = ""
@@ -69,9 +74,13 @@ async def test_calls_are_exported_with_the_filters_of_the_list(api: ApiClient) -
         assert items_of(await api.ask("GET", f"/calls/export{query}{form}")) == listed
         lines = lines_of(await api.ask("GET", f"/calls/export{query}"))
         assert [line["id"] for line in lines] == [call["id"] for call in listed]
+        for name in ("blocked", "diverted"):
+            assert [line[name] == "true" for line in lines] == [call[name] for call in listed]
     lines = lines_of(await api.ask("GET", "/calls/export?search=call-7"))
     assert (lines[0]["organization"], lines[0]["assistant_id"]) == ("'=1+1", "'@assistant")
     assert (lines[0]["caller_number"], lines[0]["direction"]) == ("'+4915100000007", "inbound")
+    lines = lines_of(await api.ask("GET", "/calls/export?vapi_call_id=call-3"))
+    assert [(line["blocked"], line["diverted"]) for line in lines] == [("true", "true")]
     viewer = await api.as_role("viewer")
     lines = lines_of(await viewer.ask("GET", "/calls/export?vapi_call_id=call-7"))
     assert [line["caller_number"] for line in lines] == ["'+49•••••••0007"]
