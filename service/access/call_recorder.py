@@ -155,8 +155,9 @@ class CallRecorder:
         version = self.usage.note_end(end, end.reported_at or end.ended_at)
         await self.answered.wait_for(key)
         hung_up = end.call is not None and end.call.hangup_after_seconds is not None
-        # While records wait in the spool the call may be one of them: its end goes behind it.
-        if self.writer.available and not self.spool.waiting:
+        # Whether or not the call's record waits in the spool: they merge in any order, and a spool that
+        # takes long to empty must not get all ends meanwhile.
+        if self.writer.available:
             try:
                 async with at_most(RECORD_SECONDS):
                     result = await self.calls.record_end(end)

@@ -1,6 +1,7 @@
 """What a replica does for a call while PostgreSQL does not answer."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from service.domain.calls import CallEnd
 from service.sandbox.server import SandboxVapi
+from service.store.calls.spool import Entry
 from service.store.calls.writer import REST_SECONDS
 from service.store.pool import UNAVAILABLE, Pool
 from service.store.roles import app_dsn
@@ -60,3 +62,28 @@ async def test_an_end_that_meets_the_former_owner_of_its_call_is_recorded_for_th
     await recorder.spool.drain()
     row = await pool.fetchrow("SELECT organization_id, ended_at, status FROM callgate.calls")
     assert tuple(row or ()) == (second, over, "ended")
+
+
+async def test_an_end_does_not_wait_for_a_spool_that_takes_long_to_empty(
+    callgate: Replica, pool: Pool
+) -> None:
+    """Nor does it matter whether the call's own record waits there."""
+    await callgate.service.background.stop("spool")
+    owner = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name) VALUES ('A') RETURNING id"
+    )
+    recorder = callgate.service.access.gate.recorder
+    waiting = new_call("waiting", organization_id=owner)
+    bare = replace(waiting, decision=replace(waiting.decision, trace=()))
+    over = AT + timedelta(seconds=9)
+    await record(pool, new_call("elsewhere", organization_id=owner))
+    await recorder.spool.keep(Entry(call=replace(waiting, acted=True)))
+    for call_id, call in (("elsewhere", None), ("waiting", bare)):
+        end = CallEnd(call_id, over, "customer-ended-call", 9.0, organization_id=owner, call=call)
+        await recorder.record_end(end)
+    assert recorder.spool.waiting == 1
+    ended = "SELECT count(*) FROM callgate.calls WHERE ended_at = $1 AND status = 'ended'"
+    assert await pool.fetchval(ended, over) == 2
+    await recorder.spool.drain()
+    assert await pool.fetchval(ended, over) == 2
+    assert await pool.fetchval("SELECT count(*) FROM callgate.calls") == 2
