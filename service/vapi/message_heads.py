@@ -12,7 +12,7 @@ read and ignored elsewhere.
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -33,6 +33,11 @@ MAX_URL = 2048
 UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
+
+
+NOT_UTF8 = "The body is not UTF-8."
+
+Decoded = TypeVar("Decoded")
 
 
 class MalformedMessageError(Exception):
@@ -174,9 +179,15 @@ def decode(body: bytes) -> RawMessage:
         # msgspec does not look into the strings of what it skips.
         if not body.isascii():
             body.decode()
-        return BODY.decode(body).message
     except UnicodeDecodeError:
-        raise MalformedMessageError("The body is not UTF-8.") from None
+        raise MalformedMessageError(NOT_UTF8) from None
+    return decode_as(BODY, body).message
+
+
+def decode_as(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
+    """The decoder's result. Raises `MalformedMessageError`."""
+    try:
+        return decoder.decode(body)
     except RecursionError:
         raise MalformedMessageError("The body is nested too deeply.") from None
     except (msgspec.MsgspecError, ValueError) as exc:

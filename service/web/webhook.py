@@ -30,6 +30,7 @@ from service.web.problems import problem
 from service.web.relaying import UncleanedError
 from service.web.replays import Replays, StillAnsweringError
 from service.web.secret_uses import SecretUses
+from service.web.straight_way import ASKING
 
 PREDIAL = message_types.CAMPAIGN_PREDIAL
 CAMPAIGN_SECONDS = 2.0
@@ -126,6 +127,8 @@ class Webhook:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return problem(415, "unsupported_encoding", "Send the body without Content-Encoding.")
         try:
+            if opened.message is None and (settled := await self.answer_large(opened)) is not None:
+                return settled
             message = opened.message or await self.reader.parse(opened.body)
             if opened.proved is not None:
                 await check_sender(self.gate, message, opened.proved)
@@ -135,6 +138,20 @@ class Webhook:
         response = await self.answer(message, opened, request)
         self.metrics.webhook(message.type, response.status, opened.began)
         return response
+
+    async def answer_large(self, opened: OpenedMessage) -> web.Response | None:
+        """The answer to a large message of which the head says all that is needed, as on the straight
+        way; None: it is to be read as a whole."""
+        head = await self.reader.find_large_head(opened.body)
+        if head is None or head.type in ASKING:
+            return None
+        ruling = self.gate.rulings.find_settled(head, opened.proved)
+        if ruling is None or not self.answers.is_plain(ruling):
+            return None
+        answer = self.answers.answer_plainly(ruling)
+        self.notes.note(head, ruling, answer.status)
+        self.metrics.webhook(head.type, answer.status, opened.began)
+        return answer.response()
 
     async def read(self, request: web.Request, proof: BodyProof, holding: Holding) -> bytes:
         """The raw body, within the limit and the budget, hashed part by part."""

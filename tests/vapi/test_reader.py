@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from service.vapi.message_heads import MalformedMessageError
+from service.vapi.message_heads import MalformedMessageError, decode, read_head
 from service.vapi.messages import parse_message
-from service.vapi.reader import INLINE_BYTES, MessageReader
+from service.vapi.reader import HEAD_BYTES, INLINE_BYTES, PIECE, MessageReader
 
 REPORT = {
     "type": "end-of-call-report",
@@ -87,3 +87,25 @@ async def test_a_message_is_read_even_when_the_process_dies(reader: MessageReade
     if reader.beside.process is not None:
         reader.beside.process.kill()
     assert (await reading).call_id == "call-1"
+
+
+async def test_the_head_of_a_large_message_is_read_without_the_process(
+    reader: MessageReader,
+) -> None:
+    body = report(20_000)
+    assert await reader.find_large_head(body) == read_head(decode(body))
+    assert await reader.find_large_head(report(10)) is None, "a small one is read as a whole"
+    assert await reader.find_large_head(b" " * (HEAD_BYTES + 1)) is None, "it would take too long"
+    assert reader.beside.process is None
+
+
+async def test_a_large_head_needs_sound_utf8_in_all_of_the_body(reader: MessageReader) -> None:
+    for shift in range(3):
+        filler = b"x" * shift + "€".encode() * PIECE
+        body = b'{"message":{"type":"hang","x":"%b"}}'
+        found = await reader.find_large_head(body % filler)
+        assert found is not None, "a character may lie on the edge of two pieces"
+        assert found.type == "hang"
+        for broken in (filler[:-1], b"x" * PIECE + b"\xff" + b"x" * PIECE):
+            with pytest.raises(MalformedMessageError, match=r"The body is not UTF-8\."):
+                await reader.find_large_head(body % broken)
