@@ -2,7 +2,7 @@
 
     python -m tests.bench [--quick] [--only throughput latency] [--into FOLDER]
 
-Servers have one core, load and PostgreSQL have the others. Without options it takes about seven
+Servers have one core, load and PostgreSQL have the others. Without options it takes about nine
 minutes and writes `tests/bench/results`, the table of the README and those of `deploy/scale.md`;
 `--quick` only shows that everything runs, and writes into a temporary folder. Answers other than the
 expected ones are failures: the exit code is 1.
@@ -20,7 +20,7 @@ from pathlib import Path
 import uvloop
 
 from service.log import configure_logging
-from tests.bench.parts import changes, costs, hangups, latency, numbers, throughput
+from tests.bench.parts import changes, costs, hangups, latency, numbers, sizes, throughput
 from tests.bench.parts.report import FIGURES, Part, machine, write, write_readme
 from tests.bench.parts.scene import QUICK, Scene, Sizes, open_scene
 from tests.bench.scale import DOCUMENT, write_scale
@@ -32,6 +32,10 @@ RESULTS = Path(__file__).parent / "results"
 
 async def measure_throughput(scene: Scene, _figures: Mapping[str, float]) -> Part:
     return await throughput.measure(scene)
+
+
+async def measure_sizes(scene: Scene, _figures: Mapping[str, float]) -> Part:
+    return await sizes.measure(scene)
 
 
 async def measure_hangups(scene: Scene, _figures: Mapping[str, float]) -> Part:
@@ -53,6 +57,7 @@ async def measure_costs(scene: Scene, _figures: Mapping[str, float]) -> Part:
 PARTS: Mapping[str, Callable[[Scene, Mapping[str, float]], Awaitable[Part]]] = {
     "throughput": measure_throughput,
     "latency": latency.measure,
+    "sizes": measure_sizes,
     "hangups": measure_hangups,
     "changes": measure_changes,
     "numbers": measure_numbers,

@@ -39,6 +39,8 @@ INSERT INTO naive.calls (id, organization_id, allowed, reason, decision_id, mess
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id
 """
 
+MOST_BYTES = 32 * 2**20
+
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -77,7 +79,7 @@ async def naive(dsn: str, number_id: str) -> Handler:
 
 async def serve(handler: Handler, port: int) -> None:
     """Serve until the process is ended."""
-    app = web.Application()
+    app = web.Application(client_max_size=MOST_BYTES)
     app.router.add_post("/api/vapi/webhook", handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

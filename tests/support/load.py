@@ -7,6 +7,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """One run. `cpu` is what the server spent on each request; times are in seconds."""
+    """One run; times are in seconds. `cpu` is what the server and its processes spent on a request."""
 
     requests: int
     seconds: float
@@ -107,6 +108,22 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)  # Linux's clock of another process
 
 
+def family_seconds(pid: int) -> float:
+    """What a process and the processes that it has started have used so far."""
+    return cpu_seconds(pid) + sum(map(cpu_seconds, children_of(pid)))
+
+
+def children_of(pid: int) -> list[int]:
+    """The running processes that a process has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # one that has just ended
+            state = stat.read_text().rpartition(")")[2].split()
+            if int(state[1]) == pid and state[0] != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
 async def run_load(load: Load, seconds: int, pid: int, folder: Path) -> LoadResult:
     """Post for so many seconds to the process `pid`."""
     body, script = folder / "body.json", folder / "load.lua"
@@ -115,7 +132,7 @@ async def run_load(load: Load, seconds: int, pid: int, folder: Path) -> LoadResu
     prefix = os.urandom(10).hex()
     given = {"BODY": body, "SECRET": load.secret, "STATUS": load.status, "PREFIX": prefix}
     cores = ",".join(map(str, LOAD_CORES))
-    spent = cpu_seconds(pid)
+    spent = family_seconds(pid)
     process = await asyncio.create_subprocess_exec(
         *("taskset", "-c", cores, find_wrk() or "wrk", "-t1", f"-c{load.connections}"),
         *(f"-d{seconds}s", "--timeout", "10s", "-s", str(script), load.url),
@@ -124,7 +141,7 @@ async def run_load(load: Load, seconds: int, pid: int, folder: Path) -> LoadResu
         stderr=asyncio.subprocess.STDOUT,
     )
     output = (await process.communicate())[0].decode()
-    spent = cpu_seconds(pid) - spent
+    spent = family_seconds(pid) - spent
     found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", output)
     assert found is not None, output
     assert int(found[1]), output

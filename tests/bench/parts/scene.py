@@ -35,6 +35,7 @@ class Sizes:
     lives: int = 400
     notifications: int = 3000
     starts: int = 3
+    large_messages: int = 6
 
 
 QUICK = Sizes(
@@ -51,6 +52,7 @@ QUICK = Sizes(
     lives=20,
     notifications=100,
     starts=1,
+    large_messages=1,
 )
 
 
