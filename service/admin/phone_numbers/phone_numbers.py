@@ -20,11 +20,12 @@ from service.domain.errors import (
     UnknownOrganizationError,
     VapiAwayError,
 )
-from service.domain.phone_numbers import PhoneNumber, Sync, SyncState
+from service.domain.phone_numbers import PhoneNumber, Sync
 from service.store.organizations import organizations
 from service.store.phone_numbers import phone_numbers as store
 from service.store.phone_numbers import search
 from service.store.phone_numbers.search import (
+    NumberCount,
     NumberPage,
     NumberSort,
     PhoneNumberFilter,
@@ -106,7 +107,7 @@ class PhoneNumbers:
         """Registered numbers in order."""
         return await search.find_page(self.pool, wanted, sort=sort, after=after, limit=limit)
 
-    async def count(self, wanted: PhoneNumberFilter) -> dict[SyncState, int]:
+    async def count(self, wanted: PhoneNumberFilter) -> NumberCount:
         """How many numbers match, by the state of their webhook."""
         return await search.count(self.pool, wanted)
 

@@ -154,8 +154,14 @@ REST: Mapping[Sort, str] = {
 }
 
 FIND_OWNERS = """
-SELECT DISTINCT n.organization_id FROM callgate.phone_numbers n
-WHERE n.released_at IS NULL AND (n.vapi_phone_number_id = $1 OR n.number LIKE $2) LIMIT $3
+SELECT DISTINCT organization_id FROM (
+    SELECT organization_id FROM callgate.phone_numbers
+    WHERE released_at IS NULL AND vapi_phone_number_id = $1
+    UNION ALL (SELECT organization_id FROM callgate.phone_numbers
+        WHERE callgate.letter_pairs(label, number, vapi_phone_number_id)
+                @> (SELECT callgate.letter_pairs($2::text))
+            AND released_at IS NULL AND number LIKE $3 LIMIT 10000)) AS found
+LIMIT $4
 """
 
 
@@ -192,7 +198,7 @@ async def find_owners(pool: Pool, query: str) -> list[UUID]:
     named = find_uuid(query)
     digits = search_digits(query)
     pattern = f"%{digits}%" if digits else None
-    rows = await pool.fetch(FIND_OWNERS, parse_id_query(query), pattern, MOST_OWNERS)
+    rows = await pool.fetch(FIND_OWNERS, parse_id_query(query), digits, pattern, MOST_OWNERS)
     return [*([named] if named else []), *(row["organization_id"] for row in rows)]
 
 

@@ -50,13 +50,16 @@ def is_concerned(parameter: str) -> str:
     return f"CASE {parameter}::text {cases} END"
 
 
-COUNT = f"""
-SELECT count(*) FROM callgate.phone_numbers n
-JOIN callgate.webhook_states s ON s.phone_number_id = n.id
-WHERE n.released_at IS NULL AND {is_concerned("$1")}
-"""  # noqa: S608 - constants
+COUNTS: Mapping[NumberCondition, str] = {
+    name: f"""
+    SELECT count(*) FROM callgate.phone_numbers n
+    JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+    WHERE n.released_at IS NULL AND {test}
+    """  # noqa: S608 - constants
+    for name, test in CONCERNED.items()
+}
 
 
 async def count_concerned(pool: Pool, name: NumberCondition) -> int:
     """How many numbers have the condition."""
-    return int(await pool.fetchval(COUNT, name))
+    return int(await pool.fetchval(COUNTS[name]))

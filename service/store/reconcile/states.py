@@ -28,18 +28,23 @@ SELECT state, level, drift, last_checked_at, last_error, next_attempt_at
 FROM callgate.webhook_states WHERE phone_number_id = $1
 """
 
+# All from an index, less the few numbers that are being released: together all rows would be joined.
 COUNT_BY_STATE = """
-SELECT s.state, count(*) AS numbers FROM callgate.webhook_states s
-JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
-WHERE n.released_at IS NULL GROUP BY s.state
+SELECT state, sum(numbers)::bigint AS numbers FROM (
+    SELECT state, count(*) AS numbers FROM callgate.webhook_states GROUP BY state
+    UNION ALL
+    SELECT s.state, -count(*) FROM callgate.phone_numbers n
+    JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+    WHERE n.released_at IS NOT NULL GROUP BY s.state) AS parts
+GROUP BY state HAVING sum(numbers) > 0
 """
 
 # Numbers that are not repaired because another tool keeps reverting them, and numbers in release.
 COUNT_SPECIAL = """
-SELECT count(*) FILTER (WHERE s.problem = 'fight' AND n.released_at IS NULL) AS fights,
-    count(*) FILTER (WHERE n.released_at IS NOT NULL) AS releasing
-FROM callgate.webhook_states s JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
-WHERE s.problem = 'fight' OR n.released_at IS NOT NULL
+SELECT (SELECT count(*) FROM callgate.webhook_states s
+        JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
+        WHERE s.problem = 'fight' AND n.released_at IS NULL) AS fights,
+    (SELECT count(*) FROM callgate.phone_numbers WHERE released_at IS NOT NULL) AS releasing
 """
 
 # A pass under way loses its claim, so it writes nothing once the number is paused. A number that is

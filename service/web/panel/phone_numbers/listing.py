@@ -10,6 +10,7 @@ from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.store import audit
 from service.store.phone_numbers.concerned import NUMBER_CONDITIONS, NumberCondition
+from service.store.phone_numbers.matching import MOST_SORTED
 from service.store.phone_numbers.search import SORTS, NumberSort, PhoneNumberFilter
 from service.store.pool import Pool
 from service.web.exports.export import send_export
@@ -107,14 +108,17 @@ class PhoneNumberListPages:
             ],
             columns=columns_of(visit, sort),
             total=describe_total(
-                sum(totals.values()), "number", filtered=wanted != PhoneNumberFilter()
+                totals.total,
+                "number",
+                filtered=wanted != PhoneNumberFilter(),
+                most=MOST_SORTED if wanted.query else None,
             ),
             states=[
                 StateTotal(
                     state_badge(state), count, visit.here(sync_state=state.value, cursor=None)
                 )
                 for state in SyncState
-                if (count := totals.get(state, 0)) and wanted.sync_state is None
+                if (count := totals.by_state.get(state, 0)) and wanted.sync_state is None
             ],
             all_organizations=visit.here(organization_id=None, cursor=None),
             more=more,
