@@ -1,7 +1,7 @@
 """Reads `callgate.calls` for the API and the panel: pages of lists, single calls, counts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from service.store.calls.listing.statements import (
     OTHERS,
     choose_statement,
     statement_of,
+    unordered,
 )
 from service.store.pool import Pool
 
@@ -64,7 +65,7 @@ async def find_page(
     most_looked_at: int = MOST_LOOKED_AT,
 ) -> CallPage:
     """Calls, newest first. `search` and `whole`: see `resolve_search`."""
-    statement, lead = choose_statement(wanted)
+    statement, lead, _ = choose_statement(wanted)
     if search is not None:
         named = await resolve_search(pool, search, whole=whole)
         if named is None:
@@ -90,11 +91,14 @@ async def find_page(
 
 async def count_calls(pool: Pool, wanted: CallFilter) -> int | None:
     """How many calls match; None if more calls than `MOST_LOOKED_AT` would have to be looked at."""
-    statement, lead = choose_statement(wanted)
-    place = (None, None, wanted.since, wanted.until, MOST_LOOKED_AT + 1, lead)
+    chosen = choose_statement(wanted)
+    statement = unordered(chosen.statement)
+    place = (None, None, wanted.since, wanted.until, MOST_LOOKED_AT + 1, chosen.lead)
     looked: int = await pool.fetchval(COUNT_LOOKED + statement + ") looked", *place)
     if looked > MOST_LOOKED_AT:
         return None
+    if replace(chosen.covers, since=wanted.since, until=wanted.until) == wanted:
+        return looked
     counted = COUNT_LOOKED + LOOKED + statement + OTHERS + ") found"
     found: int = await pool.fetchval(counted, *place, *wanted.others, MOST_LOOKED_AT)
     return found

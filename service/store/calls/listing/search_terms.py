@@ -45,12 +45,22 @@ IS_CALLER: Mapping[str, str] = {
 }
 """Whether a call's caller is the one of these digits, a statement's parameter, by the kind of match."""
 
-# Scanned as a whole: there are thousands of them. The whole name comes first.
+# Along the indexes of their letters; the whole name comes first, and of thousands of others any.
 NAMED = """
-(SELECT id FROM callgate.organizations WHERE name ILIKE $1
+(SELECT id FROM (
+        (SELECT id, name FROM callgate.organizations WHERE lower(name) = lower($2) LIMIT $3)
+        UNION (SELECT id, name FROM callgate.organizations
+            WHERE callgate.letter_pairs(name, external_id) @> (SELECT callgate.letter_pairs($2::text))
+                AND name ILIKE $1 LIMIT 1000)) AS organizations
     ORDER BY lower(name) = lower($2) DESC, lower(name), id LIMIT $3)
 UNION ALL
-(SELECT id FROM callgate.phone_numbers WHERE label ILIKE $1
+(SELECT id FROM (
+        (SELECT id, label FROM callgate.phone_numbers WHERE label IS NOT NULL
+            AND lower(coalesce(label, number, vapi_phone_number_id)) COLLATE "C" = lower($2) LIMIT $3)
+        UNION (SELECT id, label FROM callgate.phone_numbers
+            WHERE callgate.letter_pairs(label, number, vapi_phone_number_id)
+                    @> (SELECT callgate.letter_pairs($2::text))
+                AND label ILIKE $1 LIMIT 1000)) AS numbers
     ORDER BY lower(label) = lower($2) DESC, lower(label), id LIMIT $3)
 """
 

@@ -1,5 +1,7 @@
 """The statements that list calls: one a leading filter, each along its own index."""
 
+from typing import NamedTuple
+
 from service.store.calls.decisions import DECIDED_BY, IS_DIVERTED
 from service.store.calls.listing.filters import CallFilter
 from service.store.calls.listing.rows import COLUMNS
@@ -13,6 +15,7 @@ PLACE = """(created_at, id) < (coalesce($1::timestamptz, 'infinity'),
     AND created_at >= coalesce($3::timestamptz, '-infinity')
     AND created_at < coalesce($4::timestamptz, 'infinity')
 ORDER BY created_at DESC, id DESC LIMIT $5"""
+IN_ORDER = "ORDER BY created_at DESC, id DESC LIMIT $5"
 ANY = COLUMNS + "WHERE $6::text IS NULL AND " + PLACE
 BLOCKED = COLUMNS + "WHERE $6::text IS NULL AND blocked AND " + PLACE
 OF_NUMBER = COLUMNS + "WHERE phone_number_id = $6 AND " + PLACE
@@ -62,24 +65,41 @@ FARTHEST = "SELECT created_at, id FROM ("
 LAST = ") looked OFFSET $5 - 1"
 
 
-def choose_statement(wanted: CallFilter) -> tuple[str, object]:
-    """The statement whose index narrows these filters best, and its leading value."""
-    if wanted.phone_number_id is not None:
-        return OF_NUMBER, wanted.phone_number_id
-    if wanted.organization_id is not None:
-        statement = BLOCKED_OF_ORGANIZATION if wanted.blocked else OF_ORGANIZATION
-        return statement, wanted.organization_id
+def unordered(statement: str) -> str:
+    """The same rows for a count: in no order PostgreSQL need not fetch and sort them."""
+    return statement.replace(IN_ORDER, "LIMIT $5")
+
+
+class Chosen(NamedTuple):
+    """A statement and its leading value. `covers`: the filters that it applies, besides the period."""
+
+    statement: str
+    lead: object
+    covers: CallFilter
+
+
+def choose_statement(wanted: CallFilter) -> Chosen:
+    """The statement whose index narrows these filters best."""
+    if (number := wanted.phone_number_id) is not None:
+        return Chosen(OF_NUMBER, number, CallFilter(phone_number_id=number))
+    if (owner := wanted.organization_id) is not None:
+        if wanted.blocked:
+            covers = CallFilter(organization_id=owner, blocked=True)
+            return Chosen(BLOCKED_OF_ORGANIZATION, owner, covers)
+        return Chosen(OF_ORGANIZATION, owner, CallFilter(organization_id=owner))
     if wanted.reason is not None:
-        return FOR_REASON, wanted.reason
+        return Chosen(FOR_REASON, wanted.reason, CallFilter(reason=wanted.reason))
     if wanted.gate is not None:
-        return AT_GATE, wanted.gate
-    if wanted.claimed_since is not None:
-        return CLAIMED, wanted.claimed_since
+        return Chosen(AT_GATE, wanted.gate, CallFilter(gate=wanted.gate))
+    if (claimed := wanted.claimed_since) is not None:
+        return Chosen(CLAIMED, claimed, CallFilter(claimed_since=claimed))
     if wanted.unanswered:
-        return NOT_ANSWERED, None
+        return Chosen(NOT_ANSWERED, None, CallFilter(unanswered=True))
     if wanted.live:
-        return LIVE, None
-    return (BLOCKED if wanted.blocked else ANY), None
+        return Chosen(LIVE, None, CallFilter(live=True))
+    if wanted.blocked:
+        return Chosen(BLOCKED, None, CallFilter(blocked=True))
+    return Chosen(ANY, None, CallFilter())
 
 
 def statement_of(named: SearchMatch, search: str) -> tuple[str, object]:

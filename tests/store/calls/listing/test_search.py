@@ -3,10 +3,13 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from asyncpg.connection import LoggedQuery
+
 from service.domain.call_records.details import CallDetails
 from service.domain.calls import NewCall
 from service.store.calls.listing import search
 from service.store.calls.listing.filters import CallFilter
+from service.store.calls.listing.search_terms import NAMED
 from service.store.pool import Pool
 from tests.support.calls import AT, new_call, record
 
@@ -50,6 +53,27 @@ async def test_any_combination_of_filters_finds_what_it_says(pool: Pool) -> None
         CallFilter(until=AT): "",
     }.items():
         assert await ids(pool, wanted) == list(expected), wanted
+        assert await search.count_calls(pool, wanted) == len(expected), wanted
+
+
+async def test_a_filter_with_an_index_of_its_own_is_counted_from_it_alone(pool: Pool) -> None:
+    one = uuid4()
+    await record(pool, new_call("a", organization_id=one), new_call("b", allowed=False))
+    for wanted, statements in {
+        CallFilter(): 1,
+        CallFilter(organization_id=one, until=AT): 1,
+        CallFilter(organization_id=one, blocked=True): 1,
+        CallFilter(blocked=True): 1,
+        CallFilter(live=True): 1,
+        CallFilter(blocked=False): 2,
+        CallFilter(policy="plan"): 2,
+        CallFilter(organization_id=one, gate="event"): 2,
+    }.items():
+        said: list[LoggedQuery] = []
+        async with pool.acquire() as connection:
+            with connection.query_logger(said.append):
+                await search.count_calls(connection, wanted)  # type: ignore[arg-type]
+        assert len(said) == statements, wanted
 
 
 async def test_any_id_or_number_finds_its_calls(pool: Pool) -> None:
@@ -192,3 +216,12 @@ async def test_directions_and_refusals_are_told_apart(pool: Pool) -> None:
     }.items():
         assert await ids(pool, wanted) == expected
         assert [call.vapi_call_id for call in found if wanted.matches(call)] == expected
+
+
+async def test_names_are_searched_along_the_indexes_of_their_letters(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        await connection.execute("SET enable_seqscan = off")
+        rows = await connection.fetch(f"EXPLAIN (COSTS OFF) {NAMED}", "%bakery%", "Bakery", 10)
+    plan = "\n".join(row[0] for row in rows)
+    for index in ("organizations_search_idx", "phone_numbers_search_idx"):
+        assert f"Bitmap Index Scan on {index}" in plan
