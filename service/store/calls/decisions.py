@@ -23,15 +23,23 @@ TERMS = tuple(one.name for one in fields(CallTerms))
 # As `Decision.diverts` says it of a blocked call.
 IS_DIVERTED = "(blocked AND decision ? 'divert_to')"
 
-FIND_STORED = """
+# For `vapi_call_id = ANY($1)` PostgreSQL plans anew each time, for every month's partition, since it
+# expects ten ids of an array that it does not know. From this it expects one and keeps the plan, which
+# saves 2 ms with a year of months.
+ASKED_CALLS = """
+(SELECT call_id FROM unnest($1::text[]) AS given (call_id) LIMIT cardinality($1::text[])) AS asked
+JOIN callgate.calls ON vapi_call_id = call_id
+"""
+
+FIND_STORED = f"""
 SELECT vapi_call_id, organization_id, vapi_phone_number_id, blocked, gate, decision, hangup_state,
     owner_checked_at IS NOT NULL AS owner_checked, started_at,
     ended_at IS NULL AND control_url IS NULL OR type IS NULL OR phone_number_id IS NULL
         OR vapi_phone_number_id IS NULL OR decision->'trace' = '[]' AS lacks_facts,
     customer_number, line_number, assistant_id, connected, doubts,
     CASE WHEN ended_at IS NULL THEN slots END AS slots
-FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
-"""
+FROM {ASKED_CALLS}
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ UPDATE callgate.calls SET
 WHERE vapi_call_id = $1 AND ($2::uuid IS NULL OR organization_id = $2)
 """
 
-# Locked in the order of their ids, as all that changes several calls does.
+# Locked in the order of their ids, as all that changes several calls does. With the limit PostgreSQL
+# keeps its plan, see `decisions.ASKED_CALLS`.
 RECORD_CONNECTED = """
 WITH open AS MATERIALIZED (
     SELECT c.vapi_call_id, g.assistant_id
-    FROM unnest($1::text[], $2::uuid[], $3::text[])
-        AS g (vapi_call_id, organization_id, assistant_id)
+    FROM (SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[])
+        AS given (vapi_call_id, organization_id, assistant_id) LIMIT cardinality($1::text[])) AS g
     JOIN callgate.calls c ON c.vapi_call_id = g.vapi_call_id
         AND (g.organization_id IS NULL OR c.organization_id = g.organization_id)
     WHERE c.connected IS NOT TRUE

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from service.store.calls.decisions import ASKED_CALLS
 from service.store.leases import LEASE_SECONDS
 from service.store.pool import Pool
 
@@ -33,13 +34,13 @@ SELECT extract(epoch FROM greatest(next_look_at, coalesce(claimed_until, next_lo
 FROM callgate.call_watch
 """
 
-KNOWN = """
+KNOWN = f"""
 SELECT vapi_call_id, organization_id, vapi_phone_number_id, ended_at IS NOT NULL AS ended, end_proved,
     owner_checked_at IS NOT NULL AS owner_checked, cost, hangup_state IS NOT NULL AS hung_up,
     EXISTS (SELECT FROM callgate.pgqueuer WHERE dedupe_key = 'hangup:' || vapi_call_id
         AND status IN ('queued', 'picked')) AS job
-FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
-"""
+FROM {ASKED_CALLS}
+"""  # noqa: S608 - a constant
 
 # A granted call that a report ended and that Vapi's list shows as live.
 REOPEN = """

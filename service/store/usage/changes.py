@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.domain.usage.periods import Period
 from service.domain.usage.sums import UsageSums
+from service.store.calls.decisions import ASKED_CALLS
 from service.store.pool import Connection, Pool
 from service.store.usage.sums import sum_periods
 
@@ -28,11 +29,11 @@ WHERE status = 'in-progress' AND ended_at IS NULL AND created_at > now() - inter
 GROUP BY organization_id
 """
 
-FIND_CALLS = """
+FIND_CALLS = f"""
 SELECT vapi_call_id, organization_id, ended_at IS NOT NULL AS ended,
     duration_seconds IS NOT NULL OR cost IS NOT NULL AS has_figures
-FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])
-"""
+FROM {ASKED_CALLS}
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)

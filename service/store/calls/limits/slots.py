@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.domain.calls import CallKey, NewCall
 from service.domain.policies.limits import LimitKey, let_in
+from service.store.calls.decisions import ASKED_CALLS
 from service.store.calls.records import insert_calls
 from service.store.pool import Connection, Pool
 
@@ -30,12 +31,12 @@ GROUP BY c.organization_id, slot
 """
 
 # As `INSERT` of the records: these are not inserted, or taken over.
-RECORDED = """
-SELECT vapi_call_id FROM callgate.calls
-WHERE vapi_call_id = ANY($1::text[]) AND (organization_id IS NOT NULL OR owner_checked_at IS NOT NULL)
-"""
+RECORDED = f"""
+SELECT vapi_call_id FROM {ASKED_CALLS}
+WHERE organization_id IS NOT NULL OR owner_checked_at IS NOT NULL
+"""  # noqa: S608 - a constant
 
-READ = """
+READ = f"""
 SELECT array(SELECT id FROM callgate.relay_workers WHERE alive_until > clock_timestamp()) AS replicas,
     coalesce((SELECT jsonb_agg(jsonb_build_array(organization_id, slot, held)) FROM (
         SELECT c.organization_id, slot, count(*) AS held
@@ -43,8 +44,8 @@ SELECT array(SELECT id FROM callgate.relay_workers WHERE alive_until > clock_tim
         WHERE c.slots IS NOT NULL AND c.ended_at IS NULL
         GROUP BY c.organization_id, slot) AS counted), '[]') AS counts,
     coalesce((SELECT jsonb_object_agg(vapi_call_id, slots IS NOT NULL AND ended_at IS NULL)
-        FROM callgate.calls WHERE vapi_call_id = ANY($1::text[])), '{}') AS found
-"""
+        FROM {ASKED_CALLS}), '{{}}') AS found
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)
