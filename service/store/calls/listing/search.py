@@ -78,8 +78,10 @@ async def find_page(
             most_looked_at = max(
                 most_looked_at // len(named.ids), min(most_looked_at, LEAST_LOOKED_AT)
             )
-    place = (*(after or (None, None)), wanted.since, wanted.until, most_looked_at, lead)
     others = wanted.others
+    if all(one is None for one in others):
+        most_looked_at = min(most_looked_at, limit + 1)  # every call that is looked at is shown
+    place = (*(after or (None, None)), wanted.since, wanted.until, most_looked_at, lead)
     rows = await pool.fetch(LOOKED + statement + OTHERS, *place, *others, limit + 1)
     calls = [call_of(row) for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None

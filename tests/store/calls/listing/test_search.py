@@ -225,3 +225,21 @@ async def test_names_are_searched_along_the_indexes_of_their_letters(pool: Pool)
     plan = "\n".join(row[0] for row in rows)
     for index in ("organizations_search_idx", "phone_numbers_search_idx"):
         assert f"Bitmap Index Scan on {index}" in plan
+
+
+async def test_without_filters_no_more_calls_are_looked_at_than_are_shown(pool: Pool) -> None:
+    owners = [
+        await pool.fetchval(
+            "INSERT INTO callgate.organizations (name) VALUES ($1) RETURNING id", name
+        )
+        for name in ("Bakery", "Bakery two")
+    ]
+    await record(pool, *(new_call(f"{n}", organization_id=owners[n % 2]) for n in range(9)))
+    for wanted, most in ((CallFilter(), 3), (CallFilter(blocked=False), 10_000 // 2)):
+        said: list[LoggedQuery] = []
+        async with pool.acquire() as connection:
+            with connection.query_logger(said.append):
+                page = await search.find_page(connection, wanted, search="baker", limit=2)  # type: ignore[arg-type]
+        assert [call.vapi_call_id for call in page.calls] == ["8", "7"]
+        assert said[-1].args[4] == most
+    assert await ids(pool, search="baker") == [f"{n}" for n in range(8, -1, -1)]
