@@ -20,6 +20,7 @@ from service.store.phone_numbers.search import (
     page_statement,
 )
 from service.store.pool import Pool
+from service.store.reconcile.states import count_special
 
 LABELS = ("Zulu", "alpha", "Alpha", "émile", None, None, "mike", "alpha")
 ORGANIZATION = "INSERT INTO callgate.organizations (name) VALUES ($1) RETURNING id"
@@ -86,6 +87,21 @@ async def test_the_counts_are_those_of_the_list(pool: Pool, owners: dict[UUID, s
         assert counted.total == sum(counted.by_state.values()) == len(found)
         for state in SyncState:
             assert counted.by_state.get(state, 0) == sum(one.sync.state is state for one in found)
+
+
+async def test_released_numbers_are_neither_listed_nor_counted(
+    pool: Pool, owners: dict[UUID, str]
+) -> None:
+    await pool.execute(
+        "UPDATE callgate.phone_numbers SET released_at = now() WHERE label ILIKE 'alpha'"
+    )
+    kept = len(LABELS) - sum((label or "").lower() == "alpha" for label in LABELS)
+    for wanted, expected in ((PhoneNumberFilter(), kept), (PhoneNumberFilter("alpha"), 0)):
+        assert len((await find_page(pool, wanted, sort="label", limit=100)).numbers) == expected
+        assert (await count(pool, wanted)).total == expected
+    await pool.execute("UPDATE callgate.phone_numbers SET released_at = now()")
+    assert (await count(pool, PhoneNumberFilter())).by_state == {}
+    assert await count_special(pool) == (0, len(LABELS))
 
 
 TEXTS = (
