@@ -41,8 +41,10 @@ OF_CALLER = {
 }
 OF_NAMED = f"""
 SELECT DISTINCT ON (created_at, id) c.* FROM unnest($6::uuid[]) AS n (named_id)
-CROSS JOIN LATERAL (({COLUMNS} WHERE organization_id = n.named_id AND {PLACE})
-    UNION ALL ({COLUMNS} WHERE phone_number_id = n.named_id AND {PLACE})) c
+CROSS JOIN LATERAL (SELECT EXISTS (
+    SELECT FROM callgate.organizations WHERE id = n.named_id) AS is_owner) AS kind
+CROSS JOIN LATERAL (({COLUMNS} WHERE kind.is_owner AND organization_id = n.named_id AND {PLACE})
+    UNION ALL ({COLUMNS} WHERE NOT kind.is_owner AND phone_number_id = n.named_id AND {PLACE})) c
 ORDER BY created_at DESC, id DESC LIMIT $5
 """  # noqa: S608 - constants
 EACH_NUMBER = "SELECT c.* FROM unnest($6::uuid[]) AS n (number_id) CROSS JOIN LATERAL ("
