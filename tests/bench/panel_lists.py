@@ -4,7 +4,7 @@
         [--days 400] [--only numbers calls] [--slow 20] [--folder FOLDER]
 
 Prints the fastest and the median of several, and the plans of those that take longer than `--slow`
-milliseconds. Ten million calls need 10 GB and a quarter of an hour; `--folder` keeps the database for
+milliseconds. Ten million calls need up to 20 GB and eight minutes; `--folder` keeps the database for
 another run. At the end the oldest months are dropped, as retention does it (`--drop`). The changes and
 timelines of organizations are measured by `tests.bench.organizations`.
 """
