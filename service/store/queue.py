@@ -22,6 +22,23 @@ from service.store.pool import Connection, Pool
 CHANNEL = "callgate_queue"
 HANGUP = "hangup"
 
+# What `enqueue_hangups` does, as part of a statement whose `ordered` has `vapi_call_id` and
+# `after_seconds`: a record and its job then take one round trip. A test compares the two.
+ENQUEUE_ORDERED = """
+, enqueued AS (
+    INSERT INTO callgate.pgqueuer (priority, entrypoint, payload, execute_after, dedupe_key, status)
+    SELECT 0, 'hangup',
+        convert_to(jsonb_build_object('vapi_call_id', vapi_call_id)::text, 'UTF8'),
+        now() + make_interval(secs => after_seconds), 'hangup:' || vapi_call_id, 'queued'
+    FROM ordered
+    ON CONFLICT (dedupe_key) WHERE status IN ('queued', 'picked') AND dedupe_key IS NOT NULL
+        DO NOTHING
+    RETURNING id, entrypoint, priority),
+logged AS (
+    INSERT INTO callgate.pgqueuer_log (job_id, status, entrypoint, priority)
+    SELECT id, 'queued', entrypoint, priority FROM enqueued)
+"""
+
 # A waiting job is wanted now: it is brought forward instead of adding a second one.
 BRING_FORWARD = """
 UPDATE callgate.pgqueuer SET execute_after = now()

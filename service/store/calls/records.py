@@ -5,7 +5,8 @@ A call that is recorded already keeps its decision, unless one that was acted on
 end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from service.domain.call_records.details import merge_details
@@ -17,12 +18,12 @@ from service.store.calls.decisions import StoredDecision, dump_decision, find_de
 from service.store.calls.details import columns_of, merge_stored_details
 from service.store.calls.hangups import FIRST_CLAIM_SECONDS, HANDOVER_SECONDS
 from service.store.pool import Connection, Pool
-from service.store.queue import HangupJob, enqueue_hangups
+from service.store.queue import ENQUEUE_ORDERED
 
 # A call without an organization is taken over by a later message that identifies one, unless Vapi
 # has told that the call has none. `key` finds the month in whose partition the one row of the call
 # stands; a rival that records the same call waits for it there.
-INSERT = """
+KEY = """
 WITH known AS (SELECT month FROM callgate.calls WHERE vapi_call_id = $1),
 key AS (
     INSERT INTO callgate.call_keys AS k (vapi_call_id, month)
@@ -30,6 +31,8 @@ key AS (
         date_trunc('month', now() AT TIME ZONE 'UTC')::date))
     ON CONFLICT ON CONSTRAINT call_keys_pkey DO UPDATE SET month = k.month
     RETURNING month, k.xmax = 0 AND NOT EXISTS (SELECT FROM known) AS is_first)
+"""
+RECORD = """
 INSERT INTO callgate.calls AS c (
     vapi_call_id, organization_id, phone_number_id, vapi_phone_number_id, type, status, blocked,
     reason, gate, decision, control_url, hangup_state, started_at, ended_at, ended_reason,
@@ -61,6 +64,16 @@ WHERE c.organization_id IS NULL AND excluded.organization_id IS NOT NULL
     AND c.owner_checked_at IS NULL
 RETURNING vapi_call_id, organization_id, (SELECT is_first FROM key) AS inserted
 """
+
+INSERT = KEY + RECORD
+# $31: the seconds until the job of a call that is to be hung up, else null.
+INSERT_WITH_JOB = f"""
+{KEY}, recorded AS ({RECORD}),
+ordered AS (SELECT vapi_call_id, $31::float8 AS after_seconds FROM recorded
+    WHERE $31::float8 IS NOT NULL)
+{ENQUEUE_ORDERED}
+SELECT vapi_call_id, organization_id, inserted FROM recorded
+"""  # noqa: S608 - a constant
 
 # The first stored decision holds; one that was recorded from memory, at the call's end, gets its trace.
 # The URL of a call that has ended is erased by a trigger.
@@ -144,7 +157,7 @@ def row_of(call: NewCall) -> tuple[object, ...]:
 async def record_calls(
     connection: Connection, calls: Sequence[NewCall]
 ) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
-    """Insert new calls and their hang-up jobs in one transaction, one decision a call.
+    """Insert new calls and their hang-up jobs, all or none, in one round trip; one decision a call.
 
     A call that is recorded for another organization becomes a claim on it, with a job that asks Vapi
     whose call it is. Returns the keys that this transaction recorded, and the stored decisions of
@@ -153,18 +166,9 @@ async def record_calls(
     """
     ordered = sorted(calls, key=lambda call: call.vapi_call_id)
     if all(call.hangup_after_seconds is None for call in ordered):
-        # One atomic statement needs no transaction, which saves three round trips.
         recorded = await insert_calls(connection, ordered)
     else:
-        async with connection.transaction():
-            recorded = await insert_calls(connection, ordered)
-            jobs = [
-                HangupJob(call.vapi_call_id, call.hangup_after_seconds or HANDOVER_SECONDS)
-                for call in ordered
-                if call.hangup_after_seconds is not None and call.key in recorded
-            ]
-            if jobs:
-                await enqueue_hangups(connection, jobs)
+        recorded = await insert_calls_with_jobs(connection, ordered)
     won = set(recorded)
     await merge_ends(connection, [call for call in ordered if not recorded.get(call.key, True)])
     lost = [call for call in ordered if call.key not in won]
@@ -238,4 +242,23 @@ async def insert_calls(connection: Connection, calls: Sequence[NewCall]) -> dict
     organization that this record took over.
     """
     rows = await connection.fetchmany(INSERT, [row_of(call) for call in calls])
+    return recorded_of(rows)
+
+
+async def insert_calls_with_jobs(
+    connection: Connection, calls: Sequence[NewCall]
+) -> dict[CallKey, bool]:
+    """The same, with the jobs of those that are to be hung up."""
+    rows = [(*row_of(call), seconds_to_job(call)) for call in calls]
+    return recorded_of(await connection.fetchmany(INSERT_WITH_JOB, rows))
+
+
+def seconds_to_job(call: NewCall) -> float | None:
+    """When the job of a call's hang-up begins; the first round at once is not the job's."""
+    after = call.hangup_after_seconds
+    return None if after is None else after or HANDOVER_SECONDS
+
+
+def recorded_of(rows: Iterable[Mapping[str, Any]]) -> dict[CallKey, bool]:
+    """By key, whether the row is new."""
     return {(str(row["vapi_call_id"]), row["organization_id"]): row["inserted"] for row in rows}
