@@ -49,16 +49,6 @@ async def prepare(connection: Connection) -> None:
     )
 
 
-class PooledConnection(BoundedConnection):
-    """A connection through a pooler in transaction mode, which gives each statement any session."""
-
-    __slots__ = ()
-
-    def get_reset_query(self) -> str:
-        """None: it would reset the session of another client."""
-        return ""
-
-
 async def create_pool(
     dsn: str,
     size: int,
@@ -125,9 +115,8 @@ async def connect_checked(dsn: str, name: str, limits: Limits | None, **options:
 
 def options_for(*, pooled: bool) -> dict[str, Any]:
     """Without a cache of statements, each is sent in one piece, which any session can take."""
-    if pooled:
-        return {"statement_cache_size": 0, "connection_class": PooledConnection}
-    return {"connection_class": BoundedConnection}
+    options: dict[str, Any] = {"connection_class": BoundedConnection}
+    return {**options, "statement_cache_size": 0} if pooled else options
 
 
 async def connect(dsn: str, *, pooled: bool = False) -> Connection:

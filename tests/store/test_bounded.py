@@ -1,8 +1,10 @@
 """Waits on PostgreSQL end in time, whatever the network does, and leave nothing running behind."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -16,6 +18,11 @@ from tests.support.tcp_proxy import TcpProxy, named, proxied
 PATIENCE = 0.3
 SOON = 3.0
 """Far more than `PATIENCE`, for a loaded machine; far less than the ten seconds of a command."""
+
+SERVICE = Path(__file__).parents[2] / "service"
+IN_SESSION = re.compile(
+    r"\bpg_(try_)?advisory_lock|\bset_config\(|\badd_listener\(|\"(SET (?!LOCAL)|LISTEN|DECLARE) "
+)
 
 RUNNING = """
 SELECT count(*) FROM pg_stat_activity
@@ -112,8 +119,44 @@ async def test_abandoned_statements_are_limited_and_room_returns(
     await eventually(works, 10)
 
 
+async def test_a_connection_goes_back_without_another_round_trip(dsn: str) -> None:
+    pool, other = await create_pool(dsn, 1), await create_pool(dsn, 1)
+    session = await pool.fetchval("SELECT pg_backend_pid() AS the_last_one")
+    last = "SELECT query FROM pg_stat_activity WHERE pid = $1"
+    assert await other.fetchval(last, session) == "SELECT pg_backend_pid() AS the_last_one"
+    await pool.close()
+    await other.close()
+
+
+def test_only_connections_outside_the_pools_keep_something_in_their_session() -> None:
+    found = {
+        str(path.relative_to(SERVICE))
+        for path in SERVICE.rglob("*.py")
+        if IN_SESSION.search(path.read_text())
+    }
+    assert found == {
+        "reconcile/loop.py",
+        "store/organizations/feed_source.py",
+        "store/own_connections.py",
+        "store/schema.py",
+    }
+
+
+async def test_a_transaction_that_is_left_open_ends_with_the_use_of_its_connection(
+    dsn: str,
+) -> None:
+    pool = await create_pool(dsn, 1)
+    async with pool.acquire() as connection:
+        await connection.execute("BEGIN")
+        await connection.execute("SET LOCAL search_path = callgate")
+    async with pool.acquire() as connection:
+        assert not connection.is_in_transaction()
+        assert await connection.fetchval("SHOW search_path") != "callgate"
+    await pool.close()
+
+
 async def test_limits_hold_in_every_session_of_the_pool(pool: Pool) -> None:
-    for _ in range(2):  # a second time, after the pool has reset the session
+    for _ in range(2):  # a second time, after the connection went back to the pool
         async with pool.acquire() as connection:
             assert await connection.fetchval("SHOW statement_timeout") == "10s"
             assert await connection.fetchval("SHOW lock_timeout") == "3s"

@@ -4,7 +4,6 @@ The statements and their rules are in the modules of their tables. What these ro
 method here, so that a simulation can put a model of PostgreSQL in the place of this object.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -44,7 +43,6 @@ class CallStore:
     def __init__(self, pool: Pool, counting: Pool | None = None) -> None:
         self.pool = pool
         self.counting = self if counting is None else CallStore(counting)
-        self.releasing: set[asyncio.Task[None]] = set()
 
     async def record_calls(
         self, calls: Sequence[NewCall]
@@ -60,16 +58,7 @@ class CallStore:
     ) -> tuple[set[CallKey], dict[CallKey, StoredDecision]]:
         """`record_calls`, bounded: a connection that hangs is abandoned."""
         async with at_most(seconds):
-            connection = await self.pool.acquire()
-            try:
-                recorded = await records.record_calls(connection, calls)
-            finally:
-                # Beside the answer: resetting a connection takes another round trip.
-                releasing = asyncio.create_task(self.pool.release(connection))
-                self.releasing.add(releasing)
-                releasing.add_done_callback(self.releasing.discard)
-            await keep_transcripts(self.pool, calls)
-        return recorded
+            return await self.record_calls(calls)
 
     async def list_corrected(self, since: datetime | None) -> tuple[datetime, list[str]]:
         """Now, and the calls whose decision was exchanged since an instant; None: no calls."""
