@@ -53,8 +53,10 @@ def new_call(
     now: datetime,
     default_message: str,
     stop_unknown: bool = False,
+    proved: UUID | None = None,
 ) -> NewCall:
     """The row for a call's first message. `stop_unknown`: calls of unknown numbers are hung up.
+    `proved`: the only organization whose messages its secret proves.
 
     A blocked call whose first message reports its end is hung up all the same: Vapi is asked first.
     """
@@ -99,7 +101,23 @@ def new_call(
         details=doubted(read.details, doubts),
         transcript=read_said(message, registration) if ended_at else None,
         refusal=refusal_of(message, registration, decision, now, default_message),
+        url_proved=proves_url(message, registration, proved),
     )
+
+
+def proves_url(
+    message: ServerMessage, registration: Registration | None, proved: UUID | None
+) -> bool:
+    """Whether a message vouches for its control URL: the organization's own secret proves it, and it
+    names one number, which is this organization's.
+
+    Its sender could name another organization's call, but then has no use for us: who knows the control
+    URL of a call can end it. The master secret proves the messages of all organizations, so one that
+    confuses two of them would hang up the wrong call.
+    """
+    if registration is None or registration.phone_number is None or message.control_url is None:
+        return False
+    return proved == registration.organization.id and len(message.phone_number_ids) == 1
 
 
 def refusal_of(

@@ -9,10 +9,11 @@ attempted all the same: a blocked call must not talk, and a paying one must not 
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from service.access.beginnings import may_begin
 from service.access.call_recorder import CallRecorder
 from service.access.directory import AccessDirectory, Registration
 from service.access.enforcement.call_owners import CallOwners
@@ -60,8 +61,9 @@ class AccessGate:
         self.judge = CallJudge(self.directory, self.chain)
         self.rulings = Rulings(self.directory, self.recorder.known)
 
-    async def handle(self, message: ServerMessage) -> Ruling:
-        """Rule on one message of a call and do what follows from it."""
+    async def handle(self, message: ServerMessage, proved: UUID | None = None) -> Ruling:
+        """Rule on one message of a call and do what follows from it. `proved`: the only organization
+        whose messages its secret proves; None: those of all."""
         registration = self.rulings.find_registration(message)
         call_id = message.call_id
         known = None if call_id is None else self.rulings.find_known(call_id, registration)
@@ -77,7 +79,7 @@ class AccessGate:
             )
         first = False
         if known is None:
-            known, first = await self.handle_first(call_id, message, registration)
+            known, first = await self.handle_first(call_id, message, registration, proved)
         else:
             await self.handle_later(call_id, known, message, registration)
         known = await self.weigh(call_id, known)
@@ -100,7 +102,7 @@ class AccessGate:
         if key in self.deciding or self.recorder.known.get(call_id) is not None:
             return None
         judged = self.judge.judge_at_once(message, found)
-        call = None if judged is None else self.build_call(call_id, message, judged)
+        call = None if judged is None else self.build_call(call_id, message, judged, proved)
         if call is None or call.wants_slots:
             return None
         if call.decision.allowed:
@@ -136,7 +138,11 @@ class AccessGate:
         return known
 
     async def handle_first(
-        self, call_id: str, message: ServerMessage, registration: Registration | None
+        self,
+        call_id: str,
+        message: ServerMessage,
+        registration: Registration | None,
+        proved: UUID | None,
     ) -> tuple[KnownCall, bool]:
         """Decide a call that this replica has not seen for this organization; copies that arrive
         meanwhile wait for it.
@@ -155,7 +161,7 @@ class AccessGate:
         caller = CallerCall(*key, message.caller_number, message.call_type, now)
         callers.note(caller, now)
         try:
-            known, first = await self.decide_and_record(call_id, message, registration)
+            known, first = await self.decide_and_record(call_id, message, registration, proved)
         except BaseException as exc:
             self.recorder.usage.drop(*key)
             callers.note(caller, now, granted=False)
@@ -173,21 +179,30 @@ class AccessGate:
         return known, first
 
     async def decide_and_record(
-        self, call_id: str, message: ServerMessage, registration: Registration | None
+        self,
+        call_id: str,
+        message: ServerMessage,
+        registration: Registration | None,
+        proved: UUID | None,
     ) -> tuple[KnownCall, bool]:
         """Make the decision, or read the stored one; True if it is ours and the first."""
         asked, otherwise = await self.judge.judge_first(message, registration)
-        call = self.build_call(call_id, message, asked)
+        call = self.build_call(call_id, message, asked, proved)
         if message.type == ASSISTANT_REQUEST and not call.wants_slots:
             return await self.recorder.answered.record(call)
 
         async def decide_alone() -> NewCall:
             judged = await otherwise() if otherwise else asked
-            return self.build_call(call_id, message, judged)
+            return self.build_call(call_id, message, judged, proved)
 
-        return await self.recorder.record(call, decide_alone)
+        # Of a call that began before, or is another organization's, the question is not this message's.
+        is_new = may_begin(message) and self.recorder.known.get(call_id) is None
+        with self.recorder.attempts.asking_ahead(call) if is_new else nullcontext():
+            return await self.recorder.record(call, decide_alone)
 
-    def build_call(self, call_id: str, message: ServerMessage, judged: Judgement) -> NewCall:
+    def build_call(
+        self, call_id: str, message: ServerMessage, judged: Judgement, proved: UUID | None
+    ) -> NewCall:
         """The row of a call that is judged by this message."""
         call = new_call(
             call_id,
@@ -197,6 +212,7 @@ class AccessGate:
             now=self.directory.now(),
             default_message=self.blocked_message,
             stop_unknown=self.stop_unknown,
+            proved=proved,
         )
         if not judged.guessed:
             return call

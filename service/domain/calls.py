@@ -84,7 +84,8 @@ class NewCall:
     `end_proved`: Vapi's own record of the call says that it ended. `guessed`: a denial that may be
     wrong, whose call is hung up `hangup_after_seconds` after its record, and no sooner. `acted`:
     messages were answered by the decision before it could be recorded. `refusal`: the grant depends on
-    the free slots of its limits, which are counted when it is recorded.
+    the free slots of its limits, which are counted when it is recorded. `url_proved`: the control URL
+    came with a message that the organization's own secret proves, for its own number.
     """
 
     vapi_call_id: str
@@ -111,6 +112,7 @@ class NewCall:
     details: CallDetails = field(default_factory=CallDetails)
     transcript: Transcript | None = None
     refusal: Refusal | None = None
+    url_proved: bool = False
 
     @property
     def wants_slots(self) -> bool:

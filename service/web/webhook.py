@@ -181,7 +181,8 @@ class Webhook:
         ruling = opened.ruling or self.gate.rulings.find_settled(message, opened.proved)
         if ruling is None:
             # It continues when the sender closes the request: its effects must not be lost.
-            ruling = await asyncio.shield(asyncio.ensure_future(self.gate.handle(message)))
+            handling = asyncio.ensure_future(self.gate.handle(message, opened.proved))
+            ruling = await asyncio.shield(handling)
         body, began = opened.body, opened.began
         if wants_answer and not self.answers.is_unknown(ruling):
             answer = await self.answers.answer_request(message, ruling, body, request, began)

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
+from uuid import UUID
 
 from service.access.rulings import Ruling
 from service.store.calls.writer import RecordsUnavailableError
@@ -64,6 +66,8 @@ class Callers:
     vapi: VapiModel
     replicas: list[SimReplica]
     trace: Trace
+    owners: Mapping[str, UUID]
+    """The organizations of the numbers."""
     answers: list[Answer] = field(default_factory=list)
     probes: list[Answer] = field(default_factory=list)
     """The answers of every replica about contested calls, once the faults are over."""
@@ -152,7 +156,7 @@ class Callers:
         patience = 7.5 if message.type == ASSISTANT_REQUEST else PATIENCE_SECONDS
         try:
             async with asyncio.timeout(patience):
-                return await replica.handle(message)
+                return await replica.handle(message, self.proved(message))
         except RecordsUnavailableError:
             return None
         except TimeoutError:
@@ -165,6 +169,11 @@ class Callers:
             self.trace.note("answer 500", call=message.call_id, error=repr(exc))
             self.failures.append(f"{message.call_id}: answered 500 with {exc!r}")
             return None
+
+    def proved(self, message: ServerMessage) -> UUID | None:
+        """The organization whose own secret a message carries; None: the master, which proves all."""
+        own = has_own_secrets(message.call_id or "")
+        return self.owners[message.phone_number_ids[0]] if own else None
 
     async def probe(self) -> None:
         """Post a message about every contested call to each replica, for each of the two numbers.
@@ -203,6 +212,8 @@ class Callers:
     def message(self, call: ModelCall, kind: Kind, number: str) -> ServerMessage:
         """A message about a call that names a number, as Vapi states it now."""
         ends = kind in ("ended", "report") and call.ended_at is not None
+        # Who forges a message with an own secret does not know the URL of another's call.
+        hides_url = number != call.number_id and has_own_secrets(call.id)
         return ServerMessage(
             type={
                 "request": ASSISTANT_REQUEST,
@@ -214,7 +225,7 @@ class Callers:
             call_type="inboundPhoneCall",
             phone_number_ids=(number,),
             status={"progress": "in-progress", "ended": "ended"}.get(kind),
-            control_url=None if kind == "request" else CONTROL + call.id,
+            control_url=None if kind == "request" or hides_url else CONTROL + call.id,
             at=at(self.loop.time()),
             created_at=at(call.began),
             started_at=None if kind == "request" else at(call.began),
@@ -223,6 +234,11 @@ class Callers:
             duration_seconds=duration_of(call) if kind == "report" else None,
             cost=Decimal(str(cost_of(call))) if kind == "report" else None,
         )
+
+
+def has_own_secrets(call_id: str) -> bool:
+    """Whether the messages of a call carry the secrets of the organizations that they name: of half."""
+    return int(call_id.rpartition("-")[2]) % 2 == 0
 
 
 def duration_of(call: ModelCall) -> float:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from policies.host.registration import RegisteredPolicy
 from service.access.call_recorder import CallRecorder
@@ -187,12 +189,14 @@ class SimReplica:
             with suppress(OSError):
                 os.close(file)
 
-    async def handle(self, message: ServerMessage) -> Ruling | None:
-        """Let the gate rule on a message; None if the process dies meanwhile, or is not running."""
+    async def handle(self, message: ServerMessage, proved: UUID | None) -> Ruling | None:
+        """Let the gate rule on a message; None if the process dies meanwhile, or is not running.
+        `proved`: the organization whose own secret it carries; None: the master."""
         if self.parts is None or self.died is None or not self.ready:
             return None
         gate, died = self.parts.gate, self.died
-        task: asyncio.Task[Ruling] = self.enter(lambda: self.loop.create_task(gate.handle(message)))
+        handle = partial(gate.handle, message, proved)
+        task: asyncio.Task[Ruling] = self.enter(lambda: self.loop.create_task(handle()))
         futures: set[asyncio.Future[Any]] = {task, died}
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         return task.result() if task.done() else None

@@ -121,7 +121,11 @@ class World:
             )
             for index in range(story.replicas)
         ]
-        self.callers = Callers(loop, chance, self.vapi, self.replicas, trace)
+        owners = {
+            entry.phone_numbers[0].vapi_phone_number_id: entry.organization.id
+            for entry in story.entries
+        }
+        self.callers = Callers(loop, chance, self.vapi, self.replicas, trace, owners)
         self.troubles = Troubles(
             loop, self.replicas, self.tables, self.vapi, self.numbers, self.wake_changed, trace
         )

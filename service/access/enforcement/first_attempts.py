@@ -6,14 +6,20 @@ A goodbye alone does, for a second: messages would cut short one that is not rec
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
-from service.access.enforcement.hangup_ladder import HangupLadder, Records
+from service.access.enforcement.hangup_ladder import (
+    ASK_SECONDS,
+    CallAnswer,
+    HangupLadder,
+    Records,
+)
 from service.domain.calls import CallEnd, HangupState, NewCall
 from service.store.bounded import at_most
 from service.store.calls.hangups import HangupTarget, RoundResult
@@ -33,6 +39,7 @@ class BlockedCall:
     """A call to be hung up, as this replica knows it. `control_url` is a capability: never log it.
 
     `recorded`: PostgreSQL has the order, and the claim on its first round is this replica's.
+    `url_proved` as of a `NewCall`.
     """
 
     vapi_call_id: str
@@ -40,9 +47,11 @@ class BlockedCall:
     control_url: str | None = None
     goodbye: str | None = None
     recorded: bool = False
+    url_proved: bool = False
 
     def target(self) -> HangupTarget:
-        """What the ladder needs. Without a record no goodbye: later messages would cut it short."""
+        """What the ladder needs. Without a record no goodbye: later messages would cut it short. And no
+        command without Vapi's word: PostgreSQL may know the call as another organization's."""
         return HangupTarget(
             vapi_call_id=self.vapi_call_id,
             organization_id=self.organization_id,
@@ -52,6 +61,7 @@ class BlockedCall:
             hangup_attempts=0,
             gate="event",
             goodbye=self.goodbye if self.recorded else None,
+            url_proved=self.url_proved and self.recorded,
         )
 
 
@@ -62,21 +72,41 @@ class FirstAttempts:
     ladder: HangupLadder
     running: set[str] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    asking: dict[str, asyncio.Task[CallAnswer]] = field(default_factory=dict)
+
+    @contextmanager
+    def asking_ahead(self, call: NewCall) -> Iterator[None]:
+        """Ask Vapi about a call that is to be hung up while it is being recorded: a question acts on
+        nothing. The answer is dropped if no attempt begins meanwhile: another decision was first.
+        """
+        call_id = call.vapi_call_id
+        commands_first = blocked_call(call, recorded=True).target().commands_first
+        if call.hangup_after_seconds != 0 or commands_first or call_id in self.asking:
+            yield
+            return
+        asking = asyncio.create_task(self.ladder.fetch_state(call_id, ASK_SECONDS))
+        self.asking[call_id] = asking
+        try:
+            yield
+        finally:
+            if self.asking.pop(call_id, None) is not None:
+                asking.cancel()
 
     def start(self, call: BlockedCall) -> None:
         """Make the attempt beside whatever goes on; one that is under way stays the only one."""
         if call.vapi_call_id in self.running:
             return
         self.running.add(call.vapi_call_id)
-        task = asyncio.create_task(self.attempt(call))
+        task = asyncio.create_task(self.attempt(call, self.asking.pop(call.vapi_call_id, None)))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def attempt(self, call: BlockedCall) -> None:
-        """Run the round. Never raises."""
+    async def attempt(self, call: BlockedCall, asked: asyncio.Task[CallAnswer] | None) -> None:
+        """Run the round, with the answer to what was asked ahead. Never raises."""
         records = RememberedRecords(call.target(), self.ladder.records, call.recorded)
         try:
-            await replace(self.ladder, records=records).run_round(records.target_at_first)
+            ladder = replace(self.ladder, records=records)
+            await ladder.run_first_round(records.target_at_first, asked)
             await records.finish()
         except Exception:
             log.exception("call.hangup_failed", call_id=call.vapi_call_id)
@@ -149,4 +179,6 @@ class RememberedRecords(Records):
 def blocked_call(call: NewCall, *, recorded: bool) -> BlockedCall:
     """A call to be hung up, as its message tells."""
     call_id, owner = call.key
-    return BlockedCall(call_id, owner, call.control_url, call.goodbye, recorded)
+    return BlockedCall(
+        call_id, owner, call.control_url, call.goodbye, recorded, url_proved=call.url_proved
+    )

@@ -1,4 +1,5 @@
 """The ladder that ends a blocked call: ask Vapi whose it is and whether it is over, command, repeat.
+Only the very first command may go out before Vapi is asked, where the control URL is proved.
 
 A round never sleeps: waiting is a job that comes back later, so that a crash loses nothing. The call's
 row counts the rounds and says who runs one. Commands may be sent twice without harm; `DELETE` and
@@ -6,6 +7,7 @@ row counts the rounds and says who runs one. Commands may be sent twice without 
 """
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from service.access.database_clock import DatabaseClock
+from service.access.enforcement.hangup_commands import HangupCommands, SentCommands
 from service.access.observers.call_observers import CallObservers
 from service.domain.call_events import StepRecorder, ignore_step
 from service.domain.calls import CallEnd, HangupState
@@ -30,6 +33,8 @@ DELAYS = (0.7, 1.5, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 ASK_SECONDS = 1.0
 """How long the first command waits for Vapi to tell whose call it is. The control URL of the message is
 used if Vapi does not tell: with that URL its sender could end the call as well."""
+HEAD_START_SECONDS = 0.2
+"""How long a first command that need not wait for Vapi's word has before Vapi is asked beside it."""
 YOUNG_SECONDS = 60.0
 """A call younger than this may not have appeared at Vapi's API yet (Vapi's documentation)."""
 GOODBYE_SECONDS = 1.5
@@ -38,6 +43,9 @@ BUSY_SECONDS = 0.7
 SPOKEN_CHARACTERS = 14.0
 """How many characters a voice says in a second."""
 LONGEST_GOODBYE_SECONDS = 15.0
+
+Sending = asyncio.Task[SentCommands]
+Asked = Awaitable["CallAnswer"]
 
 log = structlog.get_logger()
 
@@ -96,6 +104,10 @@ class HangupLadder:
     clock: DatabaseClock = field(default_factory=DatabaseClock)
     observers: CallObservers = field(default_factory=CallObservers)
 
+    @property
+    def commands(self) -> HangupCommands:
+        return HangupCommands(self.control, self.record_step)
+
     async def climb(
         self, vapi_call_id: str, *, claimed: bool = False, asked_before: int = 0
     ) -> Round:
@@ -119,10 +131,30 @@ class HangupLadder:
             return Round(HangupState.PENDING, min(max(target.claimed_seconds, 0.1), BUSY_SECONDS))
         return await self.run_round(target)
 
-    async def run_round(self, target: HangupTarget) -> Round:
-        """Ask Vapi, then confirm the end or command it."""
+    async def run_first_round(self, target: HangupTarget, asked: Asked | None = None) -> Round:
+        """The round of the replica that recorded the call. Where the control URL is proved the command
+        goes out at once; then Vapi is asked as in any round, whose the call is and whether it is over.
+
+        `asked`: the question to Vapi, if it went ahead.
+        """
+        if target.control_url is None or not target.commands_first:
+            return await self.run_round(target, asked=asked)
+        command = self.commands.end_call(target.vapi_call_id, target.control_url, 0)
+        sending = asyncio.create_task(command)
+        try:
+            await asyncio.wait({sending}, timeout=HEAD_START_SECONDS)
+            return await self.run_round(target, sending)
+        finally:
+            sending.cancel()
+
+    async def run_round(
+        self, target: HangupTarget, sending: Sending | None = None, asked: Asked | None = None
+    ) -> Round:
+        """Ask Vapi, then confirm the end or command it. `sending`: a command to the target's own URL is
+        on its way, or was sent."""
         vapi_call_id, rounds = target.vapi_call_id, target.rounds
-        answer = await self.fetch_state(vapi_call_id, ASK_SECONDS if rounds == 0 else None)
+        asked = asked or self.fetch_state(vapi_call_id, ASK_SECONDS if rounds == 0 else None)
+        answer = await asked
         if answer.view is not None and (target.unsettled or not target.owner_checked):
             await self.records.settle(vapi_call_id, answer.view)
             settled = await self.records.find(vapi_call_id)
@@ -130,17 +162,21 @@ class HangupLadder:
                 # Not to be hung up after all: the call is another organization's.
                 return Round(HangupState.CONFIRMED)
             target = replace(settled, rounds=rounds)
+        if sending is not None and sending.done():
+            target = replace(target, hangup_attempts=sending.result().attempts)
         if end := proved_end(vapi_call_id, target, answer, self.clock.now()):
-            return await self.confirm(end, target)
+            return await self.confirm(end, target, sent=sending is not None)
         if target.hangup_state is None or (target.organization_id is None and not answer.view):
             return await self.ask_later(target)
-        return await self.hang_up(target, answer)
+        return await self.hang_up(target, answer, sending)
 
-    async def hang_up(self, target: HangupTarget, answer: CallAnswer) -> Round:
+    async def hang_up(
+        self, target: HangupTarget, answer: CallAnswer, sending: Sending | None
+    ) -> Round:
         """Send the command to the control URL that Vapi gives, else to that of the message."""
         vapi_call_id, url = target.vapi_call_id, answer.control_url or target.control_url
-        if target.rounds == 0 and target.control_url != url:
-            self.report_hostile(vapi_call_id, target.control_url)
+        if target.rounds == 0 and target.control_url != url and sending is None:
+            self.commands.report_hostile(vapi_call_id, target.control_url)
         attempts = target.hangup_attempts
         if url is not None and target.goodbye is not None and attempts == 0:
             spoken = await self.say_goodbye(vapi_call_id, url, target.goodbye)
@@ -148,15 +184,21 @@ class HangupLadder:
                 result = RoundResult(HangupState.PENDING, 1, True, target.rounds + 1, spoken)
                 await self.records.record(vapi_call_id, result)
                 return Round(HangupState.PENDING, spoken)
-        accepted = 0
-        if url is not None:
-            attempts, accepted = await self.command(vapi_call_id, url, attempts)
-        return await self.finish_round(target, attempts, accepted > 0)
+        sent = SentCommands(attempts)
+        if sending is not None and url == target.control_url:
+            sent = await sending
+        elif url is not None:
+            sent = await self.commands.end_call(vapi_call_id, url, attempts)
+        return await self.finish_round(target, sent.attempts, sent.accepted)
 
-    async def confirm(self, end: CallEnd, target: HangupTarget) -> Round:
-        """Record the end with Vapi's own figures; the hang-up is thereby confirmed."""
+    async def confirm(self, end: CallEnd, target: HangupTarget, *, sent: bool) -> Round:
+        """Record the end with Vapi's own figures; the hang-up is thereby confirmed. `sent`: this round
+        sent a command, which is counted."""
         call_id, attempts = end.vapi_call_id, target.hangup_attempts
         await self.records.record_end(end)
+        if sent:
+            counted = RoundResult(HangupState.CONFIRMED, attempts, rounds=target.rounds + 1)
+            await self.records.record(call_id, counted)
         if target.hangup_state is not None:
             log.info("call.hangup_confirmed", call_id=call_id, attempts=attempts)
             self.record_step(call_id, "hangup.confirmed", {"attempts": attempts})
@@ -175,18 +217,6 @@ class HangupLadder:
                 call_id, RoundResult(state, attempts, rounds=rounds, due_in=delay)
             )
         return Round(state, delay)
-
-    def report_hostile(self, vapi_call_id: str, url: str | None) -> None:
-        """Log a message's control URL that is not Vapi's, although Vapi's own one is used."""
-        try:
-            self.control.check(url or "")
-        except HostileUrlError as exc:
-            if url is not None:
-                self.refuse(vapi_call_id, exc)
-
-    def refuse(self, vapi_call_id: str, error: HostileUrlError) -> None:
-        log.error("call.control_url_refused", call_id=vapi_call_id, error=str(error))
-        self.record_step(vapi_call_id, "hangup.refused", {"error": str(error)[:200]})
 
     async def say_goodbye(self, vapi_call_id: str, url: str, text: str) -> float | None:
         """Speak the reason to the caller; returns the seconds until the call should be over.
@@ -225,33 +255,6 @@ class HangupLadder:
             vapi_call_id, "hangup.given_up", {"state": state.value, "attempts": attempts}
         )
         return Round(state)
-
-    async def command(self, vapi_call_id: str, url: str, attempts: int) -> tuple[int, int]:
-        """Send the command, a second time on a fresh connection if the first failed.
-
-        Returns the attempts in all and how many Vapi accepted. It never connects to a URL that is
-        not Vapi's.
-        """
-        for _ in range(2):
-            try:
-                await self.control.end_call(url)
-            except HostileUrlError as exc:
-                self.refuse(vapi_call_id, exc)
-                return attempts, 0
-            except VapiNotFoundError:
-                # The control host does not know it: it is over, or the URL is stale. Vapi's API decides.
-                self.record_step(vapi_call_id, "hangup.unknown", {"attempt": attempts + 1})
-                return attempts + 1, 0
-            except VapiError as exc:
-                attempts += 1
-                log.warning("call.hangup_attempt_failed", call_id=vapi_call_id, error=str(exc))
-                detail = {"attempt": attempts, "error": str(exc)[:200]}
-                self.record_step(vapi_call_id, "hangup.failed", detail)
-            else:
-                log.info("call.hangup_sent", call_id=vapi_call_id, attempts=attempts + 1)
-                self.record_step(vapi_call_id, "hangup.sent", {"attempt": attempts + 1})
-                return attempts + 1, 1
-        return attempts, 0
 
     async def fetch_state(self, vapi_call_id: str, seconds: float | None = None) -> CallAnswer:
         """Ask Vapi for the call, waiting at most `seconds` (None: as long as any request)."""

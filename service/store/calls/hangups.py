@@ -118,7 +118,7 @@ class HangupTarget:
     up, but Vapi is to be asked whose call it is (`unsettled`). `age` is in seconds, since the first
     message. `listed`: Vapi's list of calls was read since. `rounds` were run before. For so many
     seconds a replica still runs a round (`claimed_seconds`), the goodbye is still spoken
-    (`quiet_seconds`).
+    (`quiet_seconds`). `url_proved` as of a `NewCall`; the row does not keep it.
     """
 
     vapi_call_id: str
@@ -137,6 +137,12 @@ class HangupTarget:
     rounds: int = 0
     claimed_seconds: float = 0.0
     quiet_seconds: float = 0.0
+    url_proved: bool = False
+
+    @property
+    def commands_first(self) -> bool:
+        """Whether the first command need not wait for Vapi's word. A goodbye does: it is long."""
+        return self.url_proved and self.control_url is not None and self.goodbye is None
 
 
 @dataclass(frozen=True, slots=True)

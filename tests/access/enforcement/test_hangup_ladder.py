@@ -76,6 +76,10 @@ class Blocked:
         self.records.target = replace(self.records.target, rounds=rounds)
         return await self.ladder.climb(self.call_id)
 
+    async def begin(self) -> Any:
+        """The first round, of the replica that recorded the call."""
+        return await self.ladder.run_first_round(self.records.target)
+
 
 def block(vapi: SandboxVapi, clients: Any, **changes: Any) -> Blocked:
     call = vapi.live_call(vapi.add_number(provider="vapi")["id"])["message"]["call"]
