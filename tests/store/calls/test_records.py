@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from service.store.calls.hangups import HANDOVER_SECONDS
-from service.store.calls.records import record_calls
+from service.store.calls.records import FEW, record_calls
 from service.store.pool import Pool
 from service.store.queue import HangupJob, enqueue_hangups
 from tests.support.calls import new_call
@@ -46,13 +46,18 @@ async def test_the_job_is_the_one_that_pgqueuer_would_insert(pool: Pool) -> None
         assert found == await queued(pool)
 
 
-async def test_a_batch_takes_one_statement_and_calls_that_pass_get_no_job(pool: Pool) -> None:
-    blocked = new_call("a", allowed=False, organization_id=None, hangup_after_seconds=0.0)
+@pytest.mark.parametrize("passing", [0, 1, FEW])
+async def test_a_few_calls_take_one_round_trip_and_those_that_pass_get_no_job(
+    pool: Pool, passing: int
+) -> None:
+    blocked = new_call("a", allowed=False, hangup_after_seconds=0.0)
+    calls = [blocked, *(new_call(f"b-{index}") for index in range(passing))]
     said: list[str] = []
     async with pool.acquire() as connection:
         with connection.query_logger(lambda query: said.append(query.query)):
-            won, stored = await record_calls(connection, [new_call("b"), blocked])
-    assert (len(won), stored, len(said)) == (2, {}, 1)
+            won, stored = await record_calls(connection, calls)
+    assert (len(won), stored) == (len(calls), {})
+    assert (len(said) == 1) is (len(calls) <= FEW)
     jobs, logged = await queued(pool)
     assert [job["dedupe_key"] for job in jobs] == ["hangup:a"]
     assert len(logged) == 1
