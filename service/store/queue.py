@@ -1,5 +1,6 @@
 """The queue of durable jobs: pgqueuer's tables in our schema, and our jobs in them."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,11 +17,14 @@ from pgqueuer.adapters.persistence.qb import (
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel
+from pgqueuer.ports.driver import NotifyCallback
 
 from service.store.pool import Connection, Pool
 
 CHANNEL = "callgate_queue"
 HANGUP = "hangup"
+HEAR_SECONDS = 0.02
+"""How much later the workers hear of new jobs, see `LateDriver`."""
 
 # What `enqueue_hangups` does, as part of a statement whose `ordered` has `vapi_call_id` and
 # `after_seconds`: a record and its job then take one round trip. A test compares the two.
@@ -79,6 +83,24 @@ class Builders(NamedTuple):
     scheduler: QuerySchedulerBuilder
 
 
+class LateDriver(AsyncpgDriver):
+    """Hears of changes of the queue a moment later. The record of a blocked call announces a job that
+    is not due yet: looking for it at once would delay the first command, which goes out just then."""
+
+    def __init__(self, connection: Any, seconds: float = HEAR_SECONDS) -> None:
+        super().__init__(connection)
+        self.seconds = seconds
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """Have each notification passed on after so many seconds."""
+        loop = asyncio.get_running_loop()
+
+        def hear(payload: str | bytes | bytearray) -> None:
+            loop.call_later(self.seconds, callback, payload)
+
+        await super().add_listener(channel, hear)
+
+
 @cache
 def builders() -> Builders:
     """For the queue's schema and channel; never read from the operator's environment. Built once:
@@ -95,7 +117,7 @@ def queries_on(connection: Any) -> Queries:
     """pgqueuer's statements on one of our connections, inside its transaction if it has one."""
     built = builders()
     return Queries(
-        AsyncpgDriver(connection), qbe=built.environment, qbq=built.queue, qbs=built.scheduler
+        LateDriver(connection), qbe=built.environment, qbq=built.queue, qbs=built.scheduler
     )
 
 

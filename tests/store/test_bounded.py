@@ -138,6 +138,7 @@ def test_only_connections_outside_the_pools_keep_something_in_their_session() ->
         "reconcile/loop.py",
         "store/organizations/feed_source.py",
         "store/own_connections.py",
+        "store/queue.py",
         "store/schema.py",
     }
 
