@@ -2,19 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from service.inputs.database_urls import parse_database_url
 from service.inputs.marks import trim
 from service.inputs.secrets import parse_secret, parse_secrets
 
 
-class SettingsGroup(BaseSettings):
-    """Settings on one subject, read from the environment. Durations are seconds, sizes bytes."""
+class SettingsGroup(BaseModel):
+    """Settings on one subject, read from the environment. Durations are seconds, sizes bytes.
 
-    model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, populate_by_name=True, str_strip_whitespace=True
+    A group is never validated by itself, so its validator is not built: that is half of the import.
+    """
+
+    model_config = ConfigDict(
+        defer_build=True,
+        frozen=True,
+        populate_by_name=True,
+        str_strip_whitespace=True,
+        validate_default=True,
     )
 
     sandbox: bool = Field(default=False, exclude=True, validation_alias="_sandbox")
@@ -27,7 +33,7 @@ def split_words(value: object) -> object:
     return value
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
+Words = Annotated[tuple[str, ...], BeforeValidator(split_words)]
 """Several words in one variable."""
 
 

@@ -16,6 +16,8 @@ SERVICE_LINK = re.compile(
 )
 POLICY_SETTINGS = "CALLGATE_POLICY_"
 LINKED = re.compile(r"(tcp|udp|sctp)://")
+INTERNAL = {"sandbox", "embedded"}
+"""Fields that no variable sets."""
 
 
 class SettingsError(Exception):
@@ -42,23 +44,28 @@ def read_settings(*, sandbox: bool = False, **given: object) -> tuple[Settings, 
 
     Every line begins with the variable's name, as those of `Settings.faults` do.
     """
-    files, found = read_secret_files(os.environ)
-    values = {**files, **{name: value for name, value in given.items() if value is not None}}
-    values = {"_embedded": False, **values, "_sandbox": sandbox}
     links = service_links(os.environ)
-    for name in links & {name.upper() for name in Settings.model_fields}:
-        field = Settings.model_fields[name.lower()]
-        values.setdefault(name.lower(), field.get_default(call_default_factory=True))
-    found += unknown_variables({key: os.environ[key] for key in os.environ.keys() - links})
+    own = {key: value for key, value in os.environ.items() if key not in links}
+    files, found = read_secret_files(own)
+    options = {name: value for name, value in given.items() if value is not None}
+    values: dict[str, object] = {**read_variables(own), **files, **options, "_sandbox": sandbox}
+    found += unknown_variables(own)
     try:
-        return Settings(**values), found  # type: ignore[arg-type]
+        return Settings.model_validate(values), found
     except ValidationError as exc:
         # Go on with defaults for these fields, so that one start reports all faults.
         found += explain(exc)
         for fault in exc.errors(include_input=False, include_url=False):
             name = str(fault["loc"][0])
             values[name] = Settings.model_fields[name].get_default(call_default_factory=True)
-        return Settings(**values), found  # type: ignore[arg-type]
+        return Settings.model_validate(values), found
+
+
+def read_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The text of each field that a variable sets, in capital or small letters."""
+    fields = Settings.model_fields
+    texts = {name.lower(): text for name, text in environment.items()}
+    return {name: texts[name] for name in fields.keys() & texts.keys() - INTERNAL}
 
 
 def explain(error: ValidationError) -> list[str]:
