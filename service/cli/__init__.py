@@ -2,31 +2,47 @@
 
 import sys
 from collections.abc import Mapping
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Annotated, ClassVar
 
 import typer
 
-from service.cli.lazy import LazyGroup
+from service.cli.lazy import LazyCommand, LazyGroup
 
 
 class Commands(LazyGroup):
-    """Every command and the module that it lives in."""
+    """Every command, the module that it lives in, and what the list of commands says about it."""
 
-    modules: ClassVar[Mapping[str, str]] = {
-        "serve": "service.cli.serve",
-        "migrate": "service.cli.migrate",
-        "doctor": "service.cli.doctor",
-        "reconcile": "service.cli.reconcile",
-        "secrets": "service.cli.secrets",
-        "calls": "service.cli.calls",
-        "numbers": "service.cli.phone_numbers",
-        "organizations": "service.cli.organizations",
-        "usage": "service.cli.usage",
-        "policies": "service.cli.policies",
-        "explain": "service.cli.explain",
-        "token": "service.cli.tokens",
-        "admin": "service.cli.people",
+    lazily: ClassVar[Mapping[str, LazyCommand]] = {
+        "serve": LazyCommand("service.cli.serve", "Run the service."),
+        "migrate": LazyCommand(
+            "service.cli.migrate", "Migrate the database to the schema of this version."
+        ),
+        "doctor": LazyCommand(
+            "service.cli.doctor",
+            "Examine settings, database, key, webhook, numbers and hang-ups; change nothing.",
+        ),
+        "reconcile": LazyCommand(
+            "service.cli.reconcile", "Compare all numbers with Vapi and repair drift."
+        ),
+        "secrets": LazyCommand(
+            "service.cli.secrets", "Show which webhook secrets numbers carry and Vapi uses."
+        ),
+        "calls": LazyCommand("service.cli.calls", "Calls."),
+        "numbers": LazyCommand("service.cli.phone_numbers", "Phone numbers."),
+        "organizations": LazyCommand("service.cli.organizations", "Organizations."),
+        "usage": LazyCommand("service.cli.usage", "Usage of organizations."),
+        "policies": LazyCommand(
+            "service.cli.policies",
+            "List the access policies in the order of the chain, then the observers; or help to "
+            "write a policy.",
+        ),
+        "explain": LazyCommand(
+            "service.cli.explain",
+            "Explain whether an organization has access, and why; or why a call was decided as it was.",
+        ),
+        "token": LazyCommand("service.cli.tokens", "API tokens."),
+        "admin": LazyCommand("service.cli.people", "Admins of the panel."),
     }
 
 
@@ -41,7 +57,7 @@ app = typer.Typer(
 def print_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        typer.echo(f"callgate {metadata.version('callgate')}")
+        typer.echo(f"callgate {import_module('importlib.metadata').version('callgate')}")
         raise typer.Exit
 
 

@@ -1,33 +1,59 @@
 """`callgate policies …`."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from service.access.policies.plugins import PolicyChoice, load_policies
-from service.cli.policy_kit import choosing, commands
+from service.cli.lazy import LazyCommand, LazyGroup
 from service.cli.policy_kit.listing import (
     UNKNOWN_CHOICES,
     ListedPolicy,
     list_policies,
     read_choices,
 )
-from service.cli.policy_kit.replay import replay
 from service.cli.running import print_json, settings_for
 
+
+class PolicyCommands(LazyGroup):
+    """What helps to write, choose and judge policies."""
+
+    lazily: ClassVar[Mapping[str, LazyCommand]] = {
+        "new": LazyCommand(
+            "service.cli.policy_kit.commands",
+            "Create the project of a new policy, with tests that pass.",
+            "new",
+        ),
+        "test": LazyCommand(
+            "service.cli.policy_kit.commands",
+            "Decide the cases of a file by the chain, and compare.",
+            "test",
+        ),
+        "set": LazyCommand(
+            "service.cli.policy_kit.choosing",
+            "Choose how a policy is asked, for all organizations or for one; what is not given stays.",
+            "set_policy",
+        ),
+        "shadow": LazyCommand(
+            "service.cli.policy_kit.choosing",
+            "Report what a policy in shadow would have done, with the latest calls behind it.",
+            "report",
+        ),
+        "replay": LazyCommand(
+            "service.cli.policy_kit.replay",
+            "Decide the recorded calls of the last days again with a changed chain, and list the "
+            "differences.",
+            "replay",
+        ),
+    }
+
+
 app = typer.Typer(add_completion=False)
-
-
-group = typer.Typer(add_completion=False)
+group = typer.Typer(cls=PolicyCommands, add_completion=False)
 app.add_typer(group, name="policies")
-group.command("new")(commands.new)
-group.command("test")(commands.test)
-group.command("set")(choosing.set_policy)
-group.command("shadow")(choosing.report)
-group.command("replay")(replay)
 
 
 @group.callback(invoke_without_command=True)

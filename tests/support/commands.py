@@ -23,6 +23,7 @@ from tempfile import TemporaryFile
 from threading import Lock
 
 from service.cli import Commands, main
+from service.cli.policies import PolicyCommands
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
@@ -90,7 +91,9 @@ class CommandServer:
 
 def serve(channel: socket.socket) -> None:
     """Fork for each request until the channel ends. Returns as well in each command's process."""
-    for module in {*Commands.modules.values(), "service.serve.use_cases", "alembic.command"}:
+    for one in (*Commands.lazily.values(), *PolicyCommands.lazily.values()):
+        import_module(one.module)
+    for module in ("service.serve.command_rooms", "alembic.command"):
         import_module(module)
     gc.freeze()
     while True:
