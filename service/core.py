@@ -3,7 +3,6 @@
 Built here and nowhere else.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ import aiohttp
 from service.domain.priority import Priority
 from service.settings import Settings
 from service.store.limits import CALLS
-from service.store.pool import UNAVAILABLE, Pool, create_pool
+from service.store.pool import Pool, close_pool, create_pool
 from service.store.reconcile.request_budget import Budget
 from service.vapi.client import VapiClient
 from service.vapi.lookups import Lookups
 
-CLOSE_SECONDS = 3.0
 MOST_FOR_CALLS = 8
 """Connections of the pool for calls. Each message of a call uses one for a few milliseconds."""
 MOST_FOR_RELAY = 4
@@ -102,12 +100,3 @@ def build_client(
 ) -> VapiClient:
     """The client of Vapi; `pace` waits until a request may go out."""
     return VapiClient(session, settings.vapi_api_url, settings.vapi_api_key, pace, back_off)
-
-
-async def close_pool(pool: Pool) -> None:
-    """Close a pool; connections that do not close in time are cut."""
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await pool.close()
-    except (TimeoutError, *UNAVAILABLE):
-        pool.terminate()

@@ -62,8 +62,8 @@ BESIDE = {
         "postgres", "queue", "retention", "roles", "schema", "signatures", "vault",
     },
     "admin": {
-        "actor", "changes", "conditions", "errors", "overview", "requests", "timeline", "undo",
-        "use_cases",
+        "actor", "changes", "conditions", "deciding_cases", "errors", "overview", "requests",
+        "stored_cases", "timeline", "undo", "use_cases",
     },
     "api": {
         "access", "application", "build", "examples", "idempotency", "json_body",

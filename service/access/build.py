@@ -4,8 +4,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypedDict
 
-import structlog
-
 from service.access.call_recorder import CallRecorder
 from service.access.contested_calls import ContestedCalls
 from service.access.corrected_calls import CorrectedCalls
@@ -24,12 +22,12 @@ from service.access.known_calls import KnownCalls
 from service.access.limits.feed import LimitFeed
 from service.access.observers.call_observer import CallObserver
 from service.access.observers.call_observers import CallObservers
+from service.access.policies.build import Policies, build_policies
 from service.access.policies.chain import AccessChain
 from service.access.policies.choices import ChoicesInForce
-from service.access.policies.plugins import LoadedPolicies, PluginProblem
+from service.access.policies.plugins import LoadedPolicies
 from service.access.policies.preview import ChainPreview
 from service.access.policies.watching.watchdog import LoopWatchdog
-from service.access.standings import AccessStandings
 from service.access.usage.caller_feed import CallerFeed
 from service.access.usage.feed import UsageFeed
 from service.access.usage.memory import UsageMemory
@@ -49,28 +47,6 @@ from service.vapi.control import ControlClient
 from service.vapi.lookups import Lookups
 
 DRAIN_SECONDS = 3.0
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Policies:
-    """The loaded policies, the chain that asks them, and how organizations stand by it."""
-
-    loaded: LoadedPolicies
-    chain: AccessChain
-    standings: AccessStandings
-
-    @property
-    def problems(self) -> tuple[PluginProblem, ...]:
-        """What was not loaded, and what could not be started."""
-        return (*self.loaded.problems, *self.chain.problems)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Required policies that are not in the chain."""
-        failed = {problem.message.partition(":")[0] for problem in self.chain.problems}
-        return (*self.loaded.missing, *(one for one in self.loaded.required if one in failed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,22 +120,10 @@ class Shared(TypedDict):
     observers: CallObservers
 
 
-def build_policies(core: Core, loaded: LoadedPolicies) -> Policies:
-    """The chain of the loaded policies. A plugin that could not be loaded is logged."""
-    for fault in loaded.problems:
-        log.error("plugin.refused", plugin=fault.plugin, error=fault.message)
-    settings = core.settings
-    chain = AccessChain(loaded.policies, settings.callgate_renewal_grace)
-    chain.unseal_by(open_vault(settings).open)
-    standings = AccessStandings(
-        core.pool, chain, settings.callgate_blocked_message, settings.callgate_ring_gate
-    )
-    return Policies(loaded, chain, standings)
-
-
 def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     """Build the room; nothing runs yet."""
-    settings, pool, policies = core.settings, core.pool, build_policies(core, loaded)
+    settings, pool = core.settings, core.pool
+    policies = build_policies(settings, pool, loaded)
     calls, directory, known = CallStore(core.calls, core.counting), AccessDirectory(), KnownCalls()
     observers = CallObservers([CallObserver(one) for one in loaded.observers], directory, known)
     choices = policies.chain.choices

@@ -116,6 +116,10 @@ def state_of(values: object) -> object:
     }
 
 
+async def leave_to_notifications(_organization_id: UUID) -> None:
+    """Do nothing: the change's notification refreshes the directories of all replicas."""
+
+
 async def freshen_all(
     freshen: Freshen, organization_ids: Iterable[UUID], seconds: float = FRESHEN_SECONDS
 ) -> None:

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from policies.entitlements import Override, PlanLimits, SubscriptionPlan
 from service.admin.actor import Actor
-from service.admin.changes import RecordedChanges
+from service.admin.changes import RecordedChanges, leave_to_notifications
 from service.admin.errors import AuditEntryNotFoundError, ChangedSinceError, NotUndoableError
-from service.admin.imports.imports import Later, leave_to_notifications
+from service.admin.imports.imports import Later
 from service.admin.imports.undo import ImportUndone, undo_import
 from service.admin.organizations.organizations import Organizations
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers

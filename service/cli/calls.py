@@ -8,7 +8,7 @@ import typer
 from service.cli.running import ACTOR, print_json, run, settings_for
 
 if TYPE_CHECKING:
-    from service.admin.use_cases import UseCases
+    from service.admin.stored_cases import StoredCases
     from service.store.calls.privacy.forgetting import ForgottenCaller
 
 app = typer.Typer(help="Calls.", no_args_is_help=True, add_completion=False)
@@ -38,7 +38,7 @@ def forget(
     Ends with 1 while records or messages of the caller wait on this machine for PostgreSQL.
     """
 
-    async def work(cases: "UseCases") -> "ForgottenCaller":
+    async def work(cases: "StoredCases") -> "ForgottenCaller":
         case = cases.callers.forget if yes else cases.callers.count
         return await case(ACTOR, number)
 

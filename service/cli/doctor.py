@@ -17,11 +17,12 @@ from service.access.policies.plugins import PolicyChoice, load_policies
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
 from service.cli.running import database, print_json, sandbox_profile, set_up_logging
-from service.core import build_client, close_pool, open_session
+from service.core import build_client, open_session
 from service.domain.conditions import Condition, condition
 from service.domain.priority import Priority
 from service.settings import Settings, read_settings
 from service.store.doctor import REFUSED, UnusableDatabaseError, open_pool
+from service.store.pool import close_pool
 from service.store.pooling import PoolingError
 from service.store.postgres.data_dir import find_running
 from service.store.postgres.server import EmbeddedPostgresError

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from service.admin.calls.shadows import add_shadows
 from service.cli.given import NULL, json_of, time_of
-from service.cli.running import ACTOR, print_json, run, settings_for
+from service.cli.running import ACTOR, print_json, run_deciding, settings_for
 from service.cli.running_service import ask_service
 from service.domain.decisions import DEFAULT, CallTerms, SlotUse
 from service.domain.wording.calls import describe_terms
@@ -27,7 +27,7 @@ from service.web.shapes.errors import faults
 from service.web.shapes.what_if import WhatIfBody
 
 if TYPE_CHECKING:
-    from service.admin.use_cases import UseCases
+    from service.admin.deciding_cases import DecidingCases
 
 app = typer.Typer(add_completion=False)
 
@@ -112,12 +112,12 @@ def explain(
         raise typer.BadParameter("name an organization, or a call with --call and nothing else")
     what_if = judge_what_if(given)
 
-    async def work(cases: "UseCases") -> Explanation | Missing:
+    async def work(cases: "DecidingCases") -> Explanation | Missing:
         if call:
             return await explain_call(cases, call)
         return await explain_organization(cases, organization, what_if)
 
-    explained = run(settings_for(), work)
+    explained = run_deciding(settings_for(), work)
     if isinstance(explained, Missing):
         typer.echo(explained.sentence, err=True)
         raise typer.Exit(1)
@@ -140,10 +140,10 @@ def option_of(field: str) -> str:
 
 
 async def explain_organization(
-    cases: "UseCases", name: str, body: WhatIfBody
+    cases: "DecidingCases", name: str, body: WhatIfBody
 ) -> Explanation | Missing:
     """The decision on an organization under a supposition."""
-    pool = cases.core.pool
+    pool = cases.pool
     try:
         found = await organizations.find(pool, UUID(name))
     except ValueError:
@@ -162,9 +162,9 @@ async def explain_organization(
     return Explanation(found.name, facts, explained_shape(decision), "command", remark)
 
 
-async def explain_call(cases: "UseCases", vapi_call_id: str) -> Explanation | Missing:
+async def explain_call(cases: "DecidingCases", vapi_call_id: str) -> Explanation | Missing:
     """The decision on a call as it is stored: also of policies that are not installed any more."""
-    pool = cases.core.pool
+    pool = cases.pool
     call = await search.find_by_vapi_id(pool, parse_id_query(vapi_call_id))
     if call is None:
         return Missing(f"There is no record of a call {vapi_call_id!r}.")

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from service.admin.actor import Actor
 from service.admin.imports.csv_file import MAX_BYTES
+from service.admin.imports.known_numbers import VapiNumber
 from service.admin.imports.number_rows import COLUMNS
 from service.admin.imports.plan import ImportPlan, PlannedRow
-from service.admin.imports.vapi_numbers import VapiNumber
 from service.cli.running import ACTOR, print_json
 from service.domain.errors import InvalidError
 from service.inputs.csv_cells import escape_cell

@@ -6,6 +6,7 @@ import typer
 
 from service.cli.running import opened_database, settings_for
 from service.serve.database import Database, check_addresses, grant_privileges
+from service.store.schema import is_current
 from service.store.schema import migrate as migrate_schema
 
 app = typer.Typer(add_completion=False)
@@ -23,5 +24,7 @@ def migrate() -> None:
 async def migrate_and_grant(database: Database) -> None:
     """Migrate as the owner, and give the service's role what it needs."""
     await check_addresses(database)
-    await migrate_schema(database.owner or database.session_dsn)
+    owner = database.owner or database.session_dsn
+    if not await is_current(owner):
+        await migrate_schema(owner)
     await grant_privileges(database)

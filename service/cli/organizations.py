@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from service.admin.deciding_cases import DecidingCases
 from service.admin.imports.organization_rows import parse_organizations
-from service.admin.use_cases import UseCases
 from service.cli.imports import ImportOptions, carry_out, read_file
-from service.cli.running import run, settings_for
+from service.cli.running import run_deciding, settings_for
 
 app = typer.Typer(help="Organizations.", no_args_is_help=True, add_completion=False)
 
@@ -45,8 +45,8 @@ def import_organizations(
     rows = parse_organizations(read_file(file))
     options = ImportOptions(dry_run, yes, as_json, Path(file).name)
 
-    async def work(cases: UseCases) -> int:
+    async def work(cases: DecidingCases) -> int:
         imports = cases.organization_imports
         return await carry_out(imports, await imports.plan(rows), options)
 
-    raise typer.Exit(run(settings_for(serving=True), work))
+    raise typer.Exit(run_deciding(settings_for(serving=True), work))

@@ -13,7 +13,7 @@ from service.cli.running import ACTOR, Result, print_json, role_of, run, setting
 from service.domain.people import Admin, Session
 
 if TYPE_CHECKING:
-    from service.admin.use_cases import UseCases
+    from service.admin.stored_cases import StoredCases
 
 
 PAGE = 200
@@ -38,10 +38,10 @@ def ask_password(*, from_stdin: bool) -> str:
     return password
 
 
-def on_admin(name: str, work: Callable[["UseCases", Admin], Awaitable[Result]]) -> Result:
+def on_admin(name: str, work: Callable[["StoredCases", Admin], Awaitable[Result]]) -> Result:
     """Run work on the admin with this name."""
 
-    async def on_use_cases(cases: "UseCases") -> Result:
+    async def on_use_cases(cases: "StoredCases") -> Result:
         return await work(cases, await cases.people.find_named(ACTOR, name))
 
     return run(settings_for(), on_use_cases)
@@ -57,7 +57,7 @@ def create(
     wanted = role_of(role)
     password = ask_password(from_stdin=password_stdin)
 
-    async def work(cases: "UseCases") -> Admin:
+    async def work(cases: "StoredCases") -> Admin:
         return await cases.people.create(ACTOR, name=name, role=wanted, password=password)
 
     made = run(settings_for(), work)
@@ -70,7 +70,7 @@ def list_admins(
 ) -> None:
     """List the admins."""
 
-    async def work(cases: "UseCases") -> list[Admin]:
+    async def work(cases: "StoredCases") -> list[Admin]:
         found = list[Admin]()
         while page := await cases.people.list_page(
             ACTOR, after=found[-1].id if found else None, limit=PAGE
@@ -101,7 +101,7 @@ def change_role(name: Name, role: Annotated[str, typer.Argument(help="The new ro
     """Change an admin's role."""
     wanted = role_of(role)
 
-    async def work(cases: "UseCases", admin: Admin) -> Admin:
+    async def work(cases: "StoredCases", admin: Admin) -> Admin:
         return await cases.people.change_role(ACTOR, admin.id, wanted)
 
     typer.echo(f"{on_admin(name, work).name} now has the role {wanted}.")
@@ -111,7 +111,7 @@ def change_role(name: Name, role: Annotated[str, typer.Argument(help="The new ro
 def disable(name: Name) -> None:
     """Disable an admin and end their sessions."""
 
-    async def work(cases: "UseCases", admin: Admin) -> Admin:
+    async def work(cases: "StoredCases", admin: Admin) -> Admin:
         return await cases.people.disable(ACTOR, admin.id)
 
     typer.echo(f"{on_admin(name, work).name} is disabled.")
@@ -121,7 +121,7 @@ def disable(name: Name) -> None:
 def enable(name: Name) -> None:
     """Enable an admin again."""
 
-    async def work(cases: "UseCases", admin: Admin) -> Admin:
+    async def work(cases: "StoredCases", admin: Admin) -> Admin:
         return await cases.people.enable(ACTOR, admin.id)
 
     typer.echo(f"{on_admin(name, work).name} is enabled.")
@@ -132,7 +132,7 @@ def set_password(name: Name, password_stdin: FromStdin = False) -> None:
     """Set a new password and end all sessions of the admin."""
     password = ask_password(from_stdin=password_stdin)
 
-    async def work(cases: "UseCases", admin: Admin) -> str:
+    async def work(cases: "StoredCases", admin: Admin) -> str:
         await cases.people.set_password(ACTOR, admin.id, password)
         return admin.name
 
@@ -147,7 +147,7 @@ def show_sessions(
 ) -> None:
     """List an admin's sessions, or end them."""
 
-    async def work(cases: "UseCases", admin: Admin) -> list[Session] | int:
+    async def work(cases: "StoredCases", admin: Admin) -> list[Session] | int:
         if revoke_all:
             return await cases.sessions.revoke_all(ACTOR, admin.id, own_admin_id=None)
         return await cases.sessions.list_of(ACTOR, admin.id)

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from service.admin.imports.imports import Imports
+from service.admin.imports.known_numbers import VapiNumber
 from service.admin.imports.number_rows import parse_import
 from service.admin.imports.plan import ImportPlan
-from service.admin.imports.vapi_numbers import VapiNumber
-from service.admin.use_cases import UseCases
 from service.cli import imports as report
 from service.cli.imports import ImportOptions, carry_out, read_file
-from service.cli.running import print_json, run, settings_for
+from service.cli.running import print_json, run_with_vapi, settings_for
 from service.domain.errors import InvalidError
+from service.serve.command_rooms import CommandRooms
 from service.store.phone_numbers.lookups import count_pending
 
 app = typer.Typer(help="Phone numbers.", no_args_is_help=True, add_completion=False)
@@ -68,8 +68,8 @@ def import_numbers(
     settings = settings_for(serving=True)
     options = ImportOptions(dry_run, yes, as_json, Path(file).name if file else "Vapi's list")
 
-    async def work(cases: UseCases) -> int:
-        imports = cases.imports
+    async def work(rooms: CommandRooms) -> int:
+        imports = Imports.patient(rooms.pool, rooms.core.client)
         if from_vapi and organization is None:
             return await list_unregistered(imports, as_csv=as_csv, as_json=as_json)
         with report.console(errors=True).status("Asking Vapi …"):
@@ -80,7 +80,7 @@ def import_numbers(
             )
         return await carry_out(imports, plan, options, partial(count_due, imports))
 
-    raise typer.Exit(run(settings, work))
+    raise typer.Exit(run_with_vapi(settings, work))
 
 
 async def list_unregistered(imports: Imports, *, as_csv: bool, as_json: bool) -> int:

@@ -13,14 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from service.admin.use_cases import UseCases
-from service.cli.running import print_json, run, settings_for
+from service.cli.running import print_json, run_with_vapi, settings_for
 from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
 from service.domain.sweeps import Repair, SweepReport, SweepRequest
 from service.domain.wording.sweeps import describe_checked, describe_row
 from service.reconcile.errors import ImplausibleListError
-from service.serve.use_cases import CommandRooms
+from service.serve.command_rooms import CommandRooms
 from service.settings import Settings
 from service.store.phone_numbers import phone_numbers
 
@@ -78,16 +77,15 @@ def reconcile(
 def sweep(settings: Settings, request: SweepRequest) -> tuple[SweepReport, Labels]:
     """The sweep itself, and the labels of its numbers."""
 
-    async def work(cases: UseCases) -> tuple[SweepReport, Labels]:
-        sweeper = CommandRooms(cases.core).sweeper
-        report = await sweeper.sweep(request)
+    async def work(rooms: CommandRooms) -> tuple[SweepReport, Labels]:
+        report = await rooms.sweeper.sweep(request)
         if not request.dry_run:
             # Numbers that were added or released, or that failed, are due: no service may run.
-            await sweeper.work_off()
+            await rooms.sweeper.work_off()
         listed = [repair.phone_number_id for repair in (*report.repairs, *report.left)[:MOST_ROWS]]
-        return report, await phone_numbers.find_labels(cases.core.pool, listed)
+        return report, await phone_numbers.find_labels(rooms.pool, listed)
 
-    return run(settings, work)
+    return run_with_vapi(settings, work)
 
 
 def exit_code(report: SweepReport) -> int:

@@ -1,14 +1,15 @@
 """What commands share: settings with logging set up, a checked database, the use cases on it.
 
-The use cases are imported when a command works with them: they bring the whole service along.
+A command imports what its kind of work needs, and when it works: `run` PostgreSQL, `run_deciding` the
+policies as well, `run_with_vapi` all that speaks to Vapi.
 """
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -20,15 +21,27 @@ from service.log import configure_logging
 from service.settings import Settings, default_data_dir, is_local, load_settings
 
 if TYPE_CHECKING:
-    from service.admin.use_cases import UseCases
+    from service.admin.deciding_cases import DecidingCases
+    from service.admin.stored_cases import StoredCases
     from service.sandbox.profile import SandboxProfile
+    from service.serve.command_rooms import CommandRooms
     from service.serve.database import Database
+    from service.store.pool import Pool
 
 ACTOR = Actor("command line", "admin", "cli")
 """The author of every change that a command makes."""
 
 Result = TypeVar("Result")
-Work = Callable[["UseCases"], Awaitable[Result]]
+
+
+class OnPool(Protocol):
+    """What works on a pool of connections."""
+
+    @property
+    def pool(self) -> "Pool": ...
+
+
+Cases = TypeVar("Cases", bound=OnPool)
 
 
 def settings_for(*, serving: bool = False) -> Settings:
@@ -109,17 +122,45 @@ def opened_database(settings: Settings) -> Iterator["Database"]:
         embedded.stop()
 
 
-def run(settings: Settings, work: Work[Result]) -> Result:
-    """Run work with the use cases on a checked database."""
-    from service.serve.use_cases import open_use_cases  # noqa: PLC0415
+def run(settings: Settings, work: Callable[["StoredCases"], Awaitable[Result]]) -> Result:
+    """Run work with the use cases that need PostgreSQL alone."""
+    from service.serve.stored_cases import open_stored_cases  # noqa: PLC0415
+
+    return run_with(settings, open_stored_cases, work)
+
+
+def run_deciding(
+    settings: Settings, work: Callable[["DecidingCases"], Awaitable[Result]]
+) -> Result:
+    """Run work with the use cases that need the policies too."""
+    from service.serve.command_cases import open_deciding_cases  # noqa: PLC0415
+
+    return run_with(settings, open_deciding_cases, work)
+
+
+def run_with_vapi(
+    settings: Settings, work: Callable[["CommandRooms"], Awaitable[Result]]
+) -> Result:
+    """Run work with the rooms that speak to Vapi."""
+    from service.serve.command_rooms import open_command_rooms  # noqa: PLC0415
+
+    return run_with(settings, open_command_rooms, work)
+
+
+def run_with(
+    settings: Settings,
+    opening: Callable[[Settings, str], AbstractAsyncContextManager[Cases]],
+    work: Callable[[Cases], Awaitable[Result]],
+) -> Result:
+    """Run work on a checked database."""
     from service.store.installation import check_real  # noqa: PLC0415
     from service.store.schema import check_schema  # noqa: PLC0415
 
     async def on_database(dsn: str) -> Result:
-        async with open_use_cases(settings, dsn) as cases:
-            await check_schema(cases.core.pool)
+        async with opening(settings, dsn) as cases:
+            await check_schema(cases.pool)
             if speaks_to_vapi(settings):
-                await check_real(cases.core.pool)
+                await check_real(cases.pool)
             return await work(cases)
 
     with database(settings) as dsn:

@@ -14,7 +14,7 @@ from service.admin.reconcile.secrets import SecretStatus, is_done
 from service.cli.running import print_json, run, settings_for
 
 if TYPE_CHECKING:
-    from service.admin.use_cases import UseCases
+    from service.admin.stored_cases import StoredCases
 
 
 EVERY_SECONDS = 5.0
@@ -48,7 +48,7 @@ def secrets(
         typer.echo("VAPI_WEBHOOK_SECRET is missing: callgate secrets --new prints one.", err=True)
         raise typer.Exit(FAILED)
 
-    async def work(cases: "UseCases") -> list[SecretStatus]:
+    async def work(cases: "StoredCases") -> list[SecretStatus]:
         return await cases.secrets.status()
 
     while True:

@@ -11,7 +11,7 @@ from service.domain.people import SCOPES, Scope
 from service.store.clock import get_now
 
 if TYPE_CHECKING:
-    from service.admin.use_cases import UseCases
+    from service.admin.stored_cases import StoredCases
     from service.store.people.tokens import ApiToken
 
 
@@ -37,10 +37,10 @@ def create(
     """Create an API token and print it once."""
     wanted = scopes_of(scope or [])
 
-    async def work(cases: "UseCases") -> "tuple[ApiToken, str]":
+    async def work(cases: "StoredCases") -> "tuple[ApiToken, str]":
         expires_at = None
         if days:
-            expires_at = await get_now(cases.core.pool) + timedelta(days=days)
+            expires_at = await get_now(cases.pool) + timedelta(days=days)
         return await cases.tokens.create(
             ACTOR, name=name, role=role_of(role), scopes=wanted, expires_at=expires_at
         )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.admin.use_cases import UseCases
+from service.admin.stored_cases import StoredCases
 from service.cli.running import ACTOR, print_json, run, settings_for
 from service.domain.instants import parse_instant
 from service.domain.usage.periods import BadUsagePeriodError, Period, check_period, zone_of
@@ -45,7 +45,7 @@ def usage(
         return
     first, last = read_day(since, "--from"), read_day(until, "--to")
 
-    async def work(cases: UseCases) -> tuple[Period, list[OrganizationUsage]]:
+    async def work(cases: StoredCases) -> tuple[Period, list[OrganizationUsage]]:
         period = await cases.usage.choose(first, last, zone_of(None))
         check_period(period)
         return period, await cases.usage.page(period)

@@ -10,7 +10,7 @@ from service.sandbox import samples
 from service.sandbox.printed_calls import PrintedCalls
 from service.sandbox.seeding import ADMIN_NAME, Seeding, seed_admin
 from service.serve.addresses import admin_url, base_url
-from service.serve.use_cases import open_use_cases
+from service.serve.stored_cases import open_stored_cases
 from service.settings import WEBHOOK_PATH, Settings
 
 
@@ -52,7 +52,7 @@ async def announce(settings: Settings, printed: PrintedCalls | None, dsn: str | 
 async def first_steps(settings: Settings, dsn: str, address: str) -> list[str]:
     """How to create the first admin; nothing once there is one."""
     token = settings.callgate_admin_token.get_secret_value()
-    async with open_use_cases(settings, dsn) as cases:
+    async with open_stored_cases(settings, dsn) as cases:
         if not await cases.people.is_first_run():
             return []
         if token:

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: the shared pool, and single connections for listening."""
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,7 +14,16 @@ from service.store.held_databases import verify_released
 from service.store.keepalive import SERVER_SETTINGS, keep_alive
 from service.store.limits import REQUESTS, SESSIONS, Limits
 
-__all__ = ("CONFLICTS", "UNAVAILABLE", "Connection", "Pool", "connect", "create_pool", "prepare")
+__all__ = (
+    "CONFLICTS",
+    "UNAVAILABLE",
+    "Connection",
+    "Pool",
+    "close_pool",
+    "connect",
+    "create_pool",
+    "prepare",
+)
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -27,6 +37,7 @@ else:
 CONNECT_SECONDS = 3.0
 COMMAND_SECONDS = 10.0
 IDLE_SECONDS = 300.0
+CLOSE_SECONDS = 3.0
 MOST_QUERIES = 50_000
 """Of one connection; these two are asyncpg's own defaults."""
 
@@ -92,6 +103,15 @@ async def create_pool(
     pool.abandoned = abandoned
     await pool
     return pool
+
+
+async def close_pool(pool: Pool) -> None:
+    """Close a pool; connections that do not close in time are cut."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except (TimeoutError, *UNAVAILABLE):
+        pool.terminate()
 
 
 async def connect_checked(dsn: str, name: str, limits: Limits | None, **options: Any) -> Any:

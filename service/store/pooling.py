@@ -8,8 +8,9 @@ already. Nothing works through it.
 """
 
 import asyncio
+from functools import partial
 
-from service.store.pool import Connection, connect
+from service.store.pool import CONNECT_SECONDS, Connection, connect, open_connection
 
 ROUNDS = 3
 SECONDS = 3.0
@@ -48,15 +49,19 @@ class PoolingError(Exception):
     """An address leads to a pooler where PostgreSQL itself is needed; the message says what to do."""
 
 
+open_session = partial(open_connection, name="callgate", seconds=CONNECT_SECONDS, pooled=True)
+"""Opens a connection for statements that bring no JSON: it needs no preparation."""
+
+
 async def is_pooled(dsn: str) -> bool:
     """Whether the address leads to a pooler in transaction mode.
 
     While one connection is in a transaction, statements of another one are observed to use that one's
     session, or to change theirs. Raises one of `UNAVAILABLE`.
     """
-    first = await connect(dsn, pooled=True)
+    first = await open_session(dsn)
     try:
-        second = await connect(dsn, pooled=True)
+        second = await open_session(dsn)
         try:
             for _ in range(ROUNDS):
                 if await changes_session(first, second):
@@ -85,7 +90,7 @@ async def splits_reads(dsn: str) -> bool:
     """Whether a read and a write of one transaction lead to different sessions."""
 
     async def ask() -> bool:
-        connection = await connect(dsn, pooled=True)
+        connection = await open_session(dsn)
         try:
             async with connection.transaction():
                 reading = await connection.fetchval(GET_SESSION)
@@ -114,7 +119,7 @@ async def verify_direct(name: str, dsn: str, *, with_pooler: bool) -> None:
 
 async def verify_same(dsn: str, direct: str) -> None:
     """Raise `PoolingError` unless both addresses lead to the same database."""
-    pooled = await connect(dsn, pooled=True)
+    pooled = await open_session(dsn)
     try:
         async with pooled.transaction():
             session = await pooled.fetchval(GET_SESSION)

@@ -1,30 +1,31 @@
-"""The queue of durable jobs: pgqueuer's tables in our schema, and our jobs in them."""
+"""The queue of durable jobs: pgqueuer's tables in our schema, and our jobs in them.
 
-import asyncio
+pgqueuer is imported with its first use: commands enqueue nothing, and it takes a third of their start.
+"""
+
+# ruff: noqa: PLC0415
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
-from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
-from pgqueuer.adapters.persistence.qb import (
-    QueryBuilderEnvironment,
-    QueryQueueBuilder,
-    QuerySchedulerBuilder,
-)
-from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.domain.settings import DBSettings
-from pgqueuer.domain.types import Channel
-from pgqueuer.ports.driver import NotifyCallback
 
 from service.store.pool import Connection, Pool
 
+if TYPE_CHECKING:
+    from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+    from pgqueuer.adapters.persistence.qb import (
+        QueryBuilderEnvironment,
+        QueryQueueBuilder,
+        QuerySchedulerBuilder,
+    )
+    from pgqueuer.adapters.persistence.queries import Queries
+
 CHANNEL = "callgate_queue"
 HANGUP = "hangup"
-HEAR_SECONDS = 0.02
-"""How much later the workers hear of new jobs, see `LateDriver`."""
 
 # What `enqueue_hangups` does, as part of a statement whose `ordered` has `vapi_call_id` and
 # `after_seconds`: a record and its job then take one round trip. A test compares the two.
@@ -78,47 +79,40 @@ class HangupJob:
 class Builders(NamedTuple):
     """What writes pgqueuer's statements."""
 
-    environment: QueryBuilderEnvironment
-    queue: QueryQueueBuilder
-    scheduler: QuerySchedulerBuilder
-
-
-class LateDriver(AsyncpgDriver):
-    """Hears of changes of the queue a moment later. The record of a blocked call announces a job that
-    is not due yet: looking for it at once would delay the first command, which goes out just then."""
-
-    def __init__(self, connection: Any, seconds: float = HEAR_SECONDS) -> None:
-        super().__init__(connection)
-        self.seconds = seconds
-
-    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
-        """Have each notification passed on after so many seconds."""
-        loop = asyncio.get_running_loop()
-
-        def hear(payload: str | bytes | bytearray) -> None:
-            loop.call_later(self.seconds, callback, payload)
-
-        await super().add_listener(channel, hear)
+    environment: "QueryBuilderEnvironment"
+    queue: "QueryQueueBuilder"
+    scheduler: "QuerySchedulerBuilder"
 
 
 @cache
 def builders() -> Builders:
     """For the queue's schema and channel; never read from the operator's environment. Built once:
     settings read the environment each time, which takes as long as the rest of enqueuing a job."""
+    from pgqueuer.adapters.persistence import qb
+    from pgqueuer.domain.settings import DBSettings
+    from pgqueuer.domain.types import Channel
+
     settings = DBSettings(db_schema="callgate", channel=Channel(CHANNEL))
     return Builders(
-        QueryBuilderEnvironment(settings),
-        QueryQueueBuilder(settings),
-        QuerySchedulerBuilder(settings),
+        qb.QueryBuilderEnvironment(settings),
+        qb.QueryQueueBuilder(settings),
+        qb.QuerySchedulerBuilder(settings),
     )
 
 
-def queries_on(connection: Any) -> Queries:
+def queries_on(connection: Connection) -> "Queries":
     """pgqueuer's statements on one of our connections, inside its transaction if it has one."""
+    from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+
+    return queries_by(AsyncpgDriver(connection))
+
+
+def queries_by(driver: "AsyncpgDriver") -> "Queries":
+    """pgqueuer's statements by a driver."""
+    from pgqueuer.adapters.persistence.queries import Queries
+
     built = builders()
-    return Queries(
-        LateDriver(connection), qbe=built.environment, qbq=built.queue, qbs=built.scheduler
-    )
+    return Queries(driver, qbe=built.environment, qbq=built.queue, qbs=built.scheduler)
 
 
 async def enqueue_hangups(connection: Connection, jobs: Sequence[HangupJob]) -> None:

@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 
 from service.domain.errors import CallgateError
+from service.web.shapes.errors import InputError
 
 RETRY_SECONDS = "2"
 PROBLEM = "application/problem+json"
@@ -28,6 +29,12 @@ def problem_body(status: int, code: str, detail: str = "", **extra: object) -> b
     if detail:
         body["detail"] = detail
     return orjson.dumps(body | extra, default=str)
+
+
+def from_input(error: InputError) -> web.Response:
+    """Build the problem document of an invalid request."""
+    extra = {"errors": error.errors} if error.errors else {}
+    return problem(error.status, error.code, error.detail, **extra)
 
 
 def from_error(error: CallgateError) -> web.Response:

@@ -66,7 +66,7 @@ def test_only_bounded_modules_normalize_or_fold() -> None:
 BOUNDED_BY = {
     "access/policies/plugins.py": "names of distributions",
     "admin/imports/csv_file.py": "10,000 characters a line",
-    "admin/imports/vapi_numbers.py": "names at Vapi",
+    "admin/imports/known_numbers.py": "names at Vapi",
     "cli/policy_kit/commands.py": "the pattern: at most 63 characters",
     "domain/call_records/details.py": "100 characters, or 40 of a message",
     "domain/calls.py": "200 characters",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from service.admin.organizations.what_if import WhatIf
 from service.sandbox.server import SandboxVapi
-from service.serve.use_cases import open_use_cases
+from service.serve.command_cases import open_deciding_cases
 from service.store.pool import Pool
 from tests.support.database_clock import shift_clock
 from tests.support.service import Start, eventually
@@ -54,6 +54,6 @@ async def test_commands_judge_access_by_the_databases_clock(
         owner,
     )
     await shift_clock(pool, BEHIND_SECONDS)
-    async with open_use_cases(settings_for(tmp_path, vapi.base_url), dsn) as cases:
+    async with open_deciding_cases(settings_for(tmp_path, vapi.base_url), dsn) as cases:
         decision = await cases.organization_access.decide(owner, WhatIf())
     assert decision.reason == "trial_expired"

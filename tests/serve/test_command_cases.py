@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from policies import AccessRequest, UsageFacts, Verdict, abstain
 from service.domain.organizations import Organization
-from service.serve.use_cases import CommandRooms, open_use_cases
+from service.serve.command_cases import DecidingCommandRooms, open_deciding_cases
 from service.store.pool import Pool
 from tests.support.calls import new_call, record
 from tests.support.chains import put_policy
@@ -31,8 +31,8 @@ async def test_a_command_knows_the_usage_as_of_its_question(
     dsn: str, pool: Pool, tmp_path: Path
 ) -> None:
     acme = Organization(uuid4(), "Acme")
-    async with open_use_cases(settings_for(tmp_path, "http://127.0.0.1:9"), dsn) as cases:
-        assert isinstance(cases.rooms, CommandRooms)
+    async with open_deciding_cases(settings_for(tmp_path, "http://127.0.0.1:9"), dsn) as cases:
+        assert isinstance(cases.rooms, DecidingCommandRooms)
         policy = Watching()
         put_policy(cases.rooms.policies.chain, policy)
         for calls in range(2):

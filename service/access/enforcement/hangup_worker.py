@@ -19,6 +19,7 @@ from pgqueuer.domain.types import Channel
 
 from service.access.enforcement.call_owners import CallOwners
 from service.access.enforcement.hangup_ladder import HangupLadder
+from service.access.enforcement.late_driver import LateDriver
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd
 from service.store import queue
@@ -120,7 +121,9 @@ class HangupWorker:
         )
         try:
             await prepare(connection)
-            manager = QueueManager(queue.queries_on(connection), channel=Channel(queue.CHANNEL))
+            manager = QueueManager(
+                queue.queries_by(LateDriver(connection)), channel=Channel(queue.CHANNEL)
+            )
             manager.min_dequeue_poll_interval = SHORTEST_WAIT
             manager.entrypoint(queue.HANGUP, accepts_context=False)(self.job)
             connection.add_termination_listener(lambda _connection: manager.shutdown.set())

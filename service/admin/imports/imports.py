@@ -11,12 +11,14 @@ from uuid import UUID
 import structlog
 
 from service.admin.actor import Actor
+from service.admin.changes import leave_to_notifications
 from service.admin.errors import InvalidOrganizationNameError
 from service.admin.imports.applying import apply_rows, refused
 from service.admin.imports.csv_file import CellError, RowFault
+from service.admin.imports.known_numbers import KnownNumbers, VapiNumber
 from service.admin.imports.number_rows import ImportRow, parse_label, parse_organization
 from service.admin.imports.plan import ImportPlan, Judge, Naming, PlannedRow, taken
-from service.admin.imports.vapi_numbers import WAIT_SECONDS, KnownNumbers, VapiNumber, VapiNumbers
+from service.admin.imports.vapi_numbers import WAIT_SECONDS, VapiNumbers
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers, Probed
 from service.domain.errors import VapiAwayError
 from service.domain.phone_numbers import Sync
@@ -37,10 +39,6 @@ class Later:
 
     async def reconcile(self, phone_number_id: UUID) -> Sync | None:  # noqa: ARG002
         return None
-
-
-async def leave_to_notifications(organization_id: UUID) -> None:
-    """Do nothing: the change's notification refreshes the directories of all replicas."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.imports.applying import audited
 from service.admin.imports.kinds import ImportKind, planned_of
+from service.admin.imports.known_numbers import plain
 from service.admin.imports.plan import Action
-from service.admin.imports.vapi_numbers import plain
 from service.background import BackgroundLoop
 from service.domain.errors import ConflictError, NotFoundError
 from service.store.imports import imports as store

@@ -10,9 +10,9 @@ from service.admin.actor import Actor
 from service.admin.imports import number_rows, organization_rows
 from service.admin.imports.csv_file import CsvError
 from service.admin.imports.imports import Imports
+from service.admin.imports.known_numbers import KnownNumbers
 from service.admin.imports.organization_imports import OrganizationImports
 from service.admin.imports.plan import ImportPlan, PlannedRow
-from service.admin.imports.vapi_numbers import KnownNumbers
 from service.store.imports.imports import Kind
 from service.store.imports.rows import ImportRecord
 from service.store.phone_numbers import lookups

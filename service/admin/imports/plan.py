@@ -12,9 +12,9 @@ from service.admin.errors import (
     DuplicateRowError,
 )
 from service.admin.imports.csv_file import RowFault
+from service.admin.imports.known_numbers import KnownNumbers
 from service.admin.imports.number_rows import ImportRow
 from service.admin.imports.organization_rows import ImportedOrganization
-from service.admin.imports.vapi_numbers import KnownNumbers
 from service.domain.errors import (
     CallgateError,
     PhoneNumberTakenError,

@@ -21,8 +21,8 @@ from service.admin.people.admins import add, set_role
 from service.admin.people.oidc_provider import OidcClient, OidcProvider
 from service.admin.people.oidc_role_sources import with_roles
 from service.admin.people.oidc_roles import role_of
-from service.admin.people.oidc_sessions import PROVIDER, encrypt
-from service.admin.people.sessions import start_session
+from service.admin.people.oidc_sessions import PROVIDER, OidcSessions, encrypt
+from service.admin.people.sessions import Check, start_session
 from service.admin.people.tokens import hash_of
 from service.domain.errors import InvalidError
 from service.domain.people import Admin, Client, Role, SignInRefusedError, parse_name
@@ -64,6 +64,11 @@ class Oidc:
     def name(self) -> str:
         """The label of the button."""
         return self.provider.client.name
+
+    @property
+    def check(self) -> Check:
+        """Asks the provider whether a session goes on."""
+        return OidcSessions(self.pool, self.provider).check
 
     async def begin(
         self, *, redirect_uri: str, return_to: str, network: str = "", is_known: bool = False
@@ -171,10 +176,8 @@ def name_of(claims: Mapping[str, Any]) -> str:
     return f"admin {hashlib.sha256(str(claims['sub']).encode()).hexdigest()[:12]}"
 
 
-def oidc_from(settings: Settings, pool: Pool, session: aiohttp.ClientSession) -> Oidc | None:
-    """Build the sign-in from the settings; None if no provider is set."""
-    if not settings.callgate_oidc_issuer:
-        return None
+def build_oidc(settings: Settings, pool: Pool, session: aiohttp.ClientSession) -> Oidc:
+    """Build the sign-in from the settings, which name a provider."""
     client = OidcClient(
         issuer=settings.callgate_oidc_issuer,
         client_id=settings.callgate_oidc_client_id,

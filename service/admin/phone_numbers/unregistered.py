@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from service.admin.imports.imports import Imports
-from service.admin.imports.vapi_numbers import VapiNumber
+from service.admin.imports.known_numbers import VapiNumber
 from service.domain.texts import fold_start
 
 KEPT_SECONDS = 20.0

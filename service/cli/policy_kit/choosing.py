@@ -9,11 +9,11 @@ import typer
 from pydantic import ValidationError
 
 from service.cli.given import NULL, json_of, time_of
-from service.cli.running import ACTOR, print_json, run, settings_for
+from service.cli.running import ACTOR, print_json, run_deciding, settings_for
 from service.domain.wording.labels import format_count
 
 if TYPE_CHECKING:
-    from service.admin.use_cases import UseCases
+    from service.admin.deciding_cases import DecidingCases
     from service.web.shapes.policies import OwnPolicyBody, PolicyBody
 
 SHOWN = 20
@@ -74,7 +74,7 @@ def set_policy(
         raise typer.BadParameter("give at least one choice, or --reset")
     body = judge(kind, given)
 
-    async def work(cases: "UseCases") -> dict[str, Any]:
+    async def work(cases: "DecidingCases") -> dict[str, Any]:
         if not organization:
             chosen = await cases.policies.change(ACTOR, name, body.changes)
             return {"name": name, **{one: getattr(chosen, one) for one in PolicyBody.model_fields}}
@@ -82,7 +82,7 @@ def set_policy(
         found = await cases.policies.change_own(ACTOR, owner, name, body.changes)
         return own_policy_shape(found).model_dump(mode="json")
 
-    show(run(settings_for(), work), as_json=as_json)
+    show(run_deciding(settings_for(), work), as_json=as_json)
 
 
 def report(
@@ -98,7 +98,7 @@ def report(
 ) -> None:
     """Report what a policy in shadow would have done, with the latest calls behind it."""
 
-    async def work(cases: "UseCases") -> dict[str, Any]:
+    async def work(cases: "DecidingCases") -> dict[str, Any]:
         found = await cases.policies.report(name, since, until)
         calls = await cases.policies.list_differing(name, since, until, limit=SHOWN)
         names = ("asked", "would_have_blocked", "would_have_allowed", "organizations", "failed")
@@ -115,7 +115,7 @@ def report(
             ],
         }
 
-    found = run(settings_for(), work)
+    found = run_deciding(settings_for(), work)
     if as_json:
         print_json(found)
         return
@@ -143,7 +143,7 @@ def judge(
         raise typer.BadParameter(f"{first['field']}: {first['message']}") from None
 
 
-async def find_owner(cases: "UseCases", text: str) -> UUID:
+async def find_owner(cases: "DecidingCases", text: str) -> UUID:
     """The organization with an id or external id. Raises `OrganizationNotFoundError`."""
     try:
         return (await cases.organizations.get(UUID(text))).id

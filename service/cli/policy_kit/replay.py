@@ -23,7 +23,7 @@ from service.cli.policy_kit.changed_chain import (
     read_chain,
 )
 from service.cli.policy_kit.replay_report import Names, print_report, report_values
-from service.cli.running import print_json, run, settings_for
+from service.cli.running import print_json, run_deciding, settings_for
 from service.domain.policies.replays import ReplaySums
 from service.store.audit import find_names
 from service.store.clock import get_now
@@ -33,7 +33,7 @@ from service.store.policies.recorded_decisions import DecidedSpan
 
 if TYPE_CHECKING:
     from service.access.replay.replayer import Replayer
-    from service.admin.use_cases import UseCases
+    from service.admin.deciding_cases import DecidingCases
 
 SAME, FAILED, DIFFERENT = 0, 1, 2
 DAYS = 7
@@ -102,7 +102,7 @@ def replay(
         changed.choices |= dict(map(choice_of, mode or []))
         chain = build_chain(settings, changed, ask or [])
         with shown(show=not as_json) as status:
-            replayed = run(settings, lambda cases: work(cases, chain, wanted, status))
+            replayed = run_deciding(settings, lambda cases: work(cases, chain, wanted, status))
     except (CasesError, PolicyTestError) as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(FAILED) from None
@@ -122,14 +122,14 @@ def choice_of(text: str) -> tuple[str, Choice]:
 
 
 async def work(
-    cases: "UseCases", chain: ReplayedChain, wanted: Wanted, status: Status | None
+    cases: "DecidingCases", chain: ReplayedChain, wanted: Wanted, status: Status | None
 ) -> Replayed:
     """Replay, and read the names of the organizations. Raises `CasesError`."""
     from service.access.replay.replayer import Replayer  # noqa: PLC0415
 
-    pool = cases.core.pool
+    pool = cases.pool
     span = await choose_span(cases, wanted)
-    settings = cases.core.settings
+    settings = cases.settings
     replayer = Replayer(
         chain.policies,
         choices=chain.merged(await read_choices(pool)),
@@ -147,23 +147,27 @@ async def work(
 
 
 async def run_replay(
-    cases: "UseCases", replayer: "Replayer", span: DecidedSpan, most: int, status: Status | None
+    cases: "DecidingCases",
+    replayer: "Replayer",
+    span: DecidedSpan,
+    most: int,
+    status: Status | None,
 ) -> ReplaySums:
     """Replay, and show on a terminal how far it has come."""
     from service.access.replay.replay import Replay  # noqa: PLC0415
 
-    keep = cases.core.settings.callgate_keep_history
-    kept_since = await get_now(cases.core.pool) - keep if keep else None
+    keep = cases.settings.callgate_keep_history
+    kept_since = await get_now(cases.pool) - keep if keep else None
     sums = ReplaySums()
-    async for reached in Replay(cases.core.pool, replayer, span, kept_since, most).run(sums):
+    async for reached in Replay(cases.pool, replayer, span, kept_since, most).run(sums):
         if status is not None:
             status.update(f"{sums.calls:,} calls, back to {reached:%Y-%m-%d %H:%M} UTC")
     return sums
 
 
-async def choose_span(cases: "UseCases", wanted: Wanted) -> DecidedSpan:
+async def choose_span(cases: "DecidingCases", wanted: Wanted) -> DecidedSpan:
     """The calls that are meant. Raises `CasesError`."""
-    pool = cases.core.pool
+    pool = cases.pool
     until = wanted.until or await get_now(pool)
     since = wanted.since or until - timedelta(days=DAYS)
     if since >= until:

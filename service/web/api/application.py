@@ -21,7 +21,7 @@ from service.web.api.idempotency import Serve, serve_once
 from service.web.api.openapi import build_openapi
 from service.web.api.operations import CHANGES, FindOwner, Operation
 from service.web.api.preconditions import read_if_match
-from service.web.problems import problem
+from service.web.problems import from_input, problem
 from service.web.shapes.errors import InputError
 
 STATIC = files("service.web.api") / "static"
@@ -95,7 +95,7 @@ def guarded(
             with waiting_at_most(REQUEST_SECONDS):
                 return await answer(request, token)
         except InputError as exc:
-            return exc.response
+            return from_input(exc)
         except CONFLICTS:
             return busy("A concurrent change interfered. Retry.")
         except UNAVAILABLE as exc:

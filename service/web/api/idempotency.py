@@ -10,7 +10,7 @@ from service.admin.errors import IdempotencyInProgressError
 from service.admin.requests.idempotency import Idempotency, digest_of
 from service.domain.errors import CallgateError
 from service.store.idempotency_keys import KeptAnswer
-from service.web.problems import from_error
+from service.web.problems import from_error, from_input
 from service.web.shapes.errors import InputError
 
 HEADER = "Idempotency-Key"
@@ -68,7 +68,7 @@ async def answer(serve: Serve) -> web.Response:
     try:
         return await serve()
     except InputError as exc:
-        return exc.response
+        return from_input(exc)
     except IdempotencyInProgressError:
         raise
     except CallgateError as exc:

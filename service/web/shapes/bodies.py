@@ -1,4 +1,7 @@
-"""The kinds of bodies: requests are read strictly, responses are written from our own objects."""
+"""The kinds of bodies: requests are read strictly, responses are written from our own objects.
+
+Their validators are built when they are first used: a command uses a few, and would wait for all.
+"""
 
 from typing import Any, Self
 
@@ -8,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 class RequestBody(BaseModel):
     """A request body: strict types, no unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 def without_defaults(schema: dict[str, Any]) -> None:
@@ -26,7 +29,7 @@ class PatchBody(RequestBody):
 class ResponseBody(BaseModel):
     """A response body. `object_version` is the version of an object that admins change."""
 
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    model_config = ConfigDict(extra="forbid", from_attributes=True, defer_build=True)
 
     _object_version: str | None = PrivateAttr(default=None)
 

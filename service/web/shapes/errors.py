@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from aiohttp import web
 from pydantic import ValidationError
 
 from policies.host.settings import plain
-from service.web.problems import problem
 
 MAX_FAULTS = 20
 
@@ -17,11 +15,6 @@ class InputError(Exception):
     def __init__(self, status: int, code: str, detail: str, errors: Sequence[object] = ()) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.errors = status, code, detail, errors
-
-    @property
-    def response(self) -> web.Response:
-        extra = {"errors": self.errors} if self.errors else {}
-        return problem(self.status, self.code, self.detail, **extra)
 
 
 def faults(error: ValidationError) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from service.admin.actor import Actor
-from service.admin.imports.imports import leave_to_notifications
+from service.admin.changes import leave_to_notifications
 from service.admin.imports.jobs import ImportJobs
 from service.admin.imports.kinds import OrganizationImportKind, planned_of
 from service.admin.imports.organization_imports import OrganizationImports

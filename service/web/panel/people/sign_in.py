@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from service.admin.people.known_browsers import KNOWN_FOR, KnownBrowsers
-from service.admin.people.oidc import Oidc
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.admin.people.sign_in import SignIn
@@ -19,6 +18,9 @@ from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.proxies import SIGNED_IN
 from service.web.panel.kit.public import public_address
 from service.web.panel.kit.visit import ROOT, Visit
+
+if TYPE_CHECKING:
+    from service.admin.people.oidc import Oidc
 
 BINDING = "callgate_sign_in"
 BINDING_SECONDS = 600
@@ -71,7 +73,7 @@ class SignInPages:
     signing_in: SignIn
     people: People
     sessions: Sessions
-    oidc: Oidc | None
+    oidc: "Oidc | None"
     browsers: KnownBrowsers
 
     def pages(self) -> list[PanelPage]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from service.admin.imports.vapi_numbers import VapiNumber
+from service.admin.imports.known_numbers import VapiNumber
 from service.admin.organizations.organizations import Organizations
 from service.admin.organizations.search import OrganizationList, OrganizationQuery
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers

@@ -4,7 +4,7 @@ import asyncio
 from uuid import uuid4
 
 from service.admin.actor import Actor
-from service.admin.imports import vapi_numbers
+from service.admin.imports import known_numbers
 from service.admin.imports.imports import Imports
 from service.admin.imports.number_rows import ImportRow
 from service.sandbox.server import SandboxVapi
@@ -101,7 +101,7 @@ async def test_an_organization_by_each_of_its_names(imports: Imports, pool: Pool
     third = await add_organization(pool, str(first))
     words = (str(first), str(first).upper(), "ext", str(second), str(third))
     rows = [ImportRow(line, f"v{line}", word) for line, word in enumerate(words)]
-    plan = await imports.judge(rows, vapi_numbers.KnownNumbers())
+    plan = await imports.judge(rows, known_numbers.KnownNumbers())
     assert [row.organization_id for row in plan.rows] == [first, first, first, second, third]
 
 

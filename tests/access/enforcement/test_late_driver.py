@@ -1,7 +1,7 @@
 """What workers hear of the queue."""
 
+from service.access.enforcement.late_driver import LateDriver
 from service.store.pool import connect
-from service.store.queue import LateDriver
 from tests.support.service import eventually
 
 
