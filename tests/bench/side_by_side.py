@@ -20,7 +20,7 @@ from pathlib import Path
 import uvloop
 
 from service.log import configure_logging
-from tests.bench.parts import changes, costs, hangups, latency, numbers, sizes, throughput
+from tests.bench.parts import changes, costs, hangups, latency, numbers, sizes, starts, throughput
 from tests.bench.parts.report import FIGURES, Part, machine, write, write_readme
 from tests.bench.parts.scene import QUICK, Scene, Sizes, open_scene
 from tests.bench.scale import DOCUMENT, write_scale
@@ -50,6 +50,10 @@ async def measure_numbers(scene: Scene, _figures: Mapping[str, float]) -> Part:
     return await numbers.measure(scene)
 
 
+async def measure_starts(scene: Scene, _figures: Mapping[str, float]) -> Part:
+    return await starts.measure(scene)
+
+
 async def measure_costs(scene: Scene, _figures: Mapping[str, float]) -> Part:
     return await costs.measure(scene)
 
@@ -61,6 +65,7 @@ PARTS: Mapping[str, Callable[[Scene, Mapping[str, float]], Awaitable[Part]]] = {
     "hangups": measure_hangups,
     "changes": measure_changes,
     "numbers": measure_numbers,
+    "starts": measure_starts,
     "costs": measure_costs,
 }
 """In this order: later parts take figures of earlier ones."""
