@@ -37,7 +37,7 @@ class AccessDirectory:
         self.loaded = False
         self.heartbeat_at = float("-inf")
         self.entries: dict[UUID, DirectoryEntry] = {}
-        self.numbers: dict[str, tuple[UUID, PhoneNumber]] = {}
+        self.numbers: dict[str, PhoneNumber] = {}
         self.assistants: dict[str, UUID] = {}
         self.answering: dict[str, set[UUID]] = {}
         self.former = FormerOwners()
@@ -65,7 +65,7 @@ class AccessDirectory:
         """The registration of the first id that is registered, numbers before assistants."""
         for number_id in phone_number_ids:
             if (found := self.numbers.get(number_id)) is not None:
-                return Registration(self.entries[found[0]].organization, found[1])
+                return Registration(self.entries[found.organization_id].organization, found)
         for assistant_id in assistant_ids:
             if (owner := self.owner_of_assistant(assistant_id)) is not None:
                 return Registration(self.entries[owner].organization, None)
@@ -92,7 +92,7 @@ class AccessDirectory:
         owner = entry.organization.id
         self.entries[owner] = entry
         for number in entry.phone_numbers:
-            self.numbers[number.vapi_phone_number_id] = (owner, number)
+            self.numbers[number.vapi_phone_number_id] = number
             assistant_id = assistant_of(number.answer_with)
             if assistant_id:
                 self.answering.setdefault(assistant_id, set()).add(owner)
@@ -107,7 +107,8 @@ class AccessDirectory:
             return
         self.former.remove(entry)
         for number in entry.phone_numbers:
-            if self.numbers.get(number.vapi_phone_number_id, (None,))[0] == organization_id:
+            held = self.numbers.get(number.vapi_phone_number_id)
+            if held is not None and held.organization_id == organization_id:
                 del self.numbers[number.vapi_phone_number_id]
             assistant_id = assistant_of(number.answer_with)
             if assistant_id and (owners := self.answering.get(assistant_id)):

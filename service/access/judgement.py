@@ -188,7 +188,7 @@ class CallJudge:
         for vapi_id in (*lines.phone_number_ids, *lines.assistant_ids):
             owners |= directory.former.get(vapi_id) | directory.answering.get(vapi_id, set())
             current = directory.numbers.get(vapi_id)
-            owners |= {current[0]} if current else set()
+            owners |= {current.organization_id} if current else set()
             owners |= {directory.assistants[vapi_id]} if vapi_id in directory.assistants else set()
         return (directory.entries[owner] for owner in owners if owner in directory.entries)
 

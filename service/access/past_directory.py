@@ -22,7 +22,7 @@ def find_registration_at(
     """What `AccessDirectory.find` gave at an instant; None: nothing was registered by then."""
     for number_id in phone_number_ids:
         current = directory.numbers.get(number_id)
-        owners = directory.former.get(number_id) | ({current[0]} if current else set())
+        owners = directory.former.get(number_id) | ({current.organization_id} if current else set())
         for entry in entries_at(directory, owners, at):
             for number in entry.phone_numbers:
                 if number.vapi_phone_number_id == number_id:

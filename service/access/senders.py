@@ -29,7 +29,7 @@ async def check_sender(gate: AccessGate, message: ServerMessage, proved: UUID) -
     """
     directory = gate.directory
     numbers = [directory.numbers.get(number_id) for number_id in message.phone_number_ids]
-    if any(number is not None and number[0] != proved for number in numbers):
+    if any(number is not None and number.organization_id != proved for number in numbers):
         raise WrongOrganizationError
     registration = directory.find(message.phone_number_ids, message.assistant_ids)
     if registration is not None:

@@ -1,6 +1,5 @@
 """The shapes of phone numbers and of the state of their webhooks."""
 
-from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID
 
@@ -123,4 +122,4 @@ class PhoneNumbersQuery(PhoneNumberFilterQuery, PageQuery):
 
 def phone_number_shape(number: StoredPhoneNumber) -> PhoneNumber:
     """A number with the state of its webhook."""
-    return PhoneNumber.model_validate(asdict(number)).in_version(number_version(number))
+    return PhoneNumber.model_validate(number).in_version(number_version(number))
