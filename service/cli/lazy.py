@@ -1,5 +1,6 @@
 """A group of commands whose modules are imported when they are used: a command starts faster."""
 
+import gc
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
@@ -16,8 +17,11 @@ class LazyCommand(NamedTuple):
     function: str = ""
 
     def load(self, name: str) -> Any:
-        """The command itself."""
+        """The command itself. What is imported stays, so that no collection looks for garbage there."""
+        gc.disable()
         module = import_module(self.module)
+        gc.freeze()
+        gc.enable()
         app = typer.Typer(add_completion=False) if self.function else module.app
         if self.function:
             app.command(name)(getattr(module, self.function))

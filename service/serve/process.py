@@ -61,6 +61,7 @@ def serve(
     `mode` is the mode of the database: a worker of the sandbox has no sandbox of its own. `guarded` is
     the state of the supervisor's embedded server.
     """
+    gc.disable()  # until `calm_collector`: what a start makes is there to stay
     settings, sockets = bind_all(settings, reuse_port=reuse_port or workers > 1)
     guard: PostgresGuard | None = None
     database = Database.of_settings(settings)
@@ -143,6 +144,7 @@ async def main(
 
         if workers > 1:
             close(sockets)
+            calm_collector()
             guard = watched.guard
             shared = None if guard is None else guard.shared
             await supervise(
@@ -216,15 +218,16 @@ async def serve_here(
     """Serve in this process until it ends; then drain."""
     seconds = settings.callgate_shutdown_seconds
     async with running(settings, dsn, start) as replica:
-        await replica.web.warm_up()
         async with listening(replica, sockets, shutdown_seconds=seconds, hastened=ending.hastened):
             calm_collector()
             return_memory()
+            warming = asyncio.create_task(replica.web.warm_up())
             try:
                 log.info("service.started", port=settings.callgate_port, pid=os.getpid())
                 await ready()
                 await ending.begun.wait()
             finally:
+                warming.cancel()
                 replica.drain()
                 await ending.drain(settings.callgate_drain_seconds)
         log.info("service.ended")
@@ -246,8 +249,9 @@ def return_memory() -> None:
 
 def calm_collector() -> None:
     """Make full garbage collections short and rare: one over all objects blocks every caller for
-    about 100 ms. Objects of the start are left out; later ones are examined less often."""
-    gc.collect()
+    about 100 ms. Objects of the start are left out, with the few that are garbage by then; later ones
+    are examined less often."""
     gc.freeze()
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, FULL_COLLECTION_AFTER)
+    gc.enable()

@@ -98,7 +98,7 @@ async def splits_reads(dsn: str) -> bool:
         finally:
             connection.terminate()
 
-    return any([await ask() for _ in range(SESSIONS_ASKED)])
+    return any(await asyncio.gather(*(ask() for _ in range(SESSIONS_ASKED))))
 
 
 async def verify_unsplit(name: str, dsn: str) -> None:

@@ -71,12 +71,12 @@ class Web:
         return [*loops, self.webhook.replays.background()]
 
     async def warm_up(self) -> None:
-        """Compile the panel's templates, one after the other: each takes some 10 ms, and the first who
-        asks for a page, a client without a session perhaps, must not stop the event loop for it."""
+        """Compile the panel's templates beside the event loop, one after the other: each takes some
+        10 ms, for which the first who asks for a page, a client without a session perhaps, must not stop
+        the loop. Calls do not wait for it, nor does readiness."""
         templates = aiohttp_jinja2.get_env(self.panel)
         for name in templates.list_templates(extensions=["html"]):
-            templates.get_template(name)
-            await asyncio.sleep(0)
+            await asyncio.to_thread(templates.get_template, name)
 
     async def close(self) -> None:
         """Write what is not written yet."""

@@ -1,7 +1,9 @@
 """The admin API as an aiohttp application: authentication, routes, the OpenAPI document, its page."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -111,6 +113,23 @@ async def serve_expected(request: web.Request, serve: Serve) -> web.Response:
         return await serve()
 
 
+@dataclass(slots=True)
+class OpenApiDocument:
+    """The document: built beside the event loop when it is first asked for, and kept."""
+
+    operations: Sequence[Operation]
+    building: asyncio.Task[bytes] | None = None
+
+    async def get(self) -> bytes:
+        """The document as JSON."""
+        if self.building is None:
+            self.building = asyncio.create_task(asyncio.to_thread(self.build))
+        return await asyncio.shield(self.building)
+
+    def build(self) -> bytes:
+        return orjson.dumps(build_openapi(self.operations, version("callgate")))
+
+
 def build_application(
     operations: Sequence[Operation], tokens: Tokens, find_owner: FindOwner, keys: Idempotency
 ) -> web.Application:
@@ -121,10 +140,10 @@ def build_application(
         app.router.add_route(operation.method, f"/v1{operation.path}", handler)
         if operation.method == "GET":
             app.router.add_route("HEAD", f"/v1{operation.path}", handler)
-    document = orjson.dumps(build_openapi(operations, version("callgate")))
+    document = OpenApiDocument(operations)
 
     async def openapi(_request: web.Request) -> web.Response:
-        return web.Response(body=document, content_type="application/json")
+        return web.Response(body=await document.get(), content_type="application/json")
 
     async def docs(_request: web.Request) -> web.Response:
         page = (STATIC / "docs.html").read_text()

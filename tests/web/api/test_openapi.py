@@ -1,5 +1,6 @@
 """The document and the page that shows it."""
 
+import gc
 import json
 import re
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS31Validator
 
+from service.web.api.application import OpenApiDocument
 from tests.support.api import ApiClient
 
 
@@ -26,6 +28,20 @@ async def test_it_is_openapi_3_1_and_every_reference_resolves(document: Any) -> 
     assert set(references) <= set(schemas)
     for schema in schemas.values():
         OAS31Validator.check_schema(schema)
+
+
+async def test_the_document_is_built_when_it_is_asked_for(api: ApiClient) -> None:
+    """No start waits for it."""
+
+    def count_built() -> int:
+        found = (one for one in gc.get_objects() if isinstance(one, OpenApiDocument))
+        return sum(one.building is not None for one in found)
+
+    before = count_built()
+    for _ in range(2):
+        reply = await api.with_token(None).ask("GET", "/api/openapi.json", root="")
+        assert reply.status == 200
+        assert count_built() == before + 1
 
 
 async def test_every_operation_names_its_problems_and_wants_the_token(document: Any) -> None:
