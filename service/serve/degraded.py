@@ -29,14 +29,20 @@ async def prepare(
     """Prepare the database; where it does not answer, the snapshot to start from and the check to make
     later. Raises `StartError`.
     """
-    found, refusal = await find(settings)
     try:
-        await prepare_database(database, mode, SNAPSHOT_SECONDS if found else START_SECONDS)
+        await prepare_database(database, mode, SNAPSHOT_SECONDS)
     except DatabaseAwayError as exc:
-        if found is None:
-            raise DatabaseAwayError(f"{exc} {refusal}") from None
-        log.warning("service.starting_degraded", reason=str(exc))
-        return found, LateCheck(database, mode)
+        # Only now: reading the snapshot of 100,000 numbers takes a second.
+        found, refusal = await find(settings)
+        if found is not None:
+            log.warning("service.starting_degraded", reason=str(exc))
+            return found, LateCheck(database, mode)
+    else:
+        return None, None
+    try:
+        await prepare_database(database, mode, START_SECONDS - SNAPSHOT_SECONDS)
+    except DatabaseAwayError as exc:
+        raise DatabaseAwayError(f"{exc} {refusal}") from None
     return None, None
 
 
