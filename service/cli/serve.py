@@ -1,6 +1,7 @@
 """`callgate serve`."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
     worker_of: Annotated[str, typer.Option(hidden=True)] = "",
+    metrics_socket: Annotated[Path | None, typer.Option(hidden=True)] = None,
     postgres_state: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the service."""
@@ -34,7 +36,12 @@ def serve(
     settings = serving_settings(sandbox=sandbox, host=host, port=port, embedded=guarded is not None)
     mode: Mode = "sandbox" if sandbox or worker_of == "sandbox" else "real"
     serve_settings(
-        settings, mode=mode, workers=workers, reuse_port=bool(worker_of), guarded=guarded
+        settings,
+        mode=mode,
+        workers=workers,
+        reuse_port=bool(worker_of),
+        metrics_socket=metrics_socket,
+        guarded=guarded,
     )
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -54,12 +55,14 @@ def serve(
     mode: Mode,
     workers: int = 1,
     reuse_port: bool = False,
+    metrics_socket: Path | None = None,
     guarded: SharedState | None = None,
 ) -> None:
     """Serve until a signal ends the process. Raises `StartError` or `EmbeddedPostgresError`.
 
-    `mode` is the mode of the database: a worker of the sandbox has no sandbox of its own. `guarded` is
-    the state of the supervisor's embedded server.
+    `mode` is the mode of the database: a worker of the sandbox has no sandbox of its own. A worker has
+    `metrics_socket`, where it gives its metrics to others, and `guarded`, the state of the supervisor's
+    embedded server.
     """
     gc.disable()  # until `calm_collector`: what a start makes is there to stay
     settings, sockets = bind_all(settings, reuse_port=reuse_port or workers > 1)
@@ -71,7 +74,15 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             watched = Watched(guard, guarded)
-            work = main(settings, database, sockets, watched, mode=mode, workers=workers)
+            work = main(
+                settings,
+                database,
+                sockets,
+                watched,
+                mode=mode,
+                workers=workers,
+                metrics_socket=metrics_socket,
+            )
             runner.run(work)
     finally:
         close(sockets)
@@ -111,6 +122,7 @@ async def main(
     *,
     mode: Mode,
     workers: int,
+    metrics_socket: Path | None = None,
 ) -> None:
     """Prepare the database, start the sandbox, serve; what needs the event loop."""
     ending = Ending()
@@ -122,7 +134,8 @@ async def main(
     policies = await ending.unless_begun(load_required(settings))
     if policies is None:
         return
-    start = replace(build_start(database.direct, snapshot, late, watched), policies=policies)
+    start = build_start(database.direct, snapshot, late, watched)
+    start = replace(start, policies=policies, metrics_socket=metrics_socket)
     if late is not None:
         late.on_refusal = ending.stop
     dsn = database.dsn

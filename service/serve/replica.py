@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 from aiohttp.web import Application
@@ -41,13 +42,15 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Start:
     """How a replica starts: its policies, what fills the directory without PostgreSQL, and what checks
-    and watches its PostgreSQL. `direct` is an address without a pooler."""
+    and watches its PostgreSQL. `direct` is an address without a pooler, `metrics_socket` where a worker
+    gives its metrics to those beside it."""
 
     direct: str = ""
     snapshot: DirectorySnapshot | None = None
     policies: LoadedPolicies | None = None
     loops: tuple[BackgroundLoop, ...] = ()
     conditions: Callable[[], Iterable[Condition]] = tuple
+    metrics_socket: Path | None = None
 
 
 WITH_DATABASE = Start()
@@ -147,6 +150,10 @@ async def open_replica(
         use_cases = UseCases(core, ReplicaRooms(access, reconciling, background, relay, start))
         site = build_web(core, access, reconciling, use_cases, background, relay=relay)
         stack.push_async_callback(site.close)
+        if start.metrics_socket is not None:
+            beside = site.metrics.share(start.metrics_socket)
+            await beside.start()
+            stack.callback(beside.stop)
         background.add(access.background())
         background.add(build_loops(core, reconciling))
         background.add(relay.background())

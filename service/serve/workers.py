@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import aiohttp
 import structlog
@@ -17,8 +19,11 @@ from service.serve.ending import FROM_SUPERVISOR, Ending
 from service.settings import Settings
 from service.store.installation import Mode
 from service.store.postgres.guard_state import SharedState
+from service.store.postgres.run_folders import PLACES, RunFolders
 from service.store.vault import open_vault
 
+FOLDERS = "worker-folders"
+"""The file of the data folder that lists where workers meet."""
 RESPAWN_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
 OWNER_URL = "CALLGATE_MIGRATION_DATABASE_URL"
@@ -38,12 +43,15 @@ class Worker:
         self,
         number: int,
         environment: Mapping[str, str],
+        folder: Path | None,
         mode: Mode = "real",
         guarded: SharedState | None = None,
     ) -> None:
         self.number = number
         self.environment = environment
         self.options = ["--worker-of", mode]
+        if folder is not None:
+            self.options += ["--metrics-socket", str(folder / str(number))]
         self.inherited = [] if guarded is None else [guarded.descriptor]
         for descriptor in self.inherited:
             self.options += ["--postgres-state", str(descriptor)]
@@ -105,7 +113,11 @@ async def supervise(
     environment = worker_environment(settings, dsn)
     background = Background()
     mode: Mode = "sandbox" if settings.sandbox else "real"
-    places = [Worker(number, environment, mode, guarded) for number in range(1, workers + 1)]
+    folders = RunFolders(settings.callgate_data_dir / FOLDERS, frozenset({os.geteuid()}))
+    folder = make_folder(folders)
+    places = [
+        Worker(number, environment, folder, mode, guarded) for number in range(1, workers + 1)
+    ]
     background.add(place.background() for place in places)
     background.add(loops)
     background.start()
@@ -119,6 +131,22 @@ async def supervise(
         await background.stop(*(place.name for place in places), patience=math.inf)
         await background.stop()
         hastening.cancel()
+        folders.remove_all()
+
+
+def make_folder(folders: RunFolders) -> Path | None:
+    """A folder that only this user can open, for the sockets of workers; None where there is none."""
+    try:
+        folders.record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.remove_left()
+    except OSError as exc:
+        log.warning("metrics.not_shared", error=str(exc))
+        return None
+    for place in PLACES:
+        with suppress(OSError):
+            return folders.make(place)
+    log.warning("metrics.not_shared", error=f"no folder in {', '.join(PLACES)} can be written")
+    return None
 
 
 async def hasten(places: Sequence[Worker], ending: Ending) -> None:

@@ -62,6 +62,7 @@ class Web:
     straight: StraightWay
     doors: Doors
     health: Health
+    metrics: Metrics
     collector: ReconcileCollector
     uses: SecretUses
 
@@ -131,7 +132,7 @@ def build_web(
     for one in (app, webhook_app):
         one.on_response_prepare.append(health.part)
     straight = build_straight_way(webhook, health, settings=settings)
-    return Web(app, webhook_app, panel, webhook, straight, doors, health, collector, uses)
+    return Web(app, webhook_app, panel, webhook, straight, doors, health, metrics, collector, uses)
 
 
 def build_doors(settings: Settings) -> Doors:

@@ -1,8 +1,11 @@
 """Worker processes: one that dies is replaced, and all of them end with their supervisor."""
 
 import os
+import re
 import signal
 from pathlib import Path
+
+import aiohttp
 
 from service.sandbox.server import SandboxVapi
 from tests.support.process import ServiceProcess
@@ -43,6 +46,19 @@ async def test_a_worker_that_dies_is_replaced_and_all_end_together(
         workers = await eventually(replaced, 30)
         assert before < workers
         assert "worker.died" in process.log.read_text()
+
+        async def on_one_page() -> bool:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{process.url}/metrics") as reply,
+            ):
+                page = await reply.text()
+            numbers = set(
+                re.findall(r'^callgate_spool_records\{worker="(\d)"\} ', page, re.MULTILINE)
+            )
+            return numbers == {"1", "2"}
+
+        await eventually(on_one_page, 30)
     finally:
         code = await process.end()
     assert code == 0

@@ -3,6 +3,7 @@
 import hmac
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -11,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from service.vapi.message_types import KNOWN_TYPES
 from service.web.kept import Kept
+from service.web.metrics.workers import WorkerMetrics
 from service.web.problems import problem
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5)
@@ -50,6 +52,12 @@ class Metrics:
             ["eligible"],
             registry=self.registry,
         )
+
+    def share(self, socket: Path) -> WorkerMetrics:
+        """Show the metrics of all workers of this port on one page, and give them those of this one."""
+        beside = WorkerMetrics(socket, self.exposition.get)
+        self.exposition = Kept(beside.gather)
+        return beside
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read at every scrape."""
