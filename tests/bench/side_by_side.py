@@ -20,7 +20,17 @@ from pathlib import Path
 import uvloop
 
 from service.log import configure_logging
-from tests.bench.parts import changes, costs, hangups, latency, numbers, sizes, starts, throughput
+from tests.bench.parts import (
+    changes,
+    costs,
+    hangups,
+    latency,
+    numbers,
+    sizes,
+    starts,
+    throughput,
+    workers,
+)
 from tests.bench.parts.report import FIGURES, Part, machine, write, write_readme
 from tests.bench.parts.scene import QUICK, Scene, Sizes, open_scene
 from tests.bench.scale import DOCUMENT, write_scale
@@ -54,6 +64,10 @@ async def measure_starts(scene: Scene, _figures: Mapping[str, float]) -> Part:
     return await starts.measure(scene)
 
 
+async def measure_workers(scene: Scene, _figures: Mapping[str, float]) -> Part:
+    return await workers.measure(scene)
+
+
 async def measure_costs(scene: Scene, _figures: Mapping[str, float]) -> Part:
     return await costs.measure(scene)
 
@@ -66,6 +80,7 @@ PARTS: Mapping[str, Callable[[Scene, Mapping[str, float]], Awaitable[Part]]] = {
     "changes": measure_changes,
     "numbers": measure_numbers,
     "starts": measure_starts,
+    "workers": measure_workers,
     "costs": measure_costs,
 }
 """In this order: later parts take figures of earlier ones."""
