@@ -9,7 +9,7 @@ from service.domain.conditions import Condition
 from service.reconcile.build import Reconciling, build_reconciling
 from service.reconcile.reconciler import Reconciler
 from service.reconcile.sweep import Sweeper
-from service.serve.command_cases import DecidingCommandRooms
+from service.serve.deciding_rooms import DecidingCommandRooms
 from service.serve.stored_cases import POOL_SIZE
 from service.settings import Settings
 

@@ -5,7 +5,8 @@ from uuid import uuid4
 
 from policies import AccessRequest, UsageFacts, Verdict, abstain
 from service.domain.organizations import Organization
-from service.serve.command_cases import DecidingCommandRooms, open_deciding_cases
+from service.serve.command_cases import open_deciding_cases
+from service.serve.deciding_rooms import DecidingCommandRooms
 from service.store.pool import Pool
 from tests.support.calls import new_call, record
 from tests.support.chains import put_policy
