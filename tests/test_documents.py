@@ -11,7 +11,7 @@ import typer
 
 from policies import hookspecs
 from policies.host.settings import variable_of
-from service.access.policies.external_server import ExternalSettings
+from service.access.policies.external import ExternalSettings
 from service.cli import app
 from service.domain.audit import ACTIONS
 from service.domain.conditions import CONDITIONS

@@ -22,12 +22,12 @@ from service.access.known_calls import KnownCalls
 from service.access.limits.feed import LimitFeed
 from service.access.observers.call_observer import CallObserver
 from service.access.observers.call_observers import CallObservers
-from service.access.policies.build import Policies, build_policies
 from service.access.policies.chain import AccessChain
 from service.access.policies.choices import ChoicesInForce
 from service.access.policies.plugins import LoadedPolicies
 from service.access.policies.preview import ChainPreview
 from service.access.policies.watching.watchdog import LoopWatchdog
+from service.access.policy_build import Policies, build_policies
 from service.access.usage.caller_feed import CallerFeed
 from service.access.usage.feed import UsageFeed
 from service.access.usage.memory import UsageMemory

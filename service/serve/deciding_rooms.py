@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from service.access.directory import AccessDirectory
-from service.access.policies.build import Policies, build_policies
 from service.access.policies.chain import AccessChain
 from service.access.policies.plugins import PolicyChoice, load_policies
 from service.access.policies.preview import ChainPreview
+from service.access.policy_build import Policies, build_policies
 from service.access.usage.feed import UsageFeed
 from service.access.usage.memory import UsageMemory
 from service.admin.changes import leave_to_notifications

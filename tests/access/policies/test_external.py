@@ -17,7 +17,7 @@ from policies.host.documents import load_request
 from policies.host.registration import fit_policy
 from policies.testing import NOW, request, samples
 from service.access.policies.chain import AccessChain
-from service.access.policies.external_server import ExternalPolicy
+from service.access.policies.external import ExternalPolicy
 from service.domain.decisions import Decision
 
 KEY = b"k" * 32
