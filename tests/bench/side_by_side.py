@@ -2,7 +2,7 @@
 
     python -m tests.bench [--quick] [--only throughput latency] [--into FOLDER]
 
-Servers have one core, load and PostgreSQL have the others. Without options it takes about nine
+Servers have one core, load and PostgreSQL have the others. Without options it takes about eleven
 minutes and writes `tests/bench/results`, the table of the README and those of `deploy/scale.md`;
 `--quick` only shows that everything runs, and writes into a temporary folder. Answers other than the
 expected ones are failures: the exit code is 1.
