@@ -100,7 +100,7 @@ def builders() -> Builders:
     )
 
 
-def queries_on(connection: Connection) -> "Queries":
+def queries_on(connection: Any) -> "Queries":
     """pgqueuer's statements on one of our connections, inside its transaction if it has one."""
     from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 
