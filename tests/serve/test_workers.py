@@ -17,11 +17,15 @@ def workers_of(process: ServiceProcess) -> set[int]:
     assert process.process is not None
     pid = process.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {
-        int(child)
-        for child in children
-        if b"--worker-of" in Path(f"/proc/{child}/cmdline").read_bytes()
-    }
+    return {int(child) for child in children if b"--worker-of" in command_of(child)}
+
+
+def command_of(pid: str) -> bytes:
+    """The command line of a process; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def is_running(pid: int) -> bool:
