@@ -209,8 +209,10 @@ class CallRecorder:
         await self.answered.wait_for(claim.key)
         try:
             async with self.recorded():
-                if not await self.calls.ask_owner(claim.vapi_call_id):
+                asked = await self.calls.ask_owner(*claim.key)
+                if asked == "no_call":
                     await self.record_again([owner])
+                if asked != "asked":
                     await self.record_again([claim])
         except UNAVAILABLE:
             if claim.decision.allowed:

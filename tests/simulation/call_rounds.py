@@ -9,6 +9,7 @@ from service.store.calls.hangups import (
     CLAIM_SECONDS,
     FIRST_CLAIM_SECONDS,
     OVERDUE_SECONDS,
+    AskedOwner,
     HangupTarget,
     Reopened,
     RoundResult,
@@ -135,8 +136,10 @@ class RoundRules(RecordRules):
         self.enqueue(vapi_call_id)
         return "busy" if busy else "reopened"
 
-    def ask_owner(self, vapi_call_id: str) -> bool:
-        if vapi_call_id not in self.tables.calls:
-            return False
+    def ask_owner(self, vapi_call_id: str, claimed_by: UUID | None) -> AskedOwner:
+        row = self.tables.calls.get(vapi_call_id)
+        if row is None:
+            return "no_call"
         self.enqueue(vapi_call_id)
-        return True
+        own = claimed_by is not None and row.organization_id == claimed_by
+        return "asked" if own or (vapi_call_id, claimed_by) in self.tables.claims else "no_claim"

@@ -189,6 +189,8 @@ def arguments(chance: random.Random, name: str, model: CallRules) -> tuple[Any, 
                 chance.choice((None, "https://phone.vapi.ai/2")),
                 chance.choice((None, owner)),
             )
+        case "ask_owner":
+            return call, chance.choice((None, owner))
         case "cut_calls":
             return owner, "plan_ended"
         case "cut_long_calls":

@@ -135,10 +135,10 @@ def test_only_connections_outside_the_pools_keep_something_in_their_session() ->
         if IN_SESSION.search(path.read_text())
     }
     assert found == {
+        "access/enforcement/late_driver.py",
         "reconcile/loop.py",
         "store/organizations/feed_source.py",
         "store/own_connections.py",
-        "store/queue.py",
         "store/schema.py",
     }
 

@@ -236,7 +236,7 @@ async def test_each_kind_of_request_is_answered_alike(ways: Ways) -> None:
 async def test_any_history_is_answered_alike(ways: Ways) -> None:
     histories: list[list[Step]] = []
 
-    @settings(max_examples=40, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.one_of(USUAL, USUAL, ODD), min_size=1, max_size=8))
     def collect(steps: list[Step]) -> None:
         histories.append(steps)

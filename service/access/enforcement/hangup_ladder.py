@@ -193,12 +193,13 @@ class HangupLadder:
 
     async def confirm(self, end: CallEnd, target: HangupTarget, *, sent: bool) -> Round:
         """Record the end with Vapi's own figures; the hang-up is thereby confirmed. `sent`: this round
-        sent a command, which is counted."""
+        sent a command, which is counted before: what reads the end reads how it came about."""
         call_id, attempts = end.vapi_call_id, target.hangup_attempts
-        await self.records.record_end(end)
         if sent:
-            counted = RoundResult(HangupState.CONFIRMED, attempts, rounds=target.rounds + 1)
+            rounds, delay = target.rounds + 1, next_delay(target.rounds)
+            counted = RoundResult(HangupState.PENDING, attempts, rounds=rounds, due_in=delay)
             await self.records.record(call_id, counted)
+        await self.records.record_end(end)
         if target.hangup_state is not None:
             log.info("call.hangup_confirmed", call_id=call_id, attempts=attempts)
             self.record_step(call_id, "hangup.confirmed", {"attempts": attempts})

@@ -25,7 +25,7 @@ from service.store.calls.claims import Contest
 from service.store.calls.closing import EndResult
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.details import ConnectedCall
-from service.store.calls.hangups import HangupTarget, Reopened, RoundResult
+from service.store.calls.hangups import AskedOwner, HangupTarget, Reopened, RoundResult
 from service.store.calls.limits import slots
 from service.store.calls.limits.slots import SlotReading
 from service.store.calls.live import CutCall
@@ -120,9 +120,9 @@ class CallStore:
         """Restart the hang-up of a call that still talks, and claim its next round."""
         return await hangups.reopen_hangup(self.pool, vapi_call_id, control_url, organization_id)
 
-    async def ask_owner(self, vapi_call_id: str) -> bool:
-        """Have Vapi asked whose call it is; False if the call has no row."""
-        return await hangups.ask_owner(self.pool, vapi_call_id)
+    async def ask_owner(self, vapi_call_id: str, claimed_by: UUID | None) -> AskedOwner:
+        """Have Vapi asked whose call it is, which an organization claims."""
+        return await hangups.ask_owner(self.pool, vapi_call_id, claimed_by)
 
     async def list_contested(self, since: datetime | None) -> tuple[datetime, list[str]]:
         """Now, and the calls with a claim that was recorded or settled since an instant."""

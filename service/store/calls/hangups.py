@@ -22,6 +22,8 @@ OVERDUE_SECONDS = 1.0
 """How late a round must be before a sweep runs it: the worker's jobs come first."""
 
 Reopened = Literal["reopened", "busy", "over", "unknown"]
+AskedOwner = Literal["asked", "no_call", "no_claim"]
+"""The last two: a failover lost the row of the call, or the claim of the organization."""
 """`reopened`: the caller runs the next round. `busy`: another replica runs one. `over`: there is nothing
 to hang up, or the goodbye is being spoken. `unknown`: the call has no row."""
 
@@ -107,7 +109,12 @@ UPDATE callgate.calls SET
 WHERE vapi_call_id = $1
 """
 
-EXISTS = "SELECT EXISTS (SELECT FROM callgate.calls WHERE vapi_call_id = $1)"
+FIND_CLAIMANT = """
+SELECT EXISTS (SELECT FROM callgate.calls WHERE vapi_call_id = $1) AS recorded,
+    EXISTS (SELECT FROM callgate.calls WHERE vapi_call_id = $1 AND organization_id = $2
+        UNION ALL SELECT FROM callgate.call_claims WHERE vapi_call_id = $1 AND organization_id = $2)
+        AS claimed
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +224,12 @@ async def reopen_hangup(
         return "busy" if row["busy"] else "reopened"
 
 
-async def ask_owner(pool: Pool, vapi_call_id: str) -> bool:
-    """Have Vapi asked whose call it is, by the call's one job; False if the call has no row."""
+async def ask_owner(pool: Pool, vapi_call_id: str, claimed_by: UUID | None) -> AskedOwner:
+    """Have Vapi asked whose call it is, by the call's one job, if the call has a row."""
     async with pool.acquire() as connection, connection.transaction():
-        if not await connection.fetchval(EXISTS, vapi_call_id):
-            return False
+        found = await connection.fetchrow(FIND_CLAIMANT, vapi_call_id, claimed_by)
+        assert found is not None
+        if not found["recorded"]:
+            return "no_call"
         await enqueue_hangups(connection, [HangupJob(vapi_call_id)])
-        return True
+        return "asked" if found["claimed"] else "no_claim"
