@@ -6,6 +6,7 @@ While PostgreSQL is away items wait in memory, up to a limit, and are dropped be
 import asyncio
 import contextlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
@@ -26,7 +27,7 @@ Item = TypeVar("Item")
 log = structlog.get_logger()
 
 
-class WriterBeside(Generic[Item]):
+class WriterBeside(ABC, Generic[Item]):
     """One task a replica, one connection at a time. `dropped` counts what was never written.
 
     A subclass names itself, for the log and the loop, and writes a batch.
@@ -42,9 +43,9 @@ class WriterBeside(Generic[Item]):
         self.dropped = 0
         self.full = False
 
+    @abstractmethod
     async def write(self, items: Sequence[Item]) -> None:
         """Write a batch in one statement."""
-        raise NotImplementedError
 
     def keep(self, item: Item) -> None:
         """Keep an item to be written soon. Never waits, never fails."""
