@@ -13,17 +13,13 @@ from yarl import URL
 from service.domain.priority import Priority
 from service.settings.outgoing_proxies import proxy_of
 from service.vapi import answers, errors, paging
+from service.vapi.calls.lookup_queue import CallList, CallQuery
 from service.vapi.calls.lookups import CallLookups
 from service.vapi.calls.view import CallView
 from service.vapi.elements import is_id, read_elements
 from service.vapi.pages import BarePage, PhoneNumberPage
 from service.vapi.reach import VapiReach
-from service.vapi.resources import (
-    AssistantView,
-    PhoneNumberView,
-    SquadView,
-    WorkflowView,
-)
+from service.vapi.resources import AssistantView, PhoneNumberView, SquadView, WorkflowView
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
 MAX_PAGE = paging.MAX_PAGE
@@ -66,7 +62,7 @@ class VapiClient:
         self.lookups = CallLookups(
             lambda: self.pace(Priority.HANGUP),
             lambda call_id: self.request_one("GET", "/call", call_id, None),
-            self.read_newest_calls,
+            self.read_calls,
         )
 
     async def check_key(self, priority: Priority = Priority.LOOK) -> None:
@@ -161,17 +157,23 @@ class VapiClient:
         """One outbound campaign."""
         return await self.request_one("GET", "/campaign", campaign_id, priority)
 
-    async def get_call(self, call_id: str, priority: Priority = Priority.HANGUP) -> dict[str, Any]:
-        """One call with its live status and control URL; see `CallLookups` for those to hang up."""
+    async def get_call(
+        self, call_id: str, priority: Priority = Priority.HANGUP, began: datetime | None = None
+    ) -> dict[str, Any]:
+        """One call with its live status and control URL; see `CallLookups` for those to hang up.
+
+        `began`: when, if it is not a call of this moment.
+        """
         if priority is Priority.HANGUP and is_id(call_id):
-            return await self.lookups.find(call_id)
+            return await self.lookups.find(call_id, began)
         return await self.request_one("GET", "/call", call_id, priority)
 
-    async def read_newest_calls(self, limit: int) -> dict[str, dict[str, Any]]:
-        """The newest calls by their ids in small letters, once the budget allows it."""
-        elements = read_elements(await self.send("GET", f"/call?limit={limit}", None))
+    async def read_calls(self, query: CallQuery) -> CallList:
+        """The newest calls of some time, once the budget allows it."""
+        content = await self.send("GET", f"/call?{query.text}", None)
+        elements = read_elements(content)
         self.report_malformed("/call", elements.malformed)
-        return {str(item["id"]).lower(): item for item in elements.objects}
+        return CallList.of(elements.objects, len(content))
 
     def list_calls(
         self, since: datetime, priority: Priority = Priority.REPAIR
@@ -277,10 +279,7 @@ class VapiClient:
                 allow_redirects=False,
             ) as response:
                 content = await answers.read_limited(response.content, self.max_answer_bytes)
-                status, wait = (
-                    response.status,
-                    answers.read_retry_after(response.headers),
-                )
+                status, wait = response.status, answers.read_retry_after(response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             # Its text contains the request's headers: only its type is passed on.
             raise errors.VapiUnavailableError(

@@ -115,7 +115,9 @@ class CallRules(RoundRules):
             self.claim_for(row, FIRST_CLAIM_SECONDS, **changes, hangup_rounds=0)
             self.enqueue(row.vapi_call_id, HANDOVER_SECONDS)
             assert row.organization_id is not None
-            found.append(CutCall(row.vapi_call_id, row.organization_id, row.control_url))
+            found.append(
+                CutCall(row.vapi_call_id, row.organization_id, row.control_url, row.started_at)
+            )
         return found
 
     def list_cut_calls(self) -> set[str]:

@@ -46,6 +46,7 @@ class RoundRules(RecordRules):
             unsettled=unsettled,
             owner_checked=row.owner_checked_at is not None,
             age=(self.tables.now() - row.created_at).total_seconds(),
+            began=row.started_at,
             listed=self.tables.watch[0].seen_until > row.created_at,
             rounds=row.hangup_rounds,
             claimed_seconds=self.seconds_to(row.hangup_claimed_until),

@@ -115,7 +115,12 @@ class ModelClient(VapiClient):
     def __init__(self, vapi: VapiModel) -> None:
         self.vapi = vapi
 
-    async def get_call(self, call_id: str, priority: Priority = Priority.HANGUP) -> dict[str, Any]:
+    async def get_call(
+        self,
+        call_id: str,
+        priority: Priority = Priority.HANGUP,
+        began: datetime | None = None,
+    ) -> dict[str, Any]:
         await self.vapi.answer()
         call = self.vapi.calls.get(call_id)
         if call is None or self.vapi.loop.time() < call.hidden_until:

@@ -84,7 +84,8 @@ class CallCutter:
         for call in cut:
             call_id, owner = call.vapi_call_id, call.organization_id
             log.warning("call.cut", call_id=call_id, organization_id=owner, reason=reason)
-            self.attempts.start(BlockedCall(call_id, owner, call.control_url, recorded=True))
+            order = BlockedCall(call_id, owner, call.control_url, recorded=True, began=call.began)
+            self.attempts.start(order)
             self.observers.tell_cut(call_id, owner, reason)
 
     def seconds_to_change(self) -> float:

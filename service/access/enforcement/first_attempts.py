@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -39,7 +40,7 @@ class BlockedCall:
     """A call to be hung up, as this replica knows it. `control_url` is a capability: never log it.
 
     `recorded`: PostgreSQL has the order, and the claim on its first round is this replica's.
-    `url_proved` as of a `NewCall`.
+    `url_proved` as of a `NewCall`, `began` of a `HangupTarget`.
     """
 
     vapi_call_id: str
@@ -48,6 +49,7 @@ class BlockedCall:
     goodbye: str | None = None
     recorded: bool = False
     url_proved: bool = False
+    began: datetime | None = None
 
     def target(self) -> HangupTarget:
         """What the ladder needs. Without a record no goodbye: later messages would cut it short. And no
@@ -62,6 +64,7 @@ class BlockedCall:
             gate="event",
             goodbye=self.goodbye if self.recorded else None,
             url_proved=self.url_proved and self.recorded,
+            began=self.began,
         )
 
 
@@ -80,11 +83,11 @@ class FirstAttempts:
         nothing. The answer is dropped if no attempt begins meanwhile: another decision was first.
         """
         call_id = call.vapi_call_id
-        commands_first = blocked_call(call, recorded=True).target().commands_first
-        if call.hangup_after_seconds != 0 or commands_first or call_id in self.asking:
+        target = blocked_call(call, recorded=True).target()
+        if call.hangup_after_seconds != 0 or target.commands_first or call_id in self.asking:
             yield
             return
-        asking = asyncio.create_task(self.ladder.fetch_state(call_id, ASK_SECONDS))
+        asking = asyncio.create_task(self.ladder.fetch_state(call_id, ASK_SECONDS, target.began))
         self.asking[call_id] = asking
         try:
             yield
@@ -180,5 +183,11 @@ def blocked_call(call: NewCall, *, recorded: bool) -> BlockedCall:
     """A call to be hung up, as its message tells."""
     call_id, owner = call.key
     return BlockedCall(
-        call_id, owner, call.control_url, call.goodbye, recorded, url_proved=call.url_proved
+        call_id,
+        owner,
+        call.control_url,
+        call.goodbye,
+        recorded,
+        url_proved=call.url_proved,
+        began=call.started_at,
     )

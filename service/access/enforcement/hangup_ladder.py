@@ -29,7 +29,6 @@ from service.vapi.errors import VapiError, VapiNotFoundError
 
 DELAYS = (0.7, 1.5, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds from one round to the next: about nine minutes, then a later message restarts it."""
-
 ASK_SECONDS = 1.0
 """How long the first command waits for Vapi to tell whose call it is. The control URL of the message is
 used if Vapi does not tell: with that URL its sender could end the call as well."""
@@ -153,8 +152,8 @@ class HangupLadder:
         """Ask Vapi, then confirm the end or command it. `sending`: a command to the target's own URL is
         on its way, or was sent."""
         vapi_call_id, rounds = target.vapi_call_id, target.rounds
-        asked = asked or self.fetch_state(vapi_call_id, ASK_SECONDS if rounds == 0 else None)
-        answer = await asked
+        seconds = ASK_SECONDS if rounds == 0 else None
+        answer = await (asked or self.fetch_state(vapi_call_id, seconds, target.began))
         if answer.view is not None and (target.unsettled or not target.owner_checked):
             await self.records.settle(vapi_call_id, answer.view)
             settled = await self.records.find(vapi_call_id)
@@ -214,9 +213,8 @@ class HangupLadder:
             log.error("call.owner_unsettled", call_id=call_id)
         if target.hangup_state is not None:
             attempts, rounds = target.hangup_attempts, target.rounds + 1
-            await self.records.record(
-                call_id, RoundResult(state, attempts, rounds=rounds, due_in=delay)
-            )
+            result = RoundResult(state, attempts, rounds=rounds, due_in=delay)
+            await self.records.record(call_id, result)
         return Round(state, delay)
 
     async def say_goodbye(self, vapi_call_id: str, url: str, text: str) -> float | None:
@@ -257,11 +255,13 @@ class HangupLadder:
         )
         return Round(state)
 
-    async def fetch_state(self, vapi_call_id: str, seconds: float | None = None) -> CallAnswer:
+    async def fetch_state(
+        self, vapi_call_id: str, seconds: float | None = None, began: datetime | None = None
+    ) -> CallAnswer:
         """Ask Vapi for the call, waiting at most `seconds` (None: as long as any request)."""
         try:
             async with asyncio.timeout(seconds):
-                view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP))
+                view = CallView(await self.client.get_call(vapi_call_id, Priority.HANGUP, began))
         except VapiNotFoundError:
             self.record_step(vapi_call_id, "hangup.looked", {"missing": True})
             return CallAnswer(missing=True)

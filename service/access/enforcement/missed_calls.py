@@ -137,7 +137,8 @@ class CallWatch:
             if await self.calls.reopen_hangup(call_id) == "reopened":
                 log.warning("call.hangup_restarted", call_id=call_id)
                 owner, url = known.organization_id, view.control_url
-                self.attempts.start(BlockedCall(call_id, owner, url, recorded=True))
+                began = view.created_at
+                self.attempts.start(BlockedCall(call_id, owner, url, recorded=True, began=began))
         elif known.ended and not known.hung_up:
             await self.calls.reopen_call(call_id)
 
@@ -207,7 +208,8 @@ class CallWatch:
             self.observers.tell_decided(call)
             if call.hangup_after_seconds is not None:
                 owner, url = call.organization_id, call.control_url
-                self.attempts.start(BlockedCall(call_id, owner, url, recorded=True))
+                began = view.created_at
+                self.attempts.start(BlockedCall(call_id, owner, url, recorded=True, began=began))
 
     async def decide(
         self, call_id: str, view: CallView, registration: Registration | None

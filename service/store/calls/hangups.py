@@ -6,6 +6,7 @@ call up for a few seconds only.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -33,7 +34,7 @@ SELECT c.vapi_call_id, c.organization_id, c.control_url, c.end_proved, c.hangup_
     c.owner_checked_at IS NOT NULL AS owner_checked, c.hangup_rounds AS rounds,
     coalesce(extract(epoch FROM c.hangup_claimed_until - now()), 0)::float8 AS claimed_seconds,
     coalesce(extract(epoch FROM c.quiet_until - now()), 0)::float8 AS quiet_seconds,
-    extract(epoch FROM now() - c.created_at)::float8 AS age,
+    extract(epoch FROM now() - c.created_at)::float8 AS age, c.started_at AS began,
     coalesce((SELECT seen_until > c.created_at FROM callgate.call_watch), false) AS listed
 FROM callgate.calls c, LATERAL (SELECT EXISTS (SELECT FROM callgate.call_claims k
     WHERE k.vapi_call_id = c.vapi_call_id AND k.settled_at IS NULL) AS unsettled) AS u
@@ -123,9 +124,10 @@ class HangupTarget:
 
     `goodbye` is to be spoken first; None once it has been. `hangup_state` None: nothing is to be hung
     up, but Vapi is to be asked whose call it is (`unsettled`). `age` is in seconds, since the first
-    message. `listed`: Vapi's list of calls was read since. `rounds` were run before. For so many
-    seconds a replica still runs a round (`claimed_seconds`), the goodbye is still spoken
-    (`quiet_seconds`). `url_proved` as of a `NewCall`; the row does not keep it.
+    message. `began`: when the call did; None: just now, as far as we know. `listed`: Vapi's list of
+    calls was read since. `rounds` were run before. For so many seconds a replica still runs a round
+    (`claimed_seconds`), the goodbye is still spoken (`quiet_seconds`). `url_proved` as of a `NewCall`;
+    the row does not keep it.
     """
 
     vapi_call_id: str
@@ -140,6 +142,7 @@ class HangupTarget:
     unsettled: bool = False
     owner_checked: bool = False
     age: float = 0.0
+    began: datetime | None = None
     listed: bool = False
     rounds: int = 0
     claimed_seconds: float = 0.0

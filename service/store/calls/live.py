@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ FROM callgate.organizations o
 WHERE o.id = c.organization_id AND c.status = 'in-progress' AND c.ended_at IS NULL
     AND NOT c.blocked AND c.cut_at IS NULL AND c.created_at < now() - make_interval(
         secs => coalesce((o.handling->>'max_duration_seconds')::float8, $1) + $2)
-RETURNING c.vapi_call_id, c.organization_id, c.control_url
+RETURNING c.vapi_call_id, c.organization_id, c.control_url, c.started_at AS began
 """
 
 # If two replicas see the same end, the one that sets `cut_at` enqueues the hang-up, in one transaction.
@@ -36,7 +37,7 @@ UPDATE callgate.calls SET cut_at = now(), cut_reason = $2, hangup_state = 'pendi
     hangup_due_at = now() + make_interval(secs => $3), updated_at = now()
 WHERE organization_id = $1 AND status <> 'ended' AND ended_at IS NULL AND NOT blocked
     AND cut_at IS NULL
-RETURNING vapi_call_id, organization_id, control_url
+RETURNING vapi_call_id, organization_id, control_url, started_at AS began
 """
 
 # Vapi ends every call after 12 hours.
@@ -53,6 +54,7 @@ class CutCall:
     vapi_call_id: str
     organization_id: UUID
     control_url: str | None
+    began: datetime | None
 
 
 async def list_organizations(pool: Pool) -> list[UUID]:

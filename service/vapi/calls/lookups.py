@@ -1,39 +1,32 @@
 """Look-ups of calls that are to be hung up: many at once become one list.
 
 A flood of blocked calls would otherwise take the budget of requests for a `GET /call/{id}` each. While
-look-ups wait for the budget, all that wait are answered by the newest calls of Vapi's list; those that
-it does not show are requested alone, and so are all if Vapi fails to list them.
+look-ups wait for the budget, those of calls that began about the same time are answered by one list of
+Vapi's (see `lookup_queue`); those that it does not show are requested alone, and so are all if Vapi
+fails to list them.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from service.vapi.errors import VapiError, VapiThrottledError, VapiUnauthorizedError
+from service.vapi.calls.lookup_queue import Batch, CallList, CallQuery, Lookup, LookupQueue
+from service.vapi.errors import (
+    VapiError,
+    VapiThrottledError,
+    VapiTooLargeError,
+    VapiUnauthorizedError,
+)
 
-LIST_FROM = 3
-"""So many look-ups that wait together are answered by a list."""
 AT_ONCE = 2
 GATHER_SECONDS = 0.05
-MOST_LISTED = 100
-"""Elements of the list: a call that goes on is among the newest, and each may be large."""
 
-Call = Mapping[str, Any]
 ReadOne = Callable[[str], Awaitable[dict[str, Any]]]
-ReadList = Callable[[int], Awaitable[Mapping[str, dict[str, Any]]]]
-
-
-@dataclass(slots=True)
-class Lookup:
-    """A look-up that waits. `alone`: the list did not show the call, or could not be read."""
-
-    vapi_call_id: str
-    answer: asyncio.Future[dict[str, Any]]
-    callers: int = 0
-    alone: bool = False
+ReadList = Callable[[CallQuery], Awaitable[CallList]]
 
 
 @dataclass(slots=True)
@@ -43,20 +36,23 @@ class CallLookups:
     pace: Callable[[], Awaitable[None]]
     read_one: ReadOne
     read_list: ReadList
-    waiting: dict[str, Lookup] = field(default_factory=dict)
+    queue: LookupQueue = field(default_factory=LookupQueue)
     pacing: asyncio.Task[None] | None = None
     made: deque[float] = field(default_factory=deque)
     requests: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def find(self, vapi_call_id: str) -> dict[str, Any]:
+    async def find(self, vapi_call_id: str, began: datetime | None = None) -> dict[str, Any]:
         """One call with its live status. Raises a `VapiError`.
 
-        Callers that ask for one call share the answer; a look-up without a caller is dropped.
+        `began`: when, if it is not a call of this moment. Callers that ask for one call share the
+        answer; a look-up without a caller is dropped.
         """
-        lookup = self.waiting.get(vapi_call_id)
+        waiting = self.queue.waiting
+        lookup = waiting.get(vapi_call_id)
         if lookup is None:
-            lookup = Lookup(vapi_call_id, asyncio.get_running_loop().create_future())
-            self.waiting[vapi_call_id] = lookup
+            answer = asyncio.get_running_loop().create_future()
+            lookup = Lookup(vapi_call_id, answer, began or datetime.now(UTC))
+            waiting[vapi_call_id] = lookup
         lookup.callers += 1
         self.start()
         try:
@@ -65,25 +61,26 @@ class CallLookups:
             lookup.callers -= 1
             if lookup.callers == 0:
                 lookup.answer.cancel()
-                if self.waiting.get(vapi_call_id) is lookup:
-                    del self.waiting[vapi_call_id]
+                if waiting.get(vapi_call_id) is lookup:
+                    del waiting[vapi_call_id]
 
     def start(self) -> None:
         """Wait for the budget unless a task already does."""
-        if self.waiting and (self.pacing is None or self.pacing.done()):
+        if self.queue.waiting and (self.pacing is None or self.pacing.done()):
             self.pacing = asyncio.create_task(self.work())
 
     async def work(self) -> None:
         """Make a request whenever the budget allows one, until no look-up waits."""
-        while self.waiting:
+        waiting = self.queue.waiting
+        while waiting:
             try:
                 await asyncio.sleep(self.seconds_to_gather())
                 await self.pace()
             except Exception as exc:
-                fail(self.waiting.values(), exc)
-                self.waiting.clear()
+                fail(waiting.values(), exc)
+                waiting.clear()
                 return
-            if batch := self.next_batch():
+            if batch := self.queue.take(datetime.now(UTC)):
                 self.made.append(time.monotonic())
                 request = asyncio.create_task(self.ask(batch))
                 self.requests.add(request)
@@ -97,50 +94,41 @@ class CallLookups:
             self.made.popleft()
         return GATHER_SECONDS * max(0, len(self.made) - AT_ONCE)
 
-    def next_batch(self) -> list[Lookup]:
-        """The look-ups that the next request answers: one that no list shows, else all, else one."""
-        lookups = list(self.waiting.values())
-        listed = [one for one in lookups if not one.alone]
-        batch = [one for one in lookups if one.alone][:1]
-        if not batch:
-            batch = listed[:MOST_LISTED] if len(listed) >= LIST_FROM else listed[:1]
-        for one in batch:
-            del self.waiting[one.vapi_call_id]
-        return batch
-
-    async def ask(self, batch: list[Lookup]) -> None:
+    async def ask(self, batch: Batch) -> None:
         """Make one request, and answer those who wait for it.
 
         A list that is too large, late or broken says nothing about one call, and would fail again on
         each retry. A refused key or a spent budget would fail each request alone as well.
         """
         try:
-            found = await self.request(batch)
-        except Exception as exc:
-            if len(batch) == 1 or not is_of_list(exc):
-                fail(batch, exc)
+            if batch.query is None:
+                lookup = batch.lookups[0]
+                self.settle(lookup, await self.read_one(lookup.vapi_call_id))
                 return
-            found = {}
-        for lookup in batch:
-            self.settle(lookup, found.get(lookup.vapi_call_id.lower()))
-
-    async def request(self, batch: list[Lookup]) -> Mapping[str, dict[str, Any]]:
-        """The calls of one request by their ids in lower case. Raises a `VapiError`."""
-        if len(batch) > 1:
-            return await self.read_list(MOST_LISTED)
-        call_id = batch[0].vapi_call_id
-        return {call_id.lower(): await self.read_one(call_id)}
+            found = await self.read_list(batch.query)
+        except Exception as exc:
+            if batch.query is None or not is_of_list(exc):
+                fail(batch.lookups, exc)
+                return
+            if isinstance(exc, VapiTooLargeError):
+                self.queue.shrink()
+            for lookup in batch.lookups:
+                lookup.alone = True
+                self.settle(lookup, None)
+            return
+        self.queue.learn(batch, found)
+        for lookup in batch.lookups:
+            self.settle(lookup, found.calls.get(lookup.vapi_call_id.lower()))
 
     def settle(self, lookup: Lookup, call: dict[str, Any] | None) -> None:
-        """Answer a look-up; one that the list does not show waits again, for a request of its own."""
+        """Answer a look-up; one that a list does not show waits again."""
         if lookup.answer.done():
             return
         if call is not None:
             lookup.answer.set_result(call)
             return
-        lookup.alone = True
         # A newer look-up of the same call takes the older one's place, and answers it too.
-        newer = self.waiting.setdefault(lookup.vapi_call_id, lookup)
+        newer = self.queue.waiting.setdefault(lookup.vapi_call_id, lookup)
         if newer is not lookup:
             newer.callers += 1  # the older one's: it must not end with the newer one's own
             newer.answer.add_done_callback(lambda done: copy(done, lookup.answer))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -66,6 +67,40 @@ async def test_many_calls_are_looked_up_by_one_list(
     # One alone is requested as ever.
     await client.get_call(ids[0])
     assert vapi.requests()[-1].path == f"/call/{ids[0]}"
+
+
+async def test_a_backlog_is_answered_by_lists_of_its_own_time(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    """The newest list does not reach back to calls that a fault delayed: over 300 began since."""
+    ids = live_calls(vapi, 500)
+    began = {
+        call_id: datetime.now(UTC) - timedelta(seconds=60 - place * 0.1)
+        for place, call_id in enumerate(ids)
+    }
+    for call_id, at in began.items():
+        vapi.calls[call_id].created_ms = int(at.timestamp() * 1000)
+    wanted = [*ids[:60], *ids[-5:]]
+    asked = asyncio.gather(*(client.get_call(one, began=began[one]) for one in wanted))
+    await asyncio.sleep(0)
+    turnstile.open.set()
+    assert [call["id"] for call in await asyncio.wait_for(asked, 10)] == wanted
+    assert len(vapi.requests()) <= 4
+
+
+async def test_lists_become_shorter_where_calls_are_large(
+    vapi: SandboxVapi, client: VapiClient, turnstile: Turnstile
+) -> None:
+    ids = live_calls(vapi, 60)
+    for call_id in ids:
+        vapi.calls[call_id].assistant_overrides = {"firstMessage": "x" * 100_000}
+    asked = asyncio.create_task(answers(client, ids))
+    await asyncio.sleep(0)
+    turnstile.open.set()
+    assert [call["id"] for call in await asked if isinstance(call, dict)] == ids
+    assert 10 <= client.lookups.queue.limit <= 12
+    # The first of a hundred, the others of some ten each.
+    assert len(vapi.requests()) <= 1 + 12
 
 
 async def test_calls_that_the_list_does_not_show_are_requested_alone(
