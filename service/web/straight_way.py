@@ -22,6 +22,7 @@ import structlog
 from multidict import istr
 
 from service.access.gate import AccessGate
+from service.access.rulings import Ruling
 from service.relay.headers import RELAY_HEADER
 from service.settings import WEBHOOK_PATH
 from service.vapi import replies
@@ -41,7 +42,6 @@ HTTP_1_1 = (1, 1)
 UNUSUAL_HEADERS = tuple(
     map(istr, ("Expect", "Content-Encoding", "Transfer-Encoding", RELAY_HEADER))
 )
-ASKING = (ASSISTANT_REQUEST, CAMPAIGN_PREDIAL)
 
 log = structlog.get_logger()
 
@@ -88,9 +88,9 @@ class StraightWay:
             return OpenedMessage(began, proved, body)
 
         ruling = self.gate.rulings.find_settled(message, proved)
-        if ruling is None and message.type == ASSISTANT_REQUEST:
-            return self.answer_new(began, proved, body, read_message(raw, message))
-        if ruling is None or message.type in ASKING or not self.answers.is_plain(ruling):
+        if message.type == ASSISTANT_REQUEST:
+            return self.answer_asking(began, proved, body, read_message(raw, message), ruling)
+        if ruling is None or message.type == CAMPAIGN_PREDIAL or not self.answers.is_plain(ruling):
             return OpenedMessage(began, proved, body, read_message(raw, message))
 
         answer = self.answers.answer_plainly(ruling)
@@ -99,11 +99,17 @@ class StraightWay:
         self.metrics.webhook(message.type, answer.status, began)
         return written
 
-    def answer_new(
-        self, began: float, proved: UUID | None, body: bytes, message: ServerMessage
+    def answer_asking(
+        self,
+        began: float,
+        proved: UUID | None,
+        body: bytes,
+        message: ServerMessage,
+        settled: Ruling | None,
     ) -> bytes | OpenedMessage:
-        """The answer to the assistant-request of a new call, or what the general way goes on with."""
-        ruling = self.gate.rule_at_once(message, proved)
+        """The answer to an assistant-request, of a call that is settled or of a new one; or what the
+        general way goes on with."""
+        ruling = settled or self.gate.rule_at_once(message, proved)
         answer = None if ruling is None else self.answers.answer_ourselves(ruling)
         if ruling is None or answer is None:
             return OpenedMessage(began, proved, body, message, ruling)

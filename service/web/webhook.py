@@ -30,7 +30,6 @@ from service.web.problems import problem
 from service.web.relaying import UncleanedError
 from service.web.replays import Replays, StillAnsweringError
 from service.web.secret_uses import SecretUses
-from service.web.straight_way import ASKING
 
 PREDIAL = message_types.CAMPAIGN_PREDIAL
 CAMPAIGN_SECONDS = 2.0
@@ -143,7 +142,7 @@ class Webhook:
         """The answer to a large message of which the head says all that is needed, as on the straight
         way; None: it is to be read as a whole."""
         head = await self.reader.find_large_head(opened.body)
-        if head is None or head.type in ASKING:
+        if head is None or head.type in (message_types.ASSISTANT_REQUEST, PREDIAL):
             return None
         ruling = self.gate.rulings.find_settled(head, opened.proved)
         if ruling is None or not self.answers.is_plain(ruling):

@@ -273,4 +273,4 @@ async def test_new_calls_are_answered_alike_while_records_are_on_their_way(ways:
         before = ways.counted.answered
         await compare(ways, [talk, step, *after])
         usual = step.owner != "forwarding" and replace(step, owner="paying") == NEW[0]
-        assert not usual or ways.counted.answered == before + 2
+        assert not usual or ways.counted.answered == before + 3
