@@ -71,8 +71,8 @@ BESIDE = {
     },
     "panel": {"application", "build", "kit", "overview", "static", "templates"},
     "cli": {
-        "errors", "explain", "given", "lazy", "migrate", "policy_kit", "running", "running_service",
-        "secrets", "serve",
+        "errors", "explain", "given", "lazy", "migrate", "policy_kit", "progress", "progress_bars",
+        "running", "running_service", "secrets", "serve",
     },
 }  # fmt: skip
 """What stands in a row beside the nouns: what several of them share."""

@@ -2,6 +2,7 @@
 numbers as table or CSV."""
 
 import csv
+import itertools
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +11,6 @@ from typing import Protocol
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +19,7 @@ from service.admin.imports.csv_file import MAX_BYTES
 from service.admin.imports.known_numbers import VapiNumber
 from service.admin.imports.number_rows import COLUMNS
 from service.admin.imports.plan import ImportPlan, PlannedRow
+from service.cli.progress import progress
 from service.cli.running import ACTOR, print_json
 from service.domain.errors import InvalidError
 from service.inputs.csv_cells import escape_cell
@@ -222,7 +223,9 @@ def confirm(plan: ImportPlan, options: ImportOptions) -> None:
 
 async def apply_plan(imports: Importer, plan: ImportPlan, name: str) -> ImportPlan:
     """Apply, with progress on a terminal."""
-    out = console(errors=True)
-    with Progress(console=out, disable=not out.is_terminal, transient=True) as progress:
-        task = progress.add_task("Importing", total=len(plan.rows))
-        return await imports.apply(ACTOR, plan, lambda _row: progress.advance(task), name)
+    total, done = len(plan.rows), itertools.count(1)
+    with progress() as note:
+        note("Importing", 0, total)
+        return await imports.apply(
+            ACTOR, plan, lambda _row: note("Importing", next(done), total), name
+        )

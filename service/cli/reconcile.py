@@ -1,18 +1,16 @@
 """`callgate reconcile`: a sweep by hand, with its plan as a table or as JSON."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.progress import Note, progress
 from service.cli.running import print_json, run_with_vapi, settings_for
 from service.domain.errors import CallgateError, ConflictError
 from service.domain.phone_numbers import FieldDrift, Order
@@ -53,8 +51,9 @@ def reconcile(
     Ends with 0 when all numbers are in sync, 2 when a dry run found drift, 1 on failure.
     """
     settings = settings_for(serving=True)
-    with watched(show=not as_json) as progress:
-        request = SweepRequest(Order("command line", "cli"), dry_run, plan, None, progress)
+    with progress(show=not as_json) as note:
+        telling = tell_by(note)
+        request = SweepRequest(Order("command line", "cli"), dry_run, plan, None, telling)
         try:
             report, labels = sweep(settings, request)
         except ImplausibleListError as exc:
@@ -65,7 +64,7 @@ def reconcile(
             found = exc.facts.get("plan")
             if exc.code != "too_many_changes" or not (yes or confirmed(exc, as_json=as_json)):
                 raise
-            request = SweepRequest(request.order, dry_run, str(found), None, progress)
+            request = SweepRequest(request.order, dry_run, str(found), None, telling)
             report, labels = sweep(settings, request)
     if as_json:
         print_json(asdict(report))
@@ -88,6 +87,11 @@ def sweep(settings: Settings, request: SweepRequest) -> tuple[SweepReport, Label
     return run_with_vapi(settings, work)
 
 
+def tell_by(note: Note) -> Note:
+    """Name the two parts of a sweep as people do."""
+    return lambda part, done, total: note(WORDS[part], done, total)
+
+
 def exit_code(report: SweepReport) -> int:
     """The exit code of the contract: 2 for drift in a dry run only. An incomplete list is a failure."""
     if report.incomplete:
@@ -104,25 +108,6 @@ def confirmed(exc: CallgateError, *, as_json: bool) -> bool:
         return False
     typer.echo(exc.message)
     return typer.confirm("Apply all of them?")
-
-
-@contextmanager
-def watched(*, show: bool) -> Iterator[Any]:
-    """Progress on a terminal; nothing elsewhere."""
-    console = Console(stderr=True)
-    if not show or not console.is_terminal:
-        yield lambda *_: None
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        tasks = {}
-
-        def note(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(WORDS[what])
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield note
 
 
 def show(report: SweepReport, labels: Labels) -> None:

@@ -17,8 +17,8 @@ from tests.support.settings import SECRET
 
 HEAVY = (
     "aiohttp", "aiohttp.web", "alembic", "jinja2", "joserfc", "pgqueuer", "prometheus_client",
-    "pydantic_settings", "service.access.build", "service.admin.use_cases", "service.web.build",
-    "sqlalchemy", "uvloop",
+    "pydantic_settings", "rich.progress", "service.access.build", "service.admin.use_cases",
+    "service.web.build", "sqlalchemy", "uvloop",
 )  # fmt: skip
 SERVICE = ("asyncpg", "pydantic", "rich.traceback", "structlog")
 """What every command with a database needs."""
