@@ -66,6 +66,7 @@ class Measured:
             "later": self.load(paying, call_id="known-call", **talk),
             "milestone": self.load(paying, call_id="known-call"),
             "blocked": self.load(blocked, call_id="blocked-call", answer=403, **talk),
+            "asked-again": self.load(paying, type="assistant-request", call_id="asked-call"),
             "assistant-request": self.load(paying, type="assistant-request", call_id=fresh),
             "first": self.load(paying, call_id=fresh),
             "first-blocked": self.load(blocked, call_id=fresh, answer=403),

@@ -17,6 +17,7 @@ CEILING, NAIVE = "bare aiohttp handler", "aiohttp, asyncpg, call recorded"
 SERVICE = {
     "later": "Callgate: later message",
     "blocked": "Callgate: later message, denied",
+    "asked-again": "Callgate: assistant-request, repeated",
     "assistant-request": "Callgate: assistant-request",
     "first": "Callgate: first message",
     "first-blocked": "Callgate: first message, denied",
