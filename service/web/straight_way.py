@@ -27,15 +27,15 @@ from service.relay.headers import RELAY_HEADER
 from service.settings import WEBHOOK_PATH
 from service.vapi import replies
 from service.vapi.authenticity import AuthenticityError, AuthenticityRules, verify_secret
-from service.vapi.message_heads import MalformedMessageError, decode, read_head
+from service.vapi.message_heads import MalformedMessageError, MessageHead, decode, read_head
 from service.vapi.message_types import ASSISTANT_REQUEST, CAMPAIGN_PREDIAL
-from service.vapi.messages import ServerMessage, read_message
+from service.vapi.messages import read_message
 from service.vapi.reader import INLINE_BYTES
 from service.web.answering import RuledAnswers, plain_reply
 from service.web.connections.straight_parser import OpenedMessage, RequestContent, RequestHead
 from service.web.message_notes import MessageNotes
 from service.web.metrics.metrics import Metrics
-from service.web.plain_answers import AnswerWriter
+from service.web.plain_answers import AnswerWriter, PlainAnswer
 from service.web.secret_uses import SecretUses
 
 HTTP_1_1 = (1, 1)
@@ -83,41 +83,35 @@ class StraightWay:
         """The answer to a proved message, or what the general way goes on with."""
         try:
             raw = decode(body)
-            message = read_head(raw)
+            head = read_head(raw)
         except MalformedMessageError:
             return OpenedMessage(began, proved, body)
 
-        ruling = self.gate.rulings.find_settled(message, proved)
-        if message.type == ASSISTANT_REQUEST:
-            return self.answer_asking(began, proved, body, read_message(raw, message), ruling)
-        if ruling is None or message.type == CAMPAIGN_PREDIAL or not self.answers.is_plain(ruling):
-            return OpenedMessage(began, proved, body, read_message(raw, message))
-
-        answer = self.answers.answer_plainly(ruling)
-        written = self.writer.write(answer)
-        self.notes.note(message, ruling, answer.status)
-        self.metrics.webhook(message.type, answer.status, began)
-        return written
-
-    def answer_asking(
-        self,
-        began: float,
-        proved: UUID | None,
-        body: bytes,
-        message: ServerMessage,
-        settled: Ruling | None,
-    ) -> bytes | OpenedMessage:
-        """The answer to an assistant-request, of a call that is settled or of a new one; or what the
-        general way goes on with."""
-        ruling = settled or self.gate.rule_at_once(message, proved)
-        answer = None if ruling is None else self.answers.answer_ourselves(ruling)
+        message = None
+        ruling = self.gate.rulings.find_settled(head, proved)
+        if ruling is None and head.type == ASSISTANT_REQUEST:
+            message = read_message(raw, head)
+            ruling = self.gate.rule_at_once(message, proved)
+        answer, kind = (None, None) if ruling is None else self.answer_ruled(head, ruling)
         if ruling is None or answer is None:
-            return OpenedMessage(began, proved, body, message, ruling)
+            return OpenedMessage(began, proved, body, message or read_message(raw, head), ruling)
 
-        written = self.writer.write(plain_reply(answer))
-        self.notes.note(message, ruling, 200, replies.kind_of(answer))
-        self.metrics.webhook(message.type, 200, began)
+        written = self.writer.write(answer)
+        self.notes.note(head, ruling, answer.status, kind)
+        self.metrics.webhook(head.type, answer.status, began)
         return written
+
+    def answer_ruled(
+        self, head: MessageHead, ruling: Ruling
+    ) -> tuple[PlainAnswer | None, str | None]:
+        """The answer, None where a server has to be asked or a campaign wants to dial; and its kind if
+        it is one to an assistant-request."""
+        if head.type == ASSISTANT_REQUEST:
+            asked = self.answers.answer_ourselves(ruling)
+            return (None, None) if asked is None else (plain_reply(asked), replies.kind_of(asked))
+        if head.type == CAMPAIGN_PREDIAL or not self.answers.is_plain(ruling):
+            return None, None
+        return self.answers.answer_plainly(ruling), None
 
     def is_plain(self, head: RequestHead, content: RequestContent) -> bool:
         """Whether a request is what Vapi usually sends: a small POST, whole, with no special wishes."""
