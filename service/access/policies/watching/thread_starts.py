@@ -18,14 +18,21 @@ Culprits = Callable[[FrameType | None], Sequence[Evaluator]]
 
 
 class ThreadStarts:
-    """The policies on whose stack threads were started, which `find` gives."""
+    """The policies on whose stack threads were started, which `find` gives, while this listens."""
 
     def __init__(self, find: Culprits) -> None:
         self.find = find
         self.starters: WeakKeyDictionary[threading.Thread, Sequence[Evaluator]]
         self.starters = WeakKeyDictionary()
+
+    def listen(self) -> None:
+        """Have threads noted from now on."""
         LISTENING.add(self)
-        listen()
+        threading.Thread.start = start  # type: ignore[method-assign, assignment]
+
+    def stop(self) -> None:
+        """Have none noted any more: each start of a thread would look through its stack for this."""
+        LISTENING.discard(self)
 
     def note(self, thread: threading.Thread, frame: FrameType | None) -> None:
         """A thread is being started."""
@@ -47,8 +54,3 @@ def start(thread: threading.Thread) -> None:
         for one in list(LISTENING):
             one.note(thread, sys._getframe(1))  # noqa: SLF001 - who starts it is on the stack
     START(thread)
-
-
-def listen() -> None:
-    """Have threads noted from now on."""
-    threading.Thread.start = start  # type: ignore[method-assign, assignment]

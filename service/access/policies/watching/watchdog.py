@@ -62,6 +62,7 @@ class LoopWatchdog:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.watched = 0
         self.threads = BusyThreads(self.policies_of)
+        self.listen()
         self.computing: deque[Blockage] = deque(maxlen=MOST_REMEMBERED)
         """When threads of policies computed without end."""
         self.piles: dict[str, int] = {}
@@ -77,12 +78,18 @@ class LoopWatchdog:
         if package and package not in OURS and package not in sys.stdlib_module_names:
             self.packages.setdefault(package, []).append(evaluator)
 
+    def listen(self) -> None:
+        """Have the starts of threads noted: from before policies are started, and not for our own."""
+        if self.codes or self.packages:
+            self.threads.starts.listen()
+
     def background(self) -> BackgroundLoop:
         """Beats on the event loop; the thread runs as long."""
         return BackgroundLoop("loop_watchdog", self.session)
 
     async def session(self) -> None:
         """Beat until cancelled."""
+        self.listen()
         self.loop = asyncio.get_running_loop()
         self.watched = threading.get_ident()
         self.beat = time.monotonic()
@@ -94,6 +101,7 @@ class LoopWatchdog:
                 await asyncio.sleep(BEAT_SECONDS)
         finally:
             stopped.set()
+            self.threads.starts.stop()
 
     def watch(self, stopped: threading.Event) -> None:
         """Compare the beat with the clock, in the thread."""

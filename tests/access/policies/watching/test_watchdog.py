@@ -14,6 +14,7 @@ from policies.host.registration import RegisteredPolicy
 from policies.testing import request
 from service.access.policies.chain import AccessChain
 from service.access.policies.conditions import list_ailing, list_blockages
+from service.access.policies.watching.thread_starts import LISTENING
 from service.access.policies.watching.watchdog import LoopWatchdog
 
 
@@ -152,3 +153,25 @@ async def test_a_policy_in_a_thread_blocks_nothing() -> None:
     chain, watchdog, _ = await watched(slow)
     assert watchdog.count == 0
     assert not chain.describe()[0].health.suspended
+
+
+async def test_starts_of_threads_are_noted_as_long_as_a_watchdog_may_need_them() -> None:
+    """Each of those that listen looks through the stack of whatever starts a thread."""
+    ours = LoopWatchdog(AccessChain([]).evaluators)
+    theirs = LoopWatchdog(AccessChain([RegisteredPolicy("odd", 50, abstains, "x", "1")]).evaluators)
+    assert theirs.threads.starts in LISTENING
+    for _ in range(2):
+        session = asyncio.create_task(theirs.session())
+        await asyncio.sleep(0.01)
+        assert theirs.threads.starts in LISTENING
+        session.cancel()
+        await asyncio.wait({session})
+        assert theirs.threads.starts not in LISTENING
+    session = asyncio.create_task(ours.session())
+    await asyncio.sleep(0.01)
+    assert ours.threads.starts not in LISTENING
+    session.cancel()
+
+
+def abstains(_request: AccessRequest) -> Verdict:
+    return abstain()
