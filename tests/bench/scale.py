@@ -37,6 +37,7 @@ HEAD = (
     "connections",
     "log MB/s",
     "calls a month, millions",
+    "requests to Vapi a second",
 )
 
 
@@ -49,6 +50,7 @@ def row_of(needs: Needs) -> tuple[str, ...]:
         f"{needs.connections:,.0f}",
         format_figure(needs.wal / 1e6),
         format_figure(needs.rows_a_month / 1e6),
+        format_figure(needs.requests),
     )
 
 
@@ -60,6 +62,7 @@ def shard_row(live: int, costs: Costs, given: Assumptions) -> tuple[str, ...]:
         f"{all_of_them.replicas:,}",
         format_figure(all_of_them.postgres_cores),
         f"{all_of_them.connections / shards:,.0f}",
+        format_figure(all_of_them.requests / shards),
     )
 
 
@@ -90,6 +93,7 @@ def tables(costs: Costs, given: Assumptions, pause: float) -> Iterable[str]:
         "replicas of all",
         "PostgreSQL cores of all",
         "connections of one",
+        "requests to Vapi a second of one",
     )
     yield from table_lines(head, (shard_row(live, costs, given) for live in SIZES[4:]))
     yield ""

@@ -37,7 +37,8 @@ OVERLAP = timedelta(minutes=10)
 so later events of it are seen for this long; after that each call is checked individually."""
 GRACE = timedelta(seconds=30)
 """How old a call has to be before a missing message counts as missed."""
-MOST_CALLS = 20_000
+MOST_CALLS = 100_000
+"""Of one comparison: 150 calls a second, which is what one installation should have at most."""
 MOST_OLD = 5
 POLL_SECONDS = 10.0
 RING_GATE = "ring_gate"

@@ -8,6 +8,12 @@ BEAT_SECONDS = 0.75
 """Each replica notifies all of them so often (`service.access.feed`)."""
 SIZES = (1_000, 3_000, 10_000, 30_000, 50_000, 100_000, 200_000, 300_000, 500_000, 1_000_000)
 MONTH_SECONDS = 30 * 86400
+WATCHED_SECONDS, WATCH_SECONDS, WATCHED_PAGE = 660, 60, 1000
+"""The call watch reads the calls of so many seconds, each `WATCH_SECONDS`, in pages of so many."""
+LOOKED_UP = 500
+"""How many calls a list shows that answers look-ups of blocked ones: a megabyte of short ones."""
+LOOKS = 2
+"""How often a blocked call is looked up: before its command or beside it, and after it."""
 ARRIVALS = 60_000
 
 
@@ -51,11 +57,13 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """About the traffic: what Vapi does, what calls are like. `busy`: the share of a core in use."""
+    """About the traffic: what Vapi does, what calls are like. `blocked`: the share of calls that are;
+    `busy`: the share of a core in use."""
 
     messages_a_second: float = 1.0
     call_seconds: float = 180.0
     changes_a_call: float = 0.02
+    blocked: float = 0.05
     busy: float = 0.5
     known_calls: int = 50_000
     shard: int = 30_000
@@ -75,6 +83,7 @@ class Needs:
     connections: float
     wal: float
     rows_a_month: float
+    requests: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,13 @@ class Limit:
 
 
 LIMITS = (
+    Limit(
+        "requests to Vapi, with the default budget",
+        "requests",
+        1.4,
+        "requests a second",
+        "Raise `CALLGATE_VAPI_REQUESTS_PER_SECOND` as far as Vapi lets your account; then shard.",
+    ),
     Limit(
         "calls that a replica remembers",
         "live",
@@ -161,7 +177,16 @@ def needs_of(live: int, costs: Costs, given: Assumptions) -> Needs:
         replicas * costs.connections,
         calls * costs.wal,
         calls * MONTH_SECONDS,
+        requests_of(calls, given),
     )
+
+
+def requests_of(calls: float, given: Assumptions) -> float:
+    """Requests to Vapi's API a second: the lists of the call watch, and look-ups of blocked calls, many
+    of which share a list. Commands to control URLs do not count."""
+    watched = calls * WATCHED_SECONDS / WATCHED_PAGE / WATCH_SECONDS
+    alone, lists = LOOKS * given.blocked * calls, LOOKS * calls / LOOKED_UP
+    return watched + min(alone, lists)
 
 
 def sharded(live: int, costs: Costs, given: Assumptions) -> tuple[int, Needs]:
