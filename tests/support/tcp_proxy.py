@@ -160,6 +160,8 @@ class TcpProxy:
         """Pass bytes in one direction; an end of it ends both."""
         while chunk or (chunk := await reader.read(CHUNK)):
             if await self.passes(connection):
+                if writer.is_closing():  # uvloop raises a RuntimeError for a write to a closed one
+                    raise ConnectionResetError
                 writer.write(chunk)
                 await writer.drain()
             chunk = b""
