@@ -126,6 +126,11 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
             }
         )
     )
+    problems.extend(
+        PluginProblem("environment", "", f"CALLGATE_POLICIES_OFF: no plugin registers {name}")
+        for name in choice.off
+        if choice.third_party and name not in policies and name not in observers
+    )
     chosen = [policy for policy in policies.values() if policy.name not in choice.off]
     watching = [observer for observer in observers.values() if observer.name not in choice.off]
     names = {one.name for one in chosen} | {one.name for one in watching}

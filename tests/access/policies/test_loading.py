@@ -84,6 +84,9 @@ def test_an_operator_chooses_what_is_loaded(on_path: Path) -> None:
     assert loaded.missing == ("b_policy",)
     off = load_policies(PolicyChoice(required=("plan",), third_party=False))
     assert (off.missing, off.problems) == ((), ())
+    misspelt = load_policies(PolicyChoice(off=("a_policy", "PLAN")))
+    told = [one.message for one in misspelt.problems if one.plugin == "environment"]
+    assert told == ["CALLGATE_POLICIES_OFF: no plugin registers PLAN"]
 
 
 async def test_a_signal_ends_a_start_that_waits_for_a_plugin(
