@@ -60,8 +60,7 @@ def check_control_url(url: str, hosts: Sequence[str]) -> URL:
         agreed, host, port = False, "", None
     if not agreed or not host or "@" in parts.netloc:
         raise HostileUrlError("The control URL is malformed.")
-    origin = f"{parts.scheme}://{parts.netloc}".lower()
-    if origin in origins(hosts):
+    if origin_of(url) in map(origin_of, origins(hosts)):
         return read
     if parts.scheme != "https" or parts.netloc.lower() not in (host, f"{host}:443"):
         raise HostileUrlError("The control URL is not https on port 443.")
@@ -72,7 +71,14 @@ def check_control_url(url: str, hosts: Sequence[str]) -> URL:
 
 def origins(hosts: Sequence[str]) -> tuple[str, ...]:
     """The entries that are whole origins."""
-    return tuple(entry.rstrip("/").lower() for entry in hosts if "://" in entry)
+    return tuple(entry for entry in hosts if "://" in entry)
+
+
+def origin_of(url: str) -> str:
+    """The scheme, host and port of a URL to the letter, but for the usual port."""
+    parts = urlsplit(url)
+    usual = ":443" if parts.scheme == "https" else ":80"
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(usual)}"
 
 
 def is_below(host: str, hosts: Sequence[str]) -> bool:

@@ -41,6 +41,15 @@ def test_hostile_urls_are_refused_and_not_repeated(url: str) -> None:
     assert "evil" not in str(caught.value)
 
 
+def test_the_usual_port_of_an_origin_may_be_written_or_not() -> None:
+    for origin in ("https://stub.internal", "https://stub.internal:443", "https://Stub.internal/"):
+        for url in ("https://stub.internal/c1", "https://stub.internal:443/c1"):
+            check_control_url(url, (origin,))
+        for url in ("http://stub.internal/c1", "https://stub.internal:8443/c1"):
+            with pytest.raises(HostileUrlError):
+                check_control_url(url, (origin,))
+
+
 def test_a_suffix_ends_at_a_dot_however_it_is_written() -> None:
     for hosts in ((".vapi.ai",), ("vapi.ai",), (".VAPI.AI",)):
         check_control_url("https://a.vapi.ai/", hosts)

@@ -82,7 +82,8 @@ def place_of(url: str) -> tuple[str, int]:
 
 def is_listed(host: str, port: int, relay_hosts: Sequence[str]) -> bool:
     """Whether the operator lists a host: by itself, for any port, or with this port."""
-    forms = {host, f"{host}:{port}", f"[{host}]", f"[{host}]:{port}"}
+    plain = canonical_host(host)
+    forms = {plain, f"{plain}:{port}", f"[{plain}]", f"[{plain}]:{port}"}
     return any(entry.lower() in forms for entry in relay_hosts)
 
 

@@ -20,6 +20,8 @@ RELAYS = ("127.0.0.1", "relay.internal:8443", "::1", "Intranet")
         "http://[::1]:9000/",
         "http://intranet/",
         "http://INTRANET:8080/",
+        "http://intranet./",
+        "http://[0:0::1]:9000/",
         "https://public.example/",
     ],
 )
