@@ -140,8 +140,8 @@ class OidcProvider:
                 status, found = await self.read("GET", place)
                 if status != 200 or not isinstance(found, dict):
                     raise away(f"discovery: status {status}")
-                if found.get("issuer") != issuer:
-                    raise away("discovery: another issuer than CALLGATE_OIDC_ISSUER")
+                if (named := found.get("issuer")) != issuer:
+                    raise away(describe_issuer(issuer, named))
                 self.known = Metadata(
                     self.endpoint(found, "authorization_endpoint"),
                     self.endpoint(found, "token_endpoint"),
@@ -273,6 +273,14 @@ def access_token_of(found: Mapping[str, Any]) -> str:
     """The access token of the token endpoint's answer; "" if there is none."""
     token = found.get("access_token")
     return token if isinstance(token, str) and len(token) <= MAX_TOKEN else ""
+
+
+def describe_issuer(issuer: str, named: object) -> str:
+    """What is wrong where the discovery document names another issuer than the setting."""
+    if isinstance(named, str) and named.rstrip("/") == issuer.rstrip("/"):
+        way = "with a slash" if named.endswith("/") else "without the slash"
+        return f"discovery: write CALLGATE_OIDC_ISSUER {way} at its end, as the provider does"
+    return "discovery: another issuer than CALLGATE_OIDC_ISSUER"
 
 
 def takes_basic(found: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from structlog.testing import capture_logs
 
 from service.admin.people.oidc import Begun, Finished, Oidc
 from service.admin.people.oidc_provider import OidcClient, OidcProvider
@@ -240,10 +241,11 @@ async def test_a_provider_that_says_it_is_another_is_not_asked(
     pool: Pool, provider: TestProvider, session: aiohttp.ClientSession
 ) -> None:
     client = OidcClient(provider.issuer + "/", CLIENT_ID, "", "openid", "role", None, "x")
-    with pytest.raises(UnavailableError):
+    with capture_logs() as logged, pytest.raises(UnavailableError):
         await Oidc(pool, OidcProvider(session, client, partial(get_now, pool))).begin(
             redirect_uri=BACK, return_to="/"
         )
+    assert "write CALLGATE_OIDC_ISSUER without the slash at its end" in logged[0]["reason"]
 
 
 @pytest.mark.parametrize(
