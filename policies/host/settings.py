@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
+from typing import Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -46,12 +48,13 @@ def read_policy_settings(
     """The settings of a policy from the environment. Raises `UnfitSettingsError`."""
     variables = os.environ if environment is None else environment
     values: dict[str, object] = {}
-    for one in model.model_fields:
+    for one, info in model.model_fields.items():
         variable = variable_of(name, one)
-        if variable in variables:
-            values[one] = read_value(variables[variable].strip())
-        elif variable + FILE in variables:
-            values[one] = read_file(variable + FILE, variables[variable + FILE])
+        if text := variables.get(variable, "").strip():
+            many = is_list(info.annotation)
+            values[one] = read_list(variable, text) if many else read_value(text)
+        elif path := variables.get(variable + FILE, "").strip():
+            values[one] = read_file(variable + FILE, path)
     missing = {
         one for one, info in model.model_fields.items() if info.is_required() and one not in values
     }
@@ -106,9 +109,28 @@ def read_value(text: str) -> object:
     return text
 
 
+def is_list(annotation: object) -> bool:
+    """Whether a field takes several values."""
+    if get_origin(annotation) in (Union, UnionType):
+        return any(is_list(part) for part in get_args(annotation))
+    return (get_origin(annotation) or annotation) in (list, tuple, set, frozenset)
+
+
+def read_list(variable: str, text: str) -> object:
+    """Several values as JSON, or separated by commas. Raises `UnfitSettingsError`."""
+    if not text.startswith(JSON_STARTS):
+        return [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise UnfitSettingsError(
+            f'{variable}: write a list as JSON, such as ["a", "b"], or values separated by commas'
+        ) from None
+
+
 def read_file(variable: str, path: str) -> str:
     try:
-        return Path(path.strip()).read_text().strip()
+        return Path(path).read_text().strip()
     except (OSError, ValueError) as exc:
         raise UnfitSettingsError(f"{variable}: the file cannot be read") from exc
 

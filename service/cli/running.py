@@ -8,7 +8,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,8 +16,9 @@ import typer
 
 from service.admin.actor import Actor
 from service.domain.people import ROLES, Role
+from service.inputs.marks import BadTextError
 from service.log import configure_logging
-from service.settings import Settings, default_data_dir, is_local, load_settings
+from service.settings import Settings, data_dir_of, is_local, load_settings
 
 if TYPE_CHECKING:
     from service.admin.deciding_cases import DecidingCases
@@ -60,8 +60,9 @@ def sandbox_profile() -> "SandboxProfile | None":
     """The remembered sandbox; None where the settings mean something else."""
     from service.sandbox.profile import profile_of_command  # noqa: PLC0415
 
-    folder = os.environ.get("CALLGATE_DATA_DIR", "").strip()
-    return profile_of_command(Path(folder) if folder else default_data_dir(), os.environ)
+    with suppress(BadTextError):  # reported with all other faults of the settings
+        return profile_of_command(data_dir_of(os.environ), os.environ)
+    return None
 
 
 def set_up_logging(settings: Settings, *, command: bool = False) -> None:
@@ -73,7 +74,7 @@ def set_up_logging(settings: Settings, *, command: bool = False) -> None:
     level, style = settings.callgate_log_level, settings.callgate_log_format
     if command:
         style = style or "console"
-        level = level if os.environ.get("CALLGATE_LOG_LEVEL") else "WARNING"
+        level = level if os.environ.get("CALLGATE_LOG_LEVEL", "").strip() else "WARNING"
     configure_logging(
         style=style,
         level=level,

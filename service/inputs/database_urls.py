@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from service.inputs.marks import MARKS, SPACES, UNSAFE, BadTextError, trim
+from service.inputs.marks import MARKS, SPACES, UNSAFE, BadTextError, trim, unquoted
 
 MOST = 4096
 SCHEME = re.compile(r"(postgres|postgresql)(\+[a-z0-9_]+)?://", re.ASCII | re.IGNORECASE)
@@ -25,12 +25,20 @@ SSL_ACCEPT = {"strict": "verify-full", "accept_invalid_certs": "require"}
 """Prisma's `sslaccept` in libpq's words."""
 
 
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+SSL = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+"""The `ssl` of Node's driver in libpq's words."""
+SESSIONS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
+WORDS = {"sslmode": SSL_MODES, "target_session_attrs": SESSIONS}
+
+
 def parse_database_url(text: str) -> str:
     """An address in the form that the driver reads: the password encoded, foreign parameters dropped.
+    Quotes around it, and the `psql` that hosts print before it, are left out.
 
     Raises `BadTextError` with what is wrong and never with a part of the address.
     """
-    pasted = trim(text)
+    pasted = unquoted(trim(text).removeprefix("psql "))
     scheme = SCHEME.match(pasted[:40])
     if scheme is None:
         raise BadTextError("must begin with postgresql://")
@@ -84,11 +92,15 @@ def is_host(text: str) -> bool:
 
 
 def read_parameters(query: str) -> dict[str, str]:
-    """The parameters for the driver."""
+    """The parameters for the driver. Raises `BadTextError`."""
     kept = dict[str, str]()
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name == "sslaccept":
             kept.setdefault("sslmode", SSL_ACCEPT.get(value, "require"))
+        elif name == "ssl" and value in SSL:
+            kept.setdefault("sslmode", SSL[value])
+        elif name in WORDS and value not in WORDS[name]:
+            raise BadTextError(f"has an unknown {name}: write one of {', '.join(WORDS[name])}")
         elif name not in IGNORED:
             kept[name] = value
     return kept

@@ -16,6 +16,7 @@ UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\
 HIDDEN = re.compile(f"[{UNSAFE}\ud800-\udfff]")
 """Characters that forge lines and names, and lone surrogates, which PostgreSQL refuses."""
 
+QUOTES = (("'", "'"), ('"', '"'), ("“", "”"), ("‘", "’"))
 MOST_CHARACTERS = 256
 """What is parsed at most: normalization takes quadratic time on adversarial marks."""
 SHOWN = 60
@@ -33,6 +34,16 @@ def trim(text: str) -> str:
     while end > start and ENDS.match(text[end - 1]):
         end -= 1
     return text[start:end]
+
+
+def unquoted(text: str) -> str:
+    """The trimmed text without the quotes around it, which files of variables keep."""
+    plain = trim(text)
+    for opening, closing in QUOTES:
+        inside = plain[1:-1]
+        if plain == f"{opening}{inside}{closing}" and not {opening, closing} & set(inside):
+            return trim(inside)
+    return plain
 
 
 def bounded(text: str) -> str:

@@ -1,8 +1,7 @@
 """Secrets as people paste them. A message never repeats a part of one."""
 
-from service.inputs.marks import BadTextError, trim
+from service.inputs.marks import QUOTES, BadTextError, trim, unquoted
 
-QUOTES = (("'", "'"), ('"', '"'), ("“", "”"), ("‘", "’"))
 BEARER = "bearer "
 
 
@@ -11,13 +10,7 @@ def parse_secrets(text: str) -> list[str]:
 
     Raises `BadTextError` like `parse_secret`.
     """
-    words = trim(text)
-    for opening, closing in QUOTES:
-        inside = words[1:-1]
-        if words == f"{opening}{inside}{closing}" and not {opening, closing} & set(inside):
-            words = inside
-            break
-    return [secret for word in words.split(",") if (secret := parse_secret(word))]
+    return [secret for word in unquoted(text).split(",") if (secret := parse_secret(word))]
 
 
 def parse_secret(text: str) -> str:

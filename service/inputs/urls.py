@@ -1,10 +1,13 @@
 """URLs as people paste them, and the one form in which they are written and compared."""
 
+import re
+
 from yarl import URL
 
 from service.inputs.marks import BadTextError, shown, trim
 
 MOST = 2000
+SLASHES = re.compile("/{2,}")
 
 
 def canonical_url(text: str) -> str:
@@ -47,14 +50,39 @@ def parse_url(text: str) -> str:
     return str(url.with_fragment(None))
 
 
+def parse_origin(text: str) -> str:
+    """A pasted scheme, host and port in the form in which browsers and libraries write them: without the
+    default port, a path or a final slash. Raises `BadTextError`."""
+    url = URL(parse_url(text))
+    if url.path not in ("", "/") or url.query_string:
+        raise BadTextError(f"must be a scheme, a host and perhaps a port alone, not {shown(text)}")
+    host = (url.host or "").rstrip(".")
+    return str(url.with_host(host).origin()) if host else str(url.origin())
+
+
 def parse_webhook_url(text: str, path: str) -> str:
-    """The URL of the webhook: an address without a path gets `path`, a slash after it is dropped.
+    """The URL of the webhook: an address without a path gets `path`; repeated slashes and capitals in
+    its path are corrected. Another path stays: a proxy may lead from it to `path`.
 
     Raises `BadTextError`.
     """
     url = URL(parse_url(text))
-    if url.path in ("", "/"):
+    own = SLASHES.sub("/", url.path).rstrip("/")
+    if not own:
         return str(url.with_path(path).with_query(url.query))
-    if url.path.rstrip("/").endswith(path):
-        return str(url.with_path(url.raw_path.rstrip("/"), encoded=True).with_query(url.query))
+    if own.lower().endswith(path):
+        before = SLASHES.sub("/", url.raw_path).rstrip("/")[: -len(path)]
+        return str(url.with_path(before + path, encoded=True).with_query(url.query))
     return str(url)
+
+
+def parse_app_url(text: str, path: str) -> str:
+    """The URL of the webhook below an application's address, which may end in `path` already.
+
+    Raises `BadTextError`.
+    """
+    base = URL(parse_url(text)).with_query(None)
+    found = URL(parse_webhook_url(str(base), path))
+    if found.path.endswith(path):
+        return str(found)
+    return str(found.with_path(found.raw_path.rstrip("/") + path, encoded=True))

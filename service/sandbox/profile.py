@@ -50,12 +50,14 @@ def find_profile(folder: Path) -> SandboxProfile | None:
 def profile_of_command(folder: Path, environment: Mapping[str, str]) -> SandboxProfile | None:
     """The profile that a command without settings works with."""
     names = [*ELSEWHERE, *(f"{name}_FILE" for name in ELSEWHERE)]
-    return None if any(environment.get(name) for name in names) else find_profile(folder)
+    is_elsewhere = any(environment.get(name, "").strip() for name in names)
+    return None if is_elsewhere else find_profile(folder)
 
 
 def token_of(folder: Path, environment: Mapping[str, str]) -> str | None:
     """The token for a start: the former one or a new one; None where the environment gives one."""
-    if environment.get("CALLGATE_ADMIN_TOKEN") or environment.get("CALLGATE_ADMIN_TOKEN_FILE"):
+    names = ("CALLGATE_ADMIN_TOKEN", "CALLGATE_ADMIN_TOKEN_FILE")
+    if any(environment.get(name, "").strip() for name in names):
         return None
     found = find_profile(folder)
     return found.callgate_admin_token if found else f"cg_{secrets.token_urlsafe(24)}"

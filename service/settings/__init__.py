@@ -2,8 +2,8 @@
 group and one row in deploy/README.md; a test keeps the two equal."""
 
 from service.settings.calls import DEFAULT_BLOCKED_MESSAGE
-from service.settings.database import default_data_dir
-from service.settings.loading import SettingsError, load_settings, read_settings
+from service.settings.database import data_dir_of, default_data_dir
+from service.settings.loading import SettingsError, is_given, load_settings, read_settings
 from service.settings.policies import PolicySettings
 from service.settings.settings import Settings
 from service.settings.urls import is_local
@@ -15,7 +15,9 @@ __all__ = [
     "PolicySettings",
     "Settings",
     "SettingsError",
+    "data_dir_of",
     "default_data_dir",
+    "is_given",
     "is_local",
     "load_settings",
     "read_settings",

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from policies.contract import RENEWAL_GRACE
+from service.inputs.hosts import parse_host_and_port
 from service.inputs.names import parse_text
 from service.inputs.spoken import check_placeholders
-from service.settings.durations import Duration
-from service.settings.group import SettingsGroup, Words
+from service.settings.durations import Duration, InSeconds
+from service.settings.group import Choice, SettingsGroup, Words
 
 DEFAULT_BLOCKED_MESSAGE = "This number is not in service at the moment. Goodbye."
 
@@ -20,9 +21,11 @@ class CallSettings(SettingsGroup):
         str, AfterValidator(parse_text), AfterValidator(check_placeholders)
     ] = Field(default=DEFAULT_BLOCKED_MESSAGE, min_length=1, max_length=1000)
     callgate_ring_gate: bool = False
-    callgate_call_watch_interval: float = Field(default=60, ge=0, le=86_400)
-    callgate_unknown_calls: Literal["ignore", "hang_up"] = "ignore"
-    callgate_max_call_seconds: int | None = Field(default=None, ge=10, le=43_200)
+    callgate_call_watch_interval: Annotated[float, InSeconds] = Field(default=60, ge=0, le=86_400)
+    callgate_unknown_calls: Annotated[Literal["ignore", "hang_up"], Choice] = "ignore"
+    callgate_max_call_seconds: Annotated[int | None, InSeconds] = Field(
+        default=None, ge=10, le=43_200
+    )
     callgate_renewal_grace: Duration = RENEWAL_GRACE
     callgate_relay_hosts: Words = ()
     callgate_relay_answers: int = Field(default=100, ge=1, le=10_000)
@@ -34,3 +37,9 @@ class CallSettings(SettingsGroup):
     callgate_relay_kept_messages: int = Field(default=10_000, ge=1, le=10_000_000)
     callgate_relay_kept_bytes: int = Field(default=256 * 2**20, ge=2**20, le=2**40)
     callgate_relay_spool_bytes: int = Field(default=256 * 2**20, ge=2**20, le=2**40)
+
+    @field_validator("callgate_relay_hosts")
+    @classmethod
+    def check_relay_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        """Hosts in the form in which the hosts of addresses are compared with them."""
+        return tuple(parse_host_and_port(host) for host in hosts)

@@ -1,11 +1,14 @@
 """Settings of PostgreSQL and of the files on this machine."""
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
+from service.inputs.marks import BadTextError, shown, unquoted
 from service.settings.durations import Duration
 from service.settings.group import PastedAddress, PastedSecret, SettingsGroup
 from service.settings.strength import weakness
@@ -19,6 +22,24 @@ def default_data_dir() -> Path:
     return Path(home) / "callgate"
 
 
+def parse_folder(path: Path) -> Path:
+    """A folder with the home of a user in the place of `~`. Raises `BadTextError`."""
+    if "$" in str(path):
+        raise BadTextError(
+            f"{shown(str(path))} has a variable that is not filled in: write the path itself"
+        )
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise BadTextError(f"{shown(str(path))} names a user without a home") from None
+
+
+def data_dir_of(environment: Mapping[str, str]) -> Path:
+    """The data folder of an environment, before the settings are read. Raises `BadTextError`."""
+    text = unquoted(environment.get("CALLGATE_DATA_DIR", ""))
+    return parse_folder(Path(text)) if text else default_data_dir()
+
+
 class DatabaseSettings(SettingsGroup):
     """The database, its pool, and the data folder."""
 
@@ -28,7 +49,9 @@ class DatabaseSettings(SettingsGroup):
     embedded: bool = Field(default=False, exclude=True, validation_alias="_embedded")
     """Whether DATABASE_URL leads to the embedded PostgreSQL of this process's supervisor."""
     callgate_encryption_key: PastedSecret = SecretStr("")
-    callgate_data_dir: Path = Field(default_factory=default_data_dir)
+    callgate_data_dir: Annotated[Path, AfterValidator(parse_folder)] = Field(
+        default_factory=default_data_dir
+    )
     callgate_pool_size: int = Field(default=10, ge=2, le=200)
     callgate_snapshot_max_age: Duration = timedelta(hours=24)
 

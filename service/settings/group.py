@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from service.inputs.database_urls import parse_database_url
+from service.inputs.hosts import parse_host
 from service.inputs.marks import trim
 from service.inputs.secrets import parse_secret, parse_secrets
 
@@ -35,6 +36,24 @@ def split_words(value: object) -> object:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(split_words)]
 """Several words in one variable."""
+
+
+def small(value: object) -> object:
+    """A word of a fixed list is written in letters of any size."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Choice = BeforeValidator(small)
+"""Of a field with a fixed list of words."""
+
+
+def clean_host(text: str) -> str:
+    """A host to listen on; "" stays."""
+    return parse_host(text) if text else ""
+
+
+Host = Annotated[str, AfterValidator(clean_host)]
+"""An address or a name of this machine."""
 
 
 def clean_header(secret: SecretStr) -> SecretStr:

@@ -5,8 +5,9 @@ import os
 import re
 from collections.abc import Mapping
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
+from service.inputs.marks import shown, unquoted
 from service.settings.secret_files import SUFFIX, read_secret_files, secret_names
 from service.settings.settings import Settings
 
@@ -16,6 +17,18 @@ SERVICE_LINK = re.compile(
 )
 POLICY_SETTINGS = "CALLGATE_POLICY_"
 LINKED = re.compile(r"(tcp|udp|sctp)://")
+REMEDIES = {
+    "bool_parsing": "write 1 or 0",
+    "float_parsing": "write a number in digits, such as 0.5",
+    "int_parsing": "write a whole number in digits",
+    "int_from_float": "write a whole number in digits",
+    "literal_error": "write {expected}",
+    "greater_than": "write more than {gt}",
+    "greater_than_equal": "write {ge} or more",
+    "less_than_equal": "write {le} or less",
+}
+"""What to do, by the kind of a fault."""
+BLANK = ("", '""', "''")
 INTERNAL = {"sandbox", "embedded"}
 """Fields that no variable sets."""
 
@@ -62,20 +75,46 @@ def read_settings(*, sandbox: bool = False, **given: object) -> tuple[Settings, 
 
 
 def read_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The text of each field that a variable sets, in capital or small letters."""
+    """The text of each field that a variable sets, in capital or small letters.
+
+    An empty variable sets nothing: Compose and charts write those of values that were left out. Quotes
+    around a text are left out; those of a secret are its own kind's to judge.
+    """
     fields = Settings.model_fields
-    texts = {name.lower(): text for name, text in environment.items()}
-    return {name: texts[name] for name in fields.keys() & texts.keys() - INTERNAL}
+    texts = {name.lower(): text for name, text in environment.items() if is_given(text)}
+    given = fields.keys() & texts.keys() - INTERNAL
+    return {name: pasted(texts[name], fields[name].annotation) for name in given}
+
+
+def is_given(text: str) -> bool:
+    """Whether a variable's text sets something."""
+    return text.strip() not in BLANK
+
+
+def pasted(text: str, annotation: object) -> str:
+    """The text of a field as its kind reads it."""
+    return text if annotation is SecretStr else unquoted(text) or text
 
 
 def explain(error: ValidationError) -> list[str]:
-    """One line per fault, with the variable's name. Inputs are left out: they may be secrets."""
+    """One line per fault, with the variable's name, and its value where that is a number or a word of a
+    list. Others are left out: they may be secrets."""
     found = []
-    for fault in error.errors(include_input=False, include_url=False):
-        name = ".".join(str(part) for part in fault["loc"]).upper()
-        own = fault["type"] == "value_error"
-        found.append(f"{name} {fault['ctx']['error']}." if own else f"{name}: {fault['msg']}.")
+    for fault in error.errors(include_url=False):
+        name, kind = str(fault["loc"][0]).upper(), fault["type"]
+        if kind == "value_error":
+            found.append(f"{name} {str(fault['ctx']['error']).rstrip('.')}.")
+        elif remedy := REMEDIES.get(kind):
+            facts = {one: figure(value) for one, value in fault.get("ctx", {}).items()}
+            found.append(f"{name} is {shown(str(fault['input']))}: {remedy.format(**facts)}.")
+        else:
+            found.append(f"{name}: {fault['msg']}.")
     return found
+
+
+def figure(value: object) -> object:
+    """A limit in digits."""
+    return f"{value:.15g}" if isinstance(value, float) else value
 
 
 def service_links(environment: Mapping[str, str]) -> set[str]:

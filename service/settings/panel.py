@@ -1,13 +1,17 @@
 """Settings of the panel and the API: the bootstrap token, proxies, single sign-on."""
 
 import ipaddress
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from service.settings.group import HeaderSecret, PastedSecret, SettingsGroup, Words
-from service.settings.urls import is_local, is_origin, split
+from service.inputs.marks import BadTextError, without_marks
+from service.inputs.urls import parse_origin, parse_url
+from service.settings.group import Choice, HeaderSecret, PastedSecret, SettingsGroup, Words
+from service.settings.urls import is_local
+
+DISCOVERY = "/.well-known/openid-configuration"
 
 
 class PanelSettings(SettingsGroup):
@@ -21,25 +25,39 @@ class PanelSettings(SettingsGroup):
     callgate_oidc_client_secret: PastedSecret = SecretStr("")
     callgate_oidc_scopes: str = "openid profile email"
     callgate_oidc_role_claim: str = Field(default="callgate_role", min_length=1)
-    callgate_oidc_default_role: Literal["", "viewer", "support", "admin"] = ""
+    callgate_oidc_default_role: Annotated[Literal["", "viewer", "support", "admin"], Choice] = ""
     callgate_oidc_name: str = Field(
         default="Sign in with single sign-on", min_length=1, max_length=60
     )
 
+    @field_validator("callgate_oidc_issuer")
+    @classmethod
+    def read_issuer(cls, text: str) -> str:
+        """The issuer, also by the address of its discovery document. A slash at its end stays."""
+        pasted = without_marks(text)
+        if "://" not in pasted:
+            return pasted  # refused by `oidc_faults`
+        issuer = parse_url(pasted)
+        return issuer.removesuffix(DISCOVERY) if issuer.endswith(DISCOVERY) else issuer
+
     @property
     def public_origin(self) -> str:
-        """The panel's address as browsers write it in `Origin`; "" if it is not set."""
-        return self.callgate_public_url.strip().rstrip("/").lower()
+        """The panel's address as browsers write it in `Origin`; "" if it is not set or is none."""
+        try:
+            return parse_origin(self.callgate_public_url) if self.callgate_public_url else ""
+        except BadTextError:
+            return ""
 
     def public_faults(self) -> list[str]:
         """Faults of the panel's public address."""
-        url = self.public_origin
-        parts = split(url)
-        if not url or (parts and is_origin(url) and is_safe(parts.scheme, parts.hostname or "")):
+        origin = self.public_origin
+        parts = urlsplit(origin)
+        if not self.callgate_public_url or (origin and is_safe(parts.scheme, parts.hostname or "")):
             return []
         fault = (
             "CALLGATE_PUBLIC_URL must be an https address without a path, such as "
-            f"https://callgate.example.net (http only for this machine), not {url!r}."
+            "https://callgate.example.net (http only for this machine), not "
+            f"{self.callgate_public_url!r}."
         )
         return [fault]
 
@@ -50,7 +68,10 @@ class PanelSettings(SettingsGroup):
             try:
                 ipaddress.ip_network(proxy, strict=False)
             except ValueError:
-                found.append(f"CALLGATE_TRUSTED_PROXIES has {proxy!r}, which is not an IP network.")
+                found.append(
+                    f"CALLGATE_TRUSTED_PROXIES has {proxy!r}, which is not an IP network: write an "
+                    "address such as 10.0.0.7, or a network such as 10.0.0.0/8, without a port."
+                )
         return found
 
     def oidc_faults(self) -> list[str]:
@@ -59,10 +80,7 @@ class PanelSettings(SettingsGroup):
         if not issuer:
             return []
         found = []
-        try:
-            parts = urlsplit(issuer)
-        except ValueError:
-            return [f"CALLGATE_OIDC_ISSUER is not a URL: {issuer!r}."]
+        parts = urlsplit(issuer)
         local = parts.scheme == "http" and is_local(parts.hostname or "")
         if not parts.hostname or (parts.scheme != "https" and not local):
             found.append(f"CALLGATE_OIDC_ISSUER must be an absolute https URL, not {issuer!r}.")

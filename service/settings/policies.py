@@ -24,7 +24,7 @@ class PolicySettings(SettingsGroup):
         for name in names:
             if not re.fullmatch(NAME, name, re.ASCII):
                 raise ValueError(
-                    f"{name!r} is no name of a policy or an observer, such as fair_use."
+                    f"{name!r} is no name of a policy or an observer, such as fair_use"
                 )
         return names
 

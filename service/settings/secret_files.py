@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from service.inputs.marks import unquoted
 from service.settings.settings import Settings
 
 MOST_BYTES = 64 * 1024
@@ -21,10 +22,10 @@ def read_secret_files(environment: Mapping[str, str]) -> tuple[dict[str, str], l
     """The values by field, without white space around them; one line per file that is of no use."""
     values, found = dict[str, str](), list[str]()
     for name in secret_names():
-        path = environment.get(name + SUFFIX, "").strip()
+        path = unquoted(environment.get(name + SUFFIX, ""))
         if not path:
             continue
-        if environment.get(name):
+        if environment.get(name, "").strip():
             found.append(f"{name} and {name}{SUFFIX} are both set: keep one of them.")
             continue
         try:

@@ -1,6 +1,7 @@
 """All settings: the groups in one class."""
 
 import secrets
+from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
@@ -12,8 +13,9 @@ from service.settings.policies import PolicySettings
 from service.settings.reconcile import ReconcileSettings
 from service.settings.retention import RetentionSettings
 from service.settings.strength import is_placeholder, weakness
+from service.settings.urls import is_internal
 from service.settings.vapi import VapiSettings
-from service.settings.webhook import WebhookSettings
+from service.settings.webhook import ALLOW_INSECURE, URL_NAMES, WebhookSettings
 
 SANDBOX_SECRET = "sandbox-webhook-secret-for-this-machine"  # noqa: S105 - opens nothing real
 
@@ -78,12 +80,23 @@ class Settings(
         """Proxies that requests to Vapi cannot use. The sandbox is on this machine."""
         return [] if self.sandbox else outgoing_proxy_faults()
 
+    def reach_faults(self) -> list[str]:
+        """A webhook's address that Vapi cannot reach, unless Vapi itself is played on this network."""
+        if self.sandbox or self.callgate_allow_insecure_webhook_url or self.webhook_url_faults():
+            return []
+        host, vapi = (urlsplit(url).hostname or "" for url in (self.webhook_url, self.vapi_api_url))
+        if not is_internal(host) or is_internal(vapi):
+            return []
+        remedy = f"write a public address ({ALLOW_INSECURE} for a local test)"
+        return [f"{URL_NAMES} points to {host!r}, which Vapi cannot reach: {remedy}."]
+
     def faults(self) -> list[str]:
         """What is wrong across fields, each in a sentence that names the variable."""
         return [
             *self.secret_faults(),
             *self.key_faults(),
             *self.webhook_faults(),
+            *self.reach_faults(),
             *self.vapi_address_faults(),
             *self.name_server_faults(),
             *self.outgoing_faults(),

@@ -1,25 +1,6 @@
-"""URLs in settings. Pure."""
+"""Addresses in settings. Pure."""
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
-
-
-def split(url: str) -> SplitResult | None:
-    """A URL's parts; None if it is none."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
-def is_origin(url: str) -> bool:
-    """Whether a URL is a scheme, a host and perhaps a port, and nothing else."""
-    parts = split(url)
-    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
-        return False
-    return parts.path in ("", "/") and not parts.query and not parts.username
 
 
 def is_local(host: str) -> bool:
@@ -30,6 +11,17 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_internal(host: str) -> bool:
+    """Whether a host, as written, is this machine or an address of a private network."""
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_private or address.is_unspecified
 
 
 def is_address_with_port(text: str) -> bool:

@@ -1,9 +1,15 @@
 """Settings of the requests to Vapi."""
 
-from pydantic import Field, SecretStr
+from urllib.parse import urlsplit
 
+from pydantic import Field, SecretStr, field_validator
+
+from service.inputs.hosts import parse_host_suffix
+from service.inputs.urls import parse_origin, parse_url
 from service.settings.group import HeaderSecret, SettingsGroup, Words
-from service.settings.urls import is_address_with_port, is_local, is_origin, split
+from service.settings.urls import is_address_with_port, is_local
+
+VAPI = ".vapi.ai"
 
 
 class VapiSettings(SettingsGroup):
@@ -15,6 +21,22 @@ class VapiSettings(SettingsGroup):
     callgate_name_servers: Words = ()
     callgate_vapi_requests_per_second: float = Field(default=1.4, gt=0, le=1000)
 
+    @field_validator("vapi_api_url")
+    @classmethod
+    def read_api_url(cls, text: str) -> str:
+        """The address in canonical form."""
+        return parse_url(text)
+
+    @field_validator("vapi_control_hosts")
+    @classmethod
+    def read_control_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """Suffixes and origins in the form in which those of control URLs are compared with them."""
+        if not entries:
+            raise ValueError("names no host: no call could be hung up. Unset it for .vapi.ai")
+        return tuple(
+            parse_origin(entry) if "://" in entry else parse_host_suffix(entry) for entry in entries
+        )
+
     def key_faults(self) -> list[str]:
         """Faults of the key."""
         if self.vapi_api_key.get_secret_value():
@@ -23,22 +45,14 @@ class VapiSettings(SettingsGroup):
 
     def vapi_address_faults(self) -> list[str]:
         """Faults of the addresses that requests go to."""
-        found = []
-        parts = split(self.vapi_api_url)
-        if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
-            found.append(f"VAPI_API_URL must be an absolute URL, not {self.vapi_api_url!r}.")
-        elif parts.scheme == "http" and not is_local(parts.hostname):
-            found.append("VAPI_API_URL must be https: every request carries the private key.")
-        for entry in self.vapi_control_hosts:
-            if "://" in entry:
-                if not is_origin(entry):
-                    found.append(f"VAPI_CONTROL_HOSTS has {entry!r}, which is not an origin.")
-            elif not entry.startswith(".") or len(entry) < 4 or "/" in entry:
-                found.append(
-                    f"VAPI_CONTROL_HOSTS has {entry!r}: write a host suffix with its dot, such as "
-                    "'.vapi.ai', or a whole origin such as 'http://127.0.0.1:9000'."
-                )
-        return found
+        parts = urlsplit(self.vapi_api_url)
+        host = parts.hostname or ""
+        if parts.scheme == "http" and not is_local(host):
+            return ["VAPI_API_URL must be https: every request carries the private key."]
+        if parts.query or (f".{host}".endswith(VAPI) and parts.path not in ("", "/")):
+            example = "such as https://api.vapi.ai"
+            return [f"VAPI_API_URL must end after the host, {example}, not {self.vapi_api_url!r}."]
+        return []
 
     def name_server_faults(self) -> list[str]:
         """Faults of the name servers."""

@@ -93,4 +93,14 @@ def describe_away(error: BaseException) -> str:
             "PostgreSQL does not answer in time. Check the host and port in DATABASE_URL, and "
             "firewalls between."
         )
+    if isinstance(error, FileNotFoundError):
+        return (
+            "A file that DATABASE_URL names does not exist: a certificate, a key or a socket. Check the "
+            "path, and that it is mounted."
+        )
+    if isinstance(error, asyncpg.UndefinedObjectError):
+        return (
+            "DATABASE_URL has a parameter after the ? that PostgreSQL does not know. Remove it, or "
+            "check its spelling."
+        )
     return f"PostgreSQL does not answer ({type(error).__name__}). Check DATABASE_URL."

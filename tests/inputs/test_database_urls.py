@@ -40,6 +40,28 @@ def test_addresses_are_understood(pasted: str, address: str) -> None:
     assert parse_database_url(pasted) == address == parse_database_url(address)
 
 
+@pytest.mark.parametrize(
+    ("pasted", "address"),
+    [
+        ('"postgresql://u:p@h/db"', "postgresql://u:p@h/db"),
+        ("psql 'postgresql://u:p@h/db?sslmode=require'", "postgresql://u:p@h/db?sslmode=require"),
+        ("postgresql://u:p@h/db?ssl=true", "postgresql://u:p@h/db?sslmode=require"),
+        (
+            "postgresql://u:p@h/db?sslmode=verify-full&ssl=1",
+            "postgresql://u:p@h/db?sslmode=verify-full",
+        ),
+    ],
+)
+def test_what_hosts_print_around_an_address_is_understood(pasted: str, address: str) -> None:
+    assert parse_database_url(pasted) == address
+
+
+@pytest.mark.parametrize("query", ["sslmode=on", "target_session_attrs=master"])
+def test_a_word_that_the_driver_does_not_know_is_named(query: str) -> None:
+    with pytest.raises(BadTextError, match=f"unknown {query.partition('=')[0]}: write one of"):
+        parse_database_url(f"postgresql://u:hidden@h/db?{query}")
+
+
 @pytest.mark.parametrize("tail", ["", "/db", "/db?sslmode=require", "?sslmode=disable"])
 def test_a_password_may_have_any_sign(tail: str) -> None:
     parts = urlsplit(parse_database_url(f"postgresql://user:{HOSTILE}@db.internal:5433{tail}"))

@@ -88,6 +88,8 @@ def test_what_is_caught_as_unavailable_is_classed_so() -> None:
         (socket.gaierror(-2, "Name or service not known"), "does not resolve"),
         (ConnectionRefusedError(111, "refused"), "refuses connections"),
         (TimeoutError(), "in time"),
+        (FileNotFoundError(2, "No such file"), "A file that"),
+        (asyncpg.UndefinedObjectError("unrecognized"), "a parameter after the ?"),
         (asyncpg.CannotConnectNowError("starting"), "CannotConnectNowError"),
     ],
 )

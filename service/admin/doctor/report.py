@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
-from service.settings import Settings
+from service.settings import Settings, is_given
 from service.settings.durations import format_duration
 
 AT_MOST_EVERY = 5.0
@@ -76,7 +76,7 @@ class Examinations:
 
 def describe_settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[SettingLine]:
     """Each setting with its source."""
-    named = {name.upper() for name in environment}
+    named = {name.upper() for name, text in environment.items() if is_given(text)}
     for name, described in Settings.model_fields.items():
         if described.exclude:
             continue
