@@ -20,12 +20,13 @@ from policies.contract import (
 from policies.fields import Diversion, Spoken
 from policies.hookspecs import hookimpl
 from policies.host.callers import (
-    GROUPING,
     canonical_address,
     canonical_caller,
     number_within,
     without_scheme,
 )
+from policies.host.marks import shown, without_marks
+from policies.host.phone_numbers import parse_phone_number, parse_prefix
 
 REASONS = BLOCKED, ANONYMOUS, NOT_ALLOWED, TOO_OFTEN = (
     "caller_blocked",
@@ -34,19 +35,25 @@ REASONS = BLOCKED, ANONYMOUS, NOT_ALLOWED, TOO_OFTEN = (
     "caller_too_often",
 )
 
-PATTERN = re.compile(r"\+[1-9]([0-9]{6,14}|[0-9]{0,14}\*)|[^\s@*:]{1,100}@[^\s@*]{1,100}")
+ADDRESS = re.compile(r"[^\s@*:]{1,100}@[^\s@*]{1,100}")
+STARS = ("*", "\uff0a")
 MOST_PATTERNS = 5000
 
 
 def parse_pattern(text: str) -> str:
-    """A number, a prefix with a star, or a SIP address. Raises `ValueError`."""
-    plain = without_scheme(text.strip().lower())
-    pattern = canonical_address(plain) if "@" in plain else GROUPING.sub("", plain)
-    if not PATTERN.fullmatch(pattern):
+    """A pasted number, prefix with a star, or SIP address. Raises `ValueError`."""
+    plain = without_marks(text)
+    if plain.endswith(STARS):
+        return f"{parse_prefix(plain[:-1])}*"
+    if "@" not in plain:
+        return parse_phone_number(plain)
+    address = canonical_address(without_scheme(plain.lower()))
+    if not ADDRESS.fullmatch(address):
         raise ValueError(
-            "write a number such as +15550100200, a prefix such as +1900*, or a SIP address"
+            f"{shown(text)} is no SIP address: write one such as sip:desk@example.com, a number such "
+            "as +15550100200, or a prefix such as +1900*"
         )
-    return pattern
+    return address
 
 
 Pattern = Annotated[str, AfterValidator(parse_pattern)]

@@ -2,28 +2,27 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 
-from policies.host.diversions import fit_diversion
-from policies.host.spoken import MOST_SPOKEN, fit_spoken
+from policies.host.diversions import BINDINGS, fit_diversion
+from policies.host.ids import parse_vapi_id
+from policies.host.phone_numbers import parse_phone_number
+from policies.host.spoken import MOST_SPOKEN, check_placeholders, fit_spoken
+from policies.host.time_zones import parse_time_zone
 
 
 def parse_spoken(text: str) -> str:
     """A sentence for `message`, on one line. Raises `ValueError`."""
-    fitted = fit_spoken(text)
-    if fitted is None:
-        raise ValueError(
-            f"write a sentence of up to {MOST_SPOKEN} characters; of words in braces it may have "
-            "{organization}, {reason}, {date} and {until}"
-        )
+    fitted = fit_spoken(check_placeholders(text[:MOST_SPOKEN]))
+    if fitted is None or len(text) > MOST_SPOKEN:
+        raise ValueError(f"write a sentence of up to {MOST_SPOKEN} visible characters")
     return fitted
 
 
 def parse_diversion(given: object) -> str | Mapping[str, Any]:
-    """A place for `divert_to`. Raises `ValueError`."""
-    fitted = fit_diversion(given)
+    """A place for `divert_to`: numbers and ids of Vapi as people paste them. Raises `ValueError`."""
+    fitted = fit_diversion(canonical_diversion(given))
     if fitted is None:
         raise ValueError(
             'give a phone number such as +15550100200, or what Vapi takes: {"assistantId": "…"}, '
@@ -32,13 +31,20 @@ def parse_diversion(given: object) -> str | Mapping[str, Any]:
     return fitted
 
 
-def parse_time_zone(name: str) -> str:
-    """The name of a time zone of this machine. Raises `ValueError`."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("write the name of a time zone, such as Europe/Berlin or UTC") from None
-    return name
+def canonical_diversion(given: object) -> object:
+    """A place with its number or id in canonical form. Raises `ValueError`."""
+    if isinstance(given, str):
+        return parse_phone_number(given)
+    if not isinstance(given, Mapping):
+        return given
+    found = {
+        name: parse_vapi_id(value, name) if name in BINDINGS and isinstance(value, str) else value
+        for name, value in given.items()
+    }
+    place = found.get("destination")
+    if isinstance(place, Mapping) and isinstance(number := place.get("number"), str):
+        found["destination"] = {**place, "number": parse_phone_number(number)}
+    return found
 
 
 Spoken = Annotated[str, AfterValidator(parse_spoken)]

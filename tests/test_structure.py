@@ -53,7 +53,7 @@ coverage          x       x      x      x    .      .
 BESIDE = {
     "domain": {
         "access_times", "call_events", "call_records", "condition_kinds", "conditions",
-        "decisions", "errors", "fingerprint", "handling", "ids", "instants", "network",
+        "decisions", "errors", "fingerprint", "handling", "instants", "network",
         "organization_secret", "priority", "standing", "sweeps", "texts", "wording",
     },
     "store": {

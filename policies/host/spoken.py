@@ -2,6 +2,8 @@
 
 import re
 
+from policies.host.marks import BadTextError, shown
+
 NAMES = ("organization", "reason", "date", "until")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 UNKNOWN = (
@@ -20,3 +22,24 @@ def fit_spoken(text: object) -> str | None:
         return None
     line = " ".join(text.split())
     return line if line and line.isprintable() and not STRAY.search(line) else None
+
+
+def check_placeholders(text: str) -> str:
+    """The text, if every brace belongs to a placeholder that is filled in. Raises `BadTextError`.
+
+    Anything else would be spoken as it is written.
+    """
+    stray = STRAY.search(text)
+    if stray is None:
+        return text
+    known = ", ".join(f"{{{name}}}" for name in NAMES)
+    whole = PLACEHOLDER.match(text, stray.start())
+    if whole is None:
+        around = text[max(stray.start() - 20, 0) : stray.start() + 20]
+        raise BadTextError(
+            f"has a brace that belongs to no placeholder, in {shown(around)}; "
+            f"the placeholders are {known}"
+        )
+    raise BadTextError(
+        f"has the unknown placeholder {shown(whole[0])}; the placeholders are {known}"
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from policies.entitlements import Override, PlanLimits, SubscriptionPlan
+from policies.host.ids import is_uuid
 from service.admin.actor import Actor
 from service.admin.changes import RecordedChanges, leave_to_notifications
 from service.admin.errors import AuditEntryNotFoundError, ChangedSinceError, NotUndoableError
@@ -23,7 +24,6 @@ from service.admin.reconcile.numbers import NumberWebhooks
 from service.admin.reconcile.sweeps import ReconcileCases
 from service.domain.audit import ACTIONS, AuditEntry, can_undo
 from service.domain.errors import ConflictError
-from service.inputs.ids import is_uuid
 from service.store.audit import find_entry
 from service.store.imports.imports import is_under_way
 from service.store.pool import Pool

@@ -4,7 +4,6 @@ stored decision of a call."""
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
-from uuid import UUID
 
 import orjson
 import typer
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from policies.host.ids import parse_id_query
 from service.admin.calls.shadows import add_shadows
 from service.cli.given import NULL, json_of, time_of
 from service.cli.running import ACTOR, print_json, run_deciding, settings_for
@@ -19,7 +19,6 @@ from service.cli.running_service import ask_service
 from service.domain.decisions import DEFAULT, CallTerms, SlotUse
 from service.domain.wording.calls import describe_terms
 from service.domain.wording.limits import describe_limit
-from service.inputs.ids import parse_id_query
 from service.store.calls.listing import rows, search
 from service.store.organizations import organizations
 from service.web.shapes.decisions import AccessExplained, explained_shape
@@ -144,10 +143,7 @@ async def explain_organization(
 ) -> Explanation | Missing:
     """The decision on an organization under a supposition."""
     pool = cases.pool
-    try:
-        found = await organizations.find(pool, UUID(name))
-    except ValueError:
-        found = await organizations.find_by_external_id(pool, name)
+    found = await organizations.find_named(pool, name)
     if found is None:
         return Missing(f"There is no organization {name!r}.")
     facts: dict[str, object] = {"organization_id": found.id, "name": found.name}

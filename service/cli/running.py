@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import orjson
 import typer
 
+from policies.host.marks import BadTextError
 from service.admin.actor import Actor
 from service.domain.people import ROLES, Role
-from service.inputs.marks import BadTextError
 from service.log import configure_logging
 from service.settings import Settings, data_dir_of, is_local, load_settings
 

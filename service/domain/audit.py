@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from service.domain.ids import find_uuid
+from policies.host.ids import find_uuid
 from service.domain.people import Role
 from service.domain.wording import audit_phrases as phrases
 from service.domain.wording.audit_phrases import Phrase

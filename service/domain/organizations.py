@@ -9,6 +9,9 @@ from policies.entitlements import Override, SubscriptionPlan, Trial
 from service.domain.handling import BlockedMessage, Handling
 from service.domain.policies.choices import OwnChoices
 
+BY_EXTERNAL_ID = "external_id:"
+"""What an external id begins with where it stands for an organization's id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Organization:

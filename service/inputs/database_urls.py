@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from service.inputs.marks import MARKS, SPACES, UNSAFE, BadTextError, trim, unquoted
+from policies.host.marks import MARKS, SPACES, UNSAFE, BadTextError, trim, unquoted
 
 MOST = 4096
 SCHEME = re.compile(r"(postgres|postgresql)(\+[a-z0-9_]+)?://", re.ASCII | re.IGNORECASE)

@@ -5,7 +5,7 @@ import re
 
 from yarl import URL
 
-from service.inputs.marks import BadTextError, shown, without_marks
+from policies.host.marks import BadTextError, shown, without_marks
 
 NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*", re.ASCII

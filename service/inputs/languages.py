@@ -2,7 +2,7 @@
 
 import re
 
-from service.inputs.marks import BadTextError, shown, without_marks
+from policies.host.marks import BadTextError, shown, without_marks
 
 # Language, script, region and variants: the subtags that name how a text is written and spoken.
 TAG = re.compile(

@@ -1,6 +1,6 @@
 """Names and labels: one form for texts that look the same."""
 
-from service.inputs.marks import EVERY_BLANK, HIDDEN, MOST_CHARACTERS, BadTextError, composed, trim
+from policies.host.marks import EVERY_BLANK, HIDDEN, MOST_CHARACTERS, BadTextError, composed, trim
 
 
 def parse_name(text: str) -> str:

@@ -1,6 +1,6 @@
 """Secrets as people paste them. A message never repeats a part of one."""
 
-from service.inputs.marks import QUOTES, BadTextError, trim, unquoted
+from policies.host.marks import QUOTES, BadTextError, trim, unquoted
 
 BEARER = "bearer "
 

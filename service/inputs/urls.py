@@ -4,7 +4,7 @@ import re
 
 from yarl import URL
 
-from service.inputs.marks import BadTextError, shown, trim
+from policies.host.marks import BadTextError, shown, trim
 
 MOST = 2000
 SLASHES = re.compile("/{2,}")

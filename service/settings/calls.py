@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from policies.contract import RENEWAL_GRACE
+from policies.host.spoken import check_placeholders
 from service.inputs.hosts import parse_host_and_port
 from service.inputs.names import parse_text
-from service.inputs.spoken import check_placeholders
 from service.settings.durations import Duration, InSeconds
 from service.settings.group import Choice, SettingsGroup, Words
 

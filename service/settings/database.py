@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from service.inputs.marks import BadTextError, shown, unquoted
+from policies.host.marks import BadTextError, shown, unquoted
 from service.settings.durations import Duration
 from service.settings.group import PastedAddress, PastedSecret, SettingsGroup
 from service.settings.strength import weakness

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from policies.host.marks import trim
 from service.inputs.database_urls import parse_database_url
 from service.inputs.hosts import parse_host
-from service.inputs.marks import trim
 from service.inputs.secrets import parse_secret, parse_secrets
 
 

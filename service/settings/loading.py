@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr, ValidationError
 
-from service.inputs.marks import shown, unquoted
+from policies.host.marks import shown, unquoted
 from service.settings.secret_files import SUFFIX, read_secret_files, secret_names
 from service.settings.settings import Settings
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from service.inputs.marks import BadTextError, without_marks
+from policies.host.marks import BadTextError, without_marks
 from service.inputs.urls import parse_origin, parse_url
 from service.settings.group import Choice, HeaderSecret, PastedSecret, SettingsGroup, Words
 from service.settings.urls import is_local

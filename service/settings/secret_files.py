@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from service.inputs.marks import unquoted
+from policies.host.marks import unquoted
 from service.settings.settings import Settings
 
 MOST_BYTES = 64 * 1024

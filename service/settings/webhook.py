@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from service.inputs.marks import BadTextError
+from policies.host.marks import BadTextError
 from service.inputs.urls import parse_app_url, parse_url, parse_webhook_url
 from service.settings.durations import InSeconds
 from service.settings.group import Choice, HeaderSecrets

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
+from policies.host.ids import find_uuid
 from service.domain.audit import AuditEntry
-from service.domain.ids import find_uuid
 from service.store.pool import Connection, Pool
 
 RECORD = """

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.inputs.ids import canonical_id
+from policies.host.ids import canonical_id
 
 BINDINGS = ("assistantId", "squadId", "workflowId")
 """A number that has none of these makes Vapi send an assistant-request."""

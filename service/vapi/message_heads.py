@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from service.inputs.ids import canonical_id
+from policies.host.ids import canonical_id
 from service.vapi.calls.figures import instant
 from service.vapi.message_types import (
     CONNECTED,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service.inputs.ids import id_of
+from policies.host.ids import id_of
 
 
 def text(value: object) -> str | None:

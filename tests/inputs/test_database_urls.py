@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from policies.host.marks import BadTextError
 from service.inputs.database_urls import parse_database_url
-from service.inputs.marks import BadTextError
 from tests.support.attempts import attempt
 
 HOSTILE = "p/a@b#c+d%e?f:g"

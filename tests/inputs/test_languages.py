@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.host.marks import BadTextError
 from service.inputs.languages import LANGUAGE_TAG, parse_language
-from service.inputs.marks import BadTextError
 
 
 @pytest.mark.parametrize(

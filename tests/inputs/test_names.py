@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inputs.marks import BadTextError
+from policies.host.marks import BadTextError
 from service.inputs.names import parse_name, parse_query, parse_text
 from tests.support.attempts import attempt
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.inputs.marks import BadTextError
+from policies.host.marks import BadTextError
 from service.inputs.secrets import parse_secret, parse_secrets
 
 SECRET = "c0ffee-c0ffee-c0ffee-c0ffee"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inputs.marks import BadTextError
+from policies.host.marks import BadTextError
 from service.inputs.urls import canonical_url, parse_url, parse_webhook_url, same_url
 from tests.support.attempts import attempt
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from service.inputs.marks import BadTextError
+from policies.host.marks import BadTextError
 
 
 def attempt(parse: Callable[[str], str], text: str) -> tuple[str | None, str]:

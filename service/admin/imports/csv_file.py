@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from policies.host.marks import BadTextError, trim
 from service.domain.errors import InvalidError
 from service.domain.texts import fold_start
 from service.inputs.csv_cells import unescape_cell
-from service.inputs.marks import BadTextError, trim
 from service.inputs.names import parse_name
 
 MAX_BYTES = 16 * 2**20

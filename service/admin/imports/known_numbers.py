@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
+from policies.host.ids import canonical_id, is_vapi_id
+from policies.host.marks import HIDDEN
 from service.admin.imports.csv_file import MAX_TEXT
-from service.inputs.ids import canonical_id, is_vapi_id
-from service.inputs.marks import HIDDEN
 from service.vapi.bindings import BINDINGS
 from service.vapi.resources import PhoneNumberView, text
 

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from policies.host.ids import parse_vapi_id
+from policies.host.marks import BadTextError
+from policies.host.phone_numbers import is_phone_like, parse_phone_number
 from service.admin.imports.csv_file import (
     MAX_ROWS,
     CellError,
@@ -15,9 +18,6 @@ from service.admin.imports.csv_file import (
 )
 from service.domain.phone_numbers import NumberGate
 from service.inputs.csv_cells import FORMULA
-from service.inputs.ids import parse_vapi_id
-from service.inputs.marks import BadTextError
-from service.inputs.phone_numbers import is_phone_like, parse_phone_number
 
 COLUMNS = ("phone_number", "organization", "label", "gate")
 GATES: dict[str, NumberGate] = {"event": "event", "request": "request"}

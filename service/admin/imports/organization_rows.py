@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any, get_args
 
 from policies.entitlements import PlanStatus
+from policies.host.marks import BadTextError
+from policies.host.spoken import check_placeholders
+from policies.host.time_zones import parse_time_zone
 from service.admin.imports.csv_file import (
     MAX_ROWS,
     CellError,
@@ -17,10 +20,7 @@ from service.admin.imports.csv_file import (
     shown,
 )
 from service.domain.instants import parse_instant
-from service.inputs.marks import BadTextError
 from service.inputs.names import parse_text
-from service.inputs.spoken import check_placeholders
-from service.inputs.time_zones import parse_time_zone
 
 COLUMNS = (
     "name",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
+from policies.host.ids import find_uuid
 from service.admin.errors import (
     AmbiguousOrganizationError,
     AmbiguousPhoneNumberError,
@@ -22,7 +23,6 @@ from service.domain.errors import (
     VapiAwayError,
     VapiPhoneNumberNotFoundError,
 )
-from service.domain.ids import find_uuid
 from service.domain.phone_numbers import NumberGate
 from service.store.phone_numbers.lookups import NamedOrganization, RegisteredNumber
 

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from service.cli.given import NULL, json_of, time_of
 from service.cli.running import ACTOR, print_json, run_deciding, settings_for
+from service.domain.errors import OrganizationNotFoundError
 from service.domain.wording.labels import format_count
+from service.store.organizations import organizations
 
 if TYPE_CHECKING:
     from service.admin.deciding_cases import DecidingCases
@@ -145,10 +147,10 @@ def judge(
 
 async def find_owner(cases: "DecidingCases", text: str) -> UUID:
     """The organization with an id or external id. Raises `OrganizationNotFoundError`."""
-    try:
-        return (await cases.organizations.get(UUID(text))).id
-    except ValueError:
-        return await cases.organizations.find_id(text)
+    found = await organizations.find_named(cases.pool, text)
+    if found is None:
+        raise OrganizationNotFoundError
+    return found.id
 
 
 def show(found: dict[str, Any], *, as_json: bool) -> None:

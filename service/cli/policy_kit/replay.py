@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
-from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -174,10 +173,7 @@ async def choose_span(cases: "DecidingCases", wanted: Wanted) -> DecidedSpan:
         raise CasesError("--until must be later than --since.")
     if not wanted.organization:
         return DecidedSpan(since, until)
-    try:
-        found = await organizations.find(pool, UUID(wanted.organization))
-    except ValueError:
-        found = await organizations.find_by_external_id(pool, wanted.organization)
+    found = await organizations.find_named(pool, wanted.organization)
     if found is None:
         raise CasesError(f"There is no organization {wanted.organization!r}.")
     return DecidedSpan(since, until, found.id)

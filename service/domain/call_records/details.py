@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from service.inputs.marks import BadTextError
-from service.inputs.phone_numbers import is_e164, parse_phone_number
+from policies.host.marks import BadTextError
+from policies.host.phone_numbers import is_e164, parse_phone_number
 
 Direction = Literal["inbound", "outbound", "web"]
 Doubt = Literal["cost", "cost_parts", "duration", "ended_at", "started_at"]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from policies.host.ids import find_uuid
 from service.domain.errors import (
     AssistantTakenError,
     BadPeriodError,
@@ -15,7 +16,8 @@ from service.domain.errors import (
     ExternalIdTakenError,
     OrganizationHasPhoneNumbersError,
 )
-from service.domain.organizations import Organization
+from service.domain.organizations import BY_EXTERNAL_ID, Organization
+from service.inputs.names import parse_query
 from service.store.organizations.directory import entry_of
 from service.store.pool import Connection, Pool
 
@@ -129,6 +131,15 @@ async def find_by_external_id(database: Pool | Connection, external_id: str) -> 
     """One organization by the agency's own id."""
     row = await database.fetchrow(FIND_BY_EXTERNAL_ID, external_id)
     return None if row is None else organization_of(row)
+
+
+async def find_named(database: Pool | Connection, text: str) -> Organization | None:
+    """One organization by its id or external id, as people paste them; an external id may be a UUID, and
+    may have the mark before it that it has in the API's paths."""
+    organization_id = find_uuid(text)
+    found = None if organization_id is None else await find(database, organization_id)
+    external_id = parse_query(parse_query(text).removeprefix(BY_EXTERNAL_ID))
+    return found or await find_by_external_id(database, external_id)
 
 
 async def lock(connection: Connection, organization_id: UUID) -> None:

@@ -7,12 +7,11 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from policies.entitlements import PlanStatus
-from service.domain.ids import find_uuid
+from policies.host.ids import find_uuid, parse_id_query
+from policies.host.phone_numbers import search_digits
 from service.domain.organizations import Organization
 from service.domain.relay.messages import RelayState
-from service.inputs.ids import parse_id_query
 from service.inputs.names import parse_query
-from service.inputs.phone_numbers import search_digits
 from service.store.organizations.organizations import COLUMNS, organization_of
 from service.store.patterns import pattern_of
 from service.store.pool import Pool

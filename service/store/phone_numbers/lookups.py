@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from service.domain.ids import find_uuid
+from policies.host.ids import find_uuid
 from service.domain.phone_numbers import NumberGate
 from service.store.pool import Connection, Pool
 

@@ -6,9 +6,10 @@ from functools import cache
 from typing import Any, Literal, get_args
 from uuid import UUID
 
+from policies.host.ids import canonical_id
+from policies.host.phone_numbers import search_digits
 from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.inputs.names import parse_query
-from service.inputs.phone_numbers import search_digits
 from service.store.patterns import pattern_of
 from service.store.phone_numbers.concerned import NumberCondition, is_concerned
 from service.store.phone_numbers.matching import (
@@ -151,7 +152,7 @@ class PhoneNumberFilter:
     @property
     def search(self) -> SearchValues:
         """The parameters of the query."""
-        query = parse_query(self.query)
+        query = canonical_id(parse_query(self.query))
         if not query:
             return None, None, None, None
         digits = search_digits(query)

@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from policies.host.ids import id_of
 from service.domain.call_records.details import CallDetails, CostParts, canonical_number
-from service.inputs.ids import id_of
 from service.vapi.calls.figures import read_cost, read_cost_parts
 from service.vapi.hooks import is_refusal
 from service.vapi.message_heads import plain

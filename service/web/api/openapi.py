@@ -8,9 +8,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from policies.host.registration import NAME
+from service.domain.organizations import BY_EXTERNAL_ID
 from service.web.api import idempotency, preconditions
 from service.web.api.examples.bodies import example_of
-from service.web.api.operations import BY_EXTERNAL_ID, CHANGES, OWNER, POLICY, PREFIX, Operation
+from service.web.api.operations import CHANGES, OWNER, POLICY, PREFIX, Operation
 from service.web.api.query_texts import QUERIES
 from service.web.exports.export import CSV_TYPE, JSON_LINES_TYPE
 from service.web.shapes.fields import VAPI_ID

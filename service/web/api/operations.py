@@ -13,19 +13,19 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from policies.host.ids import find_uuid, parse_vapi_id
+from policies.host.marks import BadTextError
 from policies.host.registration import NAME
 from service.admin.actor import Actor
 from service.admin.errors import PolicyNotFoundError
 from service.admin.requests.versions import check_version
-from service.domain.texts import is_all
-from service.inputs.ids import canonical_id, is_vapi_id
+from service.domain.organizations import BY_EXTERNAL_ID
 from service.inputs.names import parse_query
 from service.web.api.json_body import read_json
 from service.web.api.preconditions import ETAG, etag_of
 from service.web.exports.export import Export, send_export
 from service.web.off_loop import off_loop
 from service.web.shapes.errors import InputError, faults
-from service.web.shapes.fields import CANONICAL_UUID
 from service.web.shapes.paging import QueryParameters
 
 PREFIX = "/api/v1"
@@ -54,9 +54,6 @@ VERSIONED = frozenset({OWNER, "phone_number_id", "token_id", POLICY})
 """The ids of objects with versions."""
 UNVERSIONED = ""
 """In no ETag: what has no version is in no version that a request can expect."""
-
-BY_EXTERNAL_ID = "external_id:"
-"""What an external id begins with where it stands for an organization's id in a path."""
 
 FindOwner = Callable[[str], Awaitable[UUID]]
 """The id of the organization with an external id; raises `OrganizationNotFoundError`."""
@@ -189,10 +186,10 @@ class Operation:
 
 def path_id(request: web.Request, name: str) -> UUID:
     """An id in the path. Raises `InputError` (404) for an invalid UUID."""
-    text = request.match_info[name]
-    if not is_all(CANONICAL_UUID, text):
+    found = find_uuid(request.match_info[name])
+    if found is None:
         raise InputError(404, "not_found", "The address does not exist: the id is not a UUID.")
-    return UUID(text)
+    return found
 
 
 def path_policy(request: web.Request) -> str:
@@ -205,10 +202,11 @@ def path_policy(request: web.Request) -> str:
 
 def path_vapi_id(request: web.Request, name: str) -> str:
     """An id of Vapi in the path. Raises `InputError` (404) for an invalid id."""
-    text = request.match_info[name]
-    if not is_vapi_id(text):
-        raise InputError(404, "not_found", "The address does not exist: the id is invalid.")
-    return canonical_id(text)
+    try:
+        return parse_vapi_id(request.match_info[name])
+    except BadTextError:
+        text = "The address does not exist: the id is invalid."
+        raise InputError(404, "not_found", text) from None
 
 
 def read_query(request: web.Request, shape: type[QueryParameters]) -> QueryParameters:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from policies.host.ids import find_uuid
 from service.admin.people.tokens import Tokens
-from service.domain.ids import find_uuid
 from service.domain.people import SCOPES
 from service.domain.wording.labels import label_slug
 from service.store.people.tokens import ApiToken

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from policies.host.ids import canonical_id, is_vapi_id
 from service.admin.changes import RecordedChanges
 from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.domain.errors import NotFoundError
-from service.inputs.ids import canonical_id, is_vapi_id
 from service.store.phone_numbers.unknown_numbers import MOST_COUNTED, UnknownNumber
 from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.pages import PanelPage

@@ -15,16 +15,15 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from policies.host.spoken import UNKNOWN
+from policies.host.ids import find_uuid, parse_id_query, parse_vapi_id
+from policies.host.marks import MARKS, SPACES, UNSAFE
+from policies.host.phone_numbers import PASTED_NUMBER, parse_phone_number
+from policies.host.spoken import UNKNOWN, check_placeholders
+from policies.host.time_zones import TIME_ZONE, parse_time_zone
 from service.domain.instants import parse_instant, within
 from service.domain.texts import is_all
-from service.inputs.ids import parse_id_query, parse_vapi_id
 from service.inputs.languages import LANGUAGE_TAG, parse_language
-from service.inputs.marks import MARKS, SPACES, UNSAFE
 from service.inputs.names import parse_name, parse_query, parse_text
-from service.inputs.phone_numbers import PASTED_NUMBER, parse_phone_number
-from service.inputs.spoken import check_placeholders
-from service.inputs.time_zones import TIME_ZONE, parse_time_zone
 from service.vapi.bindings import BINDINGS
 
 MAX_ATTRIBUTES_BYTES = 16 * 1024
@@ -38,7 +37,6 @@ VISIBLE = rf"^{PADDING}{EDGE}([^{UNSAFE}]*{EDGE})?{PADDING}$"
 SEARCHABLE = r"^[^\x00]*$"
 VAPI_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
 PASTED_ID = rf"^{PADDING}[A-Za-z0-9][A-Za-z0-9_.:{MARKS}-]{{0,99}}{PADDING}$"
-CANONICAL_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 def whole(value: object) -> object:
@@ -52,12 +50,13 @@ def number(value: object) -> object:
 
 
 def uuid_of(value: object) -> UUID:
-    """Parse a UUID in its canonical form."""
+    """Parse a UUID as people paste it."""
     if isinstance(value, UUID):
         return value
-    if not isinstance(value, str) or not is_all(CANONICAL_UUID, value):
+    found = find_uuid(value) if isinstance(value, str) else None
+    if found is None:
         raise ValueError("must be a UUID")
-    return UUID(value)
+    return found
 
 
 def instant_of(value: object) -> datetime:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.host.marks import HIDDEN
 from service.admin.imports import csv_file
 from service.admin.imports.csv_file import CsvError, RowFault
 from service.admin.imports.number_rows import ImportRow, parse_import
 from service.inputs.csv_cells import FORMULA
-from service.inputs.marks import HIDDEN
 
 HEADER = "phone_number,organization,label,gate\n"
 NUMBER_ID = "5a3d0000-0000-4000-8000-0000000000aa"

@@ -54,7 +54,7 @@ ADDRESSES: list[tuple[str, int, str]] = [
     ("/organizations/1", 404, "not_found"),
     ("/organizations/not-a-uuid/access", 404, "not_found"),
     ("/organizations/%00", 404, "not_found"),
-    ("/organizations/00000000000000000000000000000000", 404, "not_found"),
+    ("/organizations/00000000000000000000000000000000", 404, "organization_not_found"),
     ("/organizations/00000000-0000-0000-0000-000000000000?x=1", 422, "invalid_query"),
     ("/organizations/00000000-0000-0000-0000-000000000000", 404, "organization_not_found"),
     ("/phone-numbers/00000000-0000-0000-0000-000000000000", 404, "phone_number_not_found"),

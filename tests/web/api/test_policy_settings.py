@@ -14,7 +14,10 @@ from tests.support.api import ApiClient
         ({"calls": 2, "kept_for_inbound": 3}, ["settings: kept_for_inbound is larger than calls"]),
         ({"foo": 1}, ["settings.foo: is not a setting"]),
         ({"calls": "many", "foo": 1}, ["settings.foo: is not a setting", "settings.calls: Input"]),
-        ({"calls": 1, "divert_to": "moon"}, ["settings.divert_to: give a phone number"]),
+        (
+            {"calls": 1, "divert_to": "moon"},
+            ["settings.divert_to: “moon” is no phone"],
+        ),
     ],
 )
 async def test_all_that_is_wrong_with_settings_is_told_in_plain_words(

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from policies.host.ids import find_uuid, parse_id_query
+from policies.host.phone_numbers import search_digits
 from service.domain.call_records.details import LEAST_HIDDEN, SHOWN_AFTER, SHOWN_BEFORE
-from service.domain.ids import find_uuid
-from service.inputs.ids import parse_id_query
 from service.inputs.names import parse_query
-from service.inputs.phone_numbers import search_digits
 from service.store.patterns import pattern_of
 from service.store.pool import Pool
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import aiohttp_jinja2
 from aiohttp import web
 
+from policies.host.ids import find_uuid
 from service.admin.actor import Actor
 from service.domain.errors import NotFoundError
 from service.domain.people import Client, Session
@@ -108,10 +109,10 @@ class Visit:
 
     def id(self, name: str) -> UUID:
         """An id from the path. Raises `NotFoundError` for an invalid one."""
-        try:
-            return UUID(self.request.match_info[name])
-        except ValueError:
-            raise NotFoundError("This page does not exist.") from None
+        found = find_uuid(self.request.match_info[name])
+        if found is None:
+            raise NotFoundError("This page does not exist.")
+        return found
 
     def asked(self, name: str) -> str:
         """A query parameter without surrounding spaces; "" if it is absent."""
@@ -120,10 +121,7 @@ class Visit:
 
     def asked_id(self, name: str) -> UUID | None:
         """An id in the query; an invalid one counts as absent."""
-        try:
-            return UUID(self.asked(name))
-        except ValueError:
-            return None
+        return find_uuid(self.asked(name))
 
     def here(self, **changes: object) -> str:
         """This page's address with changed query parameters; None and "" remove one."""

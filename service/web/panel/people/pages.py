@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
+from policies.host.ids import find_uuid
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
-from service.domain.ids import find_uuid
 from service.domain.people import ROLES, Admin, Role
 from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.filling import fill_in

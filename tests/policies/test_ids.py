@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inputs.ids import VAPI_ID, canonical_id, is_vapi_id, parse_id_query, parse_vapi_id
-from service.inputs.marks import MARKS, BadTextError
+from policies.host.ids import VAPI_ID, canonical_id, is_vapi_id, parse_id_query, parse_vapi_id
+from policies.host.marks import MARKS, BadTextError
 from tests.support.attempts import attempt
 
 ID = "3f6c2a10-7f3e-4c56-9d0b-1a2b3c4d5e6f"

@@ -1,8 +1,9 @@
 """Ids of Vapi: UUIDs are compared without regard to case, other ids as they are."""
 
 import re
+from uuid import UUID
 
-from service.inputs.marks import BadTextError, shown, without_marks
+from policies.host.marks import BadTextError, shown, without_marks
 
 MOST = 100
 VAPI_ID = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}"
@@ -14,6 +15,14 @@ UUID_LENGTHS = (36, 32)
 def is_uuid(value: str) -> bool:
     """Whether a text is a UUID, with its hyphens or without them."""
     return bool(UUID_SHAPE.fullmatch(value) or UUID_DIGITS.fullmatch(value))
+
+
+def find_uuid(text: str) -> UUID | None:
+    """A pasted UUID, with its hyphens or without them; None for any other text."""
+    if len(text) > MOST:
+        return None
+    plain = without_marks(text)
+    return UUID(plain) if is_uuid(plain) else None
 
 
 def canonical_id(value: str) -> str:

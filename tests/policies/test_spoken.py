@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.host.spoken import NAMES, PLACEHOLDER, UNKNOWN
-from service.inputs.marks import BadTextError
-from service.inputs.spoken import check_placeholders
+from policies.host.marks import BadTextError
+from policies.host.spoken import NAMES, PLACEHOLDER, UNKNOWN, check_placeholders
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inputs.ids import is_vapi_id, parse_vapi_id
-from service.inputs.marks import BadTextError
-from service.inputs.phone_numbers import E164, is_phone_like, parse_phone_number, search_digits
+from policies.host.ids import is_vapi_id, parse_vapi_id
+from policies.host.marks import BadTextError
+from policies.host.phone_numbers import E164, is_phone_like, parse_phone_number, search_digits
 from tests.support.attempts import attempt
 
 NUMBER = "+15552000001"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from zoneinfo import available_timezones
 
-from service.inputs.marks import BadTextError, shown, without_marks
+from policies.host.marks import BadTextError, shown, without_marks
 
 MOST = 64
 TIME_ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"

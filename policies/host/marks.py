@@ -64,11 +64,12 @@ def plain_signs(text: str) -> str:
 
 
 def without_marks(text: str) -> str:
-    """The trimmed text without marks inside, for kinds that have none: ids, numbers, tags.
+    """The trimmed text without quotes around it and marks inside, for kinds that have none: ids,
+    numbers, tags.
 
     Raises `BadTextError`.
     """
-    return EVERY_MARK.sub("", trim(bounded(text)))
+    return EVERY_MARK.sub("", unquoted(bounded(text)))
 
 
 def shown(text: str) -> str:

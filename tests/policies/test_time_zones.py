@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.inputs.marks import BadTextError
-from service.inputs.time_zones import parse_time_zone, zones
+from policies.host.marks import BadTextError
+from policies.host.time_zones import parse_time_zone, zones
 
 
 @pytest.mark.parametrize(

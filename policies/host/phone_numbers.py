@@ -3,8 +3,8 @@
 import re
 from urllib.parse import unquote
 
-from service.inputs.ids import is_uuid
-from service.inputs.marks import (
+from policies.host.ids import is_uuid
+from policies.host.marks import (
     EVERY_BLANK,
     MARKS,
     SPACES,
@@ -15,6 +15,7 @@ from service.inputs.marks import (
 )
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+PREFIX = re.compile(r"\+[1-9][0-9]{0,14}", re.ASCII)
 BARE_DIGITS = re.compile(r"[0-9]{7,15}", re.ASCII)
 SCIENTIFIC = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+", re.ASCII)
 LETTERS = re.compile(r"[^\W\d_]")
@@ -45,9 +46,7 @@ def parse_phone_number(text: str) -> str:
             f"{shown(text)} was shortened by a spreadsheet: format the column as text and enter the "
             "whole number again."
         )
-    number = GROUPING.sub("", plain.replace(TRUNK, "", 1) if plain.startswith("+") else plain)
-    if number.startswith("00"):
-        number = "+" + number[2:]
+    number = international(plain)
     if E164.fullmatch(number):
         return number
     if BARE_DIGITS.fullmatch(number):
@@ -56,6 +55,22 @@ def parse_phone_number(text: str) -> str:
             "+15551234567. In a spreadsheet, format the column as text."
         )
     raise BadTextError(f"{shown(text)} is no phone number: write E.164 such as +15551234567.")
+
+
+def parse_prefix(text: str) -> str:
+    """The pasted beginning of phone numbers, such as `+1900`. Raises `BadTextError`."""
+    plain = canonical_signs(text)
+    prefix = international(plain)
+    if not PREFIX.fullmatch(prefix):
+        raise BadTextError(f"{shown(text)} begins no phone number: write +1900 or another prefix.")
+    return prefix
+
+
+def international(plain: str) -> str:
+    """A number or its beginning without grouping, and with + for 00."""
+    is_whole = plain.startswith(("+", "00"))
+    number = GROUPING.sub("", plain.replace(TRUNK, "", 1) if is_whole else plain)
+    return f"+{number[2:]}" if number.startswith("00") else number
 
 
 def is_e164(text: str) -> bool:
@@ -76,10 +91,7 @@ def is_phone_like(text: str) -> bool:
 
 def search_digits(text: str) -> str | None:
     """The digits to look for, if the text looks like a part of a phone number; else None."""
-    plain = GROUPING.sub("", canonical_signs(text[:MOST]))
-    digits = plain.removeprefix("+")
-    if plain.startswith("00"):
-        digits = plain.lstrip("0")
+    digits = international(canonical_signs(text[:MOST])).removeprefix("+")
     is_number = digits.isascii() and digits.isdigit() and len(digits) >= FEWEST_DIGITS
     return digits if is_number else None
 
@@ -89,5 +101,5 @@ def canonical_signs(text: str) -> str:
     plain = plain_signs(without_marks(text))
     scheme = SCHEME.match(plain)
     if scheme is not None:
-        plain = unquote(plain[scheme.end() :]).partition(";")[0]
-    return EVERY_BLANK.sub(" ", plain).strip()
+        plain = unquote(plain[scheme.end() :])
+    return EVERY_BLANK.sub(" ", plain.partition(";")[0]).strip()
