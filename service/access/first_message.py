@@ -1,8 +1,9 @@
 """Turns a message of a call into its row, and logs the decision with the contract's lines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -44,6 +45,13 @@ def deny_unknown(at: datetime, basis: Basis) -> Decision:
     return Decision(uuid4(), Effect.DENY, UNKNOWN_REASON, None, basis, (), at)
 
 
+def leads_back(divert_to: Mapping[str, Any] | None, registration: Registration | None) -> bool:
+    """Whether a diversion leads to the number that was called: it would ring in a circle."""
+    number = registration.phone_number if registration else None
+    place = (divert_to or {}).get("destination", {}).get("number")
+    return number is not None and place is not None and place == number.number
+
+
 def new_call(
     call_id: str,
     message: ServerMessage,
@@ -61,7 +69,8 @@ def new_call(
     A blocked call whose first message reports its end is hung up all the same: Vapi is asked first.
     """
     asked = message.type == ASSISTANT_REQUEST
-    if not (asked or was_asked_before(message, registration)):
+    asks = asked or was_asked_before(message, registration)
+    if not asks or leads_back(decision.terms.divert_to, registration):
         decision = decision.without_diversion()
     gate: GateName = "request" if asked else "event"
     hangup_after = None

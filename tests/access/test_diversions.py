@@ -99,3 +99,17 @@ def test_the_version_before_can_read_the_trace() -> None:
     assert all(entry.keys() <= known for entry in stored["trace"])
     assert load_decision(stored) == decision
     assert "said" not in dump_decision(replace(DENIED, trace=trace[2:]))
+
+
+def test_a_call_is_not_diverted_to_the_number_that_was_called() -> None:
+    """It would ring in a circle: it is refused instead."""
+    number = PhoneNumber(UUID(int=2), ACME.id, "vapi-number", "+15550100201", gate="request")
+    call = {"id": "call", "type": "inboundPhoneCall", "phoneNumberId": "vapi-number"}
+    message = parse({"type": "assistant-request", "call": call})
+    for place, diverts in (("+15550100201", False), ("+15550100999", True)):
+        terms = CallTerms(None, {"destination": {"type": "number", "number": place}}, None)
+        decision = replace(DENIED, terms=terms)
+        one = new_call(
+            "call", message, Registration(ACME, number), decision, now=NOW, default_message="No."
+        )
+        assert one.decision.diverts == diverts

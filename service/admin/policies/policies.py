@@ -16,6 +16,7 @@ from service.admin.errors import (
     ShareWithoutShadowError,
 )
 from service.admin.organizations.organizations import stored
+from service.admin.organizations.transfers import check_diversions
 from service.admin.policies.own_settings import fit_settings
 from service.admin.requests.versions import check_version, version_of
 from service.domain.organizations import Organization
@@ -178,7 +179,8 @@ class PolicyCases:
     ) -> OwnPolicy:
         """Change the given fields for one organization; None is as for all.
 
-        Raises `NotFoundError`, `PolicyAlwaysEnforcedError`, `PolicySettingsError`.
+        Raises `NotFoundError`, `PolicyAlwaysEnforcedError`, `PolicySettingsError`,
+        `TransferInCircleError`.
         """
         actor.require_admin()
         declared = self.get_declared(name)
@@ -189,6 +191,7 @@ class PolicyCases:
                 check_mode(declared, after.mode)
             if "settings" in changes and after.settings is not None:
                 fitted = fit_settings(declared, after.settings, before.settings or {}, self.vault)
+                await check_diversions(connection, after.settings)
                 after = replace(after, settings=fitted)
             await self.put_own(connection, actor, (organization_id, name), (before, after))
         await freshen_all(self.rooms.refresh, [organization_id], self.freshen_seconds)
