@@ -44,25 +44,25 @@ class Seeding:
             await self.put(sample)
 
     async def put(self, sample: SampleOrganization) -> None:
-        found = await self.call("GET", f"/organizations?query={sample.external_id}")
-        if found["items"]:
-            organization = found["items"][0]
-        else:
-            organization = await self.create(sample)
-        numbers = await self.call("GET", f"/phone-numbers?organization_id={organization['id']}")
-        if not numbers["items"]:
-            await self.call(
-                "POST",
-                "/phone-numbers",
-                {
-                    "organization_id": organization["id"],
-                    "vapi_phone_number_id": sample.vapi_phone_number_id,
-                    "label": f"{sample.name}, main line",
-                },
-            )
+        """Add one sample. Its number tells whether it is there: the organization may have been renamed,
+        and the number moved to another one."""
+        numbers = await self.call("GET", f"/phone-numbers?search={sample.vapi_phone_number_id}")
         for number in numbers["items"]:
             # The service may listen on another port than last time.
             await self.call("POST", f"/phone-numbers/{number['id']}/sync")
+        if numbers["items"]:
+            return
+        found = await self.call("GET", f"/organizations?external_id={sample.external_id}")
+        organization = found["items"][0] if found["items"] else await self.create(sample)
+        await self.call(
+            "POST",
+            "/phone-numbers",
+            {
+                "organization_id": organization["id"],
+                "vapi_phone_number_id": sample.vapi_phone_number_id,
+                "label": f"{sample.name}, main line",
+            },
+        )
 
     async def create(self, sample: SampleOrganization) -> Any:
         organization = await self.call(
