@@ -6,11 +6,7 @@ from typing import Any
 
 import typer
 
-from service.domain.instants import parse_instant
-from service.domain.texts import is_all
-
-DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+from service.domain.instants import parse_written_instant
 
 NULL = object()
 """What an option with the JSON text null gives: there is to be none. None: it was not given."""
@@ -18,12 +14,8 @@ NULL = object()
 
 def time_of(text: str) -> datetime:
     """A date, a time in UTC, or an instant with an offset. Raises `typer.BadParameter`."""
-    if is_all(DATE, text):
-        text += "T00:00:00Z"
-    elif is_all(LOCAL, text):
-        text += "Z"
     try:
-        return parse_instant(text)
+        return parse_written_instant(text)
     except ValueError as exc:
         raise typer.BadParameter(f"{text!r} {exc}.") from None
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from service.admin.stored_cases import StoredCases
 from service.cli.running import ACTOR, print_json, run, settings_for
-from service.domain.instants import parse_instant
+from service.domain.instants import parse_written_instant
 from service.domain.usage.periods import BadUsagePeriodError, Period, check_period, zone_of
 from service.domain.usage.sums import NOTHING, OrganizationUsage, UsageSums
 from service.domain.wording.usage import format_cost, format_minutes
@@ -75,13 +75,10 @@ def read_day(text: str | None, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        if len(text) == len("2026-01-01"):
-            day = date.fromisoformat(text)
-            text = f"{day.isoformat()}T00:00:00Z"
-        return parse_instant(text)
+        return parse_written_instant(text)
     except ValueError:
         raise typer.BadParameter(
-            "write a day such as 2026-01-31, or an instant such as 2026-01-31T12:00:00Z",
+            f"{text!r}: write a day such as 2026-01-31, or an instant such as 2026-01-31T12:00:00Z",
             param_hint=name,
         ) from None
 

@@ -3,12 +3,14 @@
 import re
 from datetime import UTC, datetime
 
+from policies.host.marks import without_marks
 from service.domain.texts import is_all
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(2999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
-
+DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+LOCAL = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d)?", re.ASCII)
 RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -29,6 +31,18 @@ def parse_instant(value: object) -> datetime:
     if not is_within(instant):
         raise ValueError("must lie in the years 1970 to 2999")
     return instant
+
+
+def parse_written_instant(text: str) -> datetime:
+    """Parse an instant as people write it: a date is its beginning, a time without an offset is in UTC,
+    a space may stand for the T. Raises `ValueError`."""
+    plain = without_marks(text)
+    if is_all(DATE, plain):
+        return parse_instant(f"{plain}T00:00:00Z")
+    joined = f"{plain[:10]}T{plain[11:]}" if plain[10:11] == " " else plain
+    if is_all(LOCAL, joined):
+        joined += "Z" if joined.count(":") == 2 else ":00Z"
+    return parse_instant(joined)
 
 
 def is_within(instant: datetime) -> bool:

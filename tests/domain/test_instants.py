@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.instants import FIRST, LAST, parse_instant, within
+from service.domain.instants import FIRST, LAST, parse_instant, parse_written_instant, within
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,29 @@ def test_what_is_no_accepted_instant_is_refused(text: str) -> None:
 
 
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-12-01", "2026-12-01T00:00:00Z"),
+        (" 2026-12-01\u200b", "2026-12-01T00:00:00Z"),
+        ("2026-12-01T10:30", "2026-12-01T10:30:00Z"),
+        ("2026-12-01 10:30:05", "2026-12-01T10:30:05Z"),
+        ("2026-12-01 10:30:05.5+02:00", "2026-12-01T08:30:05.5Z"),
+        ("2026-12-01T10:30:05z", "2026-12-01T10:30:05Z"),
+    ],
+)
+def test_an_instant_is_understood_as_people_write_it(text: str, instant: str) -> None:
+    assert parse_written_instant(text) == parse_instant(instant)
+
+
+@pytest.mark.parametrize(
+    "text", ["01.12.2026", "2026-13-01", "2026-12-01T25:00", "10:30", "", "now"]
+)
+def test_another_writing_of_an_instant_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must|is not"):
+        parse_written_instant(text)
 
 
 @given(

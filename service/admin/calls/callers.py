@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from policies.host.marks import shown
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.domain.call_records.details import canonical_number, is_telling
@@ -109,13 +110,14 @@ async def on_disk(folder: Path | None, work: spool_files.Work, number: str) -> i
 def parse_caller(text: str) -> str:
     """A caller's number as the records have it: in E.164, or a SIP address. Raises `InvalidError` for
     any other text: `anonymous` are many callers, of all organizations."""
-    number = canonical_number(text.strip()[:LONGEST])
+    plain = text.strip()[:LONGEST]
+    number = canonical_number(plain)
     if not number:
         raise InvalidError("Enter the number of the caller.", field="number")
-    if not is_telling(number):
-        raise InvalidError(
-            "This names no single caller: enter a phone number in E.164, such as +15550100100, or a SIP "
-            "address.",
-            field="number",
-        )
-    return number
+    if is_telling(number):
+        return number
+    raise InvalidError(
+        f"{shown(plain)} names no single caller: enter a phone number with its country code, such as "
+        "+15550100100, or a SIP address.",
+        field="number",
+    )

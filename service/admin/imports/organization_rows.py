@@ -19,7 +19,7 @@ from service.admin.imports.csv_file import (
     parse_rows,
     shown,
 )
-from service.domain.instants import parse_instant
+from service.domain.instants import parse_written_instant
 from service.inputs.names import parse_text
 
 COLUMNS = (
@@ -108,11 +108,11 @@ def parse_row(line: Line, cells: Mapping[str, str]) -> ImportedOrganization:
 
 
 def parse_time(cell: str, column: str) -> datetime | None:
-    """An instant; a date alone is its beginning in UTC. Raises `CellError`."""
+    """An instant; a date is its beginning, a time without an offset is in UTC. Raises `CellError`."""
     if not cell:
         return None
     try:
-        return parse_instant(f"{cell}T00:00:00Z" if len(cell) == len("2030-01-31") else cell)
+        return parse_written_instant(cell)
     except ValueError as exc:
         message = f"The {column} {shown(cell)} {exc}, or a date such as 2030-01-31."
         raise CellError("invalid_instant", message) from None

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import PlainSerializer
+from pydantic import PlainSerializer, StringConstraints
 
 from service.domain.call_records.details import masked_details
 from service.domain.calls import Call as StoredCall
@@ -14,7 +14,7 @@ from service.domain.relay.messages import CallRelay as RelayedCall
 from service.store.calls.listing.filters import CallFilter
 from service.web.shapes.bodies import RequestBody, ResponseBody
 from service.web.shapes.decisions import Decision, decision_values
-from service.web.shapes.fields import Id, Instant, Name, Searched, SearchedId, Truth
+from service.web.shapes.fields import Id, Instant, Searched, SearchedId, Truth
 from service.web.shapes.paging import ExportQuery, PageQuery, QueryParameters
 from service.web.shapes.relay import CallRelay
 
@@ -73,7 +73,7 @@ class CallEvent(ResponseBody):
 class ForgetBody(RequestBody):
     """The number as the calls show it to admins: in E.164, or a SIP address. `dry_run` only counts."""
 
-    number: Name
+    number: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     dry_run: bool = False
 
 
