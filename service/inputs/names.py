@@ -28,6 +28,8 @@ def plain_spaces(text: str) -> str:
 def parse_text(text: str) -> str:
     """A longer text for people, trimmed. Raises `BadTextError` if it is blank or hides characters."""
     trimmed = trim(text)
+    if "\n" in trimmed or "\r" in trimmed:
+        raise BadTextError("has a line break inside; write it on one line")
     if HIDDEN.search(trimmed):
         raise BadTextError("has control or direction characters inside; type it again without them")
     if not trimmed:

@@ -23,6 +23,7 @@ from service.domain.errors import (
     VapiAwayError,
     VapiPhoneNumberNotFoundError,
 )
+from service.domain.organizations import BY_EXTERNAL_ID
 from service.domain.phone_numbers import NumberGate
 from service.store.phone_numbers.lookups import NamedOrganization, RegisteredNumber
 
@@ -104,7 +105,7 @@ class Naming:
         """Raises `UnknownOrganizationError`, or `AmbiguousOrganizationError` for a shared name."""
         as_id = find_uuid(word)
         found = self.by_id.get(as_id) if as_id else None
-        found = found or self.by_external_id.get(word)
+        found = found or self.by_external_id.get(word.removeprefix(BY_EXTERNAL_ID))
         if found is not None:
             return found
         named = sorted(str(one.id) for one in self.by_name.get(word, []))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from policies.host.ids import find_uuid
+from service.domain.organizations import BY_EXTERNAL_ID
 from service.domain.phone_numbers import NumberGate
 from service.store.pool import Connection, Pool
 
@@ -68,8 +69,9 @@ async def find_numbers(
 async def find_organizations(
     database: Pool | Connection, words: Iterable[str]
 ) -> list[NamedOrganization]:
-    """Every organization whose id, external id or exact name is one of the words."""
-    given = list(set(words))
+    """Every organization whose id, external id or exact name is one of the words. An external id may
+    have the mark before it that it has in the API's paths."""
+    given = list({word.removeprefix(BY_EXTERNAL_ID) for word in words} | set(words))
     ids = [found for found in map(find_uuid, given) if found is not None]
     rows = await database.fetch(ORGANIZATIONS, ids, given)
     return [NamedOrganization(row["id"], row["external_id"], row["name"]) for row in rows]

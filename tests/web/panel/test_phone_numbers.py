@@ -66,6 +66,15 @@ async def test_the_request_gate_says_what_it_takes_off(
         assert "<code>assistantId</code>" in shown.body
 
 
+async def test_an_id_is_understood_as_people_paste_it(callgate: Replica, vapi: SandboxVapi) -> None:
+    vapi_id = vapi.add_numbers(1)[0]
+    organization = await callgate.add_organization()
+    start = f"/numbers/new?organization_id={organization}&vapi_phone_number_id="
+    async with visiting(callgate) as ada:
+        for pasted in (vapi_id.upper(), vapi_id.replace("-", ""), f"%22{vapi_id}%22%E2%80%8B"):
+            assert "Add number" in (await ok(ada, start + pasted)).text, pasted
+
+
 async def test_an_unknown_id_and_a_vapi_that_is_away_are_told(
     callgate: Replica, vapi: SandboxVapi
 ) -> None:
@@ -74,6 +83,8 @@ async def test_an_unknown_id_and_a_vapi_that_is_away_are_told(
     async with visiting(callgate) as ada:
         shown = await ok(ada, f"{start}&vapi_phone_number_id=nobody")
         assert "Vapi has no phone number with this id" in shown.text
+        shown = await ok(ada, f"{start}&vapi_phone_number_id=%2B15550100201")
+        assert "This is no id of Vapi: “+15550100201”. Paste the id that Vapi's" in shown.text
         vapi.fail("GET *", status=500)
         shown = await ok(ada, start)
         assert "Or enter its id at Vapi" in shown.text

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 from multidict import MultiDictProxy
 from pydantic import BaseModel, ValidationError
 
-from service.domain.texts import is_all
+from service.domain.instants import parse_written_instant
 from service.web.shapes.errors import faults
 
 LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
@@ -48,11 +48,17 @@ def read(shape: type[Shape], form: Form, **given: object) -> Shape:
             values[name] = [item.strip() for item in form.getall(name) if item.strip()]
             continue
         text = text_of(form, name)
-        if is_instant(field.annotation) and is_all(LOCAL, text):
-            text += "Z" if text.count(":") == 2 else ":00Z"
         if text:
-            values[name] = text
+            values[name] = written(text) if is_instant(field.annotation) else text
     return judge(shape, {**values, **given})
+
+
+def written(text: str) -> datetime | str:
+    """The instant that a field or an address has; any other text unchanged, for a shape to check."""
+    try:
+        return parse_written_instant(text)
+    except ValueError:
+        return text
 
 
 def judge(shape: type[Shape], values: Mapping[str, object]) -> Shape:

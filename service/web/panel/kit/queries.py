@@ -7,8 +7,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from service.domain.errors import InvalidError
-from service.domain.texts import is_all
-from service.web.panel.kit.forms import LOCAL, FormError, is_instant, judge
+from service.web.panel.kit.forms import FormError, is_instant, judge, written
 from service.web.panel.kit.visit import Visit
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -45,10 +44,11 @@ def read_export(visit: Visit, shape: type[Shape]) -> Shape:
 def read_filters(visit: Visit, shape: type[Shape]) -> PageFilters[Shape]:
     """The filters of a list."""
     asked = {name: visit.asked(name) for name in shape.model_fields}
-    given = {name: text for name, text in asked.items() if text}
-    for name, field in shape.model_fields.items():
-        if is_instant(field.annotation) and is_all(LOCAL, asked[name]):
-            given[name] = f"{asked[name][:16]}:00Z"
+    given = {
+        name: written(asked[name]) if is_instant(field.annotation) else asked[name]
+        for name, field in shape.model_fields.items()
+        if asked[name]
+    }
     try:
         return PageFilters(asked, judge(shape, given), {})
     except FormError as exc:

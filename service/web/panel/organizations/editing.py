@@ -10,6 +10,7 @@ from service.admin.changes import RecordedChanges
 from service.admin.organizations.organizations import Organizations
 from service.domain.network.forward_urls import ForwardUrls
 from service.domain.organizations import Organization
+from service.inputs.names import parse_query
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, read
 from service.web.panel.kit.pages import PanelPage
@@ -90,7 +91,7 @@ class OrganizationEditPages:
         organization = await self.organizations.get(visit.id("organization_id"))
 
         async def act(form: Form) -> web.Response:
-            if form.get("typed", "").strip() != organization.name.strip():
+            if parse_query(form.get("typed", "")) != parse_query(organization.name):
                 raise FormError({"typed": "This is not the organization's name."})
             await self.organizations.delete(visit.actor, organization.id)
             return await visit.go(

@@ -13,8 +13,8 @@ from service.admin.relay import RelayCases
 from service.admin.timeline import Timeline
 from service.admin.usage.usage import UsageReports
 from service.domain.decisions import NO_TERMS, Decision
+from service.domain.instants import parse_written_instant
 from service.domain.organizations import Organization
-from service.domain.texts import is_all
 from service.domain.wording.blocked_messages import format_blocked_message
 from service.store.calls.listing import search
 from service.store.organizations.search import MOST_COUNTED
@@ -25,7 +25,6 @@ from service.store.relay.search import get_figures
 from service.web.panel.audit.views import event_view
 from service.web.panel.kit.choices import ACCESS_REASONS, PLAN_STATUSES, Pair, filter_of, labelled
 from service.web.panel.kit.columns import Column, column, describe_total
-from service.web.panel.kit.forms import LOCAL
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.queries import read_filters
 from service.web.panel.kit.visit import Visit
@@ -39,7 +38,6 @@ from service.web.panel.organizations.views import (
 from service.web.panel.organizations.what_if import what_if_choices
 from service.web.panel.relay.card import relay_view
 from service.web.panel.usage.views import usage_view
-from service.web.shapes.fields import instant_of
 from service.web.shapes.organizations import (
     OrganizationsQuery,
     read_position,
@@ -207,10 +205,9 @@ class OrganizationPages:
         text = visit.asked("at")
         if not text:
             return None, ""
-        if is_all(LOCAL, text):
-            text += "Z" if text.count(":") == 2 else ":00Z"
         try:
-            return await self.access.explain_stored(organization, instant_of(text)), ""
+            at = parse_written_instant(text)
+            return await self.access.explain_stored(organization, at), ""
         except ValueError as exc:
             return None, f"Enter a date and a time. “{text[:40]}” {exc}."
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
+from policies.host.ids import parse_vapi_id
+from policies.host.marks import BadTextError
 from service.admin.imports.known_numbers import VapiNumber
 from service.admin.organizations.organizations import Organizations
 from service.admin.organizations.search import OrganizationList, OrganizationQuery
@@ -127,13 +129,15 @@ class PhoneNumberAddingPages:
             return {**context, "organizations": [one for one, _ in page.found]}
         try:
             if vapi_id:
-                preview = await self.reconciler.preview(vapi_id, gate)
+                preview = await self.reconciler.preview(parse_vapi_id(vapi_id), gate)
                 gates = visit.here(gate=None), visit.here(gate="request")
                 view = PreviewView(preview, NumberRouteView(Route.model_validate(preview.route)))
                 return {**context, "preview": view, "other_gate": other_gate(gate, *gates)}
             offered, count = await self.unregistered.search(context["query"], OFFERED_NUMBERS)
         except CallgateError as exc:
             return {**context, "problem": exc.message}
+        except BadTextError as exc:
+            return {**context, "problem": f"This {exc}"}
         except TimeoutError:
             return {**context, "problem": "Vapi does not answer. Try again, or enter an id."}
         further = f"{len(offered)} of {count} shown. Search for the one you need."
