@@ -8,13 +8,14 @@ from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 from policies.host.diversions import BINDINGS, fit_diversion
 from policies.host.ids import parse_vapi_id
 from policies.host.phone_numbers import parse_phone_number
-from policies.host.spoken import MOST_SPOKEN, check_placeholders, fit_spoken
+from policies.host.spoken import MOST_SPOKEN, fit_spoken
+from policies.host.spoken import parse_spoken as parse_sentence
 from policies.host.time_zones import parse_time_zone
 
 
 def parse_spoken(text: str) -> str:
     """A sentence for `message`, on one line. Raises `ValueError`."""
-    fitted = fit_spoken(check_placeholders(text[:MOST_SPOKEN]))
+    fitted = fit_spoken(parse_sentence(text[:MOST_SPOKEN]))
     if fitted is None or len(text) > MOST_SPOKEN:
         raise ValueError(f"write a sentence of up to {MOST_SPOKEN} visible characters")
     return fitted

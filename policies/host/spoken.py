@@ -2,7 +2,7 @@
 
 import re
 
-from policies.host.marks import BadTextError, shown
+from policies.host.marks import HIDDEN, BadTextError, shown, trim
 
 NAMES = ("organization", "reason", "date", "until")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -11,6 +11,7 @@ UNKNOWN = (
     r"|(?<!\{organization)(?<!\{reason)(?<!\{date)(?<!\{until)\}"
 )
 """Matches a brace that belongs to no known placeholder; a pattern for the OpenAPI document."""
+BREAKS = re.compile(r"[\r\n]+")
 STRAY = re.compile(UNKNOWN)
 MOST_SPOKEN = 1000
 """Characters: about a minute of speech; Vapi itself allows 4,000."""
@@ -22,6 +23,17 @@ def fit_spoken(text: object) -> str | None:
         return None
     line = " ".join(text.split())
     return line if line and line.isprintable() and not STRAY.search(line) else None
+
+
+def parse_spoken(text: str) -> str:
+    """A pasted text that a voice speaks, on one line. Raises `BadTextError` if it is blank, hides
+    characters, or has a brace that belongs to no placeholder."""
+    line = " ".join(part for part in map(trim, BREAKS.split(text)) if part)
+    if HIDDEN.search(line):
+        raise BadTextError("has control or direction characters inside; type it again without them")
+    if not line:
+        raise BadTextError("has no visible characters")
+    return check_placeholders(line)
 
 
 def check_placeholders(text: str) -> str:

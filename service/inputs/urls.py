@@ -4,7 +4,7 @@ import re
 
 from yarl import URL
 
-from policies.host.marks import BadTextError, shown, trim
+from policies.host.marks import BadTextError, shown, trim, unquoted
 
 MOST = 2000
 SLASHES = re.compile("/{2,}")
@@ -48,6 +48,13 @@ def parse_url(text: str) -> str:
     if url.user is not None or url.password is not None:
         raise BadTextError("must not carry a user name or password")
     return str(url.with_fragment(None))
+
+
+def clean_url(text: str) -> str:
+    """A pasted URL without quotes and spaces around it, its host in the letters of DNS; it is not
+    judged, and otherwise as it was given."""
+    plain = unquoted(text)
+    return plain if plain.isascii() else canonical_url(plain)
 
 
 def parse_origin(text: str) -> str:

@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from policies.contract import RENEWAL_GRACE
-from policies.host.spoken import check_placeholders
+from policies.host.spoken import parse_spoken
 from service.inputs.hosts import parse_host_and_port
-from service.inputs.names import parse_text
 from service.settings.durations import Duration, InSeconds
 from service.settings.group import Choice, SettingsGroup, Words
 
@@ -17,9 +16,9 @@ DEFAULT_BLOCKED_MESSAGE = "This number is not in service at the moment. Goodbye.
 class CallSettings(SettingsGroup):
     """Defaults for organizations without settings of their own, the call watch, the relay."""
 
-    callgate_blocked_message: Annotated[
-        str, AfterValidator(parse_text), AfterValidator(check_placeholders)
-    ] = Field(default=DEFAULT_BLOCKED_MESSAGE, min_length=1, max_length=1000)
+    callgate_blocked_message: Annotated[str, AfterValidator(parse_spoken)] = Field(
+        default=DEFAULT_BLOCKED_MESSAGE, min_length=1, max_length=1000
+    )
     callgate_ring_gate: bool = False
     callgate_call_watch_interval: Annotated[float, InSeconds] = Field(default=60, ge=0, le=86_400)
     callgate_unknown_calls: Annotated[Literal["ignore", "hang_up"], Choice] = "ignore"

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from policies.entitlements import PlanStatus
 from policies.host.marks import BadTextError
-from policies.host.spoken import check_placeholders
+from policies.host.spoken import parse_spoken
 from policies.host.time_zones import parse_time_zone
 from service.admin.imports.csv_file import (
     MAX_ROWS,
@@ -20,7 +20,6 @@ from service.admin.imports.csv_file import (
     shown,
 )
 from service.domain.instants import parse_written_instant
-from service.inputs.names import parse_text
 
 COLUMNS = (
     "name",
@@ -126,7 +125,7 @@ def parse_message(cell: str) -> str | None:
         message = f"The blocked_message has more than {LONGEST_MESSAGE:,} characters."
         raise CellError("invalid_blocked_message", message)
     try:
-        return check_placeholders(parse_text(cell))
+        return parse_spoken(cell)
     except BadTextError as exc:
         message = f"The blocked_message {exc}"
         raise CellError("invalid_blocked_message", message) from None

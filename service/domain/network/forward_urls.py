@@ -41,7 +41,7 @@ def check_forward_url(url: str, relay_hosts: Sequence[str], own_urls: Sequence[s
     (CALLGATE_RELAY_HOSTS). `own_urls` are addresses of Callgate: no message may come back to it.
     """
     if not PLAIN.fullmatch(url):
-        raise refuse("has characters that a URL cannot have; write the host as punycode")
+        raise refuse("has a space or another character that a URL cannot have; copy it again")
     try:
         parts = urlsplit(url)
         port = parts.port

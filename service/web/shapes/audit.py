@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from service.store.audit import AuditFilters
 from service.store.vault import mask_sealed
 from service.web.shapes.bodies import ResponseBody
-from service.web.shapes.fields import SEARCHABLE, Instant, Searched, digits_of
+from service.web.shapes.fields import SEARCHABLE, Instant, SearchedObject, SearchedSlug, digits_of
 from service.web.shapes.paging import ExportQuery, PageQuery, QueryParameters
 
 PartOf = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(digits_of)]
@@ -38,11 +38,11 @@ class AuditFilterQuery(QueryParameters):
     entry, and by `object_id` and `action`.
     """
 
-    object_type: Searched | None = None
-    object_id: Searched | None = None
+    object_type: SearchedSlug | None = None
+    object_id: SearchedObject | None = None
     actor: Annotated[str, StringConstraints(max_length=300, pattern=SEARCHABLE)] | None = None
-    source: Searched | None = None
-    action: Searched | None = None
+    source: SearchedSlug | None = None
+    action: SearchedSlug | None = None
     since: Instant | None = None
     until: Instant | None = None
     part_of: PartOf | None = None

@@ -14,7 +14,7 @@ from service.domain.relay.messages import CallRelay as RelayedCall
 from service.store.calls.listing.filters import CallFilter
 from service.web.shapes.bodies import RequestBody, ResponseBody
 from service.web.shapes.decisions import Decision, decision_values
-from service.web.shapes.fields import Id, Instant, Searched, SearchedId, Truth
+from service.web.shapes.fields import Id, Instant, Searched, SearchedId, SearchedSlug, Truth
 from service.web.shapes.paging import ExportQuery, PageQuery, QueryParameters
 from service.web.shapes.relay import CallRelay
 
@@ -103,13 +103,13 @@ class CallFilterQuery(QueryParameters):
     organization_id: Id | None = None
     phone_number_id: Id | None = None
     blocked: Truth | None = None
-    reason: Searched | None = None
+    reason: SearchedSlug | None = None
     gate: Literal["request", "event", "ring"] | None = None
     since: Instant | None = None
     until: Instant | None = None
     live: Truth | None = None
     unanswered: Truth | None = None
-    policy: Searched | None = None
+    policy: SearchedSlug | None = None
     hangup: Literal["pending", "confirmed", "unconfirmed", "failed"] | None = None
     claimed_since: Instant | None = None
     direction: Literal["inbound", "outbound", "web"] | None = None

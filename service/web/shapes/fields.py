@@ -15,15 +15,16 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from policies.host.ids import find_uuid, parse_id_query, parse_vapi_id
+from policies.host.ids import canonical_id, find_uuid, parse_id_query, parse_vapi_id
 from policies.host.marks import MARKS, SPACES, UNSAFE
 from policies.host.phone_numbers import PASTED_NUMBER, parse_phone_number
-from policies.host.spoken import UNKNOWN, check_placeholders
+from policies.host.spoken import UNKNOWN, parse_spoken
 from policies.host.time_zones import TIME_ZONE, parse_time_zone
 from service.domain.instants import parse_instant, within
 from service.domain.texts import is_all
 from service.inputs.languages import LANGUAGE_TAG, parse_language
 from service.inputs.names import parse_name, parse_query, parse_text
+from service.inputs.urls import clean_url
 from service.vapi.bindings import BINDINGS
 
 MAX_ATTRIBUTES_BYTES = 16 * 1024
@@ -33,6 +34,8 @@ PADDING = f"[{SPACES}{MARKS}]*"
 EDGE = f"[^{UNSAFE}{SPACES}{MARKS}]"
 VISIBLE = rf"^{PADDING}{EDGE}([^{UNSAFE}]*{EDGE})?{PADDING}$"
 """The rule of `parse_name` for the document. As a check it would be slow on many spaces."""
+SPOKEN = VISIBLE.replace(UNSAFE, UNSAFE.replace(r"\x00-\x1f", r"\x00-\x09\x0b\x0c\x0e-\x1f"))
+"""The same, with line breaks inside, for texts that are spoken."""
 
 SEARCHABLE = r"^[^\x00]*$"
 VAPI_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"
@@ -169,9 +172,8 @@ Sentence = Annotated[
 Spoken = Annotated[
     str,
     StringConstraints(min_length=1, max_length=1000),
-    AfterValidator(parse_text),
-    AfterValidator(check_placeholders),
-    Field(json_schema_extra={"pattern": VISIBLE, "not": {"pattern": UNKNOWN}}),
+    AfterValidator(parse_spoken),
+    Field(json_schema_extra={"pattern": SPOKEN, "not": {"pattern": UNKNOWN}}),
 ]
 Slug = Annotated[
     str, StringConstraints(min_length=1, max_length=100), AfterValidator(parse_name), SHOWN
@@ -206,9 +208,14 @@ Searched = Annotated[
 SearchedId = Annotated[
     str, StringConstraints(max_length=200, pattern=SEARCHABLE), AfterValidator(parse_id_query)
 ]
+SearchedSlug = Annotated[Searched, AfterValidator(str.lower)]
+"""A name or a reason of a policy, or an action: they have small letters."""
+SearchedObject = Annotated[Searched, AfterValidator(canonical_id)]
+"""The id of any object."""
 Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000),
+    AfterValidator(clean_url),
     WithJsonSchema(
         {"type": "string", "format": "uri", "maxLength": 2000, "pattern": r"^https?://"}
     ),

@@ -22,6 +22,7 @@ from service.web.shapes.fields import (
     Language,
     Name,
     Searched,
+    SearchedSlug,
     Sentence,
     Slug,
     Spoken,
@@ -229,7 +230,7 @@ class OrganizationsQuery(PageQuery):
     query: Searched | None = None
     external_id: Searched | None = None
     allowed: Truth | None = None
-    reason: Searched | None = None
+    reason: SearchedSlug | None = None
     trial: TrialFilter | None = None
     override: Truth | None = None
     numbers: Truth | None = None

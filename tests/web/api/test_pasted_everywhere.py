@@ -184,3 +184,70 @@ async def test_an_organization_is_named_alike_in_paths_queries_and_commands(api:
         assert found is not None
         assert found.id == owner
     assert await organizations.find_named(api.service.pool, "acme") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        (" We are closed.\nGoodbye. \r\n", "We are closed. Goodbye."),
+        ("\u202aWe are closed.\u202c", "We are closed."),
+        ("{organization} is closed.", "{organization} is closed."),
+        ("Closed {until", None),
+        ("{{date}}", None),
+        ("{company}", None),
+        ("a\u202eb", None),
+        ("\u200b", None),
+    ],
+)
+async def test_a_text_that_is_spoken_means_the_same_everywhere(
+    api: ApiClient, text: str, spoken: str | None
+) -> None:
+    one = f"/organizations/{(await api.organization())['id']}"
+    patched = await api.ask("PATCH", one, {"blocked_message": text})
+    assert (patched.json.get("blocked_message") if patched.status == 200 else None) == spoken
+    patched = await api.ask("PATCH", one, {"blocked_messages": [{"text": text}]})
+    assert (
+        patched.json["blocked_messages"][0]["text"] if patched.status == 200 else None
+    ) == spoken
+    settings = {"block_anonymous": True, "message": text}
+    put = await api.ask("PUT", f"{one}/policies/caller_rules", {"settings": settings})
+    assert put.status == (422 if spoken is None else 200)
+    assert spoken is None or CallerRulesSettings.model_validate(settings).message == spoken
+    if "\n" not in text:  # a cell has one line
+        [row] = parse_organizations(f"name,blocked_message\nAcme,{text}\n".encode())
+        assert (row.blocked_message if isinstance(row, ImportedOrganization) else None) in (
+            spoken,
+            None,
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        (" https://hooks.example.com/x\n", "https://hooks.example.com/x"),
+        ('"https://hooks.example.com/x"\u200b', "https://hooks.example.com/x"),
+        ("https://hööks.example.com/x", "https://xn--hks-snaa.example.com/x"),
+        ("https://hooks.example.com/%7Ex?a=%20", "https://hooks.example.com/%7Ex?a=%20"),
+        ("https://hooks.example.com/a b", None),
+        ("hooks.example.com", None),
+    ],
+)
+async def test_a_servers_address_is_read_as_it_is_pasted(
+    api: ApiClient, text: str, url: str | None
+) -> None:
+    one = f"/organizations/{(await api.organization())['id']}"
+    reply = await api.ask("PATCH", one, {"forward_url": text})
+    assert (reply.json["forward_url"] if reply.status == 200 else None) == url
+
+
+async def test_filters_find_by_every_spelling(api: ApiClient) -> None:
+    owner = UUID((await api.organization())["id"])
+    await api.ask("PATCH", f"/organizations/{owner}", {"name": "Other"})
+    changes = len(await api.audit(owner))
+    assert changes == 2
+    for text in (str(owner).upper(), owner.hex, f" {owner}"):
+        assert len((await api.get(f"/audit?object_id={quote(text)}"))["items"]) == changes
+    for query in ("action=Organization.changed", "object_type=Organization", "source=API"):
+        assert (await api.get(f"/audit?{query}"))["items"]
+    for query in ("reason=No_plan_or_trial", "reason=no_plan_or_trial%20"):
+        assert len((await api.get(f"/organizations?{query}"))["items"]) == 1
