@@ -81,7 +81,7 @@ def explain(
     trial: Annotated[Any, fact("this trial")] = None,
     override: Annotated[Any, fact("this override")] = None,
     attributes: Annotated[Any, fact("these attributes")] = None,
-    number: Annotated[str, typer.Option(help="The id of a phone number of it.")] = "",
+    number: Annotated[str, typer.Option(help="The id of a number of it, not that at Vapi.")] = "",
     call_type: Annotated[str, typer.Option(help="Suppose a call, such as webCall.")] = "",
     caller: Annotated[str, typer.Option(help="The number that calls.")] = "",
     called: Annotated[str, typer.Option(help="The number that is called.")] = "",

@@ -137,7 +137,10 @@ class Organizations:
                 return then
         number = await phone_numbers.find(self.pool, phone_number_id)
         if number is None or number.organization_id != organization_id:
-            raise PhoneNumberNotFoundError("The organization has no such phone number.")
+            raise PhoneNumberNotFoundError(
+                "The organization has no phone number with this id. Give the id that Callgate lists, "
+                "not the one at Vapi."
+            )
         return number
 
     async def create(self, actor: Actor, values: Mapping[str, Any]) -> Organization:

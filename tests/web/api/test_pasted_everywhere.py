@@ -109,6 +109,11 @@ async def test_a_spelling_of_a_number_means_the_same_everywhere(api: ApiClient) 
         assert found == dict.fromkeys(found), text
 
 
+def test_a_caller_that_cannot_be_forgotten_is_named_with_the_remedy() -> None:
+    with pytest.raises(InvalidError, match=r"“5550100201” names no single caller: .* country code"):
+        parse_caller("5550100201")
+
+
 async def test_every_list_finds_a_number_by_every_spelling(
     api: ApiClient, vapi: SandboxVapi
 ) -> None:
