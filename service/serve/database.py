@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from service.settings import Settings
-from service.store.failures import UNUSABLE, describe_away
+from service.store.failures import UNUSABLE, describe_away, is_unknown_parameter
 from service.store.installation import Mode, WrongModeError, claim_for
 from service.store.pool import UNAVAILABLE, create_pool
 from service.store.pooling import PoolingError, verify_direct, verify_same, verify_unsplit
@@ -84,6 +84,10 @@ async def prepare_database(database: Database, mode: Mode, seconds: float = STAR
                 left = round(deadline - told_at)
                 log.warning("service.waiting_for_database", why=describe_away(exc), seconds=left)
             await asyncio.sleep(AGAIN_SECONDS)
+        except Exception as exc:
+            if is_unknown_parameter(exc):
+                raise StartError(describe_away(exc)) from None
+            raise
         else:
             return
 

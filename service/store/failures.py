@@ -80,6 +80,13 @@ def classify(error: BaseException) -> FailureClass:
     return "refused" if isinstance(error, REFUSED) else "bug"
 
 
+def is_unknown_parameter(error: BaseException) -> bool:
+    """Whether PostgreSQL refused a connection for a parameter of its address. What a statement names and
+    does not exist is another error, and ours."""
+    unknown = isinstance(error, asyncpg.UndefinedObjectError)
+    return unknown and getattr(error, "severity_en", None) == "FATAL"
+
+
 def describe_away(error: BaseException) -> str:
     """Why PostgreSQL cannot be reached and what to check, without a part of its address."""
     if isinstance(error, socket.gaierror):
@@ -98,7 +105,7 @@ def describe_away(error: BaseException) -> str:
             "A file that DATABASE_URL names does not exist: a certificate, a key or a socket. Check the "
             "path, and that it is mounted."
         )
-    if isinstance(error, asyncpg.UndefinedObjectError):
+    if is_unknown_parameter(error):
         return (
             "DATABASE_URL has a parameter after the ? that PostgreSQL does not know. Remove it, or "
             "check its spelling."

@@ -6,6 +6,8 @@ import socket
 import asyncpg
 import pytest
 
+from service.cli.errors import describe
+from service.serve.database import Database, StartError, prepare_database
 from service.store.failures import UNAVAILABLE, FailureClass, classify, describe_away
 
 EXPECTED: dict[str, FailureClass] = {
@@ -89,7 +91,6 @@ def test_what_is_caught_as_unavailable_is_classed_so() -> None:
         (ConnectionRefusedError(111, "refused"), "refuses connections"),
         (TimeoutError(), "in time"),
         (FileNotFoundError(2, "No such file"), "A file that"),
-        (asyncpg.UndefinedObjectError("unrecognized"), "a parameter after the ?"),
         (asyncpg.CannotConnectNowError("starting"), "CannotConnectNowError"),
     ],
 )
@@ -97,3 +98,15 @@ def test_an_unreachable_server_is_told_with_what_to_check(error: Exception, word
     told = describe_away(error)
     assert words in told
     assert "DATABASE_URL" in told
+
+
+async def test_a_parameter_that_postgresql_does_not_know_is_told(dsn: str) -> None:
+    mark = "&" if "?" in dsn else "?"
+    with pytest.raises(asyncpg.UndefinedObjectError) as caught:
+        await asyncpg.connect(f"{dsn}{mark}speed=fast")
+    assert "a parameter after the ?" in describe_away(caught.value)
+    assert "a parameter after the ?" in (describe(caught.value) or "")
+    with pytest.raises(StartError, match=r"a parameter after the \?"):
+        await prepare_database(Database(f"{dsn}{mark}speed=fast", "", embedded=False), "real")
+    ours = asyncpg.UndefinedObjectError("role x does not exist")
+    assert describe(ours) is None
