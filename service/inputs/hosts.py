@@ -14,6 +14,10 @@ NAME = re.compile(
 SUFFIX = re.compile(r"(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+", re.ASCII)
 PORT = re.compile(r":([0-9]{1,5})", re.ASCII)
 LAST_PORT = 65_535
+MAPPED = 96
+"""The length of the prefix of IPv4 within IPv6."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def parse_host(text: str) -> str:
@@ -76,3 +80,19 @@ def find_host(text: str) -> str | None:
     # The last label of a name has letters: 300.1.1.1 is a mistyped address.
     is_name = NAME.fullmatch(name) and not name.rpartition(".")[2].isdigit()
     return name if is_name else None
+
+
+def parse_network(text: str) -> Network:
+    """A pasted address or network; one of IPv4 within IPv6, as a listener on `::` shows it, is one of
+    IPv4. Raises `BadTextError`."""
+    try:
+        found = ipaddress.ip_network(without_marks(text), strict=False)
+    except ValueError:
+        raise BadTextError(
+            f"{shown(text)} is no IP network: write an address such as 10.0.0.7, or a network such as "
+            "10.0.0.0/8, without a port"
+        ) from None
+    inside = getattr(found.network_address, "ipv4_mapped", None)
+    if inside is None or found.prefixlen < MAPPED:
+        return found
+    return ipaddress.IPv4Network((inside, found.prefixlen - MAPPED))

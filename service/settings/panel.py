@@ -1,12 +1,12 @@
 """Settings of the panel and the API: the bootstrap token, proxies, single sign-on."""
 
-import ipaddress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from policies.host.marks import BadTextError, without_marks
+from service.inputs.hosts import parse_network
 from service.inputs.urls import parse_origin, parse_url
 from service.settings.group import Choice, HeaderSecret, PastedSecret, SettingsGroup, Words
 from service.settings.urls import is_local
@@ -66,12 +66,9 @@ class PanelSettings(SettingsGroup):
         found = []
         for proxy in self.callgate_trusted_proxies:
             try:
-                ipaddress.ip_network(proxy, strict=False)
-            except ValueError:
-                found.append(
-                    f"CALLGATE_TRUSTED_PROXIES has {proxy!r}, which is not an IP network: write an "
-                    "address such as 10.0.0.7, or a network such as 10.0.0.0/8, without a port."
-                )
+                parse_network(proxy)
+            except BadTextError as exc:
+                found.append(f"CALLGATE_TRUSTED_PROXIES {exc}.")
         return found
 
     def oidc_faults(self) -> list[str]:

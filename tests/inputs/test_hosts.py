@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.host.marks import BadTextError
-from service.inputs.hosts import parse_host, parse_host_and_port, parse_host_suffix
+from service.inputs.hosts import parse_host, parse_host_and_port, parse_host_suffix, parse_network
 from tests.support.attempts import attempt
 
 
@@ -81,6 +81,29 @@ def test_the_end_of_a_name_has_its_dot() -> None:
     ):
         with pytest.raises(BadTextError, match=r"write it with its dot"):
             parse_host_suffix(pasted)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "network"),
+    [
+        ("10.0.0.7", "10.0.0.7/32"),
+        ("10.0.0.7/8", "10.0.0.0/8"),
+        ("::ffff:10.0.0.7", "10.0.0.7/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("\u200b2001:db8::/32 ", "2001:db8::/32"),
+        ("::/0", "::/0"),
+    ],
+)
+def test_a_network_is_understood(pasted: str, network: str) -> None:
+    assert str(parse_network(pasted)) == network
+
+
+@pytest.mark.parametrize(
+    "pasted", ["*", "", "10.0.0.1:80", "[::1]", "proxy.local", "10.0.0.0/8;::1"]
+)
+def test_what_is_no_network_is_refused_with_the_remedy(pasted: str) -> None:
+    with pytest.raises(BadTextError, match="is no IP network: write an address"):
+        parse_network(pasted)
 
 
 @given(st.text(max_size=60))

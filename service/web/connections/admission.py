@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from typing import Literal, Protocol
 
 from service.web.connections.counts import DoorCounts
-from service.web.connections.limits import ConnectionLimits
+from service.web.connections.limits import COUNTED_PREFIX, ConnectionLimits
 
 KNOWN_SECONDS = 3600.0
 MOST_KNOWN = 4096
@@ -169,4 +169,5 @@ def address_of(peer: object) -> str:
         return host
     if found.ipv4_mapped:
         return str(found.ipv4_mapped)
-    return str(ipaddress.IPv6Address(int(found) >> 64 << 64))
+    rest = 128 - COUNTED_PREFIX
+    return str(ipaddress.IPv6Address(int(found) >> rest << rest))

@@ -1,13 +1,14 @@
 """The limits of connections: how many, and how long."""
 
-import ipaddress
-from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 
 from service.files import connection_files
+from service.inputs.hosts import Network, parse_network
 from service.settings import Settings
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+COUNTED_PREFIX = 64
+"""Clients of IPv6 are counted by their network of this length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,13 @@ def limits_from(settings: Settings, files: int) -> ConnectionLimits:
     return ConnectionLimits(
         total=total,
         per_address=min(settings.callgate_max_connections_per_address, total),
-        proxies=networks_of(settings.callgate_trusted_proxies),
+        proxies=tuple(map(proxy_network, settings.callgate_trusted_proxies)),
     )
 
 
-def networks_of(proxies: Iterable[str]) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
+def proxy_network(proxy: str) -> Network:
+    """The network of a trusted proxy, as wide as the IPv6 networks that connections are counted by."""
+    found = parse_network(proxy)
+    if isinstance(found, IPv6Network) and found.prefixlen > COUNTED_PREFIX:
+        return found.supernet(new_prefix=COUNTED_PREFIX)
+    return found

@@ -3,9 +3,11 @@
 import time
 from dataclasses import dataclass, field
 
+import pytest
+
 from service.web.connections.admission import KNOWN_SECONDS, Admission, address_of
 from service.web.connections.counts import DoorCounts
-from service.web.connections.limits import ConnectionLimits, networks_of
+from service.web.connections.limits import ConnectionLimits, proxy_network
 
 NOW = 1000.0
 VAPI = "198.51.100.7"
@@ -94,10 +96,28 @@ def test_many_messages_from_one_known_address_are_not_limited_by_address() -> No
 
 
 def test_trusted_proxies_stand_for_many_clients() -> None:
-    doors = admission(proxies=networks_of(["10.0.0.0/8"]))
+    doors = admission(proxies=(proxy_network("10.0.0.0/8"),))
     for _ in range(5):
         assert doors.judge("10.1.2.3", NOW) is None
         doors.add(Caller("10.1.2.3"))
+
+
+@pytest.mark.parametrize(
+    ("proxy", "peer"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("10.0.0.7", "::ffff:10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("::1", "::1"),
+        ("fd00::/8", "fd00:1::7"),
+    ],
+)
+def test_a_trusted_proxy_is_known_however_it_is_written(proxy: str, peer: str) -> None:
+    doors = admission(proxies=(proxy_network(proxy),))
+    assert doors.is_proxy(address_of((peer, 443)))
+    assert not doors.is_proxy(address_of(("192.0.2.1", 443)))
+    assert not doors.is_proxy(address_of(("2001:db8:9::1", 443)))
 
 
 def test_counts_are_right_after_everything_closed() -> None:

@@ -8,9 +8,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from service.admin.people.reach import PanelReach
+from service.inputs.hosts import Network, parse_network
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SIGNED_IN = web.RequestKey("signed_in", bool)
 """The key of a request under which the guard says that it has a session."""
@@ -76,7 +76,7 @@ def is_private(address: str) -> bool:
 
 def behind(proxies: Iterable[str], reach: PanelReach) -> Middleware:
     """Give requests through these proxies the address of their client, and note other proxies."""
-    trusted = tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies)
+    trusted = tuple(map(parse_network, proxies))
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
