@@ -183,9 +183,12 @@ class Switchboard:
         call.end(f"{event}.hook-executed-{action['type']}")
 
     async def converse(self, call: SandboxCall, duration: float) -> None:
-        """Run a taken call: send messages until it is hung up or its duration is over."""
-        call.connect()
-        self.send(call, payloads.build_status_update, "in-progress")
+        """Run a taken call: send messages until it is hung up or its duration is over. One that was
+        hung up before it comes to run is not connected again."""
+        if call.live:
+            if call.status != "in-progress":
+                call.connect()
+            self.send(call, payloads.build_status_update, "in-progress")
         longest = call.max_duration_seconds
         stop_at = time.monotonic() + min(duration, longest) * self.time_scale
         turn = 0

@@ -161,3 +161,26 @@ async def test_a_call_needs_what_exists(vapi: SandboxVapi) -> None:
         vapi.place_call(None)
     with pytest.raises(KeyError):
         vapi.place_call(vapi.add_number()["id"], assistant_id="none")
+
+
+async def test_a_held_call_that_is_hung_up_at_once_stays_ended(
+    vapi: SandboxVapi, open_webhook: OpenWebhook
+) -> None:
+    """The command may come before the call comes to run: it is not connected a second time."""
+    webhook = await open_webhook()
+    number = vapi.add_number(
+        assistantId=vapi.add_assistant()["id"], server={"url": webhook.url}
+    )
+    switchboard = vapi.switchboard
+    call = switchboard.open_call(
+        number["id"], caller="+15550100142", type="inboundPhoneCall", assistant_id=None
+    )
+    switchboard.attach(call, number)
+    switchboard.hold(call, 60)
+    assert switchboard.find(call.id) is call
+    call.end("assistant-ended-call")
+    await call.settled()
+    report = next(item for item in webhook.messages if item["type"] == "end-of-call-report")
+    assert call.status == "ended"
+    assert report["startedAt"] < report["endedAt"]
+    assert "status-update in-progress" not in webhook.types
