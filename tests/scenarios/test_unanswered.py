@@ -106,7 +106,8 @@ async def test_a_call_that_vapi_could_not_connect_is_not_shown_as_well(
     callgate: Replica, vapi: SandboxVapi, pool: Pool
 ) -> None:
     vapi_id = vapi.add_number(provider="vapi")["id"]
-    number = await callgate.add_number(await owner_of(callgate), vapi_id)
+    owner = await owner_of(callgate)
+    number = await callgate.add_number(owner, vapi_id)
     ends = ("assistant-request-returned-invalid-assistant", "customer-ended-call")
     for place, reason in enumerate(ends):
         message: Any = vapi.live_call(vapi_id)
@@ -129,3 +130,8 @@ async def test_a_call_that_vapi_could_not_connect_is_not_shown_as_well(
         page = (await ada.get(f"/calls/{found[0]['id']}")).text
         assert "but nothing answered it" in page
         assert "Check the number's answer" in page
+        # Nor on the page of its organization: one call of each kind, and the number without an answer.
+        page = (await ada.get(f"/organizations/{owner}")).text
+        assert page.count("Allowed, not answered Plan is active") == 1
+        assert page.count("Allowed Plan is active") == 2  # the access now, and the answered call
+        assert "In sync No answer" in page

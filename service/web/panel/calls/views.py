@@ -75,7 +75,7 @@ def call_row(summary: CallSummary, *, whole: bool) -> CallRow:
         format_seconds(duration_of(call)),
         format_cost(call.cost),
         outcome_of(call),
-        (call.cut_reason if call.cut_at else call.reason) or "",
+        reason_of(call),
         state_of(call),
     )
 
@@ -125,6 +125,11 @@ def outcome_of(call: Call) -> Badge:
     if call.is_diverted:
         return DIVERTED
     return outcome_badge(allowed=not call.blocked)
+
+
+def reason_of(call: Call) -> str:
+    """Why it was allowed or blocked; of one that was cut off, why that was."""
+    return (call.cut_reason if call.cut_at else call.reason) or ""
 
 
 def state_of(call: Call) -> Badge:

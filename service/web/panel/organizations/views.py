@@ -12,9 +12,11 @@ from service.domain.handling import Handling
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 from service.domain.wording.labels import Tone, label_slug
-from service.web.panel.kit.badges import Badge, access_badge, outcome_badge, state_badge
+from service.web.panel.calls.views import outcome_of, reason_of
+from service.web.panel.kit.badges import Badge, access_badge, state_badge
 from service.web.panel.kit.traces import TraceStep, story_steps
 from service.web.panel.kit.visit import ROOT
+from service.web.panel.phone_numbers.views import badges_of
 
 RING_GATE: Mapping[bool | None, str] = {
     None: "as the service is set",
@@ -104,8 +106,9 @@ class OrganizationNumber:
         return self.number.number or self.number.vapi_phone_number_id
 
     @property
-    def badge(self) -> Badge:
-        return state_badge(self.number.sync.state.value)
+    def badges(self) -> list[Badge]:
+        """As in the list of numbers: the state, a pause, and whether allowed calls are answered."""
+        return badges_of(self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,12 @@ class RecentCall:
 
     @property
     def badge(self) -> Badge:
-        return outcome_badge(allowed=not self.call.blocked)
+        """As in the list of calls: one that was cut off or not answered is not just allowed."""
+        return outcome_of(self.call)
+
+    @property
+    def reason(self) -> str:
+        return reason_of(self.call)
 
 
 @dataclass(frozen=True, slots=True)
