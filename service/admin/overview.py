@@ -61,6 +61,11 @@ class OverviewFigures:
         return any(one.severity != "notice" for one in self.conditions)
 
     @property
+    def has_holes(self) -> bool:
+        """Whether blocked calls of some kind may get through, although each number is in sync."""
+        return any(one.kind == "coverage_hole" for one in self.conditions)
+
+    @property
     def calls_today(self) -> int:
         return sum(hour.calls for hour in self.hours)
 

@@ -21,6 +21,7 @@ SHOWN_REASONS = 5
 class StateCount:
     """How many numbers have a state."""
 
+    state: SyncState
     badge: Badge
     count: int
     address: str
@@ -41,7 +42,15 @@ class OverviewView:
 
     @property
     def all_well(self) -> bool:
-        return bool(self.numbers) and not self.figures.needs_attention
+        """Whether every number is known to be guarded, and nothing else needs attention."""
+        calm = not self.figures.needs_attention and not self.figures.has_holes
+        return bool(self.numbers) and calm and not self.unguarded
+
+    @property
+    def unguarded(self) -> list[StateCount]:
+        """The numbers that are not in sync, by state: no condition names those that are paused, pending
+        for a moment, or drifted where nothing is repaired."""
+        return [one for one in self.states if one.state is not SyncState.IN_SYNC]
 
     @property
     def has_calls(self) -> bool:
@@ -58,7 +67,7 @@ def view_of(figures: OverviewFigures) -> OverviewView:
         [condition_notice(condition) for condition in figures.conditions],
         sum(figures.numbers.values()),
         [
-            StateCount(state_badge(state), count, f"{ROOT}/numbers?sync_state={state.value}")
+            StateCount(state, state_badge(state), count, f"{ROOT}/numbers?sync_state={state.value}")
             for state in SyncState
             if (count := figures.numbers.get(state.value, 0))
         ],
