@@ -20,7 +20,8 @@ HOUR = timedelta(hours=1)
 HOURS = 24
 DAYS = 14
 SETTLED = timedelta(minutes=1)
-"""How long after its end an hour may still get calls, from transactions that began in it."""
+"""How long after its end an hour may still get calls, from transactions that began in it; and how long
+before their commit changes may have begun."""
 SHOWN_TRIALS = 8
 
 
@@ -75,12 +76,14 @@ class OverviewFigures:
 
 
 class Overview:
-    """Reads the figures. Past hours do not change, so each is counted once per process."""
+    """Reads the figures. Each past hour is counted once per process; one of the last 24 again if a call
+    of it has changed, so that the figures stay those of the lists that they lead to."""
 
     def __init__(self, pool: Pool, conditions: ConditionReader) -> None:
         self.pool = pool
         self.conditions = conditions
         self.closed: dict[datetime, Hour] = {}
+        self.read_at: datetime | None = None
         self.lock = asyncio.Lock()
 
     async def figures(self) -> OverviewFigures:
@@ -111,6 +114,7 @@ class Overview:
         running = now.replace(minute=0, second=0, microsecond=0)
         first = now.replace(hour=0, minute=0, second=0, microsecond=0) - (DAYS - 1) * 24 * HOUR
         wanted = [first + n * HOUR for n in range((running - first) // HOUR + 1)]
+        await self.forget_changed(now, wanted[-HOURS:])
         missing = [at for at in wanted if at not in self.closed]
         counted = await store.count_hours(self.pool, missing[0], running + HOUR)
         for at in missing:
@@ -118,6 +122,17 @@ class Overview:
                 self.closed[at] = counted.get(at) or Hour(at)
         self.closed = {at: hour for at, hour in self.closed.items() if at >= first}
         return [self.closed.get(at) or counted.get(at) or Hour(at) for at in wanted]
+
+
+    async def forget_changed(self, now: datetime, last: Sequence[datetime]) -> None:
+        """Count again the hours of `last` that changed since the last reading; all, if it is long ago."""
+        changed = last
+        if self.read_at is not None and now - self.read_at < HOUR:
+            since = self.read_at - SETTLED
+            changed = await store.list_changed_hours(self.pool, since, last[0], last[-1])
+        for at in changed:
+            self.closed.pop(at, None)
+        self.read_at = now
 
 
 def days_of(hours: Sequence[Hour]) -> list[Day]:

@@ -33,6 +33,20 @@ async def test_calls_and_blocks_are_counted_by_hour_day_and_reason(pool: Pool) -
     assert (await overview.figures()).hours[-1].calls == 2
 
 
+async def test_a_past_hour_is_counted_again_once_a_call_of_it_is_corrected(pool: Pool) -> None:
+    """As by a record that waited on another replica's disk while PostgreSQL was away."""
+    overview = overview_of(pool)
+    await record(pool, *(new_call(c, organization_id=uuid4(), allowed=False) for c in "abc"))
+    for call, hours in {"a": 2, "b": 5, "c": 30}.items():
+        await pool.execute(AGE, call, hours)
+    assert (await overview.figures()).blocked_today == 2
+    await pool.execute(
+        "UPDATE callgate.calls SET blocked = false, updated_at = now() WHERE vapi_call_id = 'b'"
+    )
+    figures = await overview.figures()
+    assert (figures.calls_today, figures.blocked_today) == (2, 1)
+
+
 async def test_trials_that_end_this_week_are_named_soonest_first(pool: Pool) -> None:
     for name, days in {"soon": 1, "later": 6, "much later": 8, "over": -1}.items():
         await pool.execute(

@@ -19,6 +19,12 @@ SELECT date_bin('1 hour', created_at, $1) AS hour, reason, count(*) AS calls
 FROM callgate.calls WHERE blocked AND created_at >= $1 AND created_at < $2 GROUP BY 1, 2
 """
 
+# A call changes after its hour: it ends, or a decision that was made elsewhere replaces its own.
+CHANGED_HOURS = """
+SELECT DISTINCT date_trunc('hour', created_at, 'UTC') AS hour FROM callgate.calls
+WHERE updated_at > $1 AND created_at >= $2 AND created_at < $3
+"""
+
 LIVE = f"SELECT count(*) FROM callgate.calls WHERE {IS_LIVE}"  # noqa: S608 - a constant
 
 BLOCKED_SECONDS = """
@@ -90,6 +96,14 @@ async def count_hours(pool: Pool, since: datetime, until: datetime) -> Mapping[d
         hour = hours.setdefault(row["hour"], Hour(row["hour"]))
         hour.blocked[row["reason"]] = row["calls"]
     return hours
+
+
+async def list_changed_hours(
+    pool: Pool, changed_since: datetime, since: datetime, until: datetime
+) -> list[datetime]:
+    """The hours from `since` to before `until` that have calls which changed after an instant."""
+    rows = await pool.fetch(CHANGED_HOURS, changed_since, since, until)
+    return [row["hour"] for row in rows]
 
 
 async def count_live(pool: Pool) -> int:
