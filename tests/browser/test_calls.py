@@ -38,6 +38,7 @@ async def test_a_call_that_ends_keeps_its_place_and_leaves_a_list_that_it_no_lon
     await told.goto(f"{callgate.url}/admin/calls/{stored['id']}")
     for one in (page, live):
         await expect(one.locator("[data-feed-state]")).to_contain_text("Live")
+    await expect(live.locator("#total")).to_have_text("1 call of this selection")
     await expect(told.locator(".lead")).to_contain_text("No end has been reported yet")
     vapi.hang_up(call_id)
     rows = page.locator("tr[data-key]")
@@ -45,6 +46,7 @@ async def test_a_call_that_ends_keeps_its_place_and_leaves_a_list_that_it_no_lon
     await expect(rows.nth(0)).to_contain_text("Bakery")
     await expect(rows.nth(1)).to_contain_text("Cafe")
     await expect(live.locator("tr[data-key]")).to_have_count(0)
+    await expect(live.locator("#total")).to_have_text("")
     # An open page of the call learns of its end too.
     await expect(told.locator(".lead")).to_contain_text("It ended after")
     await expect(told.locator("#story[hx-get]")).to_have_count(0)
@@ -56,6 +58,9 @@ async def test_a_blocked_call_arrives_live_with_its_reason_and_has_a_story(
     page = await open_page("viewer", "/calls")
     await expect(page.locator("[data-feed-state]")).to_contain_text("Live")
     await block(callgate, vapi, "Bakery")
+    await expect(page.locator("#total")).to_have_text("1 call")
+    await block(callgate, vapi, "Cafe")
+    await expect(page.locator("#total")).to_have_text("2 calls")
     row = page.locator("tr[data-key]", has_text="Bakery")
     await expect(row).to_contain_text("Neither plan nor trial")
     await expect(row).to_contain_text("Hung up")

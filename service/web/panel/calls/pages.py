@@ -114,6 +114,7 @@ class CallPages:
             more=more,
             searched_to=found.next[0] if found.next and len(rows) < query.limit else None,
             feed=feed_address(visit, asked, place) if live else None,
+            recount=visit.here(cursor=None, limit=1),
             filtered=any(asked[name] for name in (*FILTERS, "since", "until")),
             csv=visit.here(cursor=None, limit=None).replace("/calls", "/calls.csv", 1),
         )
