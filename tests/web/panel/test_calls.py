@@ -1,14 +1,19 @@
 """Calls in the panel: the overview, the list, a story, and the stream that resumes."""
 
 import asyncio
+import re
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
 
+from service.domain.decisions import CallTerms
 from service.domain.people import Role
 from service.sandbox.server import SandboxVapi
 from service.web.panel.kit.guard import COOKIE
+from tests.support.calls import new_call, record
 from tests.support.service import Replica, eventually
 from tests.support.visiting import Visitor, visiting
 
@@ -60,6 +65,27 @@ async def test_calls_are_listed_searched_and_told(callgate: Replica, vapi: Sandb
         assert "/control" not in shown.body
         for wrong in ("x", "00000000-0000-0000-0000-000000000001"):
             assert (await ada.get(f"/calls/{wrong}")).status == 404
+
+
+async def test_a_call_is_shown_as_live_where_it_is_counted_as_live(callgate: Replica) -> None:
+    """Not after a day without a report of its end, and not where a diversion sent it on."""
+    pool = callgate.service.pool
+    blocked = new_call("sent-on", allowed=False, organization_id=uuid4(), gate="request")
+    elsewhere = CallTerms(divert_to={"destination": {"type": "number", "number": "+12025550147"}})
+    sent_on = replace(blocked, decision=replace(blocked.decision, terms=elsewhere))
+    await record(pool, new_call("new"), new_call("old"), sent_on)
+    await pool.execute(
+        "UPDATE callgate.calls SET created_at = now() - interval '2 days' WHERE vapi_call_id = 'old'"
+    )
+    async with visiting(callgate) as ada:
+        for query, states in (
+            ("live=true", ["Live"]),
+            ("live=false", ["No end reported", "No end reported"]),
+        ):
+            shown = (await ada.get(f"/calls?{query}")).body
+            rows = shown.partition("<tbody")[2].partition("</tbody>")[0].split("</tr>")[:-1]
+            assert [re.findall(r'class="badge[^>]*>([^<]*)<', row)[-1] for row in rows] == states
+        assert ">1</a>" in (await ada.get("")).body.partition("Live calls")[2][:80]
 
 
 async def test_the_list_is_one_link_away_from_a_file(callgate: Replica, vapi: SandboxVapi) -> None:

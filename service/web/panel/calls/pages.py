@@ -150,7 +150,8 @@ class CallPages:
 
 
 def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
-    outcomes = [("true", "Blocked"), ("false", "Allowed")]
+    outcomes = [("true", "Blocked"), ("false", "Not blocked")]
+    going_on = [("true", "Under way"), ("false", "Not under way")]
     return [
         filter_of("blocked", "Outcome", outcomes, asked["blocked"]),
         filter_of("reason", "Reason", labelled(REASONS), asked["reason"]),
@@ -158,7 +159,7 @@ def drop_downs(asked: Mapping[str, str]) -> list[Filter]:
         filter_of("direction", "Direction", labelled(DIRECTIONS), asked["direction"]),
         filter_of("refused", "Connection", CONNECTIONS, asked["refused"]),
         filter_of("diverted", "Diverted", [("true", "Yes"), ("false", "No")], asked["diverted"]),
-        filter_of("live", "Now", [("true", "Under way"), ("false", "Over")], asked["live"]),
+        filter_of("live", "Now", going_on, asked["live"]),
         filter_of("hangup", "Hang-up", labelled(HANGUPS), asked["hangup"]),
         filter_of("unanswered", "Answer", [("true", "Not answered")], asked["unanswered"]),
     ]

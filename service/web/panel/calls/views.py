@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -29,6 +29,7 @@ UNKNOWN = Badge("Unknown", "bad")
 DIVERTED = Badge("Blocked, diverted", "bad")
 NOT_ANSWERED = Badge("Allowed, not answered", "bad")
 LIVE, ENDED, REFUSED = Badge("Live", "good"), Badge("Ended"), Badge("Refused", "bad")
+NO_END = Badge("No end reported", "wait")
 CENT = Decimal("0.01")
 DIRECTIONS = {"inbound": "Inbound", "outbound": "Outbound", "web": "Web"}
 PART_NAMES = {"stt": "transcription", "llm": "model", "tts": "voice", "vapi": "Vapi"}
@@ -133,15 +134,19 @@ def reason_of(call: Call) -> str:
 
 
 def state_of(call: Call) -> Badge:
-    """Live, refused or ended; of a hang-up by Callgate, its state."""
+    """Live, as the filter of lists and the overview count it, refused or ended; of a hang-up by Callgate,
+    its state. Of a call that was sent elsewhere nothing is known until its end, nor of an old one whose
+    end was never reported."""
     if call.is_refused and (call.hangup is None or call.hangup.state is HangupState.CONFIRMED):
         return REFUSED
     if call.hangup is not None:
         return state_badge(call.hangup.state.value)
     if call.ended_at is not None:
         return ENDED
-    goes_on = call.status == "in-progress" or call.is_diverted
-    return LIVE if goes_on else state_badge(call.status)
+    if call.is_live(datetime.now(UTC)):
+        return LIVE
+    is_open = call.status == "in-progress" or call.is_diverted
+    return NO_END if is_open else state_badge(call.status)
 
 
 @dataclass(frozen=True, slots=True)
