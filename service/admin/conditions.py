@@ -8,7 +8,7 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 
 from service.admin.phone_numbers.coverage import HoleCount, count_holes
 from service.admin.relay import read_parked
@@ -121,17 +121,21 @@ async def read_concerned(pool: Pool, *names: NumberCondition) -> list[Condition]
     ]
 
 
+def format_since(instant: datetime) -> str:
+    """An instant in the address of a list."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 async def call_conditions(pool: Pool) -> list[Condition]:
     """Calls of the last day whose end is not confirmed, or which two organizations claim."""
     since = await doctor.get_day_start(pool)
-    named = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     counts = {
         f"hangups_{name}": count
         for name, count in sorted((await doctor.count_hangups(pool, since)).items())
     }
     counts["call_claimed_twice"] = await count_claimed(pool, since)
     return [
-        condition(kind, calls=format_count(count, "call", "calls"), since=named)
+        condition(kind, calls=format_count(count, "call", "calls"), since=format_since(since))
         for kind, count in counts.items()
         if count
     ]

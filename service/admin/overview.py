@@ -123,7 +123,6 @@ class Overview:
         self.closed = {at: hour for at, hour in self.closed.items() if at >= first}
         return [self.closed.get(at) or counted.get(at) or Hour(at) for at in wanted]
 
-
     async def forget_changed(self, now: datetime, last: Sequence[datetime]) -> None:
         """Count again the hours of `last` that changed since the last reading; all, if it is long ago."""
         changed = last

@@ -54,6 +54,9 @@ WHERE hangup_state IN ('failed', 'unconfirmed') AND created_at >= $1
 GROUP BY hangup_state
 """
 
+PENDING_HANGUPS = """
+SELECT count(*) FROM callgate.calls WHERE hangup_state = 'pending' AND created_at >= $1
+"""
 
 REFUSED = asyncpg.PostgresError
 """What asyncpg raises when PostgreSQL answers with an error."""
@@ -162,3 +165,8 @@ async def get_day_start(pool: Pool) -> datetime:
 async def count_hangups(pool: Pool, since: datetime) -> dict[str, int]:
     """Unconfirmed and failed hang-ups of calls since then, by state."""
     return {row["state"]: row["calls"] for row in await pool.fetch(HANGUPS, since)}
+
+
+async def count_pending_hangups(pool: Pool, since: datetime) -> int:
+    """Hang-ups in progress of calls since then."""
+    return int(await pool.fetchval(PENDING_HANGUPS, since))

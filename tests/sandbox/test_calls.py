@@ -168,9 +168,7 @@ async def test_a_held_call_that_is_hung_up_at_once_stays_ended(
 ) -> None:
     """The command may come before the call comes to run: it is not connected a second time."""
     webhook = await open_webhook()
-    number = vapi.add_number(
-        assistantId=vapi.add_assistant()["id"], server={"url": webhook.url}
-    )
+    number = vapi.add_number(assistantId=vapi.add_assistant()["id"], server={"url": webhook.url})
     switchboard = vapi.switchboard
     call = switchboard.open_call(
         number["id"], caller="+15550100142", type="inboundPhoneCall", assistant_id=None

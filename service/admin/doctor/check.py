@@ -17,7 +17,8 @@ GRACE_SECONDS = 1.0
 """How long a check past its deadline may take to release its connection."""
 
 Level = Literal["ok", "note", "warning", "failed"]
-"""`note`: a fact to know, which no operator can change; it is neither good nor a warning."""
+"""`note`: a fact to know, neither good nor a warning: no operator can change it, it passes by itself, or
+only the operator knows whether it matters."""
 
 LEVELS: dict[Severity, Level] = {"error": "failed", "warning": "warning", "notice": "warning"}
 
@@ -42,8 +43,8 @@ class DoctorFinding:
         return cls(name, "ok", detail)
 
     @classmethod
-    def note(cls, name: str, detail: str) -> "DoctorFinding":
-        return cls(name, "note", detail)
+    def note(cls, name: str, detail: str, link: str = "") -> "DoctorFinding":
+        return cls(name, "note", detail, link=link)
 
     @classmethod
     def of(cls, name: str, found: Condition, detail: str | None = None) -> "DoctorFinding":

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from service.admin.conditions import call_conditions
+from service.admin.conditions import call_conditions, format_since
 from service.admin.doctor.check import (
     DISK,
     PLUGINS,
@@ -26,6 +26,7 @@ from service.admin.doctor.webhook import examine_webhook
 from service.admin.reconcile.secrets import SecretRotation, is_done
 from service.domain.conditions import Condition, clock_condition, condition
 from service.domain.priority import Priority
+from service.domain.wording.labels import format_count
 from service.settings import Settings, is_local
 from service.store import doctor as store
 from service.store.installation import get_mode
@@ -249,7 +250,13 @@ class Doctor:
         conditions = await call_conditions(self.pool)
         for found in conditions:
             yield DoctorFinding.of("hangups", found)
-        if not any(one.kind.startswith("hangups_") for one in conditions):
+        since = await store.get_day_start(self.pool)
+        pending = await store.count_pending_hangups(self.pool, since)
+        if pending:
+            calls = format_count(pending, "call", "calls")
+            link = f"calls?hangup=pending&since={format_since(since)}"
+            yield DoctorFinding.note("hangups", f"Hang-ups are in progress for {calls}.", link)
+        elif not any(one.kind.startswith("hangups_") for one in conditions):
             yield DoctorFinding.ok("hangups", "Every hang-up of the last 24 hours is confirmed.")
 
 

@@ -14,9 +14,10 @@ NumberCondition = Literal[
     "calls_unanswered",
     "former_secrets_hidden",
     "still_bound",
+    "web_unregistered",
 ]
-"""A condition that counts numbers and no other filter of the list shows. `still_bound` is a coverage
-hole, as `domain/coverage` finds it without asking Vapi."""
+"""A condition that counts numbers and no other filter of the list shows. `still_bound` and
+`web_unregistered` are coverage holes, as `domain/coverage` finds them without asking Vapi."""
 
 NUMBER_CONDITIONS: tuple[NumberCondition, ...] = get_args(NumberCondition)
 
@@ -41,6 +42,8 @@ CONCERNED: Mapping[NumberCondition, str] = {
     "calls_unanswered": f"n.id IN ({LAST_UNANSWERED})",
     "former_secrets_hidden": "coalesce((s.original ->> 'hidden_secret')::boolean, false)",
     "still_bound": "n.gate = 'request' AND s.state NOT IN ('in_sync', 'shadowed')",
+    "web_unregistered": """NOT coalesce(n.answer_with ? 'assistantId', false) AND NOT EXISTS (
+        SELECT FROM callgate.assistants a WHERE a.organization_id = n.organization_id)""",
 }
 
 

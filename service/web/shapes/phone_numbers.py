@@ -82,8 +82,8 @@ class PhoneNumber(ResponseBody):
 class PhoneNumberFilterQuery(QueryParameters):
     """Filters: the organization, the state of the webhook, and `search`: a part of the number, the
     label, the id at Vapi or the organization's name. `unanswered`: nothing answers
-    allowed calls. `condition`: those that the condition of this name counts (`still_bound`: that have
-    this hole in their coverage)."""
+    allowed calls. `condition`: those that the condition of this name counts (`still_bound` and
+    `web_unregistered`: that have this hole in their coverage)."""
 
     organization_id: Id | None = None
     sync_state: (

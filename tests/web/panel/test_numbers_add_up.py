@@ -1,6 +1,7 @@
 """Every figure of the overview leads to a list with as many rows."""
 
 import re
+from html import unescape
 from typing import Any
 from uuid import UUID
 
@@ -177,3 +178,27 @@ async def test_the_counts_of_conditions_have_their_rows(
                 assert await rows_of(ada, link[1]) == rows, link[1]
                 before = page[max(0, link.start() - 900) : link.start()]
                 assert re.search(rf"\b{rows} (number|call)", before), (wanted, before)
+
+
+async def test_a_hang_up_in_progress_is_not_said_to_be_confirmed(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner = await callgate.add_organization("Bakery")
+    vapi_id = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, vapi_id)
+    await callgate.service.background.stop("hangup_worker", "hangup_sweep")
+    for _ in range(2):
+        assert (await callgate.post(vapi.live_call(vapi_id))).status == 403
+    pool = callgate.service.pool
+    pending = "UPDATE callgate.calls SET hangup_state = 'pending' WHERE blocked RETURNING id"
+
+    async def recorded() -> bool:
+        return len(await pool.fetch(pending)) == 2
+
+    await eventually(recorded)
+    async with visiting(callgate) as ada:
+        page = (await ada.post("/health")).body
+        assert "is confirmed" not in page
+        found = re.search(r'progress for (\d) calls\. <a href="/admin(/calls\?hangup=[^"]*)"', page)
+        assert found is not None
+        assert await rows_of(ada, unescape(found[2])) == int(found[1]) == 2

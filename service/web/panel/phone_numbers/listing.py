@@ -34,6 +34,7 @@ CONDITION_LABELS: Mapping[NumberCondition, str] = {
     "calls_unanswered": "Last call not answered",
     "former_secrets_hidden": "Former secret hidden",
     "still_bound": "Assistant still attached",
+    "web_unregistered": "Web calls not assigned",
 }
 GATE_CHOICES = [("event", "Event"), ("request", "Request")]
 
