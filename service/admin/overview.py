@@ -124,7 +124,7 @@ class Overview:
         return [self.closed.get(at) or counted.get(at) or Hour(at) for at in wanted]
 
     async def forget_changed(self, now: datetime, last: Sequence[datetime]) -> None:
-        """Count again the hours of `last` that changed since the last reading; all, if it is long ago."""
+        """Count the hours of `last` again that changed since the last reading; all, if that is old."""
         changed = last
         if self.read_at is not None and now - self.read_at < HOUR:
             since = self.read_at - SETTLED

@@ -134,9 +134,9 @@ def reason_of(call: Call) -> str:
 
 
 def state_of(call: Call) -> Badge:
-    """Live, as the filter of lists and the overview count it, refused or ended; of a hang-up by Callgate,
-    its state. Of a call that was sent elsewhere nothing is known until its end, nor of an old one whose
-    end was never reported."""
+    """Live, as the filter of lists and the overview count it, refused or ended; of a hang-up by
+    Callgate, its state. Of a call that was sent elsewhere nothing is known until its end, nor of an old
+    one whose end was never reported."""
     if call.is_refused and (call.hangup is None or call.hangup.state is HangupState.CONFIRMED):
         return REFUSED
     if call.hangup is not None:

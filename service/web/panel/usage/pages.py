@@ -63,10 +63,10 @@ class UsagePages:
         """The list. Invalid filters are reported, and all clients of this month are shown."""
         filters = read_filters(visit, MonthQuery)
         asked, query = filters.asked, filters.query
-        month = await self.month_of(query)
+        month, today = await self.month_of(query), await self.today()
         clients = await self.clients_of(month)
         chosen = choose(clients, query)
-        this, last = totals(chosen)
+        this, last = totals(clients)
         days = await self.usage.list_days(month)
         shown = query.place + SHOWN
         filtered = bool(asked["query"] or asked["limit"])
@@ -79,9 +79,7 @@ class UsagePages:
             month=f"{month:%B %Y}",
             before=f"{month - timedelta(days=1):%B %Y}",
             earlier=visit.here(month=f"{month - timedelta(days=1):%Y-%m}", cursor=None),
-            later=visit.here(month=f"{following:%Y-%m}", cursor=None)
-            if following <= await self.today()
-            else "",
+            later=visit.here(month=f"{following:%Y-%m}", cursor=None) if following <= today else "",
             limits=filter_of(
                 "limit",
                 "Limit of the plan",
@@ -93,7 +91,9 @@ class UsagePages:
             last=last,
             chart=day_chart("Minutes per day of all organizations (UTC)", days),
             columns=columns(visit, query.sort),
-            rows=[client_row(one) for one in chosen[query.place : shown]],
+            rows=[
+                client_row(one, is_current=following > today) for one in chosen[query.place : shown]
+            ],
             more=visit.here(cursor=shown) if len(chosen) > shown else None,
             csv=visit.here(cursor=None).replace("/usage", "/usage.csv", 1),
             filtered=filtered,

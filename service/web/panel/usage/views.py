@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from service.admin.usage.usage import ClientUsage, LimitReport, OrganizationMonth
 from service.domain.usage.sums import (
@@ -16,6 +17,7 @@ from service.domain.usage.sums import (
 from service.domain.wording.usage import format_cost, format_minutes
 from service.web.panel.kit.badges import Badge
 from service.web.panel.kit.charts import FOOT, HEIGHT, TOP, WIDTH
+from service.web.panel.kit.links import TextLink
 from service.web.panel.kit.visit import ROOT
 
 BADGES: dict[LimitState, Badge] = {
@@ -49,17 +51,23 @@ class SumsView:
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """A client in the list. `address` is "" for a deleted organization."""
+    """A client in the list. `address` is "" for a deleted organization. `live` leads to its calls under
+    way; it and `badge` are those of now, so another month than this has neither."""
 
     name: str
     address: str
     this: SumsView
     last: SumsView
-    live: int
+    live: TextLink | None
     badge: Badge | None
 
 
-def client_row(client: ClientUsage) -> ClientRow:
+def live_link(organization_id: UUID, calls: int) -> TextLink:
+    """How many calls of an organization are under way, and the list of them."""
+    return TextLink(f"{calls:,} live", f"{ROOT}/calls?live=true&organization_id={organization_id}")
+
+
+def client_row(client: ClientUsage, *, is_current: bool) -> ClientRow:
     usage = client.this
     deleted = not client.exists
     name = usage.name or str(usage.organization_id)
@@ -68,8 +76,10 @@ def client_row(client: ClientUsage) -> ClientRow:
         "" if deleted else f"{ROOT}/organizations/{usage.organization_id}",
         SumsView(usage.sums),
         SumsView(client.last),
-        usage.live_calls,
-        None if client.state is None else BADGES[client.state],
+        live_link(usage.organization_id, usage.live_calls)
+        if usage.live_calls and is_current
+        else None,
+        BADGES[client.state] if client.state is not None and is_current else None,
     )
 
 
@@ -168,8 +178,8 @@ class OrganizationUsageView:
         return SumsView(self.month.last)
 
     @property
-    def live(self) -> int:
-        return self.month.usage.live_calls
+    def live(self) -> TextLink:
+        return live_link(self.month.usage.organization_id, self.month.usage.live_calls)
 
     @property
     def limits(self) -> LimitReport:

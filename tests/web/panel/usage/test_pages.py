@@ -12,6 +12,7 @@ import pytest
 from tests.support.calls import new_call, record
 from tests.support.service import Replica
 from tests.support.visiting import Shown, Visitor, visiting
+from tests.support.visiting import rows_of as listed
 
 NOW = datetime.now(UTC)
 MIDDLE = NOW.replace(day=1, hour=12)
@@ -113,6 +114,33 @@ async def test_clients_are_found_and_counted_by_their_limits(callgate: Replica) 
         overview = await ok(ada, "")
         assert "/admin/usage?limit=reached" in overview.links
         assert "A limit of the plan is reached: 1 organization." in overview.text
+
+
+async def test_the_totals_are_those_of_all_whatever_is_searched(callgate: Replica) -> None:
+    """A search in the page replaces the list alone, so the same address must not show others."""
+    await three_clients(callgate)
+    async with visiting(callgate) as ada:
+        cards = [
+            (await ok(ada, path)).text.partition("Cost")[0].rpartition("Minutes")[2]
+            for path in ("/usage", "/usage?query=AFE", "/usage?query=nothing")
+        ]
+        assert cards == [cards[0]] * 3
+        assert "1,035.0" in cards[0]
+
+
+async def test_live_calls_lead_to_their_rows_in_this_month_alone(callgate: Replica) -> None:
+    owner, other = [await callgate.add_organization(name) for name in ("Bakery", "Cafe")]
+    for number in range(3):
+        await record(callgate.service.pool, new_call(f"{number}", organization_id=UUID(owner)))
+    await record(callgate.service.pool, new_call("other", organization_id=UUID(other)))
+    async with visiting(callgate) as ada:
+        for path in ("/usage", f"/organizations/{owner}"):
+            link = f"/calls?live=true&organization_id={owner}"
+            shown = await ok(ada, path)
+            assert f'<a href="/admin{link.replace("&", "&amp;")}">3 live</a>' in shown.body
+            assert await listed(ada, link) == 3
+        await use(callgate, owner, 5, at=LAST)
+        assert " live" not in (await ok(ada, f"/usage?month={LAST:%Y-%m}")).text
 
 
 async def test_the_list_is_downloaded_as_it_is_shown(callgate: Replica) -> None:
