@@ -16,6 +16,12 @@ its own gateway differ)."""
 RING_REASON = "call.ringing.hook-executed-say"
 """The ended reason of a call that a ringing hook ended."""
 
+COMMANDED_ENDS = ("assistant-ended-call", "assistant-ended-call-after-message-spoken")
+"""Vapi's words for a call that a command ended: it names the assistant, not who gave the command."""
+
+FORWARDED_REQUEST = "assistant-request-returned-forwarding-phone-number"
+"""Vapi's word for a call whose assistant-request was answered with a transfer."""
+
 
 def is_refusal(ended_reason: str | None) -> bool:
     """Whether a call ended because it was refused: what its caller heard was no conversation."""

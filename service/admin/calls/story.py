@@ -1,7 +1,8 @@
 """One call with the names of its objects and all its steps in order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.admin.calls.relayed import find_relayed
@@ -14,9 +15,11 @@ from service.store.calls import events
 from service.store.calls.listing import rows, search
 from service.store.calls.listing.rows import CallNames
 from service.store.pool import Pool
-from service.vapi.hooks import REFUSED_REQUESTS
+from service.vapi.hooks import COMMANDED_ENDS, FORWARDED_REQUEST, REFUSED_REQUESTS, RING_REASON
 
 MOST_STEPS = 500
+NOTED_LATE = timedelta(seconds=1)
+"""How long after it happened a step of a hang-up may be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def own_steps(call: Call) -> list[CallStep]:
             "reason": call.ended_reason,
             "duration_seconds": call.duration_seconds,
             "refused": is_our_refusal(call),
+            "hung_up": is_our_hangup(call),
+            "diverted": call.is_diverted and call.ended_reason == FORWARDED_REQUEST,
             "unanswered": call.is_unanswered,
         }
         steps.append(CallStep(call.ended_at, "ended", detail))
@@ -62,13 +67,46 @@ def own_steps(call: Call) -> list[CallStep]:
 
 
 def is_our_refusal(call: Call) -> bool:
-    """Whether Vapi's reason for the end is our own answer: it calls every refusal an error."""
-    return call.blocked and call.gate == "request" and call.ended_reason in REFUSED_REQUESTS
+    """Whether Vapi's reason for the end is our own answer: it calls every refusal an error, and a call
+    that our ringing hook refuses one that a hook ended."""
+    if not call.blocked or call.is_diverted:
+        return False
+    if call.gate == "ring":
+        return call.ended_reason == RING_REASON
+    return call.gate == "request" and call.ended_reason in REFUSED_REQUESTS
 
 
-def place_of(step: CallStep, call: Call) -> datetime:
-    """The place of a step: the first message is recorded after its reply, but precedes the decision."""
-    return min(step.at, call.decision.decided_at) if step.detail.get("first") else step.at
+def is_our_hangup(call: Call) -> bool:
+    """Whether Vapi's reason for the end is our own hang-up command: it says that the assistant ended
+    the call."""
+    commands = call.hangup.attempts if call.hangup is not None else 0
+    return commands > 0 and call.ended_reason in COMMANDED_ENDS
+
+
+def order_steps(steps: Iterable[CallStep], call: Call) -> list[CallStep]:
+    """Steps in the order of what they tell.
+
+    The first message is recorded after its reply, but precedes the decision. Other steps are recorded
+    when an answer has arrived, a moment after what it tells: an end that our command brought about
+    follows the command, and Vapi's word that the call had not ended yet.
+    """
+    noted = list(steps)
+    before_end = [
+        step.at
+        for step in noted
+        if step.kind == "hangup.sent"
+        or (step.kind == "hangup.looked" and step.detail.get("over") is False)
+    ]
+
+    def place(step: CallStep) -> datetime:
+        if step.detail.get("first"):
+            return min(step.at, call.decision.decided_at)
+        if step.kind == "ended" and step.detail.get("hung_up"):
+            late = [at for at in before_end if at <= step.at + NOTED_LATE]
+            return max([step.at, *late])
+        return step.at
+
+    return sorted(noted, key=place)
 
 
 class CallStories:
@@ -85,7 +123,7 @@ class CallStories:
         (call,) = await add_shadows(self.pool, [call])
         names = await rows.find_names(self.pool, [call.id])
         noted = await events.list_steps(self.pool, call.vapi_call_id, MOST_STEPS)
-        steps = sorted([*noted, *own_steps(call)], key=lambda step: place_of(step, call))
+        steps = order_steps([*noted, *own_steps(call)], call)
         relayed = await find_relayed(self.pool, [call])
         names_of = names.get(call.id, CallNames())
         return Story(call, names_of, tuple(steps), relayed.get(call.id))

@@ -192,6 +192,10 @@ def describe_ended(detail: Detail) -> Described:
     reason = detail.get("reason")
     if detail.get("refused"):
         return "Ended: the caller heard the blocked message, and Vapi closed the line", "calm"
+    if detail.get("hung_up"):
+        return "Ended by the hang-up command", "good"
+    if detail.get("diverted"):
+        return "Ended for Vapi: the call went on where it was sent", "calm"
     tone: Tone = "bad" if detail.get("unanswered") else "calm"
     return f"Ended: {label_in_sentence(reason) if reason else 'no reason given'}", tone
 

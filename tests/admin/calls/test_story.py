@@ -1,14 +1,20 @@
 """The steps of a call, in order, and never with a secret or a control URL."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from service.admin.calls.story import CallStories
+import pytest
+
+from service.admin.calls.story import CallStories, own_steps
+from service.domain.calls import Call, Hangup, HangupState
+from service.domain.decisions import CallTerms
 from service.domain.wording.calls import describe_ended, describe_message
 from service.sandbox.server import SandboxVapi
 from service.store import beside
 from service.web.panel.calls.views import call_view
+from tests.support.calls import new_call
 from tests.support.service import Replica, eventually
 
 
@@ -32,6 +38,11 @@ async def test_a_blocked_calls_story_is_told_from_its_first_message_to_its_end(
     kinds = [step["kind"] for step in steps]
     assert {"message", "decided", "hangup.sent", "hangup.looked", "hangup.confirmed"} <= set(kinds)
     assert kinds[:2] == ["message", "decided"]
+    # The end that the command brought about follows it, although Vapi's instant is a moment earlier.
+    end = kinds.index("ended")
+    assert kinds.index("hangup.sent") < end
+    assert {"over": False} not in [step["detail"] for step in steps[end:]]
+    assert describe_ended(steps[end]["detail"]) == ("Ended by the hang-up command", "good")
     first = steps[0]
     assert (first["detail"]["first"], first["detail"]["reply"]) == (True, 403)
     text = str(steps)
@@ -108,3 +119,65 @@ async def test_the_end_of_a_refused_call_is_told_as_our_refusal_and_not_as_an_er
     view = call_view(story, whole=True)
     assert "Vapi confirmed the end; no hang-up was needed." in view.lead
     assert (view.hangup.text, view.attempts) == ("Refused", "none needed")
+
+
+def blocked_call(**given: object) -> Call:
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "vapi_call_id": "call",
+        "organization_id": uuid4(),
+        "phone_number_id": None,
+        "type": "inboundPhoneCall",
+        "status": "failed",
+        "blocked": True,
+        "reason": "trial_expired",
+        "gate": "event",
+        "decision": new_call("call", allowed=False).decision,
+        "hangup": None,
+        "started_at": now,
+        "ended_at": now,
+        "duration_seconds": None,
+        "cost": None,
+        "created_at": now,
+    }
+    return Call(**{**values, **given})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"gate": "ring", "ended_reason": "call.ringing.hook-executed-say"},
+            "Ended: the caller heard the blocked message, and Vapi closed the line",
+        ),
+        (
+            {"ended_reason": "assistant-ended-call", "hangup": Hangup(HangupState.CONFIRMED, 1)},
+            "Ended by the hang-up command",
+        ),
+        (
+            {"ended_reason": "assistant-ended-call", "hangup": Hangup(HangupState.CONFIRMED)},
+            "Ended: assistant ended call",
+        ),
+        (
+            {"ended_reason": "customer-ended-call", "hangup": Hangup(HangupState.CONFIRMED, 2)},
+            "Ended: customer ended call",
+        ),
+        (
+            {
+                "gate": "request",
+                "ended_reason": "assistant-request-returned-forwarding-phone-number",
+                "decision": replace(
+                    new_call("call", allowed=False).decision,
+                    terms=CallTerms(divert_to={"destination": {"number": "+12025550147"}}),
+                ),
+            },
+            "Ended for Vapi: the call went on where it was sent",
+        ),
+    ],
+    ids=["ring", "hung up", "no command", "caller first", "diverted"],
+)
+def test_an_end_that_is_our_own_is_told_as_such(given: dict[str, Any], sentence: str) -> None:
+    """Vapi names the hook, the assistant and the forwarding, not that Callgate asked for them."""
+    (end,) = [step for step in own_steps(blocked_call(**given)) if step.kind == "ended"]
+    assert describe_ended(end.detail)[0] == sentence
