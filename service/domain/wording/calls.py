@@ -57,10 +57,10 @@ def describe_call(call: Call, organization: str | None) -> str:
     """Why the call was allowed, blocked or ended by Callgate, in one sentence."""
     who = organization or "its organization"
     if call.cut_at is not None and call.cut_reason == LONGEST_CALL:
-        return "Callgate ended this call because it reached the maximum length."
+        return f"Callgate {describe_cutting(call)} this call because it reached the maximum length."
     if call.cut_at is not None:
-        reason = label_in_sentence(call.cut_reason)
-        return f"Callgate ended this call because the access of {who} ended: {reason}."
+        reason, verb = label_in_sentence(call.cut_reason), describe_cutting(call)
+        return f"Callgate {verb} this call because the access of {who} ended: {reason}."
     if call.organization_id is None:
         return "The number of this call is not registered, so the call was not allowed."
     if call.is_unanswered:
@@ -79,6 +79,14 @@ def describe_call(call: Call, organization: str | None) -> str:
     if call.reason == "ring_gate":
         return f"{blocked}: {who} had no access then."
     return f"{blocked}: {label_in_sentence(call.reason)} ({who})."
+
+
+def describe_cutting(call: Call) -> str:
+    """How far Callgate came with ending a granted call."""
+    if call.ended_at is not None:
+        return "ended"
+    pending = call.hangup is not None and call.hangup.state is HangupState.PENDING
+    return "is ending" if pending else "tried to end"
 
 
 def describe_terms(terms: CallTerms) -> list[str]:
@@ -183,9 +191,9 @@ def describe_correction(detail: Detail) -> Described:
 
 def describe_cut(detail: Detail) -> Described:
     if detail.get("reason") == LONGEST_CALL:
-        return "Ended by Callgate because it reached the maximum length", "bad"
+        return "Hang-up ordered because it reached the maximum length", "bad"
     reason = label_in_sentence(detail.get("reason"))
-    return f"Ended by Callgate because the access ended: {reason}", "bad"
+    return f"Hang-up ordered because the access ended: {reason}", "bad"
 
 
 def describe_ended(detail: Detail) -> Described:

@@ -10,7 +10,12 @@ import pytest
 from service.admin.calls.story import CallStories, own_steps
 from service.domain.calls import Call, Hangup, HangupState
 from service.domain.decisions import CallTerms
-from service.domain.wording.calls import describe_ended, describe_message
+from service.domain.wording.calls import (
+    describe_call,
+    describe_call_step,
+    describe_ended,
+    describe_message,
+)
 from service.sandbox.server import SandboxVapi
 from service.store import beside
 from service.web.panel.calls.views import call_view
@@ -137,6 +142,7 @@ def blocked_call(**given: object) -> Call:
         "hangup": None,
         "started_at": now,
         "ended_at": now,
+        "ended_reason": None,
         "duration_seconds": None,
         "cost": None,
         "created_at": now,
@@ -181,3 +187,30 @@ def test_an_end_that_is_our_own_is_told_as_such(given: dict[str, Any], sentence:
     """Vapi names the hook, the assistant and the forwarding, not that Callgate asked for them."""
     (end,) = [step for step in own_steps(blocked_call(**given)) if step.kind == "ended"]
     assert describe_ended(end.detail)[0] == sentence
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "verb"),
+    [
+        (HangupState.PENDING, False, "is ending"),
+        (HangupState.FAILED, False, "tried to end"),
+        (HangupState.UNCONFIRMED, False, "tried to end"),
+        (HangupState.CONFIRMED, True, "ended"),
+    ],
+)
+def test_a_call_that_is_cut_off_has_ended_only_once_vapi_says_so(
+    state: HangupState, ended: bool, verb: str
+) -> None:
+    now = datetime.now(UTC)
+    cut = blocked_call(
+        blocked=False,
+        status="in-progress",
+        cut_at=now,
+        cut_reason="plan_ended",
+        ended_at=now if ended else None,
+        hangup=Hangup(state, 1),
+    )
+    lead = f"Callgate {verb} this call because the access of Bakery ended: plan has ended."
+    assert describe_call(cut, "Bakery") == lead
+    (step,) = [step for step in own_steps(cut) if step.kind == "cut"]
+    assert describe_call_step(step)[0].startswith("Hang-up ordered because the access ended")
