@@ -163,9 +163,11 @@ class DryRunView:
 
     @property
     def further(self) -> str:
-        """How many repairs are not shown; "" if all are."""
-        hidden = len(self.report.repairs) - SHOWN_REPAIRS
-        return f"{counted(hidden, 'more number')} not shown." if hidden > 0 else ""
+        return describe_further(self.report.repairs)
+
+    @property
+    def further_left(self) -> str:
+        return describe_further(self.report.left)
 
     def row(self, repair: Repair) -> RepairRow:
         number: UUID = repair.phone_number_id
@@ -175,6 +177,12 @@ class DryRunView:
             ", ".join(change.field for change in repair.changes),
             repair.changes,
         )
+
+
+def describe_further(repairs: Sequence[Repair]) -> str:
+    """How many of these numbers are not shown; "" if all are."""
+    hidden = len(repairs) - SHOWN_REPAIRS
+    return f"{counted(hidden, 'more number')} not shown." if hidden > 0 else ""
 
 
 def counted(count: int, noun: str) -> str:
