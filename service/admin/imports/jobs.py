@@ -20,6 +20,7 @@ from service.background import BackgroundLoop
 from service.domain.errors import ConflictError, NotFoundError
 from service.store.imports import imports as store
 from service.store.imports import rows as row_store
+from service.store.imports import undos
 from service.store.imports.imports import ImportClaim, ImportJob, Kind
 from service.store.imports.rows import ImportRecord, Show
 from service.store.leases import holding
@@ -107,6 +108,10 @@ class ImportJobs:
         if found is None:
             raise import_not_found()
         return found
+
+    async def count_undone(self, job: ImportJob) -> int:
+        """How many of its rows were undone."""
+        return 0 if job.audit_id is None else await undos.count_undone(self.pool, job.audit_id)
 
     async def applied_entry(self, import_id: UUID) -> int:
         """The audit entry of the application, which an undo takes; it refuses one under way.

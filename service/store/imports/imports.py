@@ -16,7 +16,9 @@ KEPT_DAYS = 30
 
 COLUMNS = """
 SELECT id, kind, created_by, source, created_at, file_name, state, warning, applied_by, applied_at,
-    finished_at, audit_id
+    finished_at, audit_id, EXISTS (SELECT FROM callgate.import_rows r WHERE r.import_id = imports.id
+        AND NOT (r.outcome IS DISTINCT FROM 'failed')) AS has_errors,
+    (SELECT max(u.at) FROM callgate.audit u WHERE u.undoes = imports.audit_id) AS undone_at
 FROM callgate.imports
 """
 
@@ -84,7 +86,8 @@ RELEASE = "UPDATE callgate.imports SET claimed_until = NULL WHERE id = $1 AND cl
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """One import without its rows. `audit_id` is the entry of its application."""
+    """One import without its rows. `audit_id` is the entry of its application, `undone_at` when that was
+    last undone. `has_errors`: a row could not be planned or applied."""
 
     id: UUID
     kind: Kind
@@ -98,6 +101,8 @@ class ImportJob:
     applied_at: datetime | None
     finished_at: datetime | None
     audit_id: int | None
+    has_errors: bool
+    undone_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,11 @@ INSERT INTO callgate.import_undos (audit_id, below) VALUES ($1, $2)
 ON CONFLICT (audit_id) DO UPDATE SET below = excluded.below
 """
 
+COUNT_UNDONE = """
+SELECT count(DISTINCT p.object_id) FROM callgate.audit p
+WHERE p.part_of = $1 AND EXISTS (SELECT FROM callgate.audit u WHERE u.undoes = p.id)
+"""
+
 DELETE = "DELETE FROM callgate.import_undos WHERE audit_id = $1"
 
 
@@ -26,3 +31,9 @@ async def put_below(pool: Pool, audit_id: int, below: int) -> None:
 async def delete_below(pool: Pool, audit_id: int) -> None:
     """The undoing is finished: a later one begins with the newest part again."""
     await pool.execute(DELETE, audit_id)
+
+
+async def count_undone(pool: Pool, audit_id: int) -> int:
+    """How many objects had a change by an import's rows that was undone, with it or one by one."""
+    found: int = await pool.fetchval(COUNT_UNDONE, audit_id)
+    return found

@@ -50,7 +50,8 @@ class RowOutcomes(ResponseBody):
 
 
 class Import(ResponseBody):
-    """`audit_id` is the entry of its application, which one undo takes back."""
+    """`audit_id` is the entry of its application, which one undo takes back; `undone_at`: when that was
+    done last."""
 
     id: UUID
     kind: Kind
@@ -65,6 +66,7 @@ class Import(ResponseBody):
     applied_at: Instant | None
     finished_at: Instant | None
     audit_id: int | None
+    undone_at: Instant | None
 
 
 class ImportRow(ResponseBody):
@@ -106,6 +108,7 @@ def import_shape(job: imports.ImportJob, figures: Figures) -> Import:
         applied_at=job.applied_at,
         finished_at=job.finished_at,
         audit_id=job.audit_id,
+        undone_at=job.undone_at,
     )
 
 

@@ -1,13 +1,21 @@
 """An import is one entry of the audit, with its rows behind it, and one undo."""
 
 import asyncio
+import re
 
 from service.sandbox.server import SandboxVapi
 from service.store.limits import REQUEST_SECONDS, REQUESTS
 from service.store.pool import Pool
 from tests.support.service import Replica, eventually
-from tests.support.visiting import visiting
+from tests.support.visiting import Visitor, rows_of, visiting
 from tests.web.panel.test_imports import upload
+
+STATE = re.compile(r'<tr><th scope="row">.*?class="badge[^>]*>([^<]*)<', re.DOTALL)
+
+
+async def states(visitor: Visitor) -> list[str]:
+    """The badges in the list of imports."""
+    return STATE.findall((await visitor.get("/numbers/import")).body)
 
 
 async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
@@ -26,6 +34,7 @@ async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
             return "4 done, 0 unchanged, 0 failed" in (await ada.get(page)).text
 
         await eventually(over)
+        assert await states(ada) == ["Imported"]
         entries = (await callgate.api("GET", "/audit")).json["items"]
         assert [one["action"] for one in entries][:2] == ["import.applied", "import.created"]
         applied = entries[0]
@@ -49,6 +58,11 @@ async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
         undone = await ada.post(f"/undo/{applied['id']}")
         assert "Rows undone: 3." in undone.text
         assert "Orders (changed since)" in undone.text
+        # The import no longer says that all of it is there; what stays may still be undone.
+        assert await states(ada) == ["Undone"]
+        shown = await ada.get(page)
+        assert "4 done, 0 unchanged, 0 failed. Undone since: 3." in shown.text
+        assert f"/admin/undo/{applied['id']}" in shown.forms
     left = (await callgate.api("GET", "/phone-numbers")).json["items"]
     assert {one["vapi_phone_number_id"]: one["label"] for one in left} == {
         ids[0]: first["label"],
@@ -62,6 +76,38 @@ async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
         "phone_number.changed",
         *["phone_number.released"] * 2,
     ]
+
+
+CARD = re.compile(
+    r'<p class="figure"><a href="/admin([^"]+)">([\d,]+)</a></p><p class="dim">([^<]+)'
+)
+
+
+async def test_the_figures_of_an_import_have_their_rows_and_errors_are_not_called_imported(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    await callgate.add_organization("Bakery")
+    first, second = vapi.add_numbers(2)
+    lines = (f"{first},Bakery,Line,event", f"{second},Bakery,Line,event", "pn-none,Nobody,,event")
+    async with visiting(callgate) as ada:
+        page = (await upload(ada, *lines)).url
+        place = page.partition("/admin")[2] or page
+        await ada.post(f"{place}/apply")
+
+        async def over() -> bool:
+            return "2 done, 0 unchanged, 1 failed" in (await ada.get(place)).text
+
+        await eventually(over)
+        assert await states(ada) == ["Imported, with errors"]
+        found = CARD.findall((await ada.get(place)).body)
+        assert {name: int(rows) for _, rows, name in found} == {
+            "Done": 2,
+            "Not done": 0,
+            "Unchanged": 0,
+            "With an error": 1,
+        }
+        for path, rows, _ in found:
+            assert await rows_of(ada, path) == int(rows), path
 
 
 UNDER_WAY = """

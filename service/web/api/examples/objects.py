@@ -187,4 +187,5 @@ IMPORT: Json = {
     "applied_at": NOON,
     "finished_at": LATER,
     "audit_id": 4711,
+    "undone_at": None,
 }

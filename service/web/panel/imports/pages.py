@@ -106,7 +106,8 @@ class ImportPages:
     async def view(self, visit: Visit) -> ImportView:
         """An import with its counts."""
         job = await self.job(visit)
-        return ImportView(job, await self.imports.figures(job.id))
+        figures = await self.imports.figures(job.id)
+        return ImportView(job, figures, await self.imports.count_undone(job))
 
     async def page(self, visit: Visit) -> web.Response:
         """The plan or the result of each row, errors first."""

@@ -22,6 +22,8 @@ STATES: Mapping[State, Badge] = {
     "applied": Badge("Imported", "good"),
     "canceled": Badge("Canceled"),
 }
+WITH_ERRORS = Badge("Imported, with errors", "wait")
+UNDONE = Badge("Undone")
 SHOWS: Mapping[Show, str] = {
     "all": "All rows",
     "failed": "Only errors",
@@ -30,6 +32,13 @@ SHOWS: Mapping[Show, str] = {
     "unchanged": "Unchanged",
 }
 SHOW_CHOICES: list[Pair] = list(SHOWS.items())
+
+
+def badge_of(job: ImportJob) -> Badge:
+    """The state; of what was imported, whether all of it was, and is still there."""
+    if job.undone_at is not None:
+        return UNDONE
+    return WITH_ERRORS if job.state == "applied" and job.has_errors else STATES[job.state]
 
 
 def address_of(job: ImportJob) -> str:
@@ -48,15 +57,16 @@ class ImportListRow:
 
     @property
     def badge(self) -> Badge:
-        return STATES[self.job.state]
+        return badge_of(self.job)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportView:
-    """An import with its counts."""
+    """An import with its counts; `undone` of its rows were undone."""
 
     job: ImportJob
     figures: Figures
+    undone: int = 0
 
     @property
     def words(self) -> ImportWords:
@@ -68,7 +78,7 @@ class ImportView:
 
     @property
     def badge(self) -> Badge:
-        return STATES[self.job.state]
+        return badge_of(self.job)
 
     @property
     def is_planned(self) -> bool:
@@ -99,12 +109,13 @@ class ImportView:
         figures = self.figures
         done, unchanged = counted(figures.became("done")), counted(figures.became("unchanged"))
         text = f"{done} done, {unchanged} unchanged, {counted(self.failed)} failed"
-        return f"{text}, {counted(figures.waiting)} not done." if figures.waiting else f"{text}."
+        text = f"{text}, {counted(figures.waiting)} not done." if figures.waiting else f"{text}."
+        return f"{text} Undone since: {counted(self.undone)}." if self.undone else text
 
     @property
     def configures(self) -> bool:
         """Whether webhooks are being configured because of this import."""
-        done = self.job.state == "applied" and self.figures.became("done") > 0
+        done = self.job.state == "applied" and self.figures.became("done") > self.undone
         return done and self.job.kind == "phone_numbers"
 
     @property
@@ -115,8 +126,9 @@ class ImportView:
 
     @property
     def undo(self) -> str:
-        """The address that undoes the import; "" before it is applied."""
-        done = self.job.state in ("applied", "canceled") and self.figures.became("done") > 0
+        """The address that undoes the import; "" before it is applied, and once it is undone."""
+        done = self.job.state in ("applied", "canceled")
+        done = done and self.figures.became("done") > self.undone
         return f"{ROOT}/undo/{self.job.audit_id}" if done and self.job.audit_id else ""
 
     @property
@@ -125,21 +137,27 @@ class ImportView:
         return f"{ROOT}/audit?part_of={self.job.audit_id}" if self.job.audit_id else ""
 
     @property
-    def cards(self) -> list[tuple[str, int]]:
+    def cards(self) -> list["ImportCard"]:
         figures = self.figures
+        unchanged = self.card("Unchanged", figures.became("unchanged"), "unchanged")
+        failed = self.card("With an error", self.failed, "failed")
         if not self.is_planned:
             return [
-                ("Done", figures.became("done")),
-                ("Not done", figures.waiting),
-                ("Unchanged", figures.became("unchanged")),
-                ("With an error", self.failed),
+                self.card("Done", figures.became("done"), "done"),
+                self.card("Not done", figures.waiting, "waiting"),
+                unchanged,
+                failed,
             ]
         return [
-            ("To add", figures.planned("create")),
-            ("To change", figures.planned("update")),
-            ("Unchanged", figures.planned("unchanged")),
-            ("With an error", self.failed),
+            ImportCard("To add", figures.planned("create")),
+            ImportCard("To change", figures.planned("update")),
+            unchanged,
+            failed,
         ]
+
+    def card(self, name: str, rows: int, show: Show) -> "ImportCard":
+        """A figure that leads to its rows."""
+        return ImportCard(name, rows, f"{self.address}?show={show}")
 
     @property
     def done(self) -> int:
@@ -149,6 +167,15 @@ class ImportView:
     @property
     def result_title(self) -> str:
         return "Planned" if self.is_planned else "Result"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCard:
+    """How many rows a result has; `address` lists them."""
+
+    name: str
+    rows: int
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
