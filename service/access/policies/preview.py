@@ -76,6 +76,11 @@ class ChainPreview:
             with_shadows=with_shadows,
         )
 
+    def list_varying(self, organization: Organization) -> list[str]:
+        """The policies whose verdict on an organization may change at any moment, by their names."""
+        line_up = self.chain.arrangement.find(organization.policies, organization.id)
+        return [one.policy.name for one in line_up.list_varying()]
+
     async def find_matching(self, *, allowed: bool | None, reason: str | None) -> list[UUID] | None:
         """Organizations with this access now; None where memory alone cannot answer.
 

@@ -1,6 +1,7 @@
 """An organization's access at a time, with supposed facts if wanted: the decision, its reason, and the
 upcoming changes. Nothing is changed or recorded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -35,6 +36,8 @@ class ExplainChain(Protocol):
         purpose: Purpose = "preview",
     ) -> Decision: ...
 
+    def list_varying(self, organization: Organization) -> Sequence[str]: ...
+
 
 class OrganizationReader(Protocol):
     """Reads organizations."""
@@ -61,11 +64,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The decision at `decision.decided_at`, and the upcoming changes in order."""
+    """The decision at `decision.decided_at`, and the upcoming changes in order. `varying` are policies
+    that were asked and may answer differently at any moment, or for a certain call."""
 
     decision: Decision
     story: AccessStory
     turns: tuple[Turn, ...]
+    varying: tuple[str, ...] = ()
 
     @property
     def until(self) -> datetime | None:
@@ -132,7 +137,11 @@ class OrganizationAccess:
                 turns.append(Turn(instant, then, describe_access(organization, then, grace)))
                 last = then
             instant = find_next(organization, then, grace)
-        return Explained(decision, describe_access(organization, decision, grace), tuple(turns))
+        story = describe_access(organization, decision, grace)
+        named = self.preview.list_varying(organization)
+        asked = {one.policy for one in decision.trace if one.effect != "skipped"}
+        varying = tuple(name for name in named if name in asked)
+        return Explained(decision, story, tuple(turns), varying)
 
     async def suppose(
         self, organization: Organization, what_if: WhatIf

@@ -74,6 +74,18 @@ class AccessView:
     sentence: str
     steps: Sequence[TraceStep]
     turns: Sequence[TurnView]
+    varying: Sequence[str]
+
+    @property
+    def outlook(self) -> str:
+        """Until when it holds, if no change is known beforehand."""
+        if not self.varying:
+            return "This holds until an admin changes it."
+        named = ", ".join(label_slug(name) for name in self.varying)
+        return (
+            "No change is known beforehand. These policies may answer differently at any time, or for a "
+            f"certain call: {named}."
+        )
 
     @property
     def is_past(self) -> bool:
@@ -92,6 +104,7 @@ def access_view(explained: Explained) -> AccessView:
         story.sentence,
         story_steps((*story.steps, story.default)),
         turns,
+        explained.varying,
     )
 
 
