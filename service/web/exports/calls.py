@@ -42,6 +42,10 @@ HEADS = (
     "hangup_attempts",
     "ended_reason",
     "doubts",
+    "lived_seconds",
+    "cut_at",
+    "cut_reason",
+    "missed",
 )
 
 
@@ -111,4 +115,8 @@ def cells(call: Call, names: Mapping[UUID, CallNames]) -> list[str]:
         csv_value(hangup and hangup.attempts),
         call.ended_reason or "",
         " ".join(call.doubts),
+        csv_value(call.lived_seconds),
+        csv_moment(call.cut_at),
+        call.cut_reason or "",
+        csv_value(call.missed),
     ]

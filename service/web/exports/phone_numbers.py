@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
 from service.store import audit
 from service.store.phone_numbers.search import NumberSort, PhoneNumberFilter
-from service.web.exports.csv_files import csv_moment
+from service.web.exports.csv_files import csv_moment, csv_value
 from service.web.exports.export import AT_ONCE, Export
 from service.web.shapes.phone_numbers import PhoneNumber, phone_number_shape
 
@@ -22,6 +22,8 @@ HEADS = (
     "last_call_at",
     "last_checked_at",
     "created_at",
+    "paused",
+    "unanswered",
 )
 
 
@@ -60,4 +62,6 @@ def cells(number: PhoneNumber, names: Mapping[str, str]) -> list[str]:
         csv_moment(number.conditions.last_event_at),
         csv_moment(number.sync.last_checked_at),
         csv_moment(number.created_at),
+        csv_value(number.pause is not None),
+        number.unanswered or "",
     ]

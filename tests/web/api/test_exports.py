@@ -63,6 +63,14 @@ async def test_calls_are_exported_with_the_filters_of_the_list(api: ApiClient) -
         """UPDATE callgate.calls SET decision = decision || '{"divert_to": {"assistantId": "a"}}'::jsonb
         WHERE vapi_call_id = 'call-3'"""
     )
+    # One that Callgate cut off, and one whose hang-up took a while: the file says so, like the list.
+    await api.service.pool.execute(
+        """UPDATE callgate.calls SET cut_at = now(), cut_reason = 'plan_ended', missed = true
+        WHERE vapi_call_id = 'call-5'"""
+    )
+    await api.service.pool.execute(
+        "UPDATE callgate.calls SET lived_seconds = 39.5 WHERE vapi_call_id = 'call-9'"
+    )
     for query in ("", "?blocked=true", f"?organization_id={owner['id']}", "?search=call-7"):
         listed = []
         more: str | None = ""
@@ -74,8 +82,13 @@ async def test_calls_are_exported_with_the_filters_of_the_list(api: ApiClient) -
         assert items_of(await api.ask("GET", f"/calls/export{query}{form}")) == listed
         lines = lines_of(await api.ask("GET", f"/calls/export{query}"))
         assert [line["id"] for line in lines] == [call["id"] for call in listed]
-        for name in ("blocked", "diverted"):
+        for name in ("blocked", "diverted", "missed"):
             assert [line[name] == "true" for line in lines] == [call[name] for call in listed]
+        for name in ("lived_seconds", "cut_at", "cut_reason"):
+            told = ["" if call[name] is None else str(call[name]) for call in listed]
+            assert [line[name] for line in lines] == told
+    (cut,) = lines_of(await api.ask("GET", "/calls/export?search=call-5"))
+    assert (cut["cut_reason"], cut["missed"], cut["blocked"]) == ("plan_ended", "true", "false")
     lines = lines_of(await api.ask("GET", "/calls/export?search=call-7"))
     assert (lines[0]["organization"], lines[0]["assistant_id"]) == ("'=1+1", "'@assistant")
     assert (lines[0]["caller_number"], lines[0]["direction"]) == ("'+4915100000007", "inbound")
@@ -135,6 +148,8 @@ async def test_numbers_and_audit_entries_are_exported_like_their_lists(
     lines = lines_of(await api.ask("GET", "/phone-numbers/export"))
     assert sorted(line["label"] for line in lines) == ["'-0", "'-1", "'-2"]
     assert {line["organization"] for line in lines} == {"Bakery"}
+    # As the list's badges: nothing answers their allowed calls.
+    assert {(line["unanswered"], line["paused"]) for line in lines} == {("nothing", "false")}
 
 
 def resident_bytes() -> int:
