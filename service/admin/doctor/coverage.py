@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from service.admin.conditions import format_numbers, hole_conditions
+from service.admin.conditions import hole_conditions
 from service.admin.doctor.check import DoctorFinding
 from service.admin.phone_numbers.coverage import HoleCount, count_holes
 from service.domain.coverage.coverage import CallKind
@@ -36,7 +36,7 @@ def describe_unassigned(counts: Sequence[HoleCount]) -> Iterator[DoctorFinding]:
             text = (
                 "Web calls of these organizations are neither decided nor stopped, because no assistant "
                 "of theirs is registered: register them on the organizations' pages, if there are such "
-                f"calls. Numbers concerned: {format_numbers(count.numbers)}."
+                f"calls. Numbers concerned: {count.numbers:,}."
             )
             yield DoctorFinding.note("coverage", text, "numbers?condition=web_unregistered")
 

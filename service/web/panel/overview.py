@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from service.admin.conditions import NUMBER_KINDS
 from service.admin.overview import Overview, OverviewFigures
 from service.domain.phone_numbers import SyncState
 from service.web.panel.kit.badges import Badge, state_badge
@@ -44,13 +45,18 @@ class OverviewView:
     def all_well(self) -> bool:
         """Whether every number is known to be guarded, and nothing else needs attention."""
         calm = not self.figures.needs_attention and not self.figures.has_holes
-        return bool(self.numbers) and calm and not self.unguarded
+        return calm and [one.state for one in self.states] == [SyncState.IN_SYNC]
 
     @property
     def unguarded(self) -> list[StateCount]:
-        """The numbers that are not in sync, by state: no condition names those that are paused, pending
-        for a moment, or drifted where nothing is repaired."""
-        return [one for one in self.states if one.state is not SyncState.IN_SYNC]
+        """The numbers that are not in sync and that no condition names, by state: paused ones, those
+        pending for a moment, and drifted ones where nothing is repaired."""
+        named = {one.kind for one in self.figures.conditions}
+        return [
+            one
+            for one in self.states
+            if one.state is not SyncState.IN_SYNC and NUMBER_KINDS.get(one.state.value) not in named
+        ]
 
     @property
     def has_calls(self) -> bool:

@@ -21,7 +21,7 @@ async def test_what_can_be_mended_is_a_warning(callgate: Replica, vapi: SandboxV
     assert {told.level, inherent.level} == {"note"}
     # Not "whatever is set": an admin can register assistants; and the figure has its rows.
     assert "register them on the organizations' pages" in told.detail
-    assert "Numbers concerned: 2 numbers." in told.detail
+    assert "Numbers concerned: 2." in told.detail
     listed = await callgate.api("GET", "/phone-numbers?condition=web_unregistered")
     assert len(listed.json["items"]) == 2
     async with visiting(callgate) as ada:
