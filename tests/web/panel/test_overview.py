@@ -40,10 +40,10 @@ async def test_numbers_that_are_not_in_sync_are_named_where_no_condition_does(
         assert await rows_of(ada, found[0][0]) == 2
         # A condition names missing numbers already.
         await callgate.service.pool.execute(SET_STATE, "missing")
-        shown = (await ada.get("")).text
-        assert "Missing at Vapi: 2 numbers." in shown
-        assert WELL not in shown
-        assert "Not known to be guarded" not in shown
+        text = (await ada.get("")).text
+        assert "Missing at Vapi: 2 numbers." in text
+        assert WELL not in text
+        assert "Not known to be guarded" not in text
 
 
 async def test_a_hole_in_the_coverage_is_not_said_beside_it(
