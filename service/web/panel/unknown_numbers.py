@@ -1,6 +1,7 @@
 """Unknown numbers in the panel: they call us and are not registered. Register one or ignore it."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -34,6 +35,11 @@ class UnknownNumberRow:
     @property
     def vapi_id(self) -> str:
         return self.unknown.vapi_phone_number_id
+
+    @property
+    def calls(self) -> str:
+        """The list of its calls."""
+        return f"{ROOT}/calls?{urlencode({'search': self.vapi_id})}"
 
     @property
     def number(self) -> str:

@@ -1,10 +1,11 @@
 """Repairs and unknown numbers in the panel over real HTTP: reviewing, applying, pausing, ignoring."""
 
+import re
 from typing import Any
 
 from service.sandbox.server import SandboxVapi
-from tests.support.service import Replica
-from tests.support.visiting import visiting
+from tests.support.service import Replica, eventually
+from tests.support.visiting import rows_of, visiting
 
 THEIRS = {"url": "https://somebody.example.com/vapi"}
 
@@ -75,7 +76,18 @@ async def test_an_unknown_number_is_put_aside_taken_up_and_claimed(
     message = {"type": "status-update", "call": {"id": "call-1", "phoneNumberId": vapi_id}}
     assert (await callgate.post({"message": message})).status == 404
     async with visiting(callgate) as ada, visiting(callgate, "viewer", "Vic") as vic:
-        assert vapi_id in (await vic.get("/unknown-numbers")).text
+        shown = await vic.get("/unknown-numbers")
+        assert vapi_id in shown.text
+        assert "neither lets these calls through" not in shown.text  # those that do not ask go on
+        other = {"type": "status-update", "call": {"id": "call-2", "phoneNumberId": vapi_id}}
+        assert (await callgate.post({"message": other})).status == 404
+
+        async def counted() -> int:
+            body = (await vic.get("/unknown-numbers")).body
+            found = re.search(r'<a href="/admin(/calls\?search=[^"]+)">2</a>', body)
+            return 0 if found is None else await rows_of(vic, found[1])
+
+        assert await eventually(counted) == 2
         assert (await vic.post(f"/unknown-numbers/{vapi_id}/ignore")).status == 403
         shown = await ada.post(f"/unknown-numbers/{vapi_id}/ignore")
         assert "The number is ignored." in shown.text

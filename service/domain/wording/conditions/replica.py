@@ -255,7 +255,8 @@ CALL_KINDS = (
         "unknown_numbers",
         "notice",
         "Calls arrive from {numbers} that are not registered.",
-        "A number posts its calls here, and its calls are neither decided nor hung up.",
+        "A number posts its calls here, and no policy decides about them. They are hung up only where "
+        "CALLGATE_UNKNOWN_CALLS is hang_up.",
         "Register the numbers, or ignore them.",
         "unknown-numbers",
     ),
