@@ -1,6 +1,6 @@
 """Use cases for all numbers: a sweep on demand, the status, a pause of everything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -80,6 +80,10 @@ class ReconcileCases:
             fights,
             releasing,
         )
+
+    async def list_releasing(self, limit: int) -> Sequence[str]:
+        """The names of numbers whose previous webhook is being restored."""
+        return await states.list_releasing(self.pool, limit)
 
     async def pause(self, actor: Actor, *, reason: str, until: datetime | None) -> ReconcileStatus:
         """Pause changes at Vapi for all numbers until then, or until an admin resumes them.

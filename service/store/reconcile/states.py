@@ -40,6 +40,11 @@ GROUP BY state HAVING sum(numbers) > 0
 """
 
 # Numbers that are not repaired because another tool keeps reverting them, and numbers in release.
+RELEASING = """
+SELECT coalesce(label, number, vapi_phone_number_id) AS name FROM callgate.phone_numbers
+WHERE released_at IS NOT NULL ORDER BY released_at LIMIT $1
+"""
+
 COUNT_SPECIAL = """
 SELECT (SELECT count(*) FROM callgate.webhook_states s
         JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
@@ -116,6 +121,11 @@ async def find_sync(pool: Pool, phone_number_id: UUID) -> Sync | None:
 async def count_by_state(pool: Pool) -> dict[str, int]:
     """How many registered numbers are in each state."""
     return {row["state"]: row["numbers"] for row in await pool.fetch(COUNT_BY_STATE)}
+
+
+async def list_releasing(pool: Pool, limit: int) -> list[str]:
+    """The names of numbers that are being released, the longest first: no list shows them."""
+    return [row["name"] for row in await pool.fetch(RELEASING, limit)]
 
 
 async def count_special(pool: Pool) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from service.web.panel.kit.forms import FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.reconcile.views import (
+    SHOWN_RELEASING,
     SHOWN_REPAIRS,
     DryRunView,
     StatusView,
@@ -65,7 +66,8 @@ class ReconcilePages:
         return await visit.show("reconcile/state.html", view=await self.view())
 
     async def view(self) -> StatusView:
-        return StatusView(await self.cases.status(), bool(self.under_way))
+        releasing = await self.cases.list_releasing(SHOWN_RELEASING)
+        return StatusView(await self.cases.status(), bool(self.under_way), releasing)
 
     async def look(self, visit: Visit) -> web.Response:
         """Start a dry run and show its repairs; nothing is changed."""

@@ -15,6 +15,7 @@ from service.web.panel.kit.badges import Badge, state_badge
 from service.web.panel.kit.visit import ROOT
 
 SHOWN_REPAIRS = 200
+SHOWN_RELEASING = 20
 OPEN_REPAIRS = 5
 """Up to this many repairs are shown unfolded."""
 
@@ -30,10 +31,12 @@ class ReconcileStateCard:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """The state of all webhooks. `busy`: this replica is repairing for a page."""
+    """The state of all webhooks. `busy`: this replica is repairing for a page. `releasing` are the first
+    numbers that are being released, by name."""
 
     status: ReconcileStatus
     busy: bool
+    releasing: Sequence[str] = ()
 
     @property
     def refresh(self) -> bool:
@@ -59,6 +62,15 @@ class StatusView:
             f"more than the {held.get('limit', 'few')} that a sweep may change without approval. "
             "Start a dry run, check its result and apply it if it is right."
         )
+
+    @property
+    def releasing_text(self) -> str:
+        """How many numbers are being released, and which."""
+        if not self.status.releasing:
+            return "0"
+        further = self.status.releasing - len(self.releasing)
+        more = f", and {further:,} more" if further > 0 else ""
+        return f"{self.status.releasing:,}: {', '.join(self.releasing)}{more}"
 
     @property
     def mode(self) -> str:
