@@ -18,12 +18,16 @@ ELSEWHERE = ("VAPI_API_KEY", "VAPI_API_URL", "VAPI_WEBHOOK_SECRET", "DATABASE_UR
 
 @dataclass(frozen=True, slots=True)
 class SandboxProfile:
-    """The sandbox's own settings, by the names of `Settings`. The token is the admin's password too,
-    and stays the same over restarts."""
+    """The sandbox's own settings, by the names of `Settings`, with the addresses that it listens on. The
+    token is the admin's password too, and stays the same over restarts."""
 
     callgate_admin_token: str
     vapi_api_url: str = ""
     vapi_webhook_url: str = ""
+    callgate_host: str = ""
+    callgate_port: str = ""
+    callgate_admin_host: str = ""
+    callgate_admin_port: str = ""
 
     @property
     def values(self) -> dict[str, str]:

@@ -215,7 +215,16 @@ def remember_sandbox(settings: Settings, sandbox: SandboxVapi) -> PrintedCalls:
     """Keep how to reach the sandbox for commands and the next start; returns its printed calls."""
     token, folder = settings.callgate_admin_token.get_secret_value(), settings.callgate_data_dir
     new = find_profile(folder) is None
-    keep_profile(folder, SandboxProfile(token, sandbox.base_url, settings.webhook_url))
+    profile = SandboxProfile(
+        token,
+        sandbox.base_url,
+        settings.webhook_url,
+        settings.callgate_host,
+        str(settings.callgate_port),
+        settings.callgate_admin_host or "",
+        str(settings.callgate_admin_port or ""),
+    )
+    keep_profile(folder, profile)
     return PrintedCalls(sandbox, admin_url(settings), token, new)
 
 
