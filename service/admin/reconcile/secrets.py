@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.domain.fingerprint import DERIVED, fingerprint
+from service.domain.wording.labels import format_count
 from service.store.pool import Pool
 from service.store.reconcile import secrets
 
@@ -73,19 +74,21 @@ class SecretRotation:
         self, position: int | None, numbers: int, age: float, with_master: int
     ) -> str:
         """What an operator has to do about a secret."""
+        carrying = format_count(numbers, "number carries it", "numbers carry it")
         if position == 1 and with_master:
-            return f"{with_master} numbers still carry the master itself: they are being rewritten."
+            masters = format_count(with_master, "number carries", "numbers carry")
+            return f"{masters} the master itself and will be rewritten."
         if position == 1:
             return "Every organization's own secret derives from it."
         if position is None:
             if not numbers:
                 return "No longer accepted; no number carries it."
             return (
-                f"Not accepted, but {numbers} numbers carry it: their events are rejected. Add it to "
+                f"Not accepted, but {carrying}: their events are rejected. Add it to "
                 "VAPI_WEBHOOK_SECRET again, or run callgate reconcile."
             )
         if numbers:
-            return f"{numbers} numbers still carry it: keep it until they are repaired."
+            return f"{carrying}: keep it until they are repaired."
         if age <= QUIET_SECONDS:
             return f"Used {round(age)} s ago: keep it until it is unused for {QUIET_SECONDS:.0f} s."
         return "No longer used: remove it from VAPI_WEBHOOK_SECRET."

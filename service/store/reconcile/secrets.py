@@ -12,11 +12,12 @@ ON CONFLICT ON CONSTRAINT webhook_secrets_pkey DO UPDATE SET last_used_at = now(
 
 USES = "SELECT fingerprint, last_used_at, now() AS now FROM callgate.webhook_secrets"
 
+# What Vapi no longer has carries nothing, and never will be repaired.
 CARRIED = """
 SELECT coalesce(s.last_applied->>'master', s.last_applied->>'secret') AS fingerprint,
     count(*) AS numbers, count(*) FILTER (WHERE s.last_applied->>'master' IS NULL) AS with_master
 FROM callgate.webhook_states s JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
-WHERE n.released_at IS NULL AND s.last_applied->>'secret' IS NOT NULL
+WHERE n.released_at IS NULL AND s.state <> 'missing' AND s.last_applied->>'secret' IS NOT NULL
 GROUP BY 1
 """
 
@@ -39,7 +40,7 @@ async def uses(pool: Pool) -> Mapping[str, tuple[datetime, float]]:
 
 
 async def carried(pool: Pool) -> Mapping[str, tuple[int, int]]:
-    """How many numbers carry a secret of each master, by what we last wrote to them.
+    """How many numbers at Vapi carry a secret of each master, by what we last wrote to them.
 
     The second count is of those that carry the master itself.
     """

@@ -79,7 +79,21 @@ async def test_a_secret_that_is_carried_and_not_accepted_is_an_alarm(
     await callgate.add_number(await callgate.add_organization(), number_id)
     stranger = (await SecretRotation(callgate.service.pool, (NEW,)).status())[1]
     assert (stranger.position, stranger.numbers) == (None, 1)
-    assert "rejected" in stranger.verdict
+    assert "1 number carries it: their events are rejected" in stranger.verdict
+
+
+async def test_a_number_that_vapi_no_longer_has_holds_up_no_rotation(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    """It has no events that could be rejected, and will never be repaired."""
+    callgate = await start_replica(vapi_webhook_secret=OLD, callgate_reconcile_interval=0)
+    number_id = vapi.add_number(provider="vapi")["id"]
+    number = await callgate.add_number(await callgate.add_organization(), number_id)
+    vapi.numbers.remove(number_id)
+    await callgate.api("POST", f"/phone-numbers/{number['id']}/sync")
+    pool = callgate.service.pool
+    assert len(await SecretRotation(pool, (NEW,)).status()) == 1
+    assert is_done(await SecretRotation(pool, (NEW, OLD)).status())
 
 
 async def test_numbers_that_carry_the_master_itself_are_counted(
