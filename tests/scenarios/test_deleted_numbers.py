@@ -98,3 +98,25 @@ async def test_the_page_of_a_deleted_number_is_not_in_sync_beside_the_finding(
     answer = await callgate.api("GET", f"/phone-numbers/{other['id']}/coverage")
     assert answer.json["code"] == "vapi_phone_number_not_found"
     assert await state(callgate, other) == "missing"
+
+
+async def test_a_deleted_number_has_no_hole_through_which_calls_could_get(
+    start_replica: Any, vapi: SandboxVapi
+) -> None:
+    """Nothing is attached to what does not exist, and nobody can call it."""
+    callgate = await start_replica(callgate_reconcile_interval=0)
+    owner = await callgate.add_organization("Bakery")
+    vapi_id = vapi.add_number(provider="vapi", assistantId=vapi.add_assistant()["id"])["id"]
+    gone = await callgate.add_number(owner, vapi_id, gate="request")
+    vapi.numbers.remove(vapi_id)
+    await callgate.api("POST", f"/phone-numbers/{gone['id']}/sync")
+    assert await state(callgate, gone) == "missing"
+    callgate.service.use_cases.conditions.stored.holes_read_at = float("-inf")
+    async with visiting(callgate) as ada:
+        for page in ((await ada.get("")).text, (await ada.post("/health")).text):
+            assert "Missing at Vapi: 1 number." in page
+            assert "still attached" not in page
+            assert "Web calls of these organizations" not in page
+    for condition in ("still_bound", "web_unregistered"):
+        listed = await callgate.api("GET", f"/phone-numbers?condition={condition}")
+        assert listed.json["items"] == []

@@ -25,7 +25,7 @@ async def examine_coverage(pool: Pool, settings: Settings) -> list[DoctorFinding
     )
     holes = [DoctorFinding.of("coverage", found) for found in hole_conditions(counts)]
     notes = [*describe_unassigned(counts), *describe_inherent(counts)]
-    return [*holes, *notes] or [DoctorFinding.ok("coverage", "No number, so no hole.")]
+    return [*holes, *notes] or [DoctorFinding.ok("coverage", "No number at Vapi, so no hole.")]
 
 
 def describe_unassigned(counts: Sequence[HoleCount]) -> Iterator[DoctorFinding]:

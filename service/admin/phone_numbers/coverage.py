@@ -75,14 +75,18 @@ class Coverages:
 async def count_holes(
     pool: Pool, ring_gate_default: bool, watch_interval: float
 ) -> list[HoleCount]:
-    """The holes of all numbers from stored facts, most frequent first; sends no request."""
+    """The holes of all numbers from stored facts, most frequent first; sends no request.
+
+    What Vapi no longer has has no calls that could get through: only that the watch is off concerns all.
+    """
     found = Counter[tuple[CallKind, Hole]]()
     for group in await count_groups(pool):
         number, organization = representative(group)
         covers = coverage_of(number, organization, None, ring_gate_default, watch_interval)
         for cover in covers:
             for hole in cover.holes:
-                found[cover.kind, hole] += group.numbers
+                if group.state != SyncState.MISSING or hole.kind == "unwatched":
+                    found[cover.kind, hole] += group.numbers
     return [HoleCount(call, hole, numbers) for (call, hole), numbers in found.most_common()]
 
 

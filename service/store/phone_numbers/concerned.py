@@ -41,9 +41,10 @@ CONCERNED: Mapping[NumberCondition, str] = {
         AND n.created_at < (SELECT started_at {JUDGED})""",
     "calls_unanswered": f"n.id IN ({LAST_UNANSWERED})",
     "former_secrets_hidden": "coalesce((s.original ->> 'hidden_secret')::boolean, false)",
-    "still_bound": "n.gate = 'request' AND s.state NOT IN ('in_sync', 'shadowed')",
-    "web_unregistered": """NOT coalesce(n.answer_with ? 'assistantId', false) AND NOT EXISTS (
-        SELECT FROM callgate.assistants a WHERE a.organization_id = n.organization_id)""",
+    "still_bound": "n.gate = 'request' AND s.state NOT IN ('in_sync', 'shadowed', 'missing')",
+    "web_unregistered": """s.state <> 'missing' AND NOT coalesce(n.answer_with ? 'assistantId', false)
+        AND NOT EXISTS (
+            SELECT FROM callgate.assistants a WHERE a.organization_id = n.organization_id)""",
 }
 
 

@@ -8,7 +8,7 @@ from tests.support.visiting import rows_of, visiting
 
 async def test_without_numbers_there_is_no_hole(callgate: Replica) -> None:
     [found] = await examine_coverage(callgate.service.pool, callgate.service.settings)
-    assert (found.level, found.detail) == ("ok", "No number, so no hole.")
+    assert (found.level, found.detail) == ("ok", "No number at Vapi, so no hole.")
 
 
 async def test_what_can_be_mended_is_a_warning(callgate: Replica, vapi: SandboxVapi) -> None:
