@@ -33,6 +33,10 @@ COST_OF_A_CALL = Decimal(1)
 """US dollars that a call may cost in any case, however short it is."""
 
 
+NOT_FOUND = "not-found"
+"""The reason that stands for an end by which Vapi no longer knew the call: its instant is when Vapi said
+so, so how long the call lasted is not known."""
+
 UNANSWERED_ENDS = (
     "^(assistant-request-(failed|returned-(error|unspeakable-error|invalid-assistant|no-assistant))$"
     "|assistant-(not-found|not-valid|join-timed-out)$|call[.-]start[.-]error-)"
@@ -161,9 +165,9 @@ class NewCall:
 class Call:
     """One call as stored, without its control URL.
 
-    `lived_seconds` is how long a blocked call lasted, from its own beginning. `cut_at`: when Callgate
-    ended a granted call because its organization's access had ended, for `cut_reason`. `created_at`:
-    when it was recorded, which is the order of lists.
+    `lived_seconds` is how long a blocked call lasted, from its own beginning; None: not known.
+    `cut_at`: when Callgate ended a granted call because its organization's access had ended, for
+    `cut_reason`. `created_at`: when it was recorded, which is the order of lists.
     """
 
     id: UUID

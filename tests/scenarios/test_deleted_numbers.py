@@ -103,7 +103,7 @@ async def test_the_page_of_a_deleted_number_is_not_in_sync_beside_the_finding(
 async def test_a_deleted_number_has_no_hole_through_which_calls_could_get(
     start_replica: Any, vapi: SandboxVapi
 ) -> None:
-    """Nothing is attached to what does not exist, and nobody can call it."""
+    """Nothing is attached to what does not exist, and no caller reaches it."""
     callgate = await start_replica(callgate_reconcile_interval=0)
     owner = await callgate.add_organization("Bakery")
     vapi_id = vapi.add_number(provider="vapi", assistantId=vapi.add_assistant()["id"])["id"]

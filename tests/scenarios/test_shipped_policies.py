@@ -37,9 +37,6 @@ async def choose(callgate: Replica, owner: str, name: str, settings: object) -> 
     await eventually(known)
 
 
-HOLDS = "This holds until an admin changes it."
-
-
 async def with_number(callgate: Replica, vapi: SandboxVapi, **fields: object) -> tuple[str, str]:
     """A paying organization, and a number of it whose calls ask what answers them."""
     owner = await callgate.add_organization()
@@ -62,19 +59,6 @@ async def test_sleeping_policies_say_nothing_of_a_call_and_are_explained(
     explained = (await callgate.api("GET", f"/organizations/{owner}/access")).json["trace"]
     asleep = {one["policy"] for one in explained if one["reason"] == "not_configured"}
     assert {"caller_rules", "concurrency", "opening_hours", "quota"} <= asleep
-
-
-async def test_access_is_not_said_to_hold_where_a_policy_may_end_it(
-    callgate: Replica, vapi: SandboxVapi
-) -> None:
-    """A quota ends with the calls that use it up: no admin changes anything then."""
-    owner, _ = await with_number(callgate, vapi)
-    async with visiting(callgate, "viewer") as vic:
-        assert HOLDS in (await vic.get(f"/organizations/{owner}")).text
-        await choose(callgate, owner, "quota", {"calls_per_day": 5})
-        shown = (await vic.get(f"/organizations/{owner}")).text
-        assert HOLDS not in shown
-        assert "may answer differently at any time, or for a certain call: Quota." in shown
 
 
 async def test_a_number_blocked_for_the_day_is_looked_at_again_at_midnight(

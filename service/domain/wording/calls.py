@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from service.domain.call_events import CallStep
-from service.domain.calls import Call, HangupState
+from service.domain.calls import NOT_FOUND, Call, HangupState
 from service.domain.decisions import CallTerms
 from service.domain.wording.labels import (
     Tone,
@@ -111,9 +111,14 @@ def describe_diversion(divert_to: Mapping[str, Any] | None) -> str:
 
 def describe_end(call: Call) -> str:
     """How the call ended, or how far its hang-up is."""
+    if call.ended_at is not None and call.ended_reason == NOT_FOUND:
+        return "Vapi no longer knows it, so when it ended is not known."
     if call.hangup is None:
         if call.ended_at is None:
             return "No end has been reported yet."
+        if call.duration_seconds is None:
+            rang = call.blocked and call.gate == "ring"
+            return "It ended while it rang." if rang else "It ended; its duration was not reported."
         return f"It ended after {format_seconds(call.duration_seconds)}."
     attempts = call.hangup.attempts
     commands = format_count(attempts, "hang-up command", "hang-up commands")
@@ -198,6 +203,8 @@ def describe_cut(detail: Detail) -> Described:
 
 def describe_ended(detail: Detail) -> Described:
     reason = detail.get("reason")
+    if reason == NOT_FOUND:
+        return "Vapi no longer knows the call, so it has ended", "calm"
     if detail.get("refused"):
         return "Ended: the caller heard the blocked message, and Vapi closed the line", "calm"
     if detail.get("hung_up"):

@@ -32,6 +32,7 @@ SELECT gate, percentile_cont(0.5) WITHIN GROUP (ORDER BY lived_seconds) AS media
     max(lived_seconds) AS most
 FROM callgate.calls
 WHERE blocked AND lived_seconds IS NOT NULL AND created_at > now() - interval '1 hour'
+    AND ended_reason IS DISTINCT FROM 'not-found'
 GROUP BY gate ORDER BY gate
 """
 

@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.admin.calls.story import CallStories, own_steps
-from service.domain.calls import Call, Hangup, HangupState
+from service.domain.calls import NOT_FOUND, Call, Hangup, HangupState
 from service.domain.decisions import CallTerms
 from service.domain.wording.calls import (
     describe_call,
     describe_call_step,
+    describe_end,
     describe_ended,
     describe_message,
 )
@@ -214,3 +215,22 @@ def test_a_call_that_is_cut_off_has_ended_only_once_vapi_says_so(
     assert describe_call(cut, "Bakery") == lead
     (step,) = [step for step in own_steps(cut) if step.kind == "cut"]
     assert describe_call_step(step)[0].startswith("Hang-up ordered because the access ended")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"gate": "ring"}, "It ended while it rang."),
+        (
+            {"blocked": False, "status": "ended"},
+            "It ended; its duration was not reported.",
+        ),
+        ({"blocked": False, "duration_seconds": 61.0}, "It ended after 1 min 1 s."),
+        (
+            {"blocked": False, "ended_reason": NOT_FOUND, "duration_seconds": None},
+            "Vapi no longer knows it, so when it ended is not known.",
+        ),
+    ],
+)
+def test_a_duration_is_said_only_where_it_is_known(given: dict[str, Any], sentence: str) -> None:
+    assert describe_end(blocked_call(**given)) == sentence

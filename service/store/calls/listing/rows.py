@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.call_records.details import CallDetails, merge_doubts
-from service.domain.calls import SLACK, Call, Hangup, HangupState
+from service.domain.calls import NOT_FOUND, SLACK, Call, Hangup, HangupState
 from service.store.calls.decisions import load_decision
 from service.store.calls.details import details_of_row
 from service.store.pool import Pool
@@ -60,7 +60,7 @@ def call_of(row: Any) -> Call:
         duration_seconds=row["duration_seconds"],
         cost=row["cost"],
         created_at=row["created_at"],
-        lived_seconds=row["lived_seconds"],
+        lived_seconds=None if row["ended_reason"] == NOT_FOUND else row["lived_seconds"],
         cut_at=row["cut_at"],
         cut_reason=row["cut_reason"],
         missed=row["missed"],
