@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.admin.calls.story import CallStories, own_steps
+from service.domain.call_records.details import CallDetails
 from service.domain.calls import NOT_FOUND, Call, Hangup, HangupState
 from service.domain.decisions import CallTerms
 from service.domain.wording.calls import (
@@ -19,7 +20,7 @@ from service.domain.wording.calls import (
 )
 from service.sandbox.server import SandboxVapi
 from service.store import beside
-from service.web.panel.calls.views import call_view
+from service.web.panel.calls.views import call_view, state_of
 from tests.support.calls import new_call
 from tests.support.service import Replica, eventually
 
@@ -234,3 +235,9 @@ def test_a_call_that_is_cut_off_has_ended_only_once_vapi_says_so(
 )
 def test_a_duration_is_said_only_where_it_is_known(given: dict[str, Any], sentence: str) -> None:
     assert describe_end(blocked_call(**given)) == sentence
+
+
+def test_a_call_that_vapi_no_longer_knew_is_not_said_to_be_hung_up() -> None:
+    talked = {"hangup": Hangup(HangupState.CONFIRMED, 2), "details": CallDetails(connected=True)}
+    for reason, state in ((NOT_FOUND, "Ended"), ("assistant-ended-call", "Hung up")):
+        assert state_of(blocked_call(ended_reason=reason, **talked)).text == state

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from service.admin.calls.story import Story
 from service.domain.call_records.details import mask_number
-from service.domain.calls import Call, Hangup, HangupState
+from service.domain.calls import NOT_FOUND, Call, Hangup, HangupState
 from service.domain.relay.messages import CallRelay
 from service.domain.wording.calls import (
     describe_call,
@@ -139,6 +139,8 @@ def state_of(call: Call) -> Badge:
     one whose end was never reported."""
     if call.is_refused and (call.hangup is None or call.hangup.state is HangupState.CONFIRMED):
         return REFUSED
+    if call.ended_at is not None and call.ended_reason == NOT_FOUND:
+        return ENDED  # Vapi did not say by what
     if call.hangup is not None:
         return state_badge(call.hangup.state.value)
     if call.ended_at is not None:
