@@ -5,11 +5,12 @@ itself (`mark_applied`): so whatever is committed belongs to the newest run of t
 ended halfway, or a replica that was killed, is never repeated once it changed something.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -31,6 +32,9 @@ SLACK_SECONDS = 10.0
 END_SECONDS = 0.4
 """How long the end of a request with a key may take where its allowance is used up: an answer still
 comes within three seconds."""
+LATER_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""The pauses before the end is tried again beside the answer: a transaction that was abandoned may hold
+the key a little longer."""
 
 log = structlog.get_logger()
 
@@ -51,10 +55,12 @@ RUNNING: ContextVar[IdempotentRun | None] = ContextVar("RUNNING", default=None)
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Keys of all tokens. Bodies with secrets are kept encrypted."""
+    """Keys of all tokens. Bodies with secrets are kept encrypted. `ending` are ends that PostgreSQL
+    did not take in time."""
 
     pool: Pool
     vault: Vault
+    ending: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def running(
@@ -82,8 +88,8 @@ class Idempotency:
             await self.end(held, run.answer, is_secret=is_secret)
 
     async def end(self, held: KeyClaim, answer: KeptAnswer | None, *, is_secret: bool) -> None:
-        """Keep the answer, or free the key. Without PostgreSQL it is lost, and the sender gets it all
-        the same.
+        """Keep the answer, or free the key. What PostgreSQL does not take in time is tried again beside
+        the answer, which the sender gets all the same.
 
         One that blames the service is kept only if the request changed something: else a retry may do
         better. It has a time of its own: the work may have waited for all of the request's.
@@ -91,8 +97,25 @@ class Idempotency:
         try:
             with waiting_at_least(END_SECONDS):
                 await self.end_in_time(held, answer, is_secret=is_secret)
-        except UNAVAILABLE as exc:
-            log.warning("idempotency.answer_lost", error=type(exc).__name__)
+        except UNAVAILABLE:
+            task = asyncio.create_task(self.end_later(held, answer, is_secret=is_secret))
+            self.ending.add(task)
+            task.add_done_callback(self.ending.discard)
+
+    async def end_later(
+        self, held: KeyClaim, answer: KeptAnswer | None, *, is_secret: bool
+    ) -> None:
+        """The same after a pause, a few times. Then the answer is lost, and the key free in its time."""
+        problem = ""
+        for seconds in LATER_SECONDS:
+            await asyncio.sleep(seconds)
+            try:
+                await self.end_in_time(held, answer, is_secret=is_secret)
+            except UNAVAILABLE as exc:
+                problem = type(exc).__name__
+            else:
+                return
+        log.warning("idempotency.answer_lost", error=problem)
 
     async def end_in_time(
         self, held: KeyClaim, answer: KeptAnswer | None, *, is_secret: bool

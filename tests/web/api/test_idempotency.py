@@ -191,6 +191,21 @@ async def test_a_change_that_used_up_the_allowance_keeps_its_answer(api: ApiClie
         assert run.earlier == KeptAnswer(201, {}, "made")
 
 
+async def test_an_answer_that_could_not_be_kept_in_time_is_kept_beside(api: ApiClient) -> None:
+    use_cases, pool = api.service.use_cases, api.service.pool
+    keys = use_cases.idempotency
+    async with pool.acquire() as other, other.transaction():
+        with waiting_at_most(0.5):
+            async with keys.running(ACTOR, "k-9", b"d", seconds=30, is_secret=False) as run:
+                await use_cases.organizations.create(ACTOR, {**BLANK, "name": "Bakery"})
+                await other.execute("SELECT 1 FROM callgate.idempotency_keys FOR UPDATE")
+                run.answer = KeptAnswer(201, {}, "made")
+    assert len(keys.ending) == 1
+    await asyncio.gather(*keys.ending)
+    async with keys.running(ACTOR, "k-9", b"d", seconds=30, is_secret=False) as run:
+        assert run.earlier == KeptAnswer(201, {}, "made")
+
+
 ACTOR = Actor("admin-token", "admin", "api")
 
 
