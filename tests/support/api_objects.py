@@ -73,7 +73,7 @@ class ApiObjects:
             case "token_id":
                 return await self.create("/tokens", name=f"token {next(NAMES)}", role="viewer")
             case "name":
-                return "plan"
+                return "quota"
         raise AssertionError(f"Make an object for {{{name}}} here.")
 
     async def at_vapi(self) -> str:

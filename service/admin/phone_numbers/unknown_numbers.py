@@ -9,11 +9,17 @@ from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.errors import UnknownNumberNotFoundError
 from service.admin.phone_numbers.phone_numbers import PhoneNumbers
+from service.admin.requests.versions import check_version, version_of
 from service.domain.phone_numbers import PhoneNumber
 from service.store.phone_numbers import phone_numbers
 from service.store.phone_numbers import unknown_numbers as store
 from service.store.phone_numbers.unknown_numbers import UnknownNumber
 from service.store.pool import Connection, Pool
+
+
+def unknown_number_version(number: UnknownNumber) -> str:
+    """Whether it is ignored, and since when: its calls change it by themselves."""
+    return version_of({"id": number.vapi_phone_number_id, "ignored_at": number.ignored_at})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +75,13 @@ class UnknownNumbers:
             return await self.changed(connection, actor, "unknown_number.heeded", before)
 
     async def locked(self, connection: Connection, vapi_phone_number_id: str) -> UnknownNumber:
-        """An unknown number, locked until the end of the transaction."""
+        """An unknown number, locked until the end of the transaction. Raises
+        `UnknownNumberNotFoundError` and `PreconditionFailedError`."""
         await store.lock(connection, vapi_phone_number_id)
         found = await store.find(connection, vapi_phone_number_id)
         if found is None:
             raise UnknownNumberNotFoundError
+        check_version(unknown_number_version(found))
         return found
 
     async def changed(

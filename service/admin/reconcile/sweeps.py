@@ -1,7 +1,7 @@
 """Use cases for all numbers: a sweep on demand, the status, a pause of everything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import NAMESPACE_URL, uuid5
@@ -9,9 +9,10 @@ from uuid import NAMESPACE_URL, uuid5
 from service.admin.actor import Actor
 from service.admin.changes import record, transaction
 from service.admin.reconcile.numbers import require_future
+from service.admin.requests.versions import check_version, version_of
 from service.domain.phone_numbers import Pause
 from service.domain.sweeps import SweepReport, SweepRequest
-from service.store.pool import Pool
+from service.store.pool import Connection, Pool
 from service.store.reconcile import state as store
 from service.store.reconcile import states, sweeps
 
@@ -43,6 +44,15 @@ class ReconcileStatus:
     numbers: Mapping[str, int]
     fights: int
     releasing: int
+
+    @property
+    def version(self) -> str:
+        """The version that a change of the pause replaces."""
+        return pause_version(self.pause)
+
+
+def pause_version(pause: Pause | None) -> str:
+    return version_of({"reconcile": None if pause is None else asdict(pause)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ class ReconcileCases:
         actor.require_admin()
         async with transaction(self.pool) as connection:
             await require_future(connection, until)
-            was = (await store.get(connection)).pause
+            was = await self.lock_pause(connection)
             await store.pause_all(connection, actor.name, reason, until)
             await record(
                 connection,
@@ -109,10 +119,17 @@ class ReconcileCases:
         """End the pause of everything, and sweep for drift."""
         actor.require_admin()
         async with transaction(self.pool) as connection:
-            before = (await store.get(connection)).pause
+            before = await self.lock_pause(connection)
             if before is not None:
                 await store.resume_all(connection)
                 await states.wake_paused(connection)
                 was = {"reason": before.reason, "until": before.until}
                 await record(connection, actor, "reconcile.resumed", WHOLE, before=was)
         return await self.status()
+
+    async def lock_pause(self, connection: Connection) -> Pause | None:
+        """The pause of everything, locked. Raises `PreconditionFailedError`."""
+        await store.lock(connection)
+        found = (await store.get(connection)).pause
+        check_version(pause_version(found))
+        return found

@@ -35,6 +35,11 @@ def expecting(versions: Expected | None) -> Iterator[None]:
         EXPECTED.reset(token)
 
 
+def expects_version() -> bool:
+    """Whether this request expects a version at all."""
+    return EXPECTED.get() is not None
+
+
 def check_version(version: str) -> None:
     """Raise `PreconditionFailedError` if the request expects another version.
 

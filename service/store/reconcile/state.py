@@ -46,6 +46,8 @@ FROM callgate.reconciliation
 
 SET_HELD = "UPDATE callgate.reconciliation SET held = $1"
 
+LOCK = "SELECT FROM callgate.reconciliation FOR UPDATE"
+
 PAUSE = """
 UPDATE callgate.reconciliation
 SET paused_at = now(), paused_by = $1, paused_reason = $2, paused_until = $3
@@ -141,6 +143,11 @@ async def seconds_to_sweep(pool: Pool) -> float:
 async def set_held(pool: Pool, report: Mapping[str, Any] | None) -> None:
     """Store the report of a sweep that waits for approval; None deletes it."""
     await pool.execute(SET_HELD, None if report is None else dict(report))
+
+
+async def lock(connection: Connection) -> None:
+    """Lock the row until the end of the transaction."""
+    await connection.execute(LOCK)
 
 
 async def pause_all(connection: Connection, by: str, reason: str, until: datetime | None) -> None:

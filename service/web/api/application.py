@@ -21,7 +21,7 @@ from service.store.limits import REQUEST_SECONDS, waiting_at_most, without_allow
 from service.store.pool import CONFLICTS, UNAVAILABLE
 from service.web.api.idempotency import Serve, serve_once
 from service.web.api.openapi import build_openapi
-from service.web.api.operations import CHANGES, FindOwner, Operation
+from service.web.api.operations import CHANGES, FindOwner, Operation, Run
 from service.web.api.preconditions import read_if_match
 from service.web.problems import from_input, problem
 from service.web.shapes.errors import InputError
@@ -60,9 +60,14 @@ def bearer(request: web.Request) -> str | None:
 
 
 def guarded(
-    operation: Operation, tokens: Tokens, find_owner: FindOwner, keys: Idempotency
+    operation: Operation,
+    tokens: Tokens,
+    find_owner: FindOwner,
+    keys: Idempotency,
+    read_object: Run | None,
 ) -> Handler:
-    """A handler that authenticates before it reads anything else."""
+    """A handler that authenticates before it reads anything else. `read_object` reads the object that a
+    POST is about."""
 
     async def answer(request: web.Request, token: str) -> web.StreamResponse:
         async with at_most(operation.seconds):
@@ -74,7 +79,7 @@ def guarded(
             if operation.exports:
                 with without_allowance():
                     return await operation.serve_export(request, actor, find_owner)
-            serve = partial(operation.serve, request, actor, find_owner)
+            serve = partial(operation.serve, request, actor, find_owner, read_object)
             with without_allowance() if operation.is_long else nullcontext():
                 if operation.method in CHANGES:
                     return await serve_expected(request, serve)
@@ -84,7 +89,7 @@ def guarded(
                     keys,
                     request,
                     actor,
-                    serve,
+                    partial(serve_expected, request, serve),
                     seconds=operation.seconds,
                     is_secret=operation.is_secret,
                 )
@@ -108,7 +113,7 @@ def guarded(
 
 
 async def serve_expected(request: web.Request, serve: Serve) -> web.Response:
-    """Answer a change, unless its object is not in the version that `If-Match` names."""
+    """Answer, unless the object is not in the version that `If-Match` names."""
     with expecting(read_if_match(request)):
         return await serve()
 
@@ -135,8 +140,10 @@ def build_application(
 ) -> web.Application:
     """The application to be mounted at /api."""
     app = web.Application(client_max_size=2**20)
+    reading = {one.path: one.run for one in operations if one.method == "GET"}
     for operation in operations:
-        handler = guarded(operation, tokens, find_owner, keys)
+        read_object = reading.get(operation.object_path)
+        handler = guarded(operation, tokens, find_owner, keys, read_object)
         app.router.add_route(operation.method, f"/v1{operation.path}", handler)
         if operation.method == "GET":
             app.router.add_route("HEAD", f"/v1{operation.path}", handler)

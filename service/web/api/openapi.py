@@ -88,8 +88,9 @@ IF_MATCH: Json = {
     "name": preconditions.IF_MATCH,
     "in": "header",
     "required": False,
-    "description": "The ETag that you read. If the object is in another version, nothing is changed, "
-    "and the answer is 412 `precondition_failed`. `*` expects any.",
+    "description": "The ETag of the object, as you read it; for a plan, trial, override or relay secret "
+    "that of the organization, for a pause that of the number. If the object is in another version, "
+    "nothing is changed, and the answer is 412 `precondition_failed`. `*` expects any.",
     "schema": {"type": "string"},
 }
 References = Mapping[Any, Json]
@@ -105,9 +106,15 @@ def build_openapi(operations: Sequence[Operation], version: str) -> Json:
             modes[operation.gives] = "serialization"
     references, schemas = build_schemas(tuple(modes.items()))
     paths: dict[str, Json] = {}
+    readable = {one.path for one in operations if one.method == "GET"}
     for operation in operations:
         item = paths.setdefault(PREFIX + operation.path, {})
-        item[operation.method.lower()] = describe(operation, references)
+        found = item[operation.method.lower()] = describe(operation, references)
+        if operation.method in CHANGES or (
+            operation.method == "POST" and operation.object_path in readable
+        ):
+            found["parameters"].append(IF_MATCH)
+            found["responses"]["412"] = problem_response(412, references)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Callgate", "version": version, "description": DESCRIPTION},
@@ -195,8 +202,6 @@ def parameters(operation: Operation) -> list[Json]:
         )
     if operation.method == "POST":
         found.append(IDEMPOTENCY_KEY)
-    if operation.method in CHANGES:
-        found.append(IF_MATCH)
     return found
 
 
@@ -234,7 +239,7 @@ def responses(operation: Operation, references: References) -> Json:
     if operation.method == "POST":
         again = "`true` where this is the first answer again."
         headers |= header(idempotency.REPLAYED, again, required=False)
-    if operation.gives is not None and "id" in operation.gives.model_fields:
+    if operation.gives is not None and preconditions.has_etag(operation.gives):
         headers |= header(preconditions.ETAG, "The version of the object, for `If-Match`.")
     success |= {"headers": headers} if headers else {}
     statuses = {400, 401, 403, 413, 422, 503, *operation.problems}
@@ -244,17 +249,17 @@ def responses(operation: Operation, references: References) -> Json:
         statuses.add(415)
     if operation.method == "POST":
         statuses.add(409)
-    if operation.method in CHANGES:
-        statuses.add(412)
     found = {str(operation.status): success}
-    for status in sorted(statuses):
-        found[str(status)] = {
-            "description": PROBLEMS[status],
-            "content": {"application/problem+json": {"schema": references[Problem]}},
-        }
-        if status in HEADERS:
-            found[str(status)]["headers"] = header(*HEADERS[status])
-    return found
+    return found | {str(one): problem_response(one, references) for one in sorted(statuses)}
+
+
+def problem_response(status: int, references: References) -> Json:
+    """Describe an error."""
+    found: Json = {
+        "description": PROBLEMS[status],
+        "content": {"application/problem+json": {"schema": references[Problem]}},
+    }
+    return found | ({"headers": header(*HEADERS[status])} if status in HEADERS else {})
 
 
 def header(name: str, description: str, *, required: bool = True) -> Json:

@@ -6,7 +6,7 @@ One table of operations builds the routes and the OpenAPI document, so that they
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from policies.host.marks import BadTextError
 from policies.host.registration import NAME
 from service.admin.actor import Actor
 from service.admin.errors import PolicyNotFoundError
-from service.admin.requests.versions import check_version
+from service.admin.requests.versions import check_version, expects_version
 from service.domain.organizations import BY_EXTERNAL_ID
 from service.inputs.names import parse_query
 from service.web.api.json_body import read_json
@@ -48,10 +48,9 @@ class ApiRequest:
 OWNER = "organization_id"
 
 CHANGES = ("PUT", "PATCH", "DELETE")
+"""The methods whose use cases check the version that a request expects."""
 POLICY = "name"
 """The parameter that is the name of a policy."""
-VERSIONED = frozenset({OWNER, "phone_number_id", "token_id", POLICY})
-"""The ids of objects with versions."""
 UNVERSIONED = ""
 """In no ETag: what has no version is in no version that a request can expect."""
 
@@ -117,18 +116,26 @@ class Operation:
         return re.findall(r"{(\w+)}", self.path)
 
     @property
-    def replaces_version(self) -> bool:
-        """Whether it changes an object that has a version: the use case checks it."""
-        return self.method in CHANGES and bool(VERSIONED & set(self.parameters))
+    def object_path(self) -> str:
+        """The path of the object that it is about; empty for one about a collection."""
+        return self.path[: self.path.rfind("}") + 1]
 
     async def serve(
-        self, request: web.Request, actor: Actor, find_owner: FindOwner
+        self,
+        request: web.Request,
+        actor: Actor,
+        find_owner: FindOwner,
+        read_object: Run | None = None,
     ) -> web.Response:
         """Read the request, run the operation, write the response.
 
-        `find_owner` finds the organization that stands in the path by its external id.
+        `find_owner` finds the organization that stands in the path by its external id; `read_object`
+        reads the object that a POST is about.
         """
-        found = await self.run(await self.parse(request, actor, find_owner))
+        parsed = await self.parse(request, actor, find_owner)
+        if self.method not in CHANGES and expects_version():
+            await check_object(parsed, read_object)
+        found = await self.run(parsed)
         assert not isinstance(found, Export)
         return self.answer(request, found)
 
@@ -162,8 +169,6 @@ class Operation:
             parsed.body = self.body()
         else:
             await refuse_body(request)
-        if not self.replaces_version:
-            check_version(UNVERSIONED)
         return parsed
 
     def answer(self, request: web.Request, found: BaseModel | None) -> web.Response:
@@ -182,6 +187,16 @@ class Operation:
             content_type="application/json",
             headers=headers,
         )
+
+
+async def check_object(request: ApiRequest, read_object: Run | None) -> None:
+    """Check that the object of a POST is in the version that the request expects.
+
+    Raises `PreconditionFailedError`, also where there is no such object.
+    """
+    found = read_object and await read_object(replace(request, query=None, body=None))
+    tag = etag_of(found) if isinstance(found, BaseModel) else None
+    check_version(tag.strip('"') if tag else UNVERSIONED)
 
 
 def path_id(request: web.Request, name: str) -> UUID:

@@ -31,10 +31,15 @@ def read_if_match(request: web.Request) -> Expected | None:
     return frozenset(tag for weak, tag in re.findall(TAG, text) if tag and not weak)
 
 
+def has_etag(model: type[BaseModel]) -> bool:
+    """Whether a body of this kind carries a tag."""
+    chosen = model.has_tag if issubclass(model, ResponseBody) else None
+    return "id" in model.model_fields if chosen is None else chosen
+
+
 def etag_of(shape: BaseModel) -> str | None:
-    """The tag of an object: of its version, or of all its fields. What has neither a version nor an id
-    has none."""
-    version = shape.object_version if isinstance(shape, ResponseBody) else None
-    if version is None and "id" not in type(shape).model_fields:
+    """The tag of an object: of its version, else of all its fields; None for what is no object."""
+    if not has_etag(type(shape)):
         return None
+    version = shape.object_version if isinstance(shape, ResponseBody) else None
     return f'"{version or version_of(shape.model_dump(mode="json"))}"'

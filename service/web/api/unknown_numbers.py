@@ -8,7 +8,12 @@ from service.admin.phone_numbers.unknown_numbers import UnknownNumbers
 from service.web.api.operations import ApiRequest, Operation
 from service.web.shapes.paging import ListPage, place_in_time, read_cursor, write_cursor
 from service.web.shapes.phone_numbers import PhoneNumber, phone_number_shape
-from service.web.shapes.unknown_numbers import ClaimBody, UnknownNumber, UnknownNumbersQuery
+from service.web.shapes.unknown_numbers import (
+    ClaimBody,
+    UnknownNumber,
+    UnknownNumbersQuery,
+    unknown_number_shape,
+)
 
 NAME = "vapi_phone_number_id"
 
@@ -44,12 +49,12 @@ class UnknownNumberOperations:
     async def ignore_unknown_number(self, request: ApiRequest) -> BaseModel:
         """Leave the number out of the list and of the conditions."""
         found = await self.unknown.ignore(request.actor, request.vapi_ids[NAME])
-        return UnknownNumber.model_validate(found)
+        return unknown_number_shape(found)
 
     async def heed_unknown_number(self, request: ApiRequest) -> BaseModel:
         """Show the number in the list again."""
         found = await self.unknown.unignore(request.actor, request.vapi_ids[NAME])
-        return UnknownNumber.model_validate(found)
+        return unknown_number_shape(found)
 
     def operations(self) -> list[Operation]:
         one = "/unknown-numbers/{vapi_phone_number_id}"

@@ -3,7 +3,7 @@
 Their validators are built when they are first used: a command uses a few, and would wait for all.
 """
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -27,7 +27,12 @@ class PatchBody(RequestBody):
 
 
 class ResponseBody(BaseModel):
-    """A response body. `object_version` is the version of an object that admins change."""
+    """A response body. `object_version` is the version of an object that admins change.
+
+    `has_tag`: whether it has an ETag; None: if it has an id.
+    """
+
+    has_tag: ClassVar[bool | None] = None
 
     model_config = ConfigDict(extra="forbid", from_attributes=True, defer_build=True)
 

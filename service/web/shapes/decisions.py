@@ -62,6 +62,8 @@ class DefaultStep(ResponseBody):
 class AccessExplained(Decision):
     """A decision that nothing keeps. Of a policy that was not asked, `reason` is why."""
 
+    has_tag = False
+
     allowed: bool
     policy: str | None
     decided_at: Instant

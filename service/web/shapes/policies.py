@@ -35,6 +35,8 @@ class PolicyHealth(ResponseBody):
 class Policy(ResponseBody):
     """A policy as it is in force for organizations without a choice of their own."""
 
+    has_tag = True
+
     name: str
     order: int
     plugin: str
@@ -96,6 +98,8 @@ class InForce(ResponseBody):
 
 class OwnPolicy(ResponseBody):
     """An organization's choice about a policy; `problem` is why its settings cannot be used."""
+
+    has_tag = True
 
     organization_id: UUID
     name: str

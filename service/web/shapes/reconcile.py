@@ -89,6 +89,10 @@ class Sweep(ResponseBody):
 
 
 class Standing(ResponseBody):
+    """The ETag is that of `pause`."""
+
+    has_tag = True
+
     mode: Literal["enforce", "observe"]
     pause: Pause | None
     held: dict[str, Any] | None
@@ -145,7 +149,7 @@ class WebhookChange(ResponseBody):
 
 
 def standing_shape(standing: ReconcileStatus) -> Standing:
-    return Standing.model_validate(standing)
+    return Standing.model_validate(standing).in_version(standing.version)
 
 
 def change_shape(change: StoredChange) -> WebhookChange:

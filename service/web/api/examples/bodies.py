@@ -191,7 +191,7 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "at": NOON,
         "actor": "ada",
         "source": "api",
-        "action": "plan.set",
+        "action": "plan.put",
         "object_type": "organization",
         "object_id": ORGANIZATION_ID,
         "before": None,
