@@ -29,9 +29,11 @@ FIELDS: Mapping[str, str] = {
 Act = Callable[[Form], Awaitable[web.Response]]
 
 
-async def fill_in(visit: Visit, template: str, act: Act, **context: Any) -> web.Response:
-    """Run `act` on the form. If the form is invalid, or its object has changed since it was opened,
-    show `template` with its values and faults.
+async def fill_in(
+    visit: Visit, template: str, act: Act, *, overtaken: str = LOST_UPDATE, **context: Any
+) -> web.Response:
+    """Run `act` on the form. If the form is invalid, or its object has changed since it was opened
+    (`overtaken` says so), show `template` with its values and faults.
 
     `values` in the context are the defaults of fields that the form did not send.
     """
@@ -43,7 +45,7 @@ async def fill_in(visit: Visit, template: str, act: Act, **context: Any) -> web.
     except FormError as exc:
         faults, status = dict(exc.faults), 422
     except PreconditionFailedError as exc:
-        faults, status = {"": LOST_UPDATE}, exc.status
+        faults, status = {"": overtaken}, exc.status
         updates = await find_updates(visit, form)
     except (InvalidError, ConflictError, ForbiddenError) as exc:
         field = str(exc.facts.get("field") or FIELDS.get(exc.code, ""))

@@ -24,6 +24,11 @@ LOST_UPDATE = (
     "Another admin changed this after you opened the form. Your values are below, and nothing is saved "
     "yet. Save again to apply them anyway, or cancel."
 )
+OVERTAKEN = (
+    "Another admin changed this after you opened the page, so nothing is done yet. Read the changes, "
+    "then choose again."
+)
+"""The same of a button without values of its own."""
 MOST_CHARACTERS = 64
 
 FindUpdates = Callable[[Visit, str, datetime], Awaitable[Sequence[Any]]]

@@ -15,9 +15,10 @@ from service.domain.texts import is_all
 from service.domain.wording.plans import describe_period_end
 from service.store.people.tokens import Role
 from service.web.panel.kit.choices import PLAN_STATUSES
-from service.web.panel.kit.filling import fill_in
+from service.web.panel.kit.filling import Act, fill_in
 from service.web.panel.kit.forms import Form, judge, read, text_of
 from service.web.panel.kit.pages import PanelPage, Run
+from service.web.panel.kit.versions import OVERTAKEN
 from service.web.panel.kit.visit import Visit
 from service.web.panel.organizations.editing import saved
 from service.web.shapes import organizations as shapes
@@ -94,14 +95,9 @@ class EntitlementPages:
 
     async def plan(self, visit: Visit) -> web.Response:
         organization = await self.organization(visit)
-        values: dict[str, Any] = {"status": "active"}
-        if organization.plan:
-            limits = organization.plan.limits or PlanLimits()
-            values = {**asdict(organization.plan), **asdict(limits)}
         return await visit.show(
             "organizations/plan.html",
-            values=values,
-            cancels=bool(organization.plan and organization.plan.cancel_at_period_end),
+            **plan_values(organization),
             **await self.around_plan(organization),
         )
 
@@ -149,9 +145,25 @@ class EntitlementPages:
 
     async def end_trial(self, visit: Visit) -> web.Response:
         organization = await self.organization(visit)
-        noted = RecordedChanges.of(visit.actor)
-        await self.organizations.end_trial(noted, organization.id)
-        return await saved(visit, organization, noted)
+
+        async def act(_form: Form) -> web.Response:
+            noted = RecordedChanges.of(visit.actor)
+            await self.organizations.end_trial(noted, organization.id)
+            return await saved(visit, organization, noted)
+
+        return await self.press(visit, "trial", organization, act)
+
+    async def press(
+        self, visit: Visit, kind: Entitlement, organization: Organization, act: Act
+    ) -> web.Response:
+        """Handle a button beside a form; where another admin was faster, show the form as it is now."""
+        context: dict[str, Any] = {"organization": organization, "limits": override_limits(visit)}
+        if kind == "plan":
+            context |= {**plan_values(organization), **await self.around_plan(organization)}
+        elif (stored := getattr(organization, kind)) is not None:
+            context["values"] = asdict(stored)
+        template = f"organizations/{kind}.html"
+        return await fill_in(visit, template, act, overtaken=OVERTAKEN, **context)
 
     async def override(self, visit: Visit) -> web.Response:
         """The form. `days` in its address suggests an end; support always gets a suggestion."""
@@ -187,11 +199,24 @@ class EntitlementPages:
     def removing(self, kind: Entitlement) -> Run:
         async def remove(visit: Visit) -> web.Response:
             organization = await self.organization(visit)
-            noted = RecordedChanges.of(visit.actor)
-            await self.organizations.delete_entitlement(noted, organization.id, kind)
-            return await saved(visit, organization, noted)
+
+            async def act(_form: Form) -> web.Response:
+                noted = RecordedChanges.of(visit.actor)
+                await self.organizations.delete_entitlement(noted, organization.id, kind)
+                return await saved(visit, organization, noted)
+
+            return await self.press(visit, kind, organization, act)
 
         return remove
+
+
+def plan_values(organization: Organization) -> dict[str, Any]:
+    """The stored plan as the fields of its form; of none what is usual."""
+    plan = organization.plan
+    if plan is None:
+        return {"values": {"status": "active"}, "cancels": False}
+    values = {**asdict(plan), **asdict(plan.limits or PlanLimits())}
+    return {"values": values, "cancels": plan.cancel_at_period_end}
 
 
 def read_plan(form: Form) -> SubscriptionPlan:

@@ -164,9 +164,12 @@ class PhoneNumberPages:
         try:
             body = read(PauseBody, form)
             noted = RecordedChanges.of(visit.actor)
-            number = await self.webhooks.pause(
-                noted, phone_number_id, reason=body.reason, until=body.until
-            )
+            with expecting(expected_of(form)):
+                number = await self.webhooks.pause(
+                    noted, phone_number_id, reason=body.reason, until=body.until
+                )
+        except PreconditionFailedError as exc:
+            return await self.page(visit, exc.status, faults={"": CHANGED_SINCE})
         except FormError as exc:
             return await self.page(visit, 422, faults=exc.faults, values=dict(form))
         except InvalidError as exc:
@@ -175,7 +178,11 @@ class PhoneNumberPages:
 
     async def resume(self, visit: Visit) -> web.Response:
         noted = RecordedChanges.of(visit.actor)
-        number = await self.webhooks.resume(noted, visit.id("phone_number_id"))
+        try:
+            with expecting(expected_of(await visit.form())):
+                number = await self.webhooks.resume(noted, visit.id("phone_number_id"))
+        except PreconditionFailedError as exc:
+            return await self.page(visit, exc.status, faults={"": CHANGED_SINCE})
         return await done(visit, number, noted, "Repairs of this number are resumed.")
 
     async def roll_back(self, visit: Visit) -> web.Response:

@@ -9,7 +9,9 @@ import structlog
 from aiohttp import web
 
 from service.admin.changes import RecordedChanges
+from service.admin.errors import PreconditionFailedError
 from service.admin.reconcile.sweeps import ReconcileCases
+from service.admin.requests.versions import expecting
 from service.domain.errors import CallgateError, InvalidError
 from service.domain.sweeps import Repair, SweepReport
 from service.domain.wording.sweeps import describe_repairs
@@ -17,6 +19,7 @@ from service.store import audit
 from service.store.pool import Pool
 from service.web.panel.kit.forms import FormError, read, text_of
 from service.web.panel.kit.pages import PanelPage
+from service.web.panel.kit.versions import expected_of
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.reconcile.views import (
     SHOWN_RELEASING,
@@ -33,6 +36,10 @@ PROMPT_SECONDS = 5.0
 
 CHANGED_SINCE = (
     "The repairs have changed since the dry run, so nothing was changed. Start another dry run."
+)
+PAUSE_CHANGED = (
+    "Another admin paused or resumed the repairs after you opened the page, so nothing is done yet. "
+    "The page shows their present state."
 )
 
 log = structlog.get_logger()
@@ -115,7 +122,10 @@ class ReconcilePages:
         try:
             body = read(PauseBody, form)
             noted = RecordedChanges.of(visit.actor)
-            await self.cases.pause(noted, reason=body.reason, until=body.until)
+            with expecting(expected_of(form)):
+                await self.cases.pause(noted, reason=body.reason, until=body.until)
+        except PreconditionFailedError as exc:
+            return await self.show(visit, exc.status, problem=PAUSE_CHANGED)
         except FormError as exc:
             return await self.show(visit, 422, faults=exc.faults, values=dict(form))
         except InvalidError as exc:
@@ -124,7 +134,11 @@ class ReconcilePages:
 
     async def resume(self, visit: Visit) -> web.Response:
         noted = RecordedChanges.of(visit.actor)
-        await self.cases.resume(noted)
+        try:
+            with expecting(expected_of(await visit.form())):
+                await self.cases.resume(noted)
+        except PreconditionFailedError as exc:
+            return await self.show(visit, exc.status, problem=PAUSE_CHANGED)
         return await changed(visit, noted, "Repairs are resumed. A sweep starts now.")
 
 
