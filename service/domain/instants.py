@@ -15,13 +15,14 @@ RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 
+UNIX_TIME = re.compile(r"[1-9](\d{8,9}|\d{12})(\.\d{1,9})?", re.ASCII)
+UNIX_DIGITS = 10
+
 
 def parse_instant(value: object) -> datetime:
     """Parse an RFC 3339 instant of 1970–2999 with a time zone, into UTC. Raises `ValueError`."""
     if not isinstance(value, str) or not is_all(RFC_3339, value):
-        raise ValueError(
-            "must be an RFC 3339 instant with a time zone, such as 2030-01-31T12:00:00Z"
-        )
+        raise ValueError(f"must be an RFC 3339 instant with a time zone, {suggest_instant(value)}")
     try:
         instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except ValueError:
@@ -43,6 +44,18 @@ def parse_written_instant(text: str) -> datetime:
     if is_all(LOCAL, joined):
         joined += "Z" if joined.count(":") == 2 else ":00Z"
     return parse_instant(joined)
+
+
+def suggest_instant(value: object) -> str:
+    """What to send: the same instant for a Unix time, as billing systems have it; else an example."""
+    text = str(value) if isinstance(value, int | float | str) else ""
+    if is_all(UNIX_TIME, text):
+        # Of 13 digits: JavaScript's milliseconds.
+        whole, _, _ = text.partition(".")
+        seconds = int(whole) // 1000 if len(whole) > UNIX_DIGITS else int(whole)
+        instant = datetime.fromtimestamp(seconds, UTC)
+        return f"such as {instant:%Y-%m-%dT%H:%M:%SZ} for the Unix time {text}"
+    return "such as 2030-01-31T12:00:00Z"
 
 
 def is_within(instant: datetime) -> bool:

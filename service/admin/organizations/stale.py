@@ -6,6 +6,7 @@ from uuid import UUID
 from service.admin.actor import Actor
 from service.admin.changes import RecordedChanges
 from service.domain.errors import StaleChangeError
+from service.store.clock import get_now
 from service.store.organizations import entitlements
 from service.store.pool import Connection
 
@@ -22,9 +23,11 @@ async def check_as_of(
         return
     known = await entitlements.find_as_of(connection, organization_id)
     if known is not None and as_of is not None and as_of < known and not undoes:
-        raise StaleChangeError(
+        text = (
             f"The plan of {known.isoformat()} is newer than this change of {as_of.isoformat()}, "
-            "which was not applied.",
-            stored_as_of=known,
+            "which was not applied."
         )
+        if known > await get_now(connection):
+            text += " That time lies in the future: undo the change that set it, in the audit log."
+        raise StaleChangeError(text, stored_as_of=known)
     await entitlements.put_as_of(connection, organization_id, as_of)

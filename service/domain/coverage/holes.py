@@ -42,7 +42,7 @@ HOLES: Mapping[HoleKind, Hole] = {
         Hole(
             "not_in_sync",
             "The webhook at Vapi may be missing or different: no gate is certain.",
-            "See the last error on the number's page; then choose Look now there.",
+            "See the last error on the number's page; then choose Sync now there.",
         ),
         Hole(
             "shadowed",

@@ -50,6 +50,7 @@ IDS = {
     "token_id": "The token's id.",
     POLICY: "The name of the policy.",
 }
+EXTERNAL_ID = r"[^\x00-\x1f\x7f]{1,200}"
 EXPORTED = (CSV_TYPE, JSON_LINES_TYPE)
 TAGS = {
     "organizations": "Clients, what entitles them to calls, and how their calls are handled.",
@@ -214,7 +215,7 @@ def id_schema(operation: Operation, name: str) -> Json:
     uuid: Json = {"type": "string", "format": "uuid"}
     if name != OWNER:
         return uuid
-    external: Json = {"type": "string", "pattern": f"^{BY_EXTERNAL_ID}[A-Za-z0-9_.-]{{1,200}}$"}
+    external: Json = {"type": "string", "pattern": f"^{BY_EXTERNAL_ID}{EXTERNAL_ID}$"}
     return {"anyOf": [uuid, external]}
 
 

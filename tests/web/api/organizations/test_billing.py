@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.admin.actor import Actor
 from service.store.pool import Pool
 from tests.support.api import ApiClient
 
@@ -71,6 +72,47 @@ async def test_a_late_event_changes_nothing(api: ApiClient) -> None:
     assert (await api.ask("PUT", path, new)).status == 200
     assert (await api.ask("DELETE", f"{path}?as_of={SECOND}")).json["plan"] is None
     assert (await api.ask("PUT", path, late)).code == "stale_change"
+
+
+async def test_a_plan_of_the_future_says_how_to_take_it_back(api: ApiClient) -> None:
+    """A wrong clock of a billing system must not refuse its events until that time."""
+    made = await api.organization()
+    path = f"/organizations/{made['id']}/plan"
+    await api.ask("PUT", path, {"code": "pro", "status": "active", "as_of": SECOND})
+    wrong = {"code": "pro", "status": "unpaid", "as_of": instant(days=900)}
+    assert (await api.ask("PUT", path, wrong)).status == 200
+    event = {"code": "pro", "status": "active", "as_of": instant()}
+    refused = await api.ask("PUT", path, event)
+    assert (refused.status, refused.code) == (409, "stale_change")
+    assert "lies in the future: undo the change that set it" in refused.json["detail"]
+    entry = (await api.audit(made["id"]))[0]["id"]
+    await api.service.use_cases.undo.undo(Actor("ada", "admin", "web"), entry)
+    assert (await api.ask("PUT", path, event)).json["plan"]["status"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "suggested"),
+    [
+        (1735689600, "2025-01-01T00:00:00Z"),
+        ("1735689600", "2025-01-01T00:00:00Z"),
+        (1735689600000, "2025-01-01T00:00:00Z"),
+        (1735689600.5, "2025-01-01T00:00:00Z"),
+        ("2027-01-01", "2030-01-31T12:00:00Z"),
+        (12, "2030-01-31T12:00:00Z"),
+        (True, "2030-01-31T12:00:00Z"),
+        ("9" * 400, "2030-01-31T12:00:00Z"),
+    ],
+)
+async def test_a_unix_time_as_stripe_has_it_is_answered_with_the_instant_to_send(
+    api: ApiClient, pasted: object, suggested: str
+) -> None:
+    made = await api.organization()
+    body = {"code": "pro", "status": "active", "current_period_end": pasted}
+    reply = await api.ask("PUT", f"/organizations/{made['id']}/plan", body)
+    assert reply.status == 422
+    [fault] = reply.json["errors"]
+    assert fault["field"] == "current_period_end"
+    assert suggested in fault["message"]
 
 
 async def test_of_concurrent_events_the_newest_stays(api: ApiClient) -> None:

@@ -20,6 +20,19 @@ def test_no_remedy_of_a_condition_or_a_hole_is_a_request() -> None:
     assert [text for text in texts if CALL.search(text)] == []
 
 
+def test_a_remedy_names_buttons_as_the_panel_does() -> None:
+    texts = [kind.remedy for kind in CONDITIONS.values()] + [hole.remedy for hole in HOLES.values()]
+    templates = "".join(
+        path.read_text() for path in (ROOT / "service/web/panel/templates").rglob("*.html")
+    )
+    buttons = set(re.findall(r"<button[^>]*>([A-Z][^<{]*)<", templates))
+    named = {name for text in texts for name in re.findall(r"choose ([A-Z]\w+ now)", text)}
+    assert named == {"Sync now"} <= buttons
+    for text in texts:
+        if "callgate reconcile" in text:
+            assert "Repairs" in text or "in the panel" in text, text
+
+
 @pytest.mark.parametrize("folder", SHOWN)
 def test_no_sentence_that_the_panel_may_show_is_a_request(folder: str) -> None:
     """Docstrings are for developers."""
