@@ -1,6 +1,7 @@
 """`callgate doctor`: the examination in the terminal."""
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
@@ -16,7 +17,14 @@ from service.access.policies.conditions import list_unloaded
 from service.access.policies.plugins import PolicyChoice, load_policies
 from service.admin.doctor.check import DoctorFinding
 from service.admin.doctor.doctor import Doctor
-from service.cli.running import database, print_json, sandbox_profile, set_up_logging
+from service.cli.running import (
+    TRY_IT,
+    database,
+    has_account,
+    print_json,
+    sandbox_profile,
+    set_up_logging,
+)
 from service.core import build_client, open_session
 from service.domain.conditions import Condition, condition
 from service.domain.priority import Priority
@@ -24,7 +32,7 @@ from service.settings import Settings, read_settings
 from service.store.doctor import REFUSED, UnusableDatabaseError, open_pool
 from service.store.pool import close_pool
 from service.store.pooling import PoolingError
-from service.store.postgres.data_dir import find_running
+from service.store.postgres.data_dir import find_running, has_database
 from service.store.postgres.server import EmbeddedPostgresError
 from service.store.reconcile.request_budget import Budget
 
@@ -58,6 +66,8 @@ def doctor(
         print_json([asdict(one) for one in findings])
     else:
         show(findings)
+        if profile is None and not has_account(os.environ):
+            typer.echo(TRY_IT)
     levels = {finding.level for finding in findings}
     raise typer.Exit(FAILED if "failed" in levels else WARNED if "warning" in levels else OK)
 
@@ -72,7 +82,7 @@ def existing_database(settings: Settings, unread: Sequence[str]) -> Iterator[str
     folder = settings.callgate_data_dir
     if not settings.database_url.get_secret_value() and not find_running(folder):
         try:
-            exists = (folder / "postgres" / "PG_VERSION").exists()
+            exists = has_database(folder)
         except OSError as exc:
             text = f"CALLGATE_DATA_DIR {folder} cannot be read ({exc.strerror})."
             yield unusable(text, "Run as the user that runs the service.")

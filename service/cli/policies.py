@@ -30,7 +30,7 @@ class PolicyCommands(LazyGroup):
         "test": LazyCommand(
             "service.cli.policy_kit.commands",
             "Decide the cases of a file by the chain, and compare.",
-            "test",
+            "decide_cases",
         ),
         "set": LazyCommand(
             "service.cli.policy_kit.choosing",

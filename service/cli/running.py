@@ -6,7 +6,7 @@ policies as well, `run_with_vapi` all that speaks to Vapi.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from policies.host.marks import BadTextError
 from service.admin.actor import Actor
 from service.domain.people import ROLES, Role
 from service.log import configure_logging
-from service.settings import Settings, data_dir_of, is_local, load_settings
+from service.settings import Settings, SettingsError, data_dir_of, is_local, load_settings
 
 if TYPE_CHECKING:
     from service.admin.deciding_cases import DecidingCases
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ACTOR = Actor("command line", "admin", "cli")
 """The author of every change that a command makes."""
+
+TRY_IT = "To try Callgate without a Vapi account: callgate serve --sandbox"
 
 Result = TypeVar("Result")
 
@@ -51,9 +53,26 @@ def settings_for(*, serving: bool = False) -> Settings:
     """
     profile = sandbox_profile()
     given = profile.values if profile is not None else {}
-    settings = load_settings(sandbox=profile is not None, serving=serving, **given)
+    with naming_the_sandbox():
+        settings = load_settings(sandbox=profile is not None, serving=serving, **given)
     set_up_logging(settings, command=True)
     return settings
+
+
+@contextmanager
+def naming_the_sandbox() -> Iterator[None]:
+    """Name the sandbox to a newcomer whose settings are refused, for want of a Vapi account."""
+    try:
+        yield
+    except SettingsError as exc:
+        if has_account(os.environ):
+            raise
+        raise SettingsError(f"{exc}\n{TRY_IT}") from None
+
+
+def has_account(environment: Mapping[str, str]) -> bool:
+    """Whether the environment names a key of Vapi."""
+    return any(environment.get(name) for name in ("VAPI_API_KEY", "VAPI_API_KEY_FILE"))
 
 
 def sandbox_profile() -> "SandboxProfile | None":
@@ -91,10 +110,11 @@ def set_up_logging(settings: Settings, *, command: bool = False) -> None:
 @contextmanager
 def database(settings: Settings) -> Iterator[str]:
     """The DSN to work on: the configured one, the running service's, or that of a server started
-    for this command. Raises `PoolingError`."""
+    for this command. Raises `PoolingError`, and `NoDatabaseError` where a service has to run first."""
     from service.serve.database import check_addresses, grant_privileges  # noqa: PLC0415
     from service.store.failures import UNAVAILABLE, UNUSABLE  # noqa: PLC0415
 
+    check_existing(settings)
     with opened_database(settings) as found:
         if found.embedded:
             asyncio.run(grant_privileges(found))
@@ -102,6 +122,19 @@ def database(settings: Settings) -> Iterator[str]:
         with suppress(*UNAVAILABLE, *UNUSABLE, ValueError):
             asyncio.run(check_addresses(found))
         yield found.session_dsn
+
+
+def check_existing(settings: Settings) -> None:
+    """Raise `NoDatabaseError` if a command would have to create the database that it asks."""
+    from service.store.postgres.data_dir import NoDatabaseError, find_running, has_database  # noqa: PLC0415
+
+    folder = settings.callgate_data_dir
+    if settings.database_url.get_secret_value() or find_running(folder) or has_database(folder):
+        return
+    raise NoDatabaseError(
+        f"CALLGATE_DATA_DIR {folder} holds no database yet, and DATABASE_URL is not set. Start callgate "
+        f"serve or callgate serve --sandbox, which creates one there, or run callgate migrate."
+    )
 
 
 @contextmanager

@@ -40,7 +40,11 @@ def secrets(
     failure.
     """
     if new:
-        typer.echo(random_secrets.token_urlsafe(32))
+        made = random_secrets.token_urlsafe(32)
+        if as_json:
+            print_json({"secret": made})
+        else:
+            typer.echo(made)
         typer.echo(STEPS, err=True)
         return
     settings = settings_for()

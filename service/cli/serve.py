@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from service.cli.running import set_up_logging
+from service.cli.running import naming_the_sandbox, set_up_logging
 from service.sandbox.profile import token_of
 from service.serve.process import serve as serve_settings
-from service.settings import Settings, SettingsError, load_settings, read_settings
+from service.settings import Settings, load_settings, read_settings
 from service.store.installation import Mode
 from service.store.postgres.guard_state import SharedState
-
-TRY_IT = "To try Callgate without a Vapi account: callgate serve --sandbox"
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +53,7 @@ def serving_settings(
     token = None
     if sandbox:
         token = token_of(read_settings(sandbox=True)[0].callgate_data_dir, os.environ)
-    try:
+    with naming_the_sandbox():
         settings = load_settings(
             sandbox=sandbox,
             _embedded=embedded,
@@ -63,9 +61,5 @@ def serving_settings(
             callgate_port=port,
             callgate_admin_token=token,
         )
-    except SettingsError as exc:
-        if any(os.environ.get(name) for name in ("VAPI_API_KEY", "VAPI_API_KEY_FILE")):
-            raise
-        raise SettingsError(f"{exc}\n{TRY_IT}") from None
     set_up_logging(settings)
     return settings

@@ -1,7 +1,7 @@
 """`callgate policies new` and `callgate policies test`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,6 +9,7 @@ from policies.host.harness import PolicyTestError
 from policies.host.registration import BUILT_IN, NAME
 from service.cli.policy_kit.cases import CaseResult, CasesError, read_cases, run_cases
 from service.cli.policy_kit.template import build_project
+from service.cli.running import print_json
 
 
 def new(
@@ -31,8 +32,9 @@ def new(
     typer.echo(f"Created {target}. Next: cd {target} && pip install -e '.[dev]' && pytest")
 
 
-def test(
+def decide_cases(
     file: Annotated[Path, typer.Argument(metavar="CASES", help="A YAML or JSON file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Decide the cases of a file by the chain, and compare.
 
@@ -42,14 +44,26 @@ def test(
     try:
         for result in run_cases(read_cases(file)):
             results.append(result)
-            show(result)
+            if not as_json:
+                show(result)
     except (CasesError, PolicyTestError) as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(1) from None
     failed = sum(result.problem is not None for result in results)
-    typer.echo(f"{len(results) - failed} of {len(results)} cases as expected.")
+    if as_json:
+        print_json([json_of(result) for result in results])
+    else:
+        typer.echo(f"{len(results) - failed} of {len(results)} cases as expected.")
     if failed:
         raise typer.Exit(1)
+
+
+def json_of(result: CaseResult) -> dict[str, Any]:
+    """A case with its decision; `problem` is null where that is as expected."""
+    from service.web.shapes.decisions import explained_shape  # noqa: PLC0415
+
+    decision = explained_shape(result.decision).model_dump(mode="json")
+    return {"name": result.name, "problem": result.problem, "decision": decision}
 
 
 def show(result: CaseResult) -> None:

@@ -18,6 +18,10 @@ class EmbeddedPostgresError(Exception):
     """The embedded PostgreSQL cannot be used; the message says why and what to do."""
 
 
+class NoDatabaseError(EmbeddedPostgresError):
+    """The data folder holds no database yet, and the work needs one that has data."""
+
+
 class DataDirInUseError(EmbeddedPostgresError):
     """Another service owns the data folder."""
 
@@ -88,6 +92,11 @@ def read_owner(lock: int) -> tuple[int | None, str]:
         return int(lines[0]), lines[1] if len(lines) > 1 else ""
     except (IndexError, ValueError):
         return None, ""
+
+
+def has_database(data_dir: Path) -> bool:
+    """Whether an embedded PostgreSQL was created in the folder. Raises `OSError`."""
+    return (data_dir / "postgres" / "PG_VERSION").exists()
 
 
 def find_running(data_dir: Path, seconds: float = STARTING_SECONDS) -> str | None:
