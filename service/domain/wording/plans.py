@@ -56,25 +56,47 @@ def describe_end(plan: SubscriptionPlan, at: datetime, renewal_grace: timedelta)
 
 
 def describe_period_end(plan: SubscriptionPlan, at: datetime, renewal_grace: timedelta) -> str:
-    """What the plan alone does to calls, now and at the end of its period, for the form."""
+    """What the plan alone does to calls, at `at` and at the end of its period, for the form."""
     paid, grace = plan.current_period_end, plan.grace_ends_at(renewal_grace)
     match plan.status:
         case "active" | "trialing":
             if paid is None:
                 return "The plan has no end: it allows calls until its status changes."
-            ends = "The plan ends" if plan.cancel_at_period_end else "The plan renews"
-            first = f"{ends} on {format_day(paid, at)}."
-            if grace is not None and grace > paid:
-                more = "" if plan.cancel_at_period_end else " Unless a renewal is reported before,"
-                then = f" calls are allowed until {format_day(grace, at)}, then blocked."
-                return first + (more + then if more else then.replace(" calls", " Calls", 1))
-            return f"{first} From then on calls are blocked."
+            return describe_granting(plan, paid, grace, at)
         case "canceled":
             if paid is None:
                 return "The plan is canceled and has no paid period: it allows no calls."
+            if paid <= at:
+                return f"The plan was canceled and ended on {format_day(paid, at)}: it allows no calls."
             return f"The plan is canceled: it allows calls until {format_day(paid, at)}."
         case "past_due":
             if grace is None:
                 return "The plan is past due and has no grace period: it allows no calls."
+            if grace <= at:
+                end = f"its grace period ended on {format_day(grace, at)}"
+                return f"The plan is past due and {end}: it allows no calls."
             return f"The plan is past due: it allows calls until {format_day(grace, at)}."
     return f"The plan is {spaced(plan.status)}: it allows no calls."
+
+
+def describe_granting(
+    plan: SubscriptionPlan, paid: datetime, grace: datetime | None, at: datetime
+) -> str:
+    """The same of an active or trialing plan with an end."""
+    cancels = plan.cancel_at_period_end
+    now, over = ("ends", "ended") if cancels else ("renews", "was due to renew")
+    first = f"The plan {over if paid <= at else now} on {format_day(paid, at)}"
+    if grace is None or grace <= paid:
+        return (
+            f"{first}: it allows no calls."
+            if paid <= at
+            else f"{first}. From then on calls are blocked."
+        )
+    if grace <= at:
+        return (
+            f"{first}, and its grace period ended on {format_day(grace, at)}: it allows no calls."
+        )
+    until = f"calls are allowed until {format_day(grace, at)}, then blocked."
+    if cancels:
+        return f"{first}. {until[0].upper()}{until[1:]}"
+    return f"{first}. Unless a renewal is reported before, {until}"
