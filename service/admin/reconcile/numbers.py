@@ -57,6 +57,10 @@ class NumberWebhooks:
         await self.get(self.pool, phone_number_id)
         return await webhook_changes.list_page(self.pool, phone_number_id, before_id, limit)
 
+    async def count_changes(self, phone_number_id: UUID) -> int:
+        """How many there are; counted as far as the store says."""
+        return await webhook_changes.count(self.pool, phone_number_id)
+
     async def pause(
         self, actor: Actor, phone_number_id: UUID, *, reason: str, until: datetime | None
     ) -> PhoneNumber:

@@ -36,6 +36,12 @@ FROM callgate.webhook_changes
 
 LIST = COLUMNS + "WHERE phone_number_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
 
+MOST_COUNTED = 10_000
+COUNT = """
+SELECT count(*) FROM (
+    SELECT FROM callgate.webhook_changes WHERE phone_number_id = $1 LIMIT $2) AS found
+"""
+
 FIND = COLUMNS + "WHERE phone_number_id = $1 AND id = $2"
 
 
@@ -111,6 +117,12 @@ async def list_page(
     """A number's changes, newest first."""
     rows = await pool.fetch(LIST, phone_number_id, before_id or 2**62, limit)
     return [change_of(row) for row in rows]
+
+
+async def count(pool: Pool, phone_number_id: UUID) -> int:
+    """How many changes a number has; one more than `MOST_COUNTED` stands for more."""
+    found: int = await pool.fetchval(COUNT, phone_number_id, MOST_COUNTED + 1)
+    return found
 
 
 async def find(pool: Pool, phone_number_id: UUID, change_id: int) -> WebhookChange | None:

@@ -1,5 +1,9 @@
 """Lists say how many there are in all, page after page, and an empty one says what would be in it."""
 
+import re
+from uuid import UUID
+
+from service.sandbox.server import SandboxVapi
 from service.web.panel.imports.pages import IMPORTS_PER_PAGE
 from tests.support.people import add_admin
 from tests.support.service import Replica
@@ -24,6 +28,10 @@ FROM generate_series(1, $1) AS n
 ADD_IMPORTS = """
 INSERT INTO callgate.imports (kind, created_by, source, file_name)
 SELECT $1, 'ada', 'web', n || '.csv' FROM generate_series(1, $2) AS n
+"""
+ADD_CHANGES = """
+INSERT INTO callgate.webhook_changes (phone_number_id, level, vapi_id, cause, actor, source, fields)
+SELECT $1, 'phone_number', 'pn', 'drift', 'ada', 'web', '[]' FROM generate_series(1, $2)
 """
 
 
@@ -77,3 +85,32 @@ async def test_imports_are_counted_by_their_kind(callgate: Replica) -> None:
         await pool.execute(ADD_IMPORTS, "phone_numbers", 1)
         assert await total_of(ada, "/organizations/import") == f"{IMPORTS_PER_PAGE + 5} imports"
         assert await total_of(ada, "/numbers/import") == "1 import"
+
+
+async def test_the_changes_of_a_number_are_counted_and_paged(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    owner = await callgate.add_organization("Bakery")
+    number = await callgate.add_number(owner, vapi.add_number(provider="vapi")["id"])
+    path = f"/numbers/{number['id']}"
+    async with visiting(callgate, "viewer") as vic:
+        assert await total_of(vic, path) == "1 change"
+        assert await links_to_more(vic, path) == []
+        await callgate.service.pool.execute(ADD_CHANGES, UUID(number["id"]), 44)
+        assert await total_of(vic, path) == "45 changes"
+        seen, place = 0, path
+        while place:
+            shown = await vic.get(place)
+            seen += shown.body.partition('id="rows"')[2].count("<details>")
+            place = next(iter(await links_to_more(vic, place)), "")
+        assert seen == 45
+
+
+async def links_to_more(visitor: Visitor, path: str) -> list[str]:
+    return re.findall(r'id="more"><a[^>]*href="/admin([^"]+)"', (await visitor.get(path)).body)
+
+
+async def test_policies_and_sessions_are_counted(callgate: Replica) -> None:
+    async with visiting(callgate) as ada:
+        assert await total_of(ada, "/policies") == "7 policies"
+        assert await total_of(ada, "/account") == "1 session"

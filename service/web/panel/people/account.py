@@ -11,6 +11,7 @@ from service.admin.errors import SessionNotFoundError
 from service.admin.people.people import People
 from service.admin.people.sessions import Sessions
 from service.domain.people import Admin, Session, TooManyAttemptsError
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError
 from service.web.panel.kit.pages import PanelPage
@@ -48,6 +49,10 @@ class SessionList:
     """The sessions of an admin."""
 
     rows: Sequence[SessionRow]
+
+    @property
+    def total(self) -> str:
+        return describe_total(len(self.rows), "session")
 
     @property
     def button(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -17,6 +18,8 @@ from service.domain.errors import CallgateError, InvalidError
 from service.domain.phone_numbers import PhoneNumber, SyncState
 from service.store import audit
 from service.store.pool import Pool
+from service.store.reconcile.changes import MOST_COUNTED
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.filling import fill_in
 from service.web.panel.kit.forms import Form, FormError, judge, read, text_of
 from service.web.panel.kit.pages import PanelPage
@@ -32,6 +35,7 @@ from service.web.panel.phone_numbers.views import (
     name_of,
     organization_link,
 )
+from service.web.shapes.paging import place_in_log, read_cursor, write_cursor
 from service.web.shapes.phone_numbers import PhoneNumberPatch
 from service.web.shapes.reconcile import PauseBody, RollbackBody, Route, change_shape
 
@@ -86,12 +90,21 @@ class PhoneNumberPages:
     async def page(self, visit: Visit, status: int = 200, **context: Any) -> web.Response:
         """One number. The page fetches the route from Vapi after it has loaded."""
         number = await self.numbers.get(visit.id("phone_number_id"))
-        changes = await self.webhooks.changes(number.id, before_id=None, limit=SHOWN_CHANGES)
+        before = read_cursor(visit.asked("cursor") or None, place_in_log)
+        found = await self.webhooks.changes(
+            number.id, before_id=before[0] if before else None, limit=SHOWN_CHANGES + 1
+        )
+        changes = found[:SHOWN_CHANGES]
+        total = await self.webhooks.count_changes(number.id)
         return await visit.show(
             "phone_numbers/page.html",
             status,
             view=await self.view(number),
             changes=[change_view(change_shape(change)) for change in changes],
+            total=describe_total(total, "change", most=MOST_COUNTED),
+            more=f"{address_of(number.id)}?cursor={quote(write_cursor(changes[-1].id))}"
+            if len(found) > SHOWN_CHANGES
+            else None,
             **{"values": {}, **context},
         )
 

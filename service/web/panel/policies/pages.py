@@ -19,6 +19,7 @@ from service.store.calls.metrics import DecidedCalls, count_decided
 from service.store.clock import get_now
 from service.store.pool import UNAVAILABLE, Pool
 from service.web.panel.kit.badges import Badge
+from service.web.panel.kit.columns import describe_total
 from service.web.panel.kit.pages import PanelPage
 from service.web.panel.kit.visit import ROOT, Visit
 from service.web.panel.policies.choosing import describe_choice
@@ -141,6 +142,7 @@ class PolicyPages:
         return await visit.show(
             "policies/list.html",
             rows=[row_of(policy) for policy in chain],
+            total=describe_total(len(chain), "policy"),
             uncounted=found is None,
             decided=decided_rows(found or {}, names, until - DAY, until),
             problems=self.read_problems(),
