@@ -11,9 +11,9 @@ from policies.host.registration import NAME
 from service.domain.organizations import BY_EXTERNAL_ID
 from service.web.api import idempotency, preconditions
 from service.web.api.examples.bodies import example_of
+from service.web.api.examples.files import example_files
 from service.web.api.operations import CHANGES, OWNER, POLICY, PREFIX, Operation
 from service.web.api.query_texts import QUERIES
-from service.web.exports.export import CSV_TYPE, JSON_LINES_TYPE
 from service.web.shapes.fields import VAPI_ID
 from service.web.shapes.paging import QueryParameters
 from service.web.shapes.problems import Problem
@@ -51,7 +51,6 @@ IDS = {
     POLICY: "The name of the policy.",
 }
 EXTERNAL_ID = r"[^\x00-\x1f\x7f]{1,200}"
-EXPORTED = (CSV_TYPE, JSON_LINES_TYPE)
 TAGS = {
     "organizations": "Clients, what entitles them to calls, and how their calls are handled.",
     "phone-numbers": "Registered numbers, their webhooks at Vapi, and where blocked calls are stopped.",
@@ -233,7 +232,10 @@ def responses(operation: Operation, references: References) -> Json:
     if operation.gives is not None:
         success["content"] = json_content(operation.gives, references)
     if operation.exports:
-        success["content"] = {kind: {"schema": {"type": "string"}} for kind in EXPORTED}
+        success["content"] = {
+            kind: {"schema": {"type": "string"}, "example": text}
+            for kind, text in example_files(operation.name).items()
+        }
     headers: Json = {}
     if operation.status == 201:
         headers |= header("Location", "The address of the new object.")

@@ -1,5 +1,7 @@
 """The words of the document: names that read as methods, descriptions, tags, valid examples."""
 
+import csv
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import orjson
 from openapi_schema_validator import OAS31Validator
 
+from service.domain.audit import ACTIONS
 from service.web.api.examples.bodies import EXAMPLES
 from service.web.api.openapi import IDS
 from service.web.api.query_texts import QUERIES
@@ -91,6 +94,34 @@ async def test_every_body_has_an_example_that_fits_its_schema(api: ApiClient) ->
                 error.message for error in OAS31Validator(schema).iter_errors(content["example"])
             ]
             assert faults == [], (method, path)
+
+
+async def test_every_operation_that_answers_with_content_shows_an_example(api: ApiClient) -> None:
+    for method, path, operation in operations(await read(api)):
+        for status, response in operation["responses"].items():
+            assert (status == "204") == (status[0] == "2" and "content" not in response), path
+            for content in response.get("content", {}).values() if status[0] == "2" else ():
+                assert content["example"], (method, path)
+
+
+async def test_the_example_of_a_file_has_the_columns_of_the_file(api: ApiClient) -> None:
+    document = await read(api)
+    exports = [path for path in document["paths"] if path.endswith("/export")]
+    assert len(exports) == 4
+    for path in exports:
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]
+        heads, example, _ = content["text/csv"]["example"].split("\r\n")
+        served = (await api.ask("GET", f"{path}?format=csv", root="")).body.decode()
+        assert served.split("\r\n")[0] == heads
+        assert len(next(csv.reader([example]))) == len(heads.split(","))
+        assert json.loads(content["application/jsonl"]["example"])
+
+
+async def test_the_audit_example_is_an_action_that_exists(api: ApiClient) -> None:
+    document = await read(api)
+    operation = document["paths"]["/api/v1/audit"]["get"]
+    (content,) = bodies(operation)
+    assert content["example"]["items"][0]["action"] in ACTIONS
 
 
 def test_every_example_is_taken_by_its_model() -> None:
