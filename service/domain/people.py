@@ -59,7 +59,8 @@ class Admin:
 @dataclass(frozen=True, slots=True)
 class Session:
     """One browser that is signed in; `role` is the admin's present one. `notice` is shown on the next
-    page."""
+    page. `read_at` is when it was read, by the database's clock: of a visitor's own, when the request
+    began."""
 
     id: UUID
     admin_id: UUID
@@ -71,6 +72,7 @@ class Session:
     user_agent: str
     address: str
     notice: Mapping[str, Any] | None
+    read_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

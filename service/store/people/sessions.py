@@ -11,7 +11,8 @@ from service.store.pool import Connection, Pool
 COLUMNS = """
 SELECT s.id, s.admin_id, a.name, a.role, s.created_at, s.last_seen_at,
     least(s.last_seen_at + $1, s.created_at + $2) AS expires_at,
-    s.user_agent, s.address, s.notice, s.last_seen_at < now() - interval '1 minute' AS is_stale,
+    s.user_agent, s.address, s.notice, now() AS read_at,
+    s.last_seen_at < now() - interval '1 minute' AS is_stale,
     EXISTS (
         SELECT FROM callgate.oidc_sessions o
         WHERE o.session_id = s.id AND o.confirmed_at < now() - interval '45 minutes'

@@ -86,11 +86,6 @@ class ApiToken:
     revoked_at: datetime | None
     last_used_at: datetime | None
 
-    @property
-    def updated_at(self) -> datetime:
-        """When an admin last changed it: a token is created and revoked."""
-        return self.revoked_at or self.created_at
-
 
 NAMES = tuple(field.name for field in fields(ApiToken))
 

@@ -48,6 +48,20 @@ async def test_the_second_of_two_saves_shows_the_first_and_can_be_applied(
         assert (stored["name"], stored["external_id"]) == ("My bakery", None)
 
 
+async def test_what_the_form_shows_already_is_no_update(callgate: Replica, path: str) -> None:
+    async with visiting(callgate) as ada:
+        await callgate.api("PATCH", path, {"external_id": "seen-before"})
+        opened = hidden(await ada.get(f"{path}/edit"))
+        await callgate.api("PATCH", path, {"external_id": "crm-7"})
+        refused = await ada.post(f"{path}/edit", {"name": "Mine", **opened})
+        assert refused.text.count("Changed the external id") == 1, refused.text
+        assert refused.status == 412
+        await callgate.api("PATCH", path, {"external_id": "crm-8"})
+        again = await ada.post(f"{path}/edit", {"name": "Mine", **hidden(refused)})
+        assert again.text.count("Changed the external id") == 1, again.text
+        assert "crm-8" in again.text
+
+
 async def test_a_form_that_nothing_overtook_is_saved(callgate: Replica, path: str) -> None:
     async with visiting(callgate) as ada:
         opened = hidden(await ada.get(f"{path}/trial"))
@@ -194,7 +208,7 @@ async def test_the_form_of_a_token_notices(callgate: Replica) -> None:
     async with visiting(callgate) as ada:
         opened = hidden(await ada.get(path))
         await callgate.api("GET", "/calls", token=made["token"])  # using it changes nothing of it
-        assert hidden(await ada.get(path)) == opened
+        assert hidden(await ada.get(path))["version"] == opened["version"]
         await callgate.api("DELETE", path)
         refused = await ada.post(f"{path}/revoke", {"typed": "billing", **opened})
         assert refused.status == 412, refused.text

@@ -1,4 +1,4 @@
-"""Forms that notice a lost update: each carries the version of its object, and when that was made."""
+"""Forms that notice a lost update: each carries the version of its object, and when it was opened."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -75,10 +75,10 @@ class PolicyChoicePages:
 
     async def around(self, visit: Visit, name: str) -> dict[str, Any]:
         """What the page shows beside the values of its form."""
-        declared, now = self.cases.get_declared(name), await get_now(self.cases.pool)
+        declared = self.cases.get_declared(name)
         filters = read_filters(visit, ShadowQuery)
         query = filters.query
-        since = query.since or now - RECENT
+        since = query.since or await get_now(self.cases.pool) - RECENT
         after = read_cursor(query.cursor, place_in_time, str)
         place = None if after is None else (after[0], after[1])
         calls = await self.cases.list_differing(
@@ -91,7 +91,6 @@ class PolicyChoicePages:
             "policy": next((one for one in self.describe() if one.name == name), None),
             "declared": declared,
             "version": general_version(name, chosen),
-            "seen_at": now,
             "modes": list(MODES.items()),
             "failures": [("", f"As declared: {declared.on_failure}"), *FAILURES],
             "hints": hints_of(declared),
