@@ -13,7 +13,7 @@ from rich.table import Table
 
 from policies.host.ids import parse_id_query
 from service.admin.calls.shadows import add_shadows
-from service.cli.given import NULL, json_of, time_of
+from service.cli.given import NAME_IT, NULL, json_of, time_of
 from service.cli.running import ACTOR, print_json, run_deciding, settings_for
 from service.cli.running_service import ask_service
 from service.domain.decisions import DEFAULT, CallTerms, SlotUse
@@ -69,7 +69,7 @@ def fact(meaning: str) -> Any:
 
 @app.command()
 def explain(
-    organization: Annotated[str, typer.Argument(help="Its id or external id.")] = "",
+    organization: Annotated[str, typer.Argument(help="Its id, external id or exact name.")] = "",
     *,
     at: Annotated[
         datetime | None,
@@ -145,7 +145,7 @@ async def explain_organization(
     pool = cases.pool
     found = await organizations.find_named(pool, name)
     if found is None:
-        return Missing(f"There is no organization {name!r}.")
+        return Missing(f"There is no organization {name!r}. {NAME_IT}")
     facts: dict[str, object] = {"organization_id": found.id, "name": found.name}
     asked = await ask_service(cases, found.id, body.model_dump_json(exclude_unset=True).encode())
     if asked.explained is not None:

@@ -8,6 +8,8 @@ import typer
 
 from service.domain.instants import parse_written_instant
 
+NAME_IT = "Give its id, its external id or its exact name; a name that several have names none."
+"""What to do where no organization is found."""
 NULL = object()
 """What an option with the JSON text null gives: there is to be none. None: it was not given."""
 

@@ -40,7 +40,7 @@ def set_policy(
         float | None, typer.Option("--timeout", help="Its time in seconds, at most 2.")
     ] = None,
     organization: Annotated[
-        str, typer.Option(help="Choose for this one: its id or external id.")
+        str, typer.Option(help="Choose for this one: its id, external id or name.")
     ] = "",
     settings: Annotated[
         Any,
@@ -146,7 +146,7 @@ def judge(
 
 
 async def find_owner(cases: "DecidingCases", text: str) -> UUID:
-    """The organization with an id or external id. Raises `OrganizationNotFoundError`."""
+    """The organization with an id, external id or exact name. Raises `OrganizationNotFoundError`."""
     found = await organizations.find_named(cases.pool, text)
     if found is None:
         raise OrganizationNotFoundError

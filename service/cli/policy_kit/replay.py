@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.status import Status
 
 from policies.host.harness import PolicyTestError
-from service.cli.given import time_of
+from service.cli.given import NAME_IT, time_of
 from service.cli.policy_kit.cases import CasesError
 from service.cli.policy_kit.changed_chain import (
     ChangedChain,
@@ -83,7 +83,9 @@ def replay(
     until: Annotated[
         datetime | None, typer.Option(parser=time_of, metavar="INSTANT", help="Default: now.")
     ] = None,
-    organization: Annotated[str, typer.Option(help="Only this one: its id or external id.")] = "",
+    organization: Annotated[
+        str, typer.Option(help="Only this one: its id, external id or name.")
+    ] = "",
     most: Annotated[int, typer.Option(min=1, help="The most calls, newest first.")] = 100_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -175,7 +177,7 @@ async def choose_span(cases: "DecidingCases", wanted: Wanted) -> DecidedSpan:
         return DecidedSpan(since, until)
     found = await organizations.find_named(pool, wanted.organization)
     if found is None:
-        raise CasesError(f"There is no organization {wanted.organization!r}.")
+        raise CasesError(f"There is no organization {wanted.organization!r}. {NAME_IT}")
     return DecidedSpan(since, until, found.id)
 
 

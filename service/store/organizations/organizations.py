@@ -47,6 +47,8 @@ FIND_MANY = COLUMNS + "WHERE o.id = ANY($1::uuid[])"
 
 FIND_BY_EXTERNAL_ID = COLUMNS + "WHERE o.external_id = $1"
 
+LIST_BY_NAME = COLUMNS + "WHERE o.name = $1 LIMIT 2"
+
 LOCK = "SELECT 1 FROM callgate.organizations WHERE id = $1 FOR UPDATE"
 
 INSERT = """
@@ -134,12 +136,16 @@ async def find_by_external_id(database: Pool | Connection, external_id: str) -> 
 
 
 async def find_named(database: Pool | Connection, text: str) -> Organization | None:
-    """One organization by its id or external id, as people paste them; an external id may be a UUID, and
-    may have the mark before it that it has in the API's paths."""
+    """One organization by its id, external id or exact name, as people paste them; a name that several
+    have names none. An external id may be a UUID, and may have the mark before it that it has in the
+    API's paths."""
     organization_id = find_uuid(text)
     found = None if organization_id is None else await find(database, organization_id)
-    external_id = parse_query(parse_query(text).removeprefix(BY_EXTERNAL_ID))
-    return found or await find_by_external_id(database, external_id)
+    name = parse_query(text)
+    external_id = parse_query(name.removeprefix(BY_EXTERNAL_ID))
+    found = found or await find_by_external_id(database, external_id)
+    named = await database.fetch(LIST_BY_NAME, name) if found is None else ()
+    return organization_of(named[0]) if len(named) == 1 else found
 
 
 async def lock(connection: Connection, organization_id: UUID) -> None:
