@@ -75,7 +75,8 @@ async def test_the_file_of_a_process_that_is_gone_is_taken_over(tmp_path: Path, 
     # The crash truncated the next line: it was never acknowledged.
     with gone.path.open("ab") as file:
         file.write(b'{"call": {"vapi_call_id": "b"')
-    await drained(Spool(tmp_path / "spool", CallStore(pool)), pool, 1)
+    heir = Spool(tmp_path / "spool", CallStore(pool))
+    await heir.drain()
     assert await stored(pool) == {"a": "failed"}
     assert not gone.path.exists()
 

@@ -47,7 +47,10 @@ async def test_a_viewer_supposes_facts(
             {"trial": "given", "starts_at": "2031-02-01T00:00", "ends_at": "2031-01-01T00:00"},
             "begin",
         ),
-        ({"phone_number_id": "0d5f2a1e-8c4b-4f7a-9a55-3f6f0c2b7a11"}, "no such phone number"),
+        (
+            {"phone_number_id": "0d5f2a1e-8c4b-4f7a-9a55-3f6f0c2b7a11"},
+            "no phone number with this id",
+        ),
     ],
 )
 async def test_what_is_wrong_is_named(
