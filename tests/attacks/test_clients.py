@@ -11,6 +11,7 @@ import aiohttp
 
 from service.sandbox.server import SandboxVapi
 from tests.attacks.test_doors import compare
+from tests.support.besieged import Figures
 from tests.support.hostile_clients import HANGING
 from tests.support.service import eventually
 from tests.support.slow_clients import ClientTown, client_town
@@ -20,11 +21,10 @@ BURST_SECONDS = 2.0
 """How long the bad clients' messages of the first moment take to arrive."""
 
 
-async def endure(clients: ClientTown, kind: str) -> list[str]:
+async def endure(clients: ClientTown, kind: str, quiet: Figures) -> list[str]:
     """Give the bad clients calls; say what does not hold for the others while and after."""
     town = clients.town
-    async with town.attacked("nothing", 2.5):
-        quiet, memory = await clients.measure(1.0), town.memory
+    memory = town.memory
     async with clients.attacked(kind, 8.0):
         await asyncio.sleep(BURST_SECONDS)
         async with aiohttp.ClientSession() as session:
@@ -42,7 +42,9 @@ async def endure(clients: ClientTown, kind: str) -> list[str]:
 
 async def test_a_bad_client_delays_no_other(vapi: SandboxVapi, dsn: str, tmp_path: Path) -> None:
     async with client_town(vapi, dsn, tmp_path) as clients:
-        found = [fault for kind in KINDS for fault in await endure(clients, kind)]
+        async with clients.town.attacked("nothing", 2.5):
+            quiet = await clients.measure(1.0)
+        found = [fault for kind in KINDS for fault in await endure(clients, kind, quiet)]
         assert not found, "\n".join(found)
         async with aiohttp.ClientSession() as session:
             async with session.get(f"{clients.town.service.url}/metrics") as answer:

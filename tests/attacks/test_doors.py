@@ -44,10 +44,15 @@ def compare(kind: str, quiet: Figures, under: Figures, growth: float) -> list[st
     return found
 
 
-async def endure(town: Besieged, kind: str) -> list[str]:
-    """Attack one door; say what does not hold while and after."""
+async def measure_quiet(town: Besieged) -> Figures:
+    """What answers take while a process beside the service is as busy as an attacker."""
     async with town.attacked("nothing", 2.0):
-        quiet, memory = await town.measure(0.7), town.memory
+        return await town.measure(0.7)
+
+
+async def endure(town: Besieged, kind: str, quiet: Figures) -> list[str]:
+    """Attack one door; say what does not hold while and after."""
+    memory = town.memory
     async with town.attacked(kind, 4.0):
         async with aiohttp.ClientSession() as session:
             cut = await town.ask(session, paying=False, fresh=True)
@@ -63,9 +68,10 @@ async def endure(town: Besieged, kind: str) -> list[str]:
     return found + compare(f"after {kind}", quiet, after, 0)
 
 
-async def endure_twice(town: Besieged, kind: str) -> list[str]:
-    """A second attack decides: other work on the machine may have slowed down the first one."""
-    return await endure(town, kind) and await endure(town, kind)
+async def endure_twice(town: Besieged, kind: str, quiet: Figures) -> list[str]:
+    """A second attack decides, beside the quiet before it: other work on the machine may have slowed
+    down the first one."""
+    return await endure(town, kind, quiet) and await endure(town, kind, await measure_quiet(town))
 
 
 @pytest.mark.parametrize("mode", ["secret", "hmac"])
@@ -75,7 +81,8 @@ async def test_no_door_delays_another_organization(
     kinds = [kind for kind in KINDS if (kind == "uploads") == (mode == "hmac")]
     headers = by_secret if mode == "secret" else signed
     async with besieged(vapi, dsn, tmp_path, headers, VAPI_WEBHOOK_AUTH=mode) as town:
-        found = [fault for kind in kinds for fault in await endure_twice(town, kind)]
+        quiet = await measure_quiet(town)
+        found = [fault for kind in kinds for fault in await endure_twice(town, kind, quiet)]
         assert not found, "\n".join(found)
         refused = (town.service.log.read_text()).count("webhook.refused")
         assert refused < 40, "refusals are logged once a second, not one each"
