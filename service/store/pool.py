@@ -142,11 +142,7 @@ def options_for(*, pooled: bool) -> dict[str, Any]:
 async def connect(dsn: str, *, pooled: bool = False) -> Connection:
     """Open a connection outside the pool, for LISTEN or a lock that a session holds."""
     connection = await open_connection(dsn, "callgate", CONNECT_SECONDS, pooled=pooled)
-    try:
-        await prepare(connection)
-    except BaseException:
-        connection.terminate()
-        raise
+    await prepare(connection)
     return connection
 
 

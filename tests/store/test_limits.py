@@ -4,21 +4,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from service.store.limits import waiting_at_least, waiting_at_most, without_allowance
-from service.store.pool import Connection, Pool, connect, create_pool
-from tests.support.service import eventually
+from service.store.pool import Pool, create_pool
 from tests.support.tcp_proxy import TcpProxy, proxied
 
 ALLOWED = 0.4
 SOON = 3.0
 """For a loaded machine; far less than the ten seconds of a command."""
-OTHERS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-"""
 
 
 @pytest.fixture
@@ -118,25 +112,3 @@ async def test_a_task_that_waits_after_the_request_has_no_allowance(pool: Pool) 
             await sleep_in(pool, 60)
     gone.set()
     await task
-
-
-async def test_a_connection_that_cannot_be_prepared_is_closed(
-    dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A caller that gives up meanwhile, or a server that goes away, leaves no session behind."""
-
-    async def give_up(_connection: Connection) -> None:
-        raise asyncio.CancelledError
-
-    monkeypatch.setattr("service.store.pool.prepare", give_up)
-    with pytest.raises(asyncio.CancelledError):
-        await connect(dsn)
-    watching = await asyncpg.connect(dsn)
-    try:
-
-        async def gone() -> bool:
-            return not await watching.fetchval(OTHERS)
-
-        await eventually(gone)
-    finally:
-        await watching.close()
