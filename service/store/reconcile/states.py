@@ -39,12 +39,12 @@ SELECT state, sum(numbers)::bigint AS numbers FROM (
 GROUP BY state HAVING sum(numbers) > 0
 """
 
-# Numbers that are not repaired because another tool keeps reverting them, and numbers in release.
 RELEASING = """
 SELECT coalesce(label, number, vapi_phone_number_id) AS name FROM callgate.phone_numbers
 WHERE released_at IS NOT NULL ORDER BY released_at LIMIT $1
 """
 
+# Numbers that are not repaired because another tool keeps reverting them, and numbers in release.
 COUNT_SPECIAL = """
 SELECT (SELECT count(*) FROM callgate.webhook_states s
         JOIN callgate.phone_numbers n ON n.id = s.phone_number_id
