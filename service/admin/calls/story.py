@@ -19,7 +19,8 @@ from service.vapi.hooks import COMMANDED_ENDS, FORWARDED_REQUEST, REFUSED_REQUES
 
 MOST_STEPS = 500
 NOTED_LATE = timedelta(seconds=1)
-"""How long after it happened a step of a hang-up may be recorded."""
+"""How far the instant of a step may stand from that of its cause: it is noted when an answer has
+arrived, and two replicas know PostgreSQL's time by readings of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,12 @@ def order_steps(steps: Iterable[CallStep], call: Call) -> list[CallStep]:
 
     The first message is recorded after its reply, but precedes the decision. Other steps are recorded
     when an answer has arrived, a moment after what it tells: an end that our command brought about
-    follows the command, and Vapi's word that the call had not ended yet.
+    follows the command, and Vapi's word that the call had not ended yet. What the decision brought about
+    follows it, however close; only a call whose owner was corrected had steps before its decision.
     """
     noted = list(steps)
+    decided_at = call.decision.decided_at
+    corrected = any(step.kind == "owner.corrected" for step in noted)
     before_end = [
         step.at
         for step in noted
@@ -98,13 +102,17 @@ def order_steps(steps: Iterable[CallStep], call: Call) -> list[CallStep]:
         or (step.kind == "hangup.looked" and step.detail.get("over") is False)
     ]
 
-    def place(step: CallStep) -> datetime:
+    def place(step: CallStep) -> tuple[datetime, bool]:
         if step.detail.get("first"):
-            return min(step.at, call.decision.decided_at)
+            return min(step.at, decided_at), False
         if step.kind == "ended" and step.detail.get("hung_up"):
             late = [at for at in before_end if at <= step.at + NOTED_LATE]
-            return max([step.at, *late])
-        return step.at
+            return max([step.at, *late]), True
+        if step.kind == "decided":
+            return step.at, False
+        if not corrected and step.at < decided_at <= step.at + NOTED_LATE:
+            return decided_at, True
+        return step.at, True
 
     return sorted(noted, key=place)
 

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service.admin.calls.story import CallStories, own_steps
+from service.admin.calls.story import CallStories, order_steps, own_steps
+from service.domain.call_events import CallStep
 from service.domain.call_records.details import CallDetails
 from service.domain.calls import NOT_FOUND, Call, Hangup, HangupState
 from service.domain.decisions import CallTerms
@@ -126,6 +127,38 @@ async def test_the_end_of_a_refused_call_is_told_as_our_refusal_and_not_as_an_er
     view = call_view(story, whole=True)
     assert "Vapi confirmed the end; no hang-up was needed." in view.lead
     assert (view.hangup.text, view.attempts) == ("Refused", "none needed")
+
+
+def told_order(call: Call, milliseconds: dict[str, int]) -> list[str]:
+    """The kinds of a call's steps in the order that people read, noted so long after the decision."""
+    noted = [
+        CallStep(
+            call.decision.decided_at + timedelta(milliseconds=late),
+            kind,
+            {"first": True} if kind == "message" else {},
+        )
+        for kind, late in milliseconds.items()
+    ]
+    noted.sort(key=lambda step: step.at)
+    return [step.kind for step in order_steps([*noted, *own_steps(call)[:1]], call)]
+
+
+def test_steps_follow_the_decision_that_brought_them_about_although_another_clock_timed_them() -> (
+    None
+):
+    call = blocked_call()
+    early = {"hangup.looked": -12, "hangup.sent": -3, "message": 250, "hangup.confirmed": 300}
+    wanted = ["message", "decided", "hangup.looked", "hangup.sent", "hangup.confirmed"]
+    assert told_order(call, early) == wanted
+    # Steps before the decision that follows a correction, or long before any, stand where they were.
+    corrected = {"hangup.sent": -12, "owner.corrected": -3, "hangup.waiting": 100}
+    assert told_order(call, corrected) == [
+        "hangup.sent",
+        "owner.corrected",
+        "decided",
+        "hangup.waiting",
+    ]
+    assert told_order(call, {"hangup.sent": -5000}) == ["hangup.sent", "decided"]
 
 
 def blocked_call(**given: object) -> Call:
