@@ -98,6 +98,6 @@ def lost_entries(record: RecentRecord, stored: WatchedCall | None) -> list[Entry
     lost = []
     if stored is None and record.call is not None:
         lost.append(Entry(call=replace(record.call, acted=True, refusal=None)))
-    if record.end is not None and (stored is None or not (stored.ended or stored.hung_up)):
+    if record.end is not None and (stored is None or not (stored.ended_at or stored.hung_up)):
         lost.append(Entry(end=record.end))
     return lost

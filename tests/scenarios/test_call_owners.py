@@ -1,6 +1,7 @@
 """A call belongs to its organization: forged messages with the secret against the real ones."""
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -130,6 +131,7 @@ async def test_senseless_figures_are_dropped_and_the_end_is_kept(rivals: Rivals)
 async def test_vapis_record_replaces_reports(start_replica: Start, vapi: SandboxVapi) -> None:
     """The list of calls reopens a call that a forged report ended, and corrects figures."""
     rivals = await add_rivals(vapi, await start_replica(callgate_call_watch_interval=0.2))
+    rivals.callgate.service.access.watch.grace = timedelta(0)
     call, message = rivals.call(rivals.paying_number)
     await rivals.callgate.post(message)
     await rivals.callgate.post(changed(message, **END, durationSeconds=200, cost=5))

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import aiohttp
+
 from service.sandbox.server import SandboxVapi
 from tests.support.service import Start, eventually
 
@@ -81,3 +83,37 @@ async def test_an_incomplete_list_of_calls_is_read_again(
         return bool((await callgate.call(call_id))["status"] == "ended")
 
     await eventually(ended)
+
+
+async def test_no_list_from_before_a_reported_end_takes_it_back(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    """Vapi's answer shows the call as live; by the time that it is compared, the report has come."""
+    callgate = await start_replica(callgate_call_watch_interval=0.2)
+    owner = await callgate.add_organization()
+    await callgate.api("PUT", f"/organizations/{owner}/plan", PLAN)
+    number = vapi.add_number(provider="vapi")["id"]
+    await callgate.add_number(owner, number)
+    message = vapi.live_call(number)
+    call = message["message"]["call"]
+    assert (await callgate.post(message)).status == 200
+    async with aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {vapi.api_key}"}
+        async with session.get(f"{vapi.base_url}/call", headers=headers) as reply:
+            listed = await reply.json()
+    assert [one["status"] for one in listed] == ["in-progress"]
+    vapi.fail(CALLS, answer=listed)
+    vapi.hang_up(call["id"])
+    report = {
+        **message["message"],
+        "type": "end-of-call-report",
+        "endedReason": "customer-ended-call",
+    }
+    assert (await callgate.post({"message": report})).status == 200
+    asked = len(vapi.requests(CALLS))
+
+    async def compared() -> bool:
+        return len(vapi.requests(CALLS)) > asked + 4
+
+    await eventually(compared)
+    assert (await callgate.call(call["id"]))["status"] == "ended"

@@ -162,7 +162,7 @@ class CallRules(RoundRules):
                     call_id,
                     row.organization_id,
                     row.vapi_phone_number_id,
-                    row.ended_at is not None,
+                    row.ended_at,
                     row.end_proved,
                     row.owner_checked_at is not None,
                     row.cost,

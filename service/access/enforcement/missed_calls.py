@@ -36,7 +36,8 @@ OVERLAP = timedelta(minutes=10)
 """How far each comparison reaches back before the last one. The list has a call from its beginning on,
 so later events of it are seen for this long; after that each call is checked individually."""
 GRACE = timedelta(seconds=30)
-"""How old a call has to be before a missing message counts as missed."""
+"""How old a call has to be before a missing message counts as missed; and how long ago a reported end
+has to be before a list contradicts it: a list may be older than the report that came meanwhile."""
 MOST_CALLS = 100_000
 """Of one comparison: 150 calls a second, which is what one installation should have at most."""
 MOST_OLD = 5
@@ -107,6 +108,7 @@ class CallWatch:
     async def compare_list(self, since: datetime, found: CallListFindings) -> None:
         """Compare every call that began since, page by page, newest first. What the list does not show
         is judged by `check_old_calls` alone, which asks for each call."""
+        asked_at = self.directory.now()
         async for page in self.client.list_calls(since, Priority.LOOK):
             found.malformed += page.malformed
             views = {view.id: view for view in page.views if view.id}
@@ -114,7 +116,7 @@ class CallWatch:
             for call_id, view in views.items():
                 try:
                     if call_id in known:
-                        await self.compare_known(known[call_id], view)
+                        await self.compare_known(known[call_id], view, asked_at)
                     elif view.status not in NOT_BEGUN:
                         await self.record_missed(call_id, view)
                 except SHAPE_ERRORS:
@@ -125,9 +127,11 @@ class CallWatch:
                 found.gap = f"Vapi lists more than {MOST_CALLS} calls since {since:%H:%M} UTC."
                 log.warning("call_watch.cut_short", calls=found.calls)
                 return
+            asked_at = self.directory.now()
 
-    async def compare_known(self, known: WatchedCall, view: CallView) -> None:
-        """Correct a recorded call by Vapi's own record: whose it is, its end, its figures."""
+    async def compare_known(self, known: WatchedCall, view: CallView, asked_at: datetime) -> None:
+        """Correct a recorded call by Vapi's own record, for which it was asked at `asked_at`: whose it
+        is, its end, its figures."""
         call_id, number = known.vapi_call_id, view.phone_number_id
         if not known.owner_checked and number and number != known.vapi_phone_number_id:
             await self.owners.settle(call_id, view)
@@ -140,12 +144,13 @@ class CallWatch:
                 owner, url = known.organization_id, view.control_url
                 began = view.created_at
                 self.attempts.start(BlockedCall(call_id, owner, url, recorded=True, began=began))
-        elif known.ended and not known.hung_up:
+        elif known.ended_at and known.ended_at <= asked_at - self.grace and not known.hung_up:
             await self.calls.reopen_call(call_id)
 
     async def check_old_calls(self, before: datetime) -> None:
         """Check a few calls that have been open for longer than the list reaches back."""
         for call_id in await self.calls.list_old_open(before, MOST_OLD):
+            asked_at = self.directory.now()
             try:
                 view = CallView(await self.client.get_call(call_id, Priority.LOOK))
             except VapiNotFoundError:
@@ -160,7 +165,7 @@ class CallWatch:
                 await self.calls.record_check(call_id)
                 return
             for known in (await self.calls.find_watched([call_id])).values():
-                await self.compare_known(known, view)
+                await self.compare_known(known, view, asked_at)
             if not view.is_over:
                 await self.calls.record_check(call_id)
 
@@ -177,7 +182,7 @@ class CallWatch:
             details=view.details,
         )
         await self.calls.record_end(end)
-        if not known.ended:
+        if known.ended_at is None:
             log.info("call.end_found", call_id=known.vapi_call_id)
         self.observers.tell_ended(end, known.organization_id, hung_up=known.hung_up)
 

@@ -35,7 +35,7 @@ FROM callgate.call_watch
 """
 
 KNOWN = f"""
-SELECT vapi_call_id, organization_id, vapi_phone_number_id, ended_at IS NOT NULL AS ended, end_proved,
+SELECT vapi_call_id, organization_id, vapi_phone_number_id, ended_at, end_proved,
     owner_checked_at IS NOT NULL AS owner_checked, cost, hangup_state IS NOT NULL AS hung_up,
     EXISTS (SELECT FROM callgate.pgqueuer WHERE dedupe_key = 'hangup:' || vapi_call_id
         AND status IN ('queued', 'picked')) AS job
@@ -101,7 +101,7 @@ class WatchedCall:
     vapi_call_id: str
     organization_id: UUID | None
     vapi_phone_number_id: str | None
-    ended: bool
+    ended_at: datetime | None
     end_proved: bool
     owner_checked: bool
     cost: Decimal | None
