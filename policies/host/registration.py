@@ -70,6 +70,14 @@ class UnfitPolicyError(Exception):
     """A plugin or a registered object cannot be used; the message says what is wrong with it."""
 
 
+class UnfitVariablesError(UnfitPolicyError):
+    """The settings model of the policy `name` refuses what the environment gives."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name = name
+
+
 def fit_policy(
     candidate: object, plugin: str, version: str, environment: Mapping[str, str] | None = None
 ) -> RegisteredPolicy:
@@ -156,7 +164,7 @@ def fit_settings(
     try:
         return read_policy_settings(name, model, environment)
     except UnfitSettingsError as exc:
-        raise UnfitPolicyError(f"{name}: {exc}") from None
+        raise UnfitVariablesError(name, str(exc)) from None
 
 
 def fit_function(name: str, attribute: str, given: object) -> Callable[..., object] | None:

@@ -136,9 +136,12 @@ def read_file(variable: str, path: str) -> str:
 
 
 def list_unknown(
-    models: Mapping[str, type[BaseModel] | None], environment: Iterable[str] | None = None
+    models: Mapping[str, type[BaseModel] | None],
+    refusing: Iterable[str] = (),
+    environment: Iterable[str] | None = None,
 ) -> list[str]:
-    """Variables that fit no field of a loaded policy: misspelt, they would have no effect."""
+    """Variables that fit no field of a loaded policy: misspelt, they would have no effect. Not those of
+    policies that refuse their variables (`refusing`), which says more."""
     known = {
         variable_of(name, one) + end
         for name, model in models.items()
@@ -147,4 +150,9 @@ def list_unknown(
         for end in ("", FILE)
     }
     variables = os.environ if environment is None else environment
-    return sorted(one for one in variables if one.startswith(PREFIX) and one not in known)
+    said = tuple(variable_of(name, "") for name in refusing)
+    return sorted(
+        one
+        for one in variables
+        if one.startswith(PREFIX) and one not in known and not one.startswith(said)
+    )

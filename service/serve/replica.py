@@ -114,9 +114,14 @@ class Replica:
 async def load_required(settings: Settings) -> LoadedPolicies:
     """Load the policies; a signal can end the wait for a plugin that hangs.
 
-    Raises `StartError` without a policy that is required.
+    Raises `StartError` without a policy that is required, or if a built-in policy refuses its variables.
     """
     loaded = await run_beside(partial(load_policies, PolicyChoice.of(settings)))
+    if loaded.unfit:
+        raise StartError(
+            f"Settings of built-in policies are invalid: {'; '.join(loaded.unfit)}. Correct these "
+            "variables, or remove them."
+        )
     check_required(loaded.missing, loaded.problems)
     return loaded
 

@@ -18,6 +18,7 @@ from policies.host.registration import (
     RegisteredObserver,
     RegisteredPolicy,
     UnfitPolicyError,
+    UnfitVariablesError,
     fit_policy,
 )
 from policies.host.replaced_parts import list_parts, put_back
@@ -52,6 +53,8 @@ class LoadedPolicies:
     """Required policies that are not among them."""
     required: tuple[str, ...] = ()
     observers: tuple[RegisteredObserver, ...] = ()
+    unfit: tuple[str, ...] = ()
+    """What is wrong with variables of the built-in policies; the start fails, as with any setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
     problems: list[PluginProblem] = []
     policies: dict[str, RegisteredPolicy] = {}
     observers: dict[str, RegisteredObserver] = {}
+    refusing: dict[str, tuple[Plugin, str]] = {}
     for plugin in sorted(find_plugins(problems), key=precedence):
         if not (choice.third_party or plugin.is_own):
             continue
@@ -109,9 +113,13 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
         for one in inspect_within(seconds, plugin):
             try:
                 add(one, policies, observers)
+            except UnfitVariablesError as exc:
+                refusing[exc.name] = plugin, str(exc)
             except BaseException as exc:
                 message = f"{plugin.entry.value}: {readable(exc)}"
                 problems.append(PluginProblem(plugin.distribution, plugin.version, message))
+    unfit = {name: one for name, one in refusing.items() if name not in choice.off}
+    problems.extend(PluginProblem(by.distribution, by.version, said) for by, said in unfit.values())
     problems.extend(
         PluginProblem(HOST, "", f"the built-in policy {name} is missing: install callgate again")
         for name in BUILT_IN
@@ -123,13 +131,14 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
             {
                 one.name: None if one.settings is None else one.settings.model
                 for one in policies.values()
-            }
+            },
+            refusing,
         )
     )
     problems.extend(
         PluginProblem("environment", "", f"CALLGATE_POLICIES_OFF: no plugin registers {name}")
         for name in choice.off
-        if choice.third_party and name not in policies and name not in observers
+        if choice.third_party and name not in {*policies, *observers, *refusing}
     )
     chosen = [policy for policy in policies.values() if policy.name not in choice.off]
     watching = [observer for observer in observers.values() if observer.name not in choice.off]
@@ -140,6 +149,7 @@ def load_policies(choice: PolicyChoice = ALL, *, seconds: float = LOAD_SECONDS) 
         tuple(name for name in choice.required if name not in names),
         choice.required,
         tuple(watching),
+        tuple(said for by, said in unfit.values() if by.is_own),
     )
 
 

@@ -44,6 +44,26 @@ def register_access_policies():
 """
 
 
+LIMITED = """
+from pydantic import BaseModel
+from policies import abstain, hookimpl, policy
+
+
+class Limits(BaseModel):
+    most: int
+
+
+@policy(order=50, settings=Limits)
+def limited(request):
+    return abstain()
+
+
+@hookimpl
+def register_access_policies():
+    return [limited]
+"""
+
+
 @pytest.fixture
 def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for plugins, on the path of this process."""
@@ -128,3 +148,37 @@ async def test_the_service_does_not_start_without_a_required_policy(
     assert "no licence" in log
     assert process.process is not None
     assert process.process.returncode == 1
+
+
+async def test_the_service_does_not_start_with_wrong_settings_of_a_built_in_policy(
+    dsn: str, vapi: SandboxVapi, tmp_path: Path
+) -> None:
+    """Without the policy, calls would be decided otherwise than its variables say."""
+    wrong = {"CALLGATE_POLICY_QUOTA_CALLS": "many", "CALLGATE_POLICY_CONCURRENCY_CALLS": "-1"}
+    environment = {**os.environ, "DATABASE_URL": dsn, **wrong}
+    process = ServiceProcess(vapi, tmp_path / "data", environment=environment)
+    with pytest.raises(AssertionError, match="CALLGATE_POLICY_QUOTA_CALLS"):
+        await process.start()
+    assert "Traceback" not in process.log.read_text()
+    (line,) = [one for one in process.log.read_text().splitlines() if "built-in policies" in one]
+    assert all(name in line for name in wrong)
+    assert "many" not in line
+    assert process.process is not None
+    assert process.process.returncode == 1
+
+
+def test_only_a_policy_that_is_used_needs_settings_that_fit(
+    on_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_plugin(on_path, "stranger_limited", LIMITED)
+    monkeypatch.setenv("CALLGATE_POLICY_LIMITED_MOST", "many")
+    monkeypatch.setenv("CALLGATE_POLICY_QUOTA_CALLS", "many")
+    off = load_policies(PolicyChoice(off=("quota",)))
+    assert off.unfit == ()
+    (problem,) = off.problems
+    assert (problem.plugin, "CALLGATE_POLICY_LIMITED_MOST" in problem.message) == (
+        "stranger_limited",
+        True,
+    )
+    (told,) = load_policies().unfit
+    assert told.startswith("quota: CALLGATE_POLICY_QUOTA_CALLS")

@@ -103,7 +103,7 @@ def test_unfit_settings_are_refused_without_their_values() -> None:
 
 def test_misspelt_settings_are_named() -> None:
     variables = ["CALLGATE_POLICY_FAIR_USE_MOST", "CALLGATE_POLICY_FAIR_USE_MOSTT", "HOME"]
-    assert list_unknown({"fair_use": Limits}, variables) == ["CALLGATE_POLICY_FAIR_USE_MOSTT"]
+    assert list_unknown({"fair_use": Limits}, (), variables) == ["CALLGATE_POLICY_FAIR_USE_MOSTT"]
 
 
 async def test_a_policy_sees_its_own_settings_and_sleeps_without(
