@@ -39,7 +39,8 @@ so, so how long the call lasted is not known."""
 
 UNANSWERED_ENDS = (
     "^(assistant-request-(failed|returned-(error|unspeakable-error|invalid-assistant|no-assistant))$"
-    "|assistant-(not-found|not-valid|join-timed-out)$|call[.-]start[.-]error-)"
+    "|assistant-(not-found|not-valid|join-timed-out)$"
+    "|call[.-]start[.-](error|assistant-version-error)-)"
 )
 """A pattern of Vapi's reasons for the end of a call that nothing answered (its `endedReason`)."""
 

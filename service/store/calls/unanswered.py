@@ -2,7 +2,7 @@
 
 from service.domain.calls import UNANSWERED_ENDS
 
-# The condition of the index calls_unanswered_idx, word by word: else PostgreSQL does not use it.
+# The condition of the index calls_unanswered_ends_idx, word by word: else PostgreSQL does not use it.
 IS_UNANSWERED = f"""(NOT blocked AND cut_at IS NULL AND organization_id IS NOT NULL
     AND ended_reason ~ '{UNANSWERED_ENDS}')"""
 
