@@ -69,8 +69,7 @@ class CloseRules:
             ended_at, reason = end.ended_at, end.ended_reason or row.ended_reason
         elif row.end_proved:
             ended_at, reason = row.ended_at, row.ended_reason or end.ended_reason
-        lived = max((end.ended_at - least(row.started_at, row.created_at)).total_seconds(), 0.0)
-        first_lived = lived if row.lived_seconds is None else row.lived_seconds
+        lived = max((ended_at - least(row.started_at, row.created_at)).total_seconds(), 0.0)
         self.update(
             row,
             status="failed" if row.status == "failed" else "ended",
@@ -79,7 +78,7 @@ class CloseRules:
             end_proved=row.end_proved or proved,
             hangup_state=None if row.hangup_state is None else HangupState.CONFIRMED.value,
             control_url=None,
-            lived_seconds=first_lived if row.blocked and not row.decision.diverts else None,
+            lived_seconds=lived if row.blocked and not row.decision.diverts else None,
             **figures,
         )
 

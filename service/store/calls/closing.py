@@ -28,11 +28,14 @@ SELECT organization_id, hangup_state, end_proved, duration_seconds, cost, durati
 FROM callgate.calls WHERE vapi_call_id = $1 FOR UPDATE
 """
 
-# `not-found` is our own word for a call that Vapi no longer knows: any other reason says more.
+ENDED_AT = "CASE WHEN $8 THEN $2 WHEN end_proved THEN ended_at ELSE least(ended_at, $2) END"
+
+# `not-found` is our own word for a call that Vapi no longer knows: any other reason says more. How long
+# a blocked call lasted follows the instant of its end, which a later end may correct.
 CLOSE = f"""
 UPDATE callgate.calls SET
     status = CASE WHEN status = 'failed' THEN 'failed' ELSE 'ended' END,
-    ended_at = CASE WHEN $8 THEN $2 WHEN end_proved THEN ended_at ELSE least(ended_at, $2) END,
+    ended_at = {ENDED_AT},
     ended_reason = CASE WHEN $8 THEN coalesce($3, ended_reason)
         WHEN end_proved THEN coalesce(ended_reason, $3)
         ELSE coalesce(least(nullif(ended_reason, 'not-found'), nullif($3, 'not-found')),
@@ -42,8 +45,8 @@ UPDATE callgate.calls SET
     end_proved = end_proved OR $8,
     hangup_state = CASE WHEN hangup_state IS NULL THEN NULL ELSE 'confirmed' END,
     control_url = NULL,
-    lived_seconds = CASE WHEN blocked AND NOT {IS_DIVERTED} THEN coalesce(lived_seconds,
-        greatest(extract(epoch FROM $2 - least(started_at, created_at))::float8, 0)) ELSE NULL END,
+    lived_seconds = CASE WHEN blocked AND NOT {IS_DIVERTED} THEN
+        greatest(extract(epoch FROM {ENDED_AT} - least(started_at, created_at))::float8, 0) END,
     updated_at = now()
 WHERE vapi_call_id = $1
 """  # noqa: S608 - a constant

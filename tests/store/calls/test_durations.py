@@ -32,6 +32,18 @@ async def test_a_call_that_was_found_late_is_counted_from_its_beginning(
     assert 38.5 < await pool.fetchval(LIVED) < 60
 
 
+async def test_the_end_that_is_told_later_says_how_long_a_call_lasted(pool: Pool) -> None:
+    """Vapi did not know the call when it was asked, a minute after its end, and tells it later."""
+    now = datetime.now(UTC)
+    began = now - timedelta(seconds=70)
+    await record(pool, new_call("a", allowed=False, started_at=began, hangup_after_seconds=0.0))
+    await record_hangup(pool, "a", RoundResult(HangupState.CONFIRMED, 1))
+    await record_end(pool, CallEnd("a", now, NOT_FOUND, proof="missing"))
+    told = CallEnd("a", began + timedelta(seconds=8), "assistant-ended-call", proof="vapi")
+    await record_end(pool, told)
+    assert await pool.fetchval(LIVED) == pytest.approx(8.0, abs=0.1)
+
+
 async def test_how_long_a_call_lasted_is_not_said_where_vapi_no_longer_knew_it(pool: Pool) -> None:
     """The instant of such an end is when Callgate asked, minutes or hours after the call."""
     now = datetime.now(UTC)
