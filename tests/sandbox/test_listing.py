@@ -121,10 +121,14 @@ async def test_a_page_of_a_hundred_thousand_numbers_takes_milliseconds(vapi: San
     vapi.add_numbers(100_000)
     middle = vapi.numbers.slice(50_000, 1)[0].data["createdAt"]
     queries = ({"page": "50"}, {"page": "99", "sortOrder": "ASC"})
-    began = time.perf_counter()
-    for given in queries:
-        listing.list_page(vapi.numbers, listing.parse_query({"limit": "1000"} | given, paged=True))
-    query = listing.parse_query({"limit": "1000", "createdAtLe": middle})
-    listing.list_bare(vapi.numbers, query)
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        for given in queries:
+            query = listing.parse_query({"limit": "1000"} | given, paged=True)
+            listing.list_page(vapi.numbers, query)
+        query = listing.parse_query({"limit": "1000", "createdAtLe": middle})
+        listing.list_bare(vapi.numbers, query)
+        took.append(time.perf_counter() - began)
     # Measured 1 to 4 ms each; the bound only catches a list that scans everything.
-    assert time.perf_counter() - began < 0.3
+    assert min(took) < 0.3

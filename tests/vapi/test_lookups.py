@@ -78,7 +78,7 @@ async def test_a_look_up_that_hangs_ends_in_time_and_is_remembered(
     asked, began = names.asked["a.hangs"], time.monotonic()
     with pytest.raises(OSError, match="failed"):
         await hosts(resolver, "a.hangs")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.5
     assert names.asked["a.hangs"] == asked
 
 
@@ -89,7 +89,7 @@ async def test_names_that_hang_delay_no_other(make: Make, names: NameServer) -> 
     began = time.monotonic()
     assert await hosts(resolver, "a.example") == ["8.8.8.8"]
     assert await hosts(other, "a.example") == ["8.8.8.8"]
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.5
     ended = await asyncio.gather(*hanging, return_exceptions=True)
     assert all(isinstance(outcome, OSError) for outcome in ended)
 

@@ -94,9 +94,8 @@ async def test_no_behaviour_in_shadow_delays_or_changes_a_decision(
     shadowed = ShadowedChain(
         policy(evaluate, pure=pure, on_failure="deny", timeout_seconds=1), granting()
     )
-    began = time.monotonic()
     decision = await shadowed.decide()
-    assert time.monotonic() - began < 0.1
+    assert evaluate is fail or not shadowed.recorded, "the decision did not wait for the verdict"
     assert (decision.allowed, decision.reason) == (True, "open")
     assert [(one.effect, one.mode) for one in decision.trace] == [
         ("skipped", "shadow"),
@@ -110,9 +109,8 @@ async def test_no_behaviour_in_shadow_delays_or_changes_a_decision(
 
 async def test_a_decision_waits_for_no_policy_in_shadow_at_100_calls_at_once() -> None:
     shadowed = ShadowedChain(policy(sleep_in_thread, timeout_seconds=1), granting())
-    began = time.monotonic()
     decisions = await asyncio.gather(*(shadowed.decide() for _ in range(100)))
-    assert time.monotonic() - began < 0.5
+    assert len(shadowed.recorded) < 50
     assert all(one.allowed for one in decisions)
 
 
@@ -122,11 +120,10 @@ async def test_an_async_policy_in_shadow_that_blocks_runs_after_the_answer() -> 
         return deny("slow")
 
     shadowed = ShadowedChain(policy(block), granting())
-    shadowed.chain.shadows.delay_seconds = 0.05
-    began = time.monotonic()
+    shadowed.chain.shadows.delay_seconds = 0.3
     await shadowed.decide()
     await asyncio.sleep(0)
-    assert time.monotonic() - began < 0.05
+    assert not shadowed.recorded
     assert (await shadowed.verdict()).reason == "slow"
 
 
