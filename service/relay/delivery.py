@@ -99,12 +99,12 @@ class RelayServers:
         """Bytes of the messages that wait in memory or are under way."""
         return sum(server.queue.held_bytes for server in self.servers.values())
 
-    async def close(self) -> None:
-        """Wait briefly for messages under way, then drop what is left and does not last."""
+    async def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Wait at most `seconds` for messages under way, then drop what is left and does not last."""
         self.forget_claims()
         tasks = [task for server in self.servers.values() for task in server.tasks]
         if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+            await asyncio.wait(tasks, timeout=seconds)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

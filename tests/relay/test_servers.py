@@ -51,7 +51,7 @@ async def make() -> AsyncIterator[Make]:
             targets = RelayTargets(DIRECTORY.find, VAULT, "the master", time.time)
             sender = Sender(ForwardUrls(("127.0.0.1",)), name_servers)
             relay = RelayServers(sender, targets, limits, shares)
-            stack.push_async_callback(relay.close)
+            stack.push_async_callback(relay.close, 0.1)
             return relay
 
         yield build
