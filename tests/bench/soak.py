@@ -1,11 +1,12 @@
 """Two replicas under steady traffic, with a fault of a way to PostgreSQL in each turn.
 
-    python -m tests.bench soak [--minutes 60] [--rate 200] [--every 60]
+    python -m tests.bench soak [--minutes 60] [--rate 200] [--every 60] [--watch 0]
 
 Calls begin on one replica and go on and end on the other. Each turn harms the way of one replica, or
 of both, for up to ten seconds; all kinds of harm in turn. The exit code is 1 if memory grows after a
 third of the time, if a task, a descriptor or a lock is left over, or if anything is lost: an answered
-call without a row or an end, an answer against the record, a blocked call alive.
+call without a row or an end, an answer against the record, a blocked call alive. Vapi's list of calls,
+which would repair what is lost, is read only with `--watch`.
 """
 
 import argparse
@@ -32,9 +33,11 @@ LEFT_SECONDS = 60.0
 """Idle connections of the pool and of clients close within this time."""
 
 
-async def soak(dsn: str, folder: Path, *, seconds: float, rate: float, every: float) -> list[str]:
+async def soak(
+    dsn: str, folder: Path, *, seconds: float, rate: float, every: float, watch: float = 0.0
+) -> list[str]:
     """Soak for so long; what is wrong after it. Prints a line a turn."""
-    async with two_replicas(folder, dsn, pinned=False, inside=True) as replicas:
+    async with two_replicas(folder, dsn, pinned=False, inside=True, watch=watch) as replicas:
         wrong = []
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             targets = [Target(process, session) for process in (replicas.one, replicas.two)]
@@ -64,6 +67,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=200.0, help="messages a second")
     parser.add_argument("--every", type=float, default=60.0, help="seconds from fault to fault")
+    parser.add_argument("--watch", type=float, default=0.0, help="seconds between lists of calls")
     given = parser.parse_args()
     configure_logging(style="json", level="CRITICAL")
     with tempfile.TemporaryDirectory(prefix="callgate-soak-") as name:
@@ -72,8 +76,8 @@ def main() -> None:
         try:
             asyncio.run(migrate(dsn))
             asyncio.run(create_app_role(dsn))
-            seconds = 60 * given.minutes
-            work = soak(dsn, Path(name), seconds=seconds, rate=given.rate, every=given.every)
+            chosen = {"rate": given.rate, "every": given.every, "watch": given.watch}
+            work = soak(dsn, Path(name), seconds=60 * given.minutes, **chosen)
             wrong = uvloop.run(work)
         finally:
             server.stop()

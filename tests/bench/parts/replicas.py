@@ -65,11 +65,12 @@ class Replicas:
 
 @asynccontextmanager
 async def two_replicas(
-    folder: Path, dsn: str, *, pinned: bool = True, inside: bool = False
+    folder: Path, dsn: str, *, pinned: bool = True, inside: bool = False, watch: float = 0
 ) -> AsyncIterator[Replicas]:
     """Start them, with an organization that pays and one that is blocked.
 
     `pinned`: both on the server's core. `inside`: they can be looked into, see `tests.support.inside`.
+    `watch`: seconds between reads of Vapi's list of calls, which repair what is lost; 0: none.
     """
     async with AsyncExitStack() as stack:
         vapi = SandboxVapi()
@@ -80,7 +81,7 @@ async def two_replicas(
             way = await stack.enter_async_context(proxied(app_dsn(dsn)))
             stack.callback(way.cut)
             process = ServiceProcess(vapi, folder / name, environment={"DATABASE_URL": way.dsn})
-            process.environment |= QUIET
+            process.environment |= QUIET | {"CALLGATE_CALL_WATCH_INTERVAL": str(watch)}
             if inside:
                 open_up(process, inside_of(process))
             with on_server_core() if pinned else nullcontext():
