@@ -29,13 +29,15 @@ log = structlog.get_logger()
 @dataclass(slots=True)
 class AskedServer:
     """One server's requests. Their breaker is not that of its deliveries: a server that is slow with
-    events may still answer callers."""
+    events may still answer callers. What a server fails that was replaced meanwhile (`is_present`) does
+    not count against the new one."""
 
     owner: UUID
     sender: Sender
     reader: AnswerReader
     limits: RelayLimits
     connections: OpenConnections
+    is_present: Callable[[RelayTarget], bool]
     note_error: Callable[[str], None]
     report: RelayReport
     budget: AnswerBudget = field(init=False)
@@ -56,7 +58,7 @@ class AskedServer:
         async def exchange() -> RelayAnswer:
             return await self.sender.ask(message, target, seconds, self.budget)
 
-        return await self.within_limits(exchange, seconds)
+        return await self.within_limits(exchange, target, seconds)
 
     async def ask_for_object(
         self, message: RelayMessage, target: RelayTarget, seconds: float
@@ -73,13 +75,13 @@ class AskedServer:
             return value
 
         try:
-            return await self.within_limits(exchange, seconds)
+            return await self.within_limits(exchange, target, seconds)
         except UnusableAnswerError:
             self.unanswered("unusable")
             return None
 
     async def within_limits(
-        self, exchange: Callable[[], Awaitable[Result]], seconds: float
+        self, exchange: Callable[[], Awaitable[Result]], target: RelayTarget, seconds: float
     ) -> Result | None:
         """Run an exchange within the limits; None after any error, of ours as well: Vapi's message is
         answered without the server. Raises `UnusableAnswerError`."""
@@ -97,16 +99,14 @@ class AskedServer:
                 result = await exchange()
         except UnusableAnswerError:
             self.breaker.succeed()
-            self.note_error("Its answer is no JSON object, or has too many values.")
+            if self.is_present(target):
+                self.note_error("Its answer is no JSON object, or has too many values.")
             raise
         except Exception as exc:
             if not isinstance(exc, FAILURES):
                 log.exception("relay.request_failed", organization_id=str(self.owner))
-            if isinstance(exc, ServerStatusError):
-                self.breaker.succeed()
-            else:
-                self.breaker.fail()
-            self.note_error(describe_failure(exc))
+            if self.is_present(target):
+                self.note_failure(exc)
             self.unanswered(reason_of(exc))
             return None
         else:
@@ -118,6 +118,14 @@ class AskedServer:
             self.connections.give()
             if probing:
                 self.breaker.leave()
+
+    def note_failure(self, exc: Exception) -> None:
+        """Count a failure; a status is an answer, too."""
+        if isinstance(exc, ServerStatusError):
+            self.breaker.succeed()
+        else:
+            self.breaker.fail()
+        self.note_error(describe_failure(exc))
 
     def unanswered(self, reason: UnansweredReason) -> None:
         self.report.note_unanswered(self.owner, reason)

@@ -129,7 +129,7 @@ class LastingMessages(DeliveryFates):
         """The server did not take it: it waits in PostgreSQL, and those behind it with it."""
         delay = backoff(message.attempts + 1)
         returned = self.returned(message, row=message.row, delay=delay, error=error)
-        self.writer.outcomes.note_failed(returned, is_probe=message.is_probe)
+        self.writer.outcomes.note_failed(returned)
         self.writer.flush_soon()
 
     def note_error(self, owner: UUID, error: str) -> None:
@@ -150,7 +150,7 @@ class LastingMessages(DeliveryFates):
         """The call of a message, noted as on its way back."""
         line = line_of(message)
         self.returning[line] += 1
-        return ReturnedCall(*line, self.worker, row, delay, error)
+        return ReturnedCall(*line, self.worker, row, delay, error, is_probe=message.is_probe)
 
 
 def line_of(message: RelayMessage) -> CallLine:

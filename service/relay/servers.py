@@ -69,7 +69,14 @@ class OrganizationServer:
         self.connections = OpenConnections(shares.connections)
         self.report = report
         self.asked = AskedServer(
-            organization_id, sender, reader, limits, self.connections, self.note_error, report
+            organization_id,
+            sender,
+            reader,
+            limits,
+            self.connections,
+            self.is_present,
+            self.note_error,
+            report,
         )
         self.url = ""
         self.queue = RelayQueue(limits.waiting_messages, limits.waiting_bytes, shares.held)
@@ -97,6 +104,11 @@ class OrganizationServer:
             self.asked.breaker.reset()
             self.deliveries.reset()
         return target
+
+    def is_present(self, target: RelayTarget | None) -> bool:
+        """Whether a message was sent to the server that the organization has now: what a former one did
+        tells nothing of it. None: the message was not sent."""
+        return target is None or target.url == self.targets.find_url(self.organization_id)
 
     async def ask(self, message: RelayMessage, seconds: float) -> RelayAnswer | None:
         """The server's answer as it came, or None if there is none."""
@@ -183,15 +195,20 @@ class OrganizationServer:
         """Deliver a message. After an error of ours it waits for another try as well: left as it is,
         it would hold up the rest of its call."""
         self.deliveries.enter()
+        target = None
         try:
-            is_sent = await self.send(message)
+            target = self.aim()
+            is_sent = target is not None and await self.send(message, target)
         except (Exception, asyncio.CancelledError) as exc:
             if isinstance(exc, asyncio.CancelledError) and is_ending():
                 self.deliveries.leave()
                 raise
             if not isinstance(exc, FAILURES):
                 log.exception("relay.attempt_failed", organization_id=str(self.organization_id))
-            await self.note_failure(message, exc)
+            if self.is_present(target):
+                await self.note_failure(message, exc)
+            else:
+                self.turn_to_present(message, exc)
             return
         if not is_sent:
             self.deliveries.leave()
@@ -203,11 +220,10 @@ class OrganizationServer:
         if message.is_lasting:
             self.fates.note_delivered(message)
 
-    async def send(self, message: RelayMessage) -> bool:
+    async def send(self, message: RelayMessage, target: RelayTarget) -> bool:
         """Send a message; False if it is not to be sent from here."""
-        target = self.aim()
         body = await self.fates.load(message) if message.is_lasting else message.body
-        if target is None or body is None:
+        if body is None:
             return False
         await self.sender.deliver(message, body, target, self.limits.delivery_seconds)
         return True
@@ -221,6 +237,15 @@ class OrganizationServer:
         self.note_error(describe_failure(exc))
         self.report.note_failed(self.organization_id, type(exc).__name__)
         await self.retry(message, describe_failure(exc))
+
+    def turn_to_present(self, message: RelayMessage, exc: BaseException) -> None:
+        """The server that did not take a message was replaced meanwhile: the new one gets it at once."""
+        self.deliveries.reset()
+        self.report.note_failed(self.organization_id, type(exc).__name__)
+        if message.is_lasting:
+            self.leave(message)
+        else:
+            self.queue.put_back(message)
 
     def leave(self, message: RelayMessage) -> None:
         """End a message that is not to be sent from here."""

@@ -39,6 +39,11 @@ class RelayTargets:
         self.now = now
         self.opened: dict[str, tuple[bytes, ...]] = {}
 
+    def find_url(self, organization_id: UUID) -> str | None:
+        """Where the organization's server is now; None if it has none."""
+        organization = self.find_organization(organization_id)
+        return None if organization is None else organization.forward_url
+
     def find(self, organization_id: UUID) -> RelayTarget | None:
         """The organization's server now; None if it has none."""
         organization = self.find_organization(organization_id)

@@ -128,14 +128,21 @@ UPDATE callgate.relay_messages SET done_at = clock_timestamp(), outcome = 'deliv
 WHERE id = ANY($1::bigint[]) AND done_at IS NULL
 """
 
-# What is behind a failed head waits with it. Id 0 gives a call back without a failure.
+RESUMED_SECONDS = 5.0
+"""How long a message waits at most whose probe failed after its server was resumed."""
+
+# What is behind a failed head waits with it. Id 0 gives a call back without a failure. A probe of a
+# server that is not parked any more began before that: the call has no further probe, only its pause.
 RETURN = """
 UPDATE callgate.relay_messages m SET claimed_by = NULL,
-    due_at = greatest(m.due_at, clock_timestamp() + make_interval(secs => f.delay)),
+    due_at = greatest(m.due_at, clock_timestamp() + make_interval(secs =>
+        CASE WHEN f.is_probe AND NOT EXISTS (SELECT FROM callgate.relay_states s
+            WHERE s.organization_id = f.organization_id AND s.parked_at IS NOT NULL)
+        THEN least(f.delay, $8) ELSE f.delay END)),
     attempts = m.attempts + CASE WHEN m.id = f.id THEN 1 ELSE 0 END,
     last_error = CASE WHEN m.id = f.id THEN f.error ELSE m.last_error END
-FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::uuid[])
-    AS f (id, organization_id, vapi_call_id, delay, error, worker)
+FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::float8[], $5::text[], $6::uuid[], $7::boolean[])
+    AS f (id, organization_id, vapi_call_id, delay, error, worker, is_probe)
 WHERE m.organization_id = f.organization_id AND m.vapi_call_id = f.vapi_call_id
     AND m.done_at IS NULL AND (m.claimed_by IS NULL OR m.claimed_by = f.worker)
 """
@@ -144,7 +151,7 @@ WHERE m.organization_id = f.organization_id AND m.vapi_call_id = f.vapi_call_id
 @dataclass(frozen=True, slots=True)
 class ReturnedCall:
     """A call whose messages wait for a new claim, at the earliest in `delay` seconds. `id` is its
-    message that failed with `error`; 0: none did."""
+    message that failed with `error`, as a probe of a parked server perhaps; 0: none did."""
 
     organization_id: UUID
     vapi_call_id: str
@@ -152,6 +159,7 @@ class ReturnedCall:
     id: int = 0
     delay: float = 0.0
     error: str | None = None
+    is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,4 +244,6 @@ async def give_back(pool: Pool, calls: Sequence[ReturnedCall]) -> None:
         [one.delay for one in calls],
         [one.error for one in calls],
         [one.worker for one in calls],
+        [one.is_probe for one in calls],
+        RESUMED_SECONDS,
     )

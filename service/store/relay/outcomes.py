@@ -32,13 +32,13 @@ class Outcomes:
         """A server did not take a message; only lasting ones count as failures."""
         self.failures[owner] = self.failures.get(owner, (0, ""))[0], error
 
-    def note_failed(self, returned: ReturnedCall, *, is_probe: bool) -> None:
+    def note_failed(self, returned: ReturnedCall) -> None:
         """A message was not delivered, and waits with those behind it."""
         owner = returned.organization_id
         count, _ = self.failures.get(owner, (0, ""))
         self.failures[owner] = count + 1, returned.error or ""
         self.returned.append(returned)
-        if is_probe:
+        if returned.is_probe:
             self.probed.add(owner)
 
     def merge(self, later: "Outcomes") -> None:
