@@ -34,19 +34,22 @@ UPDATE callgate.relay_states SET probes = probes + 1,
 WHERE organization_id = ANY($1::uuid[]) AND parked_at IS NOT NULL
 """
 
+# In one statement: a server that resumed is not told from others any more, and what waits for it would
+# keep the pauses of its failures, up to an hour.
 SUCCEED = """
 WITH failing AS MATERIALIZED (
     SELECT organization_id, parked_at FROM callgate.relay_states
     WHERE organization_id = ANY($1::uuid[]) AND (failures > 0 OR parked_at IS NOT NULL)
-    ORDER BY organization_id FOR UPDATE)
-UPDATE callgate.relay_states s SET failures = 0, parked_at = NULL, probe_at = NULL, probes = 0
-FROM failing WHERE s.organization_id = failing.organization_id
-RETURNING s.organization_id, failing.parked_at IS NOT NULL AS was_parked
-"""
-
-MAKE_DUE = """
-UPDATE callgate.relay_messages SET due_at = now()
-WHERE organization_id = ANY($1::uuid[]) AND done_at IS NULL AND due_at > now()
+    ORDER BY organization_id FOR UPDATE),
+forgotten AS (
+    UPDATE callgate.relay_states s SET failures = 0, parked_at = NULL, probe_at = NULL, probes = 0
+    FROM failing WHERE s.organization_id = failing.organization_id
+    RETURNING s.organization_id, failing.parked_at IS NOT NULL AS was_parked),
+due AS (
+    UPDATE callgate.relay_messages m SET due_at = now() FROM forgotten
+    WHERE forgotten.was_parked AND m.organization_id = forgotten.organization_id
+        AND m.done_at IS NULL AND m.due_at > now())
+SELECT organization_id FROM forgotten WHERE was_parked
 """
 
 LIST_PARKED = "SELECT organization_id FROM callgate.relay_states WHERE parked_at IS NOT NULL"
@@ -102,10 +105,7 @@ async def succeed(pool: Pool, owners: Sequence[UUID]) -> list[UUID]:
     """Forget the failures of servers that took a message. A parked one resumes, and all its messages
     are due; returns those."""
     rows = await pool.fetch(SUCCEED, list(owners))
-    resumed = [row["organization_id"] for row in rows if row["was_parked"]]
-    if resumed:
-        await pool.execute(MAKE_DUE, resumed)
-    return resumed
+    return [row["organization_id"] for row in rows]
 
 
 async def list_parked(pool: Pool) -> set[UUID]:

@@ -1,6 +1,8 @@
 """The tables of the relay: who may claim what, in which order, and what is dropped."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -171,6 +173,40 @@ async def test_a_parked_server_gets_one_probe_after_its_pause(pool: Pool, owner:
     assert timedelta(seconds=9) < pause <= timedelta(seconds=10)
     assert await states.succeed(pool, [owner]) == [owner]
     assert await claim(pool, one) == ["2"]
+
+
+class LostSoon:
+    """A pool whose PostgreSQL is away after one statement."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.left = 1
+
+    async def fetch(self, *given: Any) -> Any:
+        return await self.pool.fetch(*self.spend(given))
+
+    async def execute(self, *given: Any) -> Any:
+        return await self.pool.execute(*self.spend(given))
+
+    def spend(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not self.left:
+            raise ConnectionError
+        self.left -= 1
+        return given
+
+
+async def test_what_waits_for_a_server_is_due_once_it_resumes_even_over_an_outage(
+    pool: Pool, owner: UUID
+) -> None:
+    """The writer tries again what PostgreSQL did not confirm."""
+    one, losing = await worker(pool), LostSoon(pool)
+    await put(pool, uuid4(), kept(owner, "1"))
+    await pool.execute("UPDATE callgate.relay_messages SET due_at = now() + interval '1 hour'")
+    await states.fail(pool, {owner: (10, "no")})
+    with suppress(ConnectionError):
+        await states.succeed(cast("Pool", losing), [owner])
+    await states.succeed(pool, [owner])
+    assert await claim(pool, one) == ["1"]
 
 
 async def probe(pool: Pool, worker_id: UUID) -> list[ClaimedMessage]:
