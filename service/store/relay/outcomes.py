@@ -45,6 +45,8 @@ class Outcomes:
         """Add what happened later."""
         self.finished += later.finished
         self.succeeded |= later.succeeded
+        for owner in later.succeeded & self.failures.keys():
+            self.failures[owner] = 0, self.failures[owner][1]
         for owner, (count, error) in later.failures.items():
             self.failures[owner] = self.failures.get(owner, (0, ""))[0] + count, error
         self.probed |= later.probed

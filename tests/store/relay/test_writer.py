@@ -10,6 +10,7 @@ from service.domain.relay.messages import CallLine, ClaimedMessage, KeptMessage
 from service.store.pool import Pool
 from service.store.relay import messages, workers
 from service.store.relay.messages import ReturnedCall
+from service.store.relay.outcomes import Outcomes
 from service.store.relay.writer import ClaimKeeper, MessagesUnavailableError, RelayWriter
 
 FAIL = """
@@ -163,3 +164,16 @@ async def test_calls_whose_return_is_refused_may_be_claimed_anew(pool: Pool) -> 
     await writer.flush()
     assert (claims.doubts, claims.confirmed) == (1, [(UUID(int=1), "a")])
     assert not writer.outcomes
+
+
+def test_a_success_forgets_the_failures_that_wait_for_postgresql() -> None:
+    """Written late, they would park a server that takes its messages."""
+    owner, other = UUID(int=1), UUID(int=2)
+    failures = {owner: (10, "no"), other: (2, "no")}
+    waiting, later = Outcomes(failures=dict(failures)), Outcomes()
+    later.note_delivered(owner, 11)
+    waiting.merge(later)
+    assert waiting.failures == {owner: (0, "no"), other: (2, "no")}
+    waiting, later.failures = Outcomes(failures=dict(failures)), {owner: (1, "a"), other: (3, "b")}
+    waiting.merge(later)
+    assert waiting.failures == {owner: (1, "a"), other: (5, "b")}
