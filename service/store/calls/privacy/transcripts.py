@@ -8,13 +8,15 @@ from service.domain.calls import CallEnd, NewCall
 from service.store.pool import Pool
 
 # A call of a forgotten caller, or of a deleted organization, keeps nothing; nor does one that another
-# organization only claims. What a former owner said of a call gives way to its true owner's words.
+# organization only claims. What a former owner said of a call gives way to its true owner's words. The
+# lock takes turns with an admin who forgets the caller: what comes meanwhile waits, and is not kept.
 KEEP = """
 INSERT INTO callgate.call_transcripts AS t (
     vapi_call_id, organization_id, transcript, recording_url, expires_at)
 SELECT $1, o.id, $3, $4, now() + make_interval(days => $5) FROM callgate.organizations o
     JOIN callgate.calls c ON c.organization_id = o.id
 WHERE o.id = $2 AND c.vapi_call_id = $1 AND c.customer_number IS DISTINCT FROM ''
+FOR KEY SHARE OF c
 ON CONFLICT (vapi_call_id) DO UPDATE SET
     organization_id = excluded.organization_id,
     transcript = CASE WHEN t.organization_id = excluded.organization_id
