@@ -3,6 +3,7 @@
 A loop reads PostgreSQL every few seconds, so that a scrape never waits for the database.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ EVERY_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Snapshot:
-    """The last reading; NaN where there is none yet."""
+    """The last reading; NaN where there is none yet. `read_at` is monotonic."""
 
     states: dict[str, int] = field(default_factory=dict)
     fights: int = 0
@@ -33,6 +34,12 @@ class Snapshot:
     paused: bool = False
     key_refused: bool = False
     lived: list[tuple[str, float, float]] = field(default_factory=list)
+    read_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def sweep_age_now(self) -> float:
+        """The sweep goes on growing older where no reading follows."""
+        return self.sweep_age + time.monotonic() - self.read_at
 
 
 class ReconcileCollector(Collector):
@@ -108,7 +115,11 @@ class ReconcileCollector(Collector):
                 "Numbers that another system keeps resetting.",
                 last.fights,
             ),
-            ("callgate_sweep_age_seconds", "Seconds since the last full sweep.", last.sweep_age),
+            (
+                "callgate_sweep_age_seconds",
+                "Seconds since the last full sweep.",
+                last.sweep_age_now,
+            ),
             (
                 "callgate_sweep_seconds",
                 "Seconds that the last full sweep took.",
