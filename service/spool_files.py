@@ -18,6 +18,8 @@ import structlog
 
 PIECE = 16 * 2**20
 """How much of a file is read at once."""
+COUNTED = 2**18
+"""How much of a file is searched for ends of lines while other threads wait."""
 
 log = structlog.get_logger()
 
@@ -73,11 +75,14 @@ class SpoolFiles(ABC):
         self.fresh = 0
         self.next = SpoolBatch()
         self.left: dict[Path, int] = {}
+        self.inherited: dict[Path, int] = {}
+        """The lines of files of dead processes, which no other process counts."""
 
     @property
     def on_disk(self) -> int:
-        """How many lines are in the files of this process, or about to be."""
-        return self.fresh + len(self.next.lines) + sum(self.left.values())
+        """How many lines are in the files of this process and of dead ones, or about to be."""
+        ours = self.fresh + len(self.next.lines) + sum(self.left.values())
+        return ours + sum(self.inherited.values())
 
     async def add(self, line: bytes) -> bool:
         """Write a line to the disk; waiting lines share one write. False if the disk refused it."""
@@ -133,6 +138,12 @@ class SpoolFiles(ABC):
                 pass
             finally:
                 os.close(descriptor)
+        known = self.inherited
+        self.inherited = {
+            path: known[path] if path in known else count_lines(path)
+            for path in found
+            if path not in self.left
+        }
         return found
 
     async def drain_own(self) -> None:
@@ -161,6 +172,7 @@ class SpoolFiles(ABC):
             place += len(piece)
         await asyncio.to_thread(path.unlink, missing_ok=True)
         self.left.pop(path, None)
+        self.inherited.pop(path, None)
 
     @abstractmethod
     async def write(self, content: bytes) -> None:
@@ -173,6 +185,15 @@ class SpoolFiles(ABC):
                 self.path.unlink(missing_ok=True)
             os.close(self.file)
         self.file = None
+
+
+def count_lines(path: Path) -> int:
+    """How many whole lines a file has; none if another replica deleted it."""
+    count = 0
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        while piece := file.read(COUNTED):
+            count += piece.count(b"\n")
+    return count
 
 
 def read_piece(path: Path, place: int) -> bytes:

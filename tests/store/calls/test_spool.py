@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import orjson
+import pytest
 
 from policies import Effect
 from service.domain.calls import CallEnd, NewCall
@@ -79,6 +81,27 @@ async def test_the_file_of_a_process_that_is_gone_is_taken_over(tmp_path: Path, 
     await heir.drain()
     assert await stored(pool) == {"a": "failed"}
     assert not gone.path.exists()
+
+
+async def test_records_of_a_process_that_is_gone_wait_too(tmp_path: Path, pool: Pool) -> None:
+    """It was killed in an outage that still lasts: the next process tells of its records."""
+    gone = Spool(tmp_path / "spool", CallStore(pool))
+    for call_id in ("a", "b"):
+        await gone.keep(Entry(call=blocked_call(call_id)))
+    gone.close()
+    heir = Spool(tmp_path / "spool", CallStore(pool))
+    await pool.execute("ALTER TABLE callgate.calls RENAME TO away")
+    for _ in range(2):
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await heir.drain()
+        assert heir.waiting == 2
+    await pool.execute("ALTER TABLE callgate.away RENAME TO calls")
+    await heir.keep(Entry(call=blocked_call("c")))
+    assert heir.waiting == 3
+    await heir.drain()
+    assert heir.waiting == 0
+    assert set(await stored(pool)) == {"a", "b", "c"}
+    heir.close()
 
 
 async def test_what_postgresql_will_never_take_is_put_aside(tmp_path: Path, pool: Pool) -> None:
