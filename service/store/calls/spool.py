@@ -18,7 +18,7 @@ import structlog
 
 from service.background import BackgroundLoop
 from service.domain.calls import CallEnd, CallKey, NewCall
-from service.spool_files import SpoolFiles
+from service.spool_files import SpoolFiles, write_whole
 from service.store.calls.call_store import CallStore
 from service.store.calls.decisions import StoredDecision
 from service.store.calls.privacy.spool_files import REJECTED
@@ -137,12 +137,14 @@ class Spool(SpoolFiles):
         await asyncio.to_thread(self.quarantine, encode(without_url(entry)))
 
     def quarantine(self, line: bytes) -> None:
-        """Keep a rejected record for an operator, in a private file."""
+        """Keep a rejected record for an operator, in a private file: whole, or else its line stays in
+        the spool. Raises `OSError`."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         file = os.open(self.folder / REJECTED, flags, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            os.write(file, line)
+            write_whole(file, line)
+            os.fdatasync(file)
         finally:
             os.close(file)
 

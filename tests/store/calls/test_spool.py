@@ -1,9 +1,13 @@
 """The spool: entries survive, and a truncated or rejected one blocks no other."""
 
 import asyncio
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import asyncpg
@@ -114,6 +118,29 @@ async def test_what_postgresql_will_never_take_is_put_aside(tmp_path: Path, pool
     assert b'"b"' in aside.read_bytes()
     assert aside.stat().st_mode & 0o077 == 0
     spool.close()
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size, as on a disk that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_the_disk_does_not_take_whole_is_not_put_aside(tmp_path: Path) -> None:
+    """An error lets the spool keep its file: half a record would be lost, and spoil the next one."""
+    spool, aside = Spool(tmp_path, CallStore(cast("Pool", None))), tmp_path / "refused"
+    line = encode(Entry(call=blocked_call("a")))
+    aside.write_bytes(b"{}\n")
+    with files_up_to(20), pytest.raises(OSError, match="File too large"):
+        spool.quarantine(line)
+    assert aside.read_bytes() == b"{}\n"
+    spool.quarantine(line)
+    assert aside.read_bytes() == b"{}\n" + line
 
 
 async def test_a_full_disk_leaves_records_in_memory(tmp_path: Path, pool: Pool) -> None:
