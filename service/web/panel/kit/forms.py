@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 
-from multidict import MultiDictProxy
+from multidict import MultiDict, MultiDictProxy
 from pydantic import BaseModel, ValidationError
 
 from service.domain.instants import parse_written_instant
@@ -59,6 +59,17 @@ def written(text: str) -> datetime | str:
         return parse_written_instant(text)
     except ValueError:
         return text
+
+
+def with_exact(form: Form, stored: object, *names: str) -> Form:
+    """The form with the exact instants of `stored` in the fields that were not moved: they show minutes,
+    and saving the rest must not cut off the seconds."""
+    kept = MultiDict(form)
+    for name in names:
+        at: datetime | None = getattr(stored, name, None)
+        if at is not None and written(text_of(form, name)) == at.replace(second=0, microsecond=0):
+            kept[name] = at.isoformat()
+    return MultiDictProxy(kept)
 
 
 def judge(shape: type[Shape], values: Mapping[str, object]) -> Shape:

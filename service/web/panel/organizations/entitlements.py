@@ -16,7 +16,7 @@ from service.domain.wording.plans import describe_period_end
 from service.store.people.tokens import Role
 from service.web.panel.kit.choices import PLAN_STATUSES
 from service.web.panel.kit.filling import Act, fill_in
-from service.web.panel.kit.forms import Form, judge, read, text_of
+from service.web.panel.kit.forms import Form, judge, read, text_of, with_exact
 from service.web.panel.kit.pages import PanelPage, Run
 from service.web.panel.kit.versions import OVERTAKEN
 from service.web.panel.kit.visit import Visit
@@ -111,7 +111,8 @@ class EntitlementPages:
         organization = await self.organization(visit)
 
         async def act(form: Form) -> web.Response:
-            plan = read_plan(form)
+            ends = "current_period_end", "grace_period_end"
+            plan = read_plan(with_exact(form, organization.plan, *ends))
             noted = RecordedChanges.of(visit.actor)
             await self.organizations.put_plan(noted, organization.id, plan)
             return await saved(visit, organization, noted)
@@ -136,7 +137,8 @@ class EntitlementPages:
         organization = await self.organization(visit)
 
         async def act(form: Form) -> web.Response:
-            body = read(shapes.TrialBody, form)
+            exact = with_exact(form, organization.trial, "starts_at", "ends_at")
+            body = read(shapes.TrialBody, exact)
             noted = RecordedChanges.of(visit.actor)
             await self.organizations.put_trial(noted, organization.id, body.starts_at, body.ends_at)
             return await saved(visit, organization, noted)
@@ -180,7 +182,8 @@ class EntitlementPages:
         organization = await self.organization(visit)
 
         async def act(form: Form) -> web.Response:
-            body = read(shapes.OverrideBody, form)
+            exact = with_exact(form, organization.override, "starts_at", "expires_at")
+            body = read(shapes.OverrideBody, exact)
             noted = RecordedChanges.of(visit.actor)
             override = Override(
                 body.effect, body.reason, noted.name, body.starts_at, body.expires_at
@@ -232,7 +235,7 @@ def read_plan(form: Form) -> SubscriptionPlan:
 
 def number_of(text: str) -> object:
     """A number of a form; any other text unchanged, for a shape to check."""
-    return float(text) if is_all(r"[0-9]{1,15}(\.[0-9]{1,6})?", text) else text
+    return float(text) if is_all(r"[0-9]{1,15}(\.[0-9]{1,20})?", text) else text
 
 
 def whole_days(visit: Visit, most: int) -> int:
