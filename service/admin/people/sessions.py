@@ -61,8 +61,14 @@ class Sessions:
         if found is None:
             return None
         session, is_stale, is_due = found
-        if is_due and self.check is not None and not await self.check(session, token):
-            return None
+        if is_due and self.check is not None:
+            if not await self.check(session, token):
+                return None
+            # Its answer may have changed the role, and waiting for it takes time.
+            found = await store.find_by_hash(self.pool, hash_of(token))
+            if found is None:
+                return None
+            session, is_stale, _ = found
         if is_stale:
             # A read-only database must not end a session.
             with suppress(*UNAVAILABLE):

@@ -126,6 +126,16 @@ async def test_the_role_follows_the_provider(api: ApiClient, provider: TestProvi
     assert await status(api, other) == 303
 
 
+async def test_the_request_that_learns_of_another_role_is_answered_by_it(
+    api: ApiClient, provider: TestProvider
+) -> None:
+    cookie = await enter(api)
+    assert await status(api, cookie, "/tokens") == 200
+    provider.person = {**provider.person, "callgate_role": "viewer"}
+    await age(api, minutes=50)
+    assert await status(api, cookie, "/tokens") == 403
+
+
 @pytest.mark.parametrize("change", [{"sub": "another"}, {"aud": "another"}, {"exp": 1}])
 async def test_an_answer_about_another_person_ends_the_session(
     api: ApiClient, provider: TestProvider, change: dict[str, object]

@@ -172,3 +172,10 @@ async def test_the_stream_wants_a_session_and_ends_with_it(callgate: Replica) ->
         assert (await event(response, "end"))["event"] == "end"
         async with asyncio.timeout(5):
             await response.content.read()
+
+
+async def test_the_stream_ends_with_the_role_that_it_was_opened_with(callgate: Replica) -> None:
+    """It shows whole numbers of callers to admins only; its page comes back as the role allows."""
+    async with visiting(callgate) as ada, stream(callgate, ada) as response:
+        await callgate.service.pool.execute("UPDATE callgate.admins SET role = 'viewer'")
+        assert (await event(response, "end"))["event"] == "end"

@@ -20,7 +20,7 @@ from service.web.panel.kit.visit import Visit
 from service.web.shapes.calls import CallsQuery
 
 CHECK_SECONDS = 5.0
-"""Seconds between two checks that the session still exists."""
+"""Seconds between two checks of the session."""
 
 
 class SignedIn(Protocol):
@@ -31,7 +31,7 @@ class SignedIn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallFeedPages:
-    """One stream per listener. It ends with the session, and when the service stops."""
+    """One stream per listener. It ends with the session or its role, and when the service stops."""
 
     feed: CallFeed
     sessions: SignedIn
@@ -59,7 +59,7 @@ class CallFeedPages:
         listener: FeedListener,
         wanted: CallFilter,
     ) -> None:
-        """Send events until the session ends, the browser leaves or the service stops."""
+        """Send events until the session or its role ends, the browser leaves or the service stops."""
         loop = asyncio.get_running_loop()
         check_at = loop.time() + CHECK_SECONDS
         while response.is_connected():
@@ -78,11 +78,14 @@ class CallFeedPages:
             await self.send(visit, response, item, wanted)
 
     async def signed_in(self, visit: Visit) -> bool:
-        """Whether the session still exists. While PostgreSQL is down the stream stays open and idle."""
+        """Whether the session still exists, with the role that decides what the stream shows. While
+        PostgreSQL is down the stream stays open and idle."""
         try:
-            return await self.sessions.find(visit.token) is not None
+            found = await self.sessions.find(visit.token)
         except UNAVAILABLE:
             return True
+        here = visit.session
+        return found is not None and here is not None and found.role == here.role
 
     async def send(
         self, visit: Visit, response: EventSourceResponse, item: FeedItem, wanted: CallFilter
