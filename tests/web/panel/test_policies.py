@@ -11,7 +11,7 @@ from service.admin.policies.policies import PolicyCases
 from service.domain.policies.shadow import ShadowReport, ShadowVerdict
 from service.sandbox.server import SandboxVapi
 from service.web.panel.policies.views import describe_report
-from tests.support.service import Replica
+from tests.support.service import Replica, eventually
 from tests.support.visiting import Shown, visiting
 from tests.web.panel.test_calls import block
 
@@ -83,6 +83,28 @@ async def test_an_admin_chooses_for_all_and_takes_it_back(callgate: Replica) -> 
         refused = await ada.post("/policies/admin_override", {"mode": "off"})
         assert (refused.status, "always enforced" in refused.text) == (422, True)
         assert (await ada.get("/policies/gone")).status == 404
+
+
+WAITING = """
+SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'callgate.shadow_verdicts'::regclass
+"""
+
+
+async def test_a_change_while_the_page_is_read_is_noticed_by_its_form(callgate: Replica) -> None:
+    """The form carries the version of the values that it shows, not one that is read after them."""
+    pool = callgate.service.pool
+    async with visiting(callgate, "admin") as ada:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("LOCK TABLE callgate.shadow_verdicts IN ACCESS EXCLUSIVE MODE")
+            opening = asyncio.create_task(ada.get("/policies/plan"))
+            await eventually(lambda: pool.fetchval(WAITING))
+            changed = await callgate.api("PUT", "/policies/plan", {"mode": "shadow"})
+            assert changed.status == 200
+        page = await opening
+        assert page.status == 200
+        order = {"mode": "enforce", "order": "150", "version": version_in(page)}
+        stale = await ada.post("/policies/plan", order)
+        assert (stale.status, "Another admin changed this" in stale.text) == (412, True)
 
 
 async def test_the_report_lists_the_calls_behind_it(callgate: Replica, vapi: SandboxVapi) -> None:

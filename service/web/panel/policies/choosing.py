@@ -56,11 +56,12 @@ class PolicyChoicePages:
         chosen = await self.cases.get(name)
         values = {field: as_text(value) for field, value in asdict(chosen).items()}
         return await visit.show(
-            "policies/page.html", values=values, **await self.around(visit, name)
+            "policies/page.html", values=values, **await self.around(visit, name, chosen)
         )
 
     async def put(self, visit: Visit) -> web.Response:
         name = visit.request.match_info["name"]
+        chosen = await self.cases.get(name)
 
         async def act(form: Form) -> web.Response:
             body = judge(PolicyBody, choice_values(form))
@@ -71,10 +72,11 @@ class PolicyChoicePages:
                 return await visit.go(address, notice="Nothing was changed.")
             return await visit.go(address, notice="Saved.", undo=noted.entries[-1])
 
-        return await fill_in(visit, "policies/page.html", act, **await self.around(visit, name))
+        context = await self.around(visit, name, chosen)
+        return await fill_in(visit, "policies/page.html", act, **context)
 
-    async def around(self, visit: Visit, name: str) -> dict[str, Any]:
-        """What the page shows beside the values of its form."""
+    async def around(self, visit: Visit, name: str, chosen: GeneralChoice) -> dict[str, Any]:
+        """What the page shows beside the values of its form, which are of the version of `chosen`."""
         declared = self.cases.get_declared(name)
         filters = read_filters(visit, ShadowQuery)
         query = filters.query
@@ -86,7 +88,6 @@ class PolicyChoicePages:
         )
         shown, more = calls[: query.limit], len(calls) > query.limit
         places = await find_places(self.cases.pool, shown)
-        chosen = await self.cases.get(name)
         return {
             "policy": next((one for one in self.describe() if one.name == name), None),
             "declared": declared,
