@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -125,9 +126,8 @@ class OrganizationImports:
         self, actor: Actor, wanted: ImportedOrganization, before: Organization
     ) -> None:
         """Set the given plan and trial."""
-        if (plan := plan_of(wanted, before.plan)) not in (None, before.plan):
-            assert plan is not None
-            await self.organizations.put_plan(actor, before.id, replace(plan, as_of=None))
+        if plan_of(wanted, before.plan) not in (None, before.plan):
+            await self.organizations.put_plan(actor, before.id, partial(merge_plan, wanted))
         ends_at = wanted.trial_ends_at
         if ends_at is not None and (before.trial is None or before.trial.ends_at != ends_at):
             await self.organizations.put_trial(actor, before.id, None, ends_at)
@@ -198,6 +198,14 @@ def plan_of(row: ImportedOrganization, there: SubscriptionPlan | None) -> Subscr
     begun = there or SubscriptionPlan(row.plan, row.status)
     ends = row.current_period_end or begun.current_period_end
     return replace(begun, code=row.plan, status=row.status, current_period_end=ends)
+
+
+def merge_plan(row: ImportedOrganization, there: SubscriptionPlan | None) -> SubscriptionPlan:
+    """The plan of a row that gives one, made of the stored one as it is at that moment: a billing system
+    may have changed it since it was read."""
+    plan = plan_of(row, there)
+    assert plan is not None
+    return replace(plan, as_of=None)
 
 
 def differences(row: ImportedOrganization, there: Organization) -> list[str]:

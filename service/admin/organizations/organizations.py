@@ -1,6 +1,6 @@
 """Use cases for organizations: a change and its audit entry are one transaction."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -40,6 +40,9 @@ CHOICES: Mapping[str, Any] = {"handling": {}, "blocked_messages": [], "time_zone
 """The choices of a new organization."""
 
 Entitlement = Literal["plan", "trial", "override"]
+
+MergePlan = Callable[[SubscriptionPlan | None], SubscriptionPlan]
+"""Makes a plan of the stored one."""
 
 
 @dataclass(slots=True)
@@ -184,13 +187,14 @@ class Organizations:
             await history.delete(change.connection, organization_id)
 
     async def put_plan(
-        self, actor: Actor, organization_id: UUID, plan: SubscriptionPlan
+        self, actor: Actor, organization_id: UUID, plan: SubscriptionPlan | MergePlan
     ) -> Organization:
-        """Set the subscription plan. Raises `StaleChangeError`."""
+        """Set the subscription plan, or what a function makes of it. Raises `StaleChangeError`."""
         actor.require_admin()
         async with self.changing(actor, organization_id, "plan.put") as change:
-            await check_as_of(actor, change.connection, organization_id, plan.as_of)
-            await entitlements.put_plan(change.connection, organization_id, plan)
+            made = plan(change.before.plan) if callable(plan) else plan
+            await check_as_of(actor, change.connection, organization_id, made.as_of)
+            await entitlements.put_plan(change.connection, organization_id, made)
         return change.after
 
     async def put_trial(

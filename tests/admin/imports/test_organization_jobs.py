@@ -1,10 +1,15 @@
 """Stored imports of organizations: applied row by row, each organization added once."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from policies.entitlements import PlanLimits, SubscriptionPlan
 from service.admin.actor import Actor
 from service.admin.changes import leave_to_notifications
 from service.admin.imports.jobs import ImportJobs
@@ -13,6 +18,7 @@ from service.admin.imports.organization_imports import OrganizationImports
 from service.admin.imports.plan import PlannedRow
 from service.admin.organizations.organizations import Organizations
 from service.domain.errors import InvalidError
+from service.domain.organizations import Organization
 from service.store.audit import list_audit
 from service.store.pool import Pool
 
@@ -157,3 +163,37 @@ async def test_a_file_without_organizations_is_refused(jobs: ImportJobs, admin: 
         await jobs.create(admin, "organizations", "none.csv", HEADER.encode())
     with pytest.raises(InvalidError, match="Unknown columns"):
         await jobs.create(admin, "organizations", "none.csv", b"phone_number,organization\n1,2\n")
+
+
+BILLING = Actor("token:billing", "admin", "api")
+RENEWED = SubscriptionPlan(
+    "pro",
+    "active",
+    datetime(2031, 1, 31, tzinfo=UTC),
+    limits=PlanLimits(minutes=500),
+    as_of=datetime(2030, 1, 31, tzinfo=UTC),
+)
+
+
+class Overtaken(Organizations):
+    """A billing system reports a renewal while a row is applied."""
+
+    async def change(
+        self, actor: Actor, organization_id: UUID, changes: Mapping[str, Any]
+    ) -> Organization:
+        changed = await Organizations.change(self, actor, organization_id, changes)
+        await Organizations.put_plan(self, BILLING, organization_id, RENEWED)
+        return changed
+
+
+async def test_a_row_keeps_what_a_billing_system_reports_while_it_is_applied(
+    jobs: ImportJobs, organizations: Organizations, pool: Pool, admin: Actor
+) -> None:
+    """A row changes what it gives. It must not write the rest as it was before the report."""
+    made = await apply(jobs, admin, "Bakery,b-1,pro,active,2030-01-31,,\n")
+    (row,) = await jobs.rows(made, "all", limit=1)
+    overtaken = OrganizationImports(pool, Overtaken(pool, leave_to_notifications))
+    await apply(jobs_of(overtaken), admin, "Bakery,b-1,max,active,,,\n")
+    assert row.organization_id is not None
+    found = await organizations.get(row.organization_id)
+    assert found.plan == replace(RENEWED, code="max")
