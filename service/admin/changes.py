@@ -80,7 +80,7 @@ async def record(
 
     Raises `ChangedSinceError` for an undo when the object has changed since the entry.
     """
-    undoes = actor.undoes if isinstance(actor, RecordedChanges) else None
+    undoes = undone_by(actor)
     if undoes is not None and state_of(stored_form(before)) != state_of(undoes.after):
         raise ChangedSinceError
     made = await record_audit(
@@ -98,6 +98,11 @@ async def record(
     if isinstance(actor, RecordedChanges):
         actor.entries.append(made)
     return made
+
+
+def undone_by(actor: Actor) -> AuditEntry | None:
+    """The entry that a change of this actor reverses; None: it is no undo."""
+    return actor.undoes if isinstance(actor, RecordedChanges) else None
 
 
 def stored_form(values: Mapping[str, Any] | None) -> object:

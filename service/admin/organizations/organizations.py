@@ -250,7 +250,7 @@ class Organizations:
                 now = await get_now(change.connection)
                 await support.end_previous(change.connection, actor, change.before, now)
             if kind == "plan":
-                await check_as_of(actor, change.connection, organization_id, as_of)
+                await check_as_of(actor, change.connection, organization_id, as_of, removes=True)
             await entitlements.delete_entitlement(change.connection, organization_id, kind)
         return change.after
 

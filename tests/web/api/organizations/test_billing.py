@@ -139,6 +139,18 @@ async def test_a_change_by_hand_keeps_the_stored_as_of(api: ApiClient) -> None:
     assert (reply.json["plan"]["code"], reply.json["plan"]["as_of"]) == ("max", SECOND)
 
 
+async def test_an_undo_lets_no_late_event_bring_a_removed_plan_back(api: ApiClient) -> None:
+    made = await api.organization()
+    path = f"/organizations/{made['id']}/plan"
+    assert (await api.ask("DELETE", f"{path}?as_of={SECOND}")).status == 200
+    assert (await api.ask("PUT", path, {"code": "max", "status": "active"})).status == 200
+    entry = (await api.audit(made["id"]))[0]["id"]
+    await api.service.use_cases.undo.undo(Actor("ada", "admin", "web"), entry)
+    late = {"code": "pro", "status": "active", "as_of": FIRST}
+    assert (await api.ask("PUT", path, late)).code == "stale_change"
+    assert (await api.get(f"/organizations/{made['id']}"))["plan"] is None
+
+
 async def test_a_trial_ends_now_and_keeps_its_beginning(api: ApiClient) -> None:
     made = await api.organization()
     path = f"/organizations/{made['id']}/trial"
