@@ -11,6 +11,7 @@ from policies.entitlements import Override, SubscriptionPlan, Trial
 from service.admin.actor import Actor
 from service.admin.changes import FRESHEN_SECONDS, Freshen, freshen_all, record, transaction
 from service.admin.organizations import support
+from service.admin.organizations.removal import check_removal
 from service.admin.organizations.stale import check_as_of
 from service.admin.organizations.transfers import check_transfer
 from service.admin.requests.versions import check_version, version_of
@@ -183,6 +184,7 @@ class Organizations:
         """Remove an organization; raises `ConflictError` while it has phone numbers."""
         actor.require_admin()
         async with self.changing(actor, organization_id, "organization.deleted") as change:
+            check_removal(actor, change.before)
             await store.delete(change.connection, organization_id)
             await history.delete(change.connection, organization_id)
 

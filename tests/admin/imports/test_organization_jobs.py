@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -16,10 +16,14 @@ from service.admin.imports.jobs import ImportJobs
 from service.admin.imports.kinds import OrganizationImportKind, planned_of
 from service.admin.imports.organization_imports import OrganizationImports
 from service.admin.imports.plan import PlannedRow
+from service.admin.imports.undo import undo_import
 from service.admin.organizations.organizations import Organizations
+from service.admin.undo import Undo
 from service.domain.errors import InvalidError
 from service.domain.organizations import Organization
-from service.store.audit import list_audit
+from service.domain.policies.choices import OwnChoice
+from service.store.audit import find_entry, list_audit
+from service.store.policies.choices import put_own
 from service.store.pool import Pool
 
 HEADER = "name,external_id,plan,status,current_period_end,trial_ends_at,blocked_message\n"
@@ -197,3 +201,20 @@ async def test_a_row_keeps_what_a_billing_system_reports_while_it_is_applied(
     assert row.organization_id is not None
     found = await organizations.get(row.organization_id)
     assert found.plan == replace(RENEWED, code="max")
+
+
+async def test_undoing_an_import_keeps_an_organization_with_policies_of_its_own(
+    jobs: ImportJobs, organizations: Organizations, pool: Pool, admin: Actor
+) -> None:
+    """An admin has chosen them since, and they would go with the organization."""
+    made = await apply(jobs, admin, "Bakery,b-1,,,,,\nFlorist,f-1,,,,,\n")
+    bakery = (await jobs.rows(made, "all", limit=2))[0].organization_id
+    assert bakery is not None
+    async with pool.acquire() as connection:
+        await put_own(connection, bakery, "opening_hours", OwnChoice("enforce", {"weekly": {}}))
+    undo = Undo(pool, organizations, *(cast("Any", None) for _ in range(5)))
+    entry = await find_entry(pool, await jobs.applied_entry(made))
+    assert entry is not None
+    done = await undo_import(pool, admin, entry, undo.reverse_row)
+    assert (done.undone, done.named) == (1, ["Bakery (changed since)"])
+    assert [row[0] for row in await state(pool)] == ["Bakery"]
