@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from policies.events import CallDecision, CallEvent
+from policies.events import CallEvent
 from policies.host.isolation import close, raised
 from policies.host.registration import RegisteredObserver
 
@@ -153,9 +153,5 @@ def copy_event(given: CallEvent) -> CallEvent:
     return replace(
         given,
         organization_id=None if owner is None else UUID(int=owner.int),
-        decision=None
-        if decision is None
-        else CallDecision(
-            UUID(int=decision.id.int), decision.allowed, decision.reason, decision.determined_by
-        ),
+        decision=None if decision is None else replace(decision, id=UUID(int=decision.id.int)),
     )

@@ -5,13 +5,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from policies import CallEvent, Effect
+from policies import CallDecision, CallEvent, Effect
 from policies.host.registration import RegisteredObserver
 from policies.testing import NOW, call_event
 from service.access.known_calls import KnownCalls, known_from
@@ -19,7 +20,7 @@ from service.access.observers.call_observer import CallObserver
 from service.access.observers.call_observers import CallObservers
 from service.access.observers.conditions import list_ailing_observers
 from service.domain.calls import CallEnd, NewCall
-from service.domain.decisions import Decision
+from service.domain.decisions import CallTerms, Decision
 from tests.support.service import eventually
 
 
@@ -175,6 +176,22 @@ async def test_a_change_of_an_event_reaches_no_other_observer() -> None:
     assert seen[0].decision.allowed
     assert known.calls["one"].organization_id == UUID(int=1)
     await observers.stop()
+
+
+async def test_a_diversion_is_told() -> None:
+    seen, denied = list[CallEvent](), new_call()
+    terms = CallTerms(divert_to={"assistantId": "desk"})
+    decision = replace(denied.decision, effect=Effect.DENY, reason="closed", terms=terms)
+    call = replace(denied, decision=decision)
+    known = KnownCalls()
+    known.put(call.vapi_call_id, known_from(call))
+    observers = CallObservers([observer(seen.append)], known=known)
+    observers.start()
+    observers.tell_decided(call)
+    observers.tell_ended(CallEnd("one", NOW, "customer-ended-call"), UUID(int=1))
+    await observers.stop()
+    told = [event.decision for event in seen]
+    assert told == [CallDecision(decision.id, False, "closed", "plan", diverted=True)] * 2
 
 
 async def test_an_end_is_told_again_only_with_better_figures() -> None:
