@@ -63,7 +63,8 @@ async def within(connection: Connection, seconds: float, work: Awaitable[Result]
 
 
 class OwnConnection:
-    """One connection, opened when it is needed and dropped after any failure.
+    """One connection, opened when it is needed and dropped after any failure. Questions at once take
+    turns, each with its own deadline.
 
     `name` is what `pg_stat_activity` calls it.
     """
@@ -73,9 +74,14 @@ class OwnConnection:
         self.name = name
         self.patience = Patience()
         self.connection: Connection | None = None
+        self.turns = asyncio.Lock()
 
     async def ask(self, question: Callable[[Connection], Awaitable[Result]]) -> Result:
         """The answer to a question. Raises one of `UNAVAILABLE`; then the connection is dropped."""
+        async with self.turns:
+            return await self.ask_next(question)
+
+    async def ask_next(self, question: Callable[[Connection], Awaitable[Result]]) -> Result:
         try:
             connection = self.connection or await self.open()
             began = time.monotonic()

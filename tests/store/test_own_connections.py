@@ -55,6 +55,30 @@ async def test_cancelling_a_question_drops_the_connection_at_once(dsn: str) -> N
     assert own.connection is None
 
 
+async def test_questions_at_once_take_turns(dsn: str) -> None:
+    """A full read of the directory asks as well while changes are read."""
+    own = OwnConnection(dsn, "own")
+    await ask_one(own)
+    first = own.connection
+    slow = own.ask(lambda one: one.fetchval("SELECT pg_sleep(0.02)"))
+    answers = await asyncio.gather(slow, ask_one(own), ask_one(own), return_exceptions=True)
+    assert not [one for one in answers if isinstance(one, BaseException)]
+    assert own.connection is first
+    own.drop()
+
+
+async def test_the_first_questions_at_once_open_one_connection(dsn: str) -> None:
+    own = OwnConnection(dsn, "own")
+    seen = set[Connection]()
+
+    async def look(connection: Connection) -> None:
+        seen.add(connection)
+
+    await asyncio.gather(own.ask(look), own.ask(look))
+    assert seen == {own.connection}
+    own.drop()
+
+
 def test_patience_follows_what_answers_take() -> None:
     patience = Patience()
     for _ in range(9):
