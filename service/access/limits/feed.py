@@ -16,6 +16,7 @@ EVERY_SECONDS = 1.0
 READ_SECONDS = 2.0
 REFRESH_SECONDS = 0.3
 """How long a call that could not be counted waits for a reading, and how old one may be to do."""
+MOST_READINGS = 3
 REST_SECONDS = 2.0
 """For so long after a failed reading no call waits for one."""
 
@@ -60,10 +61,21 @@ class LimitFeed:
             self.failed_at = time.monotonic()
 
     async def read(self, seconds: float) -> None:
-        """Read within so many seconds. Raises one of `UNAVAILABLE`."""
-        began, noted, me = time.monotonic(), self.memory.noted(), self.find_me()
+        """Read within so many seconds. Raises one of `UNAVAILABLE`.
+
+        A reading may have a call that began or ended here while it was on its way, or may lack it: it is
+        taken, and another one tells.
+        """
         async with at_most(seconds):
-            reading = await self.calls.read_slots(list(noted))
+            for _ in range(MOST_READINGS):
+                changes = self.memory.changes
+                await self.read_once()
+                if self.memory.changes == changes:
+                    return
+
+    async def read_once(self) -> None:
+        began, noted, me = time.monotonic(), self.memory.noted(), self.find_me()
+        reading = await self.calls.read_slots(list(noted))
         if began > self.read_at:  # another reading that began later may have been faster
             self.memory.put(reading, noted, me)
             self.read_at = began

@@ -78,6 +78,8 @@ class LimitMemory:
     """Calls whose end was noted lately: a repeated report frees nothing."""
     share: Share | None = None
     shared_at: float = float("-inf")
+    changes: int = 0
+    """How many calls with slots began or ended here."""
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many calls were let in and denied, by who counted: for the metrics."""
 
@@ -153,6 +155,7 @@ class LimitMemory:
 
     def change(self, held: Held, by: int) -> None:
         """Count slots that were given out or became free here."""
+        self.changes += 1
         for key in held.list_keys():
             self.extra[key] += by
             if self.share is not None:
