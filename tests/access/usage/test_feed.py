@@ -1,9 +1,12 @@
 """Usage in memory is exact for what this replica did, at any moment and with readings in between."""
 
 import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -121,6 +124,42 @@ async def test_the_figures_are_exact_after_each_step(pool: Pool, seed: int) -> N
     assert figures(facts(life.feed, life.owner)) == tuple(life.expected)
     assert life.feed.memory.calls == {}
     assert dict(life.feed.memory.places) == {}
+
+
+class Interrupted:
+    """A pool that lets something happen before it gives a connection."""
+
+    def __init__(self, pool: Pool, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self.pool = pool
+        self.meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.pool, name)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        await self.meanwhile()
+        async with self.pool.acquire() as connection:
+            yield connection
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_happens_while_a_reading_begins_counts_once(pool: Pool, seed: int) -> None:
+    life = Life(pool, uuid4(), random.Random(seed))
+    await life.feed.turn()
+
+    async def go_on() -> None:
+        """Calls begin and end, and are recorded, before the reading sees anything."""
+        for act in (life.begin, life.end, life.begin):
+            await act()
+        while life.unwritten and life.chance.random() < 0.9:
+            await life.write()
+
+    life.feed.pool = cast("Pool", Interrupted(pool, go_on))
+    for _ in range(20):
+        await life.begin()
+        await life.feed.turn()
+        assert figures(facts(life.feed, life.owner)) == tuple(life.expected)
 
 
 async def test_what_another_replica_did_is_read_by_the_next_turn(pool: Pool) -> None:
