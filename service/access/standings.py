@@ -30,18 +30,26 @@ class AccessStandings:
     blocked_message: str
     ring_default: bool
 
-    async def read(self, organization_ids: Sequence[UUID]) -> Mapping[UUID, AccessStanding]:
-        """The standing of each of these organizations that exists."""
+    async def read(
+        self, organization_ids: Sequence[UUID], *, under_way: bool = False
+    ) -> Mapping[UUID, AccessStanding]:
+        """The standing of each of these organizations that exists: for the next call, or for those that
+        are under way."""
         read_at = time.monotonic()
         self.chain.choices.take(await read_choices(self.pool), read_at)
         found = await organizations.find_many(self.pool, organization_ids)
         now = await get_now(self.pool)
-        return {one.id: await self.evaluate(one, now) for one in found}
+        return {one.id: await self.evaluate(one, now, under_way=under_way) for one in found}
 
-    async def evaluate(self, organization: Organization, now: datetime) -> AccessStanding:
-        """Decide as for a call that begins now, by the database's clock."""
+    async def evaluate(
+        self, organization: Organization, now: datetime, *, under_way: bool = False
+    ) -> AccessStanding:
+        """Decide as for a call that begins now, by the database's clock; `under_way`: for one that began
+        before, which counts against no limit of its own."""
         request = build_request(organization, now, purpose="ring_gate")
-        decision = await self.chain.decide(request, basis="fresh", own=organization.policies)
+        decision = await self.chain.decide(
+            request, basis="fresh", own=organization.policies, under_way=under_way
+        )
         handling = organization.handling
         ends_at = next_change_at(organization, now, self.chain.renewal_grace)
         changes_at = min(filter(None, (ends_at, decision.until)), default=None)

@@ -66,7 +66,9 @@ class ModelStandings(AccessStandings):
         object.__setattr__(self, "tables", tables)
         object.__setattr__(self, "link", link)
 
-    async def read(self, organization_ids: Sequence[UUID]) -> dict[UUID, AccessStanding]:
+    async def read(
+        self, organization_ids: Sequence[UUID], *, under_way: bool = False
+    ) -> dict[UUID, AccessStanding]:
         tables: Tables = self.tables  # type: ignore[attr-defined]
         link: Link = self.link  # type: ignore[attr-defined]
 
@@ -75,4 +77,7 @@ class ModelStandings(AccessStandings):
 
         entries = await link.run(look)
         now = tables.now()
-        return {one.organization.id: await self.evaluate(one.organization, now) for one in entries}
+        return {
+            one.organization.id: await self.evaluate(one.organization, now, under_way=under_way)
+            for one in entries
+        }

@@ -63,7 +63,8 @@ class CallCutter:
     async def cut_calls(self) -> float:
         """Cut calls without access; returns the seconds until the next entitlement may end."""
         owners = await self.calls.list_organizations_to_cut()
-        for owner, standing in (await self.standings.read(owners) if owners else {}).items():
+        found = await self.standings.read(owners, under_way=True) if owners else {}
+        for owner, standing in found.items():
             if standing.allowed:
                 continue
             self.hang_up(await self.calls.cut_calls(owner, standing.reason), standing.reason)

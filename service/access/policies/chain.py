@@ -20,7 +20,12 @@ from service.access.policies.lifecycle import start_policies, stop_policies
 from service.access.policies.line_up import Arrangement, LineUp
 from service.access.policies.own_settings import Unseal, same
 from service.access.policies.plugins import PluginProblem
-from service.access.policies.readers import CallerReader, LimitReader, UsageReader
+from service.access.policies.readers import (
+    CallerReader,
+    LimitReader,
+    UsageReader,
+    without_itself,
+)
 from service.access.policies.shadow import ShadowQuestion, Shadows, add_answers, ask_shadows
 from service.access.policies.terms import find_terms
 from service.domain.decisions import Basis, Decision, TraceEntry
@@ -122,16 +127,20 @@ class AccessChain:
         basis: Basis,
         own: OwnChoices = NONE_CHOSEN,
         with_shadows: bool = False,
+        under_way: bool = False,
     ) -> Decision:
         """Evaluate all vetoes, then the others in order until one allows or denies.
 
         Policies that only compute are asked first, in place. The others whose answer may still count
         run at the same time, so that none uses up the time of the next. `own` are the choices of the
         organization; those for all count where it has none. Policies in shadow are asked afterwards: of
-        a call in the background; `with_shadows` waits for them, for an explanation.
+        a call in the background; `with_shadows` waits for them, for an explanation. `under_way`: asked
+        for the calls under way, not for the next one.
         """
         line = self.arrangement.find(own, request.organization.id)
         request = self.complete(request, line)
+        if under_way:
+            request = replace(request, usage=without_itself(request.usage))
         facts = Facts(request, own)
         ends_at = time.monotonic() + self.budget_seconds
         answers = await self.asker.ask_all(facts, line.enforced, ends_at)

@@ -82,12 +82,14 @@ class UsageMemory:
         at: datetime,
         call_id: str | None,
     ) -> UsageFacts:
-        """The last reading with the effect of this replica's calls before `call_id`."""
+        """The last reading with the effect of this replica's calls before `call_id`; that one is not
+        counted against itself where it is under way already."""
         live = frozenset[str]() if state is None else state.live
+        itself = int(call_id in live)
         today = state is not None and at < state.day.until
-        count, calls = len(live), state.calls_today if state is not None and today else 0
-        found = UsageEffect(count - (call_id in live), calls)
-        in_period = 0 if state is None else state.calls
+        calls = max(state.calls_today - itself, 0) if state is not None and today else 0
+        found = UsageEffect(len(live) - itself, calls)
+        in_period = 0 if state is None else max(state.calls - itself, 0)
         if state is not None:
             found = found._replace(seconds=state.seconds, cost=state.cost)
         if (local := self.calls.get(owner)) is not None:

@@ -216,6 +216,21 @@ async def test_only_earlier_calls_count_for_a_call_that_is_decided(pool: Pool) -
     assert memory.sum_up(owner, state, state.period, at, "three").live_calls == 1
 
 
+async def test_a_call_under_way_is_not_counted_against_itself(pool: Pool) -> None:
+    """It was decided when it began; another replica may have to decide it again."""
+    owner = uuid4()
+    feed = feed_for(pool, Organization(owner, "Acme"))
+    at = feed.directory.now()
+    await record(pool, *(new_call(one, organization_id=owner, started_at=at) for one in "ab"))
+    await feed.turn()
+    memory, state = feed.memory, feed.memory.states[owner]
+    counts = []
+    for name in ("a", "c"):
+        found = memory.sum_up(owner, state, state.period, at, name)
+        counts.append((found.live_calls, found.calls_today, found.calls))
+    assert counts == [(1, 1, 1), (2, 2, 2)]
+
+
 async def test_the_period_follows_the_plan_and_the_time_zone(pool: Pool) -> None:
     owner = uuid4()
     end = NOW + timedelta(days=10)
