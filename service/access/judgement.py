@@ -15,6 +15,7 @@ from service.access.directory import AccessDirectory, Registration
 from service.access.first_message import deny_unknown
 from service.access.past_directory import find_registration_at
 from service.access.policies.chain import DecisionChain
+from service.access.policies.combine import FAILED_REASON
 from service.access.policies.request import build_request
 from service.domain.decisions import Basis, Decision
 from service.domain.organizations import Organization
@@ -134,7 +135,7 @@ class CallJudge:
         decision = await self.decide(lines, past, began_at, "reconstructed")
         if (current := self.find_cutting(past)) is not None:
             present = await self.judge_registered(lines, current)
-            if not present.decision.allowed:
+            if not present.decision.allowed and present.decision.reason != FAILED_REASON:
                 # Denied at the beginning or cut since: in either case the call is to end.
                 ended = replace(present.decision, basis="reconstructed")
                 return Judgement(past, ended if decision.allowed else decision)

@@ -11,8 +11,10 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies import AccessRequest, Verdict, abstain, policy
 from policies.contract import Effect
 from policies.entitlements import Override, SubscriptionPlan, Trial
+from policies.host.registration import fit_policy
 from service.access.directory import AccessDirectory, Registration
 from service.access.judgement import (
     AFTER,
@@ -220,6 +222,22 @@ def test_a_denial_next_to_a_change_is_a_guess() -> None:
         assert (found.decision.allowed, found.guessed) == (False, guessed)
     ended = replace(Step(0, OWNERS[0], END), minute=(NOW - began + BEFORE / 2).total_seconds() / 60)
     assert judge(trial_world(Step(90, OWNERS[0], GRANT), ended), began).guessed
+
+
+def test_a_policy_that_fails_now_ends_no_call_that_was_granted() -> None:
+    @policy(order=50, on_failure="deny")
+    def fails_by_now(request: AccessRequest) -> Verdict:
+        if request.at > at(1):
+            raise ConnectionError
+        return abstain()
+
+    chain = AccessChain([*load_policies().policies, fit_policy(fails_by_now, "tests", "1")])
+    world = World(Handling(when_access_ends="hang_up"))
+    world.apply(Step(90, OWNERS[0], GRANT))
+    judging = CallJudge(world.directory(NOW), chain)
+    present = asyncio.run(judging.judge_now(LINES))
+    assert present.decision.reason == "policy_failed"
+    assert asyncio.run(judging.judge_then(LINES, at(60))).decision.allowed
 
 
 def test_without_a_beginning_a_denial_is_certain_only_if_nothing_ever_granted() -> None:

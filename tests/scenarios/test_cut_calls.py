@@ -20,6 +20,14 @@ def one_at_a_time(request: AccessRequest) -> Verdict:
     return deny("busy") if usage is not None and usage.live_calls >= 1 else abstain()
 
 
+@policy(order=40, on_failure="deny", name="fraud_check")
+def fails_for_organizations(request: AccessRequest) -> Verdict:
+    """Knows every call, and fails where it is asked about an organization."""
+    if request.call is None:
+        raise ConnectionError
+    return abstain()
+
+
 async def granted(callgate: Replica, vapi: SandboxVapi, number: str) -> str:
     """A granted call under way."""
     message = vapi.live_call(number, reports_end=True)
@@ -69,5 +77,17 @@ async def test_a_policy_that_counts_calls_under_way_does_not_count_the_call_itse
     owner, number = await registered(callgate, vapi, paying=True, when_access_ends="hang_up")
     call_id = await granted(callgate, vapi, number)
     await has_no_access(callgate, owner, "busy")
+    await goes_on(callgate, vapi, call_id)
+    vapi.hang_up(call_id)
+
+
+async def test_a_policy_that_fails_ends_no_call_under_way(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    """It denies calls that begin; whether access has ended it does not say."""
+    put_policy(callgate.service.access.policies.chain, fails_for_organizations)
+    owner, number = await registered(callgate, vapi, paying=True, when_access_ends="hang_up")
+    call_id = await granted(callgate, vapi, number)
+    await has_no_access(callgate, owner, "policy_failed")
     await goes_on(callgate, vapi, call_id)
     vapi.hang_up(call_id)

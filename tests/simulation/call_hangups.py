@@ -79,20 +79,23 @@ class CallRules(RoundRules):
         )
         self.tables.put(self.tables.claims, key, claim)
 
-    def list_organizations_to_cut(self) -> list[UUID]:
+    def list_organizations_to_cut(self) -> tuple[datetime, list[UUID]]:
         found = {row.organization_id for row in self.tables.calls.values() if may_be_cut(row)}
-        return sorted(one for one in found if one is not None and self.cuts(one))
+        owners = sorted(one for one in found if one is not None and self.cuts(one))
+        return self.tables.now(), owners
 
     def cuts(self, organization_id: UUID) -> bool:
         """Whether the organization wants its calls ended with its access."""
         entry = self.tables.entries.get(organization_id)
         return entry is not None and entry.organization.handling.when_access_ends == "hang_up"
 
-    def cut_calls(self, organization_id: UUID, reason: str) -> Sequence[CutCall]:
+    def cut_calls(self, organization_id: UUID, reason: str, as_of: datetime) -> Sequence[CutCall]:
         rows = [
             row
             for row in self.tables.calls.values()
-            if row.organization_id == organization_id and may_be_cut(row)
+            if row.organization_id == organization_id
+            and row.created_at <= as_of
+            and may_be_cut(row)
         ]
         return self.cut(rows, reason)
 

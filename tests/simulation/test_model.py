@@ -192,7 +192,7 @@ def arguments(chance: random.Random, name: str, model: CallRules) -> tuple[Any, 
         case "ask_owner":
             return call, chance.choice((None, owner))
         case "cut_calls":
-            return owner, "plan_ended"
+            return owner, "plan_ended", now() + chance.choice((-1, 1)) * timedelta(hours=1)
         case "cut_long_calls":
             return chance.choice((0.0, 1000.0)), 0.0
         case "list_old_open":

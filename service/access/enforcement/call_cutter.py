@@ -7,6 +7,8 @@ intervals, so that a missed wake-up costs time and nothing else.
 
 import asyncio
 from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
 
 import structlog
 
@@ -14,9 +16,11 @@ from service.access.directory import AccessDirectory
 from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.known_calls import KnownCalls
 from service.access.observers.call_observers import CallObservers
+from service.access.policies.combine import FAILED_REASON
 from service.access.standings import AccessStandings
 from service.background import BackgroundLoop
 from service.domain.access_times import next_change_at
+from service.domain.standing import AccessStanding
 from service.store.calls.call_store import CallStore
 from service.store.calls.live import CutCall
 from service.store.pool import UNAVAILABLE
@@ -62,16 +66,23 @@ class CallCutter:
 
     async def cut_calls(self) -> float:
         """Cut calls without access; returns the seconds until the next entitlement may end."""
-        owners = await self.calls.list_organizations_to_cut()
+        as_of, owners = await self.calls.list_organizations_to_cut()
         found = await self.standings.read(owners, under_way=True) if owners else {}
         for owner, standing in found.items():
-            if standing.allowed:
-                continue
-            self.hang_up(await self.calls.cut_calls(owner, standing.reason), standing.reason)
+            if has_ended(standing):
+                await self.cut_calls_of(owner, as_of)
         await self.cut_long_calls()
         # A message of one of these shows that it still talks, whichever replica cut it.
         self.known.cut = await self.calls.list_cut_calls()
         return min(POLL_SECONDS, self.seconds_to_change() + AFTERWARDS_SECONDS)
+
+    async def cut_calls_of(self, owner: UUID, as_of: datetime) -> None:
+        """Cut the calls of an organization that were recorded by then, if it still has no access: to ask
+        for all organizations takes time, and later calls may be granted by access that is new."""
+        standing = (await self.standings.read([owner], under_way=True)).get(owner)
+        if standing is not None and has_ended(standing):
+            cut = await self.calls.cut_calls(owner, standing.reason, as_of)
+            self.hang_up(cut, standing.reason)
 
     async def cut_long_calls(self) -> None:
         """Cut granted calls over their maximum length. Vapi itself ends those first that it can."""
@@ -102,3 +113,9 @@ class CallCutter:
         ]
         nearest = min((one for one in instants if one is not None), default=None)
         return float("inf") if nearest is None else (nearest - now).total_seconds()
+
+
+def has_ended(standing: AccessStanding) -> bool:
+    """Whether access has ended, for all that is known: a policy that fails does not say so. What begins
+    meanwhile can be rejected and let in later; a call that is hung up is over."""
+    return not standing.allowed and standing.reason != FAILED_REASON

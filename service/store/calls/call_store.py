@@ -146,13 +146,16 @@ class CallStore:
         """Give a call to its true organization; False if another replica was first."""
         return await claims.change_owner(self.pool, call)
 
-    async def list_organizations_to_cut(self) -> list[UUID]:
-        """Organizations with calls under way that are to end with their access."""
+    async def list_organizations_to_cut(self) -> tuple[datetime, list[UUID]]:
+        """Now, and the organizations with calls under way that are to end with their access."""
         return await live.list_organizations(self.pool)
 
-    async def cut_calls(self, organization_id: UUID, reason: str) -> Sequence[CutCall]:
-        """Order the hang-up of an organization's granted calls, and claim its first round."""
-        return await live.cut_calls(self.pool, organization_id, reason)
+    async def cut_calls(
+        self, organization_id: UUID, reason: str, as_of: datetime
+    ) -> Sequence[CutCall]:
+        """Order the hang-up of an organization's granted calls that were recorded by then, and claim its
+        first round."""
+        return await live.cut_calls(self.pool, organization_id, reason, as_of)
 
     async def cut_long_calls(self, seconds: float, slack: float) -> Sequence[CutCall]:
         """Order the hang-up of granted calls that last too long, and claim its first round."""

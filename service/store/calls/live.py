@@ -12,10 +12,10 @@ from service.store.queue import HangupJob, enqueue_hangups
 
 # Only for organizations that want their calls ended with their access.
 ORGANIZATIONS = """
-SELECT DISTINCT c.organization_id FROM callgate.calls c
-JOIN callgate.organizations o ON o.id = c.organization_id
-WHERE c.status <> 'ended' AND c.ended_at IS NULL AND NOT c.blocked AND c.cut_at IS NULL
-    AND o.handling->>'when_access_ends' = 'hang_up'
+SELECT now() AS now, array(SELECT DISTINCT c.organization_id FROM callgate.calls c
+    JOIN callgate.organizations o ON o.id = c.organization_id
+    WHERE c.status <> 'ended' AND c.ended_at IS NULL AND NOT c.blocked AND c.cut_at IS NULL
+        AND o.handling->>'when_access_ends' = 'hang_up') AS owners
 """
 
 # Measured from the call's first message here: what a message says of its beginning proves nothing.
@@ -36,7 +36,7 @@ UPDATE callgate.calls SET cut_at = now(), cut_reason = $2, hangup_state = 'pendi
     hangup_rounds = 0, hangup_claimed_until = now() + make_interval(secs => $3),
     hangup_due_at = now() + make_interval(secs => $3), updated_at = now()
 WHERE organization_id = $1 AND status <> 'ended' AND ended_at IS NULL AND NOT blocked
-    AND cut_at IS NULL
+    AND cut_at IS NULL AND created_at <= $4
 RETURNING vapi_call_id, organization_id, control_url, started_at AS began
 """
 
@@ -57,9 +57,11 @@ class CutCall:
     began: datetime | None
 
 
-async def list_organizations(pool: Pool) -> list[UUID]:
-    """Organizations with calls under way that are to end with their access."""
-    return [row["organization_id"] for row in await pool.fetch(ORGANIZATIONS)]
+async def list_organizations(pool: Pool) -> tuple[datetime, list[UUID]]:
+    """Now, and the organizations with calls under way that are to end with their access."""
+    row = await pool.fetchrow(ORGANIZATIONS)
+    assert row is not None
+    return row["now"], row["owners"]
 
 
 async def list_cut(pool: Pool) -> set[str]:
@@ -67,13 +69,17 @@ async def list_cut(pool: Pool) -> set[str]:
     return {row["vapi_call_id"] for row in await pool.fetch(LIST_CUT)}
 
 
-async def cut_calls(pool: Pool, organization_id: UUID, reason: str) -> Sequence[CutCall]:
-    """Enqueue the hang-up of an organization's calls; the caller has the claim on the first round.
+async def cut_calls(
+    pool: Pool, organization_id: UUID, reason: str, as_of: datetime
+) -> Sequence[CutCall]:
+    """Enqueue the hang-up of an organization's calls that were recorded by then; the caller has the
+    claim on the first round.
 
     Idempotent.
     """
+    given = organization_id, reason, FIRST_CLAIM_SECONDS, as_of
     async with pool.acquire() as connection, connection.transaction():
-        cut = read_cut(await connection.fetch(CUT, organization_id, reason, FIRST_CLAIM_SECONDS))
+        cut = read_cut(await connection.fetch(CUT, *given))
         await enqueue_hangups(connection, jobs_of(cut))
     return cut
 

@@ -101,7 +101,7 @@ async def test_a_call_that_is_being_hung_up_keeps_its_slot_until_the_end_is_prov
     store: CallStore,
 ) -> None:
     await let_in(store, call("a"))
-    await store.cut_calls(OWNERS[0], "plan_ended")
+    await store.cut_calls(OWNERS[0], "plan_ended", datetime.now(UTC) + timedelta(hours=1))
     end = CallEnd("a", datetime.now(UTC), "hangup", organization_id=OWNERS[0])
     assert await store.record_end(end) == "claimed"
     assert await held(store) == 1
