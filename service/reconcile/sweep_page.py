@@ -167,7 +167,7 @@ class SweepPageReader:
         if plan.found.drift:
             return self.note(number, plan)
         found.in_sync += 1
-        if number.state is SyncState.PAUSED:
+        if number.state is SyncState.PAUSED and claim.paused:
             return {"state": "paused", "drift": [], "error": None, "problem": None}
         in_sync = plan.found.state in (SyncState.IN_SYNC, SyncState.PAUSED)
         if number.state is SyncState.IN_SYNC and in_sync and not plan.changes:

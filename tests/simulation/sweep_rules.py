@@ -75,7 +75,7 @@ class SweepRules(PassRules):
                 continue
             self.update(
                 row,
-                state=row.state if row.state == "paused" else entry["state"],
+                state=entry["state"],
                 drift=tuple(entry["drift"]),
                 last_error=entry["error"],
                 problem=entry["problem"],
@@ -86,7 +86,7 @@ class SweepRules(PassRules):
     def make_due(self, ids: Sequence[UUID], by: str | None, source: str | None) -> Rows:
         for one in ids:
             row = self.webhooks.get(one)
-            if row is None or row.state == "paused" or not self.free(row):
+            if row is None or not self.free(row):
                 continue
             order = {"ordered_by": by or row.ordered_by, "ordered_from": source or row.ordered_from}
             self.update(row, next_attempt_at=self.now, **order)

@@ -105,6 +105,9 @@ class ReconcileCases:
             await require_future(connection, until)
             was = await self.lock_pause(connection)
             await store.pause_all(connection, actor.name, reason, until)
+            if was is not None:
+                # Numbers wait for the end of the pause as it was: they have to learn of the new one.
+                await states.wake_paused(connection)
             await record(
                 connection,
                 actor,

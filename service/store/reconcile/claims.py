@@ -13,11 +13,12 @@ from uuid import UUID
 from service.domain.reconcile import KeptFields, PassResult, WebhookClaim
 from service.store.leases import LEASE_SECONDS
 from service.store.pool import Pool
+from service.store.reconcile.state import IS_PAUSED
 
 # $3: only if it is due, so that the loop skips what another replica has just done.
 # A pause is the number's own or that of everything; the later end counts. `fights` are our repairs
 # that another tool undid within the hour, since an admin last synced the number.
-CLAIM = """
+CLAIM = f"""
 UPDATE callgate.webhook_states s
 SET claim = s.claim + 1, claimed_until = now() + make_interval(secs => $2)
 FROM callgate.phone_numbers n, callgate.reconciliation r
@@ -31,9 +32,7 @@ RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_numbe
     n.released_at IS NOT NULL AS released, s.level, s.problem, s.last_applied, s.assistant_ids,
     s.ordered_by, s.ordered_from, n.organization_id, n.gate, n.answer_with, s.watched, s.wakes,
     s.ring_texts, s.ring_on, s.fallback_numbers, s.unbound,
-    (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now()))
-        OR (r.paused_at IS NOT NULL AND (r.paused_until IS NULL OR r.paused_until > now()))
-        AS paused,
+    {IS_PAUSED} AS paused,
     CASE WHEN (s.paused_at IS NOT NULL AND s.paused_until IS NULL)
             OR (r.paused_at IS NOT NULL AND r.paused_until IS NULL) THEN NULL
         ELSE extract(epoch FROM greatest(s.paused_until, r.paused_until) - now())::float8
@@ -47,7 +46,7 @@ RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_numbe
         FROM callgate.webhook_changes c
         WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
             AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fight_left
-"""
+"""  # noqa: S608 - constants
 
 # A claim that was released stays so: a renewal may be late.
 RENEW = """
@@ -65,23 +64,25 @@ KEEP_ASSISTANTS = """
 UPDATE callgate.webhook_states SET assistant_ids = $3 WHERE phone_number_id = $1 AND claim = $2
 """
 
-# A wake-up during the pass ($12: the count at its beginning) makes the number due again.
+# A wake-up during the pass ($12: the count at its beginning) makes the number due again. So does the end
+# of the pause that the pass began in: a paused number without a pause would be repaired no more.
 # An order is done once the number is in sync. A change that was under way when a replica died is then
 # known to have arrived, unless it was made again: changes that Vapi did not take would otherwise look
 # like repairs that were undone.
-RECORD = """
+RECORD = f"""
 WITH done AS (
-    UPDATE callgate.webhook_states SET
+    UPDATE callgate.webhook_states s SET
         state = $3, level = $4, drift = $5, last_error = $6, problem = $7, failures = $8,
-        next_attempt_at = CASE WHEN wakes <> $12 THEN now()
+        next_attempt_at = CASE WHEN s.wakes <> $12 OR ($3 = 'paused' AND NOT {IS_PAUSED}) THEN now()
             ELSE now() + make_interval(secs => $9) END,
-        last_checked_at = CASE WHEN $10 THEN now() ELSE last_checked_at END,
-        last_applied = coalesce($11, last_applied),
-        ordered_by = CASE WHEN $3 = 'in_sync' THEN NULL ELSE ordered_by END,
-        ordered_from = CASE WHEN $3 = 'in_sync' THEN NULL ELSE ordered_from END,
+        last_checked_at = CASE WHEN $10 THEN now() ELSE s.last_checked_at END,
+        last_applied = coalesce($11, s.last_applied),
+        ordered_by = CASE WHEN $3 = 'in_sync' THEN NULL ELSE s.ordered_by END,
+        ordered_from = CASE WHEN $3 = 'in_sync' THEN NULL ELSE s.ordered_from END,
         claimed_until = NULL
-    WHERE phone_number_id = $1 AND claim = $2
-    RETURNING phone_number_id)
+    FROM callgate.reconciliation r
+    WHERE s.phone_number_id = $1 AND s.claim = $2
+    RETURNING s.phone_number_id)
 UPDATE callgate.webhook_changes c SET applied_at = now() FROM done
 WHERE $3 = 'in_sync' AND c.phone_number_id = done.phone_number_id AND c.applied_at IS NULL
     AND (c.level = 'assistant' OR $7 IS DISTINCT FROM 'number_refused')
@@ -89,7 +90,7 @@ WHERE $3 = 'in_sync' AND c.phone_number_id = done.phone_number_id AND c.applied_
         WHERE again.phone_number_id = c.phone_number_id AND again.id > c.id
             AND again.vapi_id = c.vapi_id
             AND again.after ?| ARRAY(SELECT jsonb_object_keys(c.after)))
-"""
+"""  # noqa: S608 - constants
 
 WATCH = "UPDATE callgate.webhook_states SET watched = true WHERE phone_number_id = $1"
 

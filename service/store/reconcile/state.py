@@ -13,6 +13,10 @@ from service.domain.phone_numbers import Pause
 from service.store.leases import LEASE_SECONDS
 from service.store.pool import Connection, Pool
 
+IS_PAUSED = """((s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now()))
+    OR (r.paused_at IS NOT NULL AND (r.paused_until IS NULL OR r.paused_until > now())))"""
+"""Of `s`, the state of a number's webhook, and `r`, this row: a pause of its own, or of everything."""
+
 GET = """
 SELECT next_sweep_at, claimed_until > now() AS sweeping, held, key_refused_at, key_fingerprint,
     key_retry_at, paused_at, paused_by, paused_reason, paused_until,

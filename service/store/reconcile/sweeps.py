@@ -10,6 +10,7 @@ from service.domain.phone_numbers import Order, SyncState
 from service.domain.reconcile import AnswerFacts, WebhookClaim
 from service.store.pool import Pool
 from service.store.reconcile.claims import claim_of
+from service.store.reconcile.state import IS_PAUSED
 
 Outcome = Literal["running", "done", "incomplete", "held", "failed"]
 
@@ -44,14 +45,12 @@ TRIM = "DELETE FROM callgate.sweeps WHERE started_at < now() - interval '30 days
 # Only failed numbers wait: a number in sync may have a scheduled pass too (the end of a trial), and a
 # missing number that is on a page is back. `again`: an earlier page of this sweep showed it too, which
 # happens when the list shifts.
-SEEN = """
+SEEN = f"""
 SELECT s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id,
     n.released_at IS NOT NULL AS released, s.level, s.problem, s.last_applied, s.assistant_ids,
     s.ordered_by, s.ordered_from, n.organization_id, n.gate, n.answer_with, s.watched, s.wakes,
     s.ring_texts, s.ring_on, s.fallback_numbers, s.unbound,
-    (s.paused_at IS NOT NULL AND (s.paused_until IS NULL OR s.paused_until > now()))
-        OR (r.paused_at IS NOT NULL AND (r.paused_until IS NULL OR r.paused_until > now()))
-        AS paused,
+    {IS_PAUSED} AS paused,
     NULL::float8 AS pause_left,
     ARRAY(SELECT a.vapi_assistant_id FROM callgate.assistants a
         WHERE a.organization_id = n.organization_id) AS owned_assistants,
@@ -66,7 +65,7 @@ SELECT s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_i
 FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_id = n.id,
     callgate.reconciliation r
 WHERE n.vapi_phone_number_id = ANY($1::text[]) AND n.released_at IS NULL
-"""
+"""  # noqa: S608 - constants
 
 # Here and below rows are locked in one order, so that two concurrent sweeps cannot deadlock.
 MARK_SEEN = """
@@ -80,28 +79,29 @@ FROM locked WHERE s.phone_number_id = locked.phone_number_id
 """
 
 # Only numbers without a pass since they were read; a number's own pause is not overwritten.
-RECORD_DRIFT = """
+RECORD_DRIFT = f"""
 WITH x AS (
     SELECT x.* FROM jsonb_to_recordset($1) AS x (
         id uuid, claim bigint, state text, drift jsonb, error text, problem text)
     JOIN callgate.webhook_states w ON w.phone_number_id = x.id
     ORDER BY x.id FOR NO KEY UPDATE OF w)
 UPDATE callgate.webhook_states s
-SET state = CASE WHEN s.state = 'paused' THEN s.state ELSE x.state END, drift = x.drift,
-    last_error = x.error, problem = x.problem, last_checked_at = now()
-FROM x WHERE s.phone_number_id = x.id AND s.claim = x.claim
+SET state = CASE WHEN s.state = 'paused' AND {IS_PAUSED} THEN s.state ELSE x.state END,
+    drift = x.drift, last_error = x.error, problem = x.problem, last_checked_at = now()
+FROM x, callgate.reconciliation r WHERE s.phone_number_id = x.id AND s.claim = x.claim
     AND (s.claimed_until IS NULL OR s.claimed_until < now())
-"""
+"""  # noqa: S608 - constants
 
-MAKE_DUE = """
+MAKE_DUE = f"""
 WITH locked AS (
     SELECT phone_number_id FROM callgate.webhook_states
     WHERE phone_number_id = ANY($1::uuid[]) ORDER BY phone_number_id FOR NO KEY UPDATE)
 UPDATE callgate.webhook_states s SET next_attempt_at = now(),
     ordered_by = coalesce($2, s.ordered_by), ordered_from = coalesce($3, s.ordered_from)
-FROM locked WHERE s.phone_number_id = locked.phone_number_id AND s.state <> 'paused'
+FROM locked, callgate.reconciliation r WHERE s.phone_number_id = locked.phone_number_id
+    AND NOT (s.state = 'paused' AND {IS_PAUSED})
     AND (s.claimed_until IS NULL OR s.claimed_until < now())
-"""
+"""  # noqa: S608 - constants
 
 UNSEEN = """
 SELECT s.phone_number_id AS id, s.state = 'paused' AS paused FROM callgate.webhook_states s
