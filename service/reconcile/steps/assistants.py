@@ -42,46 +42,58 @@ class AssistantWebhooks:
     async def configure(
         self, claim: WebhookClaim, change: NumberChange, priority: Priority
     ) -> tuple[WebhookClaim, bool]:
-        """Bring an assistant's webhook to the desired state; False if Vapi does not keep it.
-
-        The assistant is read again under its lease, because several numbers may share it.
-        """
-        assistant_id, desired = change.vapi_id, self.desired.of(claim.organization_id)
+        """Bring an assistant's webhook to the desired state; False if Vapi does not keep it, or if the
+        assistant was deleted meanwhile, which says nothing about the number."""
+        assistant_id = change.vapi_id
         if assistant_id not in claim.assistant_ids:
             # Before the first write: a crash right after it must not lose what has to go back.
             claim = await self.record(claim, (*claim.assistant_ids, assistant_id))
         async with assistants.leased(self.pool, assistant_id) as leased:
             if leased is None:
                 raise AssistantBusyError
-            lease, original = leased
-            target = Target("assistant", assistant_id)
-            seen = await self.writer.read(target, priority)
-            drift = webhook_fields.changes(desired, seen.server, within=WITHIN)
-            lost = webhook_fields.hidden_secret(desired, seen, WITHIN) if drift else ()
-            if original is None:
-                kept = None if webhook_fields.is_ours(desired, seen.server) else seen.server
-                former = webhook_fields.kept_original(
-                    webhook_fields.without_own_secrets(desired, kept),
-                    hidden=kept is not None and seen.hides_secret,
-                )
-                await assistants.keep_original(
-                    self.pool, assistant_id, lease, self.writer.vault.seal_kept(former)
-                )
-            if not drift:
-                return claim, True
-            written = await self.writer.write(
-                claim,
-                target,
-                seen,
-                {"server": webhook_fields.merged(desired, seen.server)},
-                cause=change.cause if original else "added",
-                fields=(*drift, *lost),
-                priority=priority,
-            )
-            if not webhook_fields.is_ours(desired, written.view.server):
+            try:
+                return claim, await self.bring(claim, change, leased, priority)
+            except VapiNotFoundError:
                 return claim, False
-            await self.writer.confirm(written)
-            return claim, True
+
+    async def bring(
+        self,
+        claim: WebhookClaim,
+        change: NumberChange,
+        leased: tuple[int, Mapping[str, Any] | None],
+        priority: Priority,
+    ) -> bool:
+        """The same under the assistant's lease, where it is read again: several numbers may share it."""
+        assistant_id, desired = change.vapi_id, self.desired.of(claim.organization_id)
+        lease, original = leased
+        target = Target("assistant", assistant_id)
+        seen = await self.writer.read(target, priority)
+        drift = webhook_fields.changes(desired, seen.server, within=WITHIN)
+        lost = webhook_fields.hidden_secret(desired, seen, WITHIN) if drift else ()
+        if original is None:
+            kept = None if webhook_fields.is_ours(desired, seen.server) else seen.server
+            former = webhook_fields.kept_original(
+                webhook_fields.without_own_secrets(desired, kept),
+                hidden=kept is not None and seen.hides_secret,
+            )
+            await assistants.keep_original(
+                self.pool, assistant_id, lease, self.writer.vault.seal_kept(former)
+            )
+        if not drift:
+            return True
+        written = await self.writer.write(
+            claim,
+            target,
+            seen,
+            {"server": webhook_fields.merged(desired, seen.server)},
+            cause=change.cause if original else "added",
+            fields=(*drift, *lost),
+            priority=priority,
+        )
+        if not webhook_fields.is_ours(desired, written.view.server):
+            return False
+        await self.writer.confirm(written)
+        return True
 
     async def record(self, claim: WebhookClaim, assistant_ids: tuple[str, ...]) -> WebhookClaim:
         """Record which assistants carry the number's webhook."""
@@ -113,19 +125,19 @@ class AssistantWebhooks:
     async def restore(
         self, claim: WebhookClaim, target: Target, original: Mapping[str, Any], priority: Priority
     ) -> None:
-        """Write the former server block; a deleted assistant needs nothing."""
+        """Write the former server block; an assistant that is deleted, even meanwhile, needs nothing."""
         try:
             seen = await self.writer.read(target, priority)
+            former = self.writer.open_kept(claim, original).get("server")
+            body = way_back(self.desired, seen.server, claim.last_applied, former)
+            if not body:
+                if claim.problem != UNSURE:
+                    raise VapiUnsureError(NOT_OURS)
+                return
+            lost = bool(original.get(webhook_fields.LOST_SECRET))
+            written = await self.writer.put_back(claim, target, seen, body, priority, lost=lost)
         except VapiNotFoundError:
             return
-        former = self.writer.open_kept(claim, original).get("server")
-        body = way_back(self.desired, seen.server, claim.last_applied, former)
-        if not body:
-            if claim.problem != UNSURE:
-                raise VapiUnsureError(NOT_OURS)
-            return
-        lost = bool(original.get(webhook_fields.LOST_SECRET))
-        written = await self.writer.put_back(claim, target, seen, body, priority, lost=lost)
         if posts_to_us(self.desired, written.view.server, claim.last_applied):
             raise VapiUnavailableError(NOT_SHOWN)
         await self.writer.confirm(written)
