@@ -83,6 +83,7 @@ class PassRules(NumberTables):
             return []
         due_at = None if retry_in is None else self.later(retry_in)
         well = state == "in_sync"
+        done = well and row.wakes == wakes
         self.update(
             row,
             state=state,
@@ -94,8 +95,8 @@ class PassRules(NumberTables):
             next_attempt_at=due_at if row.wakes == wakes else self.now,
             last_checked_at=self.now if checked else row.last_checked_at,
             last_applied=row.last_applied if applied is None else applied,
-            ordered_by=None if well else row.ordered_by,
-            ordered_from=None if well else row.ordered_from,
+            ordered_by=None if done else row.ordered_by,
+            ordered_from=None if done else row.ordered_from,
             claimed_until=None,
         )
         if well:

@@ -1,6 +1,7 @@
 """Use cases for phone numbers: adding one configures its webhook at Vapi, removing one restores it."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -240,14 +241,17 @@ class PhoneNumbers:
         return found
 
     async def reconcile(self, phone_number_id: UUID) -> None:
-        """One pass, at most `RECONCILE_SECONDS` long; the loop retries failures."""
+        """One pass, at most `RECONCILE_SECONDS` long; the loop goes on with one that did not end."""
         try:
             async with asyncio.timeout(self.vapi_seconds):
                 await self.webhooks.reconcile(phone_number_id)
+                return
         except UNAVAILABLE as exc:
             log.warning("webhook.reconcile_unfinished", error=type(exc).__name__)
         except Exception:
             log.exception("webhook.reconcile_failed", phone_number_id=phone_number_id)
+        with contextlib.suppress(*UNAVAILABLE):
+            await store.go_on(self.pool, phone_number_id)
 
     async def stored(self, connection: Connection, phone_number_id: UUID) -> PhoneNumber:
         found = await store.find(connection, phone_number_id)

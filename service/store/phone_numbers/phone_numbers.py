@@ -67,10 +67,14 @@ SET paused_at = NULL, paused_by = NULL, paused_reason = NULL, paused_until = NUL
 WHERE phone_number_id = $1
 """
 
+# Another pass follows one under way, which began before the order.
 ORDER = """
-UPDATE callgate.webhook_states SET ordered_by = $2, ordered_from = $3, settled_at = now()
+UPDATE callgate.webhook_states SET ordered_by = $2, ordered_from = $3, settled_at = now(),
+    wakes = wakes + 1
 WHERE phone_number_id = $1
 """
+
+GO_ON = "UPDATE callgate.webhook_states SET next_attempt_at = now() WHERE phone_number_id = $1"
 
 FIND_LABELS = """
 SELECT id, coalesce(label, number, vapi_phone_number_id) AS name FROM callgate.phone_numbers
@@ -185,6 +189,11 @@ async def make_due(connection: Connection, phone_number_id: UUID, order: Order) 
 async def allow_write(connection: Connection, phone_number_id: UUID, order: Order) -> None:
     """Let the next pass change Vapi, on the order of an actor."""
     await connection.execute(ORDER, phone_number_id, order.by, order.source)
+
+
+async def go_on(pool: Pool, phone_number_id: UUID) -> None:
+    """Leave a pass that a request did not finish to the loop."""
+    await pool.execute(GO_ON, phone_number_id)
 
 
 async def release(connection: Connection, phone_number_id: UUID, order: Order) -> None:

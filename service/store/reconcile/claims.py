@@ -66,9 +66,9 @@ UPDATE callgate.webhook_states SET assistant_ids = $3 WHERE phone_number_id = $1
 
 # A wake-up during the pass ($12: the count at its beginning) makes the number due again. So does the end
 # of the pause that the pass began in: a paused number without a pause would be repaired no more.
-# An order is done once the number is in sync. A change that was under way when a replica died is then
-# known to have arrived, unless it was made again: changes that Vapi did not take would otherwise look
-# like repairs that were undone.
+# An order is done once the number is in sync, unless it came during the pass. A change that was under
+# way when a replica died is then known to have arrived, unless it was made again: changes that Vapi did
+# not take would otherwise look like repairs that were undone.
 RECORD = f"""
 WITH done AS (
     UPDATE callgate.webhook_states s SET
@@ -77,8 +77,8 @@ WITH done AS (
             ELSE now() + make_interval(secs => $9) END,
         last_checked_at = CASE WHEN $10 THEN now() ELSE s.last_checked_at END,
         last_applied = coalesce($11, s.last_applied),
-        ordered_by = CASE WHEN $3 = 'in_sync' THEN NULL ELSE s.ordered_by END,
-        ordered_from = CASE WHEN $3 = 'in_sync' THEN NULL ELSE s.ordered_from END,
+        ordered_by = CASE WHEN $3 = 'in_sync' AND s.wakes = $12 THEN NULL ELSE s.ordered_by END,
+        ordered_from = CASE WHEN $3 = 'in_sync' AND s.wakes = $12 THEN NULL ELSE s.ordered_from END,
         claimed_until = NULL
     FROM callgate.reconciliation r
     WHERE s.phone_number_id = $1 AND s.claim = $2
