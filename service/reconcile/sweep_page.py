@@ -161,12 +161,15 @@ class SweepPageReader:
         answering = PhoneNumberView({**(claim.kept.unbound or {}), **view.raw})
         bound = await self.listing.bound(answering)
         answer = await self.listing.answer(claim, view)
-        if answer is not None and answer != number.answer:
+        if answer is not None and answer != number.answer and not number.newer:
             found.answers.append(answer)
         plan = number_plan(desired, ObservedNumber(view, bound), claim)
-        if plan.found.drift:
+        if plan.found.drift and not number.newer:
             return self.note(number, plan)
         found.in_sync += 1
+        if number.newer:
+            # The lists may be older. If it drifted again since, the next sweep finds that.
+            return {}
         if number.state is SyncState.PAUSED and claim.paused:
             return {"state": "paused", "drift": [], "error": None, "problem": None}
         in_sync = plan.found.state in (SyncState.IN_SYNC, SyncState.PAUSED)

@@ -40,7 +40,7 @@ class SweepRules(PassRules):
         return []
 
     def find_seen(self, vapi_ids: Sequence[str], sweep_id: int) -> Rows:
-        found = []
+        found, sweep = [], self.sweeps.get(sweep_id)
         for number, row in self.registered():
             if number.vapi_phone_number_id not in vapi_ids:
                 continue
@@ -54,6 +54,9 @@ class SweepRules(PassRules):
                     "busy": row.claimed_until is not None and row.claimed_until > self.now,
                     "attached": row.attached,
                     "answer_missing": row.answer_missing,
+                    "newer": sweep is not None
+                    and row.state == "in_sync"
+                    and (row.last_checked_at or LONG_AGO) > sweep.started_at,
                     "waiting": row.failures > 0 and row.state != "missing" and waits,
                 }
             )

@@ -44,7 +44,8 @@ TRIM = "DELETE FROM callgate.sweeps WHERE started_at < now() - interval '30 days
 
 # Only failed numbers wait: a number in sync may have a scheduled pass too (the end of a trial), and a
 # missing number that is on a page is back. `again`: an earlier page of this sweep showed it too, which
-# happens when the list shifts.
+# happens when the list shifts. `newer`: it was found in sync since the sweep began, and Vapi's lists may
+# be older than that.
 SEEN = f"""
 SELECT s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_id,
     n.released_at IS NOT NULL AS released, s.level, s.problem, s.last_applied, s.assistant_ids,
@@ -60,10 +61,11 @@ SELECT s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_i
     NULL::float8 AS fight_left,
     s.state, s.seen_sweep = $2 AS again, coalesce(s.claimed_until > now(), false) AS busy,
     s.attached, s.answer_missing,
+    coalesce(s.state = 'in_sync' AND s.last_checked_at > w.started_at, false) AS newer,
     s.failures > 0 AND s.state <> 'missing' AND coalesce(s.next_attempt_at > now(), false)
         AS waiting
-FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_id = n.id,
-    callgate.reconciliation r
+FROM callgate.phone_numbers n JOIN callgate.webhook_states s ON s.phone_number_id = n.id
+    LEFT JOIN callgate.sweeps w ON w.id = $2, callgate.reconciliation r
 WHERE n.vapi_phone_number_id = ANY($1::text[]) AND n.released_at IS NULL
 """  # noqa: S608 - constants
 
@@ -124,7 +126,8 @@ class SeenNumber:
     """A registered number on a page of Vapi's list, with its stored facts (`claim` is not held).
 
     `busy`: a pass works on it. `waiting`: it failed, and its retry is scheduled. `again`: an earlier
-    page of this sweep showed it too. `answer`: what answers it, as far as it is known.
+    page of this sweep showed it too. `newer`: it was found in sync since the sweep began. `answer`:
+    what answers it, as far as it is known.
     """
 
     claim: WebhookClaim
@@ -132,6 +135,7 @@ class SeenNumber:
     busy: bool
     waiting: bool
     again: bool
+    newer: bool
     answer: AnswerFacts | None = None
 
 
@@ -210,6 +214,7 @@ async def find_seen(pool: Pool, sweep_id: int, vapi_ids: Sequence[str]) -> list[
             row["busy"],
             row["waiting"],
             row["again"],
+            row["newer"],
             answer_of(row),
         )
         for row in rows
