@@ -26,8 +26,9 @@ class KeptFields:
 class WebhookClaim:
     """A lease on one number with its fencing token `claim`, and the stored facts that a plan needs.
 
-    `pause_left` and `fight_left` are seconds; None: until an admin ends it. `fights` counts our
-    repairs that were undone within the hour. A sweep reads the same facts without holding the lease.
+    `pause_left` and `fight_left` are seconds; None: until an admin ends it. `fights` counts how
+    often our repairs of one object were undone within the hour. A sweep reads the same facts without
+    holding the lease.
     """
 
     phone_number_id: UUID

@@ -1,5 +1,6 @@
 """What all rules of numbers' webhooks share: the rows, and what PostgreSQL's triggers do with them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -134,7 +135,8 @@ class NumberTables:
     def facts(self, number: NumberRow, row: WebhookRow) -> Row:
         """The columns that a claim and a sweep read of a number."""
         repaired = self.undone_repairs(row)
-        fight_left = self.seconds_to(min(repaired) + HOUR) if repaired else None
+        fight_left = self.seconds_to(min(one.at for one in repaired) + HOUR) if repaired else None
+        objects = Counter((one.vapi_id, "server" in (one.after or {})) for one in repaired)
         names = (
             "phone_number_id", "claim", "failures", "original", "level", "problem", "last_applied",
             "assistant_ids", "ordered_by", "ordered_from", "watched", "wakes", "ring_texts",
@@ -149,15 +151,15 @@ class NumberTables:
             "paused": False,
             "pause_left": None,
             "owned_assistants": [],
-            "fights": len(repaired),
+            "fights": max(objects.values(), default=0),
             "fight_left": fight_left,
         }
 
-    def undone_repairs(self, row: WebhookRow) -> list[datetime]:
-        """When repairs of drift were made within the hour, since an admin last synced the number."""
+    def undone_repairs(self, row: WebhookRow) -> list[ChangeRow]:
+        """The repairs of drift within the hour, since an admin last synced the number."""
         since = max(filter(None, (self.now - HOUR, row.settled_at)))
         return [
-            one.at
+            one
             for one in self.changes.values()
             if one.phone_number_id == row.phone_number_id
             and one.cause == "drift"

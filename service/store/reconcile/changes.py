@@ -26,6 +26,20 @@ WHERE s.phone_number_id = $1 AND s.claim = $2
 RETURNING id
 """
 
+UNDONE = """
+FROM callgate.webhook_changes c
+WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
+    AND c.at > greatest(now() - interval '1 hour', s.settled_at)
+"""
+"""Of `n`, a phone number, and `s`, the state of its webhook: our repairs within the hour, since an admin
+last synced the number. Each was undone if the number drifts again."""
+
+# Undoing all of ours once makes a repair of each object: the most repairs of one of them count.
+FIGHTS = f"""
+(SELECT coalesce(max(repairs), 0) FROM (
+    SELECT count(*) AS repairs {UNDONE} GROUP BY c.vapi_id, c.after ? 'server') AS undone)
+"""  # noqa: S608 - constants
+
 CONFIRM = "UPDATE callgate.webhook_changes SET applied_at = now() WHERE id = $1"
 
 COLUMNS = """

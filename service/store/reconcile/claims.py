@@ -13,11 +13,11 @@ from uuid import UUID
 from service.domain.reconcile import KeptFields, PassResult, WebhookClaim
 from service.store.leases import LEASE_SECONDS
 from service.store.pool import Pool
+from service.store.reconcile.changes import FIGHTS, UNDONE
 from service.store.reconcile.state import IS_PAUSED
 
 # $3: only if it is due, so that the loop skips what another replica has just done.
-# A pause is the number's own or that of everything; the later end counts. `fights` are our repairs
-# that another tool undid within the hour, since an admin last synced the number.
+# A pause is the number's own or that of everything; the later end counts.
 CLAIM = f"""
 UPDATE callgate.webhook_states s
 SET claim = s.claim + 1, claimed_until = now() + make_interval(secs => $2)
@@ -39,13 +39,8 @@ RETURNING s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_numbe
         END AS pause_left,
     ARRAY(SELECT a.vapi_assistant_id FROM callgate.assistants a
         WHERE a.organization_id = n.organization_id) AS owned_assistants,
-    (SELECT count(*) FROM callgate.webhook_changes c
-        WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
-            AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fights,
-    (SELECT extract(epoch FROM min(c.at) + interval '1 hour' - now())::float8
-        FROM callgate.webhook_changes c
-        WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
-            AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fight_left
+    {FIGHTS} AS fights,
+    (SELECT extract(epoch FROM min(c.at) + interval '1 hour' - now())::float8 {UNDONE}) AS fight_left
 """  # noqa: S608 - constants
 
 # A claim that was released stays so: a renewal may be late.

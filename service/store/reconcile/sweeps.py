@@ -9,6 +9,7 @@ from uuid import UUID
 from service.domain.phone_numbers import Order, SyncState
 from service.domain.reconcile import AnswerFacts, WebhookClaim
 from service.store.pool import Pool
+from service.store.reconcile.changes import FIGHTS
 from service.store.reconcile.claims import claim_of
 from service.store.reconcile.state import IS_PAUSED
 
@@ -55,9 +56,7 @@ SELECT s.phone_number_id, s.claim, s.failures, s.original, n.vapi_phone_number_i
     NULL::float8 AS pause_left,
     ARRAY(SELECT a.vapi_assistant_id FROM callgate.assistants a
         WHERE a.organization_id = n.organization_id) AS owned_assistants,
-    (SELECT count(*) FROM callgate.webhook_changes c
-        WHERE c.phone_number_id = n.id AND c.cause = 'drift' AND c.applied_at IS NOT NULL
-            AND c.at > greatest(now() - interval '1 hour', s.settled_at)) AS fights,
+    {FIGHTS} AS fights,
     NULL::float8 AS fight_left,
     s.state, s.seen_sweep = $2 AS again, coalesce(s.claimed_until > now(), false) AS busy,
     s.attached, s.answer_missing,
