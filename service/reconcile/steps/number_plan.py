@@ -258,6 +258,7 @@ def conclude(facts: NumberFacts, found: Differences) -> PassResult:
     if needs is not None and not well:
         state = SyncState.PAUSED if claim.paused else SyncState.SHADOWED
         drift, problem = found.drift, "shadowed"
+        applied = with_older_master(facts, needs, applied)
         return PassResult(state, drift, needs.remedy, problem, retry_in=pause, applied=applied)
     return PassResult(
         SyncState.PAUSED if claim.paused else SyncState.IN_SYNC,
@@ -267,6 +268,20 @@ def conclude(facts: NumberFacts, found: Differences) -> PassResult:
         level="assistant" if claim.assistant_ids else "phone_number",
         applied=applied,
     )
+
+
+def with_older_master(
+    facts: NumberFacts, needs: AssistantNeeds, applied: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """What to remember while an assistant of ours keeps the secret of an older master, because servers
+    that are not ours stop its repair: that master is still carried, so it must not be removed."""
+    claim, desired = facts.claim, facts.desired.webhook
+    former = (claim.last_applied or {}).get("master")
+    for one in set(needs.needed) & set(claim.assistant_ids):
+        values = webhook_fields.header_values((needs.answering[one].server or {}).get("headers"))
+        if former is not None and values != [desired.secret]:
+            return {**applied, "master": former}
+    return applied
 
 
 def known_applied(desired: DesiredWebhook, applied: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -133,3 +133,38 @@ async def test_uses_survive_a_database_that_is_away(callgate: Replica, dsn: str)
     uses.note(0)
     await uses.flush()
     assert await pool.fetchval("SELECT count(*) FROM callgate.webhook_secrets") == 1
+
+
+async def test_a_secret_that_an_assistant_still_carries_is_not_removed(
+    start_replica: Start, vapi: SandboxVapi
+) -> None:
+    """Another member of the squad has a foreign server by now, so neither is changed."""
+    given = {"vapi_webhook_url": "http://127.0.0.1:9/hook", "callgate_reconcile_interval": 0}
+    first = await start_replica(vapi_webhook_secret=OLD, **given)
+    theirs = {"url": "https://crm.example.net/vapi"}
+    carrying, other = (vapi.add_assistant(server=one)["id"] for one in (theirs, None))
+    owner = await first.add_organization(assistant_ids=[carrying])
+    squad = vapi.add_squad(members=[{"assistantId": one} for one in (carrying, other)])["id"]
+    number = await first.add_number(owner, vapi.add_number(squadId=squad)["id"])
+    assert (number["sync"]["state"], number["sync"]["level"]) == ("in_sync", "assistant")
+    vapi.edit_assistant(other, server=theirs)
+    await first.service.background.stop("reconcile")
+
+    both = await start_replica(vapi_webhook_secret=f"{NEW},{OLD}", **given)
+    path = f"/phone-numbers/{number['id']}"
+
+    async def statuses() -> list[int]:
+        synced = await both.api("POST", f"{path}/sync")
+        assert synced.status == 200
+        rotation = SecretRotation(both.service.pool, (NEW, OLD))
+        return [status.numbers for status in await rotation.status()]
+
+    assert await statuses() == [0, 1]
+    assert header(vapi, number["vapi_phone_number_id"]) == secret_of(owner, NEW)
+    assert await statuses() == [0, 1]
+    headers = (vapi.assistants.find(carrying) or {})["server"]["headers"]
+    assert headers["X-Vapi-Secret"] == secret_of(owner, OLD)
+    vapi.edit_assistant(other, server=None)
+    assert await statuses() == [1, 0]
+    headers = (vapi.assistants.find(carrying) or {})["server"]["headers"]
+    assert headers["X-Vapi-Secret"] == secret_of(owner, NEW)
