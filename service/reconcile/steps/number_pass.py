@@ -1,5 +1,6 @@
 """The pass over one registered number: observe it, plan, apply the plan, observe again."""
 
+import asyncio
 import contextlib
 import random
 from dataclasses import dataclass, replace
@@ -75,6 +76,7 @@ class NumberPass:
         Where that depends on the organization's access, the next pass is due when access changes.
         """
         standing = await self.gate_step.standing(claim)
+        read_at = asyncio.get_running_loop().time()
         desired = self.desired_for(claim, standing)
         outdated = claim.kept.ring_on != (desired.gates.ring is not None)
         if priority is Priority.REPAIR and standing is not None and outdated:
@@ -84,7 +86,9 @@ class NumberPass:
         result = await self.settle(NumberFacts(desired, ObservedNumber(number), claim), priority)
         retry_in = result.retry_in
         if standing is not None and standing.is_watched and standing.changes_in is not None:
-            retry_in = earlier(retry_in, max(standing.changes_in, 0.0) + AFTERWARDS_SECONDS)
+            # The pass may have waited for Vapi for minutes since.
+            left = standing.changes_in - (asyncio.get_running_loop().time() - read_at)
+            retry_in = earlier(retry_in, max(left, 0.0) + AFTERWARDS_SECONDS)
         if claim.kept.ring_on and standing is not None and standing.allowed:
             # An answer without our hook, or without its removal, may have been stale.
             retry_in = earlier(retry_in, SECOND_LOOK_SECONDS)
