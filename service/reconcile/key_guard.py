@@ -1,5 +1,6 @@
 """The private key: while Vapi refuses it, replicas stop asking and one retries at intervals."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from service.store.reconcile import states
 from service.vapi.client import VapiClient
 from service.vapi.errors import (
     VapiError,
+    VapiForbiddenError,
     VapiNotFoundError,
     VapiRejectedError,
     VapiUnauthorizedError,
@@ -18,6 +20,10 @@ from service.vapi.errors import (
 
 RETRY_SECONDS = 30.0
 POLL_SECONDS = 2.0
+FORBIDDEN = (
+    "Vapi refuses the private key for this number, or for what answers it (403). Check whose it is "
+    "at Vapi."
+)
 
 log = structlog.get_logger()
 
@@ -50,18 +56,36 @@ class KeyGuard:
         if not await reconciliation.try_key(self.pool, self.fingerprint, RETRY_SECONDS):
             return POLL_SECONDS
         try:
-            await self.client.check_key()
-        except VapiUnauthorizedError:
-            await self.note_refused()
-            return POLL_SECONDS
-        except (VapiNotFoundError, VapiRejectedError):
-            pass  # Vapi accepted the key and rejected the request
+            accepted = await self.is_accepted()
         except VapiError:
             return POLL_SECONDS  # the key is unproven: it is tried again
+        if not accepted:
+            await self.note_refused()
+            return POLL_SECONDS
         await reconciliation.accept_key(self.pool)
         await states.wake_unauthorized(self.pool)
         log.info("vapi_key.accepted")
         return 0.0
+
+    async def is_accepted(self) -> bool:
+        """Ask Vapi. Raises a `VapiError` if its answer tells nothing of the key."""
+        try:
+            await self.client.check_key()
+        except VapiUnauthorizedError:
+            return False
+        except (VapiNotFoundError, VapiRejectedError):
+            pass  # Vapi accepted the key and rejected the request
+        return True
+
+    async def judge(self, refusal: VapiUnauthorizedError) -> VapiError:
+        """What the refusal of a request about one number means. A refused key concerns all numbers, so
+        it is recorded; a 403 may be about the one object, and then it must not stop the others."""
+        if isinstance(refusal, VapiForbiddenError):
+            with suppress(VapiError):
+                if await self.is_accepted():
+                    return VapiRejectedError(FORBIDDEN)
+        await self.note_refused()
+        return refusal
 
     async def note_refused(self) -> None:
         """Tell all replicas that Vapi refuses our key, so that they stop asking for a while."""

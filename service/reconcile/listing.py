@@ -17,6 +17,7 @@ from service.vapi.bindings import routing_fields
 from service.vapi.client import VapiClient
 from service.vapi.errors import (
     VapiError,
+    VapiForbiddenError,
     VapiNotFoundError,
     VapiRejectedError,
     VapiUnauthorizedError,
@@ -171,16 +172,17 @@ class VapiListing:
             return None
 
     async def listed(self, name: str, pages: AsyncIterator[BarePage[View]]) -> AsyncIterator[View]:
-        """The objects of a list; an error ends it and is a gap. Raises `VapiUnauthorizedError`."""
+        """The objects of a list; an error ends it and is a gap, also that the key does not reach them.
+        Raises `VapiUnauthorizedError` for a refused key."""
         try:
             async for page in pages:
                 await self.beat()
                 self.malformed += page.malformed
                 for view in page.views:
                     yield view
-        except VapiUnauthorizedError:
-            raise
         except VapiError as exc:
+            if is_of_key(exc):
+                raise
             self.note_gap(name, exc)
 
     async def one(self, get: Any, item_id: str) -> Mapping[str, Any]:
@@ -191,9 +193,9 @@ class VapiListing:
             raise UnreadError
         try:
             found = await Observer(self.client).found(get, item_id, self.priority)
-        except VapiUnauthorizedError:
-            raise
-        except VapiError:
+        except VapiError as exc:
+            if is_of_key(exc):
+                raise
             raise UnreadError from None
         await self.beat()
         return found
@@ -201,6 +203,11 @@ class VapiListing:
     def note_gap(self, name: str, error: VapiError) -> None:
         """Note that a list is incomplete."""
         self.gaps.append(f"Vapi's list of {name} is incomplete: {error}")
+
+
+def is_of_key(error: VapiError) -> bool:
+    """Whether the key is refused: a 403 may be about one object, or about one kind."""
+    return isinstance(error, VapiUnauthorizedError) and not isinstance(error, VapiForbiddenError)
 
 
 def reduced(view: AssistantView) -> AssistantView:

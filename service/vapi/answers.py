@@ -34,8 +34,12 @@ def refuse_status(
     """Raise the error for an answer's status; a 2xx raises nothing."""
     if 200 <= status < 300:
         return
-    if status in (401, 403):
+    if status == 401:
         raise errors.VapiUnauthorizedError("Vapi refuses the private key: check VAPI_API_KEY.")
+    if status == 403:
+        raise errors.VapiForbiddenError(
+            "Vapi refuses the private key, or this request with it (403): check VAPI_API_KEY."
+        )
     if status == 404 and not content.lstrip().startswith(b"<"):
         raise errors.VapiNotFoundError("Vapi has no object with this id.")
     if status == 429:

@@ -13,6 +13,10 @@ class VapiUnauthorizedError(VapiError):
     """401 or 403: the private key is wrong or revoked. A retry does not help."""
 
 
+class VapiForbiddenError(VapiUnauthorizedError):
+    """403: Vapi refuses the private key, or only the object that was asked for."""
+
+
 class VapiRejectedError(VapiError):
     """Another 4xx: Vapi rejects the request. A retry does not help."""
 

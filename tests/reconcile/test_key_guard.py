@@ -43,3 +43,42 @@ async def test_a_refused_key_is_recorded(
     assert row is not None
     assert (row["key_fingerprint"], row["retry_in"]) == (key.fingerprint, RETRY_SECONDS)
     assert await key.seconds_closed() > 0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refusal_of_every_request_is_one_of_the_key(world: World, status: int) -> None:
+    world.vapi.fail("*", status=status)
+    await by_a_pass(world)
+    assert await world.parts.key.refused_since() is not None
+
+
+async def test_a_403_about_one_number_stops_no_other(world: World) -> None:
+    """Vapi's account may have objects that the key does not reach."""
+    vapi_ids = await world.numbers(2)
+    (refused, one), (_, other) = vapi_ids.items()
+    world.vapi.fail(f"* /phone-number/{refused}", status=403)
+    await world.parts.reconciler.reconcile(one)
+    assert await world.parts.key.refused_since() is None
+    assert await world.parts.key.seconds_closed() == 0
+    await world.parts.reconciler.reconcile(other)
+    states = (
+        "SELECT state, problem, last_error FROM callgate.webhook_states WHERE phone_number_id = $1"
+    )
+    row = await world.pool.fetchrow(states, one)
+    assert row is not None
+    assert (row["state"], row["problem"]) == ("failed", "rejected")
+    assert "(403)" in row["last_error"]
+    row = await world.pool.fetchrow(states, other)
+    assert row is not None
+    assert row["state"] == "in_sync"
+
+
+@pytest.mark.parametrize("path", ["GET /assistant/{}", "GET /assistant*"])
+async def test_a_403_about_what_answers_one_number_stops_no_sweep(world: World, path: str) -> None:
+    (bound, _), (other, _), *_ = (await world.numbers(3)).items()
+    world.vapi.edit_number(bound, assistantId="elsewhere")
+    world.vapi.edit_number(other, server={"url": "https://drifted.example"})
+    world.vapi.fail(path.format("elsewhere"), status=403)
+    report = await world.sweep()
+    assert (report.unknown, report.repaired) == (1, 1)
+    assert await world.parts.key.refused_since() is None

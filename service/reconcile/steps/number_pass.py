@@ -206,9 +206,9 @@ class NumberPass:
         return unkept_result(plan.found.drift, facts.claim, random.random())  # noqa: S311
 
     async def failed(self, exc: VapiError, claim: WebhookClaim) -> PassResult:
-        """The result of a failed pass; a refused key concerns all numbers, so it is recorded."""
+        """The result of a failed pass; a refused key is recorded."""
         if isinstance(exc, VapiUnauthorizedError):
-            await self.key.note_refused()
+            exc = await self.key.judge(exc)
         return failed_result(exc, claim, random.random())  # noqa: S311
 
 

@@ -18,6 +18,7 @@ from service.vapi.answers import parse_retry_after
 from service.vapi.client import VapiClient
 from service.vapi.errors import (
     VapiError,
+    VapiForbiddenError,
     VapiNotFoundError,
     VapiRejectedError,
     VapiThrottledError,
@@ -34,7 +35,7 @@ from tests.vapi.client.helpers import KEY, NUMBER, Vapi
         (304, VapiUnavailableError),
         (400, VapiRejectedError),
         (401, VapiUnauthorizedError),
-        (403, VapiUnauthorizedError),
+        (403, VapiForbiddenError),
         (404, VapiNotFoundError),
         (408, VapiUnavailableError),
         (409, VapiRejectedError),
