@@ -4,7 +4,6 @@ Every trigger (an added number, a retry, an admin's click, drift that a sweep fo
 """
 
 import asyncio
-import random
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from service.domain.phone_numbers import FieldDrift, NumberGate, Sync
 from service.domain.priority import Priority
 from service.domain.reconcile import PassResult, WebhookClaim
 from service.reconcile.coverage import at_vapi
-from service.reconcile.failures import failed_result, unreadable_result
 from service.reconcile.observe import Observer
 from service.reconcile.steps import webhook_fields
 from service.reconcile.steps.number_facts import ObservedNumber
@@ -242,15 +240,14 @@ class Reconciler:
 
     async def attempt(self, held: WebhookClaim, priority: Priority) -> PassResult | None:
         """Run the pass; Vapi's failures become results. None: the number is released, delete it."""
-        try:
-            if held.released:
-                await self.release.run(held, priority)
-                return None
+        if not held.released:
             return await self.number_pass.run(held, priority)
-        except VapiNotFoundError as exc:
-            return None if held.released else failed_result(exc, held, random.random())  # noqa: S311
+        try:
+            await self.release.run(held, priority)
+        except VapiNotFoundError:
+            return None
         except VapiError as exc:
             return await self.number_pass.failed(exc, held)
-        except SHAPE_ERRORS:
-            log.exception("webhook.unreadable", phone_number_id=held.phone_number_id)
-            return unreadable_result(held, random.random())  # noqa: S311
+        except SHAPE_ERRORS as exc:
+            return self.number_pass.unreadable(exc, held)
+        return None

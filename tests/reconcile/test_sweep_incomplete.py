@@ -9,7 +9,8 @@ import pytest
 
 from service.domain.errors import UnavailableError
 from service.domain.priority import Priority
-from service.domain.reconcile import PassResult, WebhookClaim
+from service.domain.reconcile import PassResult
+from service.reconcile.steps.number_facts import NumberFacts
 from service.reconcile.steps.number_pass import NumberPass
 from tests.support.reconciling import THEIRS, World
 
@@ -183,7 +184,7 @@ async def test_a_malformed_first_number_does_not_keep_the_key_refused(world: Wor
 class UnreadablePass(NumberPass):
     """A pass over a number of a shape that no line of ours foresees."""
 
-    async def run(self, claim: WebhookClaim, priority: Priority) -> PassResult:
+    async def settle(self, facts: NumberFacts, priority: Priority) -> PassResult:
         raise TypeError("unhashable type: 'list'")
 
 

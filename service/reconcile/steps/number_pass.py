@@ -5,12 +5,14 @@ import contextlib
 import random
 from dataclasses import dataclass, replace
 
+import structlog
+
 from service.domain.phone_numbers import SyncState
 from service.domain.priority import Priority
 from service.domain.reconcile import PassResult, WebhookClaim
 from service.domain.standing import AccessStanding
 from service.reconcile.desired import DesiredWebhook
-from service.reconcile.failures import failed_result, unkept_result
+from service.reconcile.failures import failed_result, unkept_result, unreadable_result
 from service.reconcile.key_guard import KeyGuard
 from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
@@ -31,12 +33,15 @@ from service.reconcile.steps.writer import Target, Writer
 from service.store.phone_numbers.unanswered import record_answers
 from service.store.pool import Pool
 from service.store.reconcile import claims
+from service.vapi.elements import SHAPE_ERRORS
 from service.vapi.errors import VapiError, VapiRejectedError, VapiUnauthorizedError
 from service.vapi.resources import PhoneNumberView
 
 SECOND_LOOK_SECONDS = 5.0
 AFTERWARDS_SECONDS = 0.02
 """How long after an entitlement's end to check: by then it has ended by any clock's rounding."""
+
+log = structlog.get_logger()
 
 
 def earlier(first: float | None, second: float) -> float:
@@ -73,26 +78,42 @@ class NumberPass:
     async def run(self, claim: WebhookClaim, priority: Priority) -> PassResult:
         """Bring the number to the desired state, or say why not.
 
-        Where that depends on the organization's access, the next pass is due when access changes.
+        Where that depends on the organization's access, the next pass is due when access changes, also
+        after a failure that only an admin can fix.
         """
         standing = await self.gate_step.standing(claim)
         read_at = asyncio.get_running_loop().time()
-        desired = self.desired_for(claim, standing)
-        outdated = claim.kept.ring_on != (desired.gates.ring is not None)
-        if priority is Priority.REPAIR and standing is not None and outdated:
-            priority = Priority.ACCESS
-        number = await self.observer.number(claim.vapi_phone_number_id, priority)
-        await claims.record_identity(self.pool, claim.phone_number_id, number.number, number.org_id)
-        result = await self.settle(NumberFacts(desired, ObservedNumber(number), claim), priority)
+        result = await self.attempt(claim, standing, priority)
         retry_in = result.retry_in
+        if result.state is SyncState.MISSING:
+            return result
         if standing is not None and standing.is_watched and standing.changes_in is not None:
             # The pass may have waited for Vapi for minutes since.
             left = standing.changes_in - (asyncio.get_running_loop().time() - read_at)
             retry_in = earlier(retry_in, max(left, 0.0) + AFTERWARDS_SECONDS)
-        if claim.kept.ring_on and standing is not None and standing.allowed:
+        if claim.kept.ring_on and standing is not None and standing.allowed and result.checked:
             # An answer without our hook, or without its removal, may have been stale.
             retry_in = earlier(retry_in, SECOND_LOOK_SECONDS)
         return replace(result, retry_in=retry_in)
+
+    async def attempt(
+        self, claim: WebhookClaim, standing: AccessStanding | None, priority: Priority
+    ) -> PassResult:
+        """Observe the number and settle it; Vapi's failures become results."""
+        try:
+            desired = self.desired_for(claim, standing)
+            outdated = claim.kept.ring_on != (desired.gates.ring is not None)
+            if priority is Priority.REPAIR and standing is not None and outdated:
+                priority = Priority.ACCESS
+            number = await self.observer.number(claim.vapi_phone_number_id, priority)
+            phone_number_id = claim.phone_number_id
+            await claims.record_identity(self.pool, phone_number_id, number.number, number.org_id)
+            facts = NumberFacts(desired, ObservedNumber(number), claim)
+            return await self.settle(facts, priority)
+        except VapiError as exc:
+            return await self.failed(exc, claim)
+        except SHAPE_ERRORS as exc:
+            return self.unreadable(exc, claim)
 
     async def settle(self, facts: NumberFacts, priority: Priority) -> PassResult:
         """Apply the first change of the plan, observe and plan again, until none is left."""
@@ -210,6 +231,11 @@ class NumberPass:
         if isinstance(exc, VapiUnauthorizedError):
             exc = await self.key.judge(exc)
         return failed_result(exc, claim, random.random())  # noqa: S311
+
+    def unreadable(self, exc: Exception, claim: WebhookClaim) -> PassResult:
+        """The result where an answer of Vapi's cannot be read."""
+        log.error("webhook.unreadable", phone_number_id=claim.phone_number_id, exc_info=exc)
+        return unreadable_result(claim, random.random())  # noqa: S311
 
 
 def first_changes(plan: NumberPlan) -> list[NumberChange]:
