@@ -31,6 +31,7 @@ from service.access.rulings import (
     RESTART_SECONDS,
     Ruling,
     Rulings,
+    names_other_number,
     ruling_of,
 )
 from service.domain.calls import CallKey, NewCall
@@ -64,7 +65,7 @@ class AccessGate:
     async def handle(self, message: ServerMessage, proved: UUID | None = None) -> Ruling:
         """Rule on one message of a call and do what follows from it. `proved`: the only organization
         whose messages its secret proves; None: those of all."""
-        registration = self.rulings.find_registration(message)
+        registration = self.rulings.find_registration(message, proved)
         call_id = message.call_id
         known = None if call_id is None else self.rulings.find_known(call_id, registration)
         if call_id is None or (known is None and message.announces_call):
@@ -81,7 +82,9 @@ class AccessGate:
         if known is None:
             known, first = await self.handle_first(call_id, message, registration, proved)
         else:
-            await self.handle_later(call_id, known, message, registration)
+            await self.handle_later(call_id, known, message, registration, proved)
+        # What PostgreSQL told of the call may say whose message it is.
+        registration = registration or self.rulings.find_registration(message, proved)
         known = await self.weigh(call_id, known)
         registration = self.rulings.registration_of(known, registration)
         return ruling_of(known, registration, first=first)
@@ -152,7 +155,7 @@ class AccessGate:
         key = call_id, registration.organization.id if registration else None
         if (under_way := self.deciding.get(key)) is not None:
             known = await asyncio.shield(under_way)
-            await self.handle_later(call_id, known, message, registration)
+            await self.handle_later(call_id, known, message, registration, proved)
             return known, False
         future: asyncio.Future[KnownCall] = asyncio.get_running_loop().create_future()
         self.deciding[key] = future
@@ -175,7 +178,7 @@ class AccessGate:
         future.set_result(known)
         if not first or (known.hung_up and message.ends_call):
             # What the report of a call that is hung up claims is kept beside its record.
-            await self.handle_later(call_id, known, message, registration)
+            await self.handle_later(call_id, known, message, registration, proved)
         return known, first
 
     async def decide_and_record(
@@ -232,10 +235,14 @@ class AccessGate:
         known: KnownCall,
         message: ServerMessage,
         registration: Registration | None,
+        proved: UUID | None,
     ) -> None:
         """Handle a later message: it may end the call, or show that a blocked one still talks."""
         main = self.recorder.known.get(call_id)
-        named = known.organization_id if registration is None else registration.organization.id
+        registration = registration or self.rulings.find_registration(message, proved)
+        named = proved or known.organization_id
+        if registration is not None:
+            named = registration.organization.id
         contested = main is not None and main.organization_id not in (None, named)
         if contested:
             # Another organization's claim changes nothing on the call's record. Vapi is asked.
@@ -287,10 +294,3 @@ class AccessGate:
             now = self.directory.now()
             claim = remembered_call(call_id, message, registration, known, now)
             self.recorder.start(self.recorder.ask_owner(remembered_owner(claim, main), claim))
-
-
-def names_other_number(known: KnownCall, message: ServerMessage) -> bool:
-    """Whether a message names a number, and not the one that the call was recorded with."""
-    return bool(
-        known.number and message.phone_number_ids and known.number not in message.phone_number_ids
-    )

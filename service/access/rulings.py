@@ -73,17 +73,30 @@ class Rulings:
         fresh_url = message.control_url is not None and not known.had_control_url
         return fresh_url or time.monotonic() - known.hung_up_at > RESTART_SECONDS
 
-    def find_registration(self, message: ServerMessage) -> Registration | None:
-        """Whose message it is. A number that moves during a call stays with the call's organization."""
+    def find_registration(self, message: ServerMessage, proved: UUID | None) -> Registration | None:
+        """Whose message it is. A number that moves or is released during a call stays with the call's
+        organization, and a message that names nothing registered belongs to the call.
+
+        Such a message of a known call belongs to the only organization that its secret proves
+        (`proved`): one that merely claimed the call must not speak for the other.
+        """
         found = self.directory.find(message.phone_number_ids, message.assistant_ids)
-        if found is None or found.phone_number is None or message.call_id is None:
+        main = None if message.call_id is None else self.known.get(message.call_id)
+        if main is None or main.organization_id is None:
             return found
-        main = self.known.get(message.call_id)
-        if main is None or main.organization_id in (None, found.organization.id):
+        if found is None:
+            owner = proved or main.organization_id
+            return None if names_other_number(main, message) else self.find_owner(owner)
+        number = found.phone_number
+        if number is None or main.organization_id == found.organization.id:
             return found
-        if main.number != found.phone_number.vapi_phone_number_id:
+        if main.number != number.vapi_phone_number_id:
             return found
-        entry = self.directory.entries.get(main.organization_id)
+        return self.find_owner(main.organization_id)
+
+    def find_owner(self, organization_id: UUID | None) -> Registration | None:
+        """The registration of an organization without a number; None if it was deleted."""
+        entry = self.directory.entries.get(organization_id) if organization_id else None
         return None if entry is None else Registration(entry.organization, None)
 
     def find_known(self, call_id: str, registration: Registration | None) -> KnownCall | None:
@@ -110,10 +123,14 @@ class Rulings:
         """
         if registration is None or registration.organization.id == known.organization_id:
             return registration
-        if known.allowed:
-            return None
-        entry = self.directory.entries.get(known.organization_id) if known.organization_id else None
-        return None if entry is None else Registration(entry.organization, None)
+        return None if known.allowed else self.find_owner(known.organization_id)
+
+
+def names_other_number(known: KnownCall, message: MessageHead) -> bool:
+    """Whether a message names a number, and not the one that the call was recorded with."""
+    return bool(
+        known.number and message.phone_number_ids and known.number not in message.phone_number_ids
+    )
 
 
 def ruling_of(

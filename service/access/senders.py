@@ -42,13 +42,19 @@ async def check_sender(gate: AccessGate, message: ServerMessage, proved: UUID) -
 
 
 async def owners_of_call(gate: AccessGate, call_id: str) -> set[UUID]:
-    """The organizations that a call is recorded for or that claimed it; none for an unknown call."""
+    """The organizations that a call is recorded for or that claimed it; none for an unknown call.
+
+    A recorded call is cached with this: what follows must know whose it is.
+    """
     known = gate.recorder.known.get(call_id)
     if known is not None:
         owner = set() if known.organization_id is None else {known.organization_id}
         return owner | set(known.claims or ())
     try:
         async with at_most(READ_SECONDS):
-            return await gate.recorder.calls.find_organizations_of_call(call_id)
+            owners = await gate.recorder.calls.find_organizations_of_call(call_id)
+        if owners:
+            await gate.recorder.reload(call_id)
     except UNAVAILABLE as exc:
         raise RecordsUnavailableError from exc
+    return owners

@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
+from service.access.first_message import UNKNOWN_REASON
 from service.access.gate import AccessGate
 from service.access.rulings import Ruling
 from service.domain.organizations import Organization
@@ -89,7 +90,10 @@ class RuledAnswers:
     max_call_seconds: int | None = None
 
     def is_unknown(self, ruling: Ruling) -> bool:
-        return ruling.registration is None and not ruling.allowed
+        """Whether the call is of a number that is not registered. One that was blocked stays so when its
+        organization is deleted."""
+        denied = ruling.registration is None and not ruling.allowed
+        return denied and ruling.reason == UNKNOWN_REASON
 
     def is_plain(self, ruling: Ruling) -> bool:
         """Whether the ruling is the whole answer, except to an assistant-request: it denies, or the
