@@ -1,18 +1,27 @@
 """Finds the phone numbers of a `campaign.predial`. Vapi's example names only the campaign, its schema
-also a phone number: both are read, and each campaign is requested once."""
+also a phone number: both are read, and each campaign is requested once. A campaign has one number, or a
+dial plan with several."""
 
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 
 import msgspec
 import structlog
 
+from policies.host.ids import id_of
 from service.domain.priority import Priority
 from service.vapi.client import VapiClient
 from service.vapi.errors import VapiError, VapiNotFoundError
-from service.vapi.resources import mapping, text
+from service.vapi.resources import mapping, mappings, text
 
 MOST_KNOWN = 10_000
+MISSING_SECONDS = 60.0
+"""How long a campaign counts as unknown to Vapi: a new one may not have appeared yet."""
+
+# A number that no double holds must not hide the campaign.
+MESSAGE = msgspec.json.Decoder(float_hook=float)
 
 log = structlog.get_logger()
 
@@ -24,10 +33,11 @@ def number_ids(message: object) -> tuple[str, ...]:
 
 def found_ids(message: object) -> Iterator[str]:
     known = mapping(message)
-    for part in (known, mapping(known.get("campaign")), mapping(known.get("call"))):
+    parts = [known, mapping(known.get("campaign")), mapping(known.get("call"))]
+    for part in [*parts, *(entry for one in parts for entry in mappings(one.get("dialPlan")))]:
         for value in (part.get("phoneNumberId"), mapping(part.get("phoneNumber")).get("id")):
-            if (one := text(value)) is not None:
-                yield one
+            if (one_id := id_of(value)) is not None:
+                yield one_id
 
 
 def campaign_id(message: object) -> str | None:
@@ -37,16 +47,20 @@ def campaign_id(message: object) -> str | None:
 
 
 class Campaigns:
-    """Caches the numbers that campaigns call from; Vapi does not allow editing a campaign."""
+    """Caches the numbers that campaigns call from; Vapi does not allow editing a campaign.
 
-    def __init__(self, client: VapiClient) -> None:
+    `known` has them with the monotonic instant until which they count.
+    """
+
+    def __init__(self, client: VapiClient, missing_seconds: float = MISSING_SECONDS) -> None:
         self.client = client
-        self.known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self.missing_seconds = missing_seconds
+        self.known: OrderedDict[str, tuple[tuple[str, ...], float]] = OrderedDict()
 
     async def numbers_of(self, body: bytes) -> tuple[str, ...]:
         """The numbers that a `campaign.predial` is about; empty where they cannot be found."""
         try:
-            message = mapping(msgspec.json.decode(body)).get("message")
+            message = mapping(MESSAGE.decode(body)).get("message")
         except (msgspec.MsgspecError, RecursionError, ValueError):
             return ()
         if named := number_ids(message):
@@ -54,15 +68,20 @@ class Campaigns:
         campaign = campaign_id(message)
         if campaign is None:
             return ()
-        if campaign not in self.known:
-            try:
-                found = number_ids(await self.client.get_campaign(campaign, Priority.ADMIN))
-            except VapiNotFoundError:
-                found = ()
-            except VapiError as exc:
-                log.warning("campaign.not_read", error=str(exc))
-                return ()
-            self.known[campaign] = found
-            while len(self.known) > MOST_KNOWN:
-                self.known.popitem(last=False)
-        return self.known[campaign]
+        numbers, until = self.known.get(campaign, ((), 0.0))
+        return numbers if time.monotonic() < until else await self.read(campaign)
+
+    async def read(self, campaign: str) -> tuple[str, ...]:
+        """The numbers of a campaign at Vapi; empty where Vapi does not tell."""
+        until = math.inf
+        try:
+            found = number_ids(await self.client.get_campaign(campaign, Priority.ADMIN))
+        except VapiNotFoundError:
+            found, until = (), time.monotonic() + self.missing_seconds
+        except VapiError as exc:
+            log.warning("campaign.not_read", error=str(exc))
+            return ()
+        self.known[campaign] = found, until
+        while len(self.known) > MOST_KNOWN:
+            self.known.popitem(last=False)
+        return found

@@ -3,11 +3,14 @@
 import asyncio
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from aiohttp import web
 
+from service.access.directory import Registration
 from service.access.gate import AccessGate
 from service.access.senders import WrongOrganizationError, check_sender
 from service.relay.headers import LOOP, RELAY_HEADER
@@ -197,8 +200,8 @@ class Webhook:
         """Whether a campaign may dial. There is no call yet, so nothing is recorded.
 
         An unregistered number may not dial, as its calls are not allowed either. A campaign whose
-        number is unknown may: its calls are stopped at their first event. The server of an
-        organization with access may still refuse.
+        number is unknown may, and one of several organizations: its calls are stopped at their first
+        event. The server of an organization with access may still refuse.
         """
         try:
             async with asyncio.timeout(CAMPAIGN_SECONDS):
@@ -207,11 +210,14 @@ class Webhook:
             numbers = ()
         if not numbers:
             return True
-        registration = self.gate.directory.find(numbers, ())
-        if registration is None:
+        owners = self.owners_of(numbers)
+        if not owners:
             return False
-        if opened.proved not in (None, registration.organization.id):
+        if opened.proved is not None and any(owner != opened.proved for owner in owners):
             raise WrongOrganizationError
+        if len(owners) > 1:
+            return True
+        registration = next(iter(owners.values()))
         decision = await self.gate.decide(message, registration)
         if not decision.allowed:
             log.info(
@@ -227,6 +233,15 @@ class Webhook:
         answer = await self.answers.ask_for_object(given)
         eligible = (answer or {}).get("eligible")
         return eligible if isinstance(eligible, bool) else True
+
+    def owners_of(self, numbers: Sequence[str]) -> dict[UUID, Registration]:
+        """The organizations of these numbers, each with the first of its numbers."""
+        owners: dict[UUID, Registration] = {}
+        for number in numbers:
+            found = self.gate.directory.find((number,), ())
+            if found is not None:
+                owners.setdefault(found.organization.id, found)
+        return owners
 
     async def refuse_method(self, _request: web.Request) -> web.Response:
         """Refuse all methods but POST. Without this route the admin API would answer 404."""
