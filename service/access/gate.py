@@ -68,8 +68,13 @@ class AccessGate:
         registration = self.rulings.find_registration(message, proved)
         call_id = message.call_id
         known = None if call_id is None else self.rulings.find_known(call_id, registration)
-        if call_id is None or (known is None and message.announces_call):
-            # Answered as of now and not kept: a call that waits to be dialled is judged when it begins.
+        if call_id is not None and known is None and message.follows_call:
+            with suppress(*UNAVAILABLE):
+                await self.recorder.reload(call_id)
+            known = self.rulings.find_known(call_id, registration)
+        if call_id is None or (known is None and not message.tells_of_live_call):
+            # Answered as of now and not kept: a call that waits to be dialled is judged when it begins,
+            # and one that is over must not look as if it lived.
             decision = await self.decide(message, registration)
             return Ruling(
                 registration,
@@ -240,9 +245,8 @@ class AccessGate:
         """Handle a later message: it may end the call, or show that a blocked one still talks."""
         main = self.recorder.known.get(call_id)
         registration = registration or self.rulings.find_registration(message, proved)
-        named = proved or known.organization_id
-        if registration is not None:
-            named = registration.organization.id
+        by_secret = proved or known.organization_id
+        named = by_secret if registration is None else registration.organization.id
         contested = main is not None and main.organization_id not in (None, named)
         if contested:
             # Another organization's claim changes nothing on the call's record. Vapi is asked.

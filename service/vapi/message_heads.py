@@ -19,6 +19,7 @@ import msgspec
 from policies.host.ids import canonical_id
 from service.vapi.calls.figures import instant
 from service.vapi.message_types import (
+    AFTERWARDS,
     CONNECTED,
     END_OF_CALL_REPORT,
     EXPECTING_ANSWER,
@@ -141,6 +142,16 @@ class MessageHead(msgspec.Struct, frozen=True, gc=False):
     def announces_call(self) -> bool:
         """Whether it reports a call that has not begun yet."""
         return self.type == STATUS_UPDATE and self.status in NOT_BEGUN
+
+    @property
+    def follows_call(self) -> bool:
+        """Whether it is about the recordings or the data of a call that is over."""
+        return self.type in AFTERWARDS
+
+    @property
+    def tells_of_live_call(self) -> bool:
+        """Whether its call has begun and is not over, or has just ended."""
+        return not (self.announces_call or self.follows_call)
 
     @property
     def is_asked(self) -> bool:

@@ -5,6 +5,9 @@ CAMPAIGN_PREDIAL = "campaign.predial"
 NOT_BEGUN = frozenset({"scheduled", "queued"})
 """Statuses of a call that exists at Vapi and has not begun: nothing is to be decided or hung up yet."""
 
+AFTERWARDS = frozenset({"call.artifact.upload", "call.delete.failed", "call.deleted"})
+"""Messages about a call that is over, some of them months later: none of them begins one."""
+
 BEGINNING = frozenset({"ringing", "in-progress"})
 """Statuses with which a call begins."""
 
