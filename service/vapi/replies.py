@@ -53,6 +53,14 @@ def fallback(kind: str, chosen: Mapping[str, object] | None) -> dict[str, object
     return {}
 
 
+def says_nothing(answered: Mapping[str, object]) -> bool:
+    """Whether all fields of an answer to a call are empty: with an empty error, say, the caller would
+    hear an error of Vapi's own."""
+    return not any(
+        value.strip() if isinstance(value, str) else value for value in answered.values()
+    )
+
+
 def kind_of(answered: Mapping[str, object]) -> str | None:
     """The kind of an answer to an assistant-request, as the name of its field."""
     return next((name for name in ANSWERS if answered.get(name)), None)

@@ -174,7 +174,8 @@ class RuledAnswers:
         owner = ruling.registration.organization
         given = given_of(request, message, body, owner, ruling.decision_id)
         answer = await self.relaying.ask_for_object(given, seconds_left(began))
-        answer = answer or replies.fallback(message.type, owner.handling.relay_fallback)
+        if answer is None or replies.says_nothing(answer):
+            answer = replies.fallback(message.type, owner.handling.relay_fallback)
         return self.overridden(answer, ruling) if answer else replies.refusal(UNANSWERED_MESSAGE)
 
     def answer_ourselves(self, ruling: Ruling) -> dict[str, object] | None:

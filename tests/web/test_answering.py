@@ -10,6 +10,7 @@ from service.domain.network.forward_urls import ForwardUrls
 from service.relay.headers import LOOP, RELAY_HEADER
 from service.sandbox.server import SandboxVapi
 from service.store.pool import Pool
+from service.web.answering import UNANSWERED_MESSAGE
 from tests.support.client_servers import client_server
 from tests.support.own_servers import PLAN, OwnServer, connect, report, start
 from tests.support.service import Replica, Start, eventually
@@ -89,6 +90,24 @@ async def test_a_call_goes_on_whatever_the_server_does(
             return status.json["last_error"] is not None
 
         await eventually(says_so, 15)
+
+
+@pytest.mark.parametrize(
+    "empty", [{}, {"error": ""}, {"error": " "}, {"assistantId": None, "assistantOverrides": {}}]
+)
+@pytest.mark.parametrize("fallback", [FALLBACK, None])
+async def test_no_call_is_answered_with_nothing(
+    start_replica: Start, vapi: SandboxVapi, empty: Any, fallback: Any
+) -> None:
+    """Vapi would speak an error of its own."""
+    callgate = await start(start_replica)
+    own = OwnServer(answer=lambda _received: web.json_response(empty))
+    async with own.running():
+        handling = {"relay_fallback": fallback}
+        _, number_id = await connect(callgate, vapi, own, handling=handling)
+        answer = await callgate.post(vapi.live_call(number_id, kind="assistant-request"))
+        assert own.received
+        assert answer.json == (fallback or {"error": UNANSWERED_MESSAGE})
 
 
 async def test_an_answer_in_two_segments_comes_back_whole(
