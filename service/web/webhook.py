@@ -127,6 +127,7 @@ class Webhook:
     ) -> web.StreamResponse:
         """Answer a message whose sender is proved."""
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            self.metrics.webhook("none", 415, opened.began)
             return problem(415, "unsupported_encoding", "Send the body without Content-Encoding.")
         try:
             if opened.message is None and (settled := await self.answer_large(opened)) is not None:

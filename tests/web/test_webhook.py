@@ -118,6 +118,9 @@ async def test_a_body_over_the_limit_is_refused_and_a_large_one_taken(start_repl
 async def test_a_compressed_body_stays_compressed(callgate: Replica) -> None:
     body = gzip.compress(b'{"message": {"type": "hang"}}')
     assert await post(callgate, body, {**HEADERS, "Content-Encoding": "gzip"}) == 415
+    async with callgate.session.get(f"{callgate.url}/metrics") as response:
+        counted = 'callgate_webhook_messages_total{status="415",type="none"} 1.0'
+        assert counted in await response.text()
 
 
 async def test_other_methods_and_paths(callgate: Replica) -> None:
