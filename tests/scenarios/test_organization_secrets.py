@@ -146,3 +146,35 @@ async def test_the_secret_follows_a_number_to_another_organization(two: Two) -> 
     message = two.vapi.live_call(two.blocked_number)
     assert (await two.callgate.post(message, secret=secret_of(two.blocked))).status == 401
     assert (await two.callgate.post(message, secret=secret_of(two.paying))).status == 200
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("sender", ["former", "present"])
+async def test_a_call_outlives_the_move_of_its_number(
+    two: Two, start_replica: Start, sender: str, *, restarted: bool
+) -> None:
+    """Its messages may come with the secret that the number had, or with the one that it has now."""
+    callgate, first = two.callgate, two.vapi.live_call(two.paying_number)
+    assert (await callgate.post(first, secret=secret_of(two.paying))).status == 200
+    number = await registered(two)
+    move = {"organization_id": two.blocked}
+    assert (await callgate.api("PATCH", f"/phone-numbers/{number}", move)).status == 200
+    directory = callgate.service.access.gate.directory
+
+    async def moved() -> bool:
+        return str(directory.numbers[two.paying_number].organization_id) == two.blocked
+
+    await eventually(moved)
+    if restarted:
+        callgate = await start_replica()
+    secret = secret_of(two.paying if sender == "former" else two.blocked)
+    report = {"type": "end-of-call-report", "durationSeconds": 1, "call": first["message"]["call"]}
+    assert (await callgate.post({"message": report}, secret=secret)).status == 200
+    call = await callgate.call(first["message"]["call"]["id"])
+    assert (call["status"], call["organization_id"]) == ("ended", two.paying)
+
+
+async def registered(two: Two) -> str:
+    """The id of the paying organization's number."""
+    path = f"/phone-numbers?organization_id={two.paying}"
+    return str((await two.callgate.api("GET", path)).json["items"][0]["id"])
