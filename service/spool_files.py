@@ -58,10 +58,10 @@ def write_whole(file: int, lines: bytes) -> None:
 
 @dataclass(slots=True)
 class SpoolBatch:
-    """Lines that share one write. `written` is None until it ended."""
+    """Lines that share one write, by a task that returns whether the disk took them."""
 
     lines: list[bytes] = field(default_factory=list)
-    written: bool | None = None
+    writing: asyncio.Task[bool] | None = None
 
 
 class SpoolFiles(ABC):
@@ -88,12 +88,16 @@ class SpoolFiles(ABC):
         """Write a line to the disk; waiting lines share one write. False if the disk refused it."""
         batch = self.next
         batch.lines.append(line)
+        if batch.writing is None:
+            batch.writing = asyncio.create_task(self.write_next())
+        # A thread cannot be cancelled: it would go on beside the next writer, whose lines it might cut
+        # off when the disk is full.
+        return await asyncio.shield(batch.writing)
+
+    async def write_next(self) -> bool:
         async with self.lock:
-            if batch.written is None:
-                # A writer that was cancelled has put a new batch in its place already.
-                self.next = SpoolBatch() if self.next is batch else self.next
-                batch.written = await self.write_batch(batch.lines)
-        return batch.written
+            batch, self.next = self.next, SpoolBatch()
+            return await self.write_batch(batch.lines)
 
     async def write_batch(self, lines: list[bytes]) -> bool:
         self.fresh += len(lines)
