@@ -20,10 +20,10 @@ async def end_previous(
     """Before an override is replaced or removed. Raises `ForbiddenError`.
 
     Support may not replace an override that it may not set, or a short exception could remove a
-    permanent one; nor an admin's denial, however short.
+    permanent one; nor an admin's denial, however short. One that has ended may be replaced.
     """
     previous = organization.override
-    if previous is not None and actor.role != "admin":
+    if previous is not None and not has_ended(previous, now) and actor.role != "admin":
         actor.require_short(previous.expires_at, now)
         author_role = await store.find_author_role(connection, organization.id)
         if previous.effect == "deny" and author_role != "support":
@@ -32,6 +32,10 @@ async def end_previous(
                 "cannot replace or remove it: ask an admin."
             )
     await store.end(connection, organization.id, now)
+
+
+def has_ended(override: Override, now: datetime) -> bool:
+    return override.expires_at is not None and override.expires_at <= now
 
 
 async def begin_new(

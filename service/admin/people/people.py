@@ -200,7 +200,7 @@ class People:
         await throttle.succeed(admin.name, "", counter)
         check_password(new, admin.name)
         new_hash = await self.passwords.hash(new)
-        await self.keep_password(actor, admin, new_hash, keep=keep)
+        await self.keep_password(actor, admin, new_hash, keep=keep, verified=kept)
 
     async def seed(self, name: str, password: str, *, reset: bool) -> bool:
         """Add the sandbox's own admin, or with `reset` set its password again.
@@ -224,11 +224,21 @@ class People:
         return found.disabled_at is None and await self.passwords.verify(kept, password)
 
     async def keep_password(
-        self, actor: Actor, admin: Admin, password_hash: str, *, keep: UUID | None
+        self,
+        actor: Actor,
+        admin: Admin,
+        password_hash: str,
+        *,
+        keep: UUID | None,
+        verified: str | None = None,
     ) -> None:
+        """Replace a password; only the one whose hash was `verified`, if given."""
         async with transaction(self.pool) as connection:
             await store.lock(connection)
             check_version(admin_version(await get(connection, admin.id)))
+            if verified is not None and await store.find_hash(connection, admin.id) != verified:
+                # An admin set another one meanwhile, perhaps to shut out who knows this one.
+                raise WrongPasswordError(field="current")
             await store.update_hash(connection, admin.id, password_hash)
             ended = await sessions.end_all(connection, admin.id, but=keep)
             await record(

@@ -1,6 +1,7 @@
 """Admins: the first one, the last one, names, passwords, and what ends their sessions."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,16 @@ from service.domain.people import Role, SignInRefusedError, TooManyAttemptsError
 from service.domain.wording.audit import describe_change
 from service.store.audit import list_audit
 from service.store.pool import Pool
-from tests.support.people import CLIENT, MAKER, PASSWORD, add_admin, people_on, sign_in
+from tests.support.people import (
+    CLIENT,
+    HASHER,
+    MAKER,
+    PASSWORD,
+    UNKNOWN,
+    add_admin,
+    people_on,
+    sign_in,
+)
 
 CODE = "the-token-of-the-environment"
 
@@ -200,6 +210,25 @@ async def test_a_changed_password_ends_the_other_sessions(pool: Pool) -> None:
     assert await sessions.find(here) is None
     assert await sign_in(pool)
     assert "another password" not in str(await list_audit(pool, limit=100))
+
+
+async def test_a_password_that_is_set_meanwhile_is_not_overwritten(pool: Pool) -> None:
+    """A thief knows the password, and asks for another one just before an admin sets one."""
+    ada = await add_admin(pool)
+
+    class Overtaken(Passwords):
+        async def hash(self, password: str) -> str:
+            await people_on(pool).set_password(MAKER, ada.id, "the admin's choice")
+            return await Passwords.hash(self, password)
+
+    thief = replace(people_on(pool), passwords=Overtaken(HASHER, UNKNOWN))
+    with pytest.raises(InvalidError) as caught:
+        await thief.change_own_password(
+            Actor("Ada", "admin", "web"), ada.id, PASSWORD, "the thief's choice"
+        )
+    assert caught.value.code == "wrong_password"
+    kept = await pool.fetchval("SELECT password_hash FROM callgate.admins WHERE name = 'Ada'")
+    assert await Passwords(HASHER, UNKNOWN).verify(kept, "the admin's choice")
 
 
 async def test_admins_come_in_pages_by_name(pool: Pool) -> None:

@@ -74,3 +74,12 @@ async def test_a_denial_of_before_counts_as_an_admins(api: ApiClient) -> None:
     assert await put(sue, path, override("deny", expires_at=1)) == 200
     await api.service.pool.execute("UPDATE callgate.overrides SET author_role = NULL")
     assert (await sue.ask("DELETE", path)).status == 403
+
+
+async def test_support_may_replace_an_override_that_has_ended(api: ApiClient) -> None:
+    path = f"/organizations/{(await api.organization())['id']}/override"
+    sue = await api.as_role("support")
+    assert await put(api, path, override("deny", starts_at=-20, expires_at=-1)) == 200
+    assert await put(sue, path, override(expires_at=1)) == 200
+    assert await put(api, path, override("deny", expires_at=-1)) == 200
+    assert (await sue.ask("DELETE", path)).status == 200
