@@ -116,13 +116,14 @@ class LastingMessages(DeliveryFates):
             return message.body
         try:
             async with at_most(LOAD_SECONDS):
-                return await messages.load(self.pool, message.row)
+                return await messages.load(self.pool, message.row, message.webhook_id)
         except UNAVAILABLE:
             return None
 
     def note_delivered(self, message: RelayMessage) -> None:
         """The server took it."""
-        self.writer.outcomes.note_delivered(message.organization_id, message.row)
+        owner = message.organization_id
+        self.writer.outcomes.note_delivered(owner, message.row, message.webhook_id)
         self.writer.flush_soon()
 
     def note_failed(self, message: RelayMessage, error: str) -> None:

@@ -14,7 +14,8 @@ SELECT organization_id, count(*) AS messages, sum(size) AS bytes FROM callgate.r
 WHERE done_at IS NULL GROUP BY organization_id
 """
 
-# The newest stay. What is dropped keeps its row, without its body.
+# The newest stay, and what is claimed: it may be delivered at this moment, and is soon given back if it
+# is not. What is dropped keeps its row, without its body.
 DROP = """
 WITH ranked AS (
     SELECT id, count(*) OVER newest AS place, sum(size) OVER newest AS bytes
@@ -22,8 +23,8 @@ WITH ranked AS (
     WINDOW newest AS (ORDER BY received_at DESC, id DESC)),
 dropped AS (
     UPDATE callgate.relay_messages m SET done_at = clock_timestamp(), outcome = 'dropped',
-        claimed_by = NULL, body = '', size = 0
-    FROM ranked WHERE m.id = ranked.id AND m.done_at IS NULL
+        body = '', size = 0
+    FROM ranked WHERE m.id = ranked.id AND m.done_at IS NULL AND m.claimed_by IS NULL
         AND (ranked.place > $2 OR ranked.bytes > $3)
     RETURNING m.id)
 INSERT INTO callgate.relay_states AS s (organization_id, dropped)
@@ -34,11 +35,10 @@ RETURNING (SELECT count(*) FROM dropped)
 
 # Without an order: by id, PostgreSQL might read all that is done.
 EXPIRE = """
-UPDATE callgate.relay_messages SET done_at = clock_timestamp(), outcome = 'expired',
-    claimed_by = NULL
+UPDATE callgate.relay_messages SET done_at = clock_timestamp(), outcome = 'expired'
 WHERE id IN (
     SELECT id FROM callgate.relay_messages
-    WHERE done_at IS NULL AND received_at < now() - make_interval(secs => $1)
+    WHERE done_at IS NULL AND claimed_by IS NULL AND received_at < now() - make_interval(secs => $1)
     LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 

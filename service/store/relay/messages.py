@@ -120,12 +120,16 @@ WHERE m.id = ready.id AND m.done_at IS NULL AND m.claimed_by IS NULL
 RETURNING {COLUMNS}
 """  # noqa: S608
 
-LOAD = "SELECT body FROM callgate.relay_messages WHERE id = $1 AND done_at IS NULL"
+# Ids alone may be given twice: after a failover that lost commits, one may be another message's.
+LOAD = """
+SELECT body FROM callgate.relay_messages WHERE id = $1 AND webhook_id = $2 AND done_at IS NULL
+"""
 
 FINISH = """
-UPDATE callgate.relay_messages SET done_at = clock_timestamp(), outcome = 'delivered',
+UPDATE callgate.relay_messages m SET done_at = clock_timestamp(), outcome = 'delivered',
     claimed_by = NULL, attempts = attempts + 1
-WHERE id = ANY($1::bigint[]) AND done_at IS NULL
+FROM unnest($1::bigint[], $2::text[]) AS f (id, webhook_id)
+WHERE m.id = f.id AND m.webhook_id = f.webhook_id AND m.done_at IS NULL
 """
 
 RESUMED_SECONDS = 5.0
@@ -223,15 +227,16 @@ def claimed(rows: Iterable[Mapping[str, Any]]) -> list[ClaimedMessage]:
     return [ClaimedMessage(**{name: row[name] for name in names}) for row in ordered]
 
 
-async def load(pool: Pool, message_id: int) -> bytes | None:
+async def load(pool: Pool, message_id: int, webhook_id: str) -> bytes | None:
     """The body of a message that is not done; None if it is."""
-    body: bytes | None = await pool.fetchval(LOAD, message_id)
+    body: bytes | None = await pool.fetchval(LOAD, message_id, webhook_id)
     return body
 
 
-async def finish(pool: Pool, ids: Sequence[int]) -> None:
-    """Note that these were delivered."""
-    await pool.execute(FINISH, list(ids))
+async def finish(pool: Pool, delivered: Sequence[tuple[int, str]]) -> None:
+    """Note that these were delivered, each given by its id and its webhook id."""
+    ids, webhook_ids = [one for one, _ in delivered], [one for _, one in delivered]
+    await pool.execute(FINISH, ids, webhook_ids)
 
 
 async def give_back(pool: Pool, calls: Sequence[ReturnedCall]) -> None:

@@ -10,7 +10,7 @@ from service.store.relay.messages import ReturnedCall
 class Outcomes:
     """Rows that were delivered, servers that took or refused messages, calls that are given back."""
 
-    finished: list[int] = field(default_factory=list)
+    finished: list[tuple[int, str]] = field(default_factory=list)
     succeeded: set[UUID] = field(default_factory=set)
     failures: dict[UUID, tuple[int, str]] = field(default_factory=dict)
     probed: set[UUID] = field(default_factory=set)
@@ -21,9 +21,9 @@ class Outcomes:
             self.finished or self.succeeded or self.failures or self.probed or self.returned
         )
 
-    def note_delivered(self, owner: UUID, row: int) -> None:
+    def note_delivered(self, owner: UUID, row: int, webhook_id: str) -> None:
         """A message was delivered."""
-        self.finished.append(row)
+        self.finished.append((row, webhook_id))
         self.succeeded.add(owner)
         if owner in self.failures:
             self.failures[owner] = 0, self.failures[owner][1]

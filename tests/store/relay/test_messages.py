@@ -275,6 +275,19 @@ async def test_messages_end_after_three_days_and_are_deleted(pool: Pool, owner: 
     assert await pool.fetchval("SELECT count(*) FROM callgate.relay_messages") == 1
 
 
+async def test_what_is_claimed_ends_only_when_it_itself_was_delivered(
+    pool: Pool, owner: UUID
+) -> None:
+    one = await worker(pool)
+    assert await put(pool, one, kept(owner, "1", at=NOW - timedelta(days=3, hours=1))) == [True]
+    assert await bounds.drop_surplus(pool, owner, 0, 0) + await bounds.expire(pool) == 0
+    row, outcome = await pool.fetchval("SELECT id FROM callgate.relay_messages"), []
+    for webhook_id in ("msg_of_before_a_failover", "msg_1"):
+        await messages.finish(pool, [(row, webhook_id)])
+        outcome += [await pool.fetchval("SELECT outcome FROM callgate.relay_messages")]
+    assert outcome == [None, "delivered"]
+
+
 async def test_a_deleted_organization_leaves_no_message_behind(pool: Pool, owner: UUID) -> None:
     await put(pool, uuid4(), kept(owner, "1"))
     await states.fail(pool, {owner: (1, "no")})

@@ -171,7 +171,7 @@ def test_a_success_forgets_the_failures_that_wait_for_postgresql() -> None:
     owner, other = UUID(int=1), UUID(int=2)
     failures = {owner: (10, "no"), other: (2, "no")}
     waiting, later = Outcomes(failures=dict(failures)), Outcomes()
-    later.note_delivered(owner, 11)
+    later.note_delivered(owner, 11, "msg_1")
     waiting.merge(later)
     assert waiting.failures == {owner: (0, "no"), other: (2, "no")}
     waiting, later.failures = Outcomes(failures=dict(failures)), {owner: (1, "a"), other: (3, "b")}
