@@ -46,6 +46,8 @@ class RelayClaims:
         async with at_most(CLAIM_SECONDS):
             if await workers.delete_dead(pool):
                 await workers.free_orphaned(pool)
+        # In the writer's turn: a server that it parks meanwhile would be resumed by the earlier list.
+        async with self.lasting.writer.turn, at_most(CLAIM_SECONDS):
             self.note_parked(await states.list_parked(pool))
         if not self.lasting.lease.holds:
             return None

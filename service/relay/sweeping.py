@@ -52,4 +52,5 @@ class RelaySweep:
                 count = await bounds.drop_surplus(
                     self.pool, owner, self.most_messages, self.most_bytes
                 )
-                self.report.note_surplus(owner, count)
+                if count:
+                    self.report.note_surplus(owner, count)

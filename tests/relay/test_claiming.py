@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from service.relay.limits import RelayLimits
 from service.relay.sender import Sender
 from service.relay.targets import RelayTargets
 from service.store.pool import Pool
+from service.store.relay import states
 from service.store.relay.spool import RelaySpool
 from service.store.vault import Vault
 from tests.support.client_servers import client_server
@@ -96,6 +98,39 @@ async def test_claims_that_are_lost_while_they_are_handed_over_leave_nothing_beh
     claims.lasting.lease.begin_anew()
     assert await claiming == 0
     assert waiting(claims) == 0
+
+
+class ParkedMeanwhile:
+    """A pool whose list of parked servers comes late: the writer has parked one since."""
+
+    def __init__(self, claims: RelayClaims, owner: UUID) -> None:
+        self.pool, self.claims, self.owner = claims.lasting.pool, claims, owner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.pool, name)
+
+    async def fetch(self, statement: str, *given: Any) -> Any:
+        found = await self.pool.fetch(statement, *given)
+        if statement == states.LIST_PARKED:
+            writer = self.claims.lasting.writer
+            writer.outcomes.failures[self.owner] = (states.PARK_AFTER, "It did not answer in time.")
+            writer.flush_soon()
+            assert writer.flushing is not None
+            await asyncio.wait({writer.flushing}, timeout=0.5)
+        return found
+
+
+async def test_an_earlier_list_does_not_resume_a_server_that_is_parked_meanwhile(
+    claims: RelayClaims,
+) -> None:
+    pool, lasting = claims.lasting.pool, claims.lasting
+    owner = await pool.fetchval("SELECT organization_id FROM callgate.relay_messages LIMIT 1")
+    lasting.pool = cast("Pool", ParkedMeanwhile(claims, owner))
+    await claims.turn()
+    lasting.pool = pool
+    await lasting.writer.flush()
+    assert await states.list_parked(pool) == {owner}
+    assert lasting.find_server(owner).is_parked
 
 
 async def test_a_claim_that_cannot_be_handed_over_waits_for_another_try(

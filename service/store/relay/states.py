@@ -12,19 +12,23 @@ PARK_AFTER = 10
 FIRST_PROBE_SECONDS = 5.0
 LONGEST_PROBE_SECONDS = 300.0
 
+# In one statement: failures that are counted by the first of two would be counted again if PostgreSQL
+# were away before the second. A row that is parked by this statement has its instant.
 FAIL = """
-INSERT INTO callgate.relay_states AS s (organization_id, failures, last_error, last_error_at)
-SELECT *, now() FROM unnest($1::uuid[], $2::integer[], $3::text[])
+INSERT INTO callgate.relay_states AS s (organization_id, failures, last_error, last_error_at, parked_at,
+    probe_at)
+SELECT g.owner, g.failures, g.error, now(), CASE WHEN g.failures >= $4 THEN now() END,
+    CASE WHEN g.failures >= $4 THEN now() + make_interval(secs => $5) END
+FROM unnest($1::uuid[], $2::integer[], $3::text[]) AS g (owner, failures, error)
 ON CONFLICT ON CONSTRAINT relay_states_pkey DO UPDATE SET
     failures = s.failures + excluded.failures, last_error = excluded.last_error,
-    last_error_at = excluded.last_error_at
-"""
-
-PARK = """
-UPDATE callgate.relay_states SET parked_at = now(), probes = 0,
-    probe_at = now() + make_interval(secs => $3)
-WHERE organization_id = ANY($1::uuid[]) AND failures >= $2 AND parked_at IS NULL
-RETURNING organization_id
+    last_error_at = excluded.last_error_at,
+    (parked_at, probe_at, probes) = (
+        SELECT CASE WHEN parks THEN now() ELSE s.parked_at END,
+            CASE WHEN parks THEN now() + make_interval(secs => $5) ELSE s.probe_at END,
+            CASE WHEN parks THEN 0 ELSE s.probes END
+        FROM (SELECT s.parked_at IS NULL AND s.failures + excluded.failures >= $4 AS parks) one)
+RETURNING organization_id, coalesce(parked_at = now(), false) AS is_parked_now
 """
 
 # Each probe that fails doubles the pause.
@@ -91,9 +95,8 @@ async def fail(pool: Pool, failures: Mapping[UUID, tuple[int, str]]) -> list[UUI
     """Count failures, with the last error of each organization; returns those that are parked by it."""
     owners = sorted(failures)
     counts, errors = [failures[one][0] for one in owners], [failures[one][1] for one in owners]
-    await pool.execute(FAIL, owners, counts, errors)
-    rows = await pool.fetch(PARK, owners, PARK_AFTER, FIRST_PROBE_SECONDS)
-    return [row["organization_id"] for row in rows]
+    rows = await pool.fetch(FAIL, owners, counts, errors, PARK_AFTER, FIRST_PROBE_SECONDS)
+    return [row["organization_id"] for row in rows if row["is_parked_now"]]
 
 
 async def note_failed_probes(pool: Pool, owners: Sequence[UUID]) -> None:

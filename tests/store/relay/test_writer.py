@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 
 from service.domain.relay.messages import CallLine, ClaimedMessage, KeptMessage
 from service.store.pool import Pool
-from service.store.relay import messages, workers
+from service.store.relay import messages, states, workers
 from service.store.relay.messages import ReturnedCall
 from service.store.relay.outcomes import Outcomes
 from service.store.relay.writer import ClaimKeeper, MessagesUnavailableError, RelayWriter
@@ -164,6 +166,40 @@ async def test_calls_whose_return_is_refused_may_be_claimed_anew(pool: Pool) -> 
     await writer.flush()
     assert (claims.doubts, claims.confirmed) == (1, [(UUID(int=1), "a")])
     assert not writer.outcomes
+
+
+class CutAfter:
+    """A pool whose PostgreSQL is away after the first statement."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool, self.used = pool, False
+
+    async def fetch(self, *given: Any) -> Any:
+        return await self.once(self.pool.fetch, given)
+
+    async def execute(self, *given: Any) -> Any:
+        return await self.once(self.pool.execute, given)
+
+    async def once(self, work: Callable[..., Any], given: tuple[Any, ...]) -> Any:
+        if self.used:
+            raise ConnectionError
+        self.used = True
+        return await work(*given)
+
+
+async def test_failures_are_counted_once_over_an_outage(pool: Pool) -> None:
+    owner = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name, forward_url) "
+        "VALUES ('Bakery', 'https://bakery.example.com') RETURNING id"
+    )
+    writer = RelayWriter(pool, Claims())
+    writer.outcomes.failures[owner] = (6, "no")
+    writer.pool = cast("Pool", CutAfter(pool))
+    await writer.flush()
+    writer.pool = pool
+    await writer.flush()
+    assert await pool.fetchval("SELECT failures FROM callgate.relay_states") == 6
+    assert await states.list_parked(pool) == set()
 
 
 def test_a_success_forgets_the_failures_that_wait_for_postgresql() -> None:
