@@ -1,6 +1,8 @@
 """Connections to PostgreSQL: the shared pool, and single connections for listening."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,6 +25,7 @@ __all__ = (
     "connect",
     "create_pool",
     "prepare",
+    "snapshot",
 )
 
 if TYPE_CHECKING:
@@ -103,6 +106,16 @@ async def create_pool(
     pool.abandoned = abandoned
     await pool
     return pool
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection whose statements all see the same."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield connection
 
 
 async def close_pool(pool: Pool) -> None:

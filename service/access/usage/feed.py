@@ -10,13 +10,12 @@ from service.access.usage.memory import UsageMemory
 from service.background import BackgroundLoop
 from service.domain.organizations import Organization
 from service.domain.usage.periods import billing_period, day_of, zone_of
-from service.store.pool import UNAVAILABLE, Pool
+from service.store.pool import UNAVAILABLE, Pool, snapshot
 from service.store.usage.changes import (
     Spans,
     find_stored_calls,
     list_changed,
     read_states,
-    snapshot,
 )
 from service.store.usage.folding import FOLD_AFTER_SECONDS
 

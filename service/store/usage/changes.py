@@ -4,8 +4,7 @@ A reading asks for what was committed since the last one by transaction: whateve
 then is asked for again, so that no change is missed however late it commits.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -68,16 +67,6 @@ async def list_changed(pool: Pool, since: str | None) -> tuple[str, set[UUID]]:
     row = await pool.fetchrow(CHANGED, since)
     assert row is not None
     return row["mark"], set(row["changed"])
-
-
-@asynccontextmanager
-async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection whose statements all see the same."""
-    async with (
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        yield connection
 
 
 async def read_states(

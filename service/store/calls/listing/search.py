@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg import Record
+
 from service.domain.calls import Call
 from service.store.calls.listing.filters import CallFilter
 from service.store.calls.listing.rows import COLUMNS, call_of
@@ -19,7 +21,7 @@ from service.store.calls.listing.statements import (
     statement_of,
     unordered,
 )
-from service.store.pool import Pool
+from service.store.pool import Pool, snapshot
 
 MOST_LOOKED_AT = 10_000
 """The most calls that a page scans along its index; the page says how far it came."""
@@ -82,13 +84,24 @@ async def find_page(
     if all(one is None for one in others):
         most_looked_at = min(most_looked_at, limit + 1)  # every call that is looked at is shown
     place = (*(after or (None, None)), wanted.since, wanted.until, most_looked_at, lead)
-    rows = await pool.fetch(LOOKED + statement + OTHERS, *place, *others, limit + 1)
-    calls = [call_of(row) for row in rows[:limit]]
-    last = rows[limit - 1] if len(rows) > limit else None
-    if last is None and any(one is not None for one in others):
+    looked = (LOOKED + statement + OTHERS, *place, *others, limit + 1)
+    if all(one is None for one in others):
+        return page_of(await pool.fetch(*looked), limit)
+    # Both see the same calls: if some began or ended in between, the next page would repeat calls, or
+    # leave some out.
+    async with snapshot(pool) as connection:
+        rows = await connection.fetch(*looked)
+        if len(rows) > limit:
+            return page_of(rows, limit)
         # Fewer than the limit: there are no more, or the scan has reached its bound.
-        last = await pool.fetchrow(FARTHEST + statement + LAST, *place)
-    return CallPage(calls, None if last is None else (last["created_at"], last["id"]))
+        return page_of(rows, limit, await connection.fetchrow(FARTHEST + statement + LAST, *place))
+
+
+def page_of(rows: Sequence[Record], limit: int, farthest: Record | None = None) -> CallPage:
+    """The calls of rows, of which one beyond the limit says that there are more."""
+    last = rows[limit - 1] if len(rows) > limit else farthest
+    place = None if last is None else (last["created_at"], last["id"])
+    return CallPage([call_of(row) for row in rows[:limit]], place)
 
 
 async def count_calls(pool: Pool, wanted: CallFilter) -> int | None:
