@@ -99,6 +99,7 @@ class PhoneNumber(msgspec.Struct, frozen=True, gc=False):
     `secret_lost`: its former webhook had a secret that Vapi does not show, so that a release cannot
     restore it. `successor_vapi_id`: the number is missing, and Vapi has it again under this id.
     `unanswered`: nothing answers its granted calls: the target that Vapi does not have, or `nothing`.
+    `paused_at`: when the last pause began that no admin ended; it may have ended by itself.
     """
 
     id: UUID
@@ -114,5 +115,6 @@ class PhoneNumber(msgspec.Struct, frozen=True, gc=False):
     secret_lost: bool = False
     successor_vapi_id: str | None = None
     unanswered: str | None = None
+    paused_at: datetime | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None

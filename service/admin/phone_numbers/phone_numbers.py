@@ -71,8 +71,8 @@ def fields_of(number: PhoneNumber) -> dict[str, Any]:
 
 
 def number_version(number: PhoneNumber) -> str:
-    """The version that a change replaces."""
-    return version_of({"id": number.id, "pause": number.pause, **fields_of(number)})
+    """The version that a change replaces; a pause that ends by itself makes no new one."""
+    return version_of({"id": number.id, "pause": number.paused_at, **fields_of(number)})
 
 
 def audited(number: PhoneNumber) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Use cases for all numbers: a sweep on demand, the status, a pause of everything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import NAMESPACE_URL, uuid5
@@ -37,6 +37,7 @@ class ReconcileStatus:
 
     mode: Mode
     pause: Pause | None
+    paused_at: datetime | None
     held: Mapping[str, Any] | None
     key_refused_at: datetime | None
     next_sweep_at: datetime
@@ -48,11 +49,12 @@ class ReconcileStatus:
     @property
     def version(self) -> str:
         """The version that a change of the pause replaces."""
-        return pause_version(self.pause)
+        return pause_version(self.paused_at)
 
 
-def pause_version(pause: Pause | None) -> str:
-    return version_of({"reconcile": None if pause is None else asdict(pause)})
+def pause_version(paused_at: datetime | None) -> str:
+    """Changes with every pause, and when an admin ends one; not when one ends by itself."""
+    return version_of({"reconcile": paused_at})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class ReconcileCases:
         return ReconcileStatus(
             self.mode,
             row.pause,
+            row.paused_at,
             row.held,
             row.key_refused_at,
             row.next_sweep_at,
@@ -133,6 +136,6 @@ class ReconcileCases:
     async def lock_pause(self, connection: Connection) -> Pause | None:
         """The pause of everything, locked. Raises `PreconditionFailedError`."""
         await store.lock(connection)
-        found = (await store.get(connection)).pause
-        check_version(pause_version(found))
-        return found
+        found = await store.get(connection)
+        check_version(pause_version(found.paused_at))
+        return found.pause

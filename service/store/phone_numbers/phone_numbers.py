@@ -117,6 +117,7 @@ def phone_number_of(row: Any) -> PhoneNumber:
         secret_lost=row["secret_lost"],
         successor_vapi_id=row["successor_vapi_id"],
         unanswered=row["unanswered"],
+        paused_at=row["paused_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -90,7 +90,8 @@ RETURNING true
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """The row. `held` is the report of a sweep that waits for approval. `key_refused_at` belongs to the
-    key with `key_fingerprint`."""
+    key with `key_fingerprint`. `paused_at`: when the last pause began that no admin ended; it may have
+    ended by itself."""
 
     next_sweep_at: datetime
     sweeping: bool
@@ -99,6 +100,7 @@ class Reconciliation:
     key_fingerprint: str | None
     key_retry_at: datetime | None
     pause: Pause | None
+    paused_at: datetime | None
 
 
 def pause_of(row: Mapping[str, Any]) -> Pause | None:
@@ -120,6 +122,7 @@ async def get(database: Pool | Connection) -> Reconciliation:
         row["key_fingerprint"],
         row["key_retry_at"],
         pause_of(row),
+        row["paused_at"],
     )
 
 

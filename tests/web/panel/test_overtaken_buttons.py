@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.sandbox.server import SandboxVapi
+from service.store.pool import Pool
 from tests.support.documents import ROOT
 from tests.support.service import Replica
 from tests.support.visiting import visiting
@@ -112,6 +113,24 @@ async def test_pausing_and_resuming_all_repairs_notice(callgate: Replica) -> Non
         assert status["pause"]["reason"] == "theirs"
         await ada.post("/repairs/resume", await version())
         assert (await callgate.api("GET", "/reconcile")).json["pause"] is None
+
+
+async def test_the_end_of_a_pause_is_no_change_of_another_admin(
+    callgate: Replica, vapi: SandboxVapi, pool: Pool
+) -> None:
+    owner = await callgate.add_organization("Bakery")
+    number = await callgate.add_number(owner, vapi.add_number(provider="vapi")["id"])
+    api = {f"/numbers/{number['id']}": f"/phone-numbers/{number['id']}", "/repairs": "/reconcile"}
+    async with visiting(callgate) as ada:
+        for page, path in api.items():
+            theirs = {"reason": "theirs", "until": "2999-01-01T00:00:00Z"}
+            assert (await callgate.api("PUT", f"{path}/pause", theirs)).status == 200
+            opened = hidden(await ada.get(page))
+            for table in ("webhook_states", "reconciliation"):
+                await pool.execute(f"UPDATE callgate.{table} SET paused_until = now()")
+            assert (await callgate.api("GET", path)).json["pause"] is None
+            await ada.post(f"{page}/pause", {"reason": "mine", **opened})
+            assert (await callgate.api("GET", path)).json["pause"]["reason"] == "mine"
 
 
 async def test_the_forms_of_policies_show_what_changed(callgate: Replica) -> None:
