@@ -25,9 +25,17 @@ class UsageOperations:
 
     usage: UsageReports
 
-    async def period_of(self, query: PeriodQuery, zone: ZoneInfo = UTC_ZONE) -> Period:
-        """The period of a query. Raises `InputError`, which names the parameter that is wrong."""
-        period = await self.usage.choose(query.since, query.until, zone)
+    async def period_of(
+        self, query: PeriodQuery, zone: ZoneInfo = UTC_ZONE, *, begun: Period | None = None
+    ) -> Period:
+        """The period of a query, whose missing ends are those of `begun`, the list's first page.
+
+        Raises `InputError`, which names the parameter that is wrong.
+        """
+        if begun is None:
+            period = await self.usage.choose(query.since, query.until, zone)
+        else:
+            period = Period(query.since or begun.since, query.until or begun.until)
         try:
             check_period(period)
         except BadUsagePeriodError as exc:
@@ -57,8 +65,8 @@ class UsageOperations:
         Organizations that were deleted are listed while they have usage in the period.
         """
         query: shapes.UsageListQuery = request.query
-        after = shapes.read_place(query.cursor)
-        period = await self.period_of(query)
+        after, begun = shapes.read_place(query.cursor) or (None, None)
+        period = await self.period_of(query, begun=begun)
         found = await self.usage.page(period, after=after, limit=query.limit + 1)
         items = found[: query.limit]
         more = len(found) > query.limit

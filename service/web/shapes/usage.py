@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, PlainSerializer, StringConstraints
 
 from service.admin.usage.usage import UsageReport
+from service.domain.usage.periods import Period
 from service.domain.usage.sums import LimitState, OrganizationUsage, UsageSums
 from service.store.usage.listing import Place
 from service.web.shapes.bodies import ResponseBody
@@ -16,6 +17,7 @@ from service.web.shapes.paging import (
     PageQuery,
     QueryParameters,
     place_in_log,
+    place_in_time,
     read_cursor,
     write_cursor,
 )
@@ -149,10 +151,10 @@ def item_shape(usage: OrganizationUsage) -> UsageItem:
     return UsageItem.model_validate({**usage_values(usage), **named})
 
 
-def read_place(cursor: str | None) -> Place | None:
-    """The place after which the list goes on."""
-    found = read_cursor(cursor, read_figure, place_in_log, UUID)
-    return None if found is None else (found[0], found[1], found[2])
+def read_place(cursor: str | None) -> tuple[Place, Period] | None:
+    """The place after which the list goes on, and its period: a month may end between two pages."""
+    found = read_cursor(cursor, read_figure, place_in_log, UUID, place_in_time, place_in_time)
+    return None if found is None else ((found[0], found[1], found[2]), Period(found[3], found[4]))
 
 
 def read_figure(text: str) -> Decimal:
@@ -164,4 +166,6 @@ def read_figure(text: str) -> Decimal:
 
 def write_place(usage: OrganizationUsage) -> str:
     """The cursor of a place."""
-    return write_cursor(f"{usage.sums.seconds:f}", usage.sums.calls, usage.organization_id)
+    period = usage.period.since.isoformat(), usage.period.until.isoformat()
+    seconds = f"{usage.sums.seconds:f}"
+    return write_cursor(seconds, usage.sums.calls, usage.organization_id, *period)

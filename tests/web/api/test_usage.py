@@ -10,9 +10,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from service.store.pool import Pool
 from service.store.usage.folding import UsageFolding
 from tests.support.api import ApiClient
 from tests.support.calls import new_call, record
+from tests.support.database_clock import shift_clock
 
 NOW = datetime.now(UTC)
 SUMS = ("calls", "blocked_calls", "seconds", "cost")
@@ -187,6 +189,17 @@ async def test_the_list_has_the_largest_first_in_pages(api: ApiClient) -> None:
     }
     reply = await api.ask("GET", "/usage?cursor=WyJhIl0=")
     assert (reply.status, reply.json["code"]) == (422, "invalid_cursor")
+
+
+async def test_a_list_over_the_end_of_a_month_is_of_one_month(api: ApiClient, pool: Pool) -> None:
+    for name in ("One", "Two"):
+        await call(api, await api.organization(name), NOW, 60.0)
+    first = await api.get("/usage?limit=1")
+    await shift_clock(pool, timedelta(days=40).total_seconds())
+    await api.service.pool.expire_connections()
+    (last,) = (await api.get(f"/usage?limit=1&cursor={first['next_cursor']}"))["items"]
+    assert (last["calls"], last["from"]) == (1, first["items"][0]["from"])
+    assert (await api.get("/usage?limit=1"))["items"][0]["from"] != last["from"]
 
 
 async def test_a_deleted_organization_keeps_its_usage_and_its_name(api: ApiClient) -> None:
