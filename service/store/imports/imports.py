@@ -18,13 +18,18 @@ COLUMNS = """
 SELECT id, kind, created_by, source, created_at, file_name, state, warning, applied_by, applied_at,
     finished_at, audit_id, EXISTS (SELECT FROM callgate.import_rows r WHERE r.import_id = imports.id
         AND NOT (r.outcome IS DISTINCT FROM 'failed')) AS has_errors,
-    (SELECT max(u.at) FROM callgate.audit u WHERE u.undoes = imports.audit_id) AS undone_at
-FROM callgate.imports
+    undo.at AS undone_at,
+    undo.at IS NOT NULL AND EXISTS (SELECT FROM callgate.audit p WHERE p.part_of = imports.audit_id
+        AND EXISTS (SELECT FROM callgate.audit u WHERE u.undoes = p.id)) AS has_undone,
+    undo.at IS NOT NULL AND EXISTS (SELECT FROM callgate.audit p WHERE p.part_of = imports.audit_id
+        AND NOT EXISTS (SELECT FROM callgate.audit u WHERE u.undoes = p.id)) AS has_left
+FROM callgate.imports, LATERAL (
+    SELECT max(u.at) AS at FROM callgate.audit u WHERE u.undoes = imports.audit_id) AS undo
 """
 
 FIND = COLUMNS + "WHERE id = $1"
 
-FIND_LOCKED = COLUMNS + "WHERE id = $1 FOR UPDATE"
+FIND_LOCKED = COLUMNS + "WHERE id = $1 FOR UPDATE OF imports"
 
 LIST = (
     COLUMNS  # noqa: S608
@@ -87,7 +92,8 @@ RELEASE = "UPDATE callgate.imports SET claimed_until = NULL WHERE id = $1 AND cl
 @dataclass(frozen=True, slots=True)
 class ImportJob:
     """One import without its rows. `audit_id` is the entry of its application, `undone_at` when that was
-    last undone. `has_errors`: a row could not be planned or applied."""
+    last undone: `has_undone` says that some of its changes were, `has_left` that some were not.
+    `has_errors`: a row could not be planned or applied."""
 
     id: UUID
     kind: Kind
@@ -103,6 +109,8 @@ class ImportJob:
     audit_id: int | None
     has_errors: bool
     undone_at: datetime | None
+    has_undone: bool
+    has_left: bool
 
 
 @dataclass(frozen=True, slots=True)

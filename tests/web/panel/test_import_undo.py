@@ -59,7 +59,7 @@ async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
         assert "Rows undone: 3." in undone.text
         assert "Orders (changed since)" in undone.text
         # The import no longer says that all of it is there; what stays may still be undone.
-        assert await states(ada) == ["Undone"]
+        assert await states(ada) == ["Undone in part"]
         shown = await ada.get(page)
         assert "4 done, 0 unchanged, 0 failed. Undone since: 3." in shown.text
         assert f"/admin/undo/{applied['id']}" in shown.forms
@@ -76,6 +76,26 @@ async def test_an_import_is_one_entry_with_its_rows_and_one_undo(
         "phone_number.changed",
         *["phone_number.released"] * 2,
     ]
+
+
+async def test_an_import_of_which_every_row_stays_is_not_called_undone(
+    callgate: Replica, vapi: SandboxVapi
+) -> None:
+    await callgate.add_organization("Bakery")
+    async with visiting(callgate) as ada:
+        page = (await upload(ada, f"{vapi.add_numbers(1)[0]},Bakery,Orders,event")).url
+        await ada.post(f"{page}/apply")
+
+        async def over() -> bool:
+            return await states(ada) == ["Imported"]
+
+        await eventually(over)
+        (number,) = (await callgate.api("GET", "/phone-numbers")).json["items"]
+        for label, badge in (("Sales", "Imported"), ("Orders", "Undone")):
+            await callgate.api("PATCH", f"/phone-numbers/{number['id']}", {"label": label})
+            (applied,) = (await callgate.api("GET", "/audit?action=import.applied")).json["items"]
+            await ada.post(f"/undo/{applied['id']}")
+            assert await states(ada) == [badge]
 
 
 CARD = re.compile(

@@ -24,6 +24,7 @@ STATES: Mapping[State, Badge] = {
 }
 WITH_ERRORS = Badge("Imported, with errors", "wait")
 UNDONE = Badge("Undone")
+UNDONE_IN_PART = Badge("Undone in part")
 SHOWS: Mapping[Show, str] = {
     "all": "All rows",
     "failed": "Only errors",
@@ -36,8 +37,8 @@ SHOW_CHOICES: list[Pair] = list(SHOWS.items())
 
 def badge_of(job: ImportJob) -> Badge:
     """The state; of what was imported, whether all of it was, and is still there."""
-    if job.undone_at is not None:
-        return UNDONE
+    if job.has_undone:
+        return UNDONE_IN_PART if job.has_left else UNDONE
     return WITH_ERRORS if job.state == "applied" and job.has_errors else STATES[job.state]
 
 
