@@ -128,6 +128,10 @@ class Organizations:
         policies = await history.find_policies_at(pool, owner, organization.policies, at)
         return replace(organization, **await history.find_at(pool, owner, at), policies=policies)
 
+    async def find_unknown(self, organization_id: UUID, at: datetime) -> set[str]:
+        """Those of `plan`, `trial` and `override` of which the history does not reach back to `at`."""
+        return await history.find_unknown_at(self.pool, organization_id, at)
+
     async def find_number(
         self, organization_id: UUID, phone_number_id: UUID, at: datetime | None
     ) -> PhoneNumber:

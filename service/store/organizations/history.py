@@ -40,6 +40,17 @@ WHERE e.organization_id = $1 AND e.kind = 'organizations' AND e.undoes AND e.at 
 ORDER BY e.at, e.id LIMIT 1
 """
 
+# The first entry of a kind that is kept is later than the instant, and not the first that was written:
+# earlier ones were too old. An entry of an earlier version does not tell whether it is.
+FIND_UNKNOWN = """
+SELECT left(kinds.kind, -1) AS name FROM callgate.organizations o
+CROSS JOIN unnest(ARRAY['plans', 'trials', 'overrides']) AS kinds (kind)
+CROSS JOIN LATERAL (
+    SELECT e.at, e.undoes AND e.before IS NULL AS begins FROM callgate.entitlement_history e
+    WHERE e.organization_id = o.id AND e.kind = kinds.kind ORDER BY e.at, e.id LIMIT 1) AS first
+WHERE o.id = $1 AND o.created_at <= $2 AND first.at > $2 AND NOT first.begins
+"""
+
 FIND_POLICIES = """
 SELECT DISTINCT ON (e.key) e.key, e.before FROM callgate.entitlement_history e
 WHERE e.organization_id = $1 AND e.kind = 'organization_policies' AND e.undoes AND e.at > $2
@@ -66,6 +77,11 @@ async def find_at(pool: Pool, organization_id: UUID, at: datetime) -> dict[str, 
         **{name: own[name] for name in ("name", "external_id", "attributes") if name in own},
         **dict(zip(("plan", "trial", "override"), found, strict=True)),
     }
+
+
+async def find_unknown_at(pool: Pool, organization_id: UUID, at: datetime) -> set[str]:
+    """Those of `plan`, `trial` and `override` of which the history does not reach back to `at`."""
+    return {row["name"] for row in await pool.fetch(FIND_UNKNOWN, organization_id, at)}
 
 
 async def find_policies_at(

@@ -44,13 +44,15 @@ class AccessOperations:
         query: HistoryQuery = request.query
         now = await self.organizations.get(request.ids["organization_id"])
         then = await self.organizations.at_time(now, query.at)
+        at = query.at or await self.organizations.now()
         return History.model_validate(
             {
                 "organization_id": now.id,
-                "at": query.at or await self.organizations.now(),
+                "at": at,
                 "plan": then.plan,
                 "trial": then.trial,
                 "override": then.override,
+                "unknown": sorted(await self.organizations.find_unknown(now.id, at)),
             }
         )
 

@@ -67,6 +67,7 @@ EXAMPLES: Mapping[type[BaseModel], Json] = {
         "plan": STORED_PLAN,
         "trial": None,
         "override": None,
+        "unknown": [],
     },
     decisions.AccessExplained: {
         **DECISION,

@@ -48,6 +48,29 @@ async def test_every_state_is_found_again_at_its_time(api: ApiClient, pool: Pool
     ]
 
 
+async def test_what_the_history_does_not_tell_is_not_called_none(
+    api: ApiClient, pool: Pool
+) -> None:
+    made = await api.organization()
+    path = f"/organizations/{made['id']}"
+    times = [await read_clock(pool)]
+    for status in ("active", "unpaid"):
+        await api.ask("PUT", f"{path}/plan", {"code": "pro", "status": status})
+        times.append(await read_clock(pool))
+    await api.ask("PUT", f"{path}/override", {"effect": "deny", "reason": "fraud"})
+    asked = [f"{path}/history?at={at}" for at in times]
+    assert [(await api.get(one))["unknown"] for one in asked] == [[], [], []]
+    # As the deletion of what is too old leaves it: of each kind the last entry stays.
+    await pool.execute(
+        "DELETE FROM callgate.entitlement_history WHERE value ->> 'status' = 'active'"
+    )
+    found = [await api.get(one) for one in asked]
+    assert [one["unknown"] for one in found] == [["plan"], ["plan"], []]
+    assert [one["plan"] is None for one in found] == [True, True, False]
+    await pool.execute("UPDATE callgate.entitlement_history SET before = NULL, undoes = false")
+    assert (await api.get(asked[0]))["unknown"] == ["override", "plan"]
+
+
 async def test_the_present_and_the_future_have_the_present_facts(api: ApiClient) -> None:
     made = await api.organization()
     path = f"/organizations/{made['id']}"
