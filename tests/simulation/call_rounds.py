@@ -78,11 +78,16 @@ class RoundRules(RecordRules):
                 found.append(row.vapi_call_id)
         return found
 
-    def record_hangup(self, vapi_call_id: str, result: RoundResult) -> None:
+    def record_hangup(self, vapi_call_id: str, result: RoundResult) -> bool:
         row = self.tables.calls.get(vapi_call_id)
         if row is None or row.hangup_state is None:
-            return
+            return False
         now, confirmed = self.tables.now(), result.state.value == CONFIRMED
+        attempts = max(row.hangup_attempts, result.attempts)
+        accepted = row.hangup_accepted or result.accepted
+        if not confirmed and row.hangup_rounds != result.rounds - 1:
+            self.update(row, hangup_attempts=attempts, hangup_accepted=accepted)
+            return False
         stays = row.hangup_state == CONFIRMED and row.end_proved
         lived = (now - least(row.started_at, row.created_at)).total_seconds()
         first_lived = lived if row.lived_seconds is None else row.lived_seconds
@@ -90,14 +95,15 @@ class RoundRules(RecordRules):
         self.update(
             row,
             hangup_state=CONFIRMED if stays else result.state.value,
-            hangup_attempts=max(row.hangup_attempts, result.attempts),
-            hangup_accepted=row.hangup_accepted or result.accepted,
+            hangup_attempts=attempts,
+            hangup_accepted=accepted,
             hangup_rounds=max(row.hangup_rounds, result.rounds),
             hangup_claimed_until=None,
             hangup_due_at=None if due_in is None else now + due_in,
             control_url=None if confirmed else row.control_url,
             lived_seconds=first_lived if confirmed and row.blocked else row.lived_seconds,
         )
+        return True
 
     def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
         row = self.tables.calls.get(vapi_call_id)

@@ -15,12 +15,8 @@ from uuid import UUID
 
 import structlog
 
-from service.access.enforcement.hangup_ladder import (
-    ASK_SECONDS,
-    CallAnswer,
-    HangupLadder,
-    Records,
-)
+from service.access.enforcement.call_answer import CallAnswer
+from service.access.enforcement.hangup_ladder import ASK_SECONDS, HangupLadder, Records
 from service.domain.calls import CallEnd, HangupState, NewCall
 from service.store.bounded import at_most
 from service.store.calls.hangups import HangupTarget, RoundResult
@@ -138,8 +134,9 @@ class RememberedRecords(Records):
     async def claim(self, vapi_call_id: str) -> bool:
         return vapi_call_id == self.target_at_first.vapi_call_id
 
-    async def record(self, vapi_call_id: str, result: RoundResult) -> None:
-        await self.store(lambda: self.stored.record(vapi_call_id, result))
+    async def record(self, vapi_call_id: str, result: RoundResult) -> bool:
+        done = await self.store(lambda: self.stored.record(vapi_call_id, result))
+        return done is not False
 
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> bool:
         done = await self.store(lambda: self.stored.record_goodbye(vapi_call_id, seconds))

@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from service.access.database_clock import DatabaseClock
+from service.access.enforcement.call_answer import CallAnswer, proved_end
 from service.access.enforcement.hangup_commands import HangupCommands, SentCommands
 from service.access.observers.call_observers import CallObservers
 from service.domain.call_events import StepRecorder, ignore_step
@@ -34,8 +35,6 @@ ASK_SECONDS = 1.0
 used if Vapi does not tell: with that URL its sender could end the call as well."""
 HEAD_START_SECONDS = 0.2
 """How long a first command that need not wait for Vapi's word has before Vapi is asked beside it."""
-YOUNG_SECONDS = 60.0
-"""A call younger than this may not have appeared at Vapi's API yet (Vapi's documentation)."""
 GOODBYE_SECONDS = 1.5
 BUSY_SECONDS = 0.7
 """How soon a job looks again after a round that another replica runs."""
@@ -44,19 +43,20 @@ SPOKEN_CHARACTERS = 14.0
 LONGEST_GOODBYE_SECONDS = 15.0
 
 Sending = asyncio.Task[SentCommands]
-Asked = Awaitable["CallAnswer"]
+Asked = Awaitable[CallAnswer]
 
 log = structlog.get_logger()
 
 
 class Records(Protocol):
-    """Stores the state of a hang-up, and corrects whose call it is by Vapi's word."""
+    """Stores the state of a hang-up, and corrects whose call it is by Vapi's word. `record` is False for
+    a round that came too late: another was counted in its place, or the rounds began anew."""
 
     async def find(self, vapi_call_id: str) -> HangupTarget | None: ...
 
     async def claim(self, vapi_call_id: str) -> bool: ...
 
-    async def record(self, vapi_call_id: str, result: RoundResult) -> None: ...
+    async def record(self, vapi_call_id: str, result: RoundResult) -> bool: ...
 
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> bool: ...
 
@@ -65,18 +65,6 @@ class Records(Protocol):
     async def settle(self, vapi_call_id: str, view: CallView) -> None: ...
 
     def owns(self, organization_id: UUID | None, view: CallView) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CallAnswer:
-    """Vapi's answer to `GET /call/{id}`. `missing`: Vapi has no such call (404); neither: no answer."""
-
-    view: CallView | None = None
-    missing: bool = False
-
-    @property
-    def control_url(self) -> str | None:
-        return self.view.control_url if self.view else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +144,12 @@ class HangupLadder:
         answer = await (asked or self.fetch_state(vapi_call_id, seconds, target.began))
         if answer.view is not None and (target.unsettled or not target.owner_checked):
             await self.records.settle(vapi_call_id, answer.view)
-            settled = await self.records.find(vapi_call_id)
-            if settled is None:
-                # Not to be hung up after all: the call is another organization's.
-                return Round(HangupState.CONFIRMED)
-            target = replace(settled, rounds=rounds)
+        current = await self.records.find(vapi_call_id)
+        if current is None:
+            # Not to be hung up after all: the call is another organization's, or the hang-up was
+            # withdrawn while Vapi was asked.
+            return Round(HangupState.CONFIRMED)
+        target = replace(current, rounds=rounds)
         if sending is not None and sending.done():
             target = replace(target, hangup_attempts=sending.result().attempts)
         if end := proved_end(vapi_call_id, target, answer, self.clock.now()):
@@ -214,7 +203,8 @@ class HangupLadder:
         if target.hangup_state is not None:
             attempts, rounds = target.hangup_attempts, target.rounds + 1
             result = RoundResult(state, attempts, rounds=rounds, due_in=delay)
-            await self.records.record(call_id, result)
+            if not await self.records.record(call_id, result):
+                return Round(HangupState.PENDING, BUSY_SECONDS)
         return Round(state, delay)
 
     async def say_goodbye(self, vapi_call_id: str, url: str, text: str) -> float | None:
@@ -243,12 +233,15 @@ class HangupLadder:
         delay = next_delay(target.rounds)
         if delay is not None:
             result = RoundResult(HangupState.PENDING, attempts, accepted, rounds, delay)
-            await self.records.record(vapi_call_id, result)
+            if not await self.records.record(vapi_call_id, result):
+                return Round(HangupState.PENDING, BUSY_SECONDS)
             self.record_step(vapi_call_id, "hangup.waiting", {"round": rounds, "seconds": delay})
             return Round(HangupState.PENDING, delay)
         # Every round that does not find the call over sends the command: the last one decides.
         state = HangupState.UNCONFIRMED if accepted else HangupState.FAILED
-        await self.records.record(vapi_call_id, RoundResult(state, attempts, accepted, rounds))
+        result = RoundResult(state, attempts, accepted, rounds)
+        if not await self.records.record(vapi_call_id, result):
+            return Round(HangupState.PENDING, BUSY_SECONDS)
         log.error("call.hangup_abandoned", call_id=vapi_call_id, state=state, attempts=attempts)
         self.record_step(
             vapi_call_id, "hangup.given_up", {"state": state.value, "attempts": attempts}
@@ -272,29 +265,3 @@ class HangupLadder:
             return CallAnswer()
         self.record_step(vapi_call_id, "hangup.looked", {"over": view.is_over})
         return CallAnswer(view)
-
-
-def proved_end(
-    vapi_call_id: str, target: HangupTarget, answer: CallAnswer, now: datetime
-) -> CallEnd | None:
-    """The end that Vapi's answer proves; None if the call may go on.
-
-    A call that Vapi does not know may not have appeared yet: that counts once it is a minute old, and
-    a command was accepted or Vapi's list of calls was read since.
-    """
-    view = answer.view
-    if view is not None and view.is_over:
-        return CallEnd(
-            vapi_call_id,
-            view.ended_at or now,
-            view.ended_reason,
-            view.duration_seconds,
-            view.cost,
-            proof="vapi",
-            cost_parts=view.cost_parts,
-            details=view.details,
-        )
-    stopped, old = target.hangup_state is not None, target.age >= YOUNG_SECONDS
-    if answer.missing and stopped and old and (target.hangup_accepted or target.listed):
-        return CallEnd(vapi_call_id, now, "not-found", proof="missing")
-    return None

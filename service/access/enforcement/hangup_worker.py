@@ -62,8 +62,8 @@ class StoredHangups:
     async def claim(self, vapi_call_id: str) -> bool:
         return await self.calls.claim_round(vapi_call_id)
 
-    async def record(self, vapi_call_id: str, result: RoundResult) -> None:
-        await self.calls.record_hangup(vapi_call_id, result)
+    async def record(self, vapi_call_id: str, result: RoundResult) -> bool:
+        return await self.calls.record_hangup(vapi_call_id, result)
 
     async def record_end(self, end: CallEnd) -> None:
         await self.calls.record_end(end)

@@ -103,9 +103,9 @@ class CallStore:
         """Claim rounds of hang-ups that should have begun."""
         return await hangups.claim_overdue(self.pool, limit)
 
-    async def record_hangup(self, vapi_call_id: str, result: RoundResult) -> None:
-        """Record a round of a hang-up, and give its claim back."""
-        await hangups.record_hangup(self.pool, vapi_call_id, result)
+    async def record_hangup(self, vapi_call_id: str, result: RoundResult) -> bool:
+        """Record a round of a hang-up, and give its claim back; False if it is the next no more."""
+        return await hangups.record_hangup(self.pool, vapi_call_id, result)
 
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> None:
         """Record that the goodbye is being spoken, for `seconds`."""

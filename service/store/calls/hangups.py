@@ -62,6 +62,8 @@ WHERE vapi_call_id IN (
 RETURNING vapi_call_id
 """
 
+# A round that outlived its claim may come after another that ran in its place, or after a message that
+# began the rounds anew: then it is not the next one in the row, and says nothing of the state.
 RECORD_HANGUP = """
 UPDATE callgate.calls SET
     hangup_state = CASE WHEN hangup_state = 'confirmed' AND end_proved THEN 'confirmed' ELSE $2 END,
@@ -73,6 +75,13 @@ UPDATE callgate.calls SET
         coalesce(lived_seconds, extract(epoch FROM now() - least(started_at, created_at))::float8)
         ELSE lived_seconds END,
     updated_at = now()
+WHERE vapi_call_id = $1 AND hangup_state IS NOT NULL AND ($2 = 'confirmed' OR hangup_rounds = $5 - 1)
+RETURNING true
+"""
+
+COUNT_COMMANDS = """
+UPDATE callgate.calls SET hangup_attempts = greatest(hangup_attempts, $2),
+    hangup_accepted = hangup_accepted OR $3, updated_at = now()
 WHERE vapi_call_id = $1 AND hangup_state IS NOT NULL
 """
 
@@ -187,17 +196,16 @@ async def claim_overdue(pool: Pool, limit: int) -> list[str]:
     return [row["vapi_call_id"] for row in rows]
 
 
-async def record_hangup(pool: Pool, vapi_call_id: str, result: RoundResult) -> None:
-    """Record a round, and give its claim back."""
-    await pool.execute(
-        RECORD_HANGUP,
-        vapi_call_id,
-        result.state.value,
-        result.attempts,
-        result.accepted,
-        result.rounds,
-        result.due_in,
+async def record_hangup(pool: Pool, vapi_call_id: str, result: RoundResult) -> bool:
+    """Record a round, and give its claim back; False if it is not the call's next one any more: then
+    its commands alone count."""
+    sent = result.attempts, result.accepted
+    recorded = await pool.fetchval(
+        RECORD_HANGUP, vapi_call_id, result.state.value, *sent, result.rounds, result.due_in
     )
+    if not recorded:
+        await pool.execute(COUNT_COMMANDS, vapi_call_id, *sent)
+    return bool(recorded)
 
 
 async def record_goodbye(pool: Pool, vapi_call_id: str, seconds: float) -> None:

@@ -20,7 +20,7 @@ class Failing(OneRecord):
         super().__init__(CALL.target())
         self.error = error
 
-    async def record(self, vapi_call_id: str, result: RoundResult) -> None:
+    async def record(self, vapi_call_id: str, result: RoundResult) -> bool:
         raise self.error
 
     async def record_goodbye(self, vapi_call_id: str, seconds: float) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.access.enforcement import hangup_ladder
+from service.access.enforcement import call_answer, hangup_ladder
 from service.domain.calls import HangupState
 from service.sandbox.server import SandboxVapi
 from tests.access.enforcement.test_hangup_ladder import block, clients
@@ -126,7 +126,7 @@ async def test_an_answer_that_was_asked_for_ahead_is_used(vapi: SandboxVapi, cli
     blocked = block(vapi, clients)
     answer = await blocked.ladder.fetch_state(blocked.call_id)
 
-    async def asked() -> hangup_ladder.CallAnswer:
+    async def asked() -> call_answer.CallAnswer:
         return answer
 
     await blocked.ladder.run_first_round(blocked.records.target, asked())

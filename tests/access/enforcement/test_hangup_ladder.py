@@ -37,10 +37,11 @@ class OneRecord:
         self.target = replace(self.target, goodbye=None)
         return True
 
-    async def record(self, vapi_call_id: str, result: RoundResult) -> None:
+    async def record(self, vapi_call_id: str, result: RoundResult) -> bool:
         accepted = self.target.hangup_accepted or result.accepted
         self.target = replace(self.target, hangup_accepted=accepted, rounds=result.rounds)
         self.states.append((result.state, result.attempts))
+        return True
 
     async def record_end(self, end: CallEnd) -> None:
         self.ends.append(end)
@@ -174,3 +175,42 @@ async def test_a_hostile_url_is_passed_over_for_the_true_one(
     blocked = block(vapi, clients, control_url="https://vapi.ai.evil.example/control")
     await blocked.climb()
     assert not vapi.calls[blocked.call_id].live
+
+
+class Withdrawn(OneRecord):
+    """Another replica learns that the call may go on while Vapi is asked about it."""
+
+    found = 0
+
+    async def find(self, vapi_call_id: str) -> HangupTarget | None:
+        self.found += 1
+        return await super().find(vapi_call_id) if self.found == 1 else None
+
+
+async def test_a_hang_up_that_is_withdrawn_while_vapi_is_asked_sends_no_command(
+    vapi: SandboxVapi, clients: Any
+) -> None:
+    blocked = block(vapi, clients, owner_checked=True, rounds=1)
+    records = Withdrawn(blocked.records.target)
+    ladder = replace(blocked.ladder, records=records)
+    assert (await ladder.climb(blocked.call_id)).retry_after is None
+    assert vapi.calls[blocked.call_id].live
+    assert records.states == []
+
+
+class Restarted(OneRecord):
+    """A message restarts the hang-up while its last round runs."""
+
+    async def record(self, vapi_call_id: str, result: RoundResult) -> bool:
+        return False
+
+
+async def test_a_last_round_gives_up_no_hang_up_that_was_restarted(
+    vapi: SandboxVapi, clients: Any
+) -> None:
+    blocked = block(vapi, clients, rounds=len(DELAYS))
+    await vapi.down()
+    ladder = replace(blocked.ladder, records=Restarted(blocked.records.target))
+    found = await ladder.climb(blocked.call_id)
+    assert found.state is HangupState.PENDING
+    assert found.retry_after is not None

@@ -16,6 +16,12 @@ WHERE vapi_call_id = $1
 """
 
 
+async def run_rounds(calls: CallStore, call_id: str, last: int) -> None:
+    for done in range(1, last + 1):
+        result = RoundResult(HangupState.PENDING, done, rounds=done, due_in=next_delay(done - 1))
+        assert await calls.record_hangup(call_id, result)
+
+
 async def test_messages_do_not_prolong_the_claim_of_a_lost_replica(pool: Pool) -> None:
     """Two replicas hear of a call a second apart; a third claimed a round, and is gone."""
     organization = await pool.fetchval(
@@ -43,7 +49,7 @@ async def test_a_call_whose_organization_is_found_late_begins_its_hang_up_anew(p
     """Vapi did not answer whose call it is; the rounds that asked are none of the hang-up."""
     await record(pool, new_call("late", allowed=False, hangup_after_seconds=0.0))
     calls = CallStore(pool)
-    await calls.record_hangup("late", RoundResult(HangupState.PENDING, 3, rounds=9, due_in=60.0))
+    await run_rounds(calls, "late", 9)
     organization = await pool.fetchval(
         "INSERT INTO callgate.organizations (name) VALUES ('Bakery') RETURNING id"
     )
@@ -95,9 +101,34 @@ async def test_messages_do_not_use_up_the_rounds_of_a_hang_up(pool: Pool) -> Non
     target = await calls.find_hangup_target("talks")
     assert target is not None
     assert target.rounds == 0
-    await calls.record_hangup("talks", RoundResult(HangupState.PENDING, 4, rounds=4, due_in=5.0))
+    await run_rounds(calls, "talks", 4)
     assert await calls.claim_round("talks")
     assert await calls.reopen_hangup("talks") == "busy"
     target = await calls.find_hangup_target("talks")
     assert target is not None
     assert target.rounds == 4
+
+
+async def test_a_late_last_round_gives_up_no_hang_up_that_was_restarted(pool: Pool) -> None:
+    """Vapi took longer than the claim held; a message began the rounds anew meanwhile."""
+    organization = await pool.fetchval(
+        "INSERT INTO callgate.organizations (name) VALUES ('Bakery') RETURNING id"
+    )
+    await record(
+        pool,
+        new_call("slow", allowed=False, organization_id=organization, hangup_after_seconds=0.0),
+    )
+    calls, last = CallStore(pool), len(DELAYS)
+    await run_rounds(calls, "slow", last)
+    assert await calls.claim_round("slow")
+    await pool.execute(PASS, "slow", 6.0)
+    assert await calls.reopen_hangup("slow") == "reopened"
+    late = RoundResult(HangupState.FAILED, last + 1, accepted=True, rounds=last + 1)
+    assert not await calls.record_hangup("slow", late)
+    target = await calls.find_hangup_target("slow")
+    assert target is not None
+    assert (target.hangup_state, target.rounds) == (HangupState.PENDING, 0)
+    assert (target.hangup_attempts, target.hangup_accepted) == (last + 1, True), "they were sent"
+    assert target.claimed_seconds > 0, "the restarted round's claim"
+    first = RoundResult(HangupState.PENDING, last + 2, rounds=1, due_in=0.7)
+    assert await calls.record_hangup("slow", first)
