@@ -157,7 +157,8 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         **shared,
     )
     blocked_message = settings.callgate_blocked_message
-    feed.followers += [cutter.wake, snapshots.note_change]
+    usage_feed = UsageFeed(pool, directory, usage)
+    feed.followers += [usage_feed.wake, cutter.wake, snapshots.note_change]
     return Access(
         policies=policies,
         directory=directory,
@@ -175,7 +176,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
         contested=ContestedCalls(calls, known),
         corrected=corrected,
         callers=CallerFeed(core.pool, directory, recorder.callers),
-        usage=UsageFeed(pool, directory, usage),
+        usage=usage_feed,
         limits=recorder.slots.feed,
         watch=CallWatch(
             calls,

@@ -3,11 +3,13 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from policies import AccessRequest, UsageFacts, Verdict, abstain, deny
 from service.sandbox.server import SandboxVapi
+from tests.support.calls import new_call, record
 from tests.support.chains import put_policy
 from tests.support.service import Replica, Start, eventually
 
@@ -167,3 +169,41 @@ async def test_a_granted_call_is_told_how_long_it_may_last(
     )
     await set_limits(callgate, owner, minutes=1000)
     assert await longest() == 15
+
+
+async def test_a_new_period_lets_calls_in_at_once(callgate: Replica, vapi: SandboxVapi) -> None:
+    """The quota of the old period is used up; the payment for the next one arrives early."""
+    owner, number_id = await with_limits(callgate, vapi)
+    now, memory = datetime.now(UTC), callgate.service.access.usage.memory
+    settings = {"settings": {"plan_limits": True}}
+    chosen = await callgate.api("PUT", f"/organizations/{owner}/policies/quota", settings)
+    assert chosen.status == 200
+    before = now - timedelta(days=10)
+    used = new_call(
+        "used",
+        organization_id=UUID(owner),
+        started_at=before,
+        ended_at=before,
+        duration_seconds=61.5,
+    )
+    await record(callgate.service.pool, used)
+
+    async def pay_until(days: int) -> None:
+        plan: dict[str, Any] = {"code": "pro", "status": "active", "limits": {"minutes": 1}}
+        plan["current_period_end"] = (now + timedelta(days=days)).isoformat()
+        assert (await callgate.api("PUT", f"/organizations/{owner}/plan", plan)).status == 200
+
+    async def is_let_in() -> bool:
+        call = vapi.live_call(number_id, kind="assistant-request")
+        return "error" not in (await callgate.post(call)).json
+
+    async def has_read(days: int) -> bool:
+        return memory.states[UUID(owner)].period.until == now + timedelta(days=days)
+
+    await pay_until(15)
+    await eventually(lambda: has_read(15))
+    assert not await is_let_in()
+    await pay_until(25)
+    assert await is_let_in()
+    await eventually(lambda: has_read(25))
+    assert await is_let_in()

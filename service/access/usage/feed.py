@@ -1,8 +1,10 @@
 """Keeps the usage in memory fresh: reads organizations whose usage, plan or time zone has changed."""
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 from service.access.directory import AccessDirectory
@@ -26,11 +28,12 @@ ALL_SECONDS = 60.0
 MOST_LATE_SECONDS = FOLD_AFTER_SECONDS / 2
 """After a pause this long, differences may have been folded unseen: all are read."""
 BATCH = 250
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class UsageFeed:
-    """Reads what has changed, twice a second."""
+    """Reads what has changed: twice a second, and when it is woken by a change of an organization."""
 
     pool: Pool
     directory: AccessDirectory
@@ -38,11 +41,18 @@ class UsageFeed:
     mark: str | None = None
     read_at: float = float("-inf")
     all_read_at: float = float("-inf")
+    next_end: datetime = NEVER
+    """When the first of the periods ends whose usage was read."""
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
     known: dict[UUID, Organization] = field(default_factory=dict)
     """The organizations as they were when their usage was read."""
 
     def background(self) -> BackgroundLoop:
-        return BackgroundLoop("usage", self.turn, outages=UNAVAILABLE)
+        return BackgroundLoop("usage", self.turn, wake=self.woken, outages=UNAVAILABLE)
+
+    def wake(self) -> None:
+        """Read soon: an organization may have another plan, and with it another period."""
+        self.woken.set()
 
     async def turn(self) -> float:
         """Read the usage of organizations that need it, or of all if it is time.
@@ -55,8 +65,9 @@ class UsageFeed:
         mark, changed = await list_changed(self.pool, self.mark)
         whole = began - self.all_read_at > ALL_SECONDS or began - self.read_at > MOST_LATE_SECONDS
         entries = {one: entry.organization for one, entry in self.directory.entries.items()}
+        ended = self.list_ended()
         if not whole:
-            waiting = changed | self.memory.calls.keys()
+            waiting = changed | ended | self.memory.calls.keys()
             entries = {
                 owner: one
                 for owner, one in entries.items()
@@ -64,6 +75,9 @@ class UsageFeed:
             }
         await self.read(entries.values())
         self.mark, self.read_at = mark, began
+        if ended or whole:
+            ends = (one.period.until for one in self.memory.states.values())
+            self.next_end = min(ends, default=NEVER)
         if whole:
             self.all_read_at, self.memory.loaded = began, True
             self.forget()
@@ -83,6 +97,15 @@ class UsageFeed:
                 found = await find_stored_calls(connection, [call_id for call_id, _ in noted])
             self.memory.put(states, found, noted)
             self.known.update({one.id: one for one in batch})
+            self.next_end = min(self.next_end, *(one.period.until for one in states.values()))
+
+    def list_ended(self) -> set[UUID]:
+        """Organizations whose period has ended since it was read."""
+        now = self.directory.now()
+        if now < self.next_end:
+            return set()
+        states = self.memory.states.items()
+        return {owner for owner, one in states if one.period.until <= now}
 
     def spans(self, organization: Organization) -> Spans:
         """The periods of an organization that count now."""

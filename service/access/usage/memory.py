@@ -42,17 +42,21 @@ class UsageMemory:
     """Calls whose figures were noted lately: a repeated report adds nothing."""
 
     def read(self, request: AccessRequest) -> UsageFacts | None:
-        """The facts for an access request; None while they are unknown, or for a past period."""
+        """The facts for an access request; None while they are unknown, for a past period, or for a new
+        plan whose period was not read yet. What an admin supposes is judged by the present usage."""
         organization, call = request.organization, request.call
         state = self.states.get(organization.id)
         if state is None and not self.loaded:
             return None
-        zone = zone_of(None)
-        period = state.period if state else billing_period(request.plan, request.at, zone)
-        if request.at < period.since:
-            return None
-        if request.at >= period.until:
-            period, state = billing_period(request.plan, request.at, zone), None
+        period = billing_period(request.plan, request.at, zone_of(organization.time_zone))
+        if state is not None:
+            if (
+                request.purpose == "preview"
+                and state.period.since <= request.at < state.period.until
+            ):
+                period = state.period
+            if not has_usage_of(state, period):
+                return None
         call_id = None if call is None else call.vapi_call_id
         return self.sum_up(organization.id, state, period, request.at, call_id)
 
@@ -68,9 +72,10 @@ class UsageMemory:
             return most
         if state is None or reason in EXCEPTIONS:
             return most
-        if not state.period.since <= at < state.period.until:
+        period = billing_period(plan, at, zone_of(organization.time_zone))
+        if not has_usage_of(state, period):
             return most
-        used = self.sum_up(organization.id, state, state.period, at, None).seconds
+        used = self.sum_up(organization.id, state, period, at, None).seconds
         left = longest_call(plan.limits, used)
         return min((one for one in (most, left) if one is not None), default=None)
 
@@ -89,8 +94,9 @@ class UsageMemory:
         today = state is not None and at < state.day.until
         calls = max(state.calls_today - itself, 0) if state is not None and today else 0
         found = UsageEffect(len(live) - itself, calls)
-        in_period = 0 if state is None else max(state.calls - itself, 0)
-        if state is not None:
+        in_period = 0
+        if state is not None and state.period == period:
+            in_period = max(state.calls - itself, 0)
             found = found._replace(seconds=state.seconds, cost=state.cost)
         if (local := self.calls.get(owner)) is not None:
             found = found.plus(local.sum_up(state, period.since, call_id))
@@ -211,3 +217,9 @@ class UsageMemory:
         if len(self.reported) > MOST_CALLS:
             del self.reported[next(iter(self.reported))]
         known.seconds, known.cost = Decimal(str(seconds or 0)), cost or Decimal(0)
+
+
+def has_usage_of(state: UsageState, period: Period) -> bool:
+    """Whether a reading tells the usage of a period: of its own, and of one that began since, in which
+    nothing was used yet."""
+    return period == state.period or period.since >= state.period.until

@@ -1,6 +1,7 @@
 """Usage in memory is exact for what this replica did, at any moment and with readings in between."""
 
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -40,8 +41,12 @@ def feed_for(pool: Pool, *organizations: Organization) -> UsageFeed:
 
 
 def facts(feed: UsageFeed, owner: UUID, at: datetime | None = None) -> UsageFacts | None:
-    asked = request(at=at or feed.directory.now())
-    return feed.memory.read(replace(asked, organization=replace(asked.organization, id=owner)))
+    asked, entry = request(at=at or feed.directory.now()), feed.directory.entries.get(owner)
+    organization = replace(asked.organization, id=owner)
+    if entry is not None:
+        organization = replace(organization, time_zone=entry.organization.time_zone)
+        asked = replace(asked, plan=entry.organization.plan)
+    return feed.memory.read(replace(asked, organization=organization))
 
 
 def figures(found: UsageFacts | None) -> tuple[int, int, float, float]:
@@ -252,6 +257,24 @@ async def test_the_period_follows_the_plan_and_the_time_zone(pool: Pool) -> None
     assert changed is not None
     assert changed.period_end.hour == 15
     assert changed.period_end != end
+
+
+async def test_the_usage_of_a_period_is_read_as_soon_as_it_begins(pool: Pool) -> None:
+    """Nothing of these organizations changes; a full reading may be a minute away."""
+    ends, other = uuid4(), uuid4()
+    feed = feed_for(pool, Organization(other, "Other"))
+    end = feed.directory.now() + timedelta(days=10)
+    plan = SubscriptionPlan("pro", "active", end, cancel_at_period_end=True)
+    feed.directory.put(DirectoryEntry(Organization(ends, "Acme", plan=plan), ()))
+    await feed.turn()
+    before = feed.memory.states[other]
+    feed.directory.clock.set(end + timedelta(seconds=1), time.monotonic(), time.monotonic())
+    assert facts(feed, ends) is None, "the calendar month has days of the former period"
+    await feed.turn()
+    found = facts(feed, ends)
+    assert found is not None
+    assert found.period_start < end < found.period_end
+    assert feed.memory.states[other] is before or before.period.until <= feed.directory.now()
 
 
 async def test_another_period_is_unknown_or_unused(pool: Pool) -> None:
