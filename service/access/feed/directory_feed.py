@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
-from itertools import islice
+from itertools import count, islice
 from uuid import UUID, uuid4
 
 import structlog
@@ -41,7 +41,9 @@ class FeedLostError(Exception):
 
 
 class DirectoryFeed:
-    """Fills the directory and keeps it fresh. `notices` are those of the running session."""
+    """Fills the directory and keeps it fresh. `notices` are those of the running session, `touched` what
+    was read by itself since a full read began or ended. `readings` numbers those through the pool, and
+    `applied` has the newest that was put of each organization."""
 
     def __init__(
         self,
@@ -58,6 +60,8 @@ class DirectoryFeed:
         self.choices.followers.append(self.notify_followers)
         self.notices: FeedNotices | None = None
         self.touched: set[UUID] = set()
+        self.readings = count(1)
+        self.applied: dict[UUID, int] = {}
 
     def background(self) -> BackgroundLoop:
         """Sessions, one after the other; each reads everything again."""
@@ -123,13 +127,17 @@ class DirectoryFeed:
             return False
         named, notices.changed = notices.changed, {}
         while named:
-            batch = list(islice(named, BATCH))
+            batch, touched = list(islice(named, BATCH)), self.touched
             try:
-                self.put(batch, await self.source.read_some(batch))
+                found = await self.source.read_some(batch)
             except UNAVAILABLE as exc:
                 log.warning("directory.read_failed", error=type(exc).__name__)
                 notices.put_back(named)
                 return False
+            if touched is not self.touched:
+                # A full read began or ended meanwhile, and its snapshot may be newer.
+                continue
+            self.put(batch, found)
             for organization_id in batch:
                 for waiting in named.pop(organization_id):
                     if not waiting.done():
@@ -178,8 +186,9 @@ class DirectoryFeed:
     async def read_all(self) -> None:
         """Build a new directory beside the old one and swap them; look-ups never wait.
 
-        What was read by itself meanwhile is newer than the snapshot of the full read, and stays. What
-        is unchanged stays as an object, or each full read would make work for the garbage collector.
+        What was read by itself meanwhile stays, because it may be newer than the snapshot of the full
+        read, and is read again, because it may be older. What is unchanged stays as an object, or
+        each full read would make work for the garbage collector.
         """
         await self.read_choices()
         known = self.directory.entries
@@ -190,7 +199,10 @@ class DirectoryFeed:
                 for entry in entries:
                     old = known.get(entry.organization.id)
                     fresh.put(old if old is not None and old == entry else entry)
-        for organization_id in self.touched:
+        touched, self.touched = self.touched, set()
+        for organization_id in touched:
+            if self.notices is not None:
+                self.notices.name(organization_id)
             if (kept := self.directory.entries.get(organization_id)) is not None:
                 fresh.put(kept)
             else:
@@ -233,6 +245,7 @@ class DirectoryFeed:
         """Read an organization through the pool, where no session runs."""
         try:
             async with asyncio.timeout(REFRESH_SECONDS):
+                number = next(self.readings)
                 found = await read_some(self.pool, [organization_id])
         except UNAVAILABLE as exc:
             log.warning("directory.refresh_failed", error=type(exc).__name__)
@@ -240,5 +253,6 @@ class DirectoryFeed:
         if self.notices is not None:
             # A session began meanwhile, and may know better: what was read here may be older.
             self.notices.name(organization_id)
-        else:
+        elif number > self.applied.get(organization_id, 0):
+            self.applied[organization_id] = number
             self.put([organization_id], found)

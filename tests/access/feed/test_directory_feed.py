@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, cast
 from uuid import UUID
 
 from service.access.directory import FRESH_SECONDS, AccessDirectory
@@ -163,3 +164,77 @@ async def test_a_periodic_full_read_keeps_the_directory_fresh(dsn: str, pool: Po
         await eventually(beaten)
         source.going_on.set()
         await reading
+
+
+class SlowSource(FeedSource):
+    """A source whose readings of some organizations return late what they found, when `slow`."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self.slow = False
+        self.found = asyncio.Event()
+        self.going_on = asyncio.Event()
+
+    async def read_some(self, organization_ids: Sequence[UUID]) -> dict[UUID, DirectoryEntry]:
+        entries = await super().read_some(organization_ids)
+        if self.slow:
+            self.slow = False
+            self.found.set()
+            await self.going_on.wait()
+        return entries
+
+
+async def test_a_reading_that_began_before_a_full_one_does_not_undo_it(
+    dsn: str, pool: Pool
+) -> None:
+    """A restore by hand names no organization: nothing would read it again for minutes."""
+    source = SlowSource(dsn)
+    async with following(source, pool) as feed:
+        owner = await pool.fetchval(ADD)
+        await knows(feed, owner, "Bakery")
+        source.slow = True
+        assert feed.notices is not None
+        feed.notices.name(owner)
+        await source.found.wait()
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            await connection.execute(RENAME, owner, "Restored")
+        feed.notices.take("")
+        await knows(feed, owner, "Restored")
+        source.going_on.set()
+        await asyncio.sleep(0.2)
+        assert feed.directory.entries[owner].organization.name == "Restored"
+
+
+class LatePool:
+    """A pool whose first rows come late."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.readings = 0
+        self.found = asyncio.Event()
+        self.going_on = asyncio.Event()
+
+    async def fetch(self, *statement: Any) -> Any:
+        self.readings += 1
+        first = self.readings == 1
+        rows = await self.pool.fetch(*statement)
+        if first:
+            self.found.set()
+            await self.going_on.wait()
+        return rows
+
+
+async def test_two_changes_that_are_read_through_the_pool_keep_their_order(
+    dsn: str, pool: Pool
+) -> None:
+    late = LatePool(pool)
+    feed = DirectoryFeed(FeedSource(dsn), cast("Pool", late), AccessDirectory())
+    owner = await pool.fetchval(ADD)
+    first = asyncio.create_task(feed.refresh_now(owner))
+    await late.found.wait()
+    await pool.execute(RENAME, owner, "Second")
+    await feed.refresh_now(owner)
+    late.going_on.set()
+    await first
+    assert feed.directory.entries[owner].organization.name == "Second"
