@@ -20,12 +20,15 @@ HELD_BACK = timedelta(days=30)
 class CallRules(RoundRules):
     """All methods of `CallStore`."""
 
-    def confirm_owner(self, vapi_call_id: str) -> None:
-        self.settle_claims(vapi_call_id)
+    def confirm_owner(self, vapi_call_id: str, organization_id: UUID | None) -> bool:
         row = self.tables.calls.get(vapi_call_id)
-        if row is not None and row.owner_checked_at is None:
+        if row is None or row.organization_id != organization_id:
+            return False
+        self.settle_claims(vapi_call_id)
+        if row.owner_checked_at is None:
             fresh = replace(row, owner_checked_at=self.tables.now())
             self.tables.put(self.tables.calls, vapi_call_id, fresh)
+        return True
 
     def settle_claims(self, vapi_call_id: str) -> None:
         for key, claim in list(self.tables.claims.items()):

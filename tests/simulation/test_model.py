@@ -189,7 +189,7 @@ def arguments(chance: random.Random, name: str, model: CallRules) -> tuple[Any, 
                 chance.choice((None, "https://phone.vapi.ai/2")),
                 chance.choice((None, owner)),
             )
-        case "ask_owner":
+        case "ask_owner" | "confirm_owner":
             return call, chance.choice((None, owner))
         case "cut_calls":
             return owner, "plan_ended", now() + chance.choice((-1, 1)) * timedelta(hours=1)

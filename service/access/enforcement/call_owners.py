@@ -88,8 +88,10 @@ class CallOwners:
             return False
         owner = self.find_owner(view, contest)
         if owner == contest.organization_id:
-            await self.calls.confirm_owner(vapi_call_id)
-            return False
+            if await self.calls.confirm_owner(vapi_call_id, owner):
+                return False
+            # Another organization took the row over, or the row is gone.
+            return await self.settle(vapi_call_id, view)
         call = await self.corrected(vapi_call_id, view, contest, owner)
         if not await self.calls.change_owner(call):
             return False

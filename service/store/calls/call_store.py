@@ -138,9 +138,9 @@ class CallStore:
         """The row of a call and the claims on it."""
         return await claims.find_contest(self.pool, vapi_call_id)
 
-    async def confirm_owner(self, vapi_call_id: str) -> None:
-        """Record that the call is its row's organization's."""
-        await claims.confirm_owner(self.pool, vapi_call_id)
+    async def confirm_owner(self, vapi_call_id: str, organization_id: UUID | None) -> bool:
+        """Record that the call is this organization's; False if its row is another's."""
+        return await claims.confirm_owner(self.pool, vapi_call_id, organization_id)
 
     async def change_owner(self, call: NewCall) -> bool:
         """Give a call to its true organization; False if another replica was first."""

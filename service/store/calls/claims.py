@@ -34,13 +34,17 @@ SELECT organization_id, vapi_phone_number_id, type, started_at, owner_checked_at
 FROM callgate.calls WHERE vapi_call_id = $1
 """
 
-# A row that nothing contests is confirmed by a single statement without a second one.
+# A row that nothing contests is confirmed by a single statement without a second one. Vapi's word was
+# compared with the organization of the row as it was read: one that took it over since is not confirmed.
 CONFIRM = """
-WITH settled AS (
+WITH confirmed AS (
+    UPDATE callgate.calls SET owner_checked_at = coalesce(owner_checked_at, now())
+    WHERE vapi_call_id = $1 AND organization_id IS NOT DISTINCT FROM $2
+    RETURNING vapi_call_id),
+settled AS (
     UPDATE callgate.call_claims SET settled_at = now()
-    WHERE vapi_call_id = $1 AND settled_at IS NULL)
-UPDATE callgate.calls SET owner_checked_at = coalesce(owner_checked_at, now())
-WHERE vapi_call_id = $1
+    WHERE vapi_call_id IN (SELECT vapi_call_id FROM confirmed) AND settled_at IS NULL)
+SELECT true FROM confirmed
 """
 
 KEEP_FORMER = """
@@ -198,9 +202,9 @@ async def find_contest(pool: Pool, vapi_call_id: str) -> Contest | None:
     )
 
 
-async def confirm_owner(pool: Pool, vapi_call_id: str) -> None:
-    """Record that the call is its row's organization's, by Vapi's word."""
-    await pool.execute(CONFIRM, vapi_call_id)
+async def confirm_owner(pool: Pool, vapi_call_id: str, organization_id: UUID | None) -> bool:
+    """Record that the call is this organization's, by Vapi's word; False if its row is another's."""
+    return bool(await pool.fetchval(CONFIRM, vapi_call_id, organization_id))
 
 
 async def change_owner(pool: Pool, call: NewCall) -> bool:
@@ -237,7 +241,7 @@ async def change_owner(pool: Pool, call: NewCall) -> bool:
             list(call.slots) or None,
         )
         await connection.execute(DROP_CLAIM, *call.key)
-        await connection.execute(CONFIRM, call.vapi_call_id)
+        await connection.execute(CONFIRM, *call.key)
         if hang_up:
             await enqueue_hangups(connection, [HangupJob(call.vapi_call_id)])
     return True
