@@ -47,7 +47,8 @@ class PolicyBreaker:
         self.failures += 1
         if probing:
             self.pause = min(self.pause * 2, LONGEST_PAUSE_SECONDS)
-            self.open_until = now + self.pause
+            # It may have been suspended for longer while the probe was under way.
+            self.open_until = max(self.open_until or now, now + self.pause)
         elif self.open_until is None and self.failures >= FAILURES:
             self.open_until = now + self.pause
             self.probed = False

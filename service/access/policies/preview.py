@@ -116,11 +116,11 @@ class ChainPreview:
         return found
 
     async def evaluate(self, organization: Organization, now: datetime) -> KnownAccess:
-        """Evaluate the chain and cache the decision for as long as it holds."""
+        """Evaluate the chain and cache the decision for as long as it holds. Policies that are arranged
+        anew meanwhile are asked again."""
+        arranged = self.chain.arrangement
         decision = await self.decide(organization, at=now, purpose="list")
         until = next_change_at(organization, now, self.renewal_grace)
-        known = KnownAccess(
-            organization, self.chain.arrangement, until, decision.allowed, decision.reason
-        )
+        known = KnownAccess(organization, arranged, until, decision.allowed, decision.reason)
         self.known[organization.id] = known
         return known

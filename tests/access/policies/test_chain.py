@@ -235,6 +235,16 @@ def test_a_probe_ends_its_own_suspension_only() -> None:
     assert not suspension.is_open
 
 
+def test_a_probe_that_fails_late_shortens_no_longer_suspension() -> None:
+    suspension = breaker.PolicyBreaker()
+    suspension.suspend(0.0, 10.0)
+    assert suspension.may_probe(10.0)
+    suspension.suspend(11.0, breaker.AFTER_BLOCKING_SECONDS)
+    suspension.fail(12.0, probing=True)
+    assert not suspension.may_probe(11.0 + breaker.AFTER_BLOCKING_SECONDS - 1)
+    assert suspension.may_probe(11.0 + breaker.AFTER_BLOCKING_SECONDS)
+
+
 async def test_stuck_threads_are_bounded() -> None:
     chain = AccessChain([policy(hang, timeout_seconds=0.05), granting()])
     decisions = await asyncio.gather(*(chain.decide(request(), basis="fresh") for _ in range(30)))

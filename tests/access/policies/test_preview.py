@@ -1,5 +1,7 @@
 """The chain asked about a supposed call: the facts that policies see of it."""
 
+from datetime import timedelta
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -10,6 +12,7 @@ from policies.host.registration import RegisteredPolicy, fit_policy
 from service.access.directory import AccessDirectory
 from service.access.policies.chain import AccessChain
 from service.access.policies.preview import ChainPreview
+from service.domain.decisions import Decision
 from service.domain.organizations import Organization
 from service.domain.phone_numbers import PhoneNumber
 
@@ -73,3 +76,27 @@ async def test_a_policy_is_skipped_for_supposed_calls_that_it_is_not_about() -> 
         "inboundPhoneCall": ("skipped", "not_applicable"),
         "outboundPhoneCall": ("abstain", "asked"),
     }
+
+
+class ChangingChain:
+    """A chain whose policies are arranged anew while they are asked."""
+
+    renewal_grace = timedelta(0)
+
+    def __init__(self) -> None:
+        self.arrangement: Any = object()
+
+    async def start(self) -> None:
+        """Started already."""
+
+    async def decide(self, request: AccessRequest, **_options: object) -> Decision:
+        decision = await AccessChain([]).decide(request, basis="fresh")
+        self.arrangement = object()
+        return decision
+
+
+async def test_an_answer_of_the_former_arrangement_is_not_kept_for_the_new_one() -> None:
+    chain, directory = ChangingChain(), AccessDirectory()
+    preview = ChainPreview(cast("AccessChain", chain), directory)
+    known = await preview.evaluate(ORGANIZATION, directory.now())
+    assert known.is_outdated(ORGANIZATION, chain.arrangement, directory.now())
