@@ -147,7 +147,7 @@ def build_access(core: Core, loaded: LoadedPolicies) -> Access:
     )
     connect_chain(policies.chain, recorder, shadows)
     corrected = CorrectedCalls(calls, known)
-    spool.on_stored = corrected.take
+    spool.on_stored, spool.on_refused = corrected.take, corrected.give_up
     shared = Shared(attempts=attempts, known=known, observers=observers)
     cutter = CallCutter(
         calls,

@@ -51,6 +51,10 @@ class CorrectedCalls:
                 self.known.unconfirmed[call_id] = None
         self.read_until = now
 
+    def give_up(self, call_id: str) -> None:
+        """PostgreSQL rejects the record of a call: there will be no stored decision to compare with."""
+        self.known.unconfirmed.pop(call_id, None)
+
     def take(self, found: Mapping[CallKey, StoredDecision]) -> None:
         """Cache stored decisions in the place of others on the same call and organization."""
         for (call_id, organization_id), stored in found.items():

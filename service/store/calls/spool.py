@@ -54,6 +54,8 @@ class Spool(SpoolFiles):
         self.notes = Notes(folder)
         self.on_stored: Callable[[Mapping[CallKey, StoredDecision]], None] = lambda _stored: None
         """Called with the stored decisions of drained calls that had been recorded already."""
+        self.on_refused: Callable[[str], None] = lambda _call_id: None
+        """Called with a call that PostgreSQL rejects."""
 
     @property
     def waiting(self) -> int:
@@ -116,6 +118,7 @@ class Spool(SpoolFiles):
                     await self.record_all([call])
                 return
             await self.refuse(Entry(call=calls[0]), calls[0].vapi_call_id, str(exc))
+            self.on_refused(calls[0].vapi_call_id)
 
     async def record_ends(self, ends: Sequence[CallEnd]) -> None:
         """Record ends at once. Raises the first error when all are done."""

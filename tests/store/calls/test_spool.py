@@ -15,6 +15,8 @@ import orjson
 import pytest
 
 from policies import Effect
+from service.access.corrected_calls import CorrectedCalls
+from service.access.known_calls import KnownCalls
 from service.domain.calls import CallEnd, NewCall
 from service.domain.decisions import Decision, TraceEntry
 from service.store.calls.call_store import CallStore
@@ -109,11 +111,14 @@ async def test_records_of_a_process_that_is_gone_wait_too(tmp_path: Path, pool: 
 
 
 async def test_what_postgresql_will_never_take_is_put_aside(tmp_path: Path, pool: Pool) -> None:
-    spool = Spool(tmp_path / "spool", CallStore(pool))
+    spool, known = Spool(tmp_path / "spool", CallStore(pool)), KnownCalls()
+    spool.on_refused = CorrectedCalls(spool.calls, known).give_up
+    known.unconfirmed["b"] = None
     for call in (blocked_call("a"), replace(blocked_call("b"), type="x\x00"), blocked_call("c")):
         await spool.keep(Entry(call=call))
     await drained(spool, pool, 2)
     assert set(await stored(pool)) == {"a", "c"}
+    assert not known.unconfirmed, "it will never be compared with a stored decision"
     aside = tmp_path / "spool" / "refused"
     assert b'"b"' in aside.read_bytes()
     assert aside.stat().st_mode & 0o077 == 0
