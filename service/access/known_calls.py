@@ -92,8 +92,11 @@ class KnownCalls:
             earlier.claims = {**(earlier.claims or {}), organization_id: known}
 
     def update(self, call_id: str, fresh: KnownCall) -> None:
-        """Cache a call as PostgreSQL has it; the deeds of a decision that stays are kept."""
+        """Cache a call as PostgreSQL has it; the deeds of a decision that stays are kept. Vapi's word on
+        whose call it is is final: a row without it was read before."""
         earlier = self.calls.get(call_id)
+        if earlier is not None and earlier.owner_checked and not fresh.owner_checked:
+            return
         if earlier is not None:
             fresh.connected = fresh.connected or earlier.connected
             keep_deeds(earlier, fresh)

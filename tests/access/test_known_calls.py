@@ -48,3 +48,16 @@ def test_the_hang_up_of_a_guess_begins_with_its_order() -> None:
             ),
         )  # fmt: skip
     assert known.calls["c"].hung_up_at == 9.0
+
+
+def test_a_decision_that_was_read_before_vapis_word_replaces_none_after_it() -> None:
+    known = KnownCalls()
+    settled = KnownCall(
+        "d1", allowed=True, reason="r", organization_id=OURS, owner_checked=True, hung_up_at=1.0
+    )
+    known.put("c", settled)
+    known.update("c", KnownCall("d2", allowed=False, reason="r", organization_id=THEIRS))
+    assert known.calls["c"] is settled
+    again = KnownCall("d3", allowed=True, reason="r", organization_id=OURS, owner_checked=True)
+    known.update("c", again)
+    assert known.calls["c"] is again
