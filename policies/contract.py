@@ -106,7 +106,8 @@ class AccessRequest:
     `at` comes from the database's clock. `phone_number` and `call` are absent when an admin asks
     about an organization as a whole. `renewal_grace` is the operator's CALLGATE_RENEWAL_GRACE.
     `settings` is an instance of the policy's own `settings` model; None without one.
-    `usage` is absent while it is unknown, as after a start without PostgreSQL, and for a past period.
+    `usage` is absent while it is unknown, as after a start without PostgreSQL, for a past period, and
+    for a moment after a change that begins another period.
     """
 
     at: datetime
