@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = (
     "tests.support.alone",
@@ -51,6 +52,11 @@ def pytest_configure() -> None:
     """
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    # How fast an example is says more about what else the machine does.
+    settings.register_profile(
+        "callgate", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("callgate")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

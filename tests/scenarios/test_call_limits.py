@@ -84,6 +84,11 @@ async def test_of_calls_at_once_exactly_the_capacity_is_let_in(
 
     # One ends, at another replica: one more is let in. All end: none is in use.
     assert (await three[2].post(ended(passed[0]))).status == 200
+
+    async def has_free() -> bool:
+        return await slots(pool) == {NAME: CAPACITY - 1}
+
+    await eventually(has_free)
     next_ones = [vapi.live_call(number, kind=kind) for _ in range(3)]
     assert len(granted(next_ones, await post_all(three, next_ones))) == 1
     await post_all(three, [ended(one) for one in [*passed, *next_ones]])

@@ -141,8 +141,12 @@ async def test_vapis_record_replaces_reports(start_replica: Start, vapi: Sandbox
 
     await eventually(lambda: state("in-progress"))
     vapi.hang_up(call.id)
-    await eventually(lambda: state("ended"))
-    stored = await rivals.record(call)
+
+    async def corrected() -> Any:
+        found = await rivals.record(call)
+        return found if found["status"] == "ended" and found["cost"] != 5 else None
+
+    stored = await eventually(corrected)
     assert stored["duration_seconds"] == pytest.approx(call.seconds_connected, abs=0.5)
     assert stored["cost"] == pytest.approx(call.cost)
     await rivals.callgate.post(changed(message, **END, durationSeconds=200, cost=5))

@@ -58,6 +58,19 @@ async def test_a_blocked_call_ends_without_a_question_first(rivals: Rivals) -> N
     assert all(one.at > ended for one in rivals.vapi.requests("GET /call/*"))
 
 
+async def test_a_command_counts_whose_answer_comes_after_the_end(rivals: Rivals) -> None:
+    """Vapi shows the end that the command brought about while its answer is still on the way."""
+    call, message = rivals.call(rivals.blocked_number)
+    rivals.vapi.fail("POST */control", done=True, stall=3.0)
+    assert (await post(rivals, message)).status == 403
+
+    async def confirmed() -> Any:
+        found = await rivals.record(call)
+        return found["hangup"] if found["hangup"]["state"] == "confirmed" else None
+
+    assert (await eventually(confirmed))["attempts"] == 1
+
+
 async def test_the_master_secret_proves_no_control_url(rivals: Rivals) -> None:
     call, message = rivals.call(rivals.blocked_number)
     assert (await rivals.callgate.post(message)).status == 403

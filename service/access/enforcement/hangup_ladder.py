@@ -153,6 +153,8 @@ class HangupLadder:
         if sending is not None and sending.done():
             target = replace(target, hangup_attempts=sending.result().attempts)
         if end := proved_end(vapi_call_id, target, answer, self.clock.now()):
+            if sending is not None:
+                target = replace(target, hangup_attempts=await count_sent(sending))
             return await self.confirm(end, target, sent=sending is not None)
         if target.hangup_state is None or (target.organization_id is None and not answer.view):
             return await self.ask_later(target)
@@ -265,3 +267,10 @@ class HangupLadder:
             return CallAnswer()
         self.record_step(vapi_call_id, "hangup.looked", {"over": view.is_over})
         return CallAnswer(view)
+
+
+async def count_sent(sending: Sending) -> int:
+    """How many commands were sent to a call that is over by now. One that is still under way is answered
+    in a moment, or counts as sent: it may well be what ended the call."""
+    await asyncio.wait({sending}, timeout=HEAD_START_SECONDS)
+    return sending.result().attempts if sending.done() else 1

@@ -17,6 +17,7 @@ from service.domain.priority import Priority
 from service.domain.reconcile import KeptFields, PassResult, WebhookClaim
 from service.domain.standing import AccessStanding
 from service.reconcile.desired import SECRET_HEADER, DesiredWebhook
+from service.reconcile.failures import UNSURE
 from service.reconcile.key_guard import KeyGuard
 from service.reconcile.metrics import ReconcileMetrics
 from service.reconcile.observe import Observer
@@ -31,7 +32,7 @@ from service.reconcile.steps.writer import Writer
 from service.store.reconcile import assistants, changes, claims
 from service.store.vault import Vault
 from service.vapi.bindings import bindings_of
-from service.vapi.errors import VapiNotFoundError, VapiUnsureError
+from service.vapi.errors import VapiNotFoundError
 from service.vapi.hooks import destination, ending_hook, ringing_hook
 from service.vapi.resources import PhoneNumberView
 
@@ -222,10 +223,10 @@ async def dry_run(vapi: Memory, claim: WebhookClaim, desired: DesiredNumber) -> 
 def run(number_pass: NumberPass, claim: WebhookClaim) -> PassResult:
     """One pass. One that has to look twice before it believes that an assistant lost our webhook is no
     example."""
-    try:
-        return asyncio.run(number_pass.run(claim, Priority.REPAIR))
-    except VapiUnsureError:
+    result = asyncio.run(number_pass.run(claim, Priority.REPAIR))
+    if result.problem == UNSURE:
         reject()
+    return result
 
 
 def summary(result: PassResult) -> tuple[object, ...]:
