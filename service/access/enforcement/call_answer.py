@@ -1,4 +1,4 @@
-"""Vapi's answer about a call that is to be hung up, and the end that it proves."""
+"""Vapi's answer about a call, and the end that it proves."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,20 @@ class CallAnswer:
         return self.view.control_url if self.view else None
 
 
+def end_shown(vapi_call_id: str, view: CallView, now: datetime) -> CallEnd:
+    """The end of a call that is over, with the figures of Vapi's record."""
+    return CallEnd(
+        vapi_call_id,
+        view.ended_at or now,
+        view.ended_reason,
+        view.duration_seconds,
+        view.cost,
+        proof="vapi",
+        cost_parts=view.cost_parts,
+        details=view.details,
+    )
+
+
 def proved_end(
     vapi_call_id: str, target: HangupTarget, answer: CallAnswer, now: datetime
 ) -> CallEnd | None:
@@ -33,16 +47,7 @@ def proved_end(
     """
     view = answer.view
     if view is not None and view.is_over:
-        return CallEnd(
-            vapi_call_id,
-            view.ended_at or now,
-            view.ended_reason,
-            view.duration_seconds,
-            view.cost,
-            proof="vapi",
-            cost_parts=view.cost_parts,
-            details=view.details,
-        )
+        return end_shown(vapi_call_id, view, now)
     stopped, old = target.hangup_state is not None, target.age >= YOUNG_SECONDS
     if answer.missing and stopped and old and (target.hangup_accepted or target.listed):
         return CallEnd(vapi_call_id, now, "not-found", proof="missing")

@@ -13,6 +13,7 @@ import structlog
 
 from policies.contract import Effect
 from service.access.directory import AccessDirectory, Registration
+from service.access.enforcement.call_answer import end_shown
 from service.access.enforcement.call_owners import CallOwners
 from service.access.enforcement.first_attempts import BlockedCall, FirstAttempts
 from service.access.known_calls import KnownCalls, decision_of
@@ -171,16 +172,7 @@ class CallWatch:
 
     async def record_found_end(self, known: WatchedCall, view: CallView) -> None:
         """Close a call by Vapi's record, and take its figures over."""
-        end = CallEnd(
-            known.vapi_call_id,
-            view.ended_at or self.directory.now(),
-            view.ended_reason,
-            view.duration_seconds,
-            view.cost,
-            proof="vapi",
-            cost_parts=view.cost_parts,
-            details=view.details,
-        )
+        end = end_shown(known.vapi_call_id, view, self.directory.now())
         await self.calls.record_end(end)
         if known.ended_at is None:
             log.info("call.end_found", call_id=known.vapi_call_id)
