@@ -17,7 +17,6 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "slow": {"latency": 1.0, "times": 1},
     "rejected": {"status": 400},
     "refused": {"status": 401},
-    "not JSON": {"html": True},
 }
 
 
@@ -36,4 +35,4 @@ async def test_a_pass_that_is_slow_or_fails_postpones_no_end_of_a_block(
     life.vapi.fail("GET /phone-number/*", **FAULTS[fault])
     await life.configure()
     late = await life.pool.fetchval(SCHEDULED, life.id)
-    assert late < 0.8
+    assert 0.0 <= late < 0.8
